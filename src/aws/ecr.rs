@@ -1,0 +1,217 @@
+//! Amazon ECR.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use aws_sdk_ecr::Client;
+use aws_sdk_ecr::types::{self as sdk, ImageIdentifier};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::error::{classify_read, classify_write};
+use crate::model::{AccountId, Digest, Image, Mutability, Platform, Repository, RepositoryName, Tag};
+use crate::ports::{CloudError, Ecr};
+
+/// Media types to ask for, so that an index comes back as an index (Amazon ECR API reference, `BatchGetImage`).
+const MEDIA_TYPES: [&str; 4] = [
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.oci.image.index.v1+json",
+];
+/// Manifests are immutable and read once; beyond this many the cache starts afresh.
+const MOST_CACHED: usize = 10_000;
+
+pub struct EcrClient {
+    client: Client,
+    platforms: Mutex<HashMap<Digest, Vec<Platform>>>,
+}
+
+impl EcrClient {
+    pub fn new(client: Client) -> Self {
+        Self { client, platforms: Mutex::new(HashMap::new()) }
+    }
+
+    async fn image(
+        &self,
+        registry: Option<&AccountId>,
+        name: &RepositoryName,
+        id: ImageIdentifier,
+    ) -> Result<Image, CloudError> {
+        let filter = sdk::DescribeImagesFilter::builder().image_status(sdk::ImageStatusFilter::Any).build();
+        let call = self
+            .client
+            .describe_images()
+            .set_registry_id(registry.map(|account| account.as_str().to_owned()))
+            .repository_name(name.as_str())
+            .image_ids(id)
+            .filter(filter);
+        let answer = call.send().await.map_err(|error| classify_read(&error))?;
+        let detail =
+            answer.image_details().first().ok_or_else(|| CloudError::NotFound("no such image".to_owned()))?;
+        let digest = Digest::new(detail.image_digest().unwrap_or_default());
+        let is_index = detail
+            .image_manifest_media_type()
+            .is_some_and(|kind| kind.contains("index") || kind.contains("list"));
+        let platforms = if is_index { self.platforms(registry, name, &digest).await? } else { Vec::new() };
+        Ok(Image {
+            tags: detail.image_tags().iter().map(Tag::new).collect(),
+            archived: matches!(
+                detail.image_status(),
+                Some(sdk::ImageStatus::Archived | sdk::ImageStatus::Activating)
+            ),
+            pushed_at: detail.image_pushed_at().and_then(|time| time.to_millis().ok()).unwrap_or_default(),
+            platforms,
+            digest,
+        })
+    }
+
+    async fn platforms(
+        &self,
+        registry: Option<&AccountId>,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Vec<Platform>, CloudError> {
+        if let Some(known) = self.platforms.lock().ok().and_then(|cache| cache.get(digest).cloned()) {
+            return Ok(known);
+        }
+        let (manifest, _) = self.manifest(registry, name, digest).await?;
+        let manifest: Value =
+            serde_json::from_str(&manifest).map_err(|error| CloudError::Rejected(error.to_string()))?;
+        let entries = manifest.get("manifests").and_then(Value::as_array).into_iter().flatten();
+        let platforms: Vec<Platform> = entries
+            .filter_map(|entry| {
+                let platform = |key: &str| Some(entry.get("platform")?.get(key)?.as_str()?.to_owned());
+                Some(Platform {
+                    digest: entry.get("digest").and_then(Value::as_str).map(Digest::new),
+                    os: platform("os")?,
+                    architecture: platform("architecture")?,
+                })
+            })
+            .filter(|platform| platform.os != "unknown")
+            .collect();
+        if let Ok(mut cache) = self.platforms.lock() {
+            if cache.len() > MOST_CACHED {
+                cache.clear();
+            }
+            cache.insert(digest.clone(), platforms.clone());
+        }
+        Ok(platforms)
+    }
+
+    /// The manifest byte for byte, and its media type.
+    async fn manifest(
+        &self,
+        registry: Option<&AccountId>,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<(String, Option<String>), CloudError> {
+        let call = self
+            .client
+            .batch_get_image()
+            .set_registry_id(registry.map(|account| account.as_str().to_owned()))
+            .repository_name(name.as_str())
+            .image_ids(ImageIdentifier::builder().image_digest(digest.as_str()).build())
+            .set_accepted_media_types(Some(MEDIA_TYPES.map(str::to_owned).to_vec()));
+        let answer = call.send().await.map_err(|error| classify_read(&error))?;
+        let image = answer.images().first();
+        let manifest = image.and_then(|image| image.image_manifest());
+        let Some(manifest) = manifest else {
+            let why = answer
+                .failures()
+                .first()
+                .and_then(|failure| failure.failure_reason())
+                .unwrap_or("no such image");
+            return Err(CloudError::NotFound(why.to_owned()));
+        };
+        let actual = format!("sha256:{}", hex::encode(Sha256::digest(manifest.as_bytes())));
+        if actual != digest.as_str() {
+            return Err(CloudError::Rejected(format!("the manifest of {digest} hashes to {actual}")));
+        }
+        Ok((
+            manifest.to_owned(),
+            image.and_then(|image| image.image_manifest_media_type()).map(str::to_owned),
+        ))
+    }
+}
+
+#[async_trait]
+impl Ecr for EcrClient {
+    async fn repository(
+        &self,
+        registry: Option<&AccountId>,
+        name: &RepositoryName,
+    ) -> Result<Repository, CloudError> {
+        let call = self
+            .client
+            .describe_repositories()
+            .set_registry_id(registry.map(|account| account.as_str().to_owned()))
+            .repository_names(name.as_str());
+        let answer = call.send().await.map_err(|error| classify_read(&error))?;
+        let found = answer.repositories().first().ok_or_else(|| CloudError::NotFound(name.to_string()))?;
+        let filters =
+            found.image_tag_mutability_exclusion_filters().iter().map(|filter| filter.filter().to_owned());
+        let (mutable_by_default, exceptions) = match found.image_tag_mutability() {
+            Some(sdk::ImageTagMutability::Immutable) => (false, Vec::new()),
+            Some(sdk::ImageTagMutability::ImmutableWithExclusion) => (false, filters.collect()),
+            Some(sdk::ImageTagMutability::MutableWithExclusion) => (true, filters.collect()),
+            _ => (true, Vec::new()),
+        };
+        Ok(Repository {
+            name: name.clone(),
+            uri: found.repository_uri().unwrap_or_default().to_owned(),
+            mutability: Mutability { mutable_by_default, exceptions },
+        })
+    }
+
+    async fn image_by_tag(
+        &self,
+        registry: Option<&AccountId>,
+        name: &RepositoryName,
+        tag: &Tag,
+    ) -> Result<Image, CloudError> {
+        self.image(registry, name, ImageIdentifier::builder().image_tag(tag.as_str()).build()).await
+    }
+
+    async fn image_by_digest(
+        &self,
+        registry: Option<&AccountId>,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Image, CloudError> {
+        self.image(registry, name, ImageIdentifier::builder().image_digest(digest.as_str()).build()).await
+    }
+
+    async fn move_tag(
+        &self,
+        registry: Option<&AccountId>,
+        name: &RepositoryName,
+        digest: &Digest,
+        tag: &Tag,
+    ) -> Result<(), CloudError> {
+        let (manifest, media_type) = self.manifest(registry, name, digest).await?;
+        let call = self
+            .client
+            .put_image()
+            .set_registry_id(registry.map(|account| account.as_str().to_owned()))
+            .repository_name(name.as_str())
+            .image_manifest(manifest)
+            .set_image_manifest_media_type(media_type)
+            .image_digest(digest.as_str())
+            .image_tag(tag.as_str());
+        match call.send().await {
+            Ok(_) => Ok(()),
+            // The tag already points there: done.
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.code() == Some("ImageAlreadyExistsException")) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(classify_write(&error)),
+        }
+    }
+}

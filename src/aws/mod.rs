@@ -1,0 +1,83 @@
+//! The only place that names the AWS SDK: adapters of the ports, conversion, and what an error means.
+//!
+//! Retries of the SDK are off: one brown-out must not eat the retries of every service, and a write is never repeated
+//! before the world was read again.
+
+mod ecr;
+mod ecs;
+mod error;
+mod raw;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+
+use crate::model::{AccountId, Region};
+use crate::ports::{CloudError, Ecr, Ecs, Sts};
+
+pub use ecr::EcrClient;
+pub use ecs::EcsClient;
+pub use raw::{ShapeComplaint, check_task_definition};
+
+/// The standard AWS settings: profiles, environment variables, roles, `AWS_ENDPOINT_URL`.
+#[derive(Clone)]
+pub struct Aws {
+    settings: SdkConfig,
+}
+
+impl Aws {
+    /// Reads the settings. `AWS_REGION` or the profile's region is the default of environments that declare none.
+    pub async fn load() -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(3))
+            .operation_attempt_timeout(Duration::from_secs(20))
+            .build();
+        let settings = aws_config::defaults(BehaviorVersion::latest())
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts)
+            .load()
+            .await;
+        Self { settings }
+    }
+
+    pub fn default_region(&self) -> Option<Region> {
+        self.settings.region().map(|region| Region::new(region.as_ref()))
+    }
+
+    /// The clients of one region.
+    pub fn ports(&self, region: Option<&Region>) -> Ports {
+        let mut builder = self.settings.to_builder();
+        if let Some(region) = region {
+            builder = builder.region(aws_config::Region::new(region.as_str().to_owned()));
+        }
+        let settings = builder.build();
+        Ports {
+            ecs: Arc::new(EcsClient::new(aws_sdk_ecs::Client::new(&settings))),
+            ecr: Arc::new(EcrClient::new(aws_sdk_ecr::Client::new(&settings))),
+            sts: Arc::new(StsClient(aws_sdk_sts::Client::new(&settings))),
+        }
+    }
+}
+
+/// What one region is reached by.
+#[derive(Clone)]
+pub struct Ports {
+    pub ecs: Arc<dyn Ecs>,
+    pub ecr: Arc<dyn Ecr>,
+    pub sts: Arc<dyn Sts>,
+}
+
+struct StsClient(aws_sdk_sts::Client);
+
+#[async_trait]
+impl Sts for StsClient {
+    async fn account(&self) -> Result<AccountId, CloudError> {
+        let identity =
+            self.0.get_caller_identity().send().await.map_err(|error| error::classify_read(&error))?;
+        let account =
+            identity.account().ok_or_else(|| CloudError::Unavailable("STS named no account".to_owned()))?;
+        Ok(AccountId::new(account))
+    }
+}

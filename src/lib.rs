@@ -1,0 +1,21 @@
+//! GitOps for Amazon ECS: the map of the crate.
+//!
+//! Observe everything, decide purely, do at most one write, look again:
+//! [`git`] brings the infrastructure repository, [`manifest`] turns its text into what is [desired](model::Desired),
+//! [`aws`] and [`controller`] read what is [observed](model::Observed), [`plan`] decides, and one function of
+//! [`controller`] writes. `docs/architecture.md` has the picture and the invariants; a test keeps the layers apart.
+
+pub mod model;
+
+// pub mod manifest;
+pub mod plan;
+
+pub mod ports;
+
+pub mod aws;
+// pub mod git;
+
+pub mod controller;
+pub mod notify;
+
+pub mod cli;

@@ -1,0 +1,206 @@
+//! What the infrastructure repository asks for one application in one environment, after expansion.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{
+    AccountId, ClusterName, Commit, Finding, InfraCommit, Region, RepositoryName, ServiceName, Tag, Target,
+};
+
+/// Everything one commit of the infrastructure repository declares.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Declaration {
+    pub infra_commit: Option<InfraCommit>,
+    pub applications: Vec<Declared>,
+    /// Complaints, the ones about a frozen application among them.
+    pub findings: Vec<Finding>,
+}
+
+/// One application in one environment: readable, or frozen.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Declared {
+    Readable(Box<Desired>),
+    /// Its files cannot be read: it is observed and reported, nothing is written for it.
+    Frozen(Target),
+}
+
+impl Declared {
+    pub fn target(&self) -> &Target {
+        match self {
+            Self::Readable(desired) => &desired.target,
+            Self::Frozen(target) => target,
+        }
+    }
+}
+
+/// What one application in one environment should be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Desired {
+    pub target: Target,
+    /// The file, line and column of the entry under `applications:`, for messages and for `promote`.
+    pub declared_at: Position,
+    /// `None`: the credentials' own account.
+    pub account: Option<AccountId>,
+    /// `None`: the region of the AWS settings.
+    pub region: Option<Region>,
+    pub cluster: ClusterName,
+    pub service: ServiceName,
+    pub registry: Registry,
+    /// The ECR tag that marks what runs in this environment.
+    pub environment_tag: Tag,
+    /// At least one; the first carries the declared commit that is shown.
+    pub images: Vec<DesiredImage>,
+    pub task_definition: TaskDefinitionSource,
+    pub strategy: Strategy,
+    pub policy: Policy,
+    pub mode: Mode,
+    pub rollout: Rollout,
+    /// Applications of the same environment that are deployed first.
+    pub after: Vec<super::ApplicationName>,
+    /// A web address that turns commits into links.
+    pub source: Option<String>,
+}
+
+impl Desired {
+    /// The commit that people see: that of the first image.
+    pub fn commit(&self) -> &Commit {
+        &self.images[0].commit
+    }
+}
+
+/// Where a declaration stands. Lines and columns count from 1; 0 is "the whole file".
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    pub file: String,
+    pub line: usize,
+    pub column: usize,
+}
+
+/// Where images are kept. `None` fields mean the environment's own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Registry {
+    pub account: Option<AccountId>,
+    pub region: Option<Region>,
+}
+
+/// One image of an application and the containers that run it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DesiredImage {
+    pub name: String,
+    pub repository: RepositoryName,
+    pub commit: Commit,
+    /// The tag CI gave to the build of the commit: `commitTag`, expanded.
+    pub commit_tag: Tag,
+    pub containers: Containers,
+}
+
+/// Whose `image` is replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Containers {
+    Named(Vec<String>),
+    /// Those whose image is this placeholder, or the only container of the task definition.
+    Placeholder(String),
+}
+
+/// What the task definition is made from. This also says what trueup owns.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TaskDefinitionSource {
+    /// The revision of the last good deployment; only images change.
+    Service,
+    /// The newest ACTIVE revision that trueup did not register; only images change.
+    Family(String),
+    /// A `RegisterTaskDefinition` input with `values` and patch applied, image placeholders still in it. All of it is owned.
+    File { path: String, input: Value },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// Not declared: what the live service's deployment controller does.
+    Unspecified,
+    Rolling,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    pub drift: OnDrift,
+    pub on_failure: OnFailure,
+    /// How long a deployment may make no progress.
+    pub progress_deadline: Duration,
+    pub in_flight: InFlight,
+    pub pin: Pin,
+    pub move_tag: MoveTag,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            drift: OnDrift::Alert,
+            on_failure: OnFailure::Rollback,
+            progress_deadline: Duration::from_mins(15),
+            in_flight: InFlight::Unspecified,
+            pin: Pin::Digest,
+            move_tag: MoveTag::AfterSuccess,
+        }
+    }
+}
+
+/// What a change by another hand leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDrift {
+    Alert,
+    Heal,
+    Ignore,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    Rollback,
+    Leave,
+}
+
+/// What a newer commit does to a deployment of trueup's that is still going on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InFlight {
+    Unspecified,
+    Replace,
+    Finish,
+}
+
+/// How the image is written into the task definition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pin {
+    Digest,
+    CommitTag,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MoveTag {
+    AfterSuccess,
+    Never,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Apply,
+    Observe,
+    /// No writes until the given second (Unix time), with the reason a person wrote.
+    Suspended {
+        until: Option<i64>,
+        reason: String,
+    },
+}
+
+/// Limits over one environment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rollout {
+    pub max_in_flight: usize,
+    /// `None`: failures elsewhere do not stop this environment.
+    pub stop_after_failures: Option<usize>,
+}
+
+impl Default for Rollout {
+    fn default() -> Self {
+        Self { max_in_flight: 10, stop_after_failures: None }
+    }
+}

@@ -1,0 +1,52 @@
+//! A complaint of `lint` or of a preflight check.
+
+use std::fmt;
+
+use super::{Position, Target};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    Warning,
+    Error,
+}
+
+/// What is wrong, where, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    pub severity: Severity,
+    pub position: Position,
+    /// The path of keys, such as `spec.applications.api.commit`; empty when the file as a whole is meant.
+    pub field: String,
+    /// Lower case, no full stop.
+    pub message: String,
+    pub hint: Option<String>,
+    /// The source line, for the excerpt under the message.
+    pub excerpt: Option<String>,
+    /// Who is frozen by an error; empty: nobody can be named.
+    pub targets: Vec<Target>,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let severity = match self.severity {
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        };
+        write!(f, "{severity}: {}", self.position.file)?;
+        if self.position.line > 0 {
+            write!(f, ":{}:{}", self.position.line, self.position.column)?;
+        }
+        write!(f, ": {}", self.message)?;
+        if !self.field.is_empty() {
+            write!(f, " ({})", self.field)?;
+        }
+        if let Some(excerpt) = &self.excerpt {
+            let width = self.position.column.saturating_sub(1);
+            write!(f, "\n   |\n{:>2} | {excerpt}\n   | {:width$}^", self.position.line, "")?;
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, "\n  hint  {hint}")?;
+        }
+        Ok(())
+    }
+}

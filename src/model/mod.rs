@@ -1,0 +1,15 @@
+//! The nouns: identifiers, what is desired, what was observed, and what is said about it.
+//!
+//! Nothing here reads, writes, parses a format, or knows what time it is.
+
+mod desired;
+mod finding;
+mod ids;
+mod observed;
+mod status;
+
+pub use desired::*;
+pub use finding::*;
+pub use ids::*;
+pub use observed::*;
+pub use status::*;

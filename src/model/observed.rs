@@ -1,0 +1,321 @@
+//! One reading of AWS for one application in one environment.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::{
+    AccountId, Commit, ContentHash, DeploymentId, Digest, InfraCommit, RepositoryName, Tag, TaskDefinitionArn,
+};
+
+/// Unix time in milliseconds. The model never asks what time it is.
+pub type Millis = i64;
+
+/// "Could not read" is not "is not there".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reading<T> {
+    Known(T),
+    Absent,
+    Unavailable(String),
+}
+
+impl<T> Reading<T> {
+    pub fn known(&self) -> Option<&T> {
+        match self {
+            Self::Known(value) => Some(value),
+            Self::Absent | Self::Unavailable(_) => None,
+        }
+    }
+
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
+
+/// Everything that a decision about one target may rest on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observed {
+    pub checked_at: Millis,
+    /// The account that the credentials belong to, from STS.
+    pub account: Reading<AccountId>,
+    pub service: Reading<Service>,
+    /// Revisions that were read, by ARN: the live one, those of recent deployments, and the newest of the family.
+    pub revisions: BTreeMap<TaskDefinitionArn, Reading<Revision>>,
+    /// ARNs of the newest ACTIVE revisions of the family, newest first.
+    pub newest: Reading<Vec<TaskDefinitionArn>>,
+    /// Newest first; Absent where AWS keeps none (service never deployed since 2024-10).
+    pub service_deployments: Reading<Vec<ServiceDeployment>>,
+    pub tasks: Reading<Vec<Task>>,
+    /// In the order of the desired images.
+    pub images: Vec<ObservedImage>,
+    /// How the infra commits found on revisions relate to the desired infra commit.
+    pub ancestry: BTreeMap<InfraCommit, Ancestry>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ancestry {
+    Ancestor,
+    NotAncestor,
+    Unknown,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    pub arn: String,
+    pub status: ServiceStatus,
+    pub controller: Controller,
+    pub scheduling: Scheduling,
+    pub task_definition: TaskDefinitionArn,
+    pub desired_count: i32,
+    pub running_count: i32,
+    pub pending_count: i32,
+    pub circuit_breaker: CircuitBreaker,
+    /// Whether deployment alarms roll back.
+    pub alarms_roll_back: bool,
+    /// `Service.deployments[]`, the PRIMARY first.
+    pub deployments: Vec<Deployment>,
+    /// The last messages of the scheduler, newest first, for people.
+    pub events: Vec<String>,
+}
+
+impl Service {
+    pub fn primary(&self) -> Option<&Deployment> {
+        self.deployments.iter().find(|deployment| deployment.status == DeploymentStatus::Primary)
+    }
+
+    /// Whether AWS itself rolls a failed deployment back.
+    pub fn rolls_back_by_itself(&self) -> bool {
+        (self.circuit_breaker.enabled && self.circuit_breaker.rollback) || self.alarms_roll_back
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CircuitBreaker {
+    pub enabled: bool,
+    pub rollback: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServiceStatus {
+    Active,
+    Draining,
+    Inactive,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Controller {
+    Ecs,
+    CodeDeploy,
+    External,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheduling {
+    Replica,
+    Daemon,
+}
+
+/// One entry of `Service.deployments[]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deployment {
+    pub id: DeploymentId,
+    pub status: DeploymentStatus,
+    pub task_definition: TaskDefinitionArn,
+    pub rollout: Option<RolloutState>,
+    pub desired: i32,
+    pub running: i32,
+    pub failed_tasks: i32,
+    pub created_at: Millis,
+    pub updated_at: Millis,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeploymentStatus {
+    Primary,
+    Active,
+    Inactive,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RolloutState {
+    InProgress,
+    Completed,
+    Failed,
+}
+
+/// One entry of `ListServiceDeployments`, described, with the revision behind its target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceDeployment {
+    pub arn: String,
+    pub status: ServiceDeploymentStatus,
+    pub reason: Option<String>,
+    /// The task definition of the target service revision; `None` when AWS no longer has that.
+    pub target: Option<TaskDefinitionArn>,
+    pub sources: Vec<TaskDefinitionArn>,
+    /// Digests that ECS resolved for the target, by container.
+    pub digests: BTreeMap<String, Digest>,
+    /// The breaker or an alarm ended it.
+    pub monitor_triggered: bool,
+    pub target_running: i32,
+    pub created_at: Millis,
+    pub finished_at: Option<Millis>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServiceDeploymentStatus {
+    Pending,
+    InProgress,
+    Successful,
+    StopRequested,
+    Stopped,
+    RollbackRequested,
+    RollbackInProgress,
+    RollbackSuccessful,
+    RollbackFailed,
+    /// A value newer than this program: neither ended nor a success.
+    Unknown,
+}
+
+impl ServiceDeploymentStatus {
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Successful | Self::Stopped | Self::RollbackSuccessful | Self::RollbackFailed)
+    }
+}
+
+/// One revision of a task definition, as described.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Revision {
+    pub arn: TaskDefinitionArn,
+    pub active: bool,
+    /// The `RegisterTaskDefinition` input it amounts to: response-only keys removed, tags apart.
+    pub input: Value,
+    pub tags: BTreeMap<String, String>,
+}
+
+/// What trueup remembers on a revision that it registered. See [`crate::plan::memory`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Memory {
+    pub commit: Commit,
+    pub content: ContentHash,
+    pub applied: Option<Applied>,
+    pub outcome: Option<Outcome>,
+    /// The failed deployment after which a person asked for another try.
+    pub retry: Option<String>,
+}
+
+/// The stamp that is written before each deployment to the revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    pub generation: u64,
+    pub infra_commit: Option<InfraCommit>,
+    /// The deployment that was live when the stamp was written.
+    pub live_then: DeploymentId,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    pub result: OutcomeKind,
+    pub deployment: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutcomeKind {
+    Succeeded,
+    Failed,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    pub arn: String,
+    pub task_definition: TaskDefinitionArn,
+    /// The deployment it belongs to: `ecs-svc/<digits>`.
+    pub started_by: Option<DeploymentId>,
+    pub last_status: String,
+    pub desired_status: String,
+    pub health: TaskHealth,
+    pub containers: Vec<TaskContainer>,
+    pub stop_code: Option<String>,
+    pub stopped_reason: Option<String>,
+    pub started_at: Option<Millis>,
+    pub stopped_at: Option<Millis>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskHealth {
+    Healthy,
+    Unhealthy,
+    Unknown,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskContainer {
+    pub name: String,
+    pub image: String,
+    pub digest: Option<Digest>,
+    pub exit_code: Option<i32>,
+    pub reason: Option<String>,
+}
+
+/// What ECR says about one desired image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObservedImage {
+    pub repository: Reading<Repository>,
+    /// What the commit tag points at.
+    pub built: Reading<Image>,
+    /// What the environment tag points at.
+    pub tagged: Reading<Image>,
+    /// Images looked up because something runs them, by digest.
+    pub known: BTreeMap<Digest, Reading<Image>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repository {
+    pub name: RepositoryName,
+    /// `<account>.dkr.ecr.<region>.<suffix>/<name>`.
+    pub uri: String,
+    /// Tags that cannot move once set.
+    pub mutability: Mutability,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mutability {
+    pub mutable_by_default: bool,
+    /// Wildcards for which the opposite holds.
+    pub exceptions: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    pub digest: Digest,
+    pub tags: BTreeSet<Tag>,
+    pub archived: bool,
+    pub pushed_at: Millis,
+    /// Manifests of an index: digest and platform.
+    pub platforms: Vec<Platform>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Platform {
+    /// `None` for a single manifest, whose platform its config names.
+    pub digest: Option<Digest>,
+    pub os: String,
+    pub architecture: String,
+}
+
+impl Mutability {
+    /// Whether a tag that exists can be pointed at another image. `*` in an exception stands for any text
+    /// (Amazon ECR user guide, "Preventing image tags from being overwritten").
+    pub fn can_move(&self, tag: &Tag) -> bool {
+        let excepted =
+            self.exceptions.iter().any(|pattern| wildcard(pattern.as_bytes(), tag.as_str().as_bytes()));
+        self.mutable_by_default != excepted
+    }
+}
+
+fn wildcard(pattern: &[u8], text: &[u8]) -> bool {
+    match pattern.split_first() {
+        None => text.is_empty(),
+        Some((b'*', rest)) => (0..=text.len()).any(|skipped| wildcard(rest, &text[skipped..])),
+        Some((byte, rest)) => text.first() == Some(byte) && wildcard(rest, &text[1..]),
+    }
+}

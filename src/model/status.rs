@@ -1,0 +1,202 @@
+//! What is said about a target: the four truths, the comparison, the health, and why nothing is done.
+
+use super::{Commit, Digest, Millis, Target, TaskDefinitionArn};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sync {
+    Synced,
+    OutOfSync,
+    Unknown,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    Healthy,
+    Progressing,
+    Degraded,
+    Suspended,
+    Missing,
+    Unknown,
+}
+
+/// The status of one target, computed afresh from one reading.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Status {
+    pub target: Target,
+    pub checked_at: Millis,
+    pub declared: Option<Commit>,
+    pub tagged: Option<Commit>,
+    pub deployed: Option<TaskDefinitionArn>,
+    pub running: Vec<Running>,
+    pub desired_count: i32,
+    pub sync: Sync,
+    pub health: Health,
+    pub conditions: Vec<Condition>,
+    pub waiting: Option<Waiting>,
+    pub last_deployment: Option<LastDeployment>,
+    pub drift: Vec<Difference>,
+    /// Who is held, and why, in words for people.
+    pub causes: Vec<String>,
+}
+
+/// Tasks that run one digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// The declared commit first if it is among them.
+    pub commits: Vec<Commit>,
+    pub digest: Option<Digest>,
+    pub tasks: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    pub kind: ConditionKind,
+    pub is_true: bool,
+    /// PascalCase.
+    pub reason: &'static str,
+    pub message: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConditionKind {
+    Ready,
+    Reconciling,
+    Stalled,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastDeployment {
+    pub id: String,
+    pub commit: Option<Commit>,
+    pub phase: Phase,
+    pub started_by: StartedBy,
+    pub started_at: Millis,
+    pub ended_at: Option<Millis>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartedBy {
+    Trueup,
+    Other,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    Pending,
+    InProgress,
+    Succeeded,
+    RollingBack,
+    RolledBack,
+    Failed,
+    Superseded,
+    Unknown,
+}
+
+impl Phase {
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Succeeded | Self::RolledBack | Self::Failed | Self::Superseded)
+    }
+}
+
+/// A declared value that the live service does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Such as `containers[api].environment.LOG_LEVEL`.
+    pub field: String,
+    pub live: Option<String>,
+    pub desired: Option<String>,
+}
+
+/// Why nothing is done. Every plan without a step has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// Everything is as declared.
+    Settled,
+    Frozen,
+    Observing,
+    Suspended {
+        reason: String,
+    },
+    /// A reading failed; nothing is written on half a view.
+    Unreadable {
+        what: &'static str,
+        why: String,
+    },
+    WrongAccount {
+        expected: String,
+        actual: String,
+    },
+    ServiceMissing {
+        service: String,
+        cluster: String,
+    },
+    ServiceNotActive,
+    /// Not a rolling service, or a kind that is only observed.
+    UnsupportedController(Controller),
+    ImageNotBuilt {
+        repository: String,
+        tag: String,
+    },
+    ImageArchived {
+        repository: String,
+        tag: String,
+    },
+    RepositoryMissing {
+        repository: String,
+    },
+    PlatformMismatch {
+        wanted: String,
+        available: Vec<String>,
+    },
+    TagImmutable {
+        repository: String,
+        tag: String,
+    },
+    ContainerMissing {
+        container: String,
+        family: String,
+    },
+    NoBase {
+        why: String,
+    },
+    /// A deployment goes on; nothing to do but follow it.
+    Deploying {
+        phase: Phase,
+        commit: Option<Commit>,
+        by: StartedBy,
+    },
+    /// An older deployment of ours finishes first.
+    FinishingFirst,
+    /// The commit failed here and is not tried again by itself.
+    Held {
+        commit: Commit,
+        deployment: Option<String>,
+    },
+    /// AWS could not roll back; a person must look.
+    RollbackFailed,
+    /// Somebody changed it, and `drift` is not `heal`.
+    Drifted,
+    /// The infra commit on record is not an ancestor of this one.
+    SourceBehind {
+        applied: String,
+    },
+    /// A write was made a moment ago and its effect may not be readable yet.
+    Consistency {
+        what: &'static str,
+    },
+    /// Another application of the environment shares the tag and has not succeeded on this commit.
+    TagShared {
+        tag: String,
+        with: String,
+    },
+    /// `rollout` limits, or `after:`.
+    Turn {
+        why: String,
+    },
+    /// AWS refused the write; tried again with back-off.
+    Refused {
+        why: String,
+    },
+}
+
+pub use super::Controller;

@@ -1,0 +1,756 @@
+//! The rules, in the order in which they are asked.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::phase::{self, Current};
+use super::{diff, memory, render, status, windows};
+use crate::model::{
+    Ancestry, Applied, ClusterName, Commit, ContentHash, Controller, Desired, DesiredImage, Difference,
+    Digest, InFlight, InfraCommit, Memory, Millis, Mode, MoveTag, Observed, ObservedImage, OnDrift,
+    OnFailure, Outcome, OutcomeKind, Phase, Reading, RepositoryName, Revision, Service, ServiceName,
+    ServiceStatus, StartedBy, Status, Tag, TaskDefinitionArn, TaskDefinitionSource, TaskHealth, Waiting,
+};
+
+/// Replacements of one another in a row after which the one in flight is allowed to finish.
+const MOST_REPLACEMENTS: usize = 3;
+/// A task without a health check counts as progress once it has run this long.
+const STEADY_AFTER: Millis = 120_000;
+
+/// All that one decision rests on.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    pub desired: &'a Desired,
+    pub observed: &'a Observed,
+    /// The commit of the infrastructure repository that declared it; `None` for a working tree.
+    pub infra_commit: Option<&'a InfraCommit>,
+    /// The last write of this process for this target.
+    pub recent: Option<&'a Recent>,
+    /// Why this target must wait for others (`rollout` limits, `after:`).
+    pub turn: Option<&'a str>,
+    /// Repositories whose environment tag must not move yet, and the application that is waited for.
+    pub tag_blockers: &'a BTreeMap<RepositoryName, String>,
+    pub now: Millis,
+}
+
+/// A write that this process made, or may have made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recent {
+    pub step: Step,
+    pub at: Millis,
+}
+
+/// One write.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    Register { input: Value, tags: BTreeMap<String, String>, commit: Commit },
+    Stamp { revision: TaskDefinitionArn, key: String, value: String },
+    Deploy { cluster: ClusterName, service: ServiceName, revision: TaskDefinitionArn, why: Why },
+    MoveTag { repository: RepositoryName, digest: Digest, tag: Tag },
+}
+
+/// Why a deployment is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    GitChanged,
+    /// A start that was interrupted goes on.
+    Interrupted,
+    FirstContact,
+    Drift,
+    Rollback,
+    /// A person asked for another try of what is live but failed: a new deployment of the same revision.
+    Retry,
+}
+
+/// The decision about one target.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// What is to be written, in order. Only the first is executed; then the world is read again.
+    pub steps: Vec<Step>,
+    /// Why nothing is written; set exactly when `steps` is empty.
+    pub waiting: Option<Waiting>,
+    pub differences: Vec<Difference>,
+    pub status: Status,
+}
+
+/// Decides about one target.
+pub fn plan(input: &Input<'_>) -> Plan {
+    let facts = Facts::new(input);
+    let decision = facts.decide();
+    let differences = facts.differences();
+    let (steps, waiting) = match decision {
+        Ok(steps) => (steps, None),
+        Err(waiting) => (Vec::new(), Some(waiting)),
+    };
+    let (steps, waiting) = withhold(&input.desired.mode, input.now, steps, waiting);
+    let status = status::of(&facts, &differences, steps.first(), waiting.as_ref());
+    Plan { steps, waiting, differences, status }
+}
+
+/// `mode: observe` and `suspend` keep the decision and drop the writes.
+fn withhold(
+    mode: &Mode,
+    now: Millis,
+    steps: Vec<Step>,
+    waiting: Option<Waiting>,
+) -> (Vec<Step>, Option<Waiting>) {
+    if steps.is_empty() {
+        return (steps, waiting);
+    }
+    match mode {
+        Mode::Apply => (steps, waiting),
+        Mode::Observe => (Vec::new(), Some(Waiting::Observing)),
+        Mode::Suspended { until, .. } if until.is_some_and(|until| until.saturating_mul(1000) <= now) => {
+            (steps, waiting)
+        }
+        Mode::Suspended { reason, .. } => (Vec::new(), Some(Waiting::Suspended { reason: reason.clone() })),
+    }
+}
+
+/// A reading together with what follows from it at once.
+pub(super) struct Facts<'a> {
+    pub input: &'a Input<'a>,
+    pub service: Option<&'a Service>,
+    pub current: Option<Current>,
+    /// Our revisions, by ARN.
+    pub ours: BTreeMap<&'a TaskDefinitionArn, Memory>,
+    /// The desired images, each with the digest that the commit was first resolved to.
+    pub images: Vec<ObservedImage>,
+    /// The task definition that should run, or why it cannot be told.
+    pub rendered: Result<Value, Waiting>,
+}
+
+impl<'a> Facts<'a> {
+    fn new(input: &'a Input<'a>) -> Self {
+        let observed = input.observed;
+        let service = observed.service.known();
+        let ours: BTreeMap<_, _> = observed
+            .revisions
+            .iter()
+            .filter_map(|(arn, reading)| Some((arn, memory::of(reading.known()?, &input.desired.target)?)))
+            .collect();
+        let current = service.and_then(|service| phase::current(service, observed));
+        let mut facts = Self {
+            input,
+            service,
+            current,
+            ours,
+            images: observed.images.clone(),
+            rendered: Err(Waiting::Settled),
+        };
+        facts.keep_first_digests();
+        facts.rendered = facts.render();
+        facts
+    }
+
+    /// The digest first resolved for a commit stays: a commit tag that was moved later is a finding, not a redeploy.
+    fn keep_first_digests(&mut self) {
+        for (index, wanted) in self.input.desired.images.iter().enumerate() {
+            let Some(uri) = self.images[index].repository.known().map(|repository| repository.uri.clone())
+            else {
+                continue;
+            };
+            let Some(digest) = self.remembered_digest(wanted, &uri) else { continue };
+            if let Reading::Known(image) = &mut self.images[index].built {
+                image.digest = digest;
+            }
+        }
+    }
+
+    fn remembered_digest(&self, wanted: &DesiredImage, uri: &str) -> Option<Digest> {
+        let prefix = format!("{uri}@");
+        self.ours
+            .iter()
+            .filter(|(_, memory)| memory.commit.matches(&wanted.commit))
+            .filter_map(|(arn, memory)| {
+                let revision = self.input.observed.revisions.get(*arn)?.known()?;
+                let names = render::containers(wanted, &revision.input).ok()?;
+                let (_, image) = render::container_images(&revision.input)
+                    .find(|(name, _)| names.iter().any(|n| n == name))?;
+                Some((memory.applied.as_ref()?.generation, Digest::new(image.strip_prefix(&prefix)?)))
+            })
+            .max_by_key(|(generation, _)| *generation)
+            .map(|(_, digest)| digest)
+    }
+
+    /// Whether a commit tag points at another digest than when the commit was first deployed.
+    pub fn moved_commit_tags(&self) -> impl Iterator<Item = &DesiredImage> {
+        let moved = |(index, _): &(usize, &DesiredImage)| {
+            let now = self.input.observed.images.get(*index).and_then(|image| image.built.known());
+            let first = self.images[*index].built.known();
+            now.map(|image| &image.digest) != first.map(|image| &image.digest)
+        };
+        self.input.desired.images.iter().enumerate().filter(moved).map(|(_, image)| image)
+    }
+
+    fn render(&self) -> Result<Value, Waiting> {
+        self.images_are_there()?;
+        let base = self.base()?;
+        render::task_definition(self.input.desired, &self.images, &base)
+    }
+
+    fn images_are_there(&self) -> Result<(), Waiting> {
+        for (wanted, observed) in self.input.desired.images.iter().zip(&self.images) {
+            let repository = wanted.repository.to_string();
+            let tag = wanted.commit_tag.to_string();
+            match &observed.repository {
+                Reading::Known(_) => {}
+                Reading::Absent => return Err(Waiting::RepositoryMissing { repository }),
+                Reading::Unavailable(why) => return Err(unreadable("the ECR repository", why)),
+            }
+            match &observed.built {
+                Reading::Known(image) if image.archived => {
+                    return Err(Waiting::ImageArchived { repository, tag });
+                }
+                Reading::Known(_) => {}
+                Reading::Absent => return Err(Waiting::ImageNotBuilt { repository, tag }),
+                Reading::Unavailable(why) => return Err(unreadable("the image", why)),
+            }
+        }
+        Ok(())
+    }
+
+    fn base(&self) -> Result<Value, Waiting> {
+        let revisions = &self.input.observed.revisions;
+        match &self.input.desired.task_definition {
+            TaskDefinitionSource::File { input, .. } => Ok(input.clone()),
+            TaskDefinitionSource::Service => {
+                let arn = self.last_good().or_else(|| self.settled_live());
+                let arn = arn
+                    .ok_or_else(|| Waiting::NoBase { why: "no deployment here ever succeeded".to_owned() })?;
+                match revisions.get(&arn) {
+                    Some(Reading::Known(revision)) => Ok(revision.input.clone()),
+                    Some(Reading::Unavailable(why)) => Err(unreadable("the live task definition", why)),
+                    Some(Reading::Absent) | None => {
+                        Err(Waiting::NoBase { why: format!("{} is gone", arn.short()) })
+                    }
+                }
+            }
+            TaskDefinitionSource::Family(family) => {
+                let newest = match &self.input.observed.newest {
+                    Reading::Known(newest) => newest,
+                    Reading::Absent => {
+                        return Err(Waiting::NoBase { why: format!("family {family} has no revision") });
+                    }
+                    Reading::Unavailable(why) => return Err(unreadable("the family", why)),
+                };
+                for arn in newest {
+                    match revisions.get(arn) {
+                        Some(Reading::Known(revision)) if !memory::is_tagged(revision) => {
+                            return Ok(revision.input.clone());
+                        }
+                        Some(Reading::Unavailable(why)) => return Err(unreadable("the family", why)),
+                        _ => {}
+                    }
+                }
+                Err(Waiting::NoBase { why: format!("family {family} has no revision of another registrar") })
+            }
+        }
+    }
+
+    fn settled_live(&self) -> Option<TaskDefinitionArn> {
+        let current = self.current.as_ref()?;
+        (current.live_phase == Phase::Succeeded).then(|| current.live_revision.clone())
+    }
+
+    fn history(&self) -> impl Iterator<Item = &crate::model::ServiceDeployment> {
+        self.input.observed.service_deployments.known().into_iter().flatten()
+    }
+
+    /// The revision of the last deployment here that ended well, whoever started it; else the source of the last one.
+    pub fn last_good(&self) -> Option<TaskDefinitionArn> {
+        let failed_later = |arn: &TaskDefinitionArn| self.failure_of(arn).is_some();
+        let succeeded = self
+            .history()
+            .filter(|deployment| phase::of(deployment) == Phase::Succeeded)
+            .find_map(|deployment| deployment.target.clone());
+        let remembered = || {
+            let done = self.ours.iter().filter(|(_, memory)| {
+                memory.outcome.as_ref().is_some_and(|outcome| outcome.result == OutcomeKind::Succeeded)
+            });
+            let generation = |memory: &Memory| memory.applied.as_ref().map(|applied| applied.generation);
+            done.max_by_key(|(_, memory)| generation(memory)).map(|(arn, _)| (*arn).clone())
+        };
+        let source = || self.history().find_map(|deployment| deployment.sources.first().cloned());
+        succeeded.or_else(remembered).or_else(source).filter(|arn| !failed_later(arn))
+    }
+
+    /// The failed deployment for which `arn` is held, unless a person asked for another try after it.
+    ///
+    /// A recorded failure counts until a later success is seen: a stale or shortened list errs towards holding.
+    pub fn failure_of(&self, arn: &TaskDefinitionArn) -> Option<String> {
+        let memory = self.ours.get(arn);
+        let outcome = memory.and_then(|memory| memory.outcome.as_ref());
+        let recorded = outcome
+            .filter(|outcome| outcome.result == OutcomeKind::Failed)
+            .map(|outcome| outcome.deployment.clone());
+        let entries: Vec<_> =
+            self.history().filter(|deployment| deployment.target.as_ref() == Some(arn)).collect();
+        let mut failure = recorded.clone();
+        for (index, entry) in entries.iter().enumerate() {
+            let id = phase::id(entry);
+            if recorded.as_ref() == Some(&id) {
+                break;
+            }
+            let recorded_before = |id: &String| entries[index..].iter().any(|older| phase::id(older) == *id);
+            match phase::of(entry) {
+                Phase::Succeeded if recorded.as_ref().is_none_or(recorded_before) => failure = None,
+                Phase::RolledBack | Phase::Failed => failure = Some(id),
+                Phase::Succeeded => {}
+                _ => continue,
+            }
+            break;
+        }
+        let retried = memory.and_then(|memory| memory.retry.as_ref());
+        failure.filter(|id| retried != Some(id))
+    }
+
+    fn decide(&self) -> Result<Vec<Step>, Waiting> {
+        let service = self.readable_service()?;
+        let current = self.current.as_ref().ok_or(Waiting::ServiceNotActive)?;
+        let observed = self.input.observed;
+        if let Reading::Unavailable(why) = &observed.service_deployments {
+            return Err(unreadable("the service deployments", why));
+        }
+        if let Reading::Unavailable(why) = &observed.newest {
+            return Err(unreadable("the family", why));
+        }
+        if let Some((_, Reading::Unavailable(why))) =
+            observed.revisions.iter().find(|(_, reading)| reading.is_unavailable())
+        {
+            return Err(unreadable("a task definition", why));
+        }
+        if let Some(steps) = self.finish_a_failure(service, current)? {
+            return Ok(steps);
+        }
+        if current.phase == Phase::RollingBack {
+            return Err(self.following(current));
+        }
+        let rendered = match &self.rendered {
+            Ok(rendered) => rendered,
+            Err(_) if !current.phase.is_over() => return Err(self.following(current)),
+            Err(waiting) => return Err(waiting.clone()),
+        };
+        if self.equals_by_effect(&current.live_revision, rendered) {
+            return self.arrived(current);
+        }
+        self.go_there(service, current, rendered)
+    }
+
+    fn readable_service(&self) -> Result<&'a Service, Waiting> {
+        let desired = self.input.desired;
+        match (&self.input.observed.account, &desired.account) {
+            (Reading::Known(actual), Some(expected)) if actual != expected => {
+                return Err(Waiting::WrongAccount {
+                    expected: expected.to_string(),
+                    actual: actual.to_string(),
+                });
+            }
+            (Reading::Unavailable(why), _) => return Err(unreadable("the account", why)),
+            _ => {}
+        }
+        let service = match &self.input.observed.service {
+            Reading::Known(service) => service,
+            Reading::Absent => {
+                return Err(Waiting::ServiceMissing {
+                    service: desired.service.to_string(),
+                    cluster: desired.cluster.to_string(),
+                });
+            }
+            Reading::Unavailable(why) => return Err(unreadable("the service", why)),
+        };
+        match (service.status, service.controller) {
+            (ServiceStatus::Active, Controller::Ecs) => Ok(service),
+            (ServiceStatus::Active, other) => Err(Waiting::UnsupportedController(other)),
+            (ServiceStatus::Draining | ServiceStatus::Inactive, _) => Err(Waiting::ServiceNotActive),
+        }
+    }
+
+    /// A failed deployment is written down, and then undone where AWS does not do it.
+    fn finish_a_failure(&self, service: &Service, current: &Current) -> Result<Option<Vec<Step>>, Waiting> {
+        let primary_is_target = current.live_revision == current.target;
+        let stuck = self.is_stuck(service, current);
+        let failed = matches!(current.phase, Phase::Failed | Phase::RolledBack) || stuck;
+        let Some(memory) = self.ours.get(&current.target) else { return Ok(None) };
+        let recorded = memory
+            .outcome
+            .as_ref()
+            .is_some_and(|outcome| outcome.result == OutcomeKind::Failed && outcome.deployment == current.id);
+        if failed && !recorded && memory.retry.as_ref() != Some(&current.id) {
+            let outcome = Outcome { result: OutcomeKind::Failed, deployment: current.id.clone() };
+            return Ok(Some(self.stamp(&current.target, memory::outcome_tag(&outcome))?));
+        }
+        let undo = recorded
+            && primary_is_target
+            && current.phase != Phase::RollingBack
+            && !service.rolls_back_by_itself()
+            && memory.retry.as_ref() != Some(&current.id)
+            && self.input.desired.policy.on_failure == OnFailure::Rollback;
+        if !undo {
+            return Ok(None);
+        }
+        match self.last_good().filter(|good| *good != current.target) {
+            Some(good) => Ok(Some(self.deploy(&good, Why::Rollback)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// No progress for longer than the deadline, and nothing at AWS that would end it.
+    fn is_stuck(&self, service: &Service, current: &Current) -> bool {
+        let Some(primary) = service.primary() else { return false };
+        let complete = primary.running >= primary.desired && primary.failed_tasks == 0;
+        if current.phase != Phase::InProgress || service.rolls_back_by_itself() || complete {
+            return false;
+        }
+        let deadline =
+            Millis::try_from(self.input.desired.policy.progress_deadline.as_millis()).unwrap_or(Millis::MAX);
+        self.input.now.saturating_sub(self.last_progress(primary)) > deadline
+    }
+
+    fn last_progress(&self, primary: &crate::model::Deployment) -> Millis {
+        let tasks = self.input.observed.tasks.known().into_iter().flatten();
+        let progress = tasks.filter_map(|task| {
+            if task.task_definition != primary.task_definition {
+                return task.stopped_at;
+            }
+            let since = task.started_at.filter(|_| task.last_status == "RUNNING")?;
+            let proven = match task.health {
+                TaskHealth::Healthy => true,
+                TaskHealth::Unhealthy => false,
+                TaskHealth::Unknown => self.input.now - since >= STEADY_AFTER,
+            };
+            proven.then_some(since)
+        });
+        progress.max().unwrap_or(primary.created_at).max(primary.created_at)
+    }
+
+    fn following(&self, current: &Current) -> Waiting {
+        let memory = self.ours.get(&current.target);
+        Waiting::Deploying {
+            phase: current.phase,
+            commit: memory.map(|memory| memory.commit.clone()),
+            by: if memory.is_some() { StartedBy::Trueup } else { StartedBy::Other },
+        }
+    }
+
+    /// The live or coming content is the desired one.
+    fn arrived(&self, current: &Current) -> Result<Vec<Step>, Waiting> {
+        let live = &current.live_revision;
+        match (current.live_phase, self.failure_of(live)) {
+            (Phase::Succeeded | Phase::Superseded, None) => {}
+            (phase, Some(id)) if phase.is_over() => return Err(self.held(phase, id)),
+            (Phase::Failed | Phase::RolledBack, None) => return self.deploy(live, Why::Retry),
+            _ => return Err(self.following(current)),
+        }
+        if let Some(memory) = self.ours.get(live) {
+            let highest = self.highest();
+            if memory.applied.as_ref().map(|applied| applied.generation)
+                < highest.map(|applied| applied.generation)
+            {
+                return self.stamp(live, memory::applied_tag(&self.next_stamp(current)));
+            }
+            let told =
+                memory.outcome.as_ref().is_some_and(|outcome| outcome.result == OutcomeKind::Succeeded);
+            if !told && self.is_proven() {
+                let outcome = Outcome { result: OutcomeKind::Succeeded, deployment: current.id.clone() };
+                return self.stamp(live, memory::outcome_tag(&outcome));
+            }
+        }
+        self.move_tags()
+    }
+
+    fn held(&self, phase: Phase, id: String) -> Waiting {
+        let failed_rollback = self
+            .history()
+            .next()
+            .is_some_and(|newest| newest.status == crate::model::ServiceDeploymentStatus::RollbackFailed);
+        if failed_rollback && phase == Phase::Failed {
+            return Waiting::RollbackFailed;
+        }
+        Waiting::Held { commit: self.input.desired.commit().clone(), deployment: Some(id) }
+    }
+
+    /// At least one task of the service runs: a deployment to a count of zero proves nothing.
+    pub fn is_proven(&self) -> bool {
+        self.service.is_some_and(|service| service.running_count > 0)
+    }
+
+    fn move_tags(&self) -> Result<Vec<Step>, Waiting> {
+        let desired = self.input.desired;
+        let known_here = self.highest().is_some() || desired.policy.drift == OnDrift::Heal;
+        if desired.policy.move_tag == MoveTag::Never || !known_here || !self.is_proven() {
+            return Err(Waiting::Settled);
+        }
+        let mut steps = Vec::new();
+        for (wanted, observed) in desired.images.iter().zip(&self.images) {
+            let Some(built) = observed.built.known() else { continue };
+            match &observed.tagged {
+                Reading::Known(tagged) if tagged.digest == built.digest => continue,
+                Reading::Unavailable(why) => return Err(unreadable("the environment tag", why)),
+                Reading::Known(_) | Reading::Absent => {}
+            }
+            if let Some(with) = self.input.tag_blockers.get(&wanted.repository) {
+                return Err(Waiting::TagShared {
+                    tag: desired.environment_tag.to_string(),
+                    with: with.clone(),
+                });
+            }
+            self.tag_can_move(observed)?;
+            steps.push(Step::MoveTag {
+                repository: wanted.repository.clone(),
+                digest: built.digest.clone(),
+                tag: desired.environment_tag.clone(),
+            });
+        }
+        if steps.is_empty() {
+            return Err(Waiting::Settled);
+        }
+        self.once(steps)
+    }
+
+    fn tag_can_move(&self, observed: &ObservedImage) -> Result<(), Waiting> {
+        let (Some(repository), tag) = (observed.repository.known(), &self.input.desired.environment_tag)
+        else {
+            return Ok(());
+        };
+        let movable =
+            self.input.desired.policy.move_tag == MoveTag::Never || repository.mutability.can_move(tag);
+        if movable {
+            return Ok(());
+        }
+        Err(Waiting::TagImmutable { repository: repository.name.to_string(), tag: tag.to_string() })
+    }
+
+    /// The live content is another one: who changed what decides.
+    fn go_there(&self, service: &Service, current: &Current, rendered: &Value) -> Result<Vec<Step>, Waiting> {
+        let content = memory::content_hash(&self.input.desired.target, rendered);
+        let revision = self.revision_with(&content);
+        if let Some(id) = revision.and_then(|revision| self.failure_of(revision)) {
+            return Err(self.held(current.phase, id));
+        }
+        self.may_interrupt(service, current)?;
+        let highest = self.highest();
+        self.source_is_current(highest.as_ref())?;
+        let stamp =
+            revision.and_then(|revision| self.ours.get(revision)).and_then(|memory| memory.applied.clone());
+        let newest = stamp
+            .filter(|stamp| highest.as_ref().is_some_and(|highest| stamp.generation == highest.generation));
+        let retried = revision
+            .and_then(|revision| self.ours.get(revision))
+            .is_some_and(|memory| memory.retry.is_some());
+        let why = match (&newest, &highest) {
+            (Some(stamp), _) if stamp.live_then == current.live => Why::Interrupted,
+            (Some(_), _) if retried => Why::GitChanged,
+            (Some(_), _) => Why::Drift,
+            (None, Some(_)) => Why::GitChanged,
+            (None, None) => Why::FirstContact,
+        };
+        if why == Why::Drift && self.input.desired.policy.drift != OnDrift::Heal {
+            return Err(Waiting::Drifted);
+        }
+        if let Some(why) = self.input.turn {
+            return Err(Waiting::Turn { why: why.to_owned() });
+        }
+        for image in &self.images {
+            self.tag_can_move(image)?;
+        }
+        match (revision, why) {
+            (None, _) => self.once(vec![self.registration(rendered, &content, current)]),
+            (Some(revision), Why::Interrupted) => self.deploy(revision, why),
+            (Some(revision), _) => self.stamp(revision, memory::applied_tag(&self.next_stamp(current))),
+        }
+    }
+
+    /// Our own deployment of something else may be replaced; anybody else's is followed until it ends.
+    fn may_interrupt(&self, service: &Service, current: &Current) -> Result<(), Waiting> {
+        if current.phase.is_over() {
+            return Ok(());
+        }
+        let ours = self.ours.contains_key(&current.target);
+        if !ours {
+            let stalled = self.is_stuck(service, current);
+            return if stalled { Ok(()) } else { Err(self.following(current)) };
+        }
+        let replaced =
+            self.history().skip(1).take_while(|older| phase::of(older) == Phase::Superseded).count();
+        let finish = self.input.desired.policy.in_flight == InFlight::Finish || replaced >= MOST_REPLACEMENTS;
+        if finish { Err(Waiting::FinishingFirst) } else { Ok(()) }
+    }
+
+    fn source_is_current(&self, highest: Option<&Applied>) -> Result<(), Waiting> {
+        let (Some(applied), Some(head)) =
+            (highest.and_then(|stamp| stamp.infra_commit.as_ref()), self.input.infra_commit)
+        else {
+            return Ok(());
+        };
+        match self.input.observed.ancestry.get(applied) {
+            _ if applied == head => Ok(()),
+            Some(Ancestry::Ancestor) => Ok(()),
+            Some(Ancestry::NotAncestor) => Err(Waiting::SourceBehind { applied: applied.to_string() }),
+            Some(Ancestry::Unknown) | None => {
+                Err(unreadable("the history of the infrastructure repository", applied.as_str()))
+            }
+        }
+    }
+
+    /// The stamp with the highest generation among all revisions that were read.
+    pub fn highest(&self) -> Option<Applied> {
+        self.ours
+            .values()
+            .filter_map(|memory| memory.applied.clone())
+            .max_by_key(|applied| applied.generation)
+    }
+
+    fn next_stamp(&self, current: &Current) -> Applied {
+        Applied {
+            generation: self.highest().map_or(1, |highest| highest.generation.saturating_add(1)),
+            infra_commit: self.input.infra_commit.cloned(),
+            live_then: current.live.clone(),
+        }
+    }
+
+    /// Our ACTIVE revision with this content; where a race made several, the lowest: two controllers meet there.
+    pub fn revision_with(&self, content: &ContentHash) -> Option<&'a TaskDefinitionArn> {
+        let active = |arn: &TaskDefinitionArn| {
+            self.input
+                .observed
+                .revisions
+                .get(arn)
+                .and_then(Reading::known)
+                .is_some_and(|revision| revision.active)
+        };
+        let same = self.ours.iter().filter(|(arn, memory)| memory.content == *content && active(arn));
+        same.map(|(arn, _)| *arn).min_by_key(|arn| arn.revision())
+    }
+
+    fn registration(&self, rendered: &Value, content: &ContentHash, current: &Current) -> Step {
+        let desired = self.input.desired;
+        let tags =
+            memory::registration(&desired.target, desired.commit(), content, &self.next_stamp(current));
+        Step::Register { input: rendered.clone(), tags, commit: desired.commit().clone() }
+    }
+
+    fn stamp(
+        &self,
+        revision: &TaskDefinitionArn,
+        (key, value): (String, String),
+    ) -> Result<Vec<Step>, Waiting> {
+        self.once(vec![Step::Stamp { revision: revision.clone(), key, value }])
+    }
+
+    fn deploy(&self, revision: &TaskDefinitionArn, why: Why) -> Result<Vec<Step>, Waiting> {
+        let desired = self.input.desired;
+        self.once(vec![Step::Deploy {
+            cluster: desired.cluster.clone(),
+            service: desired.service.clone(),
+            revision: revision.clone(),
+            why,
+        }])
+    }
+
+    /// Nothing of a kind is written again inside its window.
+    fn once(&self, steps: Vec<Step>) -> Result<Vec<Step>, Waiting> {
+        let (Some(recent), Some(step)) = (self.input.recent, steps.first()) else { return Ok(steps) };
+        let age = self.input.now.saturating_sub(recent.at);
+        let what = match (&recent.step, step) {
+            (Step::Register { .. }, _) if age < windows::REGISTRATION => "the new revision",
+            (Step::Stamp { .. }, Step::Stamp { .. }) if recent.step == *step && age < windows::STAMP => {
+                "the stamp"
+            }
+            (Step::Deploy { revision: one, .. }, Step::Deploy { revision: two, .. })
+                if one == two && age < windows::DEPLOYMENT =>
+            {
+                "the deployment"
+            }
+            (Step::MoveTag { .. }, Step::MoveTag { .. }) if recent.step == *step && age < windows::TAG => {
+                "the tag"
+            }
+            _ => return Ok(steps),
+        };
+        Err(Waiting::Consistency { what })
+    }
+
+    /// Equality by effect: every owned field equal, and the images those that the tasks run.
+    pub fn equals_by_effect(&self, arn: &TaskDefinitionArn, rendered: &Value) -> bool {
+        self.revision(arn).is_some_and(|live| self.owned_differences(live, rendered).is_empty())
+    }
+
+    pub fn revision(&self, arn: &TaskDefinitionArn) -> Option<&'a Revision> {
+        self.input.observed.revisions.get(arn).and_then(Reading::known)
+    }
+
+    fn differences(&self) -> Vec<Difference> {
+        let live = self.current.as_ref().and_then(|current| self.revision(&current.live_revision));
+        match (live, &self.rendered) {
+            (Some(live), Ok(rendered)) => self.owned_differences(live, rendered),
+            _ => Vec::new(),
+        }
+    }
+
+    fn owned_differences(&self, live: &Revision, rendered: &Value) -> Vec<Difference> {
+        let mut same_images = live.input.clone();
+        for (wanted, observed) in self.input.desired.images.iter().zip(&self.images) {
+            let names = render::containers(wanted, rendered).unwrap_or_default();
+            for name in names {
+                if self.runs(&live.arn, &live.input, &name, observed) {
+                    let image = render::container_images(rendered).find(|(known, _)| *known == name);
+                    let image = image.map(|(_, image)| image.to_owned()).unwrap_or_default();
+                    render::set_image(&mut same_images, &name, &image);
+                }
+            }
+        }
+        let all = diff::task_definitions(&same_images, rendered);
+        if render::owns_every_field(self.input.desired)
+            || matches!(self.input.desired.task_definition, TaskDefinitionSource::Family(_))
+        {
+            return all;
+        }
+        all.into_iter().filter(|difference| difference.field.rsplit('.').next() == Some("image")).collect()
+    }
+
+    /// Whether the container of this revision runs the desired image, under whatever name.
+    fn runs(
+        &self,
+        arn: &TaskDefinitionArn,
+        input: &Value,
+        container: &str,
+        observed: &ObservedImage,
+    ) -> bool {
+        let Some(built) = observed.built.known() else { return false };
+        let same = |digest: &Digest| {
+            *digest == built.digest
+                || built.platforms.iter().any(|platform| platform.digest.as_ref() == Some(digest))
+        };
+        let declared =
+            render::container_images(input).find(|(name, _)| *name == container).map(|(_, image)| image);
+        if let Some((_, digest)) = declared.and_then(|image| image.split_once('@')) {
+            let repository = declared.and_then(|image| image.split(['@']).next()).unwrap_or_default();
+            let uri = observed.repository.known().map_or("", |repository| repository.uri.as_str());
+            return same(&Digest::new(digest))
+                && (repository == uri || repository.starts_with(&format!("{uri}:")));
+        }
+        self.resolved_digests(arn, container).is_some_and(|digest| same(&digest))
+    }
+
+    /// The digest ECS resolved for a container of the newest deployment to a revision, or that its tasks run.
+    fn resolved_digests(&self, arn: &TaskDefinitionArn, container: &str) -> Option<Digest> {
+        let of_deployment = self
+            .history()
+            .filter(|deployment| deployment.target.as_ref() == Some(arn))
+            .find_map(|deployment| deployment.digests.get(container).cloned());
+        of_deployment.or_else(|| {
+            let tasks = self.input.observed.tasks.known().into_iter().flatten();
+            let running =
+                tasks.filter(|task| task.task_definition == *arn && task.desired_status == "RUNNING");
+            running
+                .flat_map(|task| &task.containers)
+                .find(|c| c.name == container)
+                .and_then(|c| c.digest.clone())
+        })
+    }
+}
+
+fn unreadable(what: &'static str, why: &str) -> Waiting {
+    Waiting::Unreadable { what, why: why.to_owned() }
+}

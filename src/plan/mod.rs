@@ -1,0 +1,17 @@
+//! The decision: from one reading of AWS and what is desired to the next write, or the reason for none.
+//!
+//! Pure, total and synchronous. Time and policy are arguments; nothing here reads or writes.
+
+mod decide;
+pub mod diff;
+pub mod memory;
+mod normalise;
+pub mod phase;
+mod render;
+pub mod status;
+#[cfg(test)]
+mod tests;
+pub mod windows;
+
+pub use decide::{Input, Plan, Recent, Step, Why, plan};
+pub use render::container_images;

@@ -1,0 +1,90 @@
+//! The phase of a deployment, derived from what AWS says on every pass.
+
+use crate::model::{
+    DeploymentId, Observed, Phase, RolloutState, Service, ServiceDeployment, ServiceDeploymentStatus,
+    TaskDefinitionArn,
+};
+
+/// The phase of one service deployment. A rollback is a failure, not a success; `STOPPED` also means superseded, and
+/// is a failure only where a breaker or an alarm ended it (Amazon ECS API reference, `ServiceDeployment`).
+pub fn of(deployment: &ServiceDeployment) -> Phase {
+    match deployment.status {
+        ServiceDeploymentStatus::Pending => Phase::Pending,
+        ServiceDeploymentStatus::InProgress | ServiceDeploymentStatus::StopRequested => Phase::InProgress,
+        ServiceDeploymentStatus::Successful => Phase::Succeeded,
+        ServiceDeploymentStatus::Stopped if deployment.monitor_triggered => Phase::Failed,
+        ServiceDeploymentStatus::Stopped => Phase::Superseded,
+        ServiceDeploymentStatus::RollbackRequested | ServiceDeploymentStatus::RollbackInProgress => {
+            Phase::RollingBack
+        }
+        ServiceDeploymentStatus::RollbackSuccessful => Phase::RolledBack,
+        ServiceDeploymentStatus::RollbackFailed => Phase::Failed,
+        ServiceDeploymentStatus::Unknown => Phase::Unknown,
+    }
+}
+
+/// The last part of the ARN: short enough for a tag, unique within a service.
+pub fn id(deployment: &ServiceDeployment) -> String {
+    deployment.arn.rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+/// The newest deployment of a service, and what is live now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Current {
+    /// The id under which the outcome of the newest deployment is remembered.
+    pub id: String,
+    /// What the newest deployment was asked to bring.
+    pub target: TaskDefinitionArn,
+    /// How the newest deployment goes.
+    pub phase: Phase,
+    /// The PRIMARY entry of `deployments[]`: what AWS works towards. After a rollback it is not the target.
+    pub live: DeploymentId,
+    pub live_revision: TaskDefinitionArn,
+    pub live_phase: Phase,
+}
+
+/// The newest deployment of the service. Both histories are asked, since either may be stale: a rollout that one of
+/// them still sees going on is going on.
+pub fn current(service: &Service, observed: &Observed) -> Option<Current> {
+    let primary = service.primary()?;
+    let rollout = match primary.rollout {
+        Some(RolloutState::Completed) => Phase::Succeeded,
+        Some(RolloutState::Failed) => Phase::Failed,
+        Some(RolloutState::InProgress) => Phase::InProgress,
+        None if service.deployments.len() == 1 && primary.running == primary.desired => Phase::Succeeded,
+        None => Phase::InProgress,
+    };
+    let by_primary = Current {
+        id: primary.id.to_string(),
+        target: primary.task_definition.clone(),
+        phase: rollout,
+        live: primary.id.clone(),
+        live_revision: primary.task_definition.clone(),
+        live_phase: rollout,
+    };
+    let Some(newest) = observed.service_deployments.known().and_then(|history| history.first()) else {
+        return Some(by_primary);
+    };
+    let told = of(newest);
+    let id = id(newest);
+    match &newest.target {
+        Some(target) if *target == primary.task_definition => Some(Current {
+            id,
+            phase: told,
+            live_phase: if told.is_over() { told.settled(rollout) } else { told },
+            ..by_primary
+        }),
+        // Another revision is PRIMARY: a rollback explains it, anything else is a list that lags behind.
+        Some(target) if matches!(told, Phase::RollingBack | Phase::RolledBack | Phase::Failed) => {
+            Some(Current { id, phase: told, target: target.clone(), ..by_primary })
+        }
+        _ => Some(by_primary),
+    }
+}
+
+impl Phase {
+    /// A deployment that the list calls superseded while it is still PRIMARY is judged by its rollout.
+    fn settled(self, rollout: Self) -> Self {
+        if self == Self::Superseded { rollout } else { self }
+    }
+}

@@ -1,0 +1,95 @@
+//! The task definition that would be registered: the declared or live base with the images of the declared commits.
+
+use serde_json::Value;
+
+use crate::model::{
+    Containers, Desired, DesiredImage, Image, ObservedImage, Pin, TaskDefinitionSource, Waiting,
+};
+
+/// Replaces the images of `base` by those of the declared commits. Only `image` fields are changed.
+pub fn task_definition(desired: &Desired, images: &[ObservedImage], base: &Value) -> Result<Value, Waiting> {
+    let mut rendered = base.clone();
+    for (wanted, observed) in desired.images.iter().zip(images) {
+        let (Some(repository), Some(image)) = (observed.repository.known(), observed.built.known()) else {
+            return Err(Waiting::ImageNotBuilt {
+                repository: wanted.repository.to_string(),
+                tag: wanted.commit_tag.to_string(),
+            });
+        };
+        let reference = match desired.policy.pin {
+            Pin::Digest => format!("{}@{}", repository.uri, image.digest),
+            Pin::CommitTag => format!("{}:{}", repository.uri, wanted.commit_tag),
+        };
+        for name in containers(wanted, base)? {
+            set_image(&mut rendered, &name, &reference);
+        }
+        check_platform(&rendered, image)?;
+    }
+    Ok(rendered)
+}
+
+/// Names of the containers whose image is replaced.
+pub fn containers(image: &DesiredImage, base: &Value) -> Result<Vec<String>, Waiting> {
+    let present: Vec<(&str, &str)> = container_images(base).collect();
+    let family = base.get("family").and_then(Value::as_str).unwrap_or_default().to_owned();
+    match &image.containers {
+        Containers::Named(names) => {
+            match names.iter().find(|name| !present.iter().any(|(known, _)| known == name)) {
+                Some(missing) => Err(Waiting::ContainerMissing { container: missing.clone(), family }),
+                None => Ok(names.clone()),
+            }
+        }
+        Containers::Placeholder(placeholder) => {
+            let marked: Vec<String> = present
+                .iter()
+                .filter(|(_, reference)| reference == placeholder)
+                .map(|(name, _)| (*name).to_owned())
+                .collect();
+            match (marked.is_empty(), present.as_slice()) {
+                (false, _) => Ok(marked),
+                (true, [(only, _)]) => Ok(vec![(*only).to_owned()]),
+                (true, _) => Err(Waiting::ContainerMissing { container: placeholder.clone(), family }),
+            }
+        }
+    }
+}
+
+/// Name and image of every container.
+pub fn container_images(input: &Value) -> impl Iterator<Item = (&str, &str)> {
+    let definitions = input.get("containerDefinitions").and_then(Value::as_array);
+    definitions.into_iter().flatten().filter_map(|container| {
+        Some((
+            container.get("name")?.as_str()?,
+            container.get("image").and_then(Value::as_str).unwrap_or_default(),
+        ))
+    })
+}
+
+pub fn set_image(input: &mut Value, container: &str, reference: &str) {
+    let definitions = input.get_mut("containerDefinitions").and_then(Value::as_array_mut);
+    for definition in definitions.into_iter().flatten().filter_map(Value::as_object_mut) {
+        if definition.get("name").and_then(Value::as_str) == Some(container) {
+            definition.insert("image".to_owned(), Value::from(reference));
+        }
+    }
+}
+
+/// Whether the whole task definition is declared, so that its other fields can drift.
+pub fn owns_every_field(desired: &Desired) -> bool {
+    matches!(desired.task_definition, TaskDefinitionSource::File { .. })
+}
+
+/// A manifest list must hold the CPU architecture of the task (`runtimePlatform`, `X86_64` when absent).
+fn check_platform(input: &Value, image: &Image) -> Result<(), Waiting> {
+    let wanted = match input.pointer("/runtimePlatform/cpuArchitecture").and_then(Value::as_str) {
+        Some("ARM64") => "arm64",
+        Some("X86_64") | None => "amd64",
+        Some(_) => return Ok(()),
+    };
+    let mut available: Vec<String> =
+        image.platforms.iter().map(|platform| format!("{}/{}", platform.os, platform.architecture)).collect();
+    available.sort();
+    let fits =
+        image.platforms.is_empty() || image.platforms.iter().any(|platform| platform.architecture == wanted);
+    if fits { Ok(()) } else { Err(Waiting::PlatformMismatch { wanted: wanted.to_owned(), available }) }
+}

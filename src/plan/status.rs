@@ -1,0 +1,373 @@
+//! The truth about a target, from the same facts as the decision: what is declared, tagged, deployed and running.
+
+use std::collections::BTreeMap;
+
+use super::decide::{Facts, Step};
+use super::{phase, render};
+use crate::model::{
+    Commit, Condition, ConditionKind, Controller, DesiredImage, Difference, Digest, Health, Image,
+    LastDeployment, ObservedImage, Phase, Reading, Running, StartedBy, Status, Sync, Task, Waiting,
+};
+
+pub(super) fn of(
+    facts: &Facts<'_>,
+    differences: &[Difference],
+    next: Option<&Step>,
+    waiting: Option<&Waiting>,
+) -> Status {
+    let desired = facts.input.desired;
+    let running = running(facts);
+    let sync = sync(facts, differences, &running);
+    let health = health(facts, waiting);
+    Status {
+        target: desired.target.clone(),
+        checked_at: facts.input.observed.checked_at,
+        declared: Some(desired.commit().clone()),
+        tagged: tagged(facts),
+        deployed: facts.current.as_ref().map(|current| current.live_revision.clone()),
+        desired_count: facts.service.map_or(0, |service| service.desired_count),
+        conditions: conditions(facts, sync, health, next, waiting),
+        last_deployment: last_deployment(facts),
+        drift: if matches!(waiting, Some(Waiting::Drifted)) { differences.to_vec() } else { Vec::new() },
+        causes: causes(facts, health),
+        waiting: waiting.cloned(),
+        running,
+        sync,
+        health,
+    }
+}
+
+fn tagged(facts: &Facts<'_>) -> Option<Commit> {
+    let image = facts.images.first()?.tagged.known()?;
+    commits_of(facts.input.desired.images.first()?, image).into_iter().next()
+}
+
+/// The commits that tags of an image name, the declared one first.
+fn commits_of(wanted: &DesiredImage, image: &Image) -> Vec<Commit> {
+    let (prefix, suffix) = around_commit(wanted);
+    let mut commits: Vec<Commit> = image
+        .tags
+        .iter()
+        .filter_map(|tag| tag.as_str().strip_prefix(prefix)?.strip_suffix(suffix))
+        .map(Commit::new)
+        .filter(|commit| commit.is_hexadecimal() || commit.matches(&wanted.commit))
+        .map(|commit| if commit.matches(&wanted.commit) { wanted.commit.clone() } else { commit })
+        .collect();
+    commits.sort_by_key(|commit| (!commit.matches(&wanted.commit), commit.clone()));
+    commits.dedup();
+    commits
+}
+
+/// What stands before and after the commit in the commit tag.
+fn around_commit(wanted: &DesiredImage) -> (&str, &str) {
+    let (tag, commit) = (wanted.commit_tag.as_str(), wanted.commit.as_str());
+    let mut lengths = (1..=commit.len()).rev().filter(|length| commit.is_char_boundary(*length));
+    lengths.find_map(|length| tag.split_once(&commit[..length])).unwrap_or(("", ""))
+}
+
+/// What runs, by digest, of the first image; the tasks are asked, not the tag.
+fn running(facts: &Facts<'_>) -> Vec<Running> {
+    let (Some(wanted), Some(observed)) = (facts.input.desired.images.first(), facts.images.first()) else {
+        return Vec::new();
+    };
+    let mut tasks: BTreeMap<Option<Digest>, usize> = BTreeMap::new();
+    for task in facts.input.observed.tasks.known().into_iter().flatten() {
+        if task.last_status == "RUNNING" {
+            *tasks.entry(digest_of(facts, task, wanted, observed)).or_default() += 1;
+        }
+    }
+    let mut running: Vec<Running> = tasks
+        .into_iter()
+        .map(|(digest, tasks)| {
+            let commits =
+                digest.as_ref().map(|digest| commits_of_digest(wanted, observed, digest)).unwrap_or_default();
+            Running { commits, digest, tasks }
+        })
+        .collect();
+    running.sort_by_key(|group| {
+        (!group.commits.iter().any(|commit| commit.matches(&wanted.commit)), std::cmp::Reverse(group.tasks))
+    });
+    running
+}
+
+/// The digest of the application's container in a task; a child of the built index counts as the index.
+fn digest_of(
+    facts: &Facts<'_>,
+    task: &Task,
+    wanted: &DesiredImage,
+    observed: &ObservedImage,
+) -> Option<Digest> {
+    let revision = facts.revision(&task.task_definition)?;
+    let names = render::containers(wanted, &revision.input).ok().or_else(|| {
+        let rendered = facts.rendered.as_ref().ok()?;
+        render::containers(wanted, rendered).ok()
+    });
+    let container = match &names {
+        Some(names) => task.containers.iter().find(|container| names.contains(&container.name))?,
+        None => task.containers.first()?,
+    };
+    let digest = container.digest.clone()?;
+    let index_of = |image: &Image| {
+        image
+            .platforms
+            .iter()
+            .any(|platform| platform.digest.as_ref() == Some(&digest))
+            .then(|| image.digest.clone())
+    };
+    let images = [&observed.built, &observed.tagged].into_iter().chain(observed.known.values());
+    let parent = images.filter_map(Reading::known).find_map(index_of);
+    Some(parent.unwrap_or(digest))
+}
+
+fn commits_of_digest(wanted: &DesiredImage, observed: &ObservedImage, digest: &Digest) -> Vec<Commit> {
+    let images = observed.known.get(digest).into_iter().chain([&observed.built, &observed.tagged]);
+    let image = images.filter_map(Reading::known).find(|image| image.digest == *digest);
+    let mut commits = image.map(|image| commits_of(wanted, image)).unwrap_or_default();
+    let built = observed.built.known().is_some_and(|built| built.digest == *digest);
+    if built && !commits.iter().any(|commit| commit.matches(&wanted.commit)) {
+        commits.insert(0, wanted.commit.clone());
+    }
+    commits
+}
+
+fn sync(facts: &Facts<'_>, differences: &[Difference], running: &[Running]) -> Sync {
+    let Some(current) = &facts.current else {
+        return if matches!(facts.input.observed.service, Reading::Absent) {
+            Sync::OutOfSync
+        } else {
+            Sync::Unknown
+        };
+    };
+    if facts.rendered.is_err() {
+        let declared = facts.input.desired.commit();
+        let known = !running.is_empty() && running.iter().all(|group| !group.commits.is_empty());
+        let same = running.iter().all(|group| group.commits.iter().any(|commit| commit.matches(declared)));
+        return if known && !same { Sync::OutOfSync } else { Sync::Unknown };
+    }
+    let settled = current.live_phase == Phase::Succeeded;
+    if differences.is_empty() && settled && facts.revision(&current.live_revision).is_some() {
+        Sync::Synced
+    } else {
+        Sync::OutOfSync
+    }
+}
+
+fn health(facts: &Facts<'_>, waiting: Option<&Waiting>) -> Health {
+    let Some(service) = facts.service else {
+        return if matches!(facts.input.observed.service, Reading::Absent) {
+            Health::Missing
+        } else {
+            Health::Unknown
+        };
+    };
+    let failing = service
+        .primary()
+        .is_some_and(|primary| primary.failed_tasks > 0 && primary.running < primary.desired);
+    match (waiting, facts.current.as_ref().map(|current| current.phase)) {
+        (Some(Waiting::Held { .. } | Waiting::RollbackFailed), _) => Health::Degraded,
+        (_, Some(Phase::Failed | Phase::RollingBack)) => Health::Degraded,
+        (_, Some(Phase::InProgress | Phase::Pending)) => Health::Progressing,
+        _ if service.desired_count == 0 => Health::Suspended,
+        _ if failing => Health::Degraded,
+        _ if service.running_count >= service.desired_count => Health::Healthy,
+        _ => Health::Progressing,
+    }
+}
+
+fn conditions(
+    facts: &Facts<'_>,
+    sync: Sync,
+    health: Health,
+    next: Option<&Step>,
+    waiting: Option<&Waiting>,
+) -> Vec<Condition> {
+    let condition = |kind, is_true, reason, message: String| Condition { kind, is_true, reason, message };
+    let ready = sync == Sync::Synced && matches!(health, Health::Healthy | Health::Suspended);
+    let mut conditions = vec![match (ready, health) {
+        (true, Health::Suspended) => {
+            condition(ConditionKind::Ready, true, "Unproven", "the desired count is 0".to_owned())
+        }
+        (true, _) => condition(ConditionKind::Ready, true, "Synced", "what is declared runs".to_owned()),
+        (false, _) => {
+            condition(ConditionKind::Ready, false, "NotSynced", waiting.map_or_else(String::new, describe))
+        }
+    }];
+    if let Some(step) = next {
+        conditions.push(condition(ConditionKind::Reconciling, true, step_reason(step), String::new()));
+    } else if let Some(Waiting::Deploying { .. }) = waiting {
+        conditions.push(condition(
+            ConditionKind::Reconciling,
+            true,
+            "Deploying",
+            waiting.map_or_else(String::new, describe),
+        ));
+    }
+    if let Some(waiting) = waiting.filter(|waiting| is_stalled(waiting)) {
+        conditions.push(condition(ConditionKind::Stalled, true, reason(waiting), describe(waiting)));
+    }
+    for image in facts.moved_commit_tags() {
+        let message =
+            format!("tag {} of {} was moved after it was first deployed", image.commit_tag, image.repository);
+        conditions.push(condition(ConditionKind::Stalled, false, "CommitTagMoved", message));
+    }
+    conditions
+}
+
+fn step_reason(step: &Step) -> &'static str {
+    match step {
+        Step::Register { .. } => "Registering",
+        Step::Stamp { .. } => "Recording",
+        Step::Deploy { .. } => "Deploying",
+        Step::MoveTag { .. } => "MovingTag",
+    }
+}
+
+/// Whether only a person can end the wait.
+pub fn is_stalled(waiting: &Waiting) -> bool {
+    matches!(
+        waiting,
+        Waiting::Frozen
+            | Waiting::WrongAccount { .. }
+            | Waiting::ServiceMissing { .. }
+            | Waiting::UnsupportedController(_)
+            | Waiting::ImageArchived { .. }
+            | Waiting::RepositoryMissing { .. }
+            | Waiting::PlatformMismatch { .. }
+            | Waiting::TagImmutable { .. }
+            | Waiting::ContainerMissing { .. }
+            | Waiting::NoBase { .. }
+            | Waiting::Held { .. }
+            | Waiting::RollbackFailed
+            | Waiting::SourceBehind { .. }
+    )
+}
+
+/// The PascalCase name of a reason: stable, part of the JSON.
+pub fn reason(waiting: &Waiting) -> &'static str {
+    match waiting {
+        Waiting::Settled => "Settled",
+        Waiting::Frozen => "Frozen",
+        Waiting::Observing => "Observing",
+        Waiting::Suspended { .. } => "Suspended",
+        Waiting::Unreadable { .. } => "Unreadable",
+        Waiting::WrongAccount { .. } => "WrongAccount",
+        Waiting::ServiceMissing { .. } => "ServiceMissing",
+        Waiting::ServiceNotActive => "ServiceNotActive",
+        Waiting::UnsupportedController(_) => "UnsupportedController",
+        Waiting::ImageNotBuilt { .. } => "ImageNotBuilt",
+        Waiting::ImageArchived { .. } => "ImageArchived",
+        Waiting::RepositoryMissing { .. } => "RepositoryMissing",
+        Waiting::PlatformMismatch { .. } => "PlatformMismatch",
+        Waiting::TagImmutable { .. } => "TagImmutable",
+        Waiting::ContainerMissing { .. } => "ContainerMissing",
+        Waiting::NoBase { .. } => "NoBase",
+        Waiting::Deploying { .. } => "Deploying",
+        Waiting::FinishingFirst => "FinishingFirst",
+        Waiting::Held { .. } => "Held",
+        Waiting::RollbackFailed => "RollbackFailed",
+        Waiting::Drifted => "Drifted",
+        Waiting::SourceBehind { .. } => "SourceBehind",
+        Waiting::Consistency { .. } => "Consistency",
+        Waiting::TagShared { .. } => "TagShared",
+        Waiting::Turn { .. } => "Turn",
+        Waiting::Refused { .. } => "Refused",
+    }
+}
+
+/// One line for people.
+pub fn describe(waiting: &Waiting) -> String {
+    match waiting {
+        Waiting::Settled => "nothing to do".to_owned(),
+        Waiting::Frozen => "its files cannot be read; nothing is written until they can".to_owned(),
+        Waiting::Observing => "mode is observe; nothing is written".to_owned(),
+        Waiting::Suspended { reason } => format!("suspended: {reason}"),
+        Waiting::Unreadable { what, why } => format!("cannot read {what}: {why}"),
+        Waiting::WrongAccount { expected, actual } => {
+            format!("the credentials belong to account {actual}, {expected} is declared")
+        }
+        Waiting::ServiceMissing { service, cluster } => format!("no service {service} in cluster {cluster}"),
+        Waiting::ServiceNotActive => "the service is not active".to_owned(),
+        Waiting::UnsupportedController(Controller::CodeDeploy) => {
+            "CodeDeploy services are only observed so far".to_owned()
+        }
+        Waiting::UnsupportedController(_) => {
+            "services with an external controller are only observed".to_owned()
+        }
+        Waiting::ImageNotBuilt { repository, tag } => format!("waiting for image {repository}:{tag}"),
+        Waiting::ImageArchived { repository, tag } => {
+            format!("image {repository}:{tag} is archived; restore it first")
+        }
+        Waiting::RepositoryMissing { repository } => format!("no ECR repository {repository}"),
+        Waiting::PlatformMismatch { wanted, available } => {
+            format!("the image has no linux/{wanted} ({} only)", available.join(", "))
+        }
+        Waiting::TagImmutable { repository, tag } => {
+            format!("the ECR repository {repository} does not let the tag \"{tag}\" move")
+        }
+        Waiting::ContainerMissing { container, family } => {
+            format!("no container {container} in task definition {family}")
+        }
+        Waiting::NoBase { why } => format!("no task definition to start from: {why}"),
+        Waiting::Deploying { phase, commit, by } => {
+            let what = commit.as_ref().map_or("another task definition", |commit| commit.short());
+            let hand = if *by == StartedBy::Other { ", started by another hand" } else { "" };
+            let doing = if *phase == Phase::RollingBack { "rolling back" } else { "deploying" };
+            format!("{doing} {what}{hand}")
+        }
+        Waiting::FinishingFirst => "the deployment in flight finishes first".to_owned(),
+        Waiting::Held { commit, .. } => format!("held: {} failed here", commit.short()),
+        Waiting::RollbackFailed => "the rollback failed; a person must look".to_owned(),
+        Waiting::Drifted => "changed by another hand".to_owned(),
+        Waiting::SourceBehind { applied } => {
+            format!("infra commit {applied} was applied and is not part of this history")
+        }
+        Waiting::Consistency { what } => format!("waiting until {what} can be seen"),
+        Waiting::TagShared { tag, with } => {
+            format!("tag \"{tag}\" moves when {with} has succeeded on the same commit too")
+        }
+        Waiting::Turn { why } => why.clone(),
+        Waiting::Refused { why } => format!("AWS refused: {why}"),
+    }
+}
+
+fn last_deployment(facts: &Facts<'_>) -> Option<LastDeployment> {
+    let current = facts.current.as_ref()?;
+    let memory = facts.ours.get(&current.target);
+    let newest = facts.input.observed.service_deployments.known().and_then(|history| history.first());
+    let newest = newest.filter(|newest| phase::id(newest) == current.id);
+    let primary = facts.service.and_then(|service| service.primary());
+    let applied = memory.and_then(|memory| memory.applied.as_ref());
+    let started_at =
+        newest.map(|newest| newest.created_at).or_else(|| primary.map(|primary| primary.created_at));
+    Some(LastDeployment {
+        id: current.id.clone(),
+        commit: memory.map(|memory| memory.commit.clone()),
+        phase: current.phase,
+        started_by: if applied.is_some() { StartedBy::Trueup } else { StartedBy::Other },
+        started_at: started_at.unwrap_or_default(),
+        ended_at: newest.and_then(|newest| newest.finished_at),
+    })
+}
+
+/// Grouped reasons why tasks of the newest target stopped, then the last event of the scheduler.
+fn causes(facts: &Facts<'_>, health: Health) -> Vec<String> {
+    let (Health::Degraded, Some(current)) = (health, &facts.current) else { return Vec::new() };
+    let tasks = facts.input.observed.tasks.known().into_iter().flatten();
+    let mut grouped: BTreeMap<String, usize> = BTreeMap::new();
+    for task in tasks.filter(|task| task.task_definition == current.target && task.last_status == "STOPPED") {
+        let exits = task.containers.iter().filter_map(|container| {
+            let why = container.reason.as_deref().map(|reason| format!(", {reason}")).unwrap_or_default();
+            container.exit_code.map(|code| format!("container {} exited with {code}{why}", container.name))
+        });
+        let exits: Vec<String> = exits.collect();
+        let text =
+            if exits.is_empty() { task.stopped_reason.clone().unwrap_or_default() } else { exits.join("; ") };
+        *grouped.entry(text).or_default() += 1;
+    }
+    grouped
+        .into_iter()
+        .filter(|(text, _)| !text.is_empty())
+        .map(|(text, count)| format!("{count} x {text}"))
+        .take(5)
+        .collect()
+}

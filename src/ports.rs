@@ -1,0 +1,111 @@
+//! The seams to the outside, in our own words.
+
+use async_trait::async_trait;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+use crate::model::{
+    AccountId, ClusterName, Digest, Image, Millis, Repository, RepositoryName, Revision, Service,
+    ServiceDeployment, ServiceName, Tag, Task, TaskDefinitionArn,
+};
+
+/// Why a call to AWS did not do what was asked, by what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CloudError {
+    #[error("throttled by AWS: {0}")]
+    Throttled(String),
+    #[error("not allowed: {0}")]
+    Denied(String),
+    #[error("not found: {0}")]
+    NotFound(String),
+    #[error("refused: {0}")]
+    Rejected(String),
+    /// It may or may not have been done: read the world again before anything is repeated.
+    #[error("no answer: {0}")]
+    Ambiguous(String),
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+}
+
+/// Amazon ECS in one account and region.
+#[async_trait]
+pub trait Ecs: Send + Sync {
+    /// At most ten names; those that do not exist are missing from the answer.
+    async fn services(
+        &self,
+        cluster: &ClusterName,
+        names: &[ServiceName],
+    ) -> Result<BTreeMap<ServiceName, Service>, CloudError>;
+    /// Newest first, at most `most`, with the revisions behind their targets.
+    async fn service_deployments(
+        &self,
+        cluster: &ClusterName,
+        service: &ServiceName,
+        most: usize,
+    ) -> Result<Vec<ServiceDeployment>, CloudError>;
+    /// Running tasks and those that stopped lately, at most `most`.
+    async fn tasks(
+        &self,
+        cluster: &ClusterName,
+        service: &ServiceName,
+        most: usize,
+    ) -> Result<Vec<Task>, CloudError>;
+    /// ACTIVE revisions of a family, newest first, at most `most`.
+    async fn newest_revisions(&self, family: &str, most: usize)
+    -> Result<Vec<TaskDefinitionArn>, CloudError>;
+    async fn revision(&self, arn: &TaskDefinitionArn) -> Result<Revision, CloudError>;
+    /// Sends the input as written, unknown fields included.
+    async fn register(
+        &self,
+        input: &Value,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<TaskDefinitionArn, CloudError>;
+    async fn tag_revision(&self, arn: &TaskDefinitionArn, key: &str, value: &str) -> Result<(), CloudError>;
+    async fn deploy(
+        &self,
+        cluster: &ClusterName,
+        service: &ServiceName,
+        revision: &TaskDefinitionArn,
+        force: bool,
+    ) -> Result<(), CloudError>;
+}
+
+/// Amazon ECR in one region; `registry` is the account that owns the repository, `None` the credentials' own.
+#[async_trait]
+pub trait Ecr: Send + Sync {
+    async fn repository(
+        &self,
+        registry: Option<&AccountId>,
+        name: &RepositoryName,
+    ) -> Result<Repository, CloudError>;
+    async fn image_by_tag(
+        &self,
+        registry: Option<&AccountId>,
+        name: &RepositoryName,
+        tag: &Tag,
+    ) -> Result<Image, CloudError>;
+    async fn image_by_digest(
+        &self,
+        registry: Option<&AccountId>,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Image, CloudError>;
+    /// Points the tag at the digest; the manifest is sent byte for byte.
+    async fn move_tag(
+        &self,
+        registry: Option<&AccountId>,
+        name: &RepositoryName,
+        digest: &Digest,
+        tag: &Tag,
+    ) -> Result<(), CloudError>;
+}
+
+#[async_trait]
+pub trait Sts: Send + Sync {
+    async fn account(&self) -> Result<AccountId, CloudError>;
+}
+
+pub trait Clock: Send + Sync {
+    /// Unix time in milliseconds.
+    fn now(&self) -> Millis;
+}
