@@ -5,8 +5,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 use crate::model::{
-    AccountId, ClusterName, Digest, Image, Millis, Repository, RepositoryName, Revision, Service,
-    ServiceDeployment, ServiceName, Tag, Task, TaskDefinitionArn,
+    AccountId, Ancestry, ClusterName, Digest, Image, InfraCommit, Millis, Repository, RepositoryName,
+    Revision, Service, ServiceDeployment, ServiceName, Tag, Task, TaskDefinitionArn,
 };
 
 /// Why a call to AWS did not do what was asked, by what to do about it.
@@ -108,4 +108,10 @@ pub trait Sts: Send + Sync {
 pub trait Clock: Send + Sync {
     /// Unix time in milliseconds.
     fn now(&self) -> Millis;
+}
+
+/// The history of the infrastructure repository.
+pub trait History: Send + Sync {
+    /// Whether `commit` is `head` or one of its ancestors.
+    fn ancestry(&self, commit: &InfraCommit, head: &InfraCommit) -> Ancestry;
 }

@@ -14,8 +14,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 
+use crate::controller::{Ports, Reach};
 use crate::model::{AccountId, Region};
-use crate::ports::{CloudError, Ecr, Ecs, Sts};
+use crate::ports::{CloudError, Sts};
 
 pub use ecr::EcrClient;
 pub use ecs::EcsClient;
@@ -45,9 +46,10 @@ impl Aws {
     pub fn default_region(&self) -> Option<Region> {
         self.settings.region().map(|region| Region::new(region.as_ref()))
     }
+}
 
-    /// The clients of one region.
-    pub fn ports(&self, region: Option<&Region>) -> Ports {
+impl Reach for Aws {
+    fn ports(&self, region: Option<&Region>) -> Ports {
         let mut builder = self.settings.to_builder();
         if let Some(region) = region {
             builder = builder.region(aws_config::Region::new(region.as_str().to_owned()));
@@ -59,14 +61,6 @@ impl Aws {
             sts: Arc::new(StsClient(aws_sdk_sts::Client::new(&settings))),
         }
     }
-}
-
-/// What one region is reached by.
-#[derive(Clone)]
-pub struct Ports {
-    pub ecs: Arc<dyn Ecs>,
-    pub ecr: Arc<dyn Ecr>,
-    pub sts: Arc<dyn Sts>,
 }
 
 struct StsClient(aws_sdk_sts::Client);

@@ -1,1 +1,9 @@
-//! To come.
+//! The shell: it reads, asks [`plan`](crate::plan), makes the one write it is told, and looks again.
+
+mod execute;
+mod gates;
+mod observe;
+mod sweep;
+
+pub use observe::{Freshness, Observer, Remembered};
+pub use sweep::{Controller, Outcome, Ports, Reach, Requeue, Swept, Writes, is_settled, observe_only};

@@ -1,0 +1,24 @@
+//! The only function that writes to AWS.
+
+use crate::model::Desired;
+use crate::plan::{Step, Why};
+use crate::ports::{CloudError, Ecr, Ecs};
+
+/// Makes one write, as it was decided.
+pub(super) async fn execute(
+    ecs: &dyn Ecs,
+    ecr: &dyn Ecr,
+    desired: &Desired,
+    step: &Step,
+) -> Result<(), CloudError> {
+    match step {
+        Step::Register { input, tags, .. } => ecs.register(input, tags).await.map(|_| ()),
+        Step::Stamp { revision, key, value } => ecs.tag_revision(revision, key, value).await,
+        Step::Deploy { cluster, service, revision, why } => {
+            ecs.deploy(cluster, service, revision, *why == Why::Retry).await
+        }
+        Step::MoveTag { repository, digest, tag } => {
+            ecr.move_tag(desired.registry.account.as_ref(), repository, digest, tag).await
+        }
+    }
+}

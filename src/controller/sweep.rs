@@ -1,0 +1,289 @@
+//! A sweep looks at every target, ten services a call, and makes at most one write for each that needs one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::execute::execute;
+use super::gates::{self, Statuses};
+use super::observe::{Freshness, Observer, Remembered};
+use crate::model::{
+    ClusterName, Declaration, Declared, Desired, InfraCommit, Mode, Observed, Reading, Region, Service,
+    ServiceName, Status, Target, Waiting,
+};
+use crate::plan::{self, Input, Plan, Recent, Step};
+use crate::ports::{Clock, CloudError, Ecr, Ecs, History, Sts};
+
+/// `DescribeServices` takes ten names (Amazon ECS API reference).
+const SERVICES_A_CALL: usize = 10;
+/// How long a settled target rests.
+const REST: Duration = Duration::from_secs(30);
+/// How soon a target is looked at again while something goes on.
+const SOON: Duration = Duration::from_secs(5);
+/// The longest back-off after refusals.
+const LONGEST: Duration = Duration::from_mins(5);
+
+/// What one region is reached by.
+#[derive(Clone)]
+pub struct Ports {
+    pub ecs: Arc<dyn Ecs>,
+    pub ecr: Arc<dyn Ecr>,
+    pub sts: Arc<dyn Sts>,
+}
+
+/// Opens the clients of a region; `None` is the region of the AWS settings.
+pub trait Reach: Send + Sync {
+    fn ports(&self, region: Option<&Region>) -> Ports;
+}
+
+/// The loop's memory. Nothing in it is needed to decide rightly, only to be patient and frugal.
+pub struct Controller {
+    reach: Box<dyn Reach>,
+    history: Box<dyn History>,
+    clock: Arc<dyn Clock>,
+    regions: BTreeMap<Option<Region>, (Ports, Arc<Remembered>)>,
+    recent: BTreeMap<Target, Recent>,
+    refusals: BTreeMap<Target, u32>,
+    statuses: Statuses,
+}
+
+/// What became of one target in one sweep.
+#[derive(Clone, Debug)]
+pub struct Swept {
+    pub target: Target,
+    /// `None` for a frozen target.
+    pub plan: Option<Plan>,
+    pub outcome: Outcome,
+    pub requeue: Requeue,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// Nothing was written; the plan says why.
+    Nothing,
+    Wrote(Step),
+    Failed(Step, CloudError),
+}
+
+/// When to look again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Requeue {
+    Now,
+    After(Duration),
+}
+
+/// Whether a sweep may write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writes {
+    Allowed,
+    Withheld,
+}
+
+impl Controller {
+    pub fn new(reach: Box<dyn Reach>, history: Box<dyn History>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            reach,
+            history,
+            clock,
+            regions: BTreeMap::new(),
+            recent: BTreeMap::new(),
+            refusals: BTreeMap::new(),
+            statuses: Statuses::new(),
+        }
+    }
+
+    /// Looks at every target that `wanted` names, in the order of the declaration.
+    pub async fn sweep(
+        &mut self,
+        declaration: &Declaration,
+        writes: Writes,
+        wanted: impl Fn(&Target) -> bool,
+    ) -> Vec<Swept> {
+        let readable: Vec<&Desired> = declaration
+            .applications
+            .iter()
+            .filter_map(|declared| match declared {
+                Declared::Readable(desired) => Some(desired.as_ref()),
+                Declared::Frozen(_) => None,
+            })
+            .collect();
+        let chosen: Vec<&Desired> =
+            readable.iter().copied().filter(|desired| wanted(&desired.target)).collect();
+        let mut services = self.services(&chosen).await;
+        let head = declaration.infra_commit.as_ref();
+        let mut swept = Vec::new();
+        for desired in &chosen {
+            let service = services.remove(&desired.target);
+            swept.push(self.pass(desired, &readable, head, service, writes).await);
+        }
+        let frozen = declaration.applications.iter().filter_map(|declared| match declared {
+            Declared::Frozen(target) if wanted(target) => Some(target.clone()),
+            _ => None,
+        });
+        let rest = Requeue::After(REST);
+        swept.extend(frozen.map(|target| Swept {
+            target,
+            plan: None,
+            outcome: Outcome::Nothing,
+            requeue: rest,
+        }));
+        swept
+    }
+
+    /// The services of all targets, ten a call.
+    async fn services(&mut self, desired: &[&Desired]) -> BTreeMap<Target, Reading<Service>> {
+        let mut groups: BTreeMap<(Option<Region>, ClusterName), Vec<&Desired>> = BTreeMap::new();
+        for one in desired {
+            groups.entry((one.region.clone(), one.cluster.clone())).or_default().push(one);
+        }
+        let mut services = BTreeMap::new();
+        for ((region, cluster), members) in groups {
+            let (ports, _) = self.region(region.as_ref());
+            for batch in members.chunks(SERVICES_A_CALL) {
+                let names: Vec<ServiceName> = batch.iter().map(|one| one.service.clone()).collect();
+                let found = ports.ecs.services(&cluster, &names).await;
+                for one in batch {
+                    let reading = match &found {
+                        Ok(found) => found.get(&one.service).cloned().map_or(Reading::Absent, Reading::Known),
+                        Err(CloudError::NotFound(_)) => Reading::Absent,
+                        Err(error) => Reading::Unavailable(error.to_string()),
+                    };
+                    services.insert(one.target.clone(), reading);
+                }
+            }
+        }
+        services
+    }
+
+    fn region(&mut self, region: Option<&Region>) -> (Ports, Arc<Remembered>) {
+        let reach = &self.reach;
+        self.regions.entry(region.cloned()).or_insert_with(|| (reach.ports(region), Arc::default())).clone()
+    }
+
+    /// One pass over one target: a remembered look finds whether there is work, a fresh one comes before the write.
+    async fn pass(
+        &mut self,
+        desired: &Desired,
+        all: &[&Desired],
+        head: Option<&InfraCommit>,
+        service: Option<Reading<Service>>,
+        writes: Writes,
+    ) -> Swept {
+        let observed = self.observe(desired, head, service, Freshness::Remembered).await;
+        let mut plan = self.decide(desired, all, head, &observed);
+        let mut outcome = Outcome::Nothing;
+        if !plan.steps.is_empty() && writes == Writes::Allowed {
+            let observed = self.observe(desired, head, None, Freshness::Fresh).await;
+            plan = self.decide(desired, all, head, &observed);
+            if let Some(step) = plan.steps.first().cloned() {
+                outcome = self.write(desired, step).await;
+            }
+        }
+        self.statuses.insert(desired.target.clone(), plan.status.clone());
+        let requeue = self.requeue(&desired.target, &plan, &outcome);
+        Swept { target: desired.target.clone(), plan: Some(plan), outcome, requeue }
+    }
+
+    async fn observe(
+        &mut self,
+        desired: &Desired,
+        head: Option<&InfraCommit>,
+        service: Option<Reading<Service>>,
+        freshness: Freshness,
+    ) -> Observed {
+        let (ports, remembered) = self.region(desired.region.as_ref());
+        let registry = desired.registry.region.as_ref().or(desired.region.as_ref());
+        let (registry, _) = self.region(registry);
+        let observer = Observer {
+            ecs: &*ports.ecs,
+            ecr: &*registry.ecr,
+            sts: &*ports.sts,
+            history: &*self.history,
+            clock: &*self.clock,
+            remembered: &remembered,
+        };
+        observer.observe(desired, head, service, freshness).await
+    }
+
+    fn decide(
+        &self,
+        desired: &Desired,
+        all: &[&Desired],
+        head: Option<&InfraCommit>,
+        observed: &Observed,
+    ) -> Plan {
+        let turn = gates::turn(desired, all, &self.statuses);
+        let blockers = gates::tag_blockers(desired, all, &self.statuses);
+        plan::plan(&Input {
+            desired,
+            observed,
+            infra_commit: head,
+            recent: self.recent.get(&desired.target),
+            turn: turn.as_deref(),
+            tag_blockers: &blockers,
+            now: self.clock.now(),
+        })
+    }
+
+    async fn write(&mut self, desired: &Desired, step: Step) -> Outcome {
+        let (ports, _) = self.region(desired.region.as_ref());
+        let registry = desired.registry.region.as_ref().or(desired.region.as_ref());
+        let (registry, _) = self.region(registry);
+        let result = execute(&*ports.ecs, &*registry.ecr, desired, &step).await;
+        let may_be_done = matches!(result, Ok(()) | Err(CloudError::Ambiguous(_)));
+        if may_be_done {
+            self.recent.insert(desired.target.clone(), Recent { step: step.clone(), at: self.clock.now() });
+        }
+        match result {
+            Ok(()) => {
+                self.refusals.remove(&desired.target);
+                Outcome::Wrote(step)
+            }
+            Err(error) => {
+                *self.refusals.entry(desired.target.clone()).or_default() += 1;
+                Outcome::Failed(step, error)
+            }
+        }
+    }
+
+    fn requeue(&self, target: &Target, plan: &Plan, outcome: &Outcome) -> Requeue {
+        match (outcome, &plan.waiting) {
+            (Outcome::Wrote(_), _) => Requeue::Now,
+            (Outcome::Failed(..), _) => {
+                let refusals = self.refusals.get(target).copied().unwrap_or(1).min(8);
+                Requeue::After(SOON.saturating_mul(1 << refusals.saturating_sub(1)).min(LONGEST))
+            }
+            (Outcome::Nothing, Some(Waiting::Settled | Waiting::Held { .. } | Waiting::Drifted) | None) => {
+                Requeue::After(REST)
+            }
+            (Outcome::Nothing, Some(waiting)) if plan::status::is_stalled(waiting) => Requeue::After(REST),
+            (Outcome::Nothing, Some(_)) => Requeue::After(SOON),
+        }
+    }
+
+    /// The statuses of the last sweep.
+    pub fn statuses(&self) -> &BTreeMap<Target, Status> {
+        &self.statuses
+    }
+}
+
+/// Whether nothing more will happen to this target by itself.
+pub fn is_settled(swept: &Swept) -> bool {
+    let Some(plan) = &swept.plan else { return true };
+    swept.outcome == Outcome::Nothing
+        && plan.waiting.as_ref().is_some_and(|waiting| {
+            matches!(
+                waiting,
+                Waiting::Settled | Waiting::Drifted | Waiting::Observing | Waiting::Suspended { .. }
+            ) || plan::status::is_stalled(waiting)
+        })
+}
+
+/// The mode that `--observe` gives to every target.
+pub fn observe_only(declaration: &mut Declaration) {
+    for declared in &mut declaration.applications {
+        if let Declared::Readable(desired) = declared {
+            desired.mode = Mode::Observe;
+        }
+    }
+}
