@@ -7,13 +7,13 @@
 
 pub mod model;
 
-// pub mod manifest;
+pub mod manifest;
 pub mod plan;
 
 pub mod ports;
 
 pub mod aws;
-// pub mod git;
+pub mod git;
 
 pub mod controller;
 pub mod notify;

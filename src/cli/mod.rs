@@ -1,1 +1,216 @@
-//! To come.
+//! The command line: one file a command. stdout is data, stderr is messages.
+
+mod api;
+mod lint;
+mod plan;
+mod reconcile;
+mod render;
+mod retry;
+mod show;
+mod source;
+mod status;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::aws::Aws;
+use crate::controller::{Controller, Reach};
+use crate::model::{Millis, Target};
+use crate::ports::Clock;
+
+/// GitOps for Amazon ECS: make live services run the commits that a git repository declares.
+#[derive(Parser)]
+#[command(name = "trueup", version, about)]
+struct Cli {
+    #[command(flatten)]
+    repository: RepositoryArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Args, Clone)]
+struct RepositoryArgs {
+    /// The infrastructure repository on this machine.
+    #[arg(long, global = true, default_value = ".", env = "TRUEUP_REPO")]
+    repo: std::path::PathBuf,
+    /// The branch to follow; what is checked out, if not given.
+    #[arg(long, global = true, env = "TRUEUP_BRANCH")]
+    branch: Option<String>,
+    /// The folder inside the repository that is read.
+    #[arg(long, global = true, default_value = "", env = "TRUEUP_PATH")]
+    path: String,
+    /// How messages are written.
+    #[arg(long, global = true, default_value = "text", env = "TRUEUP_LOG_FORMAT")]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, ValueEnum, PartialEq, Eq)]
+enum Format {
+    Text,
+    Json,
+    Markdown,
+}
+
+#[derive(Args, Clone)]
+struct Names {
+    /// `ENVIRONMENT/APPLICATION`, globs allowed; all, if none is given.
+    targets: Vec<String>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Check the files of the infrastructure repository.
+    Lint,
+    /// Print the task definition that would be registered, its images still as placeholders.
+    Render(Names),
+    /// Say what would be done, and why.
+    Plan {
+        #[command(flatten)]
+        names: Names,
+        #[arg(long, default_value = "text")]
+        format: Format,
+    },
+    /// Say what is declared, tagged, deployed and running.
+    Status {
+        #[command(flatten)]
+        names: Names,
+        #[arg(long, default_value = "text")]
+        format: Format,
+    },
+    /// Reconcile until everything is settled, then exit.
+    Reconcile {
+        #[command(flatten)]
+        names: Names,
+        /// Seconds after which it gives up.
+        #[arg(long, default_value_t = 3600)]
+        timeout: u64,
+    },
+    /// Watch and reconcile until stopped.
+    Run {
+        /// Do everything but writes.
+        #[arg(long)]
+        observe: bool,
+    },
+    /// Wait, without writing, until a commit succeeded here, failed or is held.
+    Wait {
+        /// `ENVIRONMENT/APPLICATION`.
+        target: String,
+        #[arg(long)]
+        commit: String,
+        /// Seconds after which it gives up.
+        #[arg(long, default_value_t = 3600)]
+        timeout: u64,
+    },
+    /// Let a held commit be tried once more.
+    Retry {
+        /// `ENVIRONMENT/APPLICATION`.
+        target: String,
+    },
+}
+
+/// How a command ended; the number is its exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Good = 0,
+    Error = 1,
+    Changes = 2,
+    Failed = 3,
+    NotReached = 4,
+}
+
+/// Parses the arguments and runs the command.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let wrong = error.use_stderr();
+            let _ = error.print();
+            return if wrong { ExitCode::from(End::Error as u8) } else { ExitCode::SUCCESS };
+        }
+    };
+    start_log(cli.repository.log_format);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let end = match runtime {
+        Ok(runtime) => runtime.block_on(run(cli)),
+        Err(error) => Err(error.into()),
+    };
+    match end {
+        Ok(end) => ExitCode::from(end as u8),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(End::Error as u8)
+        }
+    }
+}
+
+fn start_log(format: LogFormat) {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("TRUEUP_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("trueup=info,warn"));
+    let log =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<End> {
+    let repository = cli.repository;
+    match cli.command {
+        Command::Lint => lint::run(&repository),
+        Command::Render(names) => render::run(&repository, &names),
+        Command::Plan { names, format } => plan::run(&repository, &names, format).await,
+        Command::Status { names, format } => status::run(&repository, &names, format).await,
+        Command::Reconcile { names, timeout } => {
+            reconcile::until_settled(&repository, &names, Duration::from_secs(timeout)).await
+        }
+        Command::Run { observe } => reconcile::for_ever(&repository, observe).await,
+        Command::Wait { target, commit, timeout } => {
+            reconcile::wait(&repository, &target, &commit, Duration::from_secs(timeout)).await
+        }
+        Command::Retry { target } => retry::run(&repository, &target).await,
+    }
+}
+
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Millis {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
+    }
+}
+
+async fn controller(source: source::Opened) -> Controller {
+    let aws: Box<dyn Reach> = Box::new(Aws::load().await);
+    Controller::new(aws, Box::new(source), Arc::new(SystemClock))
+}
+
+/// Which targets a command means.
+struct Selection(Vec<globset::GlobMatcher>);
+
+impl Names {
+    fn selection(&self) -> anyhow::Result<Selection> {
+        let globs = self.targets.iter().map(|name| {
+            let name = if name.contains('/') { name.clone() } else { format!("*/{name}") };
+            let glob = globset::GlobBuilder::new(&name).literal_separator(true).build();
+            glob.map(|glob| glob.compile_matcher())
+        });
+        Ok(Selection(globs.collect::<Result<_, _>>()?))
+    }
+}
+
+impl Selection {
+    fn holds(&self, target: &Target) -> bool {
+        self.0.is_empty() || self.0.iter().any(|glob| glob.is_match(target.to_string()))
+    }
+}

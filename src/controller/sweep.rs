@@ -261,6 +261,24 @@ impl Controller {
         }
     }
 
+    /// Makes one write that a person asked for, such as `retry`.
+    pub async fn write_one(
+        &mut self,
+        declaration: &Declaration,
+        name: &str,
+        step: Step,
+    ) -> Result<(), CloudError> {
+        let readable = declaration.applications.iter().find_map(|declared| match declared {
+            Declared::Readable(desired) if desired.target.to_string() == name => Some(desired),
+            _ => None,
+        });
+        let desired = readable.ok_or_else(|| CloudError::NotFound(name.to_owned()))?;
+        match self.write(desired, step).await {
+            Outcome::Failed(_, error) => Err(error),
+            Outcome::Wrote(_) | Outcome::Nothing => Ok(()),
+        }
+    }
+
     /// The statuses of the last sweep.
     pub fn statuses(&self) -> &BTreeMap<Target, Status> {
         &self.statuses

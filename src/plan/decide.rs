@@ -71,6 +71,8 @@ pub struct Plan {
     /// Why nothing is written; set exactly when `steps` is empty.
     pub waiting: Option<Waiting>,
     pub differences: Vec<Difference>,
+    /// The write that lets a held commit be tried once more; only where it is held.
+    pub retry: Option<Step>,
     pub status: Status,
 }
 
@@ -85,7 +87,8 @@ pub fn plan(input: &Input<'_>) -> Plan {
     };
     let (steps, waiting) = withhold(&input.desired.mode, input.now, steps, waiting);
     let status = status::of(&facts, &differences, steps.first(), waiting.as_ref());
-    Plan { steps, waiting, differences, status }
+    let retry = facts.retry(waiting.as_ref());
+    Plan { steps, waiting, differences, retry, status }
 }
 
 /// `mode: observe` and `suspend` keep the decision and drop the writes.
@@ -469,6 +472,15 @@ impl<'a> Facts<'a> {
             return Waiting::RollbackFailed;
         }
         Waiting::Held { commit: self.input.desired.commit().clone(), deployment: Some(id) }
+    }
+
+    /// The stamp with which a person lets the held revision be tried again. It names the failed deployment, so that
+    /// saying it twice is saying it once.
+    fn retry(&self, waiting: Option<&Waiting>) -> Option<Step> {
+        let Some(Waiting::Held { deployment: Some(failed), .. }) = waiting else { return None };
+        let held = self.ours.keys().find(|arn| self.failure_of(arn).as_ref() == Some(failed))?;
+        let (key, value) = memory::retry_tag(failed);
+        Some(Step::Stamp { revision: (*held).clone(), key, value })
     }
 
     /// At least one task of the service runs: a deployment to a count of zero proves nothing.

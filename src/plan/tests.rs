@@ -491,7 +491,7 @@ fn a_commit_that_comes_back_reuses_its_revision_with_a_new_stamp() {
 fn a_deployment_of_another_hand_is_followed_to_its_end() {
     let other = Scene::new()
         .with(|scene| {
-            drop(scene.observed.revisions.insert(arn(9), Reading::Known(foreign(9, "elsewhere:1"))))
+            drop(scene.observed.revisions.insert(arn(9), Reading::Known(foreign(9, "elsewhere:1"))));
         })
         .live(9, "ecs-svc/9", RolloutState::InProgress)
         .history(&[("d9", 9, InProgress), ("d1", 1, Successful)]);

@@ -1,0 +1,148 @@
+//! The JSON of `status` and `plan`: documented and stable, apart from the model.
+
+use serde_json::{Value, json};
+
+use crate::controller::Swept;
+use crate::git::Head;
+use crate::model::{
+    Commit, Condition, ConditionKind, Health, LastDeployment, Millis, Phase, Running, StartedBy, Status,
+    Sync, TaskDefinitionArn,
+};
+use crate::plan::{self, Step};
+
+pub(super) fn status(head: &Head, swept: &[Swept]) -> Value {
+    let applications: Vec<Value> = swept
+        .iter()
+        .map(|one| match &one.plan {
+            Some(plan) => status_of(&plan.status),
+            None => json!({
+                "environment": one.target.environment.as_str(),
+                "application": one.target.application.as_str(),
+                "sync": "Unknown",
+                "health": "Unknown",
+                "conditions": [{"type": "Stalled", "status": true, "reason": "Frozen", "message": "its files cannot be read"}],
+                "waiting": {"reason": "Frozen", "message": "its files cannot be read"},
+            }),
+        })
+        .collect();
+    json!({"infraCommit": head.commit.as_str(), "applications": applications})
+}
+
+pub(super) fn plan(swept: &[Swept]) -> Value {
+    let plans = swept.iter().filter_map(|one| {
+        let plan = one.plan.as_ref()?;
+        let differences = plan.differences.iter().map(|difference| {
+            json!({"field": difference.field, "live": difference.live, "desired": difference.desired})
+        });
+        Some(json!({
+            "environment": one.target.environment.as_str(),
+            "application": one.target.application.as_str(),
+            "steps": plan.steps.iter().map(step).collect::<Vec<_>>(),
+            "waiting": plan.waiting.as_ref().map(waiting),
+            "differences": differences.collect::<Vec<_>>(),
+        }))
+    });
+    json!({"plans": plans.collect::<Vec<_>>()})
+}
+
+fn step(step: &Step) -> Value {
+    match step {
+        Step::Register { commit, .. } => json!({"step": "Register", "commit": commit.as_str()}),
+        Step::Stamp { revision, key, .. } => {
+            json!({"step": "Stamp", "revision": revision.short(), "key": key})
+        }
+        Step::Deploy { revision, why, service, .. } => {
+            json!({"step": "Deploy", "revision": revision.short(), "service": service.as_str(), "why": format!("{why:?}")})
+        }
+        Step::MoveTag { repository, digest, tag } => {
+            json!({"step": "MoveTag", "repository": repository.as_str(), "tag": tag.as_str(), "digest": digest.as_str()})
+        }
+    }
+}
+
+fn waiting(waiting: &crate::model::Waiting) -> Value {
+    json!({"reason": plan::status::reason(waiting), "message": plan::status::describe(waiting)})
+}
+
+fn status_of(status: &Status) -> Value {
+    json!({
+        "environment": status.target.environment.as_str(),
+        "application": status.target.application.as_str(),
+        "checkedAt": time(status.checked_at),
+        "declared": {"commit": status.declared.as_ref().map(Commit::as_str)},
+        "tagged": {"commit": status.tagged.as_ref().map(Commit::as_str)},
+        "deployed": {"taskDefinition": status.deployed.as_ref().map(TaskDefinitionArn::short)},
+        "running": status.running.iter().map(running).collect::<Vec<_>>(),
+        "desiredCount": status.desired_count,
+        "sync": sync(status.sync),
+        "health": health(status.health),
+        "conditions": status.conditions.iter().map(condition).collect::<Vec<_>>(),
+        "waiting": status.waiting.as_ref().map(waiting),
+        "lastDeployment": status.last_deployment.as_ref().map(deployment),
+        "causes": status.causes,
+    })
+}
+
+fn running(running: &Running) -> Value {
+    json!({
+        "commits": running.commits.iter().map(Commit::as_str).collect::<Vec<_>>(),
+        "digest": running.digest.as_ref().map(crate::model::Digest::as_str),
+        "tasks": running.tasks,
+    })
+}
+
+fn condition(condition: &Condition) -> Value {
+    let kind = match condition.kind {
+        ConditionKind::Ready => "Ready",
+        ConditionKind::Reconciling => "Reconciling",
+        ConditionKind::Stalled => "Stalled",
+    };
+    json!({"type": kind, "status": condition.is_true, "reason": condition.reason, "message": condition.message})
+}
+
+fn deployment(last: &LastDeployment) -> Value {
+    json!({
+        "id": last.id,
+        "commit": last.commit.as_ref().map(Commit::as_str),
+        "phase": phase(last.phase),
+        "startedBy": match last.started_by { StartedBy::Trueup => "trueup", StartedBy::Other => "other" },
+        "startedAt": time(last.started_at),
+        "endedAt": last.ended_at.map(time),
+    })
+}
+
+fn time(millis: Millis) -> Option<String> {
+    jiff::Timestamp::from_millisecond(millis).ok().map(|time| time.to_string())
+}
+
+pub(super) fn sync(sync: Sync) -> &'static str {
+    match sync {
+        Sync::Synced => "Synced",
+        Sync::OutOfSync => "OutOfSync",
+        Sync::Unknown => "Unknown",
+    }
+}
+
+pub(super) fn health(health: Health) -> &'static str {
+    match health {
+        Health::Healthy => "Healthy",
+        Health::Progressing => "Progressing",
+        Health::Degraded => "Degraded",
+        Health::Suspended => "Suspended",
+        Health::Missing => "Missing",
+        Health::Unknown => "Unknown",
+    }
+}
+
+pub(super) fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Pending => "Pending",
+        Phase::InProgress => "InProgress",
+        Phase::Succeeded => "Succeeded",
+        Phase::RollingBack => "RollingBack",
+        Phase::RolledBack => "RolledBack",
+        Phase::Failed => "Failed",
+        Phase::Superseded => "Superseded",
+        Phase::Unknown => "Unknown",
+    }
+}

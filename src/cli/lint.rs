@@ -1,0 +1,12 @@
+//! `trueup lint`: the findings of the working tree. Needs no AWS.
+
+use super::source::{Opened, print_findings};
+use super::{End, RepositoryArgs};
+
+pub(super) fn run(arguments: &RepositoryArgs) -> anyhow::Result<End> {
+    let declaration = Opened::open(arguments)?.working_tree()?;
+    let broken = print_findings(&declaration);
+    let count = declaration.applications.len();
+    eprintln!("{count} applications in all environments, {} findings", declaration.findings.len());
+    Ok(if broken { End::Error } else { End::Good })
+}

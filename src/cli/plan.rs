@@ -1,0 +1,28 @@
+//! `trueup plan`: what would be done and why, from the working tree. Writes nothing.
+
+use super::source::{Opened, print_findings};
+use super::{End, Format, Names, RepositoryArgs, api, controller, show};
+use crate::controller::Writes;
+
+#[expect(clippy::print_stdout, reason = "stdout is data")]
+pub(super) async fn run(arguments: &RepositoryArgs, names: &Names, format: Format) -> anyhow::Result<End> {
+    let source = Opened::open(arguments)?;
+    let declaration = source.working_tree()?;
+    let broken = print_findings(&declaration);
+    let selection = names.selection()?;
+    let mut controller = controller(source).await;
+    // Twice: shared tags and `after` look at the statuses of the others.
+    controller.sweep(&declaration, Writes::Withheld, |target| selection.holds(target)).await;
+    let swept = controller.sweep(&declaration, Writes::Withheld, |target| selection.holds(target)).await;
+    match format {
+        Format::Text => print!("{}", show::plan(&swept)),
+        Format::Markdown => print!("{}", show::plan_markdown(&swept)),
+        Format::Json => println!("{:#}", api::plan(&swept)),
+    }
+    let changes = swept.iter().any(|swept| swept.plan.as_ref().is_some_and(|plan| !plan.steps.is_empty()));
+    Ok(match (broken, changes) {
+        (true, _) => End::Error,
+        (false, true) => End::Changes,
+        (false, false) => End::Good,
+    })
+}

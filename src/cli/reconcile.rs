@@ -1,0 +1,162 @@
+//! `trueup reconcile`, `run` and `wait`: the loop, until everything is settled, for ever, or only looking.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+
+use super::source::{Opened, print_findings};
+use super::{End, Names, RepositoryArgs, controller, show};
+use crate::controller::{Requeue, Swept, Writes, is_settled, observe_only};
+use crate::model::{Commit, Health, InfraCommit, Phase, Sync, Waiting};
+
+pub(super) async fn until_settled(
+    arguments: &RepositoryArgs,
+    names: &Names,
+    timeout: Duration,
+) -> anyhow::Result<End> {
+    let source = Opened::open(arguments)?;
+    let (_, declaration) = source.committed()?;
+    let broken = print_findings(&declaration);
+    let selection = names.selection()?;
+    let mut controller = controller(source).await;
+    let started = Instant::now();
+    loop {
+        let swept = controller.sweep(&declaration, Writes::Allowed, |target| selection.holds(target)).await;
+        tell(&swept);
+        if swept.iter().all(is_settled) {
+            let end = verdict(&swept);
+            return Ok(if broken && end == End::Good { End::Error } else { end });
+        }
+        if started.elapsed() > timeout {
+            eprintln!("not settled after {} s", timeout.as_secs());
+            return Ok(End::NotReached);
+        }
+        rest(&swept).await;
+    }
+}
+
+pub(super) async fn for_ever(arguments: &RepositoryArgs, observe: bool) -> anyhow::Result<End> {
+    let source = Opened::open(arguments)?;
+    let mut controller = controller(source.clone()).await;
+    let mut said: Option<InfraCommit> = None;
+    let mut stop = std::pin::pin!(stopped());
+    loop {
+        let wait = match source.committed() {
+            Ok((head, mut declaration)) => {
+                if said.as_ref() != Some(&head.commit) {
+                    tracing::info!(event = "source.changed", commit = %head.commit, summary = %head.summary);
+                    print_findings(&declaration);
+                    said = Some(head.commit.clone());
+                }
+                if observe {
+                    observe_only(&mut declaration);
+                }
+                let swept = controller.sweep(&declaration, Writes::Allowed, |_| true).await;
+                tell(&swept);
+                pause(&swept)
+            }
+            Err(error) => {
+                tracing::error!(event = "source.broken", "{error:#}");
+                Duration::from_secs(30)
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = &mut stop => return Ok(End::Good),
+        }
+    }
+}
+
+pub(super) async fn wait(
+    arguments: &RepositoryArgs,
+    name: &str,
+    commit: &str,
+    timeout: Duration,
+) -> anyhow::Result<End> {
+    let commit = Commit::new(commit);
+    let source = Opened::open(arguments)?;
+    let mut controller = controller(source.clone()).await;
+    let started = Instant::now();
+    loop {
+        let (_, declaration) = source.committed()?;
+        let swept =
+            controller.sweep(&declaration, Writes::Withheld, |target| target.to_string() == name).await;
+        let plan = swept
+            .first()
+            .and_then(|swept| swept.plan.as_ref())
+            .with_context(|| format!("no readable application {name}"))?;
+        let status = &plan.status;
+        if status.declared.as_ref().is_some_and(|declared| declared.matches(&commit)) {
+            let succeeded = status.sync == Sync::Synced && status.health == Health::Healthy;
+            match &plan.waiting {
+                _ if succeeded => return Ok(End::Good),
+                Some(Waiting::Held { .. } | Waiting::RollbackFailed) => {
+                    eprintln!("{name}: {} failed here and is held", commit.short());
+                    return Ok(End::Failed);
+                }
+                _ if status.last_deployment.as_ref().is_some_and(|last| {
+                    matches!(last.phase, Phase::Failed | Phase::RolledBack)
+                        && last.commit.as_ref().is_some_and(|failed| failed.matches(&commit))
+                }) =>
+                {
+                    return Ok(End::Failed);
+                }
+                _ => {}
+            }
+        }
+        if started.elapsed() > timeout {
+            eprintln!("{name}: {} not reached after {} s", commit.short(), timeout.as_secs());
+            return Ok(End::NotReached);
+        }
+        rest(&swept).await;
+    }
+}
+
+/// Says what was written and what failed.
+fn tell(swept: &[Swept]) {
+    for one in swept {
+        show::outcome(one);
+    }
+}
+
+fn verdict(swept: &[Swept]) -> End {
+    let waits = || swept.iter().filter_map(|one| one.plan.as_ref()?.waiting.as_ref());
+    if waits().any(|waiting| matches!(waiting, Waiting::Held { .. } | Waiting::RollbackFailed)) {
+        return End::Failed;
+    }
+    let fine = |waiting: &Waiting| {
+        matches!(
+            waiting,
+            Waiting::Settled | Waiting::Observing | Waiting::Drifted | Waiting::Suspended { .. }
+        )
+    };
+    if waits().all(fine) { End::Good } else { End::NotReached }
+}
+
+/// The shortest rest that any target asks for.
+fn pause(swept: &[Swept]) -> Duration {
+    let asked = swept.iter().map(|one| match one.requeue {
+        Requeue::Now => Duration::ZERO,
+        Requeue::After(delay) => delay,
+    });
+    let rest = asked.min().unwrap_or(Duration::from_secs(30));
+    // Up to a tenth more, so that many controllers do not fall into step.
+    rest + rest.mul_f64(fastrand::f64() / 10.0)
+}
+
+async fn rest(swept: &[Swept]) {
+    tokio::time::sleep(pause(swept)).await;
+}
+
+async fn stopped() {
+    let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+    match terminate {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+        }
+        Err(_) => drop(tokio::signal::ctrl_c().await),
+    }
+}

@@ -1,0 +1,27 @@
+//! `trueup render`: the task definition that would be sent, as far as it is declared. Needs no AWS.
+
+use serde_json::{Value, json};
+
+use super::source::{Opened, print_findings};
+use super::{End, Names, RepositoryArgs};
+use crate::model::{Declared, TaskDefinitionSource};
+
+#[expect(clippy::print_stdout, reason = "stdout is data")]
+pub(super) fn run(arguments: &RepositoryArgs, names: &Names) -> anyhow::Result<End> {
+    let declaration = Opened::open(arguments)?.working_tree()?;
+    let broken = print_findings(&declaration);
+    let selection = names.selection()?;
+    let mut rendered = serde_json::Map::new();
+    for declared in declaration.applications.iter().filter(|declared| selection.holds(declared.target())) {
+        if let Declared::Readable(desired) = declared {
+            let task_definition = match &desired.task_definition {
+                TaskDefinitionSource::File { input, .. } => input.clone(),
+                TaskDefinitionSource::Service => json!({"from": "service"}),
+                TaskDefinitionSource::Family(family) => json!({"from": "family", "family": family}),
+            };
+            rendered.insert(desired.target.to_string(), task_definition);
+        }
+    }
+    println!("{:#}", Value::Object(rendered));
+    Ok(if broken { End::Error } else { End::Good })
+}

@@ -1,0 +1,312 @@
+//! The infrastructure repository: commits read from the object store, never from a checkout.
+//!
+//! No hooks, submodules, LFS or symlinks: a tree entry that is no regular file is reported as unreadable.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use git2::{ErrorCode, ObjectType, Oid, Repository, TreeWalkMode, TreeWalkResult};
+
+use crate::manifest::Files;
+use crate::model::{Ancestry, InfraCommit};
+use crate::ports::History;
+
+/// Bytes of one file; larger ones are reported, not read.
+const MOST_FILE_BYTES: usize = 1 << 20;
+/// Bytes of all files together.
+const MOST_BYTES: usize = 64 << 20;
+const MOST_FILES: usize = 10_000;
+
+#[derive(Debug, thiserror::Error)]
+pub enum GitError {
+    #[error("{location} is no git repository")]
+    NoRepository { location: String, source: git2::Error },
+    #[error("the repository has no branch {branch}")]
+    NoBranch { branch: String },
+    #[error("the repository has no commit yet")]
+    Empty,
+    #[error("the repository has more than {what} below the watched path")]
+    TooLarge { what: String },
+    #[error("the repository cannot be read")]
+    Corrupt(#[from] git2::Error),
+    #[error("the working tree cannot be read at {path}")]
+    WorkingTree { path: String, source: std::io::Error },
+    #[error("the repository has no working tree")]
+    Bare,
+}
+
+/// A repository on this machine, its branch and the watched path.
+pub struct Source {
+    repository: Mutex<Repository>,
+    branch: Option<String>,
+    path: String,
+}
+
+/// The newest commit of the branch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    pub commit: InfraCommit,
+    pub summary: String,
+    /// Unix time in seconds.
+    pub time: i64,
+}
+
+impl Source {
+    /// Opens the repository that `location` is in. `branch`: what is checked out, if `None`.
+    pub fn open(location: &Path, branch: Option<&str>, path: &str) -> Result<Self, GitError> {
+        let opened = Repository::discover(location);
+        let repository = opened
+            .map_err(|source| GitError::NoRepository { location: location.display().to_string(), source })?;
+        let path = path.trim_matches('/').trim_start_matches("./");
+        let path = if path == "." { "" } else { path };
+        Ok(Self {
+            repository: Mutex::new(repository),
+            branch: branch.map(str::to_owned),
+            path: path.to_owned(),
+        })
+    }
+
+    fn with<T>(&self, read: impl FnOnce(&Repository) -> Result<T, GitError>) -> Result<T, GitError> {
+        // A poisoned lock only means that another reader panicked; libgit2's handle is still sound to read from.
+        let repository = self.repository.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        read(&repository)
+    }
+
+    pub fn head(&self) -> Result<Head, GitError> {
+        self.with(|repository| {
+            let commit = match &self.branch {
+                Some(branch) => {
+                    let local = format!("refs/heads/{branch}");
+                    let remote = format!("refs/remotes/origin/{branch}");
+                    let found = [local, remote].iter().find_map(|name| repository.find_reference(name).ok());
+                    found.ok_or_else(|| GitError::NoBranch { branch: branch.clone() })?.peel_to_commit()?
+                }
+                None => match repository.head() {
+                    Ok(head) => head.peel_to_commit()?,
+                    Err(error) if error.code() == ErrorCode::UnbornBranch => return Err(GitError::Empty),
+                    Err(error) => return Err(error.into()),
+                },
+            };
+            Ok(Head {
+                commit: InfraCommit::new(commit.id().to_string()),
+                summary: commit.summary().ok().flatten().unwrap_or_default().to_owned(),
+                time: commit.time().seconds(),
+            })
+        })
+    }
+
+    /// The files of a commit below the watched path, by their path relative to it.
+    pub fn files(&self, commit: &InfraCommit) -> Result<Files, GitError> {
+        self.with(|repository| {
+            let root = repository.find_commit(Oid::from_str(commit.as_str())?)?.tree()?;
+            let tree = if self.path.is_empty() {
+                root
+            } else {
+                root.get_path(Path::new(&self.path))?.to_object(repository)?.peel_to_tree()?
+            };
+            let mut files = BTreeMap::new();
+            let mut budget = Budget::default();
+            tree.walk(TreeWalkMode::PreOrder, |folder, entry| {
+                if entry.kind() == Some(ObjectType::Tree) {
+                    return TreeWalkResult::Ok;
+                }
+                let path = format!("{}{}", folder, String::from_utf8_lossy(entry.name_bytes()));
+                let text = blob_text(repository, entry);
+                if budget.spend(&text) {
+                    files.insert(path, text);
+                    TreeWalkResult::Ok
+                } else {
+                    TreeWalkResult::Abort
+                }
+            })
+            .or_else(|error| if budget.is_spent() { Ok(()) } else { Err(error) })?;
+            budget.check()?;
+            Ok(files)
+        })
+    }
+
+    /// The files of the working tree, uncommitted changes included; what git ignores is left out.
+    pub fn working_tree(&self) -> Result<Files, GitError> {
+        self.with(|repository| {
+            let root = repository.workdir().ok_or(GitError::Bare)?.join(&self.path);
+            let mut files = BTreeMap::new();
+            let mut budget = Budget::default();
+            let mut folders: Vec<PathBuf> = vec![root.clone()];
+            while let Some(folder) = folders.pop() {
+                let failed = |source| GitError::WorkingTree { path: folder.display().to_string(), source };
+                for entry in std::fs::read_dir(&folder).map_err(failed)? {
+                    let entry = entry.map_err(failed)?;
+                    let path = entry.path();
+                    if entry.file_name() == ".git" || repository.is_path_ignored(&path).unwrap_or(false) {
+                        continue;
+                    }
+                    let kind = entry.file_type().map_err(failed)?;
+                    if kind.is_dir() {
+                        folders.push(path);
+                        continue;
+                    }
+                    let text = if kind.is_file() {
+                        file_text(&path)
+                    } else {
+                        Err("it is no regular file".to_owned())
+                    };
+                    let relative =
+                        path.strip_prefix(&root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
+                    if !budget.spend(&text) {
+                        return budget.check().map(|()| files);
+                    }
+                    files.insert(relative, text);
+                }
+            }
+            Ok(files)
+        })
+    }
+
+    /// Whether there is a working tree whose files differ from the newest commit.
+    pub fn is_bare(&self) -> bool {
+        self.with(|repository| Ok(repository.is_bare())).unwrap_or(true)
+    }
+}
+
+impl History for Source {
+    fn ancestry(&self, commit: &InfraCommit, head: &InfraCommit) -> Ancestry {
+        let answer = self.with(|repository| {
+            let (Ok(commit), Ok(head)) = (Oid::from_str(commit.as_str()), Oid::from_str(head.as_str()))
+            else {
+                return Ok(Ancestry::NotAncestor);
+            };
+            if commit == head {
+                return Ok(Ancestry::Ancestor);
+            }
+            if repository.find_commit(commit).is_err() {
+                // A shallow clone does not know what lies beyond its boundary.
+                return Ok(if repository.is_shallow() { Ancestry::Unknown } else { Ancestry::NotAncestor });
+            }
+            let descends = repository.graph_descendant_of(head, commit)?;
+            Ok(if descends { Ancestry::Ancestor } else { Ancestry::NotAncestor })
+        });
+        answer.unwrap_or(Ancestry::Unknown)
+    }
+}
+
+/// Bounds on what is read from one commit.
+#[derive(Default)]
+struct Budget {
+    files: usize,
+    bytes: usize,
+}
+
+impl Budget {
+    /// Counts a file; false when the bounds are passed.
+    fn spend(&mut self, text: &Result<String, String>) -> bool {
+        self.files += 1;
+        self.bytes += text.as_ref().map_or(0, String::len);
+        !self.is_spent()
+    }
+
+    fn is_spent(&self) -> bool {
+        self.files > MOST_FILES || self.bytes > MOST_BYTES
+    }
+
+    fn check(&self) -> Result<(), GitError> {
+        match (self.files > MOST_FILES, self.bytes > MOST_BYTES) {
+            (true, _) => Err(GitError::TooLarge { what: format!("{MOST_FILES} files") }),
+            (_, true) => Err(GitError::TooLarge { what: format!("{} MiB", MOST_BYTES >> 20) }),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn blob_text(repository: &Repository, entry: &git2::TreeEntry<'_>) -> Result<String, String> {
+    match entry.filemode() {
+        0o100_644 | 0o100_755 | 0o100_664 => {}
+        0o120_000 => return Err("it is a symbolic link".to_owned()),
+        _ => return Err("it is no regular file".to_owned()),
+    }
+    let blob = repository.find_blob(entry.id()).map_err(|error| error.message().to_owned())?;
+    if blob.size() > MOST_FILE_BYTES {
+        return Err(format!("it has more than {MOST_FILE_BYTES} bytes"));
+    }
+    String::from_utf8(blob.content().to_vec()).map_err(|_| "it is not UTF-8 text".to_owned())
+}
+
+fn file_text(path: &Path) -> Result<String, String> {
+    let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
+    if size > MOST_FILE_BYTES as u64 {
+        return Err(format!("it has more than {MOST_FILE_BYTES} bytes"));
+    }
+    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn commit(repository: &Repository, path: &str, content: &str) -> InfraCommit {
+        let root = repository.workdir().unwrap();
+        let file = root.join(path);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, content).unwrap();
+        let mut index = repository.index().unwrap();
+        index.add_path(Path::new(path)).unwrap();
+        index.write().unwrap();
+        let tree = repository.find_tree(index.write_tree().unwrap()).unwrap();
+        let author = git2::Signature::now("a", "a@example.com").unwrap();
+        let parent = repository.head().ok().and_then(|head| head.peel_to_commit().ok());
+        let parents: Vec<&git2::Commit<'_>> = parent.iter().collect();
+        let id = repository.commit(Some("HEAD"), &author, &author, "change", &tree, &parents).unwrap();
+        InfraCommit::new(id.to_string())
+    }
+
+    fn repository() -> (tempfile::TempDir, Repository) {
+        let folder = tempfile::tempdir().unwrap();
+        let repository = Repository::init(folder.path()).unwrap();
+        (folder, repository)
+    }
+
+    #[test]
+    fn a_commit_is_read_without_the_uncommitted_changes_and_the_working_tree_with_them() {
+        let (folder, repository) = repository();
+        let head = commit(&repository, "infra/a.yaml", "one");
+        std::fs::write(folder.path().join("infra/a.yaml"), "two").unwrap();
+        let source = Source::open(folder.path(), None, "infra").unwrap();
+        assert_eq!(source.head().unwrap().commit, head);
+        assert_eq!(source.files(&head).unwrap()["a.yaml"], Ok("one".to_owned()));
+        assert_eq!(source.working_tree().unwrap()["a.yaml"], Ok("two".to_owned()));
+    }
+
+    #[test]
+    fn a_symbolic_link_is_never_followed() {
+        let (folder, repository) = repository();
+        std::os::unix::fs::symlink("/etc/passwd", folder.path().join("link.yaml")).unwrap();
+        let mut index = repository.index().unwrap();
+        index.add_path(Path::new("link.yaml")).unwrap();
+        index.write().unwrap();
+        let head = commit(&repository, "a.yaml", "one");
+        let source = Source::open(folder.path(), None, "").unwrap();
+        assert_eq!(source.files(&head).unwrap()["link.yaml"], Err("it is a symbolic link".to_owned()));
+        assert_eq!(source.working_tree().unwrap()["link.yaml"], Err("it is no regular file".to_owned()));
+    }
+
+    #[test]
+    fn ancestry_is_answered_and_an_unknown_commit_is_no_ancestor() {
+        let (folder, repository) = repository();
+        let first = commit(&repository, "a", "1");
+        let second = commit(&repository, "a", "2");
+        let source = Source::open(folder.path(), None, "").unwrap();
+        assert_eq!(source.ancestry(&first, &second), Ancestry::Ancestor);
+        assert_eq!(source.ancestry(&second, &first), Ancestry::NotAncestor);
+        assert_eq!(source.ancestry(&InfraCommit::new("0".repeat(40)), &second), Ancestry::NotAncestor);
+    }
+
+    #[test]
+    fn what_is_not_there_is_said() {
+        let (folder, _repository) = repository();
+        let source = Source::open(folder.path(), None, "").unwrap();
+        assert_eq!(source.head().unwrap_err().to_string(), "the repository has no commit yet");
+        let source = Source::open(folder.path(), Some("main2"), "").unwrap();
+        assert_eq!(source.head().unwrap_err().to_string(), "the repository has no branch main2");
+    }
+}

@@ -1,0 +1,163 @@
+//! What is wrong with a repository that parses: one thing claimed twice, containers and placeholders that do not exist,
+//! secrets in the open.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::fields::Report;
+use super::task_definition;
+use super::tree::Node;
+use crate::model::{
+    Containers, Declaration, Declared, Desired, DesiredImage, Finding, Severity, Target, TaskDefinitionSource,
+};
+use crate::plan::{container_images, diff::looks_secret};
+
+/// The same service, tag or family reached from two targets, after expansion.
+pub(super) fn claims(declaration: &mut Declaration) {
+    let mut findings = Vec::new();
+    {
+        let desired: Vec<&Desired> = declaration
+            .applications
+            .iter()
+            .filter_map(|declared| match declared {
+                Declared::Readable(desired) => Some(desired.as_ref()),
+                Declared::Frozen(_) => None,
+            })
+            .collect();
+        let mut services: BTreeMap<String, Vec<&Desired>> = BTreeMap::new();
+        let mut families: BTreeMap<String, Vec<&Desired>> = BTreeMap::new();
+        let mut tags: BTreeMap<String, Vec<&Desired>> = BTreeMap::new();
+        for one in &desired {
+            let place = format!("{:?}/{:?}/{}", one.account, one.region, one.cluster);
+            services.entry(format!("{place}/{}", one.service)).or_default().push(one);
+            if let TaskDefinitionSource::Family(family) = &one.task_definition {
+                families.entry(format!("{:?}/{:?}/{family}", one.account, one.region)).or_default().push(one);
+            }
+            for image in &one.images {
+                let account = one.registry.account.as_ref().or(one.account.as_ref());
+                let region = one.registry.region.as_ref().or(one.region.as_ref());
+                let tag = format!("{account:?}/{region:?}/{}:{}", image.repository, one.environment_tag);
+                tags.entry(tag).or_default().push(one);
+            }
+        }
+        for claimants in services.values().filter(|claimants| claimants.len() > 1) {
+            findings.extend(claimed_twice(claimants, |one| {
+                format!("service {} of cluster {}", one.service, one.cluster)
+            }));
+        }
+        for claimants in families.values().filter(|claimants| claimants.len() > 1) {
+            findings.extend(claimed_twice(claimants, |_| {
+                "the task definition family that it starts from".to_owned()
+            }));
+        }
+        for claimants in tags.values() {
+            let one_environment =
+                claimants.iter().all(|one| one.target.environment == claimants[0].target.environment);
+            if !one_environment {
+                findings.extend(claimed_twice(claimants, |one| {
+                    format!("the environment tag {}", one.environment_tag)
+                }));
+            }
+        }
+    }
+    declaration.findings.append(&mut findings);
+}
+
+fn claimed_twice(claimants: &[&Desired], what: impl Fn(&Desired) -> String) -> Vec<Finding> {
+    let targets: Vec<Target> = claimants.iter().map(|one| one.target.clone()).collect();
+    let names: Vec<String> = targets.iter().map(ToString::to_string).collect();
+    claimants
+        .iter()
+        .map(|one| Finding {
+            severity: Severity::Error,
+            position: one.declared_at.clone(),
+            field: format!("spec.applications.{}", one.target.application),
+            message: format!("{} is claimed by {}", what(one), names.join(" and ")),
+            hint: Some("one application in one environment owns it".to_owned()),
+            excerpt: None,
+            targets: vec![one.target.clone()],
+        })
+        .collect()
+}
+
+/// Whoever is named by an error is frozen.
+pub(super) fn freeze(declaration: &mut Declaration) {
+    let errors = declaration.findings.iter().filter(|finding| finding.severity == Severity::Error);
+    let frozen: Vec<&Target> = errors.flat_map(|finding| &finding.targets).collect();
+    for declared in &mut declaration.applications {
+        if frozen.contains(&declared.target()) {
+            *declared = Declared::Frozen(declared.target().clone());
+        }
+    }
+}
+
+/// Containers that are named but not in the task definition.
+pub(super) fn containers(input: &Value, file: &Node, images: &[DesiredImage], report: &mut Report<'_>) {
+    let present: Vec<&str> = container_images(input).map(|(name, _)| name).collect();
+    let at =
+        file.get("containerDefinitions").map_or((file.line, file.column), |node| (node.line, node.column));
+    for image in images {
+        match &image.containers {
+            Containers::Named(names) => {
+                for name in names.iter().filter(|name| !present.contains(&name.as_str())) {
+                    let hint = Some(format!("it has {}", present.join(", ")));
+                    report.error(at, "containerDefinitions", format!("no container is named `{name}`"), hint);
+                }
+            }
+            Containers::Placeholder(placeholder) => {
+                let marked = container_images(input).any(|(_, image)| image == placeholder);
+                if !marked && present.len() != 1 {
+                    let hint = Some("or name them with `containers`".to_owned());
+                    report.error(
+                        at,
+                        "containerDefinitions",
+                        format!("no container has the image {placeholder}"),
+                        hint,
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Placeholders that nothing fills.
+pub(super) fn placeholders(input: &Value, file: &Node, images: &[DesiredImage], report: &mut Report<'_>) {
+    let mut found = Vec::new();
+    task_definition::placeholders(input, "", &mut found);
+    let is_image = |path: &str, name: &str| {
+        let of_images = images.iter().any(|image| {
+            matches!(&image.containers, Containers::Named(_))
+                || matches!(&image.containers, Containers::Placeholder(placeholder) if placeholder == name)
+        });
+        path.ends_with("].image") && of_images
+    };
+    for (path, name) in found.iter().filter(|(path, name)| !is_image(path, name)) {
+        let node = file.at_path(path);
+        let hint = Some(format!("add {} to `values`", name.trim_matches(['<', '>'])));
+        report.error((node.line, node.column), path, format!("nothing fills {name}"), hint);
+    }
+}
+
+/// What looks like a secret in plain `environment`. The value is never repeated.
+pub(super) fn plain_secrets(input: &Value, file: &Node, report: &mut Report<'_>) {
+    let definitions = input.get("containerDefinitions").and_then(Value::as_array).into_iter().flatten();
+    for (container, definition) in definitions.enumerate() {
+        let environment = definition.get("environment").and_then(Value::as_array).into_iter().flatten();
+        for (index, entry) in environment.enumerate() {
+            let part = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
+            let (name, value) = (part("name"), part("value"));
+            let marked = ["AKIA", "ASIA", "-----BEGIN", "ghp_", "xoxb-", "glpat-"]
+                .iter()
+                .any(|mark| value.starts_with(mark));
+            if !value.is_empty() && (looks_secret(name) || marked) {
+                let path = format!("containerDefinitions[{container}].environment[{index}]");
+                let node = file.at_path(&path);
+                let hint =
+                    Some("use `secrets` with a reference to Secrets Manager or Parameter Store".to_owned());
+                let message = format!("the environment variable {name} looks like a secret in plain text");
+                report.warning((node.line, node.column), &path, message, hint);
+            }
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Repository text to what is desired, and findings. Pure: the files are handed in.
+//!
+//! Parse, then resolve: [`tree`] turns YAML and JSON into nodes with positions, [`read`] into documents, [`resolve`]
+//! expands every environment into one [`Desired`](crate::model::Desired) for each of its applications.
+
+mod check;
+mod fields;
+mod read;
+mod resolve;
+mod task_definition;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::model::{Declaration, InfraCommit};
+
+/// The files below the watched path: path to text, or why it cannot be read (a symlink, too large, not UTF-8).
+pub type Files = BTreeMap<String, Result<String, String>>;
+
+/// A field that AWS's model of task definitions does not know, or whose type is another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShapeComplaint {
+    /// Such as `containerDefinitions[0].healthcheck`.
+    pub path: String,
+    pub message: String,
+    /// Of the wrong type, which AWS refuses; an unknown field is only suspicious.
+    pub wrong_type: bool,
+}
+
+/// Checks a task definition against AWS's model.
+pub type CheckShape<'a> = &'a dyn Fn(&Value) -> Vec<ShapeComplaint>;
+
+/// Reads everything that the files declare. What cannot be read freezes those it concerns, and nobody else.
+pub fn read(files: &Files, infra_commit: Option<InfraCommit>, check_shape: CheckShape<'_>) -> Declaration {
+    let documents = read::documents(files);
+    let mut declaration = resolve::declaration(files, documents, check_shape);
+    check::claims(&mut declaration);
+    check::freeze(&mut declaration);
+    declaration.infra_commit = infra_commit;
+    declaration
+        .findings
+        .sort_by(|one, two| (&one.position, &one.message).cmp(&(&two.position, &two.message)));
+    declaration.findings.dedup();
+    declaration
+}

@@ -1,0 +1,163 @@
+//! Files to documents: which applications and environments are there, each with its node and where it came from.
+
+use std::collections::BTreeSet;
+
+use super::Files;
+use super::fields::{Fields, Report, nearest};
+use super::tree::{self, Kind, Node};
+use crate::model::Finding;
+
+pub(super) const API_VERSION: &str = "trueup.dev/v1";
+
+/// Where a node stands, for findings.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Source<'f> {
+    pub file: &'f str,
+    pub text: &'f str,
+}
+
+impl<'f> Source<'f> {
+    pub(super) fn report(self) -> Report<'f> {
+        Report { file: self.file, text: self.text, findings: Vec::new() }
+    }
+}
+
+/// One `Application` or `Environment` document.
+#[derive(Clone, Debug)]
+pub(super) struct Document<'f> {
+    pub name: String,
+    pub source: Source<'f>,
+    /// The `spec` map; `None` if it is missing or no map.
+    pub spec: Option<Node>,
+    /// Something in it is wrong: whoever depends on it is frozen.
+    pub broken: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Documents<'f> {
+    pub applications: Vec<Document<'f>>,
+    pub environments: Vec<Document<'f>>,
+    pub findings: Vec<Finding>,
+    /// Files that are ours by their text but could not be parsed at all.
+    pub unparsed: Vec<Source<'f>>,
+}
+
+pub(super) fn documents(files: &Files) -> Documents<'_> {
+    let mut all = Documents::default();
+    for (path, text) in files.iter().filter(|(path, _)| is_yaml(path)) {
+        match text {
+            Ok(text) => read_file(Source { file: path, text }, &mut all),
+            Err(why) => {
+                let source = Source { file: path, text: "" };
+                let mut report = source.report();
+                report.error((0, 0), "", format!("cannot be read: {why}"), None);
+                all.findings.append(&mut report.findings);
+            }
+        }
+    }
+    report_duplicates(&mut all);
+    all
+}
+
+fn is_yaml(path: &str) -> bool {
+    let extension = path.rsplit_once('.').map(|(_, extension)| extension);
+    matches!(extension, Some("yaml" | "yml"))
+}
+
+fn read_file<'f>(source: Source<'f>, all: &mut Documents<'f>) {
+    let ours = source.text.contains(API_VERSION) || source.text.contains("trueup.dev/");
+    if !ours {
+        return;
+    }
+    let mut report = source.report();
+    match tree::documents(source.text) {
+        Ok(documents) => {
+            for node in documents.iter().filter(|node| !node.is_null()) {
+                read_document(node, source, all, &mut report);
+            }
+        }
+        Err(broken) => {
+            report.error((broken.line, broken.column), "", broken.message, broken.hint.map(str::to_owned));
+            all.unparsed.push(source);
+        }
+    }
+    all.findings.append(&mut report.findings);
+}
+
+fn read_document<'f>(node: &Node, source: Source<'f>, all: &mut Documents<'f>, report: &mut Report<'f>) {
+    let before = report.findings.len();
+    let mut fields = Fields::of(node, "", report);
+    let version = fields.text("apiVersion", report);
+    if let Some(other) =
+        version.as_deref().filter(|version| *version != API_VERSION && version.starts_with("trueup.dev/"))
+    {
+        let message = format!("apiVersion `{other}` is not known to this version of trueup");
+        report.error(
+            (node.line, node.column),
+            "apiVersion",
+            message,
+            Some(format!("it reads {API_VERSION}")),
+        );
+    }
+    if version.as_deref() != Some(API_VERSION) {
+        return;
+    }
+    let kind = fields.required("kind", report);
+    let name = fields.node("metadata").and_then(|metadata| {
+        let mut fields = Fields::of(metadata, "metadata", report);
+        let name = fields.required("name", report);
+        fields.finish(report);
+        name
+    });
+    let spec = fields.node("spec").filter(|spec| matches!(spec.kind, Kind::Map(_))).cloned();
+    if spec.is_none() {
+        report.error((node.line, node.column), "spec", "`spec` is missing or no map", None);
+    }
+    fields.finish(report);
+    let Some(name) = name.filter(|name| is_name(name)) else {
+        report.error(
+            (node.line, node.column),
+            "metadata.name",
+            "needs a name of letters, digits, `-`, `_` and `.`",
+            None,
+        );
+        return;
+    };
+    let broken = report.findings.len() > before;
+    let document = Document { name, source, spec, broken };
+    match kind.as_deref() {
+        Some("Application") => all.applications.push(document),
+        Some("Environment") => all.environments.push(document),
+        Some(other) => {
+            let hint =
+                nearest(other, &["Application", "Environment"]).map(|near| format!("did you mean `{near}`?"));
+            report.error((node.line, node.column), "kind", format!("unknown kind `{other}`"), hint);
+        }
+        None => {}
+    }
+}
+
+/// Names stand in tags of AWS and in `ENVIRONMENT/APPLICATION`.
+fn is_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (1..=100).contains(&name.len()) && name.bytes().all(allowed)
+}
+
+fn report_duplicates(all: &mut Documents<'_>) {
+    for (word, documents) in [("application", &mut all.applications), ("environment", &mut all.environments)]
+    {
+        let mut seen = BTreeSet::new();
+        let twice: BTreeSet<String> = documents
+            .iter()
+            .filter(|document| !seen.insert(document.name.clone()))
+            .map(|d| d.name.clone())
+            .collect();
+        for document in documents.iter_mut().filter(|document| twice.contains(&document.name)) {
+            document.broken = true;
+            let mut report = document.source.report();
+            let message = format!("{word} `{}` is declared more than once", document.name);
+            report.error((0, 0), "metadata.name", message, Some("rename or remove one of them".to_owned()));
+            all.findings.append(&mut report.findings);
+        }
+    }
+}

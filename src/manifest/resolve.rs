@@ -1,0 +1,807 @@
+//! Documents to desired states: every environment is expanded into its applications.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::fields::{Fields, Report, kind, nearest, text};
+use super::read::{Document, Documents, Source};
+use super::tree::{self, Kind, Node};
+use super::{CheckShape, Files, task_definition};
+use crate::model::{
+    AccountId, ApplicationName, ClusterName, Commit, Containers, Declaration, Declared, Desired,
+    DesiredImage, EnvironmentName, Finding, InFlight, Mode, MoveTag, OnDrift, OnFailure, Pin, Policy,
+    Position, Region, Registry, RepositoryName, Rollout, ServiceName, Strategy, Tag, Target,
+    TaskDefinitionSource,
+};
+
+/// Keys of an application's `spec`, each of which an environment may override as a whole.
+const SPEC_KEYS: [&str; 18] = [
+    "repository",
+    "commitTag",
+    "source",
+    "service",
+    "cluster",
+    "taskDefinition",
+    "containers",
+    "images",
+    "imageDefinitions",
+    "strategy",
+    "serviceSettings",
+    "values",
+    "taskDefinitionPatch",
+    "policy",
+    "after",
+    "requires",
+    "environmentTag",
+    "registry",
+];
+/// Keys that only the entry in an environment has.
+const ENTRY_KEYS: [&str; 2] = ["commit", "commits"];
+const IMAGE_PLACEHOLDER: &str = "<IMAGE_NAME>";
+
+pub(super) fn declaration(
+    files: &Files,
+    documents: Documents<'_>,
+    check_shape: CheckShape<'_>,
+) -> Declaration {
+    let mut declaration = Declaration { infra_commit: None, applications: Vec::new(), findings: Vec::new() };
+    for document in &documents.applications {
+        check_keys(document, &mut declaration.findings);
+    }
+    for environment in &documents.environments {
+        expand(files, environment, &documents, check_shape, &mut declaration);
+    }
+    declaration.findings.extend(documents.findings);
+    declaration.applications.sort_by(|one, two| one.target().cmp(two.target()));
+    declaration
+}
+
+fn check_keys(document: &Document<'_>, findings: &mut Vec<Finding>) {
+    let Some(Kind::Map(entries)) = document.spec.as_ref().map(|spec| &spec.kind) else { return };
+    let mut report = document.source.report();
+    for (key, _) in entries.iter().filter(|(key, _)| !SPEC_KEYS.contains(&key.text.as_str())) {
+        unknown_key(
+            &mut report,
+            (key.line, key.column),
+            &format!("spec.{}", key.text),
+            &key.text,
+            &SPEC_KEYS,
+        );
+    }
+    findings.append(&mut report.findings);
+}
+
+fn unknown_key(report: &mut Report<'_>, at: (usize, usize), path: &str, key: &str, known: &[&str]) {
+    let hint = nearest(key, known).map(|near| format!("did you mean `{near}`?"));
+    report.error(at, path, format!("unknown field `{key}`"), hint);
+}
+
+/// What an environment says of itself, before its applications.
+struct Common {
+    name: EnvironmentName,
+    account: Option<AccountId>,
+    region: Option<Region>,
+    cluster: Option<String>,
+    tag: Tag,
+    registry: Registry,
+    policy: Policy,
+    mode: Mode,
+    rollout: Rollout,
+}
+
+fn expand(
+    files: &Files,
+    document: &Document<'_>,
+    documents: &Documents<'_>,
+    check_shape: CheckShape<'_>,
+    declaration: &mut Declaration,
+) {
+    let Some(spec) = &document.spec else { return };
+    let mut report = document.source.report();
+    let mut fields = Fields::of(spec, "spec", &mut report);
+    let common = common(document, &mut fields, &mut report);
+    let entries = match fields.node("applications").map(|node| (&node.kind, node)) {
+        Some((Kind::Map(entries), _)) => entries.as_slice(),
+        Some((_, node)) => {
+            report.error(
+                (node.line, node.column),
+                "spec.applications",
+                format!("expected a map, found {}", kind(node)),
+                None,
+            );
+            &[]
+        }
+        None => &[],
+    };
+    fields.finish(&mut report);
+    let environment_is_broken = report.has_errors() || document.broken;
+    declaration.findings.append(&mut report.findings);
+    for (key, entry) in entries {
+        let target =
+            Target { environment: common.name.clone(), application: ApplicationName::new(&key.text) };
+        let mut report = document.source.report();
+        let path = format!("spec.applications.{}", key.text);
+        let application = documents.applications.iter().find(|application| application.name == key.text);
+        if application.is_none() {
+            let names: Vec<&str> =
+                documents.applications.iter().map(|application| application.name.as_str()).collect();
+            let hint = nearest(&key.text, &names).map(|near| format!("did you mean `{near}`?"));
+            report.error(
+                (key.line, key.column),
+                &path,
+                format!("no application is named `{}`", key.text),
+                hint,
+            );
+        }
+        let mut resolved = None;
+        let mut broken = environment_is_broken
+            || application.is_none_or(|application| application.broken || application.spec.is_none());
+        if let Some((application, spec)) =
+            application.and_then(|application| Some((application, application.spec.as_ref()?)))
+        {
+            let unknown_in_spec = match &spec.kind {
+                Kind::Map(entries) => entries.iter().any(|(key, _)| !SPEC_KEYS.contains(&key.text.as_str())),
+                _ => true,
+            };
+            broken |= unknown_in_spec;
+            let merged = Merged {
+                base: (spec, application.source),
+                entry: (entry, document.source),
+                path: path.clone(),
+            };
+            let mut resolver = Resolver {
+                files,
+                merged,
+                common: &common,
+                target: target.clone(),
+                findings: Vec::new(),
+                check_shape,
+            };
+            resolved = resolver.desired((key.line, key.column));
+            let mut found = resolver.findings;
+            broken |= found.iter().any(|finding| finding.severity == crate::model::Severity::Error);
+            report.findings.append(&mut found);
+        }
+        for finding in &mut report.findings {
+            finding.targets.push(target.clone());
+        }
+        declaration.findings.append(&mut report.findings);
+        declaration.applications.push(match resolved {
+            Some(desired) if !broken => Declared::Readable(Box::new(desired)),
+            _ => Declared::Frozen(target),
+        });
+    }
+}
+
+fn common(document: &Document<'_>, fields: &mut Fields<'_>, report: &mut Report<'_>) -> Common {
+    let account = account(fields, report);
+    let registry =
+        fields.node("registry").map(|node| registry(node, "spec.registry", report)).unwrap_or_default();
+    let policy = fields.node("policy").map(|node| policy(node, "spec.policy", &Policy::default(), report));
+    let mode = fields.word("mode", &[("apply", true), ("observe", false)], report);
+    let suspended = fields.node("suspend").and_then(|node| suspension(node, report));
+    let rollout = fields.node("rollout").map(|node| {
+        let mut fields = Fields::of(node, "spec.rollout", report);
+        let default = Rollout::default();
+        let rollout = Rollout {
+            max_in_flight: fields.number("maxInFlight", report).unwrap_or(default.max_in_flight).max(1),
+            stop_after_failures: fields.number("stopAfterFailures", report),
+        };
+        fields.finish(report);
+        rollout
+    });
+    Common {
+        name: EnvironmentName::new(&document.name),
+        account,
+        region: fields.text("region", report).map(Region::new),
+        cluster: fields.text("cluster", report),
+        tag: Tag::new(fields.text("environmentTag", report).unwrap_or_else(|| document.name.clone())),
+        registry,
+        policy: policy.unwrap_or_default(),
+        mode: suspended.unwrap_or(if mode == Some(false) { Mode::Observe } else { Mode::Apply }),
+        rollout: rollout.unwrap_or_default(),
+    }
+}
+
+fn account(fields: &mut Fields<'_>, report: &mut Report<'_>) -> Option<AccountId> {
+    let node = fields.node("account")?;
+    let path = fields.path("account");
+    let account = text(node, &path, report)?;
+    if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
+        report.error(
+            (node.line, node.column),
+            &path,
+            format!("`{account}` is no AWS account"),
+            Some("twelve digits".to_owned()),
+        );
+    }
+    Some(AccountId::new(account))
+}
+
+fn registry(node: &Node, path: &str, report: &mut Report<'_>) -> Registry {
+    let mut fields = Fields::of(node, path, report);
+    let registry = Registry {
+        account: account(&mut fields, report),
+        region: fields.text("region", report).map(Region::new),
+    };
+    fields.finish(report);
+    registry
+}
+
+fn suspension(node: &Node, report: &mut Report<'_>) -> Option<Mode> {
+    let mut fields = Fields::of(node, "spec.suspend", report);
+    let reason = fields.required("reason", report);
+    let until = fields.node("until").and_then(|node| {
+        let time = text(node, "spec.suspend.until", report)?;
+        let parsed = time.parse::<jiff::Timestamp>();
+        if parsed.is_err() {
+            let hint = Some("such as 2027-01-31T08:00:00Z".to_owned());
+            report.error(
+                (node.line, node.column),
+                "spec.suspend.until",
+                format!("`{time}` is no point in time"),
+                hint,
+            );
+        }
+        parsed.ok().map(jiff::Timestamp::as_second)
+    });
+    fields.finish(report);
+    Some(Mode::Suspended { until, reason: reason? })
+}
+
+/// Merges key by key over `base`.
+fn policy(node: &Node, path: &str, base: &Policy, report: &mut Report<'_>) -> Policy {
+    let mut fields = Fields::of(node, path, report);
+    let drift = [("alert", OnDrift::Alert), ("heal", OnDrift::Heal), ("ignore", OnDrift::Ignore)];
+    let policy = Policy {
+        drift: fields.word("drift", &drift, report).unwrap_or(base.drift),
+        on_failure: fields
+            .word("onFailure", &[("rollback", OnFailure::Rollback), ("leave", OnFailure::Leave)], report)
+            .unwrap_or(base.on_failure),
+        progress_deadline: duration(&mut fields, report).unwrap_or(base.progress_deadline),
+        in_flight: fields
+            .word("inFlight", &[("replace", InFlight::Replace), ("finish", InFlight::Finish)], report)
+            .unwrap_or(base.in_flight),
+        pin: fields
+            .word("pin", &[("digest", Pin::Digest), ("commitTag", Pin::CommitTag)], report)
+            .unwrap_or(base.pin),
+        move_tag: fields
+            .word("moveTag", &[("afterSuccess", MoveTag::AfterSuccess), ("never", MoveTag::Never)], report)
+            .unwrap_or(base.move_tag),
+    };
+    fields.finish(report);
+    policy
+}
+
+fn duration(fields: &mut Fields<'_>, report: &mut Report<'_>) -> Option<Duration> {
+    let node = fields.node("progressDeadline")?;
+    let path = fields.path("progressDeadline");
+    let written = text(node, &path, report)?;
+    let split = written.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(written.len());
+    let (number, unit) = written.split_at(split);
+    let seconds = match unit {
+        "s" => Some(1),
+        "m" => Some(60),
+        "h" => Some(3600),
+        _ => None,
+    };
+    let parsed = number.parse::<u64>().ok().zip(seconds).and_then(|(number, unit)| number.checked_mul(unit));
+    if parsed.is_none() {
+        let hint = Some("a number with s, m or h, such as 15m".to_owned());
+        report.error((node.line, node.column), &path, format!("`{written}` is no duration"), hint);
+    }
+    parsed.map(Duration::from_secs)
+}
+
+/// The application's `spec` under the entry of an environment, whose keys replace whole keys.
+struct Merged<'n, 'f> {
+    base: (&'n Node, Source<'f>),
+    entry: (&'n Node, Source<'f>),
+    path: String,
+}
+
+impl<'n, 'f> Merged<'n, 'f> {
+    fn get(&self, key: &str) -> Option<(&'n Node, Source<'f>, String)> {
+        match self.entry.0.get(key) {
+            Some(node) => Some((node, self.entry.1, format!("{}.{key}", self.path))),
+            None => self.base.0.get(key).map(|node| (node, self.base.1, format!("spec.{key}"))),
+        }
+    }
+}
+
+/// A text and where it stands: line and column.
+type Written = (String, (usize, usize));
+
+struct Resolver<'n, 'f> {
+    files: &'f Files,
+    merged: Merged<'n, 'f>,
+    common: &'n Common,
+    target: Target,
+    findings: Vec<Finding>,
+    check_shape: CheckShape<'n>,
+}
+
+impl<'f> Resolver<'_, 'f> {
+    fn desired(&mut self, at: (usize, usize)) -> Option<Desired> {
+        self.check_entry_keys();
+        let images = self.images()?;
+        let service = self.template("service").or_else(|| {
+            self.missing("service");
+            None
+        })?;
+        let cluster = self
+            .template("cluster")
+            .or_else(|| self.common.cluster.clone())
+            .unwrap_or_else(|| "default".to_owned());
+        let strategy = self.strategy();
+        let task_definition = self.task_definition(&images)?;
+        let policy =
+            self.with("policy", |node, path, report, common| policy(node, path, &common.policy, report));
+        let registry = self.with("registry", |node, path, report, _| registry(node, path, report));
+        let after: Vec<String> =
+            ["after", "requires"].iter().flat_map(|key| self.texts(key).unwrap_or_default()).collect();
+        for key in ["serviceSettings", "imageDefinitions"] {
+            if let Some((node, source, path)) = self.merged.get(key) {
+                self.error(
+                    source,
+                    (node.line, node.column),
+                    &path,
+                    format!("{key} is not supported yet"),
+                    None,
+                );
+            }
+        }
+        Some(Desired {
+            target: self.target.clone(),
+            declared_at: Position { file: self.merged.entry.1.file.to_owned(), line: at.0, column: at.1 },
+            account: self.common.account.clone(),
+            region: self.common.region.clone(),
+            cluster: ClusterName::new(cluster),
+            service: ServiceName::new(service),
+            registry: registry.unwrap_or_else(|| self.common.registry.clone()),
+            environment_tag: self.text("environmentTag").map_or_else(|| self.common.tag.clone(), Tag::new),
+            images,
+            task_definition,
+            strategy,
+            policy: policy.unwrap_or_else(|| self.common.policy.clone()),
+            mode: self.common.mode.clone(),
+            rollout: self.common.rollout,
+            after: after.into_iter().map(ApplicationName::new).collect(),
+            source: self.text("source"),
+        })
+    }
+
+    fn error(
+        &mut self,
+        source: Source<'f>,
+        at: (usize, usize),
+        path: &str,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) {
+        let mut report = source.report();
+        report.error(at, path, message, hint);
+        self.findings.append(&mut report.findings);
+    }
+
+    fn with<T>(
+        &mut self,
+        key: &str,
+        read: impl FnOnce(&Node, &str, &mut Report<'_>, &Common) -> T,
+    ) -> Option<T> {
+        let (node, source, path) = self.merged.get(key)?;
+        let mut report = source.report();
+        let value = read(node, &path, &mut report, self.common);
+        self.findings.append(&mut report.findings);
+        Some(value)
+    }
+
+    fn text(&mut self, key: &str) -> Option<String> {
+        self.with(key, |node, path, report, _| text(node, path, report)).flatten()
+    }
+
+    /// A text in which `{environment}` stands for the name of the environment.
+    fn template(&mut self, key: &str) -> Option<String> {
+        let name = self.target.environment.to_string();
+        self.text(key).map(|text| text.replace("{environment}", &name))
+    }
+
+    fn texts(&mut self, key: &str) -> Option<Vec<String>> {
+        self.with(key, |node, path, report, _| match &node.kind {
+            Kind::List(items) => items.iter().filter_map(|item| text(item, path, report)).collect(),
+            _ => {
+                report.error(
+                    (node.line, node.column),
+                    path,
+                    format!("expected a list, found {}", kind(node)),
+                    None,
+                );
+                Vec::new()
+            }
+        })
+    }
+
+    fn missing(&mut self, key: &str) {
+        let (node, source) = self.merged.base;
+        self.error(
+            source,
+            (node.line, node.column),
+            &format!("spec.{key}"),
+            format!("`{key}` is missing"),
+            None,
+        );
+    }
+
+    fn check_entry_keys(&mut self) {
+        let (node, source) = self.merged.entry;
+        let Kind::Map(entries) = &node.kind else {
+            let message = format!("expected a map with a commit, found {}", kind(node));
+            let path = self.merged.path.clone();
+            let hint = Some("such as { commit: 3f2c1ab }".to_owned());
+            return self.error(source, (node.line, node.column), &path, message, hint);
+        };
+        let known: Vec<&str> = ENTRY_KEYS.iter().chain(&SPEC_KEYS).copied().collect();
+        let mut report = source.report();
+        for (key, _) in entries.iter().filter(|(key, _)| !known.contains(&key.text.as_str())) {
+            unknown_key(
+                &mut report,
+                (key.line, key.column),
+                &format!("{}.{}", self.merged.path, key.text),
+                &key.text,
+                &known,
+            );
+        }
+        self.findings.append(&mut report.findings);
+    }
+
+    fn strategy(&mut self) -> Strategy {
+        self.with("strategy", |node, path, report, _| {
+            let name = match &node.kind {
+                Kind::Scalar { text, .. } => Some((text.as_str(), (node.line, node.column))),
+                Kind::Map(entries) => {
+                    entries.first().map(|(key, _)| (key.text.as_str(), (key.line, key.column)))
+                }
+                Kind::List(_) => None,
+            };
+            match name {
+                Some(("rolling", _)) => Strategy::Rolling,
+                Some((other @ ("codeDeploy" | "blueGreen" | "canary" | "linear" | "task"), at)) => {
+                    report.error(at, path, format!("strategy `{other}` is not supported yet"), None);
+                    Strategy::Unspecified
+                }
+                other => {
+                    let known = ["rolling", "codeDeploy", "blueGreen", "canary", "linear", "task"];
+                    let hint = other
+                        .and_then(|(word, _)| nearest(word, &known))
+                        .map(|near| format!("did you mean `{near}`?"));
+                    report.error(
+                        (node.line, node.column),
+                        path,
+                        format!("expected one of {}", known.join(", ")),
+                        hint,
+                    );
+                    Strategy::Unspecified
+                }
+            }
+        })
+        .unwrap_or(Strategy::Unspecified)
+    }
+
+    fn images(&mut self) -> Option<Vec<DesiredImage>> {
+        let commit = self.commit("commit");
+        let commits = self.commits();
+        let template = self.text("commitTag").unwrap_or_else(|| "{commit}".to_owned());
+        let mut images = Vec::new();
+        if let Some((node, source, path)) = self.merged.get("images") {
+            let Kind::List(items) = &node.kind else {
+                self.error(
+                    source,
+                    (node.line, node.column),
+                    &path,
+                    format!("expected a list, found {}", kind(node)),
+                    None,
+                );
+                return None;
+            };
+            for (index, item) in items.iter().enumerate() {
+                let mut report = source.report();
+                let mut fields = Fields::of(item, &format!("{path}[{index}]"), &mut report);
+                let name = fields.required("name", &mut report);
+                let repository = fields.required("repository", &mut report);
+                let container = fields.text("container", &mut report);
+                let containers = fields.texts("containers", &mut report);
+                let template = fields.text("commitTag", &mut report).unwrap_or_else(|| template.clone());
+                fields.finish(&mut report);
+                self.findings.append(&mut report.findings);
+                let (name, repository) = (name?, repository?);
+                let own = commits.iter().find(|(known, _)| *known == name).map(|(_, commit)| commit.clone());
+                let named = containers.or_else(|| container.map(|container| vec![container]));
+                let placeholder =
+                    Containers::Placeholder(format!("<{}_NAME>", name.to_uppercase().replace('-', "_")));
+                let containers = named.map_or(placeholder, Containers::Named);
+                images.push(self.image(
+                    name,
+                    &repository,
+                    own.or_else(|| commit.clone()),
+                    &template,
+                    containers,
+                )?);
+            }
+        } else {
+            let repository = self.text("repository").or_else(|| {
+                self.missing("repository");
+                None
+            })?;
+            let containers = self
+                .texts("containers")
+                .map_or_else(|| Containers::Placeholder(IMAGE_PLACEHOLDER.to_owned()), Containers::Named);
+            images.push(self.image(
+                self.target.application.to_string(),
+                &repository,
+                commit,
+                &template,
+                containers,
+            )?);
+        }
+        (!images.is_empty()).then_some(images)
+    }
+
+    fn commit(&mut self, key: &str) -> Option<Written> {
+        let (node, source) = self.merged.entry;
+        let node = node.get(key)?;
+        let mut report = source.report();
+        let commit = text(node, &format!("{}.{key}", self.merged.path), &mut report);
+        self.findings.append(&mut report.findings);
+        commit.map(|commit| (commit, (node.line, node.column)))
+    }
+
+    fn commits(&mut self) -> Vec<(String, Written)> {
+        let (node, source) = self.merged.entry;
+        let Some(Kind::Map(entries)) = node.get("commits").map(|node| &node.kind) else { return Vec::new() };
+        let mut report = source.report();
+        let path = format!("{}.commits", self.merged.path);
+        let commits = entries
+            .iter()
+            .filter_map(|(key, node)| {
+                Some((key.text.clone(), (text(node, &path, &mut report)?, (node.line, node.column))))
+            })
+            .collect();
+        self.findings.append(&mut report.findings);
+        commits
+    }
+
+    fn image(
+        &mut self,
+        name: String,
+        repository: &str,
+        commit: Option<Written>,
+        template: &str,
+        containers: Containers,
+    ) -> Option<DesiredImage> {
+        let (entry, source) = self.merged.entry;
+        let path = format!("{}.commit", self.merged.path);
+        let Some((commit, at)) = commit else {
+            self.error(
+                source,
+                (entry.line, entry.column),
+                &path,
+                "`commit` is missing",
+                Some("such as commit: 3f2c1ab".to_owned()),
+            );
+            return None;
+        };
+        match commit_tag(template, &commit) {
+            Ok(tag) => Some(DesiredImage {
+                name,
+                repository: RepositoryName::new(
+                    repository.replace("{environment}", self.target.environment.as_str()),
+                ),
+                commit: Commit::new(commit),
+                commit_tag: Tag::new(tag),
+                containers,
+            }),
+            Err(why) => {
+                self.error(source, at, &path, why, Some("7 to 40 hexadecimal digits".to_owned()));
+                None
+            }
+        }
+    }
+
+    fn task_definition(&mut self, images: &[DesiredImage]) -> Option<TaskDefinitionSource> {
+        let Some((node, source, path)) = self.merged.get("taskDefinition") else {
+            return Some(TaskDefinitionSource::Service);
+        };
+        if let Kind::Scalar { .. } = node.kind {
+            let name = self.text("taskDefinition")?;
+            return self.task_definition_file(&name, source, (node.line, node.column), &path, images);
+        }
+        let mut report = source.report();
+        let mut fields = Fields::of(node, &path, &mut report);
+        let from = fields.word("from", &[("service", true), ("family", false)], &mut report);
+        let family = fields.text("family", &mut report);
+        fields.finish(&mut report);
+        self.findings.append(&mut report.findings);
+        match (from?, family) {
+            (true, _) => Some(TaskDefinitionSource::Service),
+            (false, Some(family)) => Some(TaskDefinitionSource::Family(
+                family.replace("{environment}", self.target.environment.as_str()),
+            )),
+            (false, None) => {
+                self.error(
+                    source,
+                    (node.line, node.column),
+                    &format!("{path}.family"),
+                    "`family` is missing",
+                    None,
+                );
+                None
+            }
+        }
+    }
+
+    fn task_definition_file(
+        &mut self,
+        name: &str,
+        source: Source<'f>,
+        at: (usize, usize),
+        path: &str,
+        images: &[DesiredImage],
+    ) -> Option<TaskDefinitionSource> {
+        let (file, root) = self.named_file(name, source, at, path)?;
+        let mut input = task_definition::registration_input(root.to_json());
+        let mut values = self.values();
+        values.insert("ENVIRONMENT".to_owned(), self.target.environment.to_string());
+        task_definition::fill_in(&mut input, &values);
+        if let Some(patch) = self.patch() {
+            task_definition::merge_patch(&mut input, &patch);
+        }
+        self.check_file(file, &root, &input, images);
+        Some(TaskDefinitionSource::File { path: file.file.to_owned(), input })
+    }
+
+    /// A file next to the document that names it, as a tree.
+    fn named_file(
+        &mut self,
+        name: &str,
+        source: Source<'f>,
+        at: (usize, usize),
+        path: &str,
+    ) -> Option<(Source<'f>, Node)> {
+        let Some(full) = beside(source.file, name) else {
+            self.error(source, at, path, format!("`{name}` leaves the repository"), None);
+            return None;
+        };
+        let files: &'f Files = self.files;
+        let Some((file, text)) = files.get_key_value(&full) else {
+            let names: Vec<&str> = files.keys().map(String::as_str).collect();
+            let hint = nearest(&full, &names).map(|near| format!("did you mean `{near}`?"));
+            self.error(source, at, path, format!("there is no file `{full}`"), hint);
+            return None;
+        };
+        let text = match text {
+            Ok(text) => text,
+            Err(why) => {
+                self.error(source, at, path, format!("`{full}` cannot be read: {why}"), None);
+                return None;
+            }
+        };
+        let file = Source { file, text };
+        match tree::documents(text).map(|mut documents| documents.pop()) {
+            Ok(Some(root)) => Some((file, root)),
+            Ok(None) => {
+                self.error(file, (0, 0), "", "the file is empty", None);
+                None
+            }
+            Err(broken) => {
+                self.error(
+                    file,
+                    (broken.line, broken.column),
+                    "",
+                    broken.message,
+                    broken.hint.map(str::to_owned),
+                );
+                None
+            }
+        }
+    }
+
+    fn values(&mut self) -> BTreeMap<String, String> {
+        self.with("values", |node, path, report, _| match &node.kind {
+            Kind::Map(entries) => entries
+                .iter()
+                .filter_map(|(key, node)| Some((key.text.clone(), text(node, path, report)?)))
+                .collect(),
+            _ => {
+                report.error(
+                    (node.line, node.column),
+                    path,
+                    format!("expected a map, found {}", kind(node)),
+                    None,
+                );
+                BTreeMap::new()
+            }
+        })
+        .unwrap_or_default()
+    }
+
+    fn patch(&mut self) -> Option<Value> {
+        let (node, source, path) = self.merged.get("taskDefinitionPatch")?;
+        match &node.kind {
+            Kind::Scalar { text, .. } => {
+                let (_, root) = self.named_file(text, source, (node.line, node.column), &path)?;
+                Some(root.to_json())
+            }
+            _ => Some(node.to_json()),
+        }
+    }
+
+    fn check_file(&mut self, file: Source<'f>, root: &Node, input: &Value, images: &[DesiredImage]) {
+        let pasted = root.get("taskDefinition").unwrap_or(root);
+        let mut report = file.report();
+        for complaint in (self.check_shape)(input) {
+            let node = pasted.at_path(&complaint.path);
+            let at = (node.line, node.column);
+            if complaint.wrong_type {
+                report.error(at, &complaint.path, complaint.message, None);
+            } else {
+                let hint = Some("it is sent to AWS as written".to_owned());
+                report.warning(at, &complaint.path, complaint.message, hint);
+            }
+        }
+        if input.get("family").and_then(Value::as_str).is_none() {
+            report.error((root.line, root.column), "family", "`family` is missing", None);
+        }
+        super::check::containers(input, pasted, images, &mut report);
+        super::check::placeholders(input, pasted, images, &mut report);
+        super::check::plain_secrets(input, pasted, &mut report);
+        self.findings.append(&mut report.findings);
+    }
+}
+
+/// The tag of a commit: `{commit}` is the commit as written, `{commit:N}` its first N digits.
+fn commit_tag(template: &str, commit: &str) -> Result<String, String> {
+    let (prefix, rest) = template.split_once('{').ok_or("commitTag holds no {commit}")?;
+    let (inside, suffix) = rest.split_once('}').ok_or("commitTag has no closing brace")?;
+    let is_tag = |tag: &str| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        (1..=128).contains(&tag.len()) && tag.bytes().all(allowed) && !tag.starts_with(['.', '-'])
+    };
+    let cut = match inside.split_once(':') {
+        None if inside == "commit" => commit.to_owned(),
+        Some(("commit", digits)) => {
+            let digits: usize = digits.parse().map_err(|_| format!("`{{{inside}}}` needs a number"))?;
+            let cut = commit
+                .get(..digits)
+                .ok_or_else(|| format!("commit `{commit}` has fewer than {digits} digits"))?;
+            cut.to_owned()
+        }
+        _ => return Err(format!("commitTag knows {{commit}} and {{commit:N}}, not {{{inside}}}")),
+    };
+    if !Commit::new(commit).is_hexadecimal() && inside != "commit" {
+        return Err(format!("`{commit}` is no commit"));
+    }
+    let tag = format!("{prefix}{cut}{suffix}");
+    if commit.len() < Commit::MIN_DIGITS || !is_tag(&tag) {
+        return Err(format!("`{commit}` is no commit"));
+    }
+    Ok(tag)
+}
+
+/// The path of a file named next to another; `None` if it leaves the repository.
+fn beside(file: &str, name: &str) -> Option<String> {
+    let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    if name.starts_with('/') {
+        return None;
+    }
+    for part in name.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}

@@ -1,0 +1,197 @@
+//! YAML and JSON text as nodes with positions. Scalars keep their text, so that `12345e7` stays a commit.
+//!
+//! Anchors, aliases, merge keys, tags and duplicate keys are errors; size, depth and number of nodes are bounded.
+
+use granit_parser::{Event, Parser, ScalarStyle, Span};
+use serde_json::{Map, Number, Value};
+
+/// Bytes of one file. A task definition may have 64 KiB (Amazon ECS quotas); environments are far below this.
+pub(super) const MOST_BYTES: usize = 1 << 20;
+const MOST_DEPTH: usize = 32;
+const MOST_NODES: usize = 20_000;
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Node {
+    pub line: usize,
+    pub column: usize,
+    pub kind: Kind,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Kind {
+    Scalar { text: String, plain: bool },
+    List(Vec<Node>),
+    Map(Vec<(Key, Node)>),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Key {
+    pub line: usize,
+    pub column: usize,
+    pub text: String,
+}
+
+/// What is wrong with the text itself.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Broken {
+    pub line: usize,
+    pub column: usize,
+    pub message: String,
+    pub hint: Option<&'static str>,
+}
+
+/// The documents of a file.
+pub(super) fn documents(text: &str) -> Result<Vec<Node>, Broken> {
+    if text.len() > MOST_BYTES {
+        return Err(broken((0, 0), format!("the file has more than {MOST_BYTES} bytes"), None));
+    }
+    let mut builder = Builder::default();
+    for event in Parser::new_from_str(text) {
+        let (event, span) = event.map_err(|error| {
+            let at = (error.marker().line(), error.marker().col() + 1);
+            broken(at, format!("not valid YAML: {}", error.kind()), None)
+        })?;
+        builder.take(&event, span)?;
+    }
+    Ok(builder.documents)
+}
+
+fn broken((line, column): (usize, usize), message: String, hint: Option<&'static str>) -> Broken {
+    Broken { line, column, message, hint }
+}
+
+#[derive(Default)]
+struct Builder {
+    open: Vec<(Node, Option<Key>)>,
+    documents: Vec<Node>,
+    nodes: usize,
+}
+
+impl Builder {
+    fn take(&mut self, event: &Event<'_>, span: Span) -> Result<(), Broken> {
+        let at = (span.start.line(), span.start.col() + 1);
+        self.nodes += 1;
+        if self.nodes > MOST_NODES || self.open.len() > MOST_DEPTH {
+            return Err(broken(at, format!("more than {MOST_NODES} nodes or {MOST_DEPTH} levels"), None));
+        }
+        let node = |kind| Node { line: at.0, column: at.1, kind };
+        match event {
+            Event::Scalar(_, _, anchor, tag) if *anchor != 0 || tag.is_some() => Err(no_anchors(at)),
+            Event::SequenceStart(_, anchor, tag) | Event::MappingStart(_, anchor, tag)
+                if *anchor != 0 || tag.is_some() =>
+            {
+                Err(no_anchors(at))
+            }
+            Event::Alias(_) | Event::UnresolvedAlias(_) | Event::Anchor(..) => Err(no_anchors(at)),
+            Event::Scalar(text, style, _, _) => {
+                self.add(node(Kind::Scalar { text: text.to_string(), plain: *style == ScalarStyle::Plain }))
+            }
+            Event::SequenceStart(..) => {
+                self.open.push((node(Kind::List(Vec::new())), None));
+                Ok(())
+            }
+            Event::MappingStart(..) => {
+                self.open.push((node(Kind::Map(Vec::new())), None));
+                Ok(())
+            }
+            Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
+                Some((node, _)) => self.add(node),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts a complete node where it belongs: a key waits for its value.
+    fn add(&mut self, node: Node) -> Result<(), Broken> {
+        let Some((parent, key)) = self.open.last_mut() else {
+            self.documents.push(node);
+            return Ok(());
+        };
+        match &mut parent.kind {
+            Kind::List(items) => items.push(node),
+            Kind::Map(entries) => match key.take() {
+                Some(key) => entries.push((key, node)),
+                None => *key = Some(key_of(node, entries)?),
+            },
+            Kind::Scalar { .. } => {}
+        }
+        Ok(())
+    }
+}
+
+fn key_of(node: Node, entries: &[(Key, Node)]) -> Result<Key, Broken> {
+    let at = (node.line, node.column);
+    let Kind::Scalar { text, plain } = node.kind else {
+        return Err(broken(at, "a key must be text".to_owned(), None));
+    };
+    if plain && text == "<<" {
+        return Err(no_anchors(at));
+    }
+    if entries.iter().any(|(key, _)| key.text == text) {
+        return Err(broken(at, format!("duplicate key `{text}`"), Some("remove one of them")));
+    }
+    Ok(Key { line: at.0, column: at.1, text })
+}
+
+fn no_anchors(at: (usize, usize)) -> Broken {
+    let message = "anchors, aliases, merge keys and tags are not supported".to_owned();
+    broken(at, message, Some("write the value out"))
+}
+
+impl Node {
+    pub(super) fn get(&self, key: &str) -> Option<&Node> {
+        match &self.kind {
+            Kind::Map(entries) => entries.iter().find(|(known, _)| known.text == key).map(|(_, node)| node),
+            _ => None,
+        }
+    }
+
+    /// A plain empty scalar, `~` or `null`.
+    pub(super) fn is_null(&self) -> bool {
+        matches!(&self.kind, Kind::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null"))
+    }
+
+    /// The value by YAML's core schema: plain scalars may be null, booleans and numbers.
+    pub(super) fn to_json(&self) -> Value {
+        match &self.kind {
+            Kind::Scalar { text, plain: false } => Value::from(text.clone()),
+            Kind::Scalar { text, plain: true } => plain_scalar(text),
+            Kind::List(items) => Value::Array(items.iter().map(Node::to_json).collect()),
+            Kind::Map(entries) => Value::Object(
+                entries.iter().map(|(key, node)| (key.text.clone(), node.to_json())).collect::<Map<_, _>>(),
+            ),
+        }
+    }
+
+    /// The node at a path such as `containerDefinitions[0].cpu`, or the nearest one above it.
+    pub(super) fn at_path(&self, path: &str) -> &Node {
+        let mut node = self;
+        for segment in path.split(['.', '[']).map(|segment| segment.trim_end_matches(']')) {
+            let inner = match &node.kind {
+                Kind::List(items) => segment.parse::<usize>().ok().and_then(|index| items.get(index)),
+                _ => node.get(segment),
+            };
+            match inner {
+                Some(inner) => node = inner,
+                None => break,
+            }
+        }
+        node
+    }
+}
+
+fn plain_scalar(text: &str) -> Value {
+    match text {
+        "" | "~" | "null" => Value::Null,
+        "true" => Value::Bool(true),
+        "false" => Value::Bool(false),
+        _ => {
+            let whole = text.parse::<i64>().ok().map(Number::from);
+            let looks_numeric = text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
+            let number = whole
+                .or_else(|| text.parse::<f64>().ok().filter(|_| looks_numeric).and_then(Number::from_f64));
+            number.map_or_else(|| Value::from(text), Value::Number)
+        }
+    }
+}
