@@ -1,1 +1,8 @@
+//! A simulated Amazon ECS, ECR and STS: a pure world with a virtual clock, and the AWS JSON protocol in front of it.
+//!
+//! It knows nothing of trueup. What it models and what it does not is in `docs/simulator.md`.
 
+pub mod http;
+mod world;
+
+pub use world::{Api, AwsError, Fault, World};

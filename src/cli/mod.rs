@@ -7,6 +7,7 @@ mod reconcile;
 mod render;
 mod retry;
 mod show;
+mod simulator;
 mod source;
 mod status;
 
@@ -110,6 +111,18 @@ enum Command {
         #[arg(long, default_value_t = 3600)]
         timeout: u64,
     },
+    /// Serve a simulated AWS (ECS, ECR, STS) on loopback, for any AWS client.
+    Simulator {
+        #[arg(long, default_value = "127.0.0.1:4566")]
+        listen: std::net::SocketAddr,
+        /// Virtual seconds a real second.
+        #[arg(long, default_value_t = 1.0)]
+        speed: f64,
+        #[arg(long, default_value = "123456789012")]
+        account: String,
+        #[arg(long, default_value = "eu-west-2")]
+        region: String,
+    },
     /// Let a held commit be tried once more.
     Retry {
         /// `ENVIRONMENT/APPLICATION`.
@@ -176,6 +189,9 @@ async fn run(cli: Cli) -> anyhow::Result<End> {
         Command::Run { observe } => reconcile::for_ever(&repository, observe).await,
         Command::Wait { target, commit, timeout } => {
             reconcile::wait(&repository, &target, &commit, Duration::from_secs(timeout)).await
+        }
+        Command::Simulator { listen, speed, account, region } => {
+            simulator::run(listen, speed, &account, &region).await
         }
         Command::Retry { target } => retry::run(&repository, &target).await,
     }

@@ -1,7 +1,7 @@
 //! Repository text to what is desired, and findings. Pure: the files are handed in.
 //!
-//! Parse, then resolve: [`tree`] turns YAML and JSON into nodes with positions, [`read`] into documents, [`resolve`]
-//! expands every environment into one [`Desired`](crate::model::Desired) for each of its applications.
+//! Parse, then resolve: `tree` turns YAML and JSON into nodes with positions, `read` makes documents of them, and
+//! `resolve` expands every environment into one [`Desired`](crate::model::Desired) for each application.
 
 mod check;
 mod fields;

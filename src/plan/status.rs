@@ -354,7 +354,7 @@ fn causes(facts: &Facts<'_>, health: Health) -> Vec<String> {
     let (Health::Degraded, Some(current)) = (health, &facts.current) else { return Vec::new() };
     let tasks = facts.input.observed.tasks.known().into_iter().flatten();
     let mut grouped: BTreeMap<String, usize> = BTreeMap::new();
-    for task in tasks.filter(|task| task.task_definition == current.target && task.last_status == "STOPPED") {
+    for task in tasks.filter(|task| task.task_definition == current.target && task.last_status == "STOPPED" && failed(task)) {
         let exits = task.containers.iter().filter_map(|container| {
             let why = container.reason.as_deref().map(|reason| format!(", {reason}")).unwrap_or_default();
             container.exit_code.map(|code| format!("container {} exited with {code}{why}", container.name))
