@@ -2,6 +2,8 @@
 //!
 //! Each command is a new process with nothing but git and AWS to remember by.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
+
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 

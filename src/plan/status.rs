@@ -349,12 +349,14 @@ fn last_deployment(facts: &Facts<'_>) -> Option<LastDeployment> {
     })
 }
 
-/// Grouped reasons why tasks of the newest target stopped, then the last event of the scheduler.
+/// Grouped reasons why tasks of the newest target stopped, the most frequent first.
 fn causes(facts: &Facts<'_>, health: Health) -> Vec<String> {
     let (Health::Degraded, Some(current)) = (health, &facts.current) else { return Vec::new() };
     let tasks = facts.input.observed.tasks.known().into_iter().flatten();
     let mut grouped: BTreeMap<String, usize> = BTreeMap::new();
-    for task in tasks.filter(|task| task.task_definition == current.target && task.last_status == "STOPPED" && failed(task)) {
+    for task in tasks.filter(|task| {
+        task.task_definition == current.target && task.last_status == "STOPPED" && failed(task)
+    }) {
         let exits = task.containers.iter().filter_map(|container| {
             let why = container.reason.as_deref().map(|reason| format!(", {reason}")).unwrap_or_default();
             container.exit_code.map(|code| format!("container {} exited with {code}{why}", container.name))
@@ -364,10 +366,13 @@ fn causes(facts: &Facts<'_>, health: Health) -> Vec<String> {
             if exits.is_empty() { task.stopped_reason.clone().unwrap_or_default() } else { exits.join("; ") };
         *grouped.entry(text).or_default() += 1;
     }
-    grouped
-        .into_iter()
-        .filter(|(text, _)| !text.is_empty())
-        .map(|(text, count)| format!("{count} x {text}"))
-        .take(5)
-        .collect()
+    let mut grouped: Vec<(String, usize)> =
+        grouped.into_iter().filter(|(text, _)| !text.is_empty()).collect();
+    grouped.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    grouped.into_iter().take(5).map(|(text, count)| format!("{count} x {text}")).collect()
+}
+
+/// Whether a stopped task says anything about its image: the scheduler and people stop healthy ones too.
+fn failed(task: &Task) -> bool {
+    !matches!(task.stop_code.as_deref(), Some("ServiceSchedulerInitiated" | "UserInitiated"))
 }

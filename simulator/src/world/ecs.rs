@@ -410,7 +410,7 @@ impl World {
                 self.services.values().flat_map(|service| service.history.iter().map(move |d| (service, d)));
             match all.into_iter().find(|(_, deployment)| deployment.arn == arn) {
                 Some((service, deployment)) => {
-                    found.push(self.describe_service_deployment(service, deployment))
+                    found.push(self.describe_service_deployment(service, deployment));
                 }
                 None => failures.push(json!({"arn": arn, "reason": "MISSING"})),
             }

@@ -87,6 +87,7 @@ impl World {
     }
 
     /// Sets the clock before anything exists, for clients that compare it with their own.
+    #[must_use]
     pub fn starting_at(mut self, seconds: u64) -> Self {
         self.now = seconds;
         self
