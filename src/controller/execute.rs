@@ -1,18 +1,18 @@
 //! The only function that writes to AWS.
 
-use crate::model::Desired;
+use crate::model::{Desired, TaskDefinitionArn};
 use crate::plan::{Step, Why};
 use crate::ports::{CloudError, Ecr, Ecs};
 
-/// Makes one write, as it was decided.
+/// Makes one write, as it was decided. A registration is answered with its revision.
 pub(super) async fn execute(
     ecs: &dyn Ecs,
     ecr: &dyn Ecr,
     desired: &Desired,
     step: &Step,
-) -> Result<(), CloudError> {
+) -> Result<Option<TaskDefinitionArn>, CloudError> {
     match step {
-        Step::Register { input, tags, .. } => ecs.register(input, tags).await.map(|_| ()),
+        Step::Register { input, tags, .. } => return ecs.register(input, tags).await.map(Some),
         Step::Stamp { revision, key, value } => ecs.tag_revision(revision, key, value).await,
         Step::Deploy { cluster, service, revision, why } => {
             ecs.deploy(cluster, service, revision, *why == Why::Retry).await
@@ -21,4 +21,5 @@ pub(super) async fn execute(
             ecr.move_tag(desired.registry.account.as_ref(), repository, digest, tag).await
         }
     }
+    .map(|()| None)
 }

@@ -47,12 +47,14 @@ pub struct Remembered {
 }
 
 impl Observer<'_> {
-    /// Reads everything a decision about `desired` rests on. `service` may come from a sweep that read ten at once.
+    /// Reads everything a decision about `desired` rests on. `service` may come from a sweep that read ten at once;
+    /// `registered` is a revision that may not be in the list of its family yet.
     pub async fn observe(
         &self,
         desired: &Desired,
         head: Option<&InfraCommit>,
         service: Option<Reading<Service>>,
+        registered: Option<&TaskDefinitionArn>,
         freshness: Freshness,
     ) -> Observed {
         let checked_at = self.clock.now();
@@ -74,6 +76,7 @@ impl Observer<'_> {
         };
         let newest = self.newest(desired, &service).await;
         let mut arns: BTreeSet<TaskDefinitionArn> = newest.known().into_iter().flatten().cloned().collect();
+        arns.extend(registered.cloned());
         arns.extend(service.known().into_iter().flat_map(|service| {
             service.deployments.iter().map(|deployment| deployment.task_definition.clone())
         }));

@@ -202,7 +202,8 @@ impl Controller {
             clock: &*self.clock,
             remembered: &remembered,
         };
-        observer.observe(desired, head, service, freshness).await
+        let registered = self.recent.get(&desired.target).and_then(|recent| recent.registered.as_ref());
+        observer.observe(desired, head, service, registered, freshness).await
     }
 
     fn decide(
@@ -230,12 +231,18 @@ impl Controller {
         let registry = desired.registry.region.as_ref().or(desired.region.as_ref());
         let (registry, _) = self.region(registry);
         let result = execute(&*ports.ecs, &*registry.ecr, desired, &step).await;
-        let may_be_done = matches!(result, Ok(()) | Err(CloudError::Ambiguous(_)));
-        if may_be_done {
-            self.recent.insert(desired.target.clone(), Recent { step: step.clone(), at: self.clock.now() });
+        if matches!(result, Ok(_) | Err(CloudError::Ambiguous(_))) {
+            let before = self.recent.get(&desired.target).filter(|before| before.step.repeats(&step));
+            let recent = Recent {
+                step: step.clone(),
+                at: self.clock.now(),
+                registered: result.as_ref().ok().cloned().flatten(),
+                repeated: before.map_or(0, |before| before.repeated.saturating_add(1)),
+            };
+            self.recent.insert(desired.target.clone(), recent);
         }
         match result {
-            Ok(()) => {
+            Ok(_) => {
                 self.refusals.remove(&desired.target);
                 Outcome::Wrote(step)
             }

@@ -39,6 +39,10 @@ pub struct Input<'a> {
 pub struct Recent {
     pub step: Step,
     pub at: Millis,
+    /// The revision that a registration was answered with.
+    pub registered: Option<TaskDefinitionArn>,
+    /// How often the same write was made before without its effect being seen.
+    pub repeated: u32,
 }
 
 /// One write.
@@ -48,6 +52,16 @@ pub enum Step {
     Stamp { revision: TaskDefinitionArn, key: String, value: String },
     Deploy { cluster: ClusterName, service: ServiceName, revision: TaskDefinitionArn, why: Why },
     MoveTag { repository: RepositoryName, digest: Digest, tag: Tag },
+}
+
+impl Step {
+    /// Whether both would leave the same behind; two registrations of one content differ in their stamps only.
+    pub fn repeats(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Register { input: one, .. }, Self::Register { input: two, .. }) => one == two,
+            _ => self == other,
+        }
+    }
 }
 
 /// Why a deployment is started.
@@ -661,10 +675,12 @@ impl<'a> Facts<'a> {
         }])
     }
 
-    /// Nothing of a kind is written again inside its window.
+    /// Nothing of a kind is written again inside its window. A write whose effect stays unseen waits twice as long each
+    /// time: reads that lag behind for long must not fill a family with revisions.
     fn once(&self, steps: Vec<Step>) -> Result<Vec<Step>, Waiting> {
         let (Some(recent), Some(step)) = (self.input.recent, steps.first()) else { return Ok(steps) };
-        let age = self.input.now.saturating_sub(recent.at);
+        let doublings = recent.repeated.min(windows::MOST_DOUBLINGS);
+        let age = self.input.now.saturating_sub(recent.at) >> doublings;
         let what = match (&recent.step, step) {
             (Step::Register { .. }, _) if age < windows::REGISTRATION => "the new revision",
             (Step::Stamp { .. }, Step::Stamp { .. }) if recent.step == *step && age < windows::STAMP => {

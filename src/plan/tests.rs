@@ -545,10 +545,19 @@ fn an_infra_commit_that_is_not_in_this_history_stops_every_write() {
 fn nothing_is_written_twice_inside_its_window() {
     let wrote = |scene: Scene, age: Millis| {
         let step = scene.plan().steps.into_iter().next().unwrap();
-        scene.with(|scene| scene.recent = Some(Recent { step, at: NOW - age }))
+        scene.with(|scene| scene.recent = Some(Recent { step, at: NOW - age, registered: None, repeated: 0 }))
     };
     wrote(Scene::new(), windows::REGISTRATION - 1).check("Consistency");
     wrote(Scene::new(), windows::REGISTRATION).check("register bbbbbbb 1/head/ecs-svc/1");
+    let again = |age| {
+        wrote(Scene::new(), age).with(|scene| {
+            if let Some(recent) = &mut scene.recent {
+                recent.repeated = 2;
+            }
+        })
+    };
+    again(4 * windows::REGISTRATION - 1).check("Consistency");
+    again(4 * windows::REGISTRATION).check("register bbbbbbb 1/head/ecs-svc/1");
     let registered = || Scene::new().ours(2, 'b', 1, "ecs-svc/1");
     wrote(registered(), windows::DEPLOYMENT - 1).check("Consistency");
     // The revision is seen at once, but another controller's may not be: the window is waited out all the same.

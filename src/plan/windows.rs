@@ -5,6 +5,8 @@
 
 use crate::model::Millis;
 
+/// A window is doubled so often at most for a write whose effect is not seen: to some minutes.
+pub const MOST_DOUBLINGS: u32 = 5;
 /// After `RegisterTaskDefinition`: two controllers that both registered see each other's revision after this.
 pub const REGISTRATION: Millis = 5_000;
 /// After `TagResource` on a revision.

@@ -48,7 +48,7 @@ pub enum Fault {
 }
 
 /// One account in one region.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct World {
     pub(crate) account: String,
     pub(crate) region: String,

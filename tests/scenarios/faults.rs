@@ -1,0 +1,195 @@
+//! Every fault at every call of a promotion, and the bounds of what it may cost.
+//!
+//! A learning run lists the calls. Then each call is hit by each fault in a world of its own; after a crash a new
+//! process with an empty memory goes on. Looks come every two virtual seconds, over rollouts of seven looks and more.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+use trueup_simulator::Fault;
+
+use crate::ports::{Kind, Other, Trouble};
+use crate::stage::{Breaker, Running, Stage, TICK, check_truth, said};
+
+/// Virtual seconds after which everything must have come to rest.
+const LONG: u64 = 240;
+/// How many times in a row a process must find nothing to do.
+const STEADY: usize = 18;
+const WRITES: [&str; 4] = ["RegisterTaskDefinition", "TagResource", "UpdateService", "PutImage"];
+
+/// A second controller, with a memory of its own.
+struct Beside {
+    stage: Stage,
+    running: Mutex<Running>,
+}
+
+impl Beside {
+    fn new(stage: &Stage) -> Arc<Self> {
+        Arc::new(Self { stage: stage.beside(), running: Mutex::new(stage.process(BTreeMap::new())) })
+    }
+}
+
+#[async_trait]
+impl Other for Beside {
+    async fn pass(&self) {
+        let swept = self.running.lock().await.pass(&self.stage).await;
+        check_truth(&self.stage, &swept);
+    }
+}
+
+/// The end of a run.
+struct End {
+    said: String,
+    calls: Vec<String>,
+    crashes: usize,
+}
+
+/// Runs until nothing has been done for long, starting a new process after each crash. `beside` looks as often.
+async fn run(stage: &Stage, plan: BTreeMap<usize, Trouble>, beside: Option<Arc<Beside>>) -> End {
+    let other = beside.clone().map(|beside| beside as Arc<dyn Other>);
+    let mut running = stage.process_beside(plan, other);
+    let (mut steady, mut crashes, mut calls) = (0, 0, Vec::new());
+    let mut last = String::new();
+    for _ in 0..LONG / TICK {
+        let swept = running.pass(stage).await;
+        if running.process.has_crashed() {
+            crashes += 1;
+            calls.extend(running.process.calls());
+            running = stage.process(BTreeMap::new());
+        } else {
+            check_truth(stage, &swept);
+            let now = said(&swept[0]);
+            steady = if now == last && matches!(now.as_str(), "Settled" | "Held") { steady + 1 } else { 0 };
+            last = now;
+        }
+        if let Some(beside) = &beside {
+            beside.pass().await;
+        }
+        if steady >= STEADY {
+            break;
+        }
+        stage.advance(TICK);
+    }
+    calls.extend(running.process.calls());
+    End { said: last, calls, crashes }
+}
+
+/// The calls worth hitting: every write, and every call of the looks in which something was written or had just been.
+/// Between two writes the world that a lagging read remembers is one and the same, so that one call there is enough.
+fn interesting(calls: &[String], trouble: Trouble) -> Vec<usize> {
+    let writes = |range: std::ops::Range<usize>| {
+        let calls = calls.get(range.start..range.end.min(calls.len())).unwrap_or_default();
+        calls.iter().any(|call| WRITES.contains(&call.as_str()))
+    };
+    let near = |index: &usize| match trouble {
+        Trouble::Stale(..) => writes(index.saturating_sub(1)..index + 1) || index % 29 == 0,
+        _ => writes(index.saturating_sub(14)..index + 14),
+    };
+    (0..calls.len()).filter(near).collect()
+}
+
+/// A commit that comes up, and one that crashes, on a service that AWS rolls back or trueup does.
+fn stages() -> [(&'static str, Stage); 3] {
+    let stage = |breaker, crashes: bool| {
+        let mut stage = Stage::new(breaker);
+        let digest = stage.build("bbbbbbb");
+        if crashes {
+            stage.world.lock().unwrap().inject(Fault::Crash { digest, exit_code: 1 });
+        }
+        if breaker == Breaker::Off {
+            stage.environment = "  policy: {progressDeadline: 1m}\n".to_owned();
+        }
+        stage.declare("bbbbbbb");
+        stage
+    };
+    [
+        ("good", stage(Breaker::On, false)),
+        ("bad, breaker", stage(Breaker::On, true)),
+        ("bad, deadline", stage(Breaker::Off, true)),
+    ]
+}
+
+/// What one fault may cost beyond the undisturbed run.
+struct Bounds {
+    deployments: usize,
+    revisions: usize,
+}
+
+/// Hits every interesting call of every stage with the trouble. The plain run is the measure.
+async fn sweep(trouble: Trouble, most: &Bounds) {
+    for (name, stage) in stages() {
+        let plain = stage.clone();
+        let learned = run(&plain, BTreeMap::new(), None).await;
+        let good = name == "good";
+        for index in interesting(&learned.calls, trouble) {
+            let stage = stage.clone();
+            let beside = (trouble == Trouble::Elsewhere).then(|| Beside::new(&stage));
+            let end = run(&stage, BTreeMap::from([(index, trouble)]), beside).await;
+            let place = format!("{name}: {trouble:?} at call {index}, {}", learned.calls[index]);
+            assert_eq!(end.said, if good { "Settled" } else { "Held" }, "{place}");
+            assert!(stage.deployments() <= plain.deployments() + most.deployments, "{place}: {} deployments", stage.deployments());
+            assert!(stage.revisions() <= plain.revisions() + most.revisions, "{place}: {} revisions", stage.revisions());
+            let expected = stage.digest(if good { "bbbbbbb" } else { "aaaaaaa" });
+            assert_eq!(stage.digest("test"), expected, "{place}: the environment tag");
+            let running = stage.running();
+            assert_eq!(running.len(), 2, "{place}");
+            assert!(running.iter().all(|digest| Some(digest) == expected.as_ref()), "{place}: what runs");
+            assert!(end.crashes <= 1, "{place}");
+        }
+    }
+}
+
+const NOTHING: Bounds = Bounds { deployments: 0, revisions: 0 };
+const ONE_REVISION: Bounds = Bounds { deployments: 0, revisions: 1 };
+
+#[tokio::test]
+async fn a_crash_before_a_call_costs_nothing() {
+    sweep(Trouble::CrashBefore, &NOTHING).await;
+}
+
+#[tokio::test]
+async fn a_crash_after_a_call_costs_at_most_one_revision() {
+    sweep(Trouble::CrashAfter, &ONE_REVISION).await;
+}
+
+#[tokio::test]
+async fn a_lost_answer_costs_nothing() {
+    sweep(Trouble::LoseAnswer, &NOTHING).await;
+}
+
+#[tokio::test]
+async fn a_lost_request_costs_nothing() {
+    sweep(Trouble::LoseRequest, &NOTHING).await;
+}
+
+#[tokio::test]
+async fn throttling_costs_nothing() {
+    sweep(Trouble::Throttle, &NOTHING).await;
+}
+
+#[tokio::test]
+async fn a_server_error_costs_nothing() {
+    sweep(Trouble::ServerError, &NOTHING).await;
+}
+
+#[tokio::test]
+async fn a_stale_read_inside_the_windows_costs_nothing() {
+    for kind in Kind::ALL {
+        sweep(Trouble::Stale(kind, 4), &NOTHING).await;
+    }
+}
+
+/// Staler than any window: one more deployment of the same content at worst, and the truth in the end.
+#[tokio::test]
+async fn a_read_that_lags_for_long_costs_at_most_one_of_each() {
+    for kind in Kind::ALL {
+        sweep(Trouble::Stale(kind, 40), &Bounds { deployments: 1, revisions: 1 }).await;
+    }
+}
+
+#[tokio::test]
+async fn two_controllers_at_once_cost_at_most_one_revision() {
+    sweep(Trouble::Elsewhere, &ONE_REVISION).await;
+}

@@ -1,0 +1,9 @@
+//! The controller on the simulated world, in virtual time: every way in and out of a rolling deployment, every fault
+//! at every call, and two controllers at once. What is counted are the service deployments that AWS was made to start.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
+
+mod faults;
+mod ports;
+mod stage;
+mod ways;

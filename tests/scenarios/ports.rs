@@ -1,0 +1,536 @@
+//! The ports implemented directly on the simulated world, and what can go wrong at each call.
+//!
+//! A plan of trouble names a call by its number, so that a learning run can list the calls of a promotion and each of
+//! them can then be hit in turn. A crash is an error after which nothing reaches the world any more.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use trueup::controller::{Ports, Reach};
+use trueup::model::*;
+use trueup::ports::{Clock, CloudError, Ecr, Ecs, Sts};
+use trueup_simulator::{Api, AwsError, World};
+
+/// What a call meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The process ends before the call leaves it.
+    CrashBefore,
+    /// The process ends after the effect and before the answer.
+    CrashAfter,
+    LoseRequest,
+    LoseAnswer,
+    Throttle,
+    ServerError,
+    /// From this call on, reads of the kind show the world as it is now, for so many seconds.
+    Stale(Kind, u64),
+    /// Another controller makes its pass just before the call.
+    Elsewhere,
+}
+
+/// Kinds of reads that lag independently of one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Services,
+    Deployments,
+    Tasks,
+    Families,
+    Revisions,
+    Images,
+}
+
+impl Kind {
+    pub const ALL: [Self; 6] =
+        [Self::Services, Self::Deployments, Self::Tasks, Self::Families, Self::Revisions, Self::Images];
+
+    fn of(operation: &str) -> Option<Self> {
+        Some(match operation {
+            "DescribeServices" => Self::Services,
+            "ListServiceDeployments" | "DescribeServiceDeployments" | "DescribeServiceRevisions" => {
+                Self::Deployments
+            }
+            "ListTasks" | "DescribeTasks" => Self::Tasks,
+            "ListTaskDefinitions" => Self::Families,
+            "DescribeTaskDefinition" => Self::Revisions,
+            "DescribeImages" => Self::Images,
+            _ => return None,
+        })
+    }
+}
+
+/// Another controller that shares the world.
+#[async_trait]
+pub trait Other: Send + std::marker::Sync {
+    async fn pass(&self);
+}
+
+/// One process's view of the world.
+#[derive(Clone)]
+pub struct Process(Arc<Inner>);
+
+struct Inner {
+    world: Arc<Mutex<World>>,
+    plan: BTreeMap<usize, Trouble>,
+    calls: Mutex<Vec<String>>,
+    stale: Mutex<Vec<(Kind, World, u64)>>,
+    crashed: AtomicBool,
+    other: Option<Arc<dyn Other>>,
+}
+
+impl Process {
+    pub fn new(
+        world: &Arc<Mutex<World>>,
+        plan: BTreeMap<usize, Trouble>,
+        other: Option<Arc<dyn Other>>,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            world: Arc::clone(world),
+            plan,
+            calls: Mutex::default(),
+            stale: Mutex::default(),
+            crashed: AtomicBool::new(false),
+            other,
+        }))
+    }
+
+    pub fn has_crashed(&self) -> bool {
+        self.0.crashed.load(Ordering::SeqCst)
+    }
+
+    /// The names of all calls so far.
+    pub fn calls(&self) -> Vec<String> {
+        self.0.calls.lock().unwrap().clone()
+    }
+
+    async fn call(&self, api: Api, operation: &str, input: Value) -> Result<Value, AwsError> {
+        if self.has_crashed() {
+            return Err(lost());
+        }
+        let number = {
+            let mut calls = self.0.calls.lock().unwrap();
+            calls.push(operation.to_owned());
+            calls.len() - 1
+        };
+        let trouble = self.0.plan.get(&number).copied();
+        match trouble {
+            Some(Trouble::CrashBefore) => {
+                self.0.crashed.store(true, Ordering::SeqCst);
+                return Err(lost());
+            }
+            Some(Trouble::LoseRequest) => return Err(lost()),
+            Some(Trouble::Throttle) => return Err(error("ThrottlingException")),
+            Some(Trouble::ServerError) => return Err(error("ServerException")),
+            Some(Trouble::Stale(kind, seconds)) => {
+                let world = self.0.world.lock().unwrap();
+                self.0.stale.lock().unwrap().push((kind, world.clone(), world.now() + seconds));
+            }
+            Some(Trouble::Elsewhere) => {
+                if let Some(other) = &self.0.other {
+                    other.pass().await;
+                }
+            }
+            Some(Trouble::CrashAfter | Trouble::LoseAnswer) | None => {}
+        }
+        let answer = self.answer(api, operation, &input);
+        match trouble {
+            Some(Trouble::CrashAfter) => {
+                self.0.crashed.store(true, Ordering::SeqCst);
+                Err(lost())
+            }
+            Some(Trouble::LoseAnswer) => Err(lost()),
+            _ => answer,
+        }
+    }
+
+    fn answer(&self, api: Api, operation: &str, input: &Value) -> Result<Value, AwsError> {
+        let mut world = self.0.world.lock().unwrap();
+        let now = world.now();
+        let mut stale = self.0.stale.lock().unwrap();
+        stale.retain(|(_, _, until)| now < *until);
+        let old = stale.iter_mut().find(|(kind, ..)| Kind::of(operation) == Some(*kind));
+        match old {
+            Some((_, snapshot, _)) => {
+                let answer = snapshot.call(api, operation, input);
+                // An answer about something that did not exist then comes from the world: AWS does not forget an ARN
+                // that it has just handed out by itself.
+                answer.or_else(|_| world.call(api, operation, input))
+            }
+            None => world.call(api, operation, input),
+        }
+    }
+
+    async fn read(&self, api: Api, operation: &str, input: Value) -> Result<Value, CloudError> {
+        self.call(api, operation, input).await.map_err(|error| match classify(&error) {
+            CloudError::Ambiguous(why) => CloudError::Unavailable(why),
+            other => other,
+        })
+    }
+
+    async fn write(&self, api: Api, operation: &str, input: Value) -> Result<Value, CloudError> {
+        self.call(api, operation, input).await.map_err(|error| classify(&error))
+    }
+}
+
+fn error(code: &str) -> AwsError {
+    AwsError { code: code.to_owned(), message: "simulated".to_owned(), status: 500 }
+}
+
+fn lost() -> AwsError {
+    error("SimulatedLostAnswer")
+}
+
+fn classify(error: &AwsError) -> CloudError {
+    let text = format!("{}: {}", error.code, error.message);
+    match error.code.as_str() {
+        "ThrottlingException" => CloudError::Throttled(text),
+        "SimulatedLostAnswer" | "ServerException" => CloudError::Ambiguous(text),
+        "AccessDeniedException" | "ExpiredTokenException" => CloudError::Denied(text),
+        "ClusterNotFoundException" | "ServiceNotFoundException" | "RepositoryNotFoundException"
+        | "ImageNotFoundException" => CloudError::NotFound(text),
+        "ClientException" if text.contains("Unable to describe") => CloudError::NotFound(text),
+        _ => CloudError::Rejected(text),
+    }
+}
+
+impl Reach for Process {
+    fn ports(&self, _region: Option<&Region>) -> Ports {
+        Ports { ecs: Arc::new(self.clone()), ecr: Arc::new(self.clone()), sts: Arc::new(self.clone()) }
+    }
+}
+
+/// The virtual clock of the world.
+pub struct WorldClock(pub Arc<Mutex<World>>);
+
+impl Clock for WorldClock {
+    fn now(&self) -> Millis {
+        Millis::try_from(self.0.lock().unwrap().now()).unwrap() * 1000
+    }
+}
+
+#[async_trait]
+impl Sts for Process {
+    async fn account(&self) -> Result<AccountId, CloudError> {
+        let identity = self.read(Api::Sts, "GetCallerIdentity", json!({})).await?;
+        Ok(AccountId::new(text(&identity, "Account")))
+    }
+}
+
+#[async_trait]
+impl Ecs for Process {
+    async fn services(
+        &self,
+        cluster: &ClusterName,
+        names: &[ServiceName],
+    ) -> Result<BTreeMap<ServiceName, Service>, CloudError> {
+        let names: Vec<&str> = names.iter().map(ServiceName::as_str).collect();
+        let input = json!({"cluster": cluster.as_str(), "services": names});
+        let answer = self.read(Api::Ecs, "DescribeServices", input).await?;
+        Ok(list(&answer, "services")
+            .map(|one| (ServiceName::new(text(one, "serviceName")), service(one)))
+            .collect())
+    }
+
+    async fn service_deployments(
+        &self,
+        cluster: &ClusterName,
+        service: &ServiceName,
+        most: usize,
+    ) -> Result<Vec<ServiceDeployment>, CloudError> {
+        let input =
+            json!({"cluster": cluster.as_str(), "service": service.as_str(), "maxResults": most.min(20)});
+        let briefs = self.read(Api::Ecs, "ListServiceDeployments", input).await?;
+        let arns: Vec<&str> =
+            list(&briefs, "serviceDeployments").map(|one| text(one, "serviceDeploymentArn")).collect();
+        let input = json!({"serviceDeploymentArns": arns});
+        let described = self.read(Api::Ecs, "DescribeServiceDeployments", input).await?;
+        let mut deployments = Vec::new();
+        for one in list(&described, "serviceDeployments") {
+            let sources = list(one, "sourceServiceRevisions").map(|source| text(source, "arn"));
+            let arns: Vec<&str> =
+                std::iter::once(text(&one["targetServiceRevision"], "arn")).chain(sources).collect();
+            let input = json!({"serviceRevisionArns": arns});
+            let revisions = self.read(Api::Ecs, "DescribeServiceRevisions", input).await?;
+            deployments.push(service_deployment(one, &revisions));
+        }
+        deployments.sort_by_key(|deployment| std::cmp::Reverse(deployment.created_at));
+        Ok(deployments)
+    }
+
+    async fn tasks(
+        &self,
+        cluster: &ClusterName,
+        service: &ServiceName,
+        _most: usize,
+    ) -> Result<Vec<Task>, CloudError> {
+        let mut arns: Vec<String> = Vec::new();
+        for status in ["RUNNING", "STOPPED"] {
+            let input = json!({"cluster": cluster.as_str(), "serviceName": service.as_str(), "desiredStatus": status});
+            let page = self.read(Api::Ecs, "ListTasks", input).await?;
+            arns.extend(list(&page, "taskArns").filter_map(Value::as_str).map(str::to_owned));
+        }
+        let input = json!({"cluster": cluster.as_str(), "tasks": arns});
+        let answer = self.read(Api::Ecs, "DescribeTasks", input).await?;
+        Ok(list(&answer, "tasks").map(task).collect())
+    }
+
+    async fn newest_revisions(
+        &self,
+        family: &str,
+        most: usize,
+    ) -> Result<Vec<TaskDefinitionArn>, CloudError> {
+        let input = json!({"familyPrefix": family, "sort": "DESC", "maxResults": most});
+        let answer = self.read(Api::Ecs, "ListTaskDefinitions", input).await?;
+        Ok(list(&answer, "taskDefinitionArns").filter_map(Value::as_str).map(TaskDefinitionArn::new).collect())
+    }
+
+    async fn revision(&self, arn: &TaskDefinitionArn) -> Result<Revision, CloudError> {
+        let input = json!({"taskDefinition": arn.as_str(), "include": ["TAGS"]});
+        let answer = self.read(Api::Ecs, "DescribeTaskDefinition", input).await?;
+        let mut described = answer["taskDefinition"].as_object().cloned().unwrap_or_default();
+        let active = described.get("status").and_then(Value::as_str) == Some("ACTIVE");
+        for key in ["taskDefinitionArn", "revision", "status", "registeredAt", "compatibilities", "requiresAttributes"] {
+            described.remove(key);
+        }
+        let tags = list(&answer, "tags");
+        let tags = tags.map(|tag| (text(tag, "key").to_owned(), text(tag, "value").to_owned())).collect();
+        Ok(Revision { arn: arn.clone(), active, input: Value::Object(described), tags })
+    }
+
+    async fn register(
+        &self,
+        input: &Value,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<TaskDefinitionArn, CloudError> {
+        let mut input = input.clone();
+        input["tags"] = tags.iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
+        let answer = self.write(Api::Ecs, "RegisterTaskDefinition", input).await?;
+        Ok(TaskDefinitionArn::new(text(&answer["taskDefinition"], "taskDefinitionArn")))
+    }
+
+    async fn tag_revision(&self, arn: &TaskDefinitionArn, key: &str, value: &str) -> Result<(), CloudError> {
+        let input = json!({"resourceArn": arn.as_str(), "tags": [{"key": key, "value": value}]});
+        self.write(Api::Ecs, "TagResource", input).await.map(drop)
+    }
+
+    async fn deploy(
+        &self,
+        cluster: &ClusterName,
+        service: &ServiceName,
+        revision: &TaskDefinitionArn,
+        force: bool,
+    ) -> Result<(), CloudError> {
+        let input = json!({"cluster": cluster.as_str(), "service": service.as_str(),
+            "taskDefinition": revision.as_str(), "forceNewDeployment": force});
+        self.write(Api::Ecs, "UpdateService", input).await.map(drop)
+    }
+}
+
+#[async_trait]
+impl Ecr for Process {
+    async fn repository(
+        &self,
+        _registry: Option<&AccountId>,
+        name: &RepositoryName,
+    ) -> Result<Repository, CloudError> {
+        let input = json!({"repositoryNames": [name.as_str()]});
+        let answer = self.read(Api::Ecr, "DescribeRepositories", input).await?;
+        let found = &answer["repositories"][0];
+        let mutability = Mutability {
+            mutable_by_default: text(found, "imageTagMutability").starts_with("MUTABLE"),
+            exceptions: list(found, "imageTagMutabilityExclusionFilters")
+                .map(|filter| text(filter, "filter").to_owned())
+                .collect(),
+        };
+        Ok(Repository { name: name.clone(), uri: text(found, "repositoryUri").to_owned(), mutability })
+    }
+
+    async fn image_by_tag(
+        &self,
+        _registry: Option<&AccountId>,
+        name: &RepositoryName,
+        tag: &Tag,
+    ) -> Result<Image, CloudError> {
+        self.image(name, &json!({"imageTag": tag.as_str()})).await
+    }
+
+    async fn image_by_digest(
+        &self,
+        _registry: Option<&AccountId>,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Image, CloudError> {
+        self.image(name, &json!({"imageDigest": digest.as_str()})).await
+    }
+
+    async fn move_tag(
+        &self,
+        _registry: Option<&AccountId>,
+        name: &RepositoryName,
+        digest: &Digest,
+        tag: &Tag,
+    ) -> Result<(), CloudError> {
+        let ids = json!([{"imageDigest": digest.as_str()}]);
+        let input = json!({"repositoryName": name.as_str(), "imageIds": ids});
+        let answer = self.read(Api::Ecr, "BatchGetImage", input).await?;
+        let manifest = text(&answer["images"][0], "imageManifest");
+        let input =
+            json!({"repositoryName": name.as_str(), "imageManifest": manifest, "imageTag": tag.as_str()});
+        match self.write(Api::Ecr, "PutImage", input).await {
+            Err(CloudError::Rejected(why)) if why.starts_with("ImageAlreadyExists") => Ok(()),
+            other => other.map(drop),
+        }
+    }
+}
+
+impl Process {
+    async fn image(&self, name: &RepositoryName, id: &Value) -> Result<Image, CloudError> {
+        let input = json!({"repositoryName": name.as_str(), "imageIds": [id], "filter": {"imageStatus": "ANY"}});
+        let answer = self.read(Api::Ecr, "DescribeImages", input).await?;
+        let found = &answer["imageDetails"][0];
+        Ok(Image {
+            digest: Digest::new(text(found, "imageDigest")),
+            tags: list(found, "imageTags").filter_map(Value::as_str).map(Tag::new).collect(),
+            archived: text(found, "imageStatus") == "ARCHIVED",
+            pushed_at: time(found, "imagePushedAt").unwrap_or_default(),
+            platforms: Vec::new(),
+        })
+    }
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn list<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
+    value.get(key).and_then(Value::as_array).into_iter().flatten()
+}
+
+fn count(value: &Value, key: &str) -> i32 {
+    value.get(key).and_then(Value::as_i64).and_then(|count| i32::try_from(count).ok()).unwrap_or_default()
+}
+
+fn time(value: &Value, key: &str) -> Option<Millis> {
+    value.get(key).and_then(Value::as_i64).map(|seconds| seconds * 1000)
+}
+
+fn service(described: &Value) -> Service {
+    let configuration = &described["deploymentConfiguration"];
+    let flag = |of: &Value, key: &str| of.get(key).and_then(Value::as_bool).unwrap_or_default();
+    Service {
+        arn: text(described, "serviceArn").to_owned(),
+        status: match text(described, "status") {
+            "ACTIVE" => ServiceStatus::Active,
+            "DRAINING" => ServiceStatus::Draining,
+            _ => ServiceStatus::Inactive,
+        },
+        controller: match text(&described["deploymentController"], "type") {
+            "ECS" | "" => Controller::Ecs,
+            "CODE_DEPLOY" => Controller::CodeDeploy,
+            _ => Controller::External,
+        },
+        scheduling: Scheduling::Replica,
+        task_definition: TaskDefinitionArn::new(text(described, "taskDefinition")),
+        desired_count: count(described, "desiredCount"),
+        running_count: count(described, "runningCount"),
+        pending_count: count(described, "pendingCount"),
+        circuit_breaker: CircuitBreaker {
+            enabled: flag(&configuration["deploymentCircuitBreaker"], "enable"),
+            rollback: flag(&configuration["deploymentCircuitBreaker"], "rollback"),
+        },
+        alarms_roll_back: flag(&configuration["alarms"], "enable")
+            && flag(&configuration["alarms"], "rollback"),
+        deployments: list(described, "deployments").map(deployment).collect(),
+        events: list(described, "events").map(|event| text(event, "message").to_owned()).take(5).collect(),
+    }
+}
+
+fn deployment(described: &Value) -> Deployment {
+    Deployment {
+        id: DeploymentId::new(text(described, "id")),
+        status: if text(described, "status") == "PRIMARY" {
+            DeploymentStatus::Primary
+        } else {
+            DeploymentStatus::Active
+        },
+        task_definition: TaskDefinitionArn::new(text(described, "taskDefinition")),
+        rollout: match text(described, "rolloutState") {
+            "COMPLETED" => Some(RolloutState::Completed),
+            "FAILED" => Some(RolloutState::Failed),
+            "IN_PROGRESS" => Some(RolloutState::InProgress),
+            _ => None,
+        },
+        desired: count(described, "desiredCount"),
+        running: count(described, "runningCount"),
+        failed_tasks: count(described, "failedTasks"),
+        created_at: time(described, "createdAt").unwrap_or_default(),
+        updated_at: time(described, "updatedAt").unwrap_or_default(),
+    }
+}
+
+fn service_deployment(described: &Value, revisions: &Value) -> ServiceDeployment {
+    let revision = |arn: &str| {
+        list(revisions, "serviceRevisions").find(|revision| text(revision, "serviceRevisionArn") == arn)
+    };
+    let definition = |arn: &str| revision(arn).map(|found| TaskDefinitionArn::new(text(found, "taskDefinition")));
+    let target = text(&described["targetServiceRevision"], "arn");
+    let digests = revision(target).into_iter().flat_map(|revision| list(revision, "containerImages"));
+    ServiceDeployment {
+        arn: text(described, "serviceDeploymentArn").to_owned(),
+        status: match text(described, "status") {
+            "PENDING" => ServiceDeploymentStatus::Pending,
+            "IN_PROGRESS" => ServiceDeploymentStatus::InProgress,
+            "SUCCESSFUL" => ServiceDeploymentStatus::Successful,
+            "STOP_REQUESTED" => ServiceDeploymentStatus::StopRequested,
+            "STOPPED" => ServiceDeploymentStatus::Stopped,
+            "ROLLBACK_REQUESTED" => ServiceDeploymentStatus::RollbackRequested,
+            "ROLLBACK_IN_PROGRESS" => ServiceDeploymentStatus::RollbackInProgress,
+            "ROLLBACK_SUCCESSFUL" => ServiceDeploymentStatus::RollbackSuccessful,
+            "ROLLBACK_FAILED" => ServiceDeploymentStatus::RollbackFailed,
+            _ => ServiceDeploymentStatus::Unknown,
+        },
+        reason: None,
+        target: definition(target),
+        sources: list(described, "sourceServiceRevisions").filter_map(|one| definition(text(one, "arn"))).collect(),
+        digests: digests
+            .filter(|image| image.get("imageDigest").is_some())
+            .map(|image| (text(image, "containerName").to_owned(), Digest::new(text(image, "imageDigest"))))
+            .collect(),
+        monitor_triggered: text(&described["deploymentCircuitBreaker"], "status") == "TRIGGERED"
+            || text(&described["alarms"], "status") == "TRIGGERED",
+        target_running: count(&described["targetServiceRevision"], "runningTaskCount"),
+        created_at: time(described, "createdAt").unwrap_or_default(),
+        finished_at: time(described, "finishedAt").or_else(|| time(described, "stoppedAt")),
+    }
+}
+
+fn task(described: &Value) -> Task {
+    let optional = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
+    Task {
+        arn: text(described, "taskArn").to_owned(),
+        task_definition: TaskDefinitionArn::new(text(described, "taskDefinitionArn")),
+        started_by: optional(described, "startedBy").map(DeploymentId::new),
+        last_status: text(described, "lastStatus").to_owned(),
+        desired_status: text(described, "desiredStatus").to_owned(),
+        health: match text(described, "healthStatus") {
+            "HEALTHY" => TaskHealth::Healthy,
+            "UNHEALTHY" => TaskHealth::Unhealthy,
+            _ => TaskHealth::Unknown,
+        },
+        containers: list(described, "containers")
+            .map(|container| TaskContainer {
+                name: text(container, "name").to_owned(),
+                image: text(container, "image").to_owned(),
+                digest: optional(container, "imageDigest").map(Digest::new),
+                exit_code: container.get("exitCode").and_then(Value::as_i64).and_then(|code| i32::try_from(code).ok()),
+                reason: optional(container, "reason"),
+            })
+            .collect(),
+        stop_code: optional(described, "stopCode"),
+        stopped_reason: optional(described, "stoppedReason"),
+        started_at: time(described, "startedAt"),
+        stopped_at: time(described, "stoppedAt"),
+    }
+}

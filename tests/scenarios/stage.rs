@@ -1,0 +1,266 @@
+//! A service on the simulated world, an infrastructure repository that declares it, and processes that reconcile it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+use trueup::controller::{Controller, Swept, Writes};
+use trueup::manifest::{self, Files};
+use trueup::model::*;
+use trueup::ports::History;
+use trueup_simulator::{Api, World};
+
+use crate::ports::{Other, Process, Trouble, WorldClock};
+
+pub const REGISTRY: &str = "123456789012.dkr.ecr.eu-west-2.amazonaws.com";
+/// Virtual seconds between two looks.
+pub const TICK: u64 = 2;
+
+/// The commits of the infrastructure repository, oldest first.
+#[derive(Clone, Default)]
+pub struct Commits(Arc<Mutex<Vec<InfraCommit>>>);
+
+impl History for Commits {
+    fn ancestry(&self, commit: &InfraCommit, head: &InfraCommit) -> Ancestry {
+        let commits = self.0.lock().unwrap();
+        let place = |wanted: &InfraCommit| commits.iter().position(|known| known == wanted);
+        match (place(commit), place(head)) {
+            (Some(commit), Some(head)) if commit <= head => Ancestry::Ancestor,
+            _ => Ancestry::NotAncestor,
+        }
+    }
+}
+
+/// Everything outside a process: AWS and the repository.
+pub struct Stage {
+    pub world: Arc<Mutex<World>>,
+    pub commits: Commits,
+    pub declaration: Declaration,
+    /// Lines of YAML below `spec:` of the environment.
+    pub environment: String,
+    application: String,
+}
+
+impl Clone for Stage {
+    /// A world of its own with the same past.
+    fn clone(&self) -> Self {
+        let commits = Commits(Arc::new(Mutex::new(self.commits.0.lock().unwrap().clone())));
+        Self {
+            world: Arc::new(Mutex::new(self.world.lock().unwrap().clone())),
+            commits,
+            declaration: self.declaration.clone(),
+            environment: self.environment.clone(),
+            application: self.application.clone(),
+        }
+    }
+}
+
+/// Whether AWS rolls a failed deployment back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Breaker {
+    On,
+    Off,
+}
+
+impl Stage {
+    /// A service of two tasks that runs commit aaaaaaa, deployed by another hand and tagged `test`.
+    pub fn new(breaker: Breaker) -> Self {
+        let stage = Self {
+            world: Arc::new(Mutex::new(World::new("123456789012", "eu-west-2"))),
+            commits: Commits::default(),
+            declaration: Declaration { infra_commit: None, applications: Vec::new(), findings: Vec::new() },
+            environment: String::new(),
+            application: "  repository: mco/api\n  service: mco-api-{environment}\n".to_owned(),
+        };
+        stage.call(Api::Ecs, "CreateCluster", &json!({"clusterName": "mco"}));
+        stage.call(Api::Ecr, "CreateRepository", &json!({"repositoryName": "mco/api"}));
+        stage.build("aaaaaaa");
+        stage.tag("aaaaaaa", "test");
+        let definition = stage.register("aaaaaaa");
+        let on = breaker == Breaker::On;
+        let service = json!({"cluster": "mco", "serviceName": "mco-api-test", "taskDefinition": definition,
+            "desiredCount": 2, "deploymentConfiguration": {"deploymentCircuitBreaker": {"enable": on, "rollback": on}}});
+        stage.call(Api::Ecs, "CreateService", &service);
+        stage.advance(60);
+        let mut stage = stage;
+        stage.declare("aaaaaaa");
+        stage
+    }
+
+    pub fn call(&self, api: Api, operation: &str, input: &Value) -> Value {
+        self.world.lock().unwrap().call(api, operation, input).unwrap()
+    }
+
+    pub fn advance(&self, seconds: u64) {
+        self.world.lock().unwrap().advance(seconds);
+    }
+
+    /// Pushes an image for a commit; its digest.
+    pub fn build(&self, commit: &str) -> String {
+        let manifest = json!({"schemaVersion": 2, "config": {"digest": commit}, "layers": []}).to_string();
+        let input = json!({"repositoryName": "mco/api", "imageManifest": manifest, "imageTag": commit});
+        let put = self.call(Api::Ecr, "PutImage", &input);
+        put["image"]["imageId"]["imageDigest"].as_str().unwrap().to_owned()
+    }
+
+    pub fn tag(&self, of: &str, tag: &str) {
+        let ids = json!([{"imageTag": of}]);
+        let image = self.call(Api::Ecr, "BatchGetImage", &json!({"repositoryName": "mco/api", "imageIds": ids}));
+        let manifest = &image["images"][0]["imageManifest"];
+        let put = json!({"repositoryName": "mco/api", "imageManifest": manifest, "imageTag": tag});
+        self.call(Api::Ecr, "PutImage", &put);
+    }
+
+    /// A revision by another hand, with the image by tag.
+    pub fn register(&self, tag: &str) -> String {
+        let image = format!("{REGISTRY}/mco/api:{tag}");
+        let containers = json!([{"name": "api", "image": image, "memory": 512}]);
+        let definition = json!({"family": "mco-api", "containerDefinitions": containers});
+        let registered = self.call(Api::Ecs, "RegisterTaskDefinition", &definition);
+        registered["taskDefinition"]["taskDefinitionArn"].as_str().unwrap().to_owned()
+    }
+
+    /// A deployment by another hand.
+    pub fn update(&self, change: Value) {
+        let mut input = json!({"cluster": "mco", "service": "mco-api-test"});
+        for (key, value) in change.as_object().unwrap() {
+            input[key] = value.clone();
+        }
+        self.call(Api::Ecs, "UpdateService", &input);
+    }
+
+    /// A new infra commit with this commit of the application.
+    pub fn declare(&mut self, commit: &str) {
+        self.write(&[("api", commit, "  repository: mco/api\n  service: mco-api-{environment}\n")]);
+    }
+
+    /// A new infra commit with these applications: name, commit and specification.
+    pub fn write(&mut self, applications: &[(&str, &str, &str)]) {
+        let mut files = Files::new();
+        let mut entries = String::new();
+        for (name, commit, specification) in applications {
+            let text = format!(
+                "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {{name: {name}}}\nspec:\n{specification}"
+            );
+            files.insert(format!("{name}.yaml"), Ok(text));
+            entries.push_str(&format!("    {name}: {{commit: {commit}}}\n"));
+        }
+        let environment = format!(
+            "apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {{name: test}}\nspec:\n  account: \"123456789012\"\n  cluster: mco\n{}  applications:\n{entries}",
+            self.environment
+        );
+        files.insert("test.yaml".to_owned(), Ok(environment));
+        let head = {
+            let mut commits = self.commits.0.lock().unwrap();
+            let head = InfraCommit::new(format!("{:040x}", commits.len() + 1));
+            commits.push(head.clone());
+            head
+        };
+        self.declaration = manifest::read(&files, Some(head), &|_| Vec::new());
+        assert_eq!(self.declaration.findings, [], "the scenario's own files are good");
+    }
+
+    /// Puts the repository back to its first commit: the one that declares aaaaaaa.
+    pub fn rewind(&mut self) {
+        let first = self.commits.0.lock().unwrap()[0].clone();
+        self.declaration.infra_commit = Some(first);
+    }
+
+    /// The same world and repository, for another process beside this one.
+    pub fn beside(&self) -> Self {
+        Self { world: Arc::clone(&self.world), commits: self.commits.clone(), ..self.clone() }
+    }
+
+    pub fn process(&self, plan: BTreeMap<usize, Trouble>) -> Running {
+        self.process_beside(plan, None)
+    }
+
+    pub fn process_beside(&self, plan: BTreeMap<usize, Trouble>, other: Option<Arc<dyn Other>>) -> Running {
+        let process = Process::new(&self.world, plan, other);
+        let clock = Arc::new(WorldClock(Arc::clone(&self.world)));
+        let controller =
+            Controller::new(Box::new(process.clone()), Box::new(self.commits.clone()), clock);
+        Running { process, controller }
+    }
+
+    /// Service deployments that were ever started, the first being that of `CreateService`.
+    pub fn deployments(&self) -> usize {
+        let list = json!({"cluster": "mco", "service": "mco-api-test", "maxResults": 100});
+        self.call(Api::Ecs, "ListServiceDeployments", &list)["serviceDeployments"].as_array().unwrap().len()
+    }
+
+    /// ACTIVE revisions of the family.
+    pub fn revisions(&self) -> usize {
+        let list = json!({"familyPrefix": "mco-api"});
+        self.call(Api::Ecs, "ListTaskDefinitions", &list)["taskDefinitionArns"].as_array().unwrap().len()
+    }
+
+    pub fn writes(&self) -> u64 {
+        let world = self.world.lock().unwrap();
+        ["PutImage", "RegisterTaskDefinition", "TagResource", "UpdateService"]
+            .iter()
+            .map(|operation| world.calls(operation))
+            .sum()
+    }
+
+    /// The digest that a tag points at.
+    pub fn digest(&self, tag: &str) -> Option<String> {
+        let input = json!({"repositoryName": "mco/api", "imageIds": [{"imageTag": tag}]});
+        let answer = self.world.lock().unwrap().call(Api::Ecr, "DescribeImages", &input).ok()?;
+        Some(answer["imageDetails"][0]["imageDigest"].as_str()?.to_owned())
+    }
+
+    /// The digests of the tasks that run, without asking trueup.
+    pub fn running(&self) -> Vec<String> {
+        let list = json!({"cluster": "mco", "serviceName": "mco-api-test"});
+        let arns = self.call(Api::Ecs, "ListTasks", &list)["taskArns"].clone();
+        let tasks = self.call(Api::Ecs, "DescribeTasks", &json!({"cluster": "mco", "tasks": arns}));
+        let running = tasks["tasks"].as_array().unwrap().iter().filter(|task| task["lastStatus"] == "RUNNING");
+        running.map(|task| task["containers"][0]["imageDigest"].as_str().unwrap_or("?").to_owned()).collect()
+    }
+}
+
+/// One process: what it knows dies with it.
+pub struct Running {
+    pub process: Process,
+    pub controller: Controller,
+}
+
+impl Running {
+    pub async fn pass(&mut self, stage: &Stage) -> Vec<Swept> {
+        self.controller.sweep(&stage.declaration, Writes::Allowed, |_| true).await
+    }
+
+    /// Looks every tick for so many seconds.
+    pub async fn run(&mut self, stage: &Stage, seconds: u64) -> Swept {
+        let mut last = self.pass(stage).await;
+        for _ in 0..seconds / TICK {
+            stage.advance(TICK);
+            last = self.pass(stage).await;
+            check_truth(stage, &last);
+        }
+        last.swap_remove(0)
+    }
+}
+
+/// No false success: what is called Synced runs, and nothing else does.
+#[track_caller]
+pub fn check_truth(stage: &Stage, swept: &[Swept]) {
+    for one in swept {
+        let Some(plan) = &one.plan else { continue };
+        if plan.status.sync == Sync::Synced && plan.status.health == Health::Healthy {
+            let declared = stage.digest(plan.status.declared.as_ref().unwrap().as_str());
+            let running = stage.running();
+            assert!(running.iter().all(|digest| Some(digest) == declared.as_ref()), "{running:?} {plan:#?}");
+        }
+    }
+}
+
+/// Why nothing is done, or the next step.
+pub fn said(swept: &Swept) -> String {
+    let plan = swept.plan.as_ref().unwrap();
+    match &plan.waiting {
+        Some(waiting) => trueup::plan::status::reason(waiting).to_owned(),
+        None => format!("{:?}", plan.steps.first()),
+    }
+}
