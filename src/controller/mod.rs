@@ -5,5 +5,5 @@ mod gates;
 mod observe;
 mod sweep;
 
-pub use observe::{Freshness, Observer, Remembered};
+pub use observe::{Look, Observer, Remembered};
 pub use sweep::{Controller, Outcome, Ports, Reach, Requeue, Swept, Writes, is_settled, observe_only};

@@ -4,28 +4,30 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
 
 use crate::model::{
-    AccountId, Desired, DesiredImage, Digest, Image, InfraCommit, Observed, ObservedImage, Reading,
-    Repository, Revision, Service, Task, TaskDefinitionArn, TaskDefinitionSource,
+    AccountId, Desired, DesiredImage, Digest, Image, InfraCommit, Observed, ObservedImage, OutcomeKind, Phase,
+    Reading, Repository, Revision, Service, ServiceDeployment, Task, TaskDefinitionArn, TaskDefinitionSource,
 };
-use crate::plan::memory;
+use crate::plan::{memory, phase};
 use crate::ports::{Clock, CloudError, Ecr, Ecs, History, Sts};
 
 /// Revisions of the family that are searched for content and stamps.
 const NEWEST: usize = 20;
 /// Service deployments that are read: enough for three replacements in a row and the last good one.
 const DEPLOYMENTS: usize = 20;
+/// Of those, the ones whose revisions are read even where nothing changes.
+const NEWEST_DEPLOYMENTS: usize = 3;
 /// Tasks that are described of one service.
 const TASKS: usize = 500;
 /// Revisions kept in memory; beyond this many the cache starts afresh, at the cost of calls.
 const MOST_CACHED: usize = 20_000;
 
-/// Whether what is immutable but for its tags may come from memory.
+/// How much one reading asks of AWS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Freshness {
-    /// To find what needs work.
-    Remembered,
-    /// Before a write.
-    Fresh,
+pub struct Look {
+    /// Also the newest revisions of the family: to find what was registered and stamped before.
+    pub deep: bool,
+    /// The tags of the revisions at hand are read again: before a write, and when the deployments have changed.
+    pub fresh: bool,
 }
 
 /// Reads AWS in one region.
@@ -47,7 +49,7 @@ pub struct Remembered {
 }
 
 impl Observer<'_> {
-    /// Reads everything a decision about `desired` rests on. `service` may come from a sweep that read ten at once;
+    /// Reads what a decision about `desired` rests on. `service` may come from a sweep that read ten at once;
     /// `registered` is a revision that may not be in the list of its family yet.
     pub async fn observe(
         &self,
@@ -55,7 +57,7 @@ impl Observer<'_> {
         head: Option<&InfraCommit>,
         service: Option<Reading<Service>>,
         registered: Option<&TaskDefinitionArn>,
-        freshness: Freshness,
+        look: Look,
     ) -> Observed {
         let checked_at = self.clock.now();
         let account = self.account().await;
@@ -63,8 +65,49 @@ impl Observer<'_> {
             Some(service) => service,
             None => self.service(desired).await,
         };
+        let (service_deployments, tasks) = self.deployments_and_tasks(desired, &service).await;
+        let newest = if look.deep { Some(self.newest(desired, &service).await) } else { None };
+        let mut at_hand = at_hand(&service, &service_deployments);
+        at_hand.extend(registered.cloned());
+        let listed = newest.iter().filter_map(Reading::known).flatten().cloned();
+        let others: BTreeSet<TaskDefinitionArn> = listed.filter(|arn| !at_hand.contains(arn)).collect();
+        let mut revisions = self.revisions(desired, at_hand, look.fresh).await;
+        revisions.extend(self.revisions(desired, others, false).await);
+        let images = self.images(desired, tasks.known()).await;
+        let mut observed = Observed {
+            checked_at,
+            facts_checked_at: checked_at,
+            account,
+            service,
+            revisions,
+            newest,
+            service_deployments,
+            tasks,
+            images,
+            ancestry: BTreeMap::new(),
+        };
+        self.relate(desired, head, &mut observed);
+        observed
+    }
+
+    /// Says how the infra commits on record relate to this one.
+    pub fn relate(&self, desired: &Desired, head: Option<&InfraCommit>, observed: &mut Observed) {
+        observed.ancestry =
+            head.map(|head| self.ancestry(desired, &observed.revisions, head)).unwrap_or_default();
+    }
+
+    /// Asks for the images alone again, for those who wait for one to be built.
+    pub async fn observe_images(&self, desired: &Desired, observed: &mut Observed) {
+        observed.images = self.images(desired, observed.tasks.known()).await;
+    }
+
+    async fn deployments_and_tasks(
+        &self,
+        desired: &Desired,
+        service: &Reading<Service>,
+    ) -> (Reading<Vec<ServiceDeployment>>, Reading<Vec<Task>>) {
         let (cluster, name) = (&desired.cluster, &desired.service);
-        let (service_deployments, tasks) = match &service {
+        match service {
             Reading::Known(_) => (
                 reading(self.ecs.service_deployments(cluster, name, DEPLOYMENTS).await),
                 reading(self.ecs.tasks(cluster, name, TASKS).await),
@@ -73,29 +116,6 @@ impl Observer<'_> {
             Reading::Unavailable(why) => {
                 (Reading::Unavailable(why.clone()), Reading::Unavailable(why.clone()))
             }
-        };
-        let newest = self.newest(desired, &service).await;
-        let mut arns: BTreeSet<TaskDefinitionArn> = newest.known().into_iter().flatten().cloned().collect();
-        arns.extend(registered.cloned());
-        arns.extend(service.known().into_iter().flat_map(|service| {
-            service.deployments.iter().map(|deployment| deployment.task_definition.clone())
-        }));
-        for deployment in service_deployments.known().into_iter().flatten() {
-            arns.extend(deployment.target.iter().chain(&deployment.sources).cloned());
-        }
-        let revisions = self.revisions(arns, freshness).await;
-        let ancestry = head.map(|head| self.ancestry(desired, &revisions, head)).unwrap_or_default();
-        let images = self.images(desired, tasks.known()).await;
-        Observed {
-            checked_at,
-            account,
-            service,
-            revisions,
-            newest,
-            service_deployments,
-            tasks,
-            images,
-            ancestry,
         }
     }
 
@@ -134,14 +154,17 @@ impl Observer<'_> {
         }
     }
 
+    /// What a revision declares never changes and is read once. Its tags do: where they are asked for `fresh`, and
+    /// where they hold back the declared commit, since a person may have asked for another try.
     async fn revisions(
         &self,
+        desired: &Desired,
         arns: BTreeSet<TaskDefinitionArn>,
-        freshness: Freshness,
+        fresh: bool,
     ) -> BTreeMap<TaskDefinitionArn, Reading<Revision>> {
         let mut revisions = BTreeMap::new();
         for arn in arns {
-            let kept = (freshness == Freshness::Remembered).then(|| self.remembered.revision(&arn)).flatten();
+            let kept = self.remembered.revision(&arn).filter(|kept| !must_be_asked(desired, kept, fresh));
             let revision = match kept {
                 Some(revision) => Reading::Known(revision),
                 None => reading(self.ecs.revision(&arn).await),
@@ -223,6 +246,29 @@ impl Observer<'_> {
         }
         known
     }
+}
+
+/// Revisions that take part in what goes on: those of the live deployments, and of the newest service deployments.
+fn at_hand(
+    service: &Reading<Service>,
+    service_deployments: &Reading<Vec<ServiceDeployment>>,
+) -> BTreeSet<TaskDefinitionArn> {
+    let live = service.known().into_iter().flat_map(|service| &service.deployments);
+    let mut arns: BTreeSet<_> = live.map(|deployment| deployment.task_definition.clone()).collect();
+    let history = service_deployments.known().map(Vec::as_slice).unwrap_or_default();
+    let newest = history.iter().take(NEWEST_DEPLOYMENTS);
+    arns.extend(newest.flat_map(|deployment| deployment.target.iter().chain(&deployment.sources)).cloned());
+    let good = history.iter().find(|deployment| phase::of(deployment) == Phase::Succeeded);
+    arns.extend(good.and_then(|good| good.target.clone()));
+    arns
+}
+
+/// Whether the tags of a revision that was read before must be read again. Those of foreign revisions never matter.
+fn must_be_asked(desired: &Desired, kept: &Revision, fresh: bool) -> bool {
+    let Some(memory) = memory::of(kept, &desired.target) else { return false };
+    let declared = memory.commit.matches(desired.commit());
+    let failed = memory.outcome.is_some_and(|outcome| outcome.result == OutcomeKind::Failed);
+    fresh || (declared && failed)
 }
 
 impl Remembered {

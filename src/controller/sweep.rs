@@ -1,15 +1,15 @@
 //! A sweep looks at every target, ten services a call, and makes at most one write for each that needs one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::execute::execute;
 use super::gates::{self, Statuses};
-use super::observe::{Freshness, Observer, Remembered};
+use super::observe::{Look, Observer, Remembered};
 use crate::model::{
-    ClusterName, Declaration, Declared, Desired, InfraCommit, Mode, Observed, Reading, Region, Service,
-    ServiceName, Status, Target, Waiting,
+    ClusterName, Declaration, Declared, DeploymentId, DeploymentStatus, Desired, InfraCommit, Millis, Mode,
+    Observed, Reading, Region, RolloutState, Service, ServiceName, Status, Target, Waiting,
 };
 use crate::plan::{self, Input, Plan, Recent, Step};
 use crate::ports::{Clock, CloudError, Ecr, Ecs, History, Sts};
@@ -20,6 +20,11 @@ const SERVICES_A_CALL: usize = 10;
 const REST: Duration = Duration::from_secs(30);
 /// How soon a target is looked at again while something goes on.
 const SOON: Duration = Duration::from_secs(5);
+/// How often it is asked whether an image has been built.
+const BUILD: Duration = Duration::from_secs(15);
+/// How long facts live, in milliseconds: while nothing is expected, and while a deployment goes on without a change.
+const QUIET_FACTS: Millis = 600_000;
+const MOVING_FACTS: Millis = 30_000;
 /// The longest back-off after refusals.
 const LONGEST: Duration = Duration::from_mins(5);
 
@@ -45,6 +50,17 @@ pub struct Controller {
     recent: BTreeMap<Target, Recent>,
     refusals: BTreeMap<Target, u32>,
     statuses: Statuses,
+    kept: BTreeMap<Target, Kept>,
+    due: BTreeMap<Target, Millis>,
+}
+
+/// The last look at a target.
+struct Kept {
+    desired: Desired,
+    observed: Observed,
+    /// When its facts are read again, even if the service looks the same.
+    until: Millis,
+    awaits_image: bool,
 }
 
 /// What became of one target in one sweep.
@@ -89,7 +105,41 @@ impl Controller {
             recent: BTreeMap::new(),
             refusals: BTreeMap::new(),
             statuses: Statuses::new(),
+            kept: BTreeMap::new(),
+            due: BTreeMap::new(),
         }
+    }
+
+    /// Targets whose time has come, and those that are declared otherwise than when they were last looked at.
+    pub fn due(&self, declaration: &Declaration) -> BTreeSet<Target> {
+        let now = self.clock.now();
+        let is_due = |declared: &&Declared| {
+            let changed = match declared {
+                Declared::Readable(desired) => {
+                    self.kept.get(&desired.target).is_some_and(|kept| kept.desired != **desired)
+                }
+                Declared::Frozen(_) => false,
+            };
+            changed || self.due.get(declared.target()).is_none_or(|due| *due <= now)
+        };
+        declaration.applications.iter().filter(is_due).map(|declared| declared.target().clone()).collect()
+    }
+
+    /// How long nothing is due.
+    pub fn rest(&self) -> Duration {
+        let next = self.due.values().min().copied().unwrap_or_default();
+        let wait = next.saturating_sub(self.clock.now()).max(0);
+        Duration::from_millis(wait.unsigned_abs()).min(REST)
+    }
+
+    /// Forgets targets that are no longer declared.
+    fn forget(&mut self, declaration: &Declaration) {
+        let declared: BTreeSet<&Target> = declaration.applications.iter().map(Declared::target).collect();
+        self.statuses.retain(|target, _| declared.contains(target));
+        self.kept.retain(|target, _| declared.contains(target));
+        self.due.retain(|target, _| declared.contains(target));
+        self.recent.retain(|target, _| declared.contains(target));
+        self.refusals.retain(|target, _| declared.contains(target));
     }
 
     /// Looks at every target that `wanted` names, in the order of the declaration.
@@ -99,6 +149,7 @@ impl Controller {
         writes: Writes,
         wanted: impl Fn(&Target) -> bool,
     ) -> Vec<Swept> {
+        self.forget(declaration);
         let readable: Vec<&Desired> = declaration
             .applications
             .iter()
@@ -160,7 +211,7 @@ impl Controller {
         self.regions.entry(region.cloned()).or_insert_with(|| (reach.ports(region), Arc::default())).clone()
     }
 
-    /// One pass over one target: a remembered look finds whether there is work, a fresh one comes before the write.
+    /// One pass over one target: a cheap look finds whether there is work, a fresh one comes before the write.
     async fn pass(
         &mut self,
         desired: &Desired,
@@ -169,11 +220,18 @@ impl Controller {
         service: Option<Reading<Service>>,
         writes: Writes,
     ) -> Swept {
-        let observed = self.observe(desired, head, service, Freshness::Remembered).await;
+        let mut look = Look { deep: false, fresh: false };
+        let mut observed = self.look(desired, head, service).await;
         let mut plan = self.decide(desired, all, head, &observed);
+        if plan.waiting == Some(Waiting::LookDeeper) {
+            look.deep = true;
+            observed = self.observe(desired, head, Some(observed.service), look).await;
+            plan = self.decide(desired, all, head, &observed);
+        }
         let mut outcome = Outcome::Nothing;
         if !plan.steps.is_empty() && writes == Writes::Allowed {
-            let observed = self.observe(desired, head, None, Freshness::Fresh).await;
+            look = Look { deep: observed.newest.is_some(), fresh: true };
+            observed = self.observe(desired, head, None, look).await;
             plan = self.decide(desired, all, head, &observed);
             if let Some(step) = plan.steps.first().cloned() {
                 outcome = self.write(desired, step).await;
@@ -181,7 +239,49 @@ impl Controller {
         }
         self.statuses.insert(desired.target.clone(), plan.status.clone());
         let requeue = self.requeue(&desired.target, &plan, &outcome);
+        self.keep(desired, observed, &plan, &outcome);
+        self.due.insert(desired.target.clone(), due_at(self.clock.now(), requeue));
         Swept { target: desired.target.clone(), plan: Some(plan), outcome, requeue }
+    }
+
+    /// The facts of an earlier look with the service as it is now, or everything anew.
+    async fn look(
+        &mut self,
+        desired: &Desired,
+        head: Option<&InfraCommit>,
+        service: Option<Reading<Service>>,
+    ) -> Observed {
+        let service = match service {
+            Some(service) => service,
+            None => self.services(&[desired]).await.remove(&desired.target).unwrap_or(Reading::Absent),
+        };
+        let kept = self.kept.remove(&desired.target).filter(|kept| kept.desired == *desired);
+        let Some(kept) = kept else {
+            return self.observe(desired, head, Some(service), Look { deep: false, fresh: false }).await;
+        };
+        if self.clock.now() >= kept.until || !is_unchanged(&kept.observed.service, &service) {
+            let look = Look { deep: false, fresh: deployments(&kept.observed.service) != deployments(&service) };
+            return self.observe(desired, head, Some(service), look).await;
+        }
+        let (ports, registry, remembered) = self.reach_of(desired);
+        let observer = self.observer(&ports, &registry, &remembered);
+        let mut observed = Observed { checked_at: self.clock.now(), service, ..kept.observed };
+        observer.relate(desired, head, &mut observed);
+        if kept.awaits_image {
+            observer.observe_images(desired, &mut observed).await;
+        }
+        observed
+    }
+
+    /// Keeps the facts for as long as nothing is expected to change them.
+    fn keep(&mut self, desired: &Desired, observed: Observed, plan: &Plan, outcome: &Outcome) {
+        let life = if *outcome == Outcome::Nothing { life_of_facts(plan.waiting.as_ref()) } else { 0 };
+        // Spread over the second half of the time, by the name, so that a fleet is not read anew all at once.
+        let spread = desired.target.to_string().bytes().fold(0_i64, |sum, byte| (sum * 31 + i64::from(byte)) % 1000);
+        let until = observed.facts_checked_at + life / 2 + life / 2 * spread / 1000;
+        let awaits_image = matches!(plan.waiting, Some(Waiting::ImageNotBuilt { .. }));
+        let kept = Kept { desired: desired.clone(), observed, until, awaits_image };
+        self.kept.insert(desired.target.clone(), kept);
     }
 
     async fn observe(
@@ -189,21 +289,35 @@ impl Controller {
         desired: &Desired,
         head: Option<&InfraCommit>,
         service: Option<Reading<Service>>,
-        freshness: Freshness,
+        look: Look,
     ) -> Observed {
+        let (ports, registry, remembered) = self.reach_of(desired);
+        let registered = self.recent.get(&desired.target).and_then(|recent| recent.registered.as_ref());
+        self.observer(&ports, &registry, &remembered).observe(desired, head, service, registered, look).await
+    }
+
+    /// The ports of the target's region and of its registry's, and what was read there before.
+    fn reach_of(&mut self, desired: &Desired) -> (Ports, Ports, Arc<Remembered>) {
         let (ports, remembered) = self.region(desired.region.as_ref());
         let registry = desired.registry.region.as_ref().or(desired.region.as_ref());
         let (registry, _) = self.region(registry);
-        let observer = Observer {
+        (ports, registry, remembered)
+    }
+
+    fn observer<'a>(
+        &'a self,
+        ports: &'a Ports,
+        registry: &'a Ports,
+        remembered: &'a Remembered,
+    ) -> Observer<'a> {
+        Observer {
             ecs: &*ports.ecs,
             ecr: &*registry.ecr,
             sts: &*ports.sts,
             history: &*self.history,
             clock: &*self.clock,
-            remembered: &remembered,
-        };
-        let registered = self.recent.get(&desired.target).and_then(|recent| recent.registered.as_ref());
-        observer.observe(desired, head, service, registered, freshness).await
+            remembered,
+        }
     }
 
     fn decide(
@@ -227,9 +341,7 @@ impl Controller {
     }
 
     async fn write(&mut self, desired: &Desired, step: Step) -> Outcome {
-        let (ports, _) = self.region(desired.region.as_ref());
-        let registry = desired.registry.region.as_ref().or(desired.region.as_ref());
-        let (registry, _) = self.region(registry);
+        let (ports, registry, _) = self.reach_of(desired);
         let result = execute(&*ports.ecs, &*registry.ecr, desired, &step).await;
         if matches!(result, Ok(_) | Err(CloudError::Ambiguous(_))) {
             let before = self.recent.get(&desired.target).filter(|before| before.step.repeats(&step));
@@ -263,6 +375,7 @@ impl Controller {
             (Outcome::Nothing, Some(Waiting::Settled | Waiting::Held { .. } | Waiting::Drifted) | None) => {
                 Requeue::After(REST)
             }
+            (Outcome::Nothing, Some(Waiting::ImageNotBuilt { .. })) => Requeue::After(BUILD),
             (Outcome::Nothing, Some(waiting)) if plan::status::is_stalled(waiting) => Requeue::After(REST),
             (Outcome::Nothing, Some(_)) => Requeue::After(SOON),
         }
@@ -289,6 +402,45 @@ impl Controller {
     /// The statuses of the last sweep.
     pub fn statuses(&self) -> &BTreeMap<Target, Status> {
         &self.statuses
+    }
+}
+
+/// How long the facts behind a plan stay good while the service itself does not change, in milliseconds.
+fn life_of_facts(waiting: Option<&Waiting>) -> Millis {
+    match waiting {
+        Some(
+            Waiting::Settled
+            | Waiting::Drifted
+            | Waiting::Observing
+            | Waiting::Suspended { .. }
+            | Waiting::ImageNotBuilt { .. }
+            | Waiting::UnsupportedController(_),
+        ) => QUIET_FACTS,
+        Some(Waiting::Deploying { .. } | Waiting::FinishingFirst) => MOVING_FACTS,
+        _ => 0,
+    }
+}
+
+/// Whether two readings of a service say the same but for the scheduler's messages.
+fn is_unchanged(before: &Reading<Service>, now: &Reading<Service>) -> bool {
+    match (before, now) {
+        (Reading::Known(before), Reading::Known(now)) => {
+            *before == Service { events: before.events.clone(), ..now.clone() }
+        }
+        _ => before == now,
+    }
+}
+
+/// Which deployments there are, apart from how far they are.
+fn deployments(service: &Reading<Service>) -> Vec<(&DeploymentId, DeploymentStatus, Option<RolloutState>)> {
+    let all = service.known().into_iter().flat_map(|service| &service.deployments);
+    all.map(|deployment| (&deployment.id, deployment.status, deployment.rollout)).collect()
+}
+
+fn due_at(now: Millis, requeue: Requeue) -> Millis {
+    match requeue {
+        Requeue::Now => now,
+        Requeue::After(delay) => now.saturating_add(Millis::try_from(delay.as_millis()).unwrap_or(Millis::MAX)),
     }
 }
 

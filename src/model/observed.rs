@@ -35,14 +35,17 @@ impl<T> Reading<T> {
 /// Everything that a decision about one target may rest on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observed {
+    /// When the service was read: what is deployed, and how far it is.
     pub checked_at: Millis,
+    /// When everything else was read: it lives longer while the service does not change.
+    pub facts_checked_at: Millis,
     /// The account that the credentials belong to, from STS.
     pub account: Reading<AccountId>,
     pub service: Reading<Service>,
     /// Revisions that were read, by ARN: the live one, those of recent deployments, and the newest of the family.
     pub revisions: BTreeMap<TaskDefinitionArn, Reading<Revision>>,
-    /// ARNs of the newest ACTIVE revisions of the family, newest first.
-    pub newest: Reading<Vec<TaskDefinitionArn>>,
+    /// ARNs of the newest ACTIVE revisions of the family, newest first; `None`: not asked, since most looks need none.
+    pub newest: Option<Reading<Vec<TaskDefinitionArn>>>,
     /// Newest first; Absent where AWS keeps none (service never deployed since 2024-10).
     pub service_deployments: Reading<Vec<ServiceDeployment>>,
     pub tasks: Reading<Vec<Task>>,

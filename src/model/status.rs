@@ -23,7 +23,10 @@ pub enum Health {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Status {
     pub target: Target,
+    /// When the service was read: what is deployed.
     pub checked_at: Millis,
+    /// When tags, tasks and images were read: what is tagged and running.
+    pub facts_checked_at: Millis,
     pub declared: Option<Commit>,
     pub tagged: Option<Commit>,
     pub deployed: Option<TaskDefinitionArn>,
@@ -117,6 +120,8 @@ pub enum Waiting {
     Suspended {
         reason: String,
     },
+    /// The decision needs the revisions of the family, and this look did not ask for them.
+    LookDeeper,
     /// A reading failed; nothing is written on half a view.
     Unreadable {
         what: &'static str,

@@ -245,13 +245,9 @@ impl<'a> Facts<'a> {
                 }
             }
             TaskDefinitionSource::Family(family) => {
-                let newest = match &self.input.observed.newest {
-                    Reading::Known(newest) => newest,
-                    Reading::Absent => {
-                        return Err(Waiting::NoBase { why: format!("family {family} has no revision") });
-                    }
-                    Reading::Unavailable(why) => return Err(unreadable("the family", why)),
-                };
+                let newest = self.newest()?.ok_or_else(|| Waiting::NoBase {
+                    why: format!("family {family} has no revision"),
+                })?;
                 for arn in newest {
                     match revisions.get(arn) {
                         Some(Reading::Known(revision)) if !memory::is_tagged(revision) => {
@@ -263,6 +259,16 @@ impl<'a> Facts<'a> {
                 }
                 Err(Waiting::NoBase { why: format!("family {family} has no revision of another registrar") })
             }
+        }
+    }
+
+    /// The newest revisions of the family; `None` where it has none.
+    fn newest(&self) -> Result<Option<&'a Vec<TaskDefinitionArn>>, Waiting> {
+        match &self.input.observed.newest {
+            Some(Reading::Known(newest)) => Ok(Some(newest)),
+            Some(Reading::Absent) => Ok(None),
+            Some(Reading::Unavailable(why)) => Err(unreadable("the family", why)),
+            None => Err(Waiting::LookDeeper),
         }
     }
 
@@ -329,9 +335,6 @@ impl<'a> Facts<'a> {
         let observed = self.input.observed;
         if let Reading::Unavailable(why) = &observed.service_deployments {
             return Err(unreadable("the service deployments", why));
-        }
-        if let Reading::Unavailable(why) = &observed.newest {
-            return Err(unreadable("the family", why));
         }
         if let Some((_, Reading::Unavailable(why))) =
             observed.revisions.iter().find(|(_, reading)| reading.is_unavailable())
@@ -408,9 +411,25 @@ impl<'a> Facts<'a> {
             return Ok(None);
         }
         match self.last_good().filter(|good| *good != current.target) {
-            Some(good) => Ok(Some(self.deploy(&good, Why::Rollback)?)),
+            Some(good) => Ok(Some(self.roll_back(&good, current)?)),
             None => Ok(None),
         }
+    }
+
+    /// Back to the last good revision; its content is registered again where the revision itself is INACTIVE.
+    fn roll_back(&self, good: &TaskDefinitionArn, current: &Current) -> Result<Vec<Step>, Waiting> {
+        let Some(revision) = self.revision(good).filter(|revision| !revision.active) else {
+            return self.deploy(good, Why::Rollback);
+        };
+        let desired = self.input.desired;
+        let content = memory::content_hash(&desired.target, &revision.input);
+        self.newest()?;
+        if let Some(again) = self.revision_with(&content) {
+            return self.deploy(again, Why::Rollback);
+        }
+        let commit = self.ours.get(good).map_or_else(|| Commit::new("unknown"), |memory| memory.commit.clone());
+        let tags = memory::registration(&desired.target, &commit, &content, &self.next_stamp(current));
+        self.once(vec![Step::Register { input: revision.input.clone(), tags, commit }])
     }
 
     /// No progress for longer than the deadline, and nothing at AWS that would end it.
@@ -556,6 +575,7 @@ impl<'a> Facts<'a> {
             return Err(self.held(current.phase, id));
         }
         self.may_interrupt(service, current)?;
+        self.newest()?;
         let highest = self.highest();
         self.source_is_current(highest.as_ref())?;
         let stamp =

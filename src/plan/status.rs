@@ -22,6 +22,7 @@ pub(super) fn of(
     Status {
         target: desired.target.clone(),
         checked_at: facts.input.observed.checked_at,
+        facts_checked_at: facts.input.observed.facts_checked_at,
         declared: Some(desired.commit().clone()),
         tagged: tagged(facts),
         deployed: facts.current.as_ref().map(|current| current.live_revision.clone()),
@@ -249,6 +250,7 @@ pub fn reason(waiting: &Waiting) -> &'static str {
         Waiting::Frozen => "Frozen",
         Waiting::Observing => "Observing",
         Waiting::Suspended { .. } => "Suspended",
+        Waiting::LookDeeper => "LookDeeper",
         Waiting::Unreadable { .. } => "Unreadable",
         Waiting::WrongAccount { .. } => "WrongAccount",
         Waiting::ServiceMissing { .. } => "ServiceMissing",
@@ -281,6 +283,7 @@ pub fn describe(waiting: &Waiting) -> String {
         Waiting::Frozen => "its files cannot be read; nothing is written until they can".to_owned(),
         Waiting::Observing => "mode is observe; nothing is written".to_owned(),
         Waiting::Suspended { reason } => format!("suspended: {reason}"),
+        Waiting::LookDeeper => "the revisions of the family are read next".to_owned(),
         Waiting::Unreadable { what, why } => format!("cannot read {what}: {why}"),
         Waiting::WrongAccount { expected, actual } => {
             format!("the credentials belong to account {actual}, {expected} is declared")

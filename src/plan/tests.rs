@@ -75,13 +75,14 @@ impl Scene {
         };
         let observed = Observed {
             checked_at: NOW,
+            facts_checked_at: NOW,
             account: Reading::Known(AccountId::new("123456789012")),
             service: Reading::Known(service(1, "ecs-svc/1", RolloutState::Completed)),
             revisions: BTreeMap::from([(
                 arn(1),
                 Reading::Known(foreign(1, &format!("{URI}@{}", digest('a')))),
             )]),
-            newest: Reading::Known(vec![arn(1)]),
+            newest: Some(Reading::Known(vec![arn(1)])),
             service_deployments: Reading::Known(vec![history("d1", 1, ServiceDeploymentStatus::Successful)]),
             tasks: Reading::Known(vec![task(1, 'a')]),
             images: vec![ObservedImage {
@@ -316,7 +317,8 @@ fn what_cannot_be_read_is_never_written_to() {
     Scene::new()
         .with(|s| s.observed.service_deployments = Reading::Unavailable(unavailable()))
         .check("Unreadable");
-    Scene::new().with(|s| s.observed.newest = Reading::Unavailable(unavailable())).check("Unreadable");
+    Scene::new().with(|s| s.observed.newest = Some(Reading::Unavailable(unavailable()))).check("Unreadable");
+    Scene::new().with(|s| s.observed.newest = None).check("LookDeeper");
     Scene::new().with(|s| s.observed.account = Reading::Unavailable(unavailable())).check("Unreadable");
     let revision =
         |s: &mut Scene| drop(s.observed.revisions.insert(arn(1), Reading::Unavailable(unavailable())));
@@ -435,6 +437,12 @@ fn without_a_breaker_the_deadline_records_the_failure_and_then_rolls_back() {
     stuck().check("stamp mco-api:2 trueup:outcome=failed/d2");
     stuck().tag(2, failed("d2")).check("deploy mco-api:1 Rollback");
     stuck().with(|scene| scene.now = NOW + 14 * 60 * 1000).check("Deploying");
+    let gone = stuck().tag(2, failed("d2")).with(|scene| {
+        if let Some(Reading::Known(revision)) = scene.observed.revisions.get_mut(&arn(1)) {
+            revision.active = false;
+        }
+    });
+    gone.check("register unknown 2/head/ecs-svc/2");
     let leave = stuck().tag(2, failed("d2")).with(|scene| scene.desired.policy.on_failure = OnFailure::Leave);
     leave.check("Deploying");
     let breaker = stuck().with(|scene| {
