@@ -26,7 +26,7 @@ const MOST_CACHED: usize = 20_000;
 pub struct Look {
     /// Also the newest revisions of the family: to find what was registered and stamped before.
     pub deep: bool,
-    /// The tags of the revisions at hand are read again: before a write, and when the deployments have changed.
+    /// Tags and status of the revisions at hand are read again: before a write, and when the deployments have changed.
     pub fresh: bool,
 }
 
@@ -154,8 +154,8 @@ impl Observer<'_> {
         }
     }
 
-    /// What a revision declares never changes and is read once. Its tags do: where they are asked for `fresh`, and
-    /// where they hold back the declared commit, since a person may have asked for another try.
+    /// What a revision declares never changes and is read once. Its tags and its status do: they are read again where
+    /// `fresh` asks for it, and where they hold back the declared commit, since a person may ask for another try.
     async fn revisions(
         &self,
         desired: &Desired,
@@ -164,7 +164,7 @@ impl Observer<'_> {
     ) -> BTreeMap<TaskDefinitionArn, Reading<Revision>> {
         let mut revisions = BTreeMap::new();
         for arn in arns {
-            let kept = self.remembered.revision(&arn).filter(|kept| !must_be_asked(desired, kept, fresh));
+            let kept = self.remembered.revision(&arn).filter(|kept| !fresh && !holds_back(desired, kept));
             let revision = match kept {
                 Some(revision) => Reading::Known(revision),
                 None => reading(self.ecs.revision(&arn).await),
@@ -263,12 +263,12 @@ fn at_hand(
     arns
 }
 
-/// Whether the tags of a revision that was read before must be read again. Those of foreign revisions never matter.
-fn must_be_asked(desired: &Desired, kept: &Revision, fresh: bool) -> bool {
-    let Some(memory) = memory::of(kept, &desired.target) else { return false };
-    let declared = memory.commit.matches(desired.commit());
-    let failed = memory.outcome.is_some_and(|outcome| outcome.result == OutcomeKind::Failed);
-    fresh || (declared && failed)
+/// Whether a revision that was read before holds back the declared commit.
+fn holds_back(desired: &Desired, kept: &Revision) -> bool {
+    memory::of(kept, &desired.target).is_some_and(|memory| {
+        let failed = memory.outcome.is_some_and(|outcome| outcome.result == OutcomeKind::Failed);
+        failed && memory.commit.matches(desired.commit())
+    })
 }
 
 impl Remembered {

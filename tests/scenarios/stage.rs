@@ -212,7 +212,11 @@ impl Stage {
 
     /// The digests of the tasks that run, without asking trueup.
     pub fn running(&self) -> Vec<String> {
-        let list = json!({"cluster": "mco", "serviceName": "mco-api-test"});
+        self.running_in("mco-api-test")
+    }
+
+    fn running_in(&self, service: &str) -> Vec<String> {
+        let list = json!({"cluster": "mco", "serviceName": service});
         let arns = self.call(Api::Ecs, "ListTasks", &list)["taskArns"].clone();
         let tasks = self.call(Api::Ecs, "DescribeTasks", &json!({"cluster": "mco", "tasks": arns}));
         let running = tasks["tasks"].as_array().unwrap().iter().filter(|task| task["lastStatus"] == "RUNNING");
@@ -250,7 +254,11 @@ pub fn check_truth(stage: &Stage, swept: &[Swept]) {
         let Some(plan) = &one.plan else { continue };
         if plan.status.sync == Sync::Synced && plan.status.health == Health::Healthy {
             let declared = stage.digest(plan.status.declared.as_ref().unwrap().as_str());
-            let running = stage.running();
+            let service = match plan.status.target.application.as_str().strip_prefix("fleet") {
+                Some(number) => format!("fleet-{number}"),
+                None => format!("mco-{}-test", plan.status.target.application),
+            };
+            let running = stage.running_in(&service);
             assert!(running.iter().all(|digest| Some(digest) == declared.as_ref()), "{running:?} {plan:#?}");
         }
     }

@@ -1,37 +1,350 @@
-//! Every way in and out of a rolling deployment.
+//! Every way in and out of a rolling deployment, told as a script and counted in service deployments.
 
 use std::collections::BTreeMap;
 
-use trueup_simulator::Fault;
+use serde_json::json;
+use trueup::model::{Health, Sync};
+use trueup_simulator::{Api, Fault};
 
 use crate::stage::{Breaker, Stage, said};
 
-fn none<T>() -> BTreeMap<usize, T> {
-    BTreeMap::new()
+const API: &str = "  repository: mco/api\n  service: mco-api-{environment}\n";
+
+/// What a script ends with: the reason for doing nothing, service deployments, revisions, and the commit that runs
+/// and is tagged.
+#[track_caller]
+fn check(stage: &Stage, said: &str, expected: (&str, usize, usize, &str)) {
+    let runs = stage.digest(expected.3);
+    let running = stage.running();
+    assert_eq!((said, stage.deployments(), stage.revisions()), (expected.0, expected.1, expected.2));
+    assert!(running.iter().all(|digest| Some(digest) == runs.as_ref()), "{running:?} is not {}", expected.3);
+    assert_eq!(stage.digest("test"), runs, "the environment tag");
+}
+
+/// Lets a new process look for so many seconds; why it rests then.
+async fn let_run(stage: &Stage, seconds: u64) -> String {
+    said(&stage.process(BTreeMap::new()).run(stage, seconds).await)
+}
+
+fn crash(stage: &Stage, commit: &str) {
+    let digest = stage.digest(commit).unwrap();
+    stage.world.lock().unwrap().inject(Fault::Crash { digest, exit_code: 1 });
+}
+
+/// Commit bbbbbbb is declared, built and deployed.
+async fn promoted() -> Stage {
+    let mut stage = Stage::new(Breaker::On);
+    stage.build("bbbbbbb");
+    stage.declare("bbbbbbb");
+    let said = let_run(&stage, 120).await;
+    check(&stage, &said, ("Settled", 2, 2, "bbbbbbb"));
+    stage
 }
 
 #[tokio::test]
 async fn a_new_commit_is_deployed_once_and_tagged_after_it_succeeded() {
-    let mut stage = Stage::new(Breaker::On);
-    let digest = stage.build("bbbbbbb");
-    stage.declare("bbbbbbb");
-    let last = stage.process(none()).run(&stage, 120).await;
-    assert_eq!(said(&last), "Settled", "{last:#?}");
-    assert_eq!((stage.deployments(), stage.revisions()), (2, 2));
-    assert_eq!(stage.running(), [digest.clone(), digest.clone()]);
-    assert_eq!(stage.digest("test"), Some(digest));
+    promoted().await;
 }
 
 #[tokio::test]
 async fn a_commit_that_crashes_is_rolled_back_by_the_breaker_and_held() {
     let mut stage = Stage::new(Breaker::On);
-    let digest = stage.build("bbbbbbb");
-    stage.world.lock().unwrap().inject(Fault::Crash { digest, exit_code: 1 });
+    stage.build("bbbbbbb");
+    crash(&stage, "bbbbbbb");
     stage.declare("bbbbbbb");
-    let last = stage.process(none()).run(&stage, 300).await;
-    assert_eq!(said(&last), "Held", "{last:#?}");
-    assert_eq!(stage.deployments(), 2);
+    let said = let_run(&stage, 300).await;
+    check(&stage, &said, ("Held", 2, 2, "aaaaaaa"));
+    let said = let_run(&stage, 300).await;
+    check(&stage, &said, ("Held", 2, 2, "aaaaaaa"));
+}
+
+#[tokio::test]
+async fn a_failure_is_remembered_when_aws_has_forgotten_the_deployment() {
+    let mut stage = Stage::new(Breaker::On);
+    stage.build("bbbbbbb");
+    crash(&stage, "bbbbbbb");
+    stage.declare("bbbbbbb");
+    let_run(&stage, 300).await;
+    // More deployments by other hands than one look reads: the failed one is out of sight.
+    for _ in 0..25 {
+        stage.update(json!({"forceNewDeployment": true}));
+        stage.advance(60);
+    }
+    let before = stage.deployments();
+    let said = let_run(&stage, 120).await;
+    check(&stage, &said, ("Held", before, 2, "aaaaaaa"));
+}
+
+#[tokio::test]
+async fn without_a_breaker_the_deadline_ends_it_and_trueup_rolls_back() {
+    for leave in [false, true] {
+        let mut stage = Stage::new(Breaker::Off);
+        stage.build("bbbbbbb");
+        crash(&stage, "bbbbbbb");
+        let on_failure = if leave { "leave" } else { "rollback" };
+        stage.environment = format!("  policy: {{progressDeadline: 2m, onFailure: {on_failure}}}\n");
+        stage.declare("bbbbbbb");
+        let said = let_run(&stage, 400).await;
+        let expected = if leave { ("Deploying", 2, 2, "aaaaaaa") } else { ("Held", 3, 2, "aaaaaaa") };
+        check(&stage, &said, expected);
+    }
+}
+
+#[tokio::test]
+async fn an_image_that_is_not_built_or_goes_away_is_waited_for() {
+    let mut stage = Stage::new(Breaker::On);
+    stage.declare("bbbbbbb");
+    let mut running = stage.process(BTreeMap::new());
+    assert_eq!(said(&running.run(&stage, 60).await), "ImageNotBuilt");
+    stage.build("bbbbbbb");
+    let said = said(&running.run(&stage, 120).await);
+    check(&stage, &said, ("Settled", 2, 2, "bbbbbbb"));
+    stage.declare("ccccccc");
+    stage.build("ccccccc");
+    let ids = json!([{"imageTag": "ccccccc"}]);
+    stage.call(Api::Ecr, "BatchDeleteImage", &json!({"repositoryName": "mco/api", "imageIds": ids}));
+    let said = let_run(&stage, 60).await;
+    check(&stage, &said, ("ImageNotBuilt", 2, 2, "bbbbbbb"));
+}
+
+#[tokio::test]
+async fn a_newer_commit_supersedes_the_one_in_flight_which_is_not_held() {
+    let mut stage = Stage::new(Breaker::On);
+    stage.build("bbbbbbb");
+    stage.build("ccccccc");
+    stage.declare("bbbbbbb");
+    let mut running = stage.process(BTreeMap::new());
+    running.run(&stage, 20).await;
+    stage.declare("ccccccc");
+    let now = said(&running.run(&stage, 160).await);
+    check(&stage, &now, ("Settled", 3, 3, "ccccccc"));
+    stage.declare("bbbbbbb");
+    let now = said(&running.run(&stage, 160).await);
+    check(&stage, &now, ("Settled", 4, 3, "bbbbbbb"));
+}
+
+#[tokio::test]
+async fn a_burst_of_commits_ends_with_the_newest_and_lets_one_finish_on_the_way() {
+    let mut stage = Stage::new(Breaker::On);
+    let commits: Vec<String> = (0..8).map(|number| format!("{number}0000000")).collect();
+    for commit in &commits {
+        stage.build(commit);
+    }
+    let mut running = stage.process(BTreeMap::new());
+    for commit in &commits {
+        stage.declare(commit);
+        running.run(&stage, 10).await;
+    }
+    let said = said(&running.run(&stage, 240).await);
+    assert_eq!(said, "Settled");
+    assert_eq!(stage.digest("test"), stage.digest("70000000"));
+    let list = json!({"cluster": "mco", "service": "mco-api-test"});
+    let deployments = stage.call(Api::Ecs, "ListServiceDeployments", &list)["serviceDeployments"].clone();
+    let statuses: Vec<&str> =
+        deployments.as_array().unwrap().iter().rev().map(|one| one["status"].as_str().unwrap()).collect();
+    let (good, replaced) = ("SUCCESSFUL", "STOPPED");
+    assert_eq!(statuses, [good, replaced, replaced, replaced, good, replaced, replaced, good]);
+}
+
+#[tokio::test]
+async fn a_deployment_of_equal_content_by_another_hand_is_adopted() {
+    let mut stage = Stage::new(Breaker::On);
+    stage.build("bbbbbbb");
+    let theirs = stage.register("bbbbbbb");
+    stage.update(json!({"taskDefinition": theirs}));
+    stage.declare("bbbbbbb");
+    let now = let_run(&stage, 120).await;
+    assert_eq!((now.as_str(), stage.deployments(), stage.revisions()), ("Settled", 2, 2));
+    // The tag is theirs to move until trueup has deployed something here, or heals.
     assert_eq!(stage.digest("test"), stage.digest("aaaaaaa"));
-    let later = stage.process(none()).run(&stage, 300).await;
-    assert_eq!((said(&later).as_str(), stage.deployments()), ("Held", 2));
+    stage.environment = "  policy: {drift: heal}\n".to_owned();
+    stage.declare("bbbbbbb");
+    let now = let_run(&stage, 120).await;
+    check(&stage, &now, ("Settled", 2, 2, "bbbbbbb"));
+}
+
+#[tokio::test]
+async fn a_change_by_another_hand_is_reported_ignored_or_healed() {
+    for (drift, expected) in [("alert", "Drifted"), ("ignore", "Drifted"), ("heal", "Settled")] {
+        let mut stage = promoted().await;
+        stage.environment = format!("  policy: {{drift: {drift}}}\n");
+        stage.declare("bbbbbbb");
+        let_run(&stage, 60).await;
+        stage.build("ccccccc");
+        let theirs = stage.register("ccccccc");
+        stage.update(json!({"taskDefinition": theirs}));
+        let mut running = stage.process(BTreeMap::new());
+        let following = running.run(&stage, 6).await;
+        assert_eq!(said(&following), "Deploying", "{drift}: what another hand started is followed to its end");
+        let last = running.run(&stage, 200).await;
+        assert_eq!(said(&last), expected, "{drift}");
+        let healed = drift == "heal";
+        assert_eq!(stage.deployments(), if healed { 4 } else { 3 }, "{drift}");
+        let runs = if healed { "bbbbbbb" } else { "ccccccc" };
+        assert!(stage.running().iter().all(|digest| Some(digest) == stage.digest(runs).as_ref()), "{drift}");
+        let status = &last.plan.as_ref().unwrap().status;
+        assert_eq!(status.sync, if healed { Sync::Synced } else { Sync::OutOfSync }, "{drift}");
+    }
+}
+
+#[tokio::test]
+async fn a_rollback_in_the_console_follows_the_drift_policy() {
+    for (drift, expected) in [
+        ("alert", ("Drifted", 3, 2, "bbbbbbb")),
+        ("ignore", ("Drifted", 3, 2, "bbbbbbb")),
+        ("heal", ("Settled", 4, 2, "bbbbbbb")),
+    ] {
+        let mut stage = promoted().await;
+        stage.environment = format!("  policy: {{drift: {drift}}}\n");
+        stage.declare("bbbbbbb");
+        stage.update(json!({"taskDefinition": "mco-api:1"}));
+        let said = let_run(&stage, 240).await;
+        assert_eq!((said.as_str(), stage.deployments()), (expected.0, expected.1), "{drift}");
+        assert_eq!(stage.digest("test"), stage.digest(expected.3), "{drift}: the tag is what trueup last saw succeed");
+    }
+}
+
+#[tokio::test]
+async fn git_reverted_goes_back_to_the_older_content() {
+    let mut stage = promoted().await;
+    stage.declare("aaaaaaa");
+    let said = let_run(&stage, 160).await;
+    check(&stage, &said, ("Settled", 3, 3, "aaaaaaa"));
+    stage.declare("bbbbbbb");
+    let said = let_run(&stage, 160).await;
+    check(&stage, &said, ("Settled", 4, 3, "bbbbbbb"));
+    stage.declare("aaaaaaa");
+    let said = let_run(&stage, 160).await;
+    check(&stage, &said, ("Settled", 5, 3, "aaaaaaa"));
+}
+
+#[tokio::test]
+async fn a_bad_commit_reverted_in_git_needs_no_deployment_and_stays_held_when_it_comes_back() {
+    let mut stage = Stage::new(Breaker::On);
+    stage.build("bbbbbbb");
+    crash(&stage, "bbbbbbb");
+    stage.declare("bbbbbbb");
+    let_run(&stage, 300).await;
+    stage.declare("aaaaaaa");
+    let said = let_run(&stage, 100).await;
+    check(&stage, &said, ("Settled", 2, 2, "aaaaaaa"));
+    stage.declare("bbbbbbb");
+    let said = let_run(&stage, 100).await;
+    check(&stage, &said, ("Held", 2, 2, "aaaaaaa"));
+}
+
+#[tokio::test]
+async fn first_contact_with_foreign_services_disturbs_nothing() {
+    let mut stage = Stage::new(Breaker::On);
+    let before = stage.writes();
+    for number in 0..30 {
+        let service = json!({"cluster": "mco", "serviceName": format!("fleet-{number}"), "taskDefinition": "mco-api:1", "desiredCount": 1});
+        stage.call(Api::Ecs, "CreateService", &service);
+    }
+    stage.advance(60);
+    let specifications: Vec<(String, String)> = (0..30)
+        .map(|number| (format!("fleet{number}"), format!("  repository: mco/api\n  service: fleet-{number}\n")))
+        .collect();
+    let applications: Vec<(&str, &str, &str)> =
+        specifications.iter().map(|(name, text)| (name.as_str(), "aaaaaaa", text.as_str())).collect();
+    stage.write(&applications);
+    let mut running = stage.process(BTreeMap::new());
+    running.run(&stage, 60).await;
+    for one in running.pass(&stage).await {
+        let status = one.plan.unwrap().status;
+        assert_eq!((status.sync, status.health), (Sync::Synced, Health::Healthy), "{}", status.target);
+    }
+    assert_eq!(stage.writes(), before);
+}
+
+#[tokio::test]
+async fn a_cloned_revision_with_our_tags_and_another_image_is_foreign() {
+    let stage = promoted().await;
+    stage.build("ccccccc");
+    let ours = stage.call(
+        Api::Ecs,
+        "DescribeTaskDefinition",
+        &json!({"taskDefinition": "mco-api:2", "include": ["TAGS"]}),
+    );
+    let image = format!("{}/mco/api:ccccccc", crate::stage::REGISTRY);
+    let clone = json!({"family": "mco-api", "containerDefinitions": [{"name": "api", "image": image, "memory": 512}], "tags": ours["tags"]});
+    stage.call(Api::Ecs, "RegisterTaskDefinition", &clone);
+    stage.update(json!({"taskDefinition": "mco-api:3"}));
+    let said = let_run(&stage, 160).await;
+    assert_eq!((said.as_str(), stage.deployments()), ("Drifted", 3));
+}
+
+#[tokio::test]
+async fn a_service_of_no_tasks_is_deployed_unproven_and_its_tag_stays() {
+    let mut stage = Stage::new(Breaker::On);
+    stage.update(json!({"desiredCount": 0}));
+    stage.advance(60);
+    stage.build("bbbbbbb");
+    stage.declare("bbbbbbb");
+    let mut running = stage.process(BTreeMap::new());
+    let last = running.run(&stage, 120).await;
+    let status = last.plan.as_ref().unwrap().status.clone();
+    assert_eq!((said(&last).as_str(), status.health, status.running.len()), ("Settled", Health::Suspended, 0));
+    assert_eq!(stage.digest("test"), stage.digest("aaaaaaa"));
+    stage.update(json!({"desiredCount": 2}));
+    let said = said(&running.run(&stage, 700).await);
+    check(&stage, &said, ("Settled", 2, 2, "bbbbbbb"));
+}
+
+#[tokio::test]
+async fn a_tag_shared_by_two_applications_moves_when_both_have_succeeded() {
+    let mut stage = Stage::new(Breaker::On);
+    let second = json!({"cluster": "mco", "serviceName": "mco-worker-test", "taskDefinition": "mco-api:1", "desiredCount": 1});
+    stage.call(Api::Ecs, "CreateService", &second);
+    stage.advance(60);
+    stage.build("bbbbbbb");
+    let worker = "  repository: mco/api\n  service: mco-worker-{environment}\n";
+    stage.write(&[("api", "bbbbbbb", API), ("worker", "aaaaaaa", worker)]);
+    let mut running = stage.process(BTreeMap::new());
+    let api = running.run(&stage, 160).await;
+    assert_eq!(said(&api), "TagShared");
+    assert_eq!(stage.digest("test"), stage.digest("aaaaaaa"));
+    stage.write(&[("api", "bbbbbbb", API), ("worker", "bbbbbbb", worker)]);
+    running.run(&stage, 160).await;
+    assert_eq!(stage.digest("test"), stage.digest("bbbbbbb"));
+}
+
+#[tokio::test]
+async fn a_rewound_branch_writes_nothing_until_it_moves_on() {
+    let mut stage = promoted().await;
+    let before = stage.writes();
+    stage.build("ccccccc");
+    let head = stage.declaration.clone();
+    stage.declare("ccccccc");
+    stage.rewind();
+    let said = let_run(&stage, 60).await;
+    assert_eq!((said.as_str(), stage.writes()), ("SourceBehind", before + 1), "one image was pushed by the test");
+    stage.declaration = head;
+    let said = let_run(&stage, 60).await;
+    check(&stage, &said, ("Settled", 2, 2, "bbbbbbb"));
+}
+
+#[tokio::test]
+async fn a_digest_pinned_or_autoscaled_service_is_left_as_it_is() {
+    let stage = promoted().await;
+    let before = stage.writes();
+    stage.update(json!({"desiredCount": 5}));
+    let said = let_run(&stage, 120).await;
+    check(&stage, &said, ("Settled", 2, 2, "bbbbbbb"));
+    assert_eq!((stage.writes(), stage.running().len()), (before + 1, 5), "the only write was the test's");
+}
+
+#[tokio::test]
+async fn an_inactive_last_good_revision_is_registered_again_for_the_rollback() {
+    let mut stage = Stage::new(Breaker::Off);
+    stage.build("bbbbbbb");
+    crash(&stage, "bbbbbbb");
+    stage.environment = "  policy: {progressDeadline: 2m}\n".to_owned();
+    stage.declare("bbbbbbb");
+    let mut running = stage.process(BTreeMap::new());
+    running.run(&stage, 40).await;
+    stage.call(Api::Ecs, "DeregisterTaskDefinition", &json!({"taskDefinition": "mco-api:1"}));
+    let said = said(&running.run(&stage, 400).await);
+    // Revisions 2 (failed) and 3 (the good content again) are ACTIVE.
+    check(&stage, &said, ("Held", 3, 2, "aaaaaaa"));
 }
