@@ -68,11 +68,14 @@ fn status_of(status: &Status) -> Value {
     json!({
         "environment": status.target.environment.as_str(),
         "application": status.target.application.as_str(),
-        "checkedAt": time(status.checked_at),
         "declared": {"commit": status.declared.as_ref().map(Commit::as_str)},
-        "tagged": {"commit": status.tagged.as_ref().map(Commit::as_str)},
-        "deployed": {"taskDefinition": status.deployed.as_ref().map(TaskDefinitionArn::short)},
+        "tagged": {"commit": status.tagged.as_ref().map(Commit::as_str), "checkedAt": time(status.facts_checked_at)},
+        "deployed": {
+            "taskDefinition": status.deployed.as_ref().map(TaskDefinitionArn::short),
+            "checkedAt": time(status.checked_at),
+        },
         "running": status.running.iter().map(running).collect::<Vec<_>>(),
+        "runningCheckedAt": time(status.facts_checked_at),
         "desiredCount": status.desired_count,
         "sync": sync(status.sync),
         "health": health(status.health),

@@ -7,7 +7,7 @@ use anyhow::Context;
 use super::source::{Opened, print_findings};
 use super::{End, Names, RepositoryArgs, controller, show};
 use crate::controller::{Requeue, Swept, Writes, is_settled, observe_only};
-use crate::model::{Commit, Health, InfraCommit, Phase, Sync, Waiting};
+use crate::model::{Commit, Declaration, Health, Phase, Sync, Waiting};
 
 pub(super) async fn until_settled(
     arguments: &RepositoryArgs,
@@ -38,28 +38,28 @@ pub(super) async fn until_settled(
 pub(super) async fn for_ever(arguments: &RepositoryArgs, observe: bool) -> anyhow::Result<End> {
     let source = Opened::open(arguments)?;
     let mut controller = controller(source.clone()).await;
-    let mut said: Option<InfraCommit> = None;
+    let mut declared: Option<Declaration> = None;
     let mut stop = std::pin::pin!(stopped());
     loop {
-        let wait = match source.committed() {
-            Ok((head, mut declaration)) => {
-                if said.as_ref() != Some(&head.commit) {
-                    tracing::info!(event = "source.changed", commit = %head.commit, summary = %head.summary);
-                    print_findings(&declaration);
-                    said = Some(head.commit.clone());
-                }
+        match source.changed_since(declared.as_ref()) {
+            Ok(Some((head, mut declaration))) => {
+                tracing::info!(event = "source.changed", commit = %head.commit, summary = %head.summary);
+                print_findings(&declaration);
                 if observe {
                     observe_only(&mut declaration);
                 }
-                let swept = controller.sweep(&declaration, Writes::Allowed, |_| true).await;
-                tell(&swept);
-                pause(&swept)
+                declared = Some(declaration);
             }
-            Err(error) => {
-                tracing::error!(event = "source.broken", "{error:#}");
-                Duration::from_secs(30)
-            }
-        };
+            Ok(None) => {}
+            Err(error) => tracing::error!(event = "source.broken", "{error:#}"),
+        }
+        let mut wait = Duration::from_secs(30);
+        if let Some(declaration) = &declared {
+            let due = controller.due(declaration);
+            let swept = controller.sweep(declaration, Writes::Allowed, |target| due.contains(target)).await;
+            tell(&swept);
+            wait = jittered(controller.rest());
+        }
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = &mut stop => return Ok(End::Good),
@@ -139,8 +139,11 @@ fn pause(swept: &[Swept]) -> Duration {
         Requeue::Now => Duration::ZERO,
         Requeue::After(delay) => delay,
     });
-    let rest = asked.min().unwrap_or(Duration::from_secs(30));
-    // Up to a tenth more, so that many controllers do not fall into step.
+    jittered(asked.min().unwrap_or(Duration::from_secs(30)))
+}
+
+/// Up to a tenth more, so that many controllers do not fall into step.
+fn jittered(rest: Duration) -> Duration {
     rest + rest.mul_f64(fastrand::f64() / 10.0)
 }
 

@@ -34,6 +34,18 @@ impl Opened {
         Ok((head, declaration))
     }
 
+    /// The newest commit, if it is another one than that of the declaration at hand.
+    pub(super) fn changed_since(
+        &self,
+        declared: Option<&Declaration>,
+    ) -> anyhow::Result<Option<(Head, Declaration)>> {
+        let head = self.0.head()?;
+        if declared.is_some_and(|declared| declared.infra_commit.as_ref() == Some(&head.commit)) {
+            return Ok(None);
+        }
+        self.committed().map(Some)
+    }
+
     /// The working tree, uncommitted changes included; the newest commit of a bare repository.
     pub(super) fn working_tree(&self) -> anyhow::Result<Declaration> {
         if self.0.is_bare() {
