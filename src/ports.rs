@@ -27,6 +27,13 @@ pub enum CloudError {
     Unavailable(String),
 }
 
+/// Which tasks of a service are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tasks {
+    Running,
+    Stopped,
+}
+
 /// Amazon ECS in one account and region.
 #[async_trait]
 pub trait Ecs: Send + Sync {
@@ -43,11 +50,12 @@ pub trait Ecs: Send + Sync {
         service: &ServiceName,
         most: usize,
     ) -> Result<Vec<ServiceDeployment>, CloudError>;
-    /// Running tasks and those that stopped lately, at most `most`.
+    /// Tasks that are meant to run, or those that stopped within about an hour; at most `most`.
     async fn tasks(
         &self,
         cluster: &ClusterName,
         service: &ServiceName,
+        which: Tasks,
         most: usize,
     ) -> Result<Vec<Task>, CloudError>;
     /// ACTIVE revisions of a family, newest first, at most `most`.

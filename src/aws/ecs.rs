@@ -16,7 +16,7 @@ use crate::model::{
     Revision, RolloutState, Scheduling, Service, ServiceDeployment, ServiceDeploymentStatus, ServiceName,
     ServiceStatus, Task, TaskContainer, TaskDefinitionArn, TaskHealth,
 };
-use crate::ports::{CloudError, Ecs};
+use crate::ports::{CloudError, Ecs, Tasks};
 
 /// `DescribeServiceRevisions` and `DescribeServiceDeployments` take twenty ARNs (Amazon ECS API reference).
 const BATCH: usize = 20;
@@ -173,10 +173,14 @@ impl Ecs for EcsClient {
         &self,
         cluster: &ClusterName,
         service: &ServiceName,
+        which: Tasks,
         most: usize,
     ) -> Result<Vec<Task>, CloudError> {
-        let mut arns = self.task_arns(cluster, service, sdk::DesiredStatus::Running, most).await?;
-        arns.extend(self.task_arns(cluster, service, sdk::DesiredStatus::Stopped, most.min(100)).await?);
+        let status = match which {
+            Tasks::Running => sdk::DesiredStatus::Running,
+            Tasks::Stopped => sdk::DesiredStatus::Stopped,
+        };
+        let arns = self.task_arns(cluster, service, status, most).await?;
         let mut tasks = Vec::new();
         for batch in arns.chunks(100) {
             let call = self.client.describe_tasks().cluster(cluster.as_str()).set_tasks(Some(batch.to_vec()));

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
 
 use crate::model::{
-    AccountId, Desired, DesiredImage, Digest, Image, InfraCommit, Observed, ObservedImage, OutcomeKind, Phase,
-    Reading, Repository, Revision, Service, ServiceDeployment, Task, TaskDefinitionArn, TaskDefinitionSource,
+    AccountId, Deployment, Desired, DesiredImage, Digest, Image, InfraCommit, Millis, Observed,
+    ObservedImage, OutcomeKind, Phase, Reading, Registry, Repository, RepositoryName, Revision, RolloutState,
+    Service, ServiceDeployment, Task, TaskDefinitionArn, TaskDefinitionSource,
 };
 use crate::plan::{memory, phase};
-use crate::ports::{Clock, CloudError, Ecr, Ecs, History, Sts};
+use crate::ports::{Clock, CloudError, Ecr, Ecs, History, Sts, Tasks};
 
 /// Revisions of the family that are searched for content and stamps.
 const NEWEST: usize = 20;
@@ -18,6 +19,10 @@ const DEPLOYMENTS: usize = 20;
 const NEWEST_DEPLOYMENTS: usize = 3;
 /// Tasks that are described of one service.
 const TASKS: usize = 500;
+/// Stopped tasks that are described to find out why.
+const STOPPED_TASKS: usize = 100;
+/// How long the settings of a repository are kept, in milliseconds.
+const REPOSITORY: Millis = 600_000;
 /// Revisions kept in memory; beyond this many the cache starts afresh, at the cost of calls.
 const MOST_CACHED: usize = 20_000;
 
@@ -46,6 +51,7 @@ pub struct Observer<'a> {
 pub struct Remembered {
     account: Mutex<Option<AccountId>>,
     revisions: Mutex<HashMap<TaskDefinitionArn, Revision>>,
+    repositories: Mutex<HashMap<(Registry, RepositoryName), (Repository, Millis)>>,
 }
 
 impl Observer<'_> {
@@ -73,7 +79,7 @@ impl Observer<'_> {
         let others: BTreeSet<TaskDefinitionArn> = listed.filter(|arn| !at_hand.contains(arn)).collect();
         let mut revisions = self.revisions(desired, at_hand, look.fresh).await;
         revisions.extend(self.revisions(desired, others, false).await);
-        let images = self.images(desired, tasks.known()).await;
+        let images = self.images(desired, tasks.known(), look.fresh).await;
         let mut observed = Observed {
             checked_at,
             facts_checked_at: checked_at,
@@ -98,7 +104,7 @@ impl Observer<'_> {
 
     /// Asks for the images alone again, for those who wait for one to be built.
     pub async fn observe_images(&self, desired: &Desired, observed: &mut Observed) {
-        observed.images = self.images(desired, observed.tasks.known()).await;
+        observed.images = self.images(desired, observed.tasks.known(), false).await;
     }
 
     async fn deployments_and_tasks(
@@ -108,15 +114,30 @@ impl Observer<'_> {
     ) -> (Reading<Vec<ServiceDeployment>>, Reading<Vec<Task>>) {
         let (cluster, name) = (&desired.cluster, &desired.service);
         match service {
-            Reading::Known(_) => (
-                reading(self.ecs.service_deployments(cluster, name, DEPLOYMENTS).await),
-                reading(self.ecs.tasks(cluster, name, TASKS).await),
-            ),
+            Reading::Known(service) => {
+                let deployments = reading(self.ecs.service_deployments(cluster, name, DEPLOYMENTS).await);
+                let tasks = self.tasks(desired, is_quiet(service, &deployments)).await;
+                (deployments, tasks)
+            }
             Reading::Absent => (Reading::Absent, Reading::Absent),
             Reading::Unavailable(why) => {
                 (Reading::Unavailable(why.clone()), Reading::Unavailable(why.clone()))
             }
         }
+    }
+
+    /// The running tasks, and the stopped ones where they may say what goes wrong.
+    async fn tasks(&self, desired: &Desired, quiet: bool) -> Reading<Vec<Task>> {
+        let (cluster, name) = (&desired.cluster, &desired.service);
+        let running = match self.ecs.tasks(cluster, name, Tasks::Running, TASKS).await {
+            Ok(tasks) => tasks,
+            Err(error) => return reading(Err(error)),
+        };
+        if quiet {
+            return Reading::Known(running);
+        }
+        let stopped = self.ecs.tasks(cluster, name, Tasks::Stopped, STOPPED_TASKS).await;
+        reading(stopped.map(|stopped| running.into_iter().chain(stopped).collect()))
     }
 
     async fn account(&self) -> Reading<AccountId> {
@@ -188,10 +209,11 @@ impl Observer<'_> {
         commits.map(|commit| (commit.clone(), self.history.ancestry(&commit, head))).collect()
     }
 
-    async fn images(&self, desired: &Desired, tasks: Option<&Vec<Task>>) -> Vec<ObservedImage> {
+    async fn images(&self, desired: &Desired, tasks: Option<&Vec<Task>>, fresh: bool) -> Vec<ObservedImage> {
         let mut images = Vec::new();
         for wanted in &desired.images {
-            images.push(self.image(desired, wanted, tasks).await);
+            let repository = self.repository(desired, wanted, fresh).await;
+            images.push(self.image(desired, wanted, repository, tasks).await);
         }
         images
     }
@@ -200,15 +222,11 @@ impl Observer<'_> {
         &self,
         desired: &Desired,
         wanted: &DesiredImage,
+        repository: Reading<Repository>,
         tasks: Option<&Vec<Task>>,
     ) -> ObservedImage {
-        let registry = desired.registry.account.as_ref();
-        let repository = reading(self.ecr.repository(registry, &wanted.repository).await);
         let (built, tagged) = match &repository {
-            Reading::Known(_) => (
-                reading(self.ecr.image_by_tag(registry, &wanted.repository, &wanted.commit_tag).await),
-                reading(self.ecr.image_by_tag(registry, &wanted.repository, &desired.environment_tag).await),
-            ),
+            Reading::Known(_) => self.built_and_tagged(desired, wanted).await,
             Reading::Absent => (Reading::Absent, Reading::Absent),
             Reading::Unavailable(why) => {
                 (Reading::Unavailable(why.clone()), Reading::Unavailable(why.clone()))
@@ -216,6 +234,40 @@ impl Observer<'_> {
         };
         let known = self.running_images(desired, wanted, &repository, [&built, &tagged], tasks).await;
         ObservedImage { repository, built, tagged, known }
+    }
+
+    /// One call where the environment tag is on the image of the declared commit, which is how things rest.
+    async fn built_and_tagged(
+        &self,
+        desired: &Desired,
+        wanted: &DesiredImage,
+    ) -> (Reading<Image>, Reading<Image>) {
+        let registry = desired.registry.account.as_ref();
+        let by_tag = |tag| self.ecr.image_by_tag(registry, &wanted.repository, tag);
+        let built = reading(by_tag(&wanted.commit_tag).await);
+        let same = built.known().is_some_and(|image| image.tags.contains(&desired.environment_tag));
+        let tagged = if same { built.clone() } else { reading(by_tag(&desired.environment_tag).await) };
+        (built, tagged)
+    }
+
+    /// Whose tags may move changes rarely: it is kept for a while, and asked before a write.
+    async fn repository(&self, desired: &Desired, wanted: &DesiredImage, fresh: bool) -> Reading<Repository> {
+        let key = (desired.registry.clone(), wanted.repository.clone());
+        let now = self.clock.now();
+        let kept = self.remembered.repositories.lock().ok().and_then(|kept| kept.get(&key).cloned());
+        if let Some((repository, _)) = kept.filter(|(_, read_at)| !fresh && now - read_at < REPOSITORY) {
+            return Reading::Known(repository);
+        }
+        let registry = desired.registry.account.as_ref();
+        let repository = reading(self.ecr.repository(registry, &wanted.repository).await);
+        if let (Reading::Known(repository), Ok(mut kept)) = (&repository, self.remembered.repositories.lock())
+        {
+            if kept.len() >= MOST_CACHED {
+                kept.clear();
+            }
+            kept.insert(key, (repository.clone(), now));
+        }
+        repository
     }
 
     /// Digests that run and are neither built nor tagged are looked up, so that their commits can be named.
@@ -246,6 +298,18 @@ impl Observer<'_> {
         }
         known
     }
+}
+
+/// Whether nothing goes on, and the last deployment ended well.
+fn is_quiet(service: &Service, history: &Reading<Vec<ServiceDeployment>>) -> bool {
+    let newest = history.known().and_then(|history| history.first());
+    let ended_well = newest.is_none_or(|newest| phase::of(newest) == Phase::Succeeded);
+    let quiet = |deployment: &Deployment| {
+        deployment.rollout == Some(RolloutState::Completed)
+            && deployment.failed_tasks == 0
+            && deployment.running >= deployment.desired
+    };
+    ended_well && service.deployments.iter().all(quiet)
 }
 
 /// Revisions that take part in what goes on: those of the live deployments, and of the newest service deployments.

@@ -260,7 +260,8 @@ impl Controller {
             return self.observe(desired, head, Some(service), Look { deep: false, fresh: false }).await;
         };
         if self.clock.now() >= kept.until || !is_unchanged(&kept.observed.service, &service) {
-            let look = Look { deep: false, fresh: deployments(&kept.observed.service) != deployments(&service) };
+            let look =
+                Look { deep: false, fresh: deployments(&kept.observed.service) != deployments(&service) };
             return self.observe(desired, head, Some(service), look).await;
         }
         let (ports, registry, remembered) = self.reach_of(desired);
@@ -277,7 +278,8 @@ impl Controller {
     fn keep(&mut self, desired: &Desired, observed: Observed, plan: &Plan, outcome: &Outcome) {
         let life = if *outcome == Outcome::Nothing { life_of_facts(plan.waiting.as_ref()) } else { 0 };
         // Spread over the second half of the time, by the name, so that a fleet is not read anew all at once.
-        let spread = desired.target.to_string().bytes().fold(0_i64, |sum, byte| (sum * 31 + i64::from(byte)) % 1000);
+        let spread =
+            desired.target.to_string().bytes().fold(0_i64, |sum, byte| (sum * 31 + i64::from(byte)) % 1000);
         let until = observed.facts_checked_at + life / 2 + life / 2 * spread / 1000;
         let awaits_image = matches!(plan.waiting, Some(Waiting::ImageNotBuilt { .. }));
         let kept = Kept { desired: desired.clone(), observed, until, awaits_image };
@@ -440,7 +442,9 @@ fn deployments(service: &Reading<Service>) -> Vec<(&DeploymentId, DeploymentStat
 fn due_at(now: Millis, requeue: Requeue) -> Millis {
     match requeue {
         Requeue::Now => now,
-        Requeue::After(delay) => now.saturating_add(Millis::try_from(delay.as_millis()).unwrap_or(Millis::MAX)),
+        Requeue::After(delay) => {
+            now.saturating_add(Millis::try_from(delay.as_millis()).unwrap_or(Millis::MAX))
+        }
     }
 }
 

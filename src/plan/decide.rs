@@ -245,9 +245,9 @@ impl<'a> Facts<'a> {
                 }
             }
             TaskDefinitionSource::Family(family) => {
-                let newest = self.newest()?.ok_or_else(|| Waiting::NoBase {
-                    why: format!("family {family} has no revision"),
-                })?;
+                let newest = self
+                    .newest()?
+                    .ok_or_else(|| Waiting::NoBase { why: format!("family {family} has no revision") })?;
                 for arn in newest {
                     match revisions.get(arn) {
                         Some(Reading::Known(revision)) if !memory::is_tagged(revision) => {
@@ -427,7 +427,8 @@ impl<'a> Facts<'a> {
         if let Some(again) = self.revision_with(&content) {
             return self.deploy(again, Why::Rollback);
         }
-        let commit = self.ours.get(good).map_or_else(|| Commit::new("unknown"), |memory| memory.commit.clone());
+        let commit =
+            self.ours.get(good).map_or_else(|| Commit::new("unknown"), |memory| memory.commit.clone());
         let tags = memory::registration(&desired.target, &commit, &content, &self.next_stamp(current));
         self.once(vec![Step::Register { input: revision.input.clone(), tags, commit }])
     }

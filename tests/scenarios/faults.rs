@@ -129,8 +129,16 @@ async fn sweep(trouble: Trouble, most: &Bounds) {
             let end = run(&stage, BTreeMap::from([(index, trouble)]), beside).await;
             let place = format!("{name}: {trouble:?} at call {index}, {}", learned.calls[index]);
             assert_eq!(end.said, if good { "Settled" } else { "Held" }, "{place}");
-            assert!(stage.deployments() <= plain.deployments() + most.deployments, "{place}: {} deployments", stage.deployments());
-            assert!(stage.revisions() <= plain.revisions() + most.revisions, "{place}: {} revisions", stage.revisions());
+            assert!(
+                stage.deployments() <= plain.deployments() + most.deployments,
+                "{place}: {} deployments",
+                stage.deployments()
+            );
+            assert!(
+                stage.revisions() <= plain.revisions() + most.revisions,
+                "{place}: {} revisions",
+                stage.revisions()
+            );
             let expected = stage.digest(if good { "bbbbbbb" } else { "aaaaaaa" });
             assert_eq!(stage.digest("test"), expected, "{place}: the environment tag");
             let running = stage.running();

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 mod faults;
+mod frugality;
 mod ports;
 mod stage;
 mod ways;

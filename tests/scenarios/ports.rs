@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use trueup::controller::{Ports, Reach};
 use trueup::model::*;
-use trueup::ports::{Clock, CloudError, Ecr, Ecs, Sts};
+use trueup::ports::{Clock, CloudError, Ecr, Ecs, Sts, Tasks};
 use trueup_simulator::{Api, AwsError, World};
 
 /// What a call meets.
@@ -75,6 +75,7 @@ struct Inner {
     world: Arc<Mutex<World>>,
     plan: BTreeMap<usize, Trouble>,
     calls: Mutex<Vec<String>>,
+    revisions: Mutex<BTreeMap<String, Value>>,
     stale: Mutex<Vec<(Kind, World, u64)>>,
     crashed: AtomicBool,
     other: Option<Arc<dyn Other>>,
@@ -90,6 +91,7 @@ impl Process {
             world: Arc::clone(world),
             plan,
             calls: Mutex::default(),
+            revisions: Mutex::default(),
             stale: Mutex::default(),
             crashed: AtomicBool::new(false),
             other,
@@ -188,7 +190,9 @@ fn classify(error: &AwsError) -> CloudError {
         "ThrottlingException" => CloudError::Throttled(text),
         "SimulatedLostAnswer" | "ServerException" => CloudError::Ambiguous(text),
         "AccessDeniedException" | "ExpiredTokenException" => CloudError::Denied(text),
-        "ClusterNotFoundException" | "ServiceNotFoundException" | "RepositoryNotFoundException"
+        "ClusterNotFoundException"
+        | "ServiceNotFoundException"
+        | "RepositoryNotFoundException"
         | "ImageNotFoundException" => CloudError::NotFound(text),
         "ClientException" if text.contains("Unable to describe") => CloudError::NotFound(text),
         _ => CloudError::Rejected(text),
@@ -251,8 +255,7 @@ impl Ecs for Process {
             let sources = list(one, "sourceServiceRevisions").map(|source| text(source, "arn"));
             let arns: Vec<&str> =
                 std::iter::once(text(&one["targetServiceRevision"], "arn")).chain(sources).collect();
-            let input = json!({"serviceRevisionArns": arns});
-            let revisions = self.read(Api::Ecs, "DescribeServiceRevisions", input).await?;
+            let revisions = self.service_revisions(&arns).await?;
             deployments.push(service_deployment(one, &revisions));
         }
         deployments.sort_by_key(|deployment| std::cmp::Reverse(deployment.created_at));
@@ -263,13 +266,16 @@ impl Ecs for Process {
         &self,
         cluster: &ClusterName,
         service: &ServiceName,
+        which: Tasks,
         _most: usize,
     ) -> Result<Vec<Task>, CloudError> {
-        let mut arns: Vec<String> = Vec::new();
-        for status in ["RUNNING", "STOPPED"] {
-            let input = json!({"cluster": cluster.as_str(), "serviceName": service.as_str(), "desiredStatus": status});
-            let page = self.read(Api::Ecs, "ListTasks", input).await?;
-            arns.extend(list(&page, "taskArns").filter_map(Value::as_str).map(str::to_owned));
+        let status = if which == Tasks::Running { "RUNNING" } else { "STOPPED" };
+        let input =
+            json!({"cluster": cluster.as_str(), "serviceName": service.as_str(), "desiredStatus": status});
+        let page = self.read(Api::Ecs, "ListTasks", input).await?;
+        let arns: Vec<&str> = list(&page, "taskArns").filter_map(Value::as_str).collect();
+        if arns.is_empty() {
+            return Ok(Vec::new());
         }
         let input = json!({"cluster": cluster.as_str(), "tasks": arns});
         let answer = self.read(Api::Ecs, "DescribeTasks", input).await?;
@@ -283,7 +289,10 @@ impl Ecs for Process {
     ) -> Result<Vec<TaskDefinitionArn>, CloudError> {
         let input = json!({"familyPrefix": family, "sort": "DESC", "maxResults": most});
         let answer = self.read(Api::Ecs, "ListTaskDefinitions", input).await?;
-        Ok(list(&answer, "taskDefinitionArns").filter_map(Value::as_str).map(TaskDefinitionArn::new).collect())
+        Ok(list(&answer, "taskDefinitionArns")
+            .filter_map(Value::as_str)
+            .map(TaskDefinitionArn::new)
+            .collect())
     }
 
     async fn revision(&self, arn: &TaskDefinitionArn) -> Result<Revision, CloudError> {
@@ -291,7 +300,14 @@ impl Ecs for Process {
         let answer = self.read(Api::Ecs, "DescribeTaskDefinition", input).await?;
         let mut described = answer["taskDefinition"].as_object().cloned().unwrap_or_default();
         let active = described.get("status").and_then(Value::as_str) == Some("ACTIVE");
-        for key in ["taskDefinitionArn", "revision", "status", "registeredAt", "compatibilities", "requiresAttributes"] {
+        for key in [
+            "taskDefinitionArn",
+            "revision",
+            "status",
+            "registeredAt",
+            "compatibilities",
+            "requiresAttributes",
+        ] {
             described.remove(key);
         }
         let tags = list(&answer, "tags");
@@ -386,8 +402,28 @@ impl Ecr for Process {
 }
 
 impl Process {
+    /// Service revisions with their digests never change and are read once, as the adapter of the SDK does.
+    async fn service_revisions(&self, arns: &[&str]) -> Result<Value, CloudError> {
+        let kept = |arn: &&str| self.0.revisions.lock().unwrap().get(*arn).cloned();
+        let missing: Vec<&str> = arns.iter().copied().filter(|arn| kept(arn).is_none()).collect();
+        if !missing.is_empty() {
+            let input = json!({"serviceRevisionArns": missing});
+            let answer = self.read(Api::Ecs, "DescribeServiceRevisions", input).await?;
+            let mut revisions = self.0.revisions.lock().unwrap();
+            for one in list(&answer, "serviceRevisions") {
+                revisions.insert(text(one, "serviceRevisionArn").to_owned(), one.clone());
+            }
+        }
+        let found: Vec<Value> = arns.iter().filter_map(kept).collect();
+        let resolved =
+            |one: &Value| list(one, "containerImages").all(|image| image.get("imageDigest").is_some());
+        self.0.revisions.lock().unwrap().retain(|_, one| resolved(one));
+        Ok(json!({"serviceRevisions": found}))
+    }
+
     async fn image(&self, name: &RepositoryName, id: &Value) -> Result<Image, CloudError> {
-        let input = json!({"repositoryName": name.as_str(), "imageIds": [id], "filter": {"imageStatus": "ANY"}});
+        let input =
+            json!({"repositoryName": name.as_str(), "imageIds": [id], "filter": {"imageStatus": "ANY"}});
         let answer = self.read(Api::Ecr, "DescribeImages", input).await?;
         let found = &answer["imageDetails"][0];
         Ok(Image {
@@ -474,7 +510,8 @@ fn service_deployment(described: &Value, revisions: &Value) -> ServiceDeployment
     let revision = |arn: &str| {
         list(revisions, "serviceRevisions").find(|revision| text(revision, "serviceRevisionArn") == arn)
     };
-    let definition = |arn: &str| revision(arn).map(|found| TaskDefinitionArn::new(text(found, "taskDefinition")));
+    let definition =
+        |arn: &str| revision(arn).map(|found| TaskDefinitionArn::new(text(found, "taskDefinition")));
     let target = text(&described["targetServiceRevision"], "arn");
     let digests = revision(target).into_iter().flat_map(|revision| list(revision, "containerImages"));
     ServiceDeployment {
@@ -493,7 +530,9 @@ fn service_deployment(described: &Value, revisions: &Value) -> ServiceDeployment
         },
         reason: None,
         target: definition(target),
-        sources: list(described, "sourceServiceRevisions").filter_map(|one| definition(text(one, "arn"))).collect(),
+        sources: list(described, "sourceServiceRevisions")
+            .filter_map(|one| definition(text(one, "arn")))
+            .collect(),
         digests: digests
             .filter(|image| image.get("imageDigest").is_some())
             .map(|image| (text(image, "containerName").to_owned(), Digest::new(text(image, "imageDigest"))))
@@ -524,7 +563,10 @@ fn task(described: &Value) -> Task {
                 name: text(container, "name").to_owned(),
                 image: text(container, "image").to_owned(),
                 digest: optional(container, "imageDigest").map(Digest::new),
-                exit_code: container.get("exitCode").and_then(Value::as_i64).and_then(|code| i32::try_from(code).ok()),
+                exit_code: container
+                    .get("exitCode")
+                    .and_then(Value::as_i64)
+                    .and_then(|code| i32::try_from(code).ok()),
                 reason: optional(container, "reason"),
             })
             .collect(),

@@ -105,7 +105,8 @@ impl Stage {
 
     pub fn tag(&self, of: &str, tag: &str) {
         let ids = json!([{"imageTag": of}]);
-        let image = self.call(Api::Ecr, "BatchGetImage", &json!({"repositoryName": "mco/api", "imageIds": ids}));
+        let image =
+            self.call(Api::Ecr, "BatchGetImage", &json!({"repositoryName": "mco/api", "imageIds": ids}));
         let manifest = &image["images"][0]["imageManifest"];
         let put = json!({"repositoryName": "mco/api", "imageManifest": manifest, "imageTag": tag});
         self.call(Api::Ecr, "PutImage", &put);
@@ -178,8 +179,7 @@ impl Stage {
     pub fn process_beside(&self, plan: BTreeMap<usize, Trouble>, other: Option<Arc<dyn Other>>) -> Running {
         let process = Process::new(&self.world, plan, other);
         let clock = Arc::new(WorldClock(Arc::clone(&self.world)));
-        let controller =
-            Controller::new(Box::new(process.clone()), Box::new(self.commits.clone()), clock);
+        let controller = Controller::new(Box::new(process.clone()), Box::new(self.commits.clone()), clock);
         Running { process, controller }
     }
 
@@ -219,7 +219,8 @@ impl Stage {
         let list = json!({"cluster": "mco", "serviceName": service});
         let arns = self.call(Api::Ecs, "ListTasks", &list)["taskArns"].clone();
         let tasks = self.call(Api::Ecs, "DescribeTasks", &json!({"cluster": "mco", "tasks": arns}));
-        let running = tasks["tasks"].as_array().unwrap().iter().filter(|task| task["lastStatus"] == "RUNNING");
+        let running =
+            tasks["tasks"].as_array().unwrap().iter().filter(|task| task["lastStatus"] == "RUNNING");
         running.map(|task| task["containers"][0]["imageDigest"].as_str().unwrap_or("?").to_owned()).collect()
     }
 }

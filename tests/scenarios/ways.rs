@@ -175,7 +175,11 @@ async fn a_change_by_another_hand_is_reported_ignored_or_healed() {
         stage.update(json!({"taskDefinition": theirs}));
         let mut running = stage.process(BTreeMap::new());
         let following = running.run(&stage, 6).await;
-        assert_eq!(said(&following), "Deploying", "{drift}: what another hand started is followed to its end");
+        assert_eq!(
+            said(&following),
+            "Deploying",
+            "{drift}: what another hand started is followed to its end"
+        );
         let last = running.run(&stage, 200).await;
         assert_eq!(said(&last), expected, "{drift}");
         let healed = drift == "heal";
@@ -200,7 +204,11 @@ async fn a_rollback_in_the_console_follows_the_drift_policy() {
         stage.update(json!({"taskDefinition": "mco-api:1"}));
         let said = let_run(&stage, 240).await;
         assert_eq!((said.as_str(), stage.deployments()), (expected.0, expected.1), "{drift}");
-        assert_eq!(stage.digest("test"), stage.digest(expected.3), "{drift}: the tag is what trueup last saw succeed");
+        assert_eq!(
+            stage.digest("test"),
+            stage.digest(expected.3),
+            "{drift}: the tag is what trueup last saw succeed"
+        );
     }
 }
 
@@ -243,7 +251,9 @@ async fn first_contact_with_foreign_services_disturbs_nothing() {
     }
     stage.advance(60);
     let specifications: Vec<(String, String)> = (0..30)
-        .map(|number| (format!("fleet{number}"), format!("  repository: mco/api\n  service: fleet-{number}\n")))
+        .map(|number| {
+            (format!("fleet{number}"), format!("  repository: mco/api\n  service: fleet-{number}\n"))
+        })
         .collect();
     let applications: Vec<(&str, &str, &str)> =
         specifications.iter().map(|(name, text)| (name.as_str(), "aaaaaaa", text.as_str())).collect();
@@ -284,7 +294,10 @@ async fn a_service_of_no_tasks_is_deployed_unproven_and_its_tag_stays() {
     let mut running = stage.process(BTreeMap::new());
     let last = running.run(&stage, 120).await;
     let status = last.plan.as_ref().unwrap().status.clone();
-    assert_eq!((said(&last).as_str(), status.health, status.running.len()), ("Settled", Health::Suspended, 0));
+    assert_eq!(
+        (said(&last).as_str(), status.health, status.running.len()),
+        ("Settled", Health::Suspended, 0)
+    );
     assert_eq!(stage.digest("test"), stage.digest("aaaaaaa"));
     stage.update(json!({"desiredCount": 2}));
     let said = said(&running.run(&stage, 700).await);
@@ -318,7 +331,11 @@ async fn a_rewound_branch_writes_nothing_until_it_moves_on() {
     stage.declare("ccccccc");
     stage.rewind();
     let said = let_run(&stage, 60).await;
-    assert_eq!((said.as_str(), stage.writes()), ("SourceBehind", before + 1), "one image was pushed by the test");
+    assert_eq!(
+        (said.as_str(), stage.writes()),
+        ("SourceBehind", before + 1),
+        "one image was pushed by the test"
+    );
     stage.declaration = head;
     let said = let_run(&stage, 60).await;
     check(&stage, &said, ("Settled", 2, 2, "bbbbbbb"));

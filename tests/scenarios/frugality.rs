@@ -1,0 +1,88 @@
+//! What things cost in calls to AWS. The counts are exact, so they are asserted; `docs/performance.md` repeats them.
+//!
+//! `cargo test --test scenarios frugality -- --nocapture` prints them.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use trueup_simulator::Api;
+
+use crate::stage::{Breaker, Running, Stage, TICK, said};
+
+/// Calls by operation, and how many in all.
+fn counted(running: &Running, from: usize) -> (BTreeMap<String, usize>, usize) {
+    let calls = running.process.calls();
+    let mut counts = BTreeMap::new();
+    for call in &calls[from..] {
+        *counts.entry(call.clone()).or_default() += 1;
+    }
+    (counts, calls.len() - from)
+}
+
+fn print(what: &str, counts: &BTreeMap<String, usize>, all: usize) {
+    println!("{what}: {all} calls");
+    for (operation, count) in counts {
+        println!("  {count:>6} {operation}");
+    }
+}
+
+/// Looks when something is due, as `trueup run` does.
+async fn run_as_due(running: &mut Running, stage: &Stage, seconds: u64) -> String {
+    let mut last = String::new();
+    for _ in 0..seconds / TICK {
+        let due = running.controller.due(&stage.declaration);
+        let swept = running
+            .controller
+            .sweep(&stage.declaration, trueup::controller::Writes::Allowed, |target| due.contains(target))
+            .await;
+        if let Some(one) = swept.first() {
+            last = said(one);
+        }
+        stage.advance(TICK);
+    }
+    last
+}
+
+#[tokio::test]
+async fn one_promotion() {
+    let mut stage = Stage::new(Breaker::On);
+    let mut running = stage.process(BTreeMap::new());
+    run_as_due(&mut running, &stage, 60).await;
+    stage.build("bbbbbbb");
+    stage.declare("bbbbbbb");
+    let before = running.process.calls().len();
+    assert_eq!(run_as_due(&mut running, &stage, 120).await, "Settled");
+    let (counts, all) = counted(&running, before);
+    print("one promotion, from the commit until two minutes later", &counts, all);
+    assert_eq!(counts["RegisterTaskDefinition"] + counts["UpdateService"] + counts["PutImage"], 3);
+    assert!(all <= 200, "{all}");
+}
+
+#[tokio::test]
+async fn a_thousand_services_that_rest() {
+    const SERVICES: usize = 1000;
+    let mut stage = Stage::new(Breaker::On);
+    let names: Vec<(String, String)> = (0..SERVICES)
+        .map(|number| {
+            (format!("fleet{number}"), format!("  repository: mco/api\n  service: fleet-{number}\n"))
+        })
+        .collect();
+    for number in 0..SERVICES {
+        let service = json!({"cluster": "mco", "serviceName": format!("fleet-{number}"), "taskDefinition": "mco-api:1", "desiredCount": 1});
+        stage.call(Api::Ecs, "CreateService", &service);
+    }
+    stage.advance(30);
+    let applications: Vec<(&str, &str, &str)> =
+        names.iter().map(|(name, text)| (name.as_str(), "aaaaaaa", text.as_str())).collect();
+    stage.write(&applications);
+    let mut running = stage.process(BTreeMap::new());
+    running.pass(&stage).await;
+    let (counts, cold) = counted(&running, 0);
+    print("the first look at 1,000 services", &counts, cold);
+    let before = running.process.calls().len();
+    running.pass(&stage).await;
+    let (counts, warm) = counted(&running, before);
+    print("the second look", &counts, warm);
+    assert_eq!(warm, SERVICES / 10);
+    assert!(cold <= 10 * SERVICES, "{cold}");
+}
