@@ -43,6 +43,20 @@ impl Aws {
         Self { settings }
     }
 
+    /// An AWS at this address with made-up credentials: the simulator.
+    pub async fn simulated(endpoint: &str, region: &Region) -> Self {
+        let credentials =
+            aws_credential_types::Credentials::new("simulated", "simulated", None, None, "simulator");
+        let settings = aws_config::defaults(BehaviorVersion::latest())
+            .retry_config(RetryConfig::disabled())
+            .region(aws_config::Region::new(region.as_str().to_owned()))
+            .credentials_provider(credentials)
+            .endpoint_url(endpoint)
+            .load()
+            .await;
+        Self { settings }
+    }
+
     pub fn default_region(&self) -> Option<Region> {
         self.settings.region().map(|region| Region::new(region.as_ref()))
     }

@@ -1,6 +1,7 @@
 //! The command line: one file a command. stdout is data, stderr is messages.
 
 mod api;
+mod demo;
 mod lint;
 mod plan;
 mod reconcile;
@@ -69,6 +70,12 @@ struct Names {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Show the whole story on a simulated AWS, with a git repository in a temporary folder.
+    Demo {
+        /// Play it by itself, and fail if a scene does not come out as told.
+        #[arg(long)]
+        script: bool,
+    },
     /// Check the files of the infrastructure repository.
     Lint,
     /// Print the task definition that would be registered, its images still as placeholders.
@@ -179,6 +186,9 @@ fn start_log(format: LogFormat) {
 async fn run(cli: Cli) -> anyhow::Result<End> {
     let repository = cli.repository;
     match cli.command {
+        Command::Demo { script } => {
+            demo::run(if script { demo::Script::Itself } else { demo::Script::Reader }).await
+        }
         Command::Lint => lint::run(&repository),
         Command::Render(names) => render::run(&repository, &names),
         Command::Plan { names, format } => plan::run(&repository, &names, format).await,

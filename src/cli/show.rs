@@ -182,6 +182,12 @@ pub(super) fn step_line(step: &Step) -> String {
     }
 }
 
+/// What is going on with one target, in a line: what it runs, and why nothing is done or what comes next.
+pub(super) fn progress(one: &Swept) -> String {
+    let [_, _, _, running, sync, health, now] = row(one);
+    format!("{:<13} {running:<28} {sync:<9} {health:<11} {now}", one.target.to_string()).trim_end().to_owned()
+}
+
 /// Logs what was written, or why a write failed.
 pub(super) fn outcome(one: &Swept) {
     match &one.outcome {

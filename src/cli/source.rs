@@ -1,5 +1,6 @@
 //! The infrastructure repository of a command: a commit of it, or its working tree.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::aws;
@@ -22,8 +23,11 @@ impl History for Opened {
 
 impl Opened {
     pub(super) fn open(arguments: &RepositoryArgs) -> anyhow::Result<Self> {
-        let source = Source::open(&arguments.repo, arguments.branch.as_deref(), &arguments.path)?;
-        Ok(Self(Arc::new(source)))
+        Self::at(&arguments.repo, arguments.branch.as_deref(), &arguments.path)
+    }
+
+    pub(super) fn at(repository: &Path, branch: Option<&str>, path: &str) -> anyhow::Result<Self> {
+        Ok(Self(Arc::new(Source::open(repository, branch, path)?)))
     }
 
     /// The newest commit of the branch and what it declares.

@@ -2,6 +2,8 @@
 //!
 //! No hooks, submodules, LFS or symlinks: a tree entry that is no regular file is reported as unreadable.
 
+pub mod scratch;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;

@@ -1,0 +1,46 @@
+//! `trueup demo`: the whole story on the embedded simulator, with a real git repository and the real controller.
+//!
+//! Nothing here decides or pretends: each scene changes git or the simulated AWS, lets the controller run, and then
+//! asks the simulated AWS itself whether the scene came out as told. Without a controller that works, it fails.
+
+mod stage;
+mod story;
+
+use std::io::Write as _;
+
+use super::End;
+use stage::Stage;
+
+/// Virtual seconds a real second.
+const SPEED: f64 = 25.0;
+
+/// `script`: play the story by itself; otherwise leave the world to the reader.
+#[expect(clippy::print_stdout, reason = "stdout is data: the story")]
+pub(super) async fn run(script: Script) -> anyhow::Result<End> {
+    let mut stage = Stage::open(SPEED).await?;
+    println!("{}", stage.introduction());
+    if script == Script::Reader {
+        println!("{}", stage.invitation());
+        stage.run_until_stopped().await;
+        return Ok(End::Good);
+    }
+    for scene in story::SCENES {
+        println!("\n── {} {}", scene.title, "─".repeat(76_usize.saturating_sub(scene.title.chars().count())));
+        println!("{}\n", scene.told);
+        std::io::stdout().flush()?;
+        (scene.play)(&mut stage)
+            .await
+            .map_err(|error| error.context(format!("scene \"{}\"", scene.title)))?;
+    }
+    println!("\n{}", story::EPILOGUE);
+    Ok(End::Good)
+}
+
+/// Who plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Script {
+    /// The demo itself, from the first scene to the last.
+    Itself,
+    /// The reader, from another terminal.
+    Reader,
+}

@@ -1,0 +1,309 @@
+//! The stage of the demo: a simulated AWS, an infrastructure repository in a temporary folder, and the controller.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use serde_json::{Value, json};
+use trueup_simulator::{Api, Fault, World, http};
+
+use crate::aws::Aws;
+use crate::cli::show;
+use crate::cli::source::Opened;
+use crate::controller::{Controller, Outcome, Swept, Writes};
+use crate::git::{self, scratch};
+use crate::model::{Declaration, Millis, Region, Status, Target};
+use crate::ports::Clock;
+
+const ACCOUNT: &str = "123456789012";
+const REGION: &str = "eu-west-2";
+/// Virtual seconds after which a scene has not come out as told.
+const PATIENCE: u64 = 900;
+
+pub(super) struct Stage {
+    world: Arc<Mutex<World>>,
+    folder: tempfile::TempDir,
+    endpoint: String,
+    speed: f64,
+    source: Opened,
+    controller: Controller,
+    declaration: Option<Declaration>,
+    /// The last line about each target.
+    told: BTreeMap<Target, String>,
+}
+
+/// The virtual clock: the windows and deadlines of the controller pass as fast as the simulated deployments.
+struct VirtualClock(Arc<Mutex<World>>);
+
+impl Clock for VirtualClock {
+    fn now(&self) -> Millis {
+        let now = self.0.lock().unwrap_or_else(PoisonError::into_inner).now();
+        Millis::try_from(now).unwrap_or(Millis::MAX).saturating_mul(1000)
+    }
+}
+
+impl Stage {
+    /// Two environments of one application; commit 3f2c1ab runs in both.
+    pub(super) async fn open(speed: f64) -> anyhow::Result<Self> {
+        let world = Arc::new(Mutex::new(World::new(ACCOUNT, REGION)));
+        let folder = tempfile::Builder::new().prefix("trueup-demo-").tempdir()?;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let endpoint = format!("http://{}", listener.local_addr()?);
+        tokio::spawn(http::serve(listener, Arc::clone(&world), speed));
+        scratch::init(folder.path())?;
+        let (repository, branch) = (folder.path().to_path_buf(), None);
+        write_files(folder.path())?;
+        scratch::commit_all(folder.path(), "api 3f2c1ab in test and staging")?;
+        let source = Opened::at(&repository, branch, "")?;
+        let aws = Aws::simulated(&endpoint, &Region::new(REGION)).await;
+        let clock = Arc::new(VirtualClock(Arc::clone(&world)));
+        let controller = Controller::new(Box::new(aws), Box::new(source.clone()), clock);
+        let stage = Self {
+            world,
+            folder,
+            endpoint,
+            speed,
+            source,
+            controller,
+            declaration: None,
+            told: BTreeMap::new(),
+        };
+        stage.furnish()?;
+        Ok(stage)
+    }
+
+    /// What a team has before it meets trueup: a cluster, an image repository and two services.
+    fn furnish(&self) -> anyhow::Result<()> {
+        self.call(Api::Ecs, "CreateCluster", &json!({"clusterName": "mco"}))?;
+        self.call(Api::Ecr, "CreateRepository", &json!({"repositoryName": "mco/api"}))?;
+        self.build("3f2c1ab")?;
+        for environment in ["test", "staging"] {
+            self.tag("3f2c1ab", environment)?;
+            let family = format!("mco-api-{environment}");
+            let definition = json!({"family": family, "containerDefinitions": [
+                {"name": "api", "image": image("3f2c1ab"), "memory": 512, "environment": [{"name": "LOG_LEVEL", "value": "info"}]}]});
+            self.call(Api::Ecs, "RegisterTaskDefinition", &definition)?;
+            let service = json!({"cluster": "mco", "serviceName": family, "taskDefinition": family, "desiredCount": 4,
+                "deploymentConfiguration": {"deploymentCircuitBreaker": {"enable": true, "rollback": true}}});
+            self.call(Api::Ecs, "CreateService", &service)?;
+        }
+        self.with(|world| world.advance(60));
+        Ok(())
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
+        act(&mut self.world.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn call(&self, api: Api, operation: &str, input: &Value) -> anyhow::Result<Value> {
+        let answer = self.with(|world| world.call(api, operation, input));
+        answer.map_err(|error| anyhow::anyhow!("{operation}: {}: {}", error.code, error.message))
+    }
+
+    /// What CI does: builds the commit and pushes the image under the commit's tag. Its digest.
+    pub(super) fn build(&self, commit: &str) -> anyhow::Result<String> {
+        let manifest = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": commit, "size": 1}, "layers": []});
+        let input =
+            json!({"repositoryName": "mco/api", "imageManifest": manifest.to_string(), "imageTag": commit});
+        let put = self.call(Api::Ecr, "PutImage", &input)?;
+        let digest = put.pointer("/image/imageId/imageDigest").and_then(Value::as_str);
+        Ok(digest.context("PutImage named no digest")?.to_owned())
+    }
+
+    fn tag(&self, commit: &str, tag: &str) -> anyhow::Result<()> {
+        let ids = json!([{"imageTag": commit}]);
+        let found =
+            self.call(Api::Ecr, "BatchGetImage", &json!({"repositoryName": "mco/api", "imageIds": ids}))?;
+        let manifest = found.pointer("/images/0/imageManifest").cloned().unwrap_or_default();
+        let put = json!({"repositoryName": "mco/api", "imageManifest": manifest, "imageTag": tag});
+        self.call(Api::Ecr, "PutImage", &put).map(drop)
+    }
+
+    /// Containers of this image exit at once.
+    pub(super) fn breaks(&self, digest: String) {
+        self.with(|world| world.inject(Fault::Crash { digest, exit_code: 137 }));
+    }
+
+    /// What a reader would do in an editor: changes the text of a file, and commits it.
+    #[expect(clippy::print_stdout, reason = "stdout is data: the story")]
+    pub(super) fn edit(&self, file: &str, from: &str, to: &str, message: &str) -> anyhow::Result<()> {
+        let path = self.folder.path().join(file);
+        let text = std::fs::read_to_string(&path)?;
+        ensure!(text.contains(from), "{file} does not hold {from}");
+        std::fs::write(&path, text.replacen(from, to, 1))?;
+        let commit = scratch::commit_all(self.folder.path(), message)?;
+        println!("$ git commit -am \"{message}\"");
+        println!("[main {}] {file}: {from} -> {to}", commit.as_str().get(..7).unwrap_or_default());
+        Ok(())
+    }
+
+    /// Lets the controller run until the status of a target is as awaited.
+    pub(super) async fn until(
+        &mut self,
+        target: &str,
+        what: &str,
+        reached: impl Fn(&Status) -> bool,
+    ) -> anyhow::Result<()> {
+        let deadline = self.with(|world| world.now()) + PATIENCE;
+        while self.with(|world| world.now()) < deadline {
+            self.pass().await?;
+            let found = self.controller.statuses().iter().find(|(name, _)| name.to_string() == target);
+            if found.is_some_and(|(_, status)| reached(status)) {
+                return Ok(());
+            }
+            self.rest().await;
+        }
+        bail!("{target}: {what} did not come about within {PATIENCE} simulated seconds")
+    }
+
+    async fn pass(&mut self) -> anyhow::Result<()> {
+        if let Some((_, declaration)) = self.source.changed_since(self.declaration.as_ref())? {
+            self.declaration = Some(declaration);
+        }
+        let Some(declaration) = &self.declaration else { return Ok(()) };
+        let due = self.controller.due(declaration);
+        let swept = self.controller.sweep(declaration, Writes::Allowed, |target| due.contains(target)).await;
+        for one in &swept {
+            self.tell(one);
+        }
+        Ok(())
+    }
+
+    /// Prints every write, and where a target stands when that has changed.
+    #[expect(clippy::print_stdout, reason = "stdout is data: the story")]
+    fn tell(&mut self, one: &Swept) {
+        if let Outcome::Wrote(step) = &one.outcome {
+            println!("  {:<13} > {}", one.target.to_string(), show::step_line(step));
+        }
+        let line = show::progress(one);
+        if one.outcome == Outcome::Nothing && self.told.get(&one.target) != Some(&line) {
+            println!("  {line}");
+            self.told.insert(one.target.clone(), line);
+        }
+    }
+
+    /// The rest that the controller asks for, in the demo's time; short, since the reader's commits come any time.
+    async fn rest(&self) {
+        let rest = self.controller.rest().min(Duration::from_secs(5));
+        tokio::time::sleep(rest.div_f64(self.speed).max(Duration::from_millis(20))).await;
+    }
+
+    /// `trueup status`, as it would print it.
+    #[expect(clippy::print_stdout, reason = "stdout is data: the story")]
+    pub(super) async fn print_status(&mut self) -> anyhow::Result<()> {
+        let (head, declaration) = self.source.committed()?;
+        let swept = self.controller.sweep(&declaration, Writes::Withheld, |_: &Target| true).await;
+        println!("\n$ trueup status\n{}", show::status(&head, &swept).trim_end());
+        Ok(())
+    }
+
+    /// The commits whose images the tasks of a service run, asked of the simulated AWS and not of trueup.
+    pub(super) fn running(&self, environment: &str) -> anyhow::Result<Vec<String>> {
+        let service = format!("mco-api-{environment}");
+        let list = self.call(Api::Ecs, "ListTasks", &json!({"cluster": "mco", "serviceName": service}))?;
+        let input = json!({"cluster": "mco", "tasks": list.get("taskArns")});
+        let tasks = self.call(Api::Ecs, "DescribeTasks", &input)?;
+        let tasks = tasks.get("tasks").and_then(Value::as_array).cloned().unwrap_or_default();
+        let digests = tasks.iter().filter_map(|task| task.pointer("/containers/0/imageDigest")?.as_str());
+        let mut commits: Vec<String> =
+            digests.map(|digest| self.commit_of(digest)).collect::<Result<_, _>>()?;
+        commits.sort();
+        commits.dedup();
+        Ok(commits)
+    }
+
+    /// The commit that an environment's tag points at.
+    pub(super) fn tagged(&self, environment: &str) -> anyhow::Result<String> {
+        let input = json!({"repositoryName": "mco/api", "imageIds": [{"imageTag": environment}]});
+        let found = self.call(Api::Ecr, "DescribeImages", &input)?;
+        let digest = found.pointer("/imageDetails/0/imageDigest").and_then(Value::as_str);
+        self.commit_of(digest.context("the tag points nowhere")?)
+    }
+
+    fn commit_of(&self, digest: &str) -> anyhow::Result<String> {
+        let input = json!({"repositoryName": "mco/api", "imageIds": [{"imageDigest": digest}]});
+        let found = self.call(Api::Ecr, "DescribeImages", &input)?;
+        let tags = found.pointer("/imageDetails/0/imageTags").and_then(Value::as_array).cloned();
+        let commit = tags.into_iter().flatten().filter_map(|tag| tag.as_str().map(str::to_owned));
+        commit
+            .into_iter()
+            .find(|tag| tag.len() == 7 && *tag != "staging")
+            .context("the image has no commit tag")
+    }
+
+    /// How many service deployments the environment has seen, that of its creation included.
+    pub(super) fn deployments(&self, environment: &str) -> anyhow::Result<usize> {
+        let input = json!({"cluster": "mco", "service": format!("mco-api-{environment}"), "maxResults": 100});
+        let list = self.call(Api::Ecs, "ListServiceDeployments", &input)?;
+        Ok(list.get("serviceDeployments").and_then(Value::as_array).map_or(0, Vec::len))
+    }
+
+    pub(super) fn introduction(&self) -> String {
+        format!(
+            "trueup demo: a simulated AWS, a git repository in {}, and the real controller.\n\
+             ECS cluster mco runs the service mco-api in two environments, test and staging, on commit 3f2c1ab.\n\
+             Deployments take their time, {} times faster than in life.",
+            self.folder.path().display(),
+            self.speed
+        )
+    }
+
+    pub(super) fn invitation(&self) -> String {
+        format!(
+            "\nThe controller is running. In another terminal:\n\n  \
+             cd {}\n  export AWS_ENDPOINT_URL={} AWS_REGION={REGION} AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x\n  \
+             trueup status\n  aws ecs describe-services --cluster mco --services mco-api-test\n\n\
+             Images of the commits 8c1f0aa (good) and bad0bad (its containers crash) are in ECR. Declare one of them in\n\
+             environments/test.yaml, commit, and look here. `trueup demo --script` plays the whole story. Ctrl-C ends it.\n",
+            self.folder.path().display(),
+            self.endpoint
+        )
+    }
+
+    pub(super) async fn run_until_stopped(&mut self) {
+        let prepared = self.build("8c1f0aa").and_then(|_| self.build("bad0bad"));
+        match prepared {
+            Ok(digest) => self.breaks(digest),
+            Err(error) => tracing::error!("{error:#}"),
+        }
+        let mut stop = std::pin::pin!(tokio::signal::ctrl_c());
+        loop {
+            if let Err(error) = self.pass().await {
+                tracing::error!(event = "source.broken", "{error:#}");
+            }
+            tokio::select! {
+                () = self.rest() => {}
+                _ = &mut stop => return,
+            }
+        }
+    }
+}
+
+fn image(tag: &str) -> String {
+    format!("{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/mco/api:{tag}")
+}
+
+fn write_files(folder: &Path) -> Result<(), git::GitError> {
+    let environment = |name: &str, policy: &str| {
+        format!(
+            "apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {{name: {name}}}\nspec:\n  account: \"{ACCOUNT}\"\n  \
+             region: {REGION}\n  cluster: mco\n{policy}  applications:\n    api: {{ commit: 3f2c1ab }}   # a promotion is a change of this line\n"
+        )
+    };
+    let application = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: api}\nspec:\n  repository: mco/api\n  service: mco-api-{environment}\n";
+    let files = [
+        ("applications/api.yaml", application.to_owned()),
+        ("environments/test.yaml", environment("test", "  policy: {drift: heal}\n")),
+        ("environments/staging.yaml", environment("staging", "")),
+    ];
+    for (name, text) in files {
+        let path = folder.join(name);
+        let failed = |source| git::GitError::WorkingTree { path: name.to_owned(), source };
+        path.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(failed)?;
+        std::fs::write(&path, text).map_err(failed)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! The scenes. Each asks the simulated AWS at its end whether it came out as told.
+
+use anyhow::ensure;
+use futures::future::LocalBoxFuture;
+use serde_json::json;
+use trueup_simulator::Api;
+
+use super::stage::Stage;
+use crate::model::{Health, Status, Sync, Waiting};
+
+pub(super) struct Scene {
+    pub(super) title: &'static str,
+    pub(super) told: &'static str,
+    pub(super) play: for<'a> fn(&'a mut Stage) -> LocalBoxFuture<'a, anyhow::Result<()>>,
+}
+
+pub(super) const SCENES: &[Scene] = &[
+    Scene {
+        title: "1  a commit lands in test",
+        told: "CI has built 8c1f0aa. Somebody changes one line of environments/test.yaml and merges.",
+        play: |stage| Box::pin(lands(stage)),
+    },
+    Scene {
+        title: "2  a bad commit",
+        told: "bad0bad crashes at its start. ECS rolls it back, trueup holds it: it is not tried again, and the tag \
+               \"test\"\nstays on what really runs.",
+        play: |stage| Box::pin(fails(stage)),
+    },
+    Scene {
+        title: "3  the fix",
+        told: "The next commit is another content: no hold stands in its way.",
+        play: |stage| Box::pin(is_fixed(stage)),
+    },
+    Scene {
+        title: "4  somebody changes the service by hand",
+        told: "A console deployment puts 3f2c1ab back. environments/test.yaml says `drift: heal`.",
+        play: |stage| Box::pin(drifts(stage)),
+    },
+    Scene {
+        title: "5  promotion to staging",
+        told: "The same image, no rebuild: the change is one line of environments/staging.yaml.",
+        play: |stage| Box::pin(is_promoted(stage)),
+    },
+];
+
+pub(super) const EPILOGUE: &str = "Every scene came out as told. On your own cluster, without a write:
+
+  trueup lint   --repo path/to/infrastructure
+  trueup plan   --repo path/to/infrastructure
+  trueup run --observe --repo path/to/infrastructure";
+
+fn runs(commit: &str) -> impl Fn(&Status) -> bool {
+    move |status| {
+        status.sync == Sync::Synced
+            && status.health == Health::Healthy
+            && status.waiting == Some(Waiting::Settled)
+            && status.declared.as_ref().is_some_and(|declared| declared.as_str() == commit)
+    }
+}
+
+/// What AWS says: the environment runs and is tagged with this commit, after so many deployments.
+fn check(stage: &Stage, environment: &str, commit: &str, deployments: usize) -> anyhow::Result<()> {
+    let running = stage.running(environment)?;
+    ensure!(running == [commit], "{environment} runs {running:?}, told was {commit}");
+    let tagged = stage.tagged(environment)?;
+    ensure!(tagged == commit, "tag {environment} is on {tagged}, told was {commit}");
+    let seen = stage.deployments(environment)?;
+    ensure!(seen == deployments, "{environment} saw {seen} deployments, told were {deployments}");
+    Ok(())
+}
+
+async fn lands(stage: &mut Stage) -> anyhow::Result<()> {
+    stage.build("8c1f0aa")?;
+    stage.edit("environments/test.yaml", "3f2c1ab", "8c1f0aa", "api 8c1f0aa to test")?;
+    stage.until("test/api", "8c1f0aa", runs("8c1f0aa")).await?;
+    stage.print_status().await?;
+    check(stage, "test", "8c1f0aa", 2)?;
+    check(stage, "staging", "3f2c1ab", 1)
+}
+
+async fn fails(stage: &mut Stage) -> anyhow::Result<()> {
+    let digest = stage.build("bad0bad")?;
+    stage.breaks(digest);
+    stage.edit("environments/test.yaml", "8c1f0aa", "bad0bad", "api bad0bad to test")?;
+    let held = |status: &Status| matches!(status.waiting, Some(Waiting::Held { .. }));
+    stage.until("test/api", "the hold of bad0bad", held).await?;
+    stage.print_status().await?;
+    check(stage, "test", "8c1f0aa", 3)
+}
+
+async fn is_fixed(stage: &mut Stage) -> anyhow::Result<()> {
+    stage.build("c0ffee1")?;
+    stage.edit("environments/test.yaml", "bad0bad", "c0ffee1", "api c0ffee1 to test")?;
+    stage.until("test/api", "c0ffee1", runs("c0ffee1")).await?;
+    stage.print_status().await?;
+    check(stage, "test", "c0ffee1", 4)
+}
+
+#[expect(clippy::print_stdout, reason = "stdout is data: the story")]
+async fn drifts(stage: &mut Stage) -> anyhow::Result<()> {
+    println!(
+        "$ aws ecs update-service --cluster mco --service mco-api-test --task-definition mco-api-test:1"
+    );
+    let by_hand = json!({"cluster": "mco", "service": "mco-api-test", "taskDefinition": "mco-api-test:1"});
+    stage.call(Api::Ecs, "UpdateService", &by_hand)?;
+    stage.until("test/api", "the drift", |status| status.sync == Sync::OutOfSync).await?;
+    stage.until("test/api", "the healing", runs("c0ffee1")).await?;
+    stage.print_status().await?;
+    check(stage, "test", "c0ffee1", 6)
+}
+
+async fn is_promoted(stage: &mut Stage) -> anyhow::Result<()> {
+    stage.edit("environments/staging.yaml", "3f2c1ab", "c0ffee1", "promote api c0ffee1 to staging")?;
+    stage.until("staging/api", "c0ffee1", runs("c0ffee1")).await?;
+    stage.print_status().await?;
+    check(stage, "staging", "c0ffee1", 2)?;
+    check(stage, "test", "c0ffee1", 6)
+}
