@@ -11,7 +11,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 
-use crate::world::{Api, AwsError, Fault, World};
+use crate::faults::{Fault, LOST, ReadKind};
+use crate::world::{Api, AwsError, World};
 
 /// Bytes of one request: a manifest has at most 4 MiB.
 const MOST_BYTES: usize = 8 << 20;
@@ -45,6 +46,7 @@ pub async fn serve(
         .route("/_simulator/state", get(state))
         .route("/_simulator/advance", post(advance))
         .route("/_simulator/fault", post(fault))
+        .route("/_simulator/heal", post(heal))
         .layer(DefaultBodyLimit::max(MOST_BYTES))
         .with_state(server);
     axum::serve(listener, routes).await
@@ -97,7 +99,7 @@ async fn call(State(server): State<Server>, headers: HeaderMap, body: Bytes) -> 
     };
     match answer {
         Ok(value) => json_answer(StatusCode::OK, &value),
-        Err(error) if error.code == "SimulatedLostAnswer" => lost(),
+        Err(error) if error.code == LOST => lost(),
         Err(error) => {
             let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST);
             json_answer(status, &json!({"__type": error.code, "message": error.message}))
@@ -151,30 +153,50 @@ async fn fault(State(server): State<Server>, body: Bytes) -> Response {
             server.with(|world| world.inject(fault));
             StatusCode::NO_CONTENT.into_response()
         }
-        None => {
-            (StatusCode::BAD_REQUEST, "expected {\"kind\": \"crash|cannotPull|throttle|loseAnswer\", ...}")
-                .into_response()
-        }
+        None => (StatusCode::BAD_REQUEST, "not a fault: see docs/simulator.md").into_response(),
     }
+}
+
+async fn heal(State(server): State<Server>) -> Response {
+    server.with(World::heal);
+    StatusCode::NO_CONTENT.into_response()
 }
 
 fn parse_fault(asked: &Value) -> Option<Fault> {
     let text = |key: &str| asked.get(key).and_then(Value::as_str).map(str::to_owned);
+    let times = || match asked.get("times") {
+        None => Some(1),
+        Some(times) => u32::try_from(times.as_u64()?).ok(),
+    };
     Some(match text("kind")?.as_str() {
+        "throttle" => Fault::Throttle { operation: text("operation")?, times: times()? },
+        "loseAnswer" => Fault::LoseAnswer { operation: text("operation")? },
+        "loseRequest" => Fault::LoseRequest { operation: text("operation")? },
+        "serverError" => Fault::ServerError { operation: text("operation")?, times: times()? },
+        "deny" => Fault::Deny { operation: text("operation")?, times: times()? },
+        "expiredToken" => Fault::ExpiredToken { times: times()? },
         "crash" => Fault::Crash {
             digest: text("digest")?,
-            exit_code: asked.get("exitCode").and_then(Value::as_i64).unwrap_or(1),
+            exit_code: asked.get("exitCode").map_or(Some(1), Value::as_i64)?,
         },
+        "unhealthy" => Fault::Unhealthy { digest: text("digest")? },
         "cannotPull" => Fault::CannotPull { digest: text("digest")? },
-        "throttle" => Fault::Throttle {
-            operation: text("operation")?,
-            times: asked
-                .get("times")
-                .and_then(Value::as_u64)
-                .and_then(|times| u32::try_from(times).ok())
-                .unwrap_or(1),
+        "stale" => Fault::Stale {
+            kind: parse_kind(&text("read")?)?,
+            seconds: asked.get("seconds").and_then(Value::as_u64)?,
         },
-        "loseAnswer" => Fault::LoseAnswer { operation: text("operation")? },
+        _ => return None,
+    })
+}
+
+fn parse_kind(name: &str) -> Option<ReadKind> {
+    Some(match name {
+        "services" => ReadKind::Services,
+        "serviceDeployments" => ReadKind::ServiceDeployments,
+        "tasks" => ReadKind::Tasks,
+        "taskDefinitionList" => ReadKind::TaskDefinitionList,
+        "taskDefinition" => ReadKind::TaskDefinition,
+        "images" => ReadKind::Images,
         _ => return None,
     })
 }

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Answer, AwsError, World, page, text, unknown};
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Repository {
     mutability: String,
     exclusions: Vec<String>,
@@ -16,7 +16,7 @@ pub(super) struct Repository {
     images: BTreeMap<String, Image>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Image {
     manifest: String,
     media_type: String,

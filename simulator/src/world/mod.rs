@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
+use crate::faults::Faults;
+
 /// The service that an operation belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Api {
@@ -28,27 +30,18 @@ pub struct AwsError {
 
 impl AwsError {
     pub(crate) fn client(code: &str, message: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), message: message.into(), status: 400 }
+        Self::with_status(code, message, 400)
+    }
+
+    pub(crate) fn with_status(code: &str, message: impl Into<String>, status: u16) -> Self {
+        Self { code: code.to_owned(), message: message.into(), status }
     }
 }
 
 pub(crate) type Answer = Result<Value, AwsError>;
 
-/// Something that goes wrong on purpose.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// The next `times` calls of the operation are throttled.
-    Throttle { operation: String, times: u32 },
-    /// The next call of the operation has its effect, and its answer is lost.
-    LoseAnswer { operation: String },
-    /// Containers of this image exit with the code before the task is running.
-    Crash { digest: String, exit_code: i64 },
-    /// The image cannot be pulled.
-    CannotPull { digest: String },
-}
-
 /// One account in one region.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct World {
     pub(crate) account: String,
     pub(crate) region: String,
@@ -60,7 +53,7 @@ pub struct World {
     services: BTreeMap<(String, String), ecs::Service>,
     tasks: Vec<ecs::Task>,
     repositories: BTreeMap<String, ecr::Repository>,
-    faults: Vec<Fault>,
+    pub(crate) faults: Faults,
     calls: BTreeMap<String, u64>,
 }
 
@@ -81,7 +74,7 @@ impl World {
             services: BTreeMap::new(),
             tasks: Vec::new(),
             repositories: BTreeMap::new(),
-            faults: Vec::new(),
+            faults: Faults::default(),
             calls: BTreeMap::new(),
         }
     }
@@ -96,10 +89,6 @@ impl World {
     /// Seconds since 1970.
     pub fn now(&self) -> u64 {
         self.now
-    }
-
-    pub fn inject(&mut self, fault: Fault) {
-        self.faults.push(fault);
     }
 
     /// How often an operation was called, failures included.
@@ -121,24 +110,31 @@ impl World {
         self.tasks.retain(|task| task.stopped_at.is_none_or(|stopped| stopped + STOPPED_TASKS_STAY > now));
     }
 
-    /// One call of the API. An answer that is lost has the code `SimulatedLostAnswer`: no client ever sees it.
+    /// One call of the API. An answer that is lost has the code [`crate::LOST`].
     pub fn call(&mut self, api: Api, operation: &str, input: &Value) -> Answer {
         *self.calls.entry(operation.to_owned()).or_default() += 1;
-        if self.is_throttled(operation) {
-            return Err(AwsError::client("ThrottlingException", "Rate exceeded"));
+        if let Some(refusal) = self.refusal(operation) {
+            return Err(refusal);
         }
         let Value::Object(input) = input else {
             return Err(AwsError::client("SerializationException", "the body is no JSON object"));
         };
-        let answer = match api {
+        let answer = match self.stale(api, operation) {
+            Some(seen) => seen.answer(api, operation, input),
+            None => self.answer(api, operation, input),
+        };
+        match self.lost_answer(operation) {
+            Some(lost) => Err(lost),
+            None => answer,
+        }
+    }
+
+    fn answer(&mut self, api: Api, operation: &str, input: &Map<String, Value>) -> Answer {
+        match api {
             Api::Ecs => self.ecs(operation, input),
             Api::Ecr => self.ecr(operation, input),
             Api::Sts => self.sts(operation),
-        };
-        if self.loses_answer(operation) {
-            return Err(AwsError::client("SimulatedLostAnswer", "the connection is closed"));
         }
-        answer
     }
 
     fn sts(&self, operation: &str) -> Answer {
@@ -150,23 +146,6 @@ impl World {
             })),
             _ => Err(unknown(operation)),
         }
-    }
-
-    fn is_throttled(&mut self, called: &str) -> bool {
-        let hit = self.faults.iter_mut().find_map(|fault| match fault {
-            Fault::Throttle { operation, times } if operation == called && *times > 0 => Some(times),
-            _ => None,
-        });
-        hit.is_some_and(|times| {
-            *times -= 1;
-            true
-        })
-    }
-
-    fn loses_answer(&mut self, called: &str) -> bool {
-        let lost = |fault: &Fault| matches!(fault, Fault::LoseAnswer { operation } if operation == called);
-        let found = self.faults.iter().position(lost);
-        found.map(|index| self.faults.remove(index)).is_some()
     }
 
     /// The next of a row of numbers that never repeats.

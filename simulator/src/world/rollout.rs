@@ -1,8 +1,8 @@
 //! Rolling deployments and the life of tasks, one second at a time (Amazon ECS developer guide, "Deploy Amazon ECS
 //! services by replacing tasks" and "How the Amazon ECS deployment circuit breaker detects failures").
 
+use super::World;
 use super::ecs::{Deployment, Service, ServiceDeployment, ServiceRevision, Task};
-use super::{Fault, World};
 
 /// Seconds from creation until a task has reached the state. AWS publishes no figures; Fargate tasks take about this.
 const PENDING_AFTER: u64 = 3;
@@ -128,17 +128,11 @@ impl World {
     fn can_be_pulled(&self, image: &str, digest: &str) -> bool {
         let repository = image.split(['@']).next().unwrap_or(image);
         let repository = repository.rsplit_once(':').map_or(repository, |(name, _)| name);
-        let refused = |fault: &Fault| matches!(fault, Fault::CannotPull { digest: bad } if bad == digest);
-        !self.faults.iter().any(refused) && self.resolve(&format!("{repository}@{digest}")).is_some()
+        !self.faults.cannot_pull(digest) && self.resolve(&format!("{repository}@{digest}")).is_some()
     }
 
     fn run(&mut self, task: &mut Task) {
-        let crash = self.faults.iter().find_map(|fault| match fault {
-            Fault::Crash { digest, exit_code } if task.digests.values().any(|known| known == digest) => {
-                Some(*exit_code)
-            }
-            _ => None,
-        });
+        let crash = self.faults.crash(task.digests.values());
         if let Some(code) = crash {
             task.exit_code = Some(code);
             task.stop(self.now, "EssentialContainerExited", "Essential container in task exited".to_owned());
@@ -244,7 +238,11 @@ impl World {
         let (mut running, mut others) = (0, 0);
         for task in alive {
             match (task.deployment == primary.id, task.status, task.wanted) {
-                (true, "RUNNING", true) => running += 1,
+                (true, "RUNNING", true)
+                    if !task.digests.values().any(|digest| self.faults.is_unhealthy(digest)) =>
+                {
+                    running += 1;
+                }
                 (true, ..) => {}
                 (false, ..) => others += 1,
             }
