@@ -163,13 +163,11 @@ impl Faults {
         found.map(|index| self.spend(index)).is_some()
     }
 
-    /// The exit code with which a container of one of these images dies.
-    pub(crate) fn crash<'a>(&self, mut digests: impl Iterator<Item = &'a String>) -> Option<i64> {
-        digests.find_map(|running| {
-            self.active.iter().find_map(|fault| match fault {
-                Fault::Crash { digest, exit_code } if digest == running => Some(*exit_code),
-                _ => None,
-            })
+    /// The exit code with which a container of this image dies.
+    pub(crate) fn crash(&self, running: &str) -> Option<i64> {
+        self.active.iter().find_map(|fault| match fault {
+            Fault::Crash { digest, exit_code } if digest == running => Some(*exit_code),
+            _ => None,
         })
     }
 
@@ -222,5 +220,11 @@ impl World {
         let (kind, now) = (ReadKind::of(api, operation)?, self.now);
         let stale = self.faults.stale.iter_mut().find(|stale| stale.kind == kind && stale.until > now);
         stale.map(|stale| stale.seen.as_mut())
+    }
+
+    /// Drops the pasts that no read sees any more.
+    pub(crate) fn forget_stale(&mut self) {
+        let now = self.now;
+        self.faults.stale.retain(|stale| stale.until > now);
     }
 }

@@ -2,15 +2,19 @@
 
 mod ecr;
 mod ecs;
+mod hands;
+mod input;
 mod rollout;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::faults::Faults;
+use ecs::{Cluster, Families, Service, ServiceKey};
+use input::Input;
 
 /// The service that an operation belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +29,7 @@ pub enum Api {
 pub struct AwsError {
     pub code: String,
     pub message: String,
+    /// Of HTTP. Errors that an API declares come with 400 (botocore's models of ECS and ECR).
     pub status: u16,
 }
 
@@ -43,24 +48,24 @@ pub(crate) type Answer = Result<Value, AwsError>;
 /// One account in one region.
 #[derive(Clone, Debug)]
 pub struct World {
-    pub(crate) account: String,
-    pub(crate) region: String,
+    account: String,
+    region: String,
     /// Seconds since 1970. Whole seconds: one tick each.
     pub(crate) now: u64,
+    seed: u64,
     ids: u64,
-    clusters: BTreeSet<String>,
-    families: BTreeMap<String, Vec<ecs::TaskDefinition>>,
-    services: BTreeMap<(String, String), ecs::Service>,
-    tasks: Vec<ecs::Task>,
-    repositories: BTreeMap<String, ecr::Repository>,
+    clusters: BTreeMap<String, Cluster>,
+    families: Families,
+    services: BTreeMap<ServiceKey, Service>,
+    registry: ecr::Registry,
+    /// CloudWatch alarms in state ALARM.
+    alarms: BTreeSet<String>,
     pub(crate) faults: Faults,
     calls: BTreeMap<String, u64>,
 }
 
 /// Where the virtual clock starts: 2026-01-01T00:00:00Z.
 const START: u64 = 1_767_225_600;
-/// Tasks that stopped stay visible for about an hour (Amazon ECS API reference, `DescribeTasks`).
-const STOPPED_TASKS_STAY: u64 = 3600;
 
 impl World {
     pub fn new(account: &str, region: &str) -> Self {
@@ -68,12 +73,13 @@ impl World {
             account: account.to_owned(),
             region: region.to_owned(),
             now: START,
+            seed: 0,
             ids: 0,
-            clusters: BTreeSet::new(),
+            clusters: BTreeMap::new(),
             families: BTreeMap::new(),
             services: BTreeMap::new(),
-            tasks: Vec::new(),
-            repositories: BTreeMap::new(),
+            registry: ecr::Registry::new(account, region),
+            alarms: BTreeSet::new(),
             faults: Faults::default(),
             calls: BTreeMap::new(),
         }
@@ -83,6 +89,14 @@ impl World {
     #[must_use]
     pub fn starting_at(mut self, seconds: u64) -> Self {
         self.now = seconds;
+        self
+    }
+
+    /// Lets tasks take up to eight seconds longer to start, each differently and the same in every run with this seed.
+    /// 0: no jitter.
+    #[must_use]
+    pub fn seeded(mut self, seed: u64) -> Self {
+        self.seed = seed;
         self
     }
 
@@ -100,14 +114,16 @@ impl World {
         &self.calls
     }
 
-    /// Lets time pass, a second at a time.
+    /// Lets time pass, a second at a time; the rest at once when nothing is under way.
     pub fn advance(&mut self, seconds: u64) {
-        for _ in 0..seconds {
+        for passed in 1..=seconds {
             self.now += 1;
-            self.tick();
+            if !self.tick() {
+                self.now += seconds - passed;
+                break;
+            }
         }
-        let now = self.now;
-        self.tasks.retain(|task| task.stopped_at.is_none_or(|stopped| stopped + STOPPED_TASKS_STAY > now));
+        self.forget();
     }
 
     /// One call of the API. An answer that is lost has the code [`crate::LOST`].
@@ -129,7 +145,7 @@ impl World {
         }
     }
 
-    fn answer(&mut self, api: Api, operation: &str, input: &Map<String, Value>) -> Answer {
+    fn answer(&mut self, api: Api, operation: &str, input: &Input) -> Answer {
         match api {
             Api::Ecs => self.ecs(operation, input),
             Api::Ecr => self.ecr(operation, input),
@@ -137,15 +153,24 @@ impl World {
         }
     }
 
+    /// AWS STS API reference. It needs no permission, so it works with any credentials.
     fn sts(&self, operation: &str) -> Answer {
         match operation {
             "GetCallerIdentity" => Ok(json!({
                 "Account": self.account,
-                "Arn": format!("arn:aws:iam::{}:user/simulator", self.account),
+                "Arn": self.caller(),
                 "UserId": "AIDASIMULATOR",
             })),
-            _ => Err(unknown(operation)),
+            _ => Err(AwsError::client(
+                "InvalidAction",
+                format!("Could not find operation {operation} for version 2011-06-15"),
+            )),
         }
+    }
+
+    /// Who calls: credentials are not looked at.
+    fn caller(&self) -> String {
+        format!("arn:aws:iam::{}:user/simulator", self.account)
     }
 
     /// The next of a row of numbers that never repeats.
@@ -159,40 +184,6 @@ impl World {
     }
 }
 
-pub(crate) fn unknown(operation: &str) -> AwsError {
-    AwsError {
-        code: "UnknownOperationException".to_owned(),
-        message: format!("{operation} is not simulated"),
-        status: 404,
-    }
-}
-
-/// A required text member.
-fn text<'a>(input: &'a Map<String, Value>, key: &str) -> Result<&'a str, AwsError> {
-    let found = input.get(key).and_then(Value::as_str);
-    found.ok_or_else(|| AwsError::client("InvalidParameterException", format!("{key} is missing or no text")))
-}
-
-fn texts<'a>(input: &'a Map<String, Value>, key: &str) -> impl Iterator<Item = &'a str> {
-    input.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
-}
-
-/// One page of items and the token of the next. Tokens are opaque: here an offset.
-fn page<T>(
-    items: Vec<T>,
-    input: &Map<String, Value>,
-    default: usize,
-) -> Result<(Vec<T>, Option<String>), AwsError> {
-    let asked = input.get("maxResults").and_then(Value::as_u64).and_then(|size| usize::try_from(size).ok());
-    let size = asked.unwrap_or(default).clamp(1, 1000);
-    let start = match input.get("nextToken").and_then(Value::as_str) {
-        Some(token) => {
-            token.parse().map_err(|_| AwsError::client("InvalidParameterException", "invalid nextToken"))?
-        }
-        None => 0,
-    };
-    let count = items.len();
-    let next = start + size;
-    let token = (next < count).then(|| next.to_string());
-    Ok((items.into_iter().skip(start).take(size).collect(), token))
+fn unknown(operation: &str) -> AwsError {
+    AwsError::with_status("UnknownOperationException", format!("{operation} is not simulated"), 404)
 }
