@@ -200,6 +200,11 @@ impl World {
         self.faults.stale.push(Stale { kind, until, seen: Box::new(seen) });
     }
 
+    /// How many faults there are that have not been used up.
+    pub fn active_faults(&self) -> usize {
+        self.faults.active.len() + self.faults.stale.iter().filter(|stale| stale.until > self.now).count()
+    }
+
     /// Nothing goes wrong any more: all faults are gone. What they have done stays.
     pub fn heal(&mut self) {
         self.faults = Faults::default();

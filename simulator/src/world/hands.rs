@@ -1,4 +1,4 @@
-//! Changes by another hand that no call of the simulated APIs makes: the autoscaler, CloudWatch, the kernel, a
+//! Changes by another hand that no call of the simulated APIs makes: the autoscaler, alarms, the kernel, a
 //! lifecycle policy. All else goes through [`World::call`] like everybody's calls.
 //!
 //! Each says whether it found what it was to change.
@@ -23,7 +23,7 @@ impl World {
         true
     }
 
-    /// CloudWatch moves an alarm into or out of ALARM. Any name will do.
+    /// An alarm of `CloudWatch` moves into or out of ALARM. Any name will do.
     pub fn set_alarm(&mut self, name: &str, in_alarm: bool) {
         if in_alarm {
             self.alarms.insert(name.to_owned());

@@ -58,7 +58,7 @@ pub struct World {
     families: Families,
     services: BTreeMap<ServiceKey, Service>,
     registry: ecr::Registry,
-    /// CloudWatch alarms in state ALARM.
+    /// Alarms of `CloudWatch` in state ALARM.
     alarms: BTreeSet<String>,
     pub(crate) faults: Faults,
     calls: BTreeMap<String, u64>,

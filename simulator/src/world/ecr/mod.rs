@@ -94,10 +94,10 @@ impl Repository {
             (None, Some(tag)) => self.by_tag(tag).ok_or("ImageNotFound")?,
         };
         let (digest, image) = self.images.get_key_value(digest).ok_or("ImageNotFound")?;
-        match tag.is_some_and(|tag| !image.tags.contains(tag)) {
-            true => Err("ImageTagDoesNotMatchDigest"),
-            false => Ok((digest, image)),
+        if tag.is_some_and(|tag| !image.tags.contains(tag)) {
+            return Err("ImageTagDoesNotMatchDigest");
         }
+        Ok((digest, image))
     }
 
     fn is_referenced(&self, digest: &str) -> bool {

@@ -82,9 +82,9 @@ impl World {
     /// The name of the cluster that is asked about. A wrong one is an error, never an entry in `failures`.
     pub(super) fn cluster(&self, input: &Input) -> Result<String, AwsError> {
         let name = last_part(optional(input, "cluster")?.unwrap_or("default"));
-        match self.clusters.contains_key(name) {
-            true => Ok(name.to_owned()),
-            false => Err(AwsError::client("ClusterNotFoundException", "Cluster not found.")),
+        if self.clusters.contains_key(name) {
+            return Ok(name.to_owned());
         }
+        Err(AwsError::client("ClusterNotFoundException", "Cluster not found."))
     }
 }

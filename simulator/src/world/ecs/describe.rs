@@ -10,10 +10,10 @@ impl Service {
     /// None with a capacity provider strategy.
     pub(super) fn launch_type(&self) -> Option<&str> {
         let providers = self.settings.get("capacityProviderStrategy").and_then(Value::as_array);
-        match providers.is_some_and(|providers| !providers.is_empty()) {
-            true => None,
-            false => Some(self.settings.get("launchType").and_then(Value::as_str).unwrap_or("EC2")),
+        if providers.is_some_and(|providers| !providers.is_empty()) {
+            return None;
         }
+        Some(self.settings.get("launchType").and_then(Value::as_str).unwrap_or("EC2"))
     }
 
     fn status_name(&self) -> &'static str {

@@ -156,7 +156,7 @@ fn check_containers(described: &Input) -> Result<(), AwsError> {
         check_container(container, name, described)?;
     }
     let is_essential = |container: &&Input| container.get("essential") != Some(&Value::Bool(false));
-    if !containers.iter().any(|container| is_essential(&container)) {
+    if !containers.iter().any(is_essential) {
         return Err(client_error("At least one container must be marked as essential."));
     }
     let needed = containers.iter().flat_map(|container| list(container, "dependsOn"));

@@ -4,6 +4,7 @@
 
 use serde_json::{Value, json};
 
+use super::TaskDefinition;
 use super::configuration::{alarms, breaker};
 use super::services::{Service, ServiceDeployment, ServiceRevision, not_found};
 use crate::world::input::{Input, batch, invalid, last_part, optional, page, text, texts, with_token};
@@ -57,7 +58,7 @@ impl World {
             let mut all = services.flat_map(|service| service.history.iter().map(move |one| (service, one)));
             match all.find(|(_, deployment)| deployment.arn == arn && self.is_kept(deployment)) {
                 Some((service, deployment)) => {
-                    found.push(self.describe_service_deployment(service, deployment))
+                    found.push(self.describe_service_deployment(service, deployment));
                 }
                 None => failures.push(json!({"arn": arn, "reason": "MISSING"})),
             }
@@ -158,7 +159,7 @@ impl World {
 
     fn describe_service_revision(&self, service: &Service, revision: &ServiceRevision) -> Value {
         let containers =
-            self.definition(&revision.task_definition).into_iter().flat_map(|found| found.containers());
+            self.definition(&revision.task_definition).into_iter().flat_map(TaskDefinition::containers);
         let images = containers.map(|container| {
             let name = container.get("name").and_then(Value::as_str).unwrap_or_default();
             let mut entry = json!({"containerName": name, "image": container.get("image")});

@@ -37,6 +37,7 @@ const QUIET: [&str; 8] = [
     "propagateTags",
     "availabilityZoneRebalancing",
 ];
+const DAEMON_COUNT: &str = "The daemon scheduling strategy does not support a desired count for services. Remove the desired count value and try again";
 pub(in crate::world) const VOLUMES: &str = "volumeConfigurations";
 
 impl World {
@@ -142,9 +143,7 @@ impl World {
         };
         if let Some(desired) = desired(input)? {
             if changed.daemon {
-                return Err(invalid(
-                    "The daemon scheduling strategy does not support a desired count for services. Remove the desired count value and try again",
-                ));
+                return Err(invalid(DAEMON_COUNT));
             }
             changed.desired = desired;
         }
@@ -216,7 +215,7 @@ fn take_settings(settings: &mut Input, input: &Input) {
     }
 }
 
-/// "Tasks using the Fargate launch type or the CODE_DEPLOY or EXTERNAL deployment controller types don't support the
+/// "Tasks using the Fargate launch type or the `CODE_DEPLOY` or EXTERNAL deployment controller types don't support the
 /// DAEMON scheduling strategy" (Amazon ECS API reference, `CreateService`).
 fn check_daemon(input: &Input, controller: &str, settings: &Input) -> Result<(), AwsError> {
     if controller != "ECS" {
@@ -227,12 +226,10 @@ fn check_daemon(input: &Input, controller: &str, settings: &Input) -> Result<(),
     if settings.get("launchType").and_then(Value::as_str) == Some("FARGATE") {
         return Err(invalid("The daemon scheduling strategy is not supported for the FARGATE launch type."));
     }
-    match input.contains_key("desiredCount") {
-        true => Err(invalid(
-            "The daemon scheduling strategy does not support a desired count for services. Remove the desired count value and try again",
-        )),
-        false => Ok(()),
+    if input.contains_key("desiredCount") {
+        return Err(invalid(DAEMON_COUNT));
     }
+    Ok(())
 }
 
 /// What CodeDeploy or the task sets decide is refused, even unchanged (Amazon ECS API reference, `UpdateService`; the

@@ -186,7 +186,7 @@ impl World {
         Ok(self.describe_revision(&found, false))
     }
 
-    /// Only what was deregistered can be deleted. While a service or a task needs it, it stays DELETE_IN_PROGRESS.
+    /// Only what was deregistered can be deleted. While a service or a task needs it, it stays `DELETE_IN_PROGRESS`.
     pub(super) fn delete_task_definitions(&mut self, input: &Input) -> Answer {
         let (mut deleted, mut failures) = (Vec::new(), Vec::new());
         for name in batch(input, "taskDefinitions", 10)? {

@@ -1,5 +1,5 @@
 //! How a deployment ends: it completes, the circuit breaker trips, an alarm goes off, somebody stops it (developer
-//! guide: "How the Amazon ECS deployment circuit breaker detects failures", "How CloudWatch alarms detect Amazon ECS
+//! guide: "How the Amazon ECS deployment circuit breaker detects failures", "How `CloudWatch` alarms detect Amazon ECS
 //! deployment failures", "Stopping Amazon ECS service deployments").
 
 use super::Around;
@@ -56,10 +56,10 @@ impl Service {
             return self.tell_steady(around);
         }
         if self.history.first().is_some_and(|newest| newest.status == "ROLLBACK_REQUESTED") {
-            return self.fail(Cause::Stopped, around);
+            return self.fail(&Cause::Stopped, around);
         }
         if let Some(names) = self.triggered_alarms(around) {
-            return self.fail(Cause::Alarms(names), around);
+            return self.fail(&Cause::Alarms(names), around);
         }
         if self.is_in_place(around) {
             if self.has_baked(around.now) {
@@ -73,11 +73,11 @@ impl Service {
             primary.baking_since = None;
         }
         if breaker.enabled && self.controller == "ECS" && failed >= breaker.threshold {
-            self.fail(Cause::Breaker, around);
+            self.fail(&Cause::Breaker, around);
         }
     }
 
-    /// PENDING becomes IN_PROGRESS, and what was replaced has stopped.
+    /// PENDING becomes `IN_PROGRESS`, and what was replaced has stopped.
     fn begin_and_stop(&mut self, now: u64) {
         let (desired, counts) =
             (self.desired, self.history.iter().map(|one| self.counts(Some(&one.carried_by))));
@@ -185,9 +185,9 @@ impl Service {
     }
 
     /// The deployment is FAILED; where it is to roll back, the last one that completed becomes PRIMARY again.
-    fn fail(&mut self, cause: Cause, around: &mut Around) {
+    fn fail(&mut self, cause: &Cause, around: &mut Around) {
         let (now, was_rollback, end) = (around.now, self.rolls_back(), self.snapshot());
-        let good = self.last_good().filter(|_| self.is_to_roll_back(&cause) && !was_rollback);
+        let good = self.last_good().filter(|_| self.is_to_roll_back(cause) && !was_rollback);
         let Some(failed) = self.deployments.first_mut() else { return };
         failed.rollout = "FAILED";
         failed.reason = cause.rollout_reason().to_owned();
@@ -195,7 +195,7 @@ impl Service {
         let event = format!("(deployment {}) deployment failed: {}", failed.id, cause.event());
         self.tell(around, &event);
         if let Some(newest) = self.history.first_mut() {
-            newest.mark(&cause, now);
+            newest.mark(cause, now);
             if good.is_none() {
                 newest.end(if was_rollback { "ROLLBACK_FAILED" } else { "STOPPED" }, now);
                 newest.stopped_at = Some(now);
@@ -203,7 +203,7 @@ impl Service {
             }
         }
         if let Some(revision) = good {
-            self.roll_back(revision, &cause, around);
+            self.roll_back(revision, cause, around);
         }
     }
 
