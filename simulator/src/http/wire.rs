@@ -96,11 +96,14 @@ fn escaped(text: &str) -> String {
 /// An answer of which the first byte comes and then the connection breaks.
 fn broken() -> Response {
     let headers = [(header::CONTENT_TYPE, "application/x-amz-json-1.1")];
-    (StatusCode::OK, headers, Body::new(BreaksOff { begun: false })).into_response()
+    (StatusCode::OK, headers, Body::new(BreaksOff::AtFirst)).into_response()
 }
 
-struct BreaksOff {
-    begun: bool,
+enum BreaksOff {
+    AtFirst,
+    /// What has come is sent before the connection breaks.
+    Sending,
+    AtLast,
 }
 
 impl HttpBody for BreaksOff {
@@ -109,12 +112,19 @@ impl HttpBody for BreaksOff {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
-        if self.begun {
-            return Poll::Ready(Some(Err(std::io::ErrorKind::ConnectionReset.into())));
+        match *self {
+            Self::AtFirst => {
+                *self = Self::Sending;
+                Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"{")))))
+            }
+            Self::Sending => {
+                *self = Self::AtLast;
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Self::AtLast => Poll::Ready(Some(Err(std::io::ErrorKind::ConnectionReset.into()))),
         }
-        self.begun = true;
-        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"{")))))
     }
 }

@@ -147,8 +147,8 @@ impl World {
             }
             changed.desired = desired;
         }
-        let volumes_differ =
-            input.contains_key(VOLUMES) && input.get(VOLUMES) != changed.settings.get(VOLUMES);
+        let volumes = input.get(VOLUMES).filter(|volumes| !volumes.is_null());
+        let volumes_differ = volumes.is_some_and(|volumes| changed.settings.get(VOLUMES) != Some(volumes));
         changed.configuration =
             merged(input.get("deploymentConfiguration"), &changed.configuration, changed.daemon)?;
         take_settings(&mut changed.settings, input);

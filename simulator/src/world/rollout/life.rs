@@ -238,8 +238,7 @@ fn go_on_stopping(task: &mut Task, now: u64) {
     let since = now - task.stopping_at.unwrap_or(now);
     let status = match since {
         0 => return,
-        1 => "STOPPING",
-        2 => "STOPPING",
+        1 | 2 => "STOPPING",
         3 => "DEPROVISIONING",
         _ => "STOPPED",
     };
