@@ -23,7 +23,7 @@ const LONGEST_PAUSE: u64 = 15 * 60;
 const TERMINATED: i64 = 143;
 
 impl Service {
-    pub(super) fn live(&mut self, around: &Around) {
+    pub(super) fn live(&mut self, around: &mut Around) {
         let mut tasks = std::mem::take(&mut self.tasks);
         for task in tasks.iter_mut().filter(|task| !task.has_stopped()) {
             if !task.wanted {
@@ -108,7 +108,7 @@ impl Service {
     }
 
     /// Health checks of containers and of a target; the grace period holds for both.
-    fn check(&mut self, task: &mut Task, around: &Around) {
+    fn check(&mut self, task: &mut Task, around: &mut Around) {
         let age = around.now - task.started_at.unwrap_or(around.now);
         let health = task.health();
         for container in &mut task.containers {
@@ -128,7 +128,7 @@ impl Service {
         }
         if task.health() == "UNHEALTHY" {
             task.stop(around.now, "ServiceSchedulerInitiated", "Task failed container health checks");
-            self.tell_of(around, &format!("(task {id}) failed container health checks."));
+            self.tell(around, &format!("(task {id}) failed container health checks."));
             return self.count_failure(&task.deployment, around.now, false);
         }
         let unhealthy = task.digests().any(|digest| around.faults.is_unhealthy(digest));
@@ -141,7 +141,7 @@ impl Service {
             let event = format!(
                 "(task {id}) is unhealthy in (target-group {target}) due to (reason Health checks failed)"
             );
-            self.tell_of(around, &event);
+            self.tell(around, &event);
             return self.count_failure(&task.deployment, around.now, false);
         }
         self.count_success(task, around);
@@ -198,12 +198,6 @@ impl Service {
             deployment.not_before = now + pause.min(LONGEST_PAUSE);
             deployment.failed_rounds += 1;
         }
-    }
-
-    fn tell_of(&mut self, around: &Around, what: &str) {
-        let number = around.now * 1000 + self.events.len() as u64;
-        self.events.insert(0, (number, around.now, format!("(service {}) {what}", self.name)));
-        self.events.truncate(super::EVENTS);
     }
 }
 

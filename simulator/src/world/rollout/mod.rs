@@ -62,7 +62,7 @@ impl World {
         };
         let mut busy = false;
         for service in self.services.values_mut().filter(|service| !service.has_ended()) {
-            service.live(&around);
+            service.live(&mut around);
             service.schedule(&mut around);
             service.judge(&mut around);
             busy |= !service.is_quiet(&around);
