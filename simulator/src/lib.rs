@@ -2,7 +2,9 @@
 //!
 //! It knows nothing of trueup. What it models and what it does not is in `docs/simulator.md`.
 
+mod faults;
 pub mod http;
 mod world;
 
-pub use world::{Api, AwsError, Fault, World};
+pub use faults::{Fault, LOST, ReadKind};
+pub use world::{Api, AwsError, World};

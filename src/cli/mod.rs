@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use trueup_simulator::World;
 
 use crate::aws::Aws;
 use crate::controller::{Controller, Reach};
@@ -129,6 +130,9 @@ enum Command {
         account: String,
         #[arg(long, default_value = "eu-west-2")]
         region: String,
+        /// Let tasks take differently long to start, the same in every run with this number; 0: all alike.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
     },
     /// Let a held commit be tried once more.
     Retry {
@@ -200,8 +204,8 @@ async fn run(cli: Cli) -> anyhow::Result<End> {
         Command::Wait { target, commit, timeout } => {
             reconcile::wait(&repository, &target, &commit, Duration::from_secs(timeout)).await
         }
-        Command::Simulator { listen, speed, account, region } => {
-            simulator::run(listen, speed, &account, &region).await
+        Command::Simulator { listen, speed, account, region, seed } => {
+            simulator::run(listen, speed, World::new(&account, &region).seeded(seed)).await
         }
         Command::Retry { target } => retry::run(&repository, &target).await,
     }

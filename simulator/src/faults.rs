@@ -1,0 +1,235 @@
+//! What goes wrong on purpose, and when it is over. Nothing goes wrong unless it was asked for.
+//!
+//! Refusals and lost answers meet calls and are used up by them; what is said of an image or of a kind of read lasts
+//! until its time has passed or [`World::heal`].
+
+use crate::world::{Api, AwsError, World};
+
+/// The code of a call whose answer is lost. No client ever sees it: behind HTTP the connection breaks.
+pub const LOST: &str = "SimulatedLostAnswer";
+
+/// Something that goes wrong on purpose. An `operation` of `*` means any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The next `times` calls of the operation are throttled.
+    Throttle { operation: String, times: u32 },
+    /// The next call of the operation has its effect, and its answer is lost.
+    LoseAnswer { operation: String },
+    /// The next call of the operation has no effect, and the client sees the same as with a lost answer.
+    LoseRequest { operation: String },
+    /// The next `times` calls of the operation fail inside AWS, without an effect.
+    ServerError { operation: String, times: u32 },
+    /// The next `times` calls of the operation are not allowed.
+    Deny { operation: String, times: u32 },
+    /// The next `times` calls of any operation come with credentials that have expired.
+    ExpiredToken { times: u32 },
+    /// Containers of this image exit with the code before the task is running.
+    Crash { digest: String, exit_code: i64 },
+    /// Containers of this image run, but neither their health check nor their target ever becomes healthy.
+    Unhealthy { digest: String },
+    /// The image cannot be pulled.
+    CannotPull { digest: String },
+    /// Until so many virtual seconds have passed, reads of this kind see the world as it was at the injection.
+    Stale { kind: ReadKind, seconds: u64 },
+}
+
+/// Reads that grow stale together. AWS promises no order between them (Amazon ECS API reference, "eventual
+/// consistency" in `RunTask` and `DescribeTasks`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadKind {
+    /// `DescribeServices`, `ListServices`.
+    Services,
+    /// `ListServiceDeployments`, `DescribeServiceDeployments`, `DescribeServiceRevisions`.
+    ServiceDeployments,
+    /// `ListTasks`, `DescribeTasks`.
+    Tasks,
+    /// `ListTaskDefinitions`, `ListTaskDefinitionFamilies`.
+    TaskDefinitionList,
+    /// `DescribeTaskDefinition` and `ListTagsForResource`: the tags of a revision change, the rest never does.
+    TaskDefinition,
+    /// `DescribeImages`, `ListImages`, `BatchGetImage`.
+    Images,
+}
+
+impl ReadKind {
+    fn of(api: Api, operation: &str) -> Option<Self> {
+        Some(match (api, operation) {
+            (Api::Ecs, "DescribeServices" | "ListServices") => Self::Services,
+            (
+                Api::Ecs,
+                "ListServiceDeployments" | "DescribeServiceDeployments" | "DescribeServiceRevisions",
+            ) => Self::ServiceDeployments,
+            (Api::Ecs, "ListTasks" | "DescribeTasks") => Self::Tasks,
+            (Api::Ecs, "ListTaskDefinitions" | "ListTaskDefinitionFamilies") => Self::TaskDefinitionList,
+            (Api::Ecs, "DescribeTaskDefinition" | "ListTagsForResource") => Self::TaskDefinition,
+            (Api::Ecr, "DescribeImages" | "ListImages" | "BatchGetImage") => Self::Images,
+            _ => return None,
+        })
+    }
+}
+
+/// The faults of one world.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Faults {
+    active: Vec<Fault>,
+    stale: Vec<Stale>,
+}
+
+#[derive(Clone, Debug)]
+struct Stale {
+    kind: ReadKind,
+    until: u64,
+    seen: Box<World>,
+}
+
+fn means(asked: &str, called: &str) -> bool {
+    asked == "*" || asked == called
+}
+
+impl Fault {
+    /// What a call that meets this fault is answered instead; the call has no effect.
+    fn refusal(&self, called: &str) -> Option<AwsError> {
+        match self {
+            Self::Throttle { operation, .. } if means(operation, called) => {
+                Some(AwsError::client("ThrottlingException", "Rate exceeded"))
+            }
+            Self::ServerError { operation, .. } if means(operation, called) => {
+                let message = "Service Unavailable. Please try again later.";
+                Some(AwsError::with_status("ServerException", message, 500))
+            }
+            Self::Deny { operation, .. } if means(operation, called) => {
+                let message = format!("User is not authorized to perform: {called}");
+                Some(AwsError::client("AccessDeniedException", message))
+            }
+            Self::ExpiredToken { .. } => {
+                let message = "The security token included in the request is expired";
+                Some(AwsError::client("ExpiredTokenException", message))
+            }
+            Self::LoseRequest { operation } if means(operation, called) => Some(lost()),
+            _ => None,
+        }
+    }
+
+    /// One use less; whether any is left.
+    fn outlives_a_call(&mut self) -> bool {
+        match self {
+            Self::Throttle { times, .. }
+            | Self::ServerError { times, .. }
+            | Self::Deny { times, .. }
+            | Self::ExpiredToken { times } => {
+                *times = times.saturating_sub(1);
+                *times > 0
+            }
+            Self::LoseAnswer { .. } | Self::LoseRequest { .. } => false,
+            Self::Crash { .. } | Self::Unhealthy { .. } | Self::CannotPull { .. } | Self::Stale { .. } => {
+                true
+            }
+        }
+    }
+
+    fn is_void(&self) -> bool {
+        match self {
+            Self::Throttle { times, .. }
+            | Self::ServerError { times, .. }
+            | Self::Deny { times, .. }
+            | Self::ExpiredToken { times } => *times == 0,
+            _ => false,
+        }
+    }
+}
+
+impl Faults {
+    /// The fault that was injected first goes first.
+    fn refusal(&mut self, called: &str) -> Option<AwsError> {
+        let (index, refusal) = self
+            .active
+            .iter()
+            .enumerate()
+            .find_map(|(index, fault)| Some((index, fault.refusal(called)?)))?;
+        self.spend(index);
+        Some(refusal)
+    }
+
+    fn spend(&mut self, index: usize) {
+        if self.active.get_mut(index).is_some_and(|fault| !fault.outlives_a_call()) {
+            self.active.remove(index);
+        }
+    }
+
+    fn loses_answer(&mut self, called: &str) -> bool {
+        let lost =
+            |fault: &Fault| matches!(fault, Fault::LoseAnswer { operation } if means(operation, called));
+        let found = self.active.iter().position(lost);
+        found.map(|index| self.spend(index)).is_some()
+    }
+
+    /// The exit code with which a container of this image dies.
+    pub(crate) fn crash(&self, running: &str) -> Option<i64> {
+        self.active.iter().find_map(|fault| match fault {
+            Fault::Crash { digest, exit_code } if digest == running => Some(*exit_code),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn is_unhealthy(&self, running: &str) -> bool {
+        self.active.iter().any(|fault| matches!(fault, Fault::Unhealthy { digest } if digest == running))
+    }
+
+    pub(crate) fn cannot_pull(&self, wanted: &str) -> bool {
+        self.active.iter().any(|fault| matches!(fault, Fault::CannotPull { digest } if digest == wanted))
+    }
+}
+
+fn lost() -> AwsError {
+    AwsError::client(LOST, "the connection is closed")
+}
+
+impl World {
+    pub fn inject(&mut self, fault: Fault) {
+        let Fault::Stale { kind, seconds } = fault else {
+            if !fault.is_void() {
+                self.faults.active.push(fault);
+            }
+            return;
+        };
+        let mut seen = self.clone();
+        seen.heal();
+        // The later snapshot of a kind is the one that counts.
+        self.faults.stale.retain(|older| older.kind != kind);
+        let until = self.now.saturating_add(seconds);
+        self.faults.stale.push(Stale { kind, until, seen: Box::new(seen) });
+    }
+
+    /// How many faults there are that have not been used up.
+    pub fn active_faults(&self) -> usize {
+        self.faults.active.len() + self.faults.stale.iter().filter(|stale| stale.until > self.now).count()
+    }
+
+    /// Nothing goes wrong any more: all faults are gone. What they have done stays.
+    pub fn heal(&mut self) {
+        self.faults = Faults::default();
+    }
+
+    /// Before a call: what is answered instead of it.
+    pub(crate) fn refusal(&mut self, operation: &str) -> Option<AwsError> {
+        self.faults.refusal(operation)
+    }
+
+    /// After a call: whether its answer is lost.
+    pub(crate) fn lost_answer(&mut self, operation: &str) -> Option<AwsError> {
+        self.faults.loses_answer(operation).then(lost)
+    }
+
+    /// The world as reads of this kind see it, if that is not the present one.
+    pub(crate) fn stale(&mut self, api: Api, operation: &str) -> Option<&mut World> {
+        let (kind, now) = (ReadKind::of(api, operation)?, self.now);
+        let stale = self.faults.stale.iter_mut().find(|stale| stale.kind == kind && stale.until > now);
+        stale.map(|stale| stale.seen.as_mut())
+    }
+
+    /// Drops the pasts that no read sees any more.
+    pub(crate) fn forget_stale(&mut self) {
+        let now = self.now;
+        self.faults.stale.retain(|stale| stale.until > now);
+    }
+}

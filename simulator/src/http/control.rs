@@ -1,0 +1,175 @@
+//! The control calls below `/_simulator`: time, faults, and other hands (`docs/simulator.md` has one example of each).
+//! A member that is not known is an error, so that a misspelt fault is not taken for none.
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+
+use super::wire::json_answer;
+use super::{MOST_SECONDS, Server};
+use crate::faults::{Fault, ReadKind};
+use crate::world::World;
+
+/// Virtual seconds a real second, at most.
+const FASTEST: f64 = 100_000.0;
+
+pub(super) async fn state(State(server): State<Server>) -> Response {
+    let speed = server.speed();
+    let state = server.with(|world| {
+        json!({"now": world.now(), "speed": speed, "calls": world.all_calls(), "faults": world.active_faults()})
+    });
+    json_answer(StatusCode::OK, &state)
+}
+
+pub(super) async fn advance(State(server): State<Server>, body: Bytes) -> Response {
+    let seconds = Asked::of(&body).and_then(|mut asked| asked.last("seconds", Value::as_u64));
+    match seconds.filter(|seconds| *seconds <= MOST_SECONDS) {
+        Some(seconds) => {
+            server.with(|world| world.advance(seconds));
+            state(State(server)).await
+        }
+        None => wrong("expected {\"seconds\": N}, a year at most"),
+    }
+}
+
+pub(super) async fn speed(State(server): State<Server>, body: Bytes) -> Response {
+    let speed = Asked::of(&body).and_then(|mut asked| asked.last("speed", Value::as_f64));
+    match speed.filter(|speed| (0.0..=FASTEST).contains(speed)) {
+        Some(speed) => {
+            server.set_speed(speed);
+            state(State(server)).await
+        }
+        None => wrong("expected {\"speed\": N}, from 0 to 100000"),
+    }
+}
+
+pub(super) async fn fault(State(server): State<Server>, body: Bytes) -> Response {
+    match Asked::of(&body).and_then(parse_fault) {
+        Some(fault) => {
+            server.with(|world| world.inject(fault));
+            StatusCode::NO_CONTENT.into_response()
+        }
+        None => wrong("not a fault: see docs/simulator.md"),
+    }
+}
+
+pub(super) async fn heal(State(server): State<Server>) -> Response {
+    server.with(World::heal);
+    StatusCode::NO_CONTENT.into_response()
+}
+
+pub(super) async fn hand(State(server): State<Server>, body: Bytes) -> Response {
+    match Asked::of(&body).and_then(|asked| server.with(|world| lay_hand(world, asked))) {
+        Some(true) => StatusCode::NO_CONTENT.into_response(),
+        Some(false) => (StatusCode::CONFLICT, "there is nothing that it could change").into_response(),
+        None => wrong("not a change by another hand: see docs/simulator.md"),
+    }
+}
+
+fn wrong(message: &'static str) -> Response {
+    (StatusCode::BAD_REQUEST, message).into_response()
+}
+
+/// The members of a request, each taken once.
+struct Asked(Map<String, Value>);
+
+impl Asked {
+    fn of(body: &[u8]) -> Option<Self> {
+        serde_json::from_slice(body).ok().map(Self)
+    }
+
+    fn text(&mut self, key: &str) -> Option<String> {
+        self.0.remove(key)?.as_str().map(str::to_owned)
+    }
+
+    fn number(&mut self, key: &str) -> Option<u64> {
+        self.0.remove(key)?.as_u64()
+    }
+
+    /// How often: once if it is not said.
+    fn times(&mut self) -> Option<u32> {
+        self.0.remove("times").map_or(Some(1), |times| u32::try_from(times.as_u64()?).ok())
+    }
+
+    /// Which operation: any if it is not said.
+    fn operation(&mut self) -> Option<String> {
+        self.0
+            .remove("operation")
+            .map_or_else(|| Some("*".to_owned()), |name| name.as_str().map(str::to_owned))
+    }
+
+    fn exit_code(&mut self) -> Option<i64> {
+        self.0.remove("exitCode").map_or(Some(1), |code| code.as_i64())
+    }
+
+    /// The only member that is left.
+    fn last<T>(&mut self, key: &str, read: fn(&Value) -> Option<T>) -> Option<T> {
+        let value = self.0.remove(key)?;
+        if self.0.is_empty() { read(&value) } else { None }
+    }
+}
+
+fn parse_fault(mut asked: Asked) -> Option<Fault> {
+    let fault = match asked.text("kind")?.as_str() {
+        "throttle" => Fault::Throttle { operation: asked.operation()?, times: asked.times()? },
+        "loseAnswer" => Fault::LoseAnswer { operation: asked.operation()? },
+        "loseRequest" => Fault::LoseRequest { operation: asked.operation()? },
+        "serverError" => Fault::ServerError { operation: asked.operation()?, times: asked.times()? },
+        "deny" => Fault::Deny { operation: asked.operation()?, times: asked.times()? },
+        "expiredToken" => Fault::ExpiredToken { times: asked.times()? },
+        "crash" => Fault::Crash { digest: asked.text("digest")?, exit_code: asked.exit_code()? },
+        "unhealthy" => Fault::Unhealthy { digest: asked.text("digest")? },
+        "cannotPull" => Fault::CannotPull { digest: asked.text("digest")? },
+        "stale" => {
+            Fault::Stale { kind: parse_kind(&asked.text("read")?)?, seconds: asked.number("seconds")? }
+        }
+        _ => return None,
+    };
+    asked.0.is_empty().then_some(fault)
+}
+
+fn parse_kind(name: &str) -> Option<ReadKind> {
+    Some(match name {
+        "services" => ReadKind::Services,
+        "serviceDeployments" => ReadKind::ServiceDeployments,
+        "tasks" => ReadKind::Tasks,
+        "taskDefinitionList" => ReadKind::TaskDefinitionList,
+        "taskDefinition" => ReadKind::TaskDefinition,
+        "images" => ReadKind::Images,
+        _ => return None,
+    })
+}
+
+/// Whether it found what it was to change; `None` if it is not understood.
+fn lay_hand(world: &mut World, mut asked: Asked) -> Option<bool> {
+    let kind = asked.text("kind")?;
+    Some(match kind.as_str() {
+        "autoscale" => {
+            let (cluster, service) = (asked.text("cluster")?, asked.text("service")?);
+            let desired = asked.last("desiredCount", Value::as_u64)?;
+            world.autoscale(&cluster, &service, desired)
+        }
+        "alarm" => {
+            let (name, in_alarm) = (asked.text("name")?, asked.last("alarm", Value::as_bool)?);
+            world.set_alarm(&name, in_alarm);
+            true
+        }
+        "exitTask" => {
+            let exit_code = asked.exit_code()?;
+            let task = asked.last("task", |task| task.as_str().map(str::to_owned))?;
+            world.exit_task(&task, exit_code)
+        }
+        "expireImage" | "archiveImage" => {
+            let repository = asked.text("repository")?;
+            let digest = asked.last("digest", |digest| digest.as_str().map(str::to_owned))?;
+            if kind == "expireImage" {
+                world.expire_image(&repository, &digest)
+            } else {
+                world.archive_image(&repository, &digest)
+            }
+        }
+        _ => return None,
+    })
+}

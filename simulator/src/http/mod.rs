@@ -1,0 +1,106 @@
+//! The AWS JSON 1.1 protocol (and the query protocol of STS) in front of the world, for any AWS client. Credentials
+//! and signatures are not looked at. What is not AWS is in [`control`].
+
+mod control;
+mod wire;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+
+use crate::world::World;
+
+/// Bytes of one request: a part of a layer has 20 MiB, a third more in base64.
+const MOST_BYTES: usize = 32 << 20;
+/// Seconds that one `advance` may ask for, and that pass at most between two calls: a year.
+const MOST_SECONDS: u64 = 366 * 24 * 3600;
+
+/// How often time passes by itself.
+const TICK: Duration = Duration::from_millis(50);
+
+#[derive(Clone)]
+struct Server {
+    world: Arc<Mutex<World>>,
+    clock: Arc<Mutex<Clock>>,
+}
+
+/// Turns real time into virtual time.
+struct Clock {
+    /// Virtual seconds a real second.
+    speed: f64,
+    seen: Instant,
+    /// Virtual seconds not yet given to the world: less than one.
+    rest: f64,
+}
+
+impl Clock {
+    /// Whole virtual seconds that have passed since the last look.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "whole seconds, not negative"
+    )]
+    fn elapsed(&mut self) -> u64 {
+        let due = self.seen.elapsed().as_secs_f64().mul_add(self.speed.max(0.0), self.rest);
+        self.seen = Instant::now();
+        self.rest = due.fract();
+        (due.trunc() as u64).min(MOST_SECONDS)
+    }
+}
+
+/// Serves the world until the listener fails. `speed`: virtual seconds a real second; 0 stands still.
+pub async fn serve(
+    listener: tokio::net::TcpListener,
+    world: Arc<Mutex<World>>,
+    speed: f64,
+) -> std::io::Result<()> {
+    let clock = Clock { speed, seen: Instant::now(), rest: 0.0 };
+    let server = Server { world, clock: Arc::new(Mutex::new(clock)) };
+    let clockwork = server.clone();
+    let routes = Router::new()
+        .route("/", post(wire::call))
+        .route("/_simulator/state", get(control::state))
+        .route("/_simulator/advance", post(control::advance))
+        .route("/_simulator/speed", post(control::speed))
+        .route("/_simulator/fault", post(control::fault))
+        .route("/_simulator/heal", post(control::heal))
+        .route("/_simulator/hand", post(control::hand))
+        .layer(DefaultBodyLimit::max(MOST_BYTES))
+        .with_state(server);
+    tokio::select! {
+        served = async { axum::serve(listener, routes).await } => served,
+        () = ticking(clockwork) => Ok(()),
+    }
+}
+
+/// Time also passes while nobody calls: who shares the world in this process reads its clock.
+async fn ticking(server: Server) {
+    let mut interval = tokio::time::interval(TICK);
+    loop {
+        interval.tick().await;
+        server.with(|_| ());
+    }
+}
+
+impl Server {
+    /// The world, with the time that has passed since the last look.
+    fn with<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
+        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        let elapsed = self.clock.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
+        world.advance(elapsed);
+        act(&mut world)
+    }
+
+    /// From now on time passes at another speed.
+    fn set_speed(&self, speed: f64) {
+        self.with(|_| ());
+        self.clock.lock().unwrap_or_else(PoisonError::into_inner).speed = speed;
+    }
+
+    fn speed(&self) -> f64 {
+        self.clock.lock().unwrap_or_else(PoisonError::into_inner).speed
+    }
+}

@@ -1,0 +1,232 @@
+//! Amazon ECR as its API reference describes it: which operation does what, and the images themselves.
+
+mod layers;
+mod put;
+mod reads;
+mod removal;
+mod repositories;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::input::{Input, invalid, list, optional, text};
+use super::{Answer, AwsError, World, unknown};
+
+/// The registry of one account in one region.
+#[derive(Clone, Debug)]
+pub(super) struct Registry {
+    account: String,
+    region: String,
+    repositories: BTreeMap<String, Repository>,
+    uploads: BTreeMap<String, layers::Upload>,
+    uploads_begun: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Repository {
+    created_at: u64,
+    mutability: String,
+    exclusions: Vec<String>,
+    scan_on_push: bool,
+    /// By digest.
+    images: BTreeMap<String, Image>,
+    /// Sizes of the uploaded layers and configurations, by digest.
+    layers: BTreeMap<String, u64>,
+}
+
+#[derive(Clone, Debug)]
+struct Image {
+    manifest: String,
+    media_type: String,
+    tags: BTreeSet<String>,
+    pushed_at: u64,
+    storage: Storage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Storage {
+    Active,
+    /// Since when.
+    Archived(u64),
+    /// Until when it is being restored.
+    Activating(u64),
+}
+
+impl Image {
+    fn status(&self, now: u64) -> &'static str {
+        match self.storage {
+            Storage::Archived(_) => "ARCHIVED",
+            Storage::Activating(until) if until > now => "ACTIVATING",
+            Storage::Active | Storage::Activating(_) => "ACTIVE",
+        }
+    }
+
+    fn parsed(&self) -> Value {
+        serde_json::from_str(&self.manifest).unwrap_or_default()
+    }
+}
+
+/// The digests of what an index refers to.
+fn children(manifest: &Value) -> Vec<String> {
+    let children = manifest.get("manifests").and_then(Value::as_array).into_iter().flatten();
+    children.filter_map(|child| child.get("digest")?.as_str().map(str::to_owned)).collect()
+}
+
+fn digest_of(bytes: &[u8]) -> String {
+    format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
+}
+
+impl Repository {
+    fn by_tag(&self, tag: &str) -> Option<&String> {
+        self.images.iter().find(|(_, image)| image.tags.contains(tag)).map(|(digest, _)| digest)
+    }
+
+    /// The image that an `imageId` names, or the code of the failure (Amazon ECR API reference, `ImageFailure`).
+    fn find(&self, id: &Value) -> Result<(&String, &Image), &'static str> {
+        let part = |key: &str| id.get(key).and_then(Value::as_str);
+        let (digest, tag) = (part("imageDigest"), part("imageTag"));
+        let digest = match (digest, tag) {
+            (None, None) => return Err("MissingDigestAndTag"),
+            (Some(digest), _) if !is_digest(digest) => return Err("InvalidImageDigest"),
+            (Some(digest), _) => digest,
+            (None, Some(tag)) => self.by_tag(tag).ok_or("ImageNotFound")?,
+        };
+        let (digest, image) = self.images.get_key_value(digest).ok_or("ImageNotFound")?;
+        if tag.is_some_and(|tag| !image.tags.contains(tag)) {
+            return Err("ImageTagDoesNotMatchDigest");
+        }
+        Ok((digest, image))
+    }
+
+    fn is_referenced(&self, digest: &str) -> bool {
+        self.images.values().any(|image| children(&image.parsed()).iter().any(|child| child == digest))
+    }
+}
+
+fn is_digest(text: &str) -> bool {
+    text.strip_prefix("sha256:")
+        .is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+fn failure(id: &Value, code: &str) -> Value {
+    let reason = match code {
+        "MissingDigestAndTag" => "Invalid request parameters: both tag and digest cannot be null",
+        "ImageTagDoesNotMatchDigest" => "Requested tag does not map to the requested digest",
+        "InvalidImageDigest" => "Invalid image digest",
+        "ImageReferencedByManifestList" => "Requested image referenced by manifest list",
+        _ => "Requested image not found",
+    };
+    json!({"imageId": id, "failureCode": code, "failureReason": reason})
+}
+
+impl Registry {
+    pub(super) fn new(account: &str, region: &str) -> Self {
+        Self {
+            account: account.to_owned(),
+            region: region.to_owned(),
+            repositories: BTreeMap::new(),
+            uploads: BTreeMap::new(),
+            uploads_begun: 0,
+        }
+    }
+
+    fn host(&self) -> String {
+        format!("{}.dkr.ecr.{}.amazonaws.com", self.account, self.region)
+    }
+
+    fn missing(&self, name: &str) -> AwsError {
+        let message = format!(
+            "The repository with name '{name}' does not exist in the registry with id '{}'",
+            self.account
+        );
+        AwsError::client("RepositoryNotFoundException", message)
+    }
+
+    fn repository(&self, input: &Input) -> Result<(&Repository, String), AwsError> {
+        let name = text(input, "repositoryName")?;
+        let found = self.repositories.get(name).ok_or_else(|| self.missing(name))?;
+        Ok((found, name.to_owned()))
+    }
+
+    fn repository_mut(&mut self, input: &Input) -> Result<(&mut Repository, String), AwsError> {
+        let name = text(input, "repositoryName")?;
+        let missing = self.missing(name);
+        let found = self.repositories.get_mut(name).ok_or(missing)?;
+        Ok((found, name.to_owned()))
+    }
+
+    /// What a container runs by this reference, if it can be pulled. `kept`: the digest that the deployment runs
+    /// already. Images of other registries than ECR always exist; their digest is made of their name.
+    pub(super) fn pull(&self, reference: &str, kept: Option<&str>, now: u64) -> Option<String> {
+        let (host, path) = reference.split_once('/').unwrap_or(("", reference));
+        let (name, digest) = path.split_once('@').map_or((path, None), |(name, digest)| (name, Some(digest)));
+        let (name, tag) = name.rsplit_once(':').unwrap_or((name, "latest"));
+        let digest = kept.or(digest);
+        if host != self.host() {
+            let elsewhere = host.contains(".dkr.ecr.");
+            let made = || digest.map_or_else(|| digest_of(reference.as_bytes()), str::to_owned);
+            return (!elsewhere).then(made);
+        }
+        let repository = self.repositories.get(name)?;
+        let digest = digest.or_else(|| repository.by_tag(tag).map(String::as_str))?;
+        let image = repository.images.get(digest)?;
+        (image.status(now) == "ACTIVE").then(|| digest.to_owned())
+    }
+}
+
+impl World {
+    pub(super) fn ecr(&mut self, operation: &str, input: &Input) -> Answer {
+        self.is_own_registry(operation, input)?;
+        let (now, registry) = (self.now, &mut self.registry);
+        match operation {
+            "CreateRepository" => registry.create_repository(input, now),
+            "DeleteRepository" => registry.delete_repository(input),
+            "DescribeRepositories" => registry.describe_repositories(input),
+            "PutImageTagMutability" => registry.put_image_tag_mutability(input),
+            "GetAuthorizationToken" => Ok(registry.authorization(now)),
+            "PutImage" => registry.put_image(input, now),
+            "BatchGetImage" => registry.batch_get_image(input, now),
+            "DescribeImages" => registry.describe_images(input, now),
+            "ListImages" => registry.list_images(input, now),
+            "BatchDeleteImage" => registry.batch_delete_image(input),
+            "UpdateImageStorageClass" => registry.update_image_storage_class(input, now),
+            "InitiateLayerUpload" => registry.initiate_layer_upload(input),
+            "UploadLayerPart" => registry.upload_layer_part(input),
+            "CompleteLayerUpload" => registry.complete_layer_upload(input),
+            "BatchCheckLayerAvailability" => registry.batch_check_layer_availability(input),
+            "GetDownloadUrlForLayer" => registry.get_download_url_for_layer(input),
+            _ => Err(unknown(operation)),
+        }
+    }
+
+    /// No other account has a policy that lets this one in (Amazon ECR user guide, "Private repository policies").
+    fn is_own_registry(&self, operation: &str, input: &Input) -> Result<(), AwsError> {
+        match optional(input, "registryId")? {
+            None => Ok(()),
+            Some(id) if id == self.account => Ok(()),
+            Some(id) if id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit()) => {
+                let name = optional(input, "repositoryName")?.unwrap_or("*");
+                let message = format!(
+                    "User: {} is not authorized to perform: ecr:{operation} on resource: arn:aws:ecr:{}:{id}:repository/{name} because no resource-based policy allows the ecr:{operation} action",
+                    self.caller(),
+                    self.region
+                );
+                Err(AwsError::client("AccessDeniedException", message))
+            }
+            Some(_) => {
+                Err(invalid("Invalid parameter at 'registryId' failed to satisfy constraint: 12 digits"))
+            }
+        }
+    }
+}
+
+/// The `imageIds` of a batch.
+fn image_ids(input: &Input) -> Result<Vec<&Value>, AwsError> {
+    let ids: Vec<&Value> = list(input, "imageIds").collect();
+    match ids.len() {
+        1..=100 => Ok(ids),
+        _ => Err(invalid("Invalid parameter at 'imageIds' failed to satisfy constraint: 1 to 100 items")),
+    }
+}

@@ -1,0 +1,95 @@
+//! The deployment configuration of a service (Amazon ECS API reference, `DeploymentConfiguration`).
+
+use serde_json::{Map, Value, json};
+
+use super::Service;
+use crate::world::AwsError;
+use crate::world::input::{Input, invalid};
+
+/// The circuit breaker of a service.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::world) struct Breaker {
+    pub enabled: bool,
+    pub rolls_back: bool,
+    /// Whether one healthy task sets the count of failures back: on by default.
+    pub resets: bool,
+    pub threshold: u64,
+}
+
+/// Developer guide, "How the Amazon ECS deployment circuit breaker detects failures".
+pub(in crate::world) fn breaker(service: &Service) -> Breaker {
+    let sent = service.configuration.get("deploymentCircuitBreaker");
+    let flag = |key: &str| sent.and_then(|breaker| breaker.get(key)).and_then(Value::as_bool);
+    Breaker {
+        enabled: flag("enable") == Some(true),
+        rolls_back: flag("rollback") == Some(true),
+        resets: flag("resetOnHealthyTask") != Some(false),
+        threshold: threshold(sent.and_then(|breaker| breaker.get("thresholdConfiguration")), service.desired),
+    }
+}
+
+/// Half of the desired count, at least 3 and at most 200 (`BOUNDED_PERCENT` with 50), unless something else is set.
+fn threshold(sent: Option<&Value>, desired: u64) -> u64 {
+    let kind = sent.and_then(|sent| sent.get("type")).and_then(Value::as_str);
+    let value = sent.and_then(|sent| sent.get("value")).and_then(Value::as_u64).unwrap_or(50);
+    let share = desired.saturating_mul(value).div_ceil(100);
+    match kind {
+        Some("COUNT") => value,
+        Some("UNBOUNDED_PERCENT") => share,
+        _ => share.clamp(3, 200),
+    }
+    .max(1)
+}
+
+/// The fewest healthy and the most running or pending tasks: the minimum rounds up, the maximum down.
+pub(in crate::world) fn percents(service: &Service) -> (u64, u64) {
+    let percent = |key: &str| service.configuration.get(key).and_then(Value::as_u64).unwrap_or(100);
+    let least = service.desired.saturating_mul(percent("minimumHealthyPercent")).div_ceil(100);
+    (least, service.desired.saturating_mul(percent("maximumPercent")) / 100)
+}
+
+/// The names of the deployment alarms if they are enabled, and whether they roll back.
+pub(in crate::world) fn alarms(configuration: &Input) -> Option<(Vec<String>, bool)> {
+    let alarms = configuration.get("alarms")?;
+    let flag = |key: &str| alarms.get(key).and_then(Value::as_bool) == Some(true);
+    let names = alarms.get("alarmNames").and_then(Value::as_array).into_iter().flatten();
+    flag("enable")
+        .then(|| (names.filter_map(|name| name.as_str().map(str::to_owned)).collect(), flag("rollback")))
+}
+
+/// Lays what was sent over what was there, with AWS's defaults.
+pub(super) fn merged(sent: Option<&Value>, present: &Input, daemon: bool) -> Result<Input, AwsError> {
+    let mut merged: Map<String, Value> = present.clone();
+    for (key, value) in sent.and_then(Value::as_object).into_iter().flatten() {
+        merged.insert(key.clone(), value.clone());
+    }
+    // A daemon has one task an instance, so it cannot have more while it deploys.
+    let (most, least) = if daemon { (100, 0) } else { (200, 100) };
+    merged.entry("maximumPercent").or_insert_with(|| json!(most));
+    merged.entry("minimumHealthyPercent").or_insert_with(|| json!(least));
+    merged.entry("deploymentCircuitBreaker").or_insert_with(|| json!({"enable": false, "rollback": false}));
+    merged.entry("strategy").or_insert_with(|| json!("ROLLING"));
+    check(&merged, daemon)?;
+    Ok(merged)
+}
+
+fn check(configuration: &Input, daemon: bool) -> Result<(), AwsError> {
+    let percent = |key: &str| {
+        let found = configuration.get(key).and_then(Value::as_u64);
+        found.ok_or_else(|| invalid(format!("{key} must not be negative.")))
+    };
+    let most = percent("maximumPercent")?;
+    percent("minimumHealthyPercent")?;
+    if daemon && most != 100 {
+        return Err(invalid(
+            "The daemon scheduling strategy does not support a maximumPercent other than 100.",
+        ));
+    }
+    match configuration.get("strategy").and_then(Value::as_str) {
+        Some("ROLLING") => Ok(()),
+        Some(other @ ("BLUE_GREEN" | "LINEAR" | "CANARY")) => {
+            Err(AwsError::client("UnsupportedFeatureException", format!("strategy {other} is not simulated")))
+        }
+        _ => Err(invalid("Invalid deployment strategy.")),
+    }
+}

@@ -1,0 +1,160 @@
+//! How a service is described (Amazon ECS API reference: `Service`, `Deployment`, `TaskSet`).
+
+use serde_json::{Value, json};
+
+use super::services::{Deployment, Service, Status};
+use crate::world::World;
+use crate::world::input::described_tags;
+
+impl Service {
+    /// None with a capacity provider strategy.
+    pub(super) fn launch_type(&self) -> Option<&str> {
+        let providers = self.settings.get("capacityProviderStrategy").and_then(Value::as_array);
+        if providers.is_some_and(|providers| !providers.is_empty()) {
+            return None;
+        }
+        Some(self.settings.get("launchType").and_then(Value::as_str).unwrap_or("EC2"))
+    }
+
+    fn status_name(&self) -> &'static str {
+        match self.status {
+            Status::Active => "ACTIVE",
+            Status::Draining => "DRAINING",
+            Status::Inactive(_) => "INACTIVE",
+        }
+    }
+}
+
+impl World {
+    pub(super) fn describe_service(&self, service: &Service, with_tags: bool) -> Value {
+        let (running, pending) = service.counts(None);
+        let events = service.events.iter().map(|(number, at, message)| {
+            json!({"id": format!("00000000-0000-4000-8000-{number:012x}"), "createdAt": at, "message": message})
+        });
+        let mut described = json!({
+            "serviceArn": self.service_arn(service),
+            "serviceName": service.name,
+            "clusterArn": self.cluster_arn(&service.cluster),
+            "status": service.status_name(),
+            "desiredCount": service.desired,
+            "runningCount": running,
+            "pendingCount": pending,
+            "deploymentConfiguration": service.configuration,
+            "deploymentController": {"type": service.controller},
+            "schedulingStrategy": if service.daemon { "DAEMON" } else { "REPLICA" },
+            "deployments": [],
+            "events": events.collect::<Vec<_>>(),
+            "createdAt": service.created_at,
+            "createdBy": self.caller(),
+            "loadBalancers": [],
+            "serviceRegistries": [],
+            "placementConstraints": [],
+            "placementStrategy": [],
+            "propagateTags": "NONE",
+            "enableECSManagedTags": false,
+            "enableExecuteCommand": false,
+            "resourceManagementType": "CUSTOMER",
+        });
+        for (key, value) in &service.settings {
+            described[key] = value.clone();
+        }
+        if let Some(launch_type) = service.launch_type() {
+            described["launchType"] = json!(launch_type);
+        }
+        if let Some(primary) = service.deployments.first() {
+            described["taskDefinition"] = json!(primary.task_definition);
+        }
+        if with_tags {
+            described["tags"] = described_tags(&service.tags);
+        }
+        self.describe_carriers(service, &mut described);
+        described
+    }
+
+    /// `deployments` for the ECS controller, `taskSets` for the others.
+    fn describe_carriers(&self, service: &Service, described: &mut Value) {
+        if service.controller != "ECS" {
+            let sets =
+                service.deployments.iter().map(|deployment| self.describe_task_set(service, deployment));
+            described["taskSets"] = sets.collect();
+            return;
+        }
+        let deployments =
+            service.deployments.iter().map(|deployment| describe_deployment(service, deployment));
+        described["deployments"] = deployments.collect();
+        let revisions = service.deployments.iter().map(|deployment| {
+            let (running, pending) = service.counts(Some(&deployment.id));
+            json!({
+                "arn": service.revisions.get(deployment.revision).map(|revision| &revision.arn),
+                "requestedTaskCount": requested(service, deployment),
+                "runningTaskCount": running,
+                "pendingTaskCount": pending,
+            })
+        });
+        described["currentServiceRevisions"] = revisions.collect();
+        if let Some(newest) = service.history.first() {
+            described["currentServiceDeployment"] = json!(newest.arn);
+        }
+    }
+
+    fn describe_task_set(&self, service: &Service, deployment: &Deployment) -> Value {
+        let (running, pending) = service.counts(Some(&deployment.id));
+        let steady = deployment.rollout == "COMPLETED";
+        let path = format!("{}/{}/{}", service.cluster, service.name, deployment.id);
+        let mut described = json!({
+            "id": deployment.id,
+            "taskSetArn": self.arn("ecs", &format!("task-set/{path}")),
+            "serviceArn": self.service_arn(service),
+            "clusterArn": self.cluster_arn(&service.cluster),
+            "status": if deployment.primary { "PRIMARY" } else { "ACTIVE" },
+            "taskDefinition": deployment.task_definition,
+            "computedDesiredCount": requested(service, deployment),
+            "runningCount": running,
+            "pendingCount": pending,
+            "createdAt": deployment.created_at,
+            "updatedAt": deployment.updated_at,
+            "scale": {"value": 100.0, "unit": "PERCENT"},
+            "stabilityStatus": if steady { "STEADY_STATE" } else { "STABILIZING" },
+            "stabilityStatusAt": deployment.updated_at,
+        });
+        for key in ["launchType", "networkConfiguration", "loadBalancers", "platformVersion"] {
+            if let Some(value) = service.settings.get(key) {
+                described[key] = value.clone();
+            }
+        }
+        described
+    }
+}
+
+fn requested(service: &Service, deployment: &Deployment) -> u64 {
+    if deployment.primary { service.desired } else { 0 }
+}
+
+fn describe_deployment(service: &Service, deployment: &Deployment) -> Value {
+    let (running, pending) = service.counts(Some(&deployment.id));
+    let mut described = json!({
+        "id": deployment.id,
+        "status": if deployment.primary { "PRIMARY" } else { "ACTIVE" },
+        "taskDefinition": deployment.task_definition,
+        "desiredCount": requested(service, deployment),
+        "runningCount": running,
+        "pendingCount": pending,
+        "failedTasks": deployment.failed_tasks,
+        "createdAt": deployment.created_at,
+        "updatedAt": deployment.updated_at,
+        "rolloutState": deployment.rollout,
+        "rolloutStateReason": deployment.reason,
+    });
+    let settings = service.revisions.get(deployment.revision).map(|revision| &revision.settings);
+    for key in
+        ["networkConfiguration", "platformVersion", "serviceConnectConfiguration", "volumeConfigurations"]
+    {
+        if let Some(value) = settings.and_then(|settings| settings.get(key)) {
+            described[key] = value.clone();
+        }
+    }
+    if let Some(launch_type) = service.launch_type() {
+        described["launchType"] = json!(launch_type);
+    }
+    described
+}

@@ -1,0 +1,189 @@
+//! Service deployments and service revisions (Amazon ECS API reference: `ListServiceDeployments`,
+//! `DescribeServiceDeployments`, `StopServiceDeployment`, `DescribeServiceRevisions`; developer guide, "View service
+//! history using Amazon ECS service deployments").
+
+use serde_json::{Value, json};
+
+use super::TaskDefinition;
+use super::configuration::{alarms, breaker};
+use super::services::{Service, ServiceDeployment, ServiceRevision, not_found};
+use crate::world::input::{Input, batch, invalid, last_part, optional, page, text, texts, with_token};
+use crate::world::{Answer, AwsError, World};
+
+/// Service deployments are kept for 90 days.
+const KEPT: u64 = 90 * 24 * 3600;
+
+impl World {
+    fn is_kept(&self, deployment: &ServiceDeployment) -> bool {
+        deployment.finished_at.is_none() || deployment.created_at + KEPT > self.now
+    }
+
+    pub(super) fn list_service_deployments(&mut self, input: &Input) -> Answer {
+        let key = (self.cluster(input)?, last_part(text(input, "service")?).to_owned());
+        let service = self.services.get(&key).ok_or_else(not_found)?;
+        let wanted: Vec<&str> = texts(input, "status").collect();
+        let bound =
+            |side: &str| input.get("createdAt").and_then(|bounds| bounds.get(side)).and_then(Value::as_f64);
+        let (after, before) = (bound("after"), bound("before"));
+        let chosen = service.history.iter().filter(|deployment| {
+            #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
+            let at = deployment.created_at as f64;
+            self.is_kept(deployment)
+                && (wanted.is_empty() || wanted.contains(&deployment.status))
+                && after.is_none_or(|after| at >= after)
+                && before.is_none_or(|before| at <= before)
+        });
+        let briefs = chosen.map(|deployment| {
+            let mut brief = json!({
+                "serviceDeploymentArn": deployment.arn,
+                "serviceArn": self.service_arn(service),
+                "clusterArn": self.cluster_arn(&service.cluster),
+                "createdAt": deployment.created_at,
+                "status": deployment.status,
+                "targetServiceRevisionArn": service.revisions.get(deployment.target).map(|revision| &revision.arn),
+            });
+            set(&mut brief, "startedAt", deployment.started_at);
+            set(&mut brief, "finishedAt", deployment.finished_at);
+            set(&mut brief, "statusReason", deployment.reason.as_deref());
+            brief
+        });
+        let (briefs, token) = page(briefs.collect(), input, 20, 100)?;
+        Ok(with_token(json!({"serviceDeployments": briefs}), token))
+    }
+
+    pub(super) fn describe_service_deployments(&mut self, input: &Input) -> Answer {
+        let (mut found, mut failures) = (Vec::new(), Vec::new());
+        for arn in batch(input, "serviceDeploymentArns", 20)? {
+            let services = self.services.values();
+            let mut all = services.flat_map(|service| service.history.iter().map(move |one| (service, one)));
+            match all.find(|(_, deployment)| deployment.arn == arn && self.is_kept(deployment)) {
+                Some((service, deployment)) => {
+                    found.push(self.describe_service_deployment(service, deployment));
+                }
+                None => failures.push(json!({"arn": arn, "reason": "MISSING"})),
+            }
+        }
+        Ok(json!({"serviceDeployments": found, "failures": failures}))
+    }
+
+    fn describe_service_deployment(&self, service: &Service, deployment: &ServiceDeployment) -> Value {
+        let arn = |index: usize| service.revisions.get(index).map(|revision| &revision.arn);
+        // Once it has ended, the counts are those of its end.
+        let target = match deployment.ended_with {
+            Some(end) => (end.requested, end.running, end.pending),
+            None => {
+                let (running, pending) = service.counts(Some(&deployment.carried_by));
+                (service.desired, running, pending)
+            }
+        };
+        let sources = deployment.sources.iter().map(|index| {
+            let carrier = service.deployments.iter().find(|other| other.revision == *index);
+            let (running, pending) = carrier.map_or((0, 0), |carrier| service.counts(Some(&carrier.id)));
+            json!({"arn": arn(*index), "requestedTaskCount": 0, "runningTaskCount": running, "pendingTaskCount": pending})
+        });
+        let mut described = json!({
+            "serviceDeploymentArn": deployment.arn,
+            "serviceArn": self.service_arn(service),
+            "clusterArn": self.cluster_arn(&service.cluster),
+            "createdAt": deployment.created_at,
+            "updatedAt": deployment.updated_at,
+            "status": deployment.status,
+            "sourceServiceRevisions": sources.collect::<Vec<_>>(),
+            "targetServiceRevision": {
+                "arn": arn(deployment.target),
+                "requestedTaskCount": target.0,
+                "runningTaskCount": target.1,
+                "pendingTaskCount": target.2,
+            },
+            "deploymentConfiguration": deployment.configuration,
+            "deploymentCircuitBreaker": {
+                "status": deployment.breaker,
+                "failureCount": deployment.failures,
+                "threshold": breaker(service).threshold,
+            },
+            "alarms": {
+                "status": deployment.alarms,
+                "alarmNames": alarms(&deployment.configuration).map(|(names, _)| names).unwrap_or_default(),
+                "triggeredAlarmNames": deployment.triggered_alarms,
+            },
+        });
+        set(&mut described, "startedAt", deployment.started_at);
+        set(&mut described, "stoppedAt", deployment.stopped_at);
+        set(&mut described, "finishedAt", deployment.finished_at);
+        set(&mut described, "statusReason", deployment.reason.as_deref());
+        if let Some(rollback) = &deployment.rollback {
+            described["rollback"] = json!({
+                "reason": rollback.reason,
+                "startedAt": rollback.started_at,
+                "serviceRevisionArn": arn(rollback.revision),
+            });
+        }
+        described
+    }
+
+    /// Only rolling back is offered ("The valid values are `ROLLBACK`"), also where no rollback is configured.
+    pub(super) fn stop_service_deployment(&mut self, input: &Input) -> Answer {
+        let (arn, now) = (text(input, "serviceDeploymentArn")?.to_owned(), self.now);
+        match optional(input, "stopType")? {
+            None | Some("ROLLBACK") => {}
+            Some(_) => return Err(invalid("stopType must be ROLLBACK.")),
+        }
+        let all = self.services.values_mut().flat_map(|service| &mut service.history);
+        let Some(deployment) = all.into_iter().find(|deployment| deployment.arn == arn) else {
+            let message = "Service deployment not found.";
+            return Err(AwsError::client("ServiceDeploymentNotFoundException", message));
+        };
+        if !matches!(deployment.status, "PENDING" | "IN_PROGRESS") {
+            let message = format!("Service deployment in status {} cannot be stopped.", deployment.status);
+            return Err(AwsError::client("ConflictException", message));
+        }
+        deployment.status = "ROLLBACK_REQUESTED";
+        deployment.reason = Some("Service deployment stopped by a user.".to_owned());
+        deployment.updated_at = now;
+        Ok(json!({"serviceDeploymentArn": arn}))
+    }
+
+    pub(super) fn describe_service_revisions(&mut self, input: &Input) -> Answer {
+        let (mut found, mut failures) = (Vec::new(), Vec::new());
+        for arn in batch(input, "serviceRevisionArns", 20)? {
+            let services = self.services.values();
+            let mut all =
+                services.flat_map(|service| service.revisions.iter().map(move |one| (service, one)));
+            match all.find(|(_, revision)| revision.arn == arn) {
+                Some((service, revision)) => found.push(self.describe_service_revision(service, revision)),
+                None => failures.push(json!({"arn": arn, "reason": "MISSING"})),
+            }
+        }
+        Ok(json!({"serviceRevisions": found, "failures": failures}))
+    }
+
+    fn describe_service_revision(&self, service: &Service, revision: &ServiceRevision) -> Value {
+        let containers =
+            self.definition(&revision.task_definition).into_iter().flat_map(TaskDefinition::containers);
+        let images = containers.map(|container| {
+            let name = container.get("name").and_then(Value::as_str).unwrap_or_default();
+            let mut entry = json!({"containerName": name, "image": container.get("image")});
+            set(&mut entry, "imageDigest", revision.digests.get(name).map(String::as_str));
+            entry
+        });
+        let mut described = json!({
+            "serviceRevisionArn": revision.arn,
+            "serviceArn": self.service_arn(service),
+            "clusterArn": self.cluster_arn(&service.cluster),
+            "taskDefinition": revision.task_definition,
+            "containerImages": images.collect::<Vec<_>>(),
+            "createdAt": revision.created_at,
+        });
+        for (key, value) in &revision.settings {
+            described[key] = value.clone();
+        }
+        set(&mut described, "launchType", service.launch_type());
+        described
+    }
+}
+
+fn set(described: &mut Value, key: &str, value: Option<impl Into<Value>>) {
+    if let Some(value) = value {
+        described[key] = value.into();
+    }
+}

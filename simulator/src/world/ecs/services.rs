@@ -1,0 +1,199 @@
+//! What a service is made of: its deployments, service deployments, service revisions and tasks. Reading them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
+
+use super::Task;
+use crate::world::input::{Input, Tags, batch, last_part, optional, page, text, texts, with_token};
+use crate::world::{Answer, AwsError, World};
+
+/// Cluster and name.
+pub(in crate::world) type ServiceKey = (String, String);
+
+#[derive(Clone, Debug)]
+pub(in crate::world) struct Service {
+    pub name: String,
+    pub cluster: String,
+    pub status: Status,
+    pub desired: u64,
+    pub controller: String,
+    pub daemon: bool,
+    pub configuration: Input,
+    /// The members of `CreateService` and `UpdateService` that are described as they were sent.
+    pub settings: Input,
+    pub tags: Tags,
+    pub created_at: u64,
+    /// What `CreateService` was given: the same once more is answered with this service.
+    pub created_with: Input,
+    /// The PRIMARY first.
+    pub deployments: Vec<Deployment>,
+    /// Newest first.
+    pub history: Vec<ServiceDeployment>,
+    pub revisions: Vec<ServiceRevision>,
+    pub tasks: Vec<Task>,
+    /// Number, time and message; newest first, at most a hundred.
+    pub events: Vec<(u64, u64, String)>,
+    /// Whether it was last seen with all its tasks and nothing to do.
+    pub steady: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::world) enum Status {
+    Active,
+    Draining,
+    /// Since when.
+    Inactive(u64),
+}
+
+/// An entry of `deployments`.
+#[derive(Clone, Debug)]
+pub(in crate::world) struct Deployment {
+    pub id: String,
+    pub primary: bool,
+    pub task_definition: String,
+    /// Index in `Service.revisions`.
+    pub revision: usize,
+    pub rollout: &'static str,
+    pub reason: String,
+    pub failed_tasks: u64,
+    pub created_at: u64,
+    pub updated_at: u64,
+    /// Alarms that were in ALARM when it began: they do not count.
+    pub ignored_alarms: BTreeSet<String>,
+    /// Since when everything is in place and only the alarms are watched.
+    pub baking_since: Option<u64>,
+    /// Rounds of tasks in a row that did not come to run, and when the next may start.
+    pub failed_rounds: u32,
+    pub not_before: u64,
+    /// Whether an event has said that the percentages leave no room.
+    pub told_stuck: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(in crate::world) struct ServiceDeployment {
+    pub arn: String,
+    pub status: &'static str,
+    pub reason: Option<String>,
+    /// Index in `Service.revisions`.
+    pub target: usize,
+    pub sources: Vec<usize>,
+    pub breaker: &'static str,
+    pub failures: u64,
+    pub alarms: &'static str,
+    pub triggered_alarms: Vec<String>,
+    pub configuration: Input,
+    pub created_at: u64,
+    pub started_at: Option<u64>,
+    pub updated_at: u64,
+    pub stopped_at: Option<u64>,
+    pub finished_at: Option<u64>,
+    pub rollback: Option<Rollback>,
+    /// The deployment that carries it out: its own, or the one it rolls back to.
+    pub carried_by: String,
+    /// The counts when it ended.
+    pub ended_with: Option<Snapshot>,
+}
+
+#[derive(Clone, Debug)]
+pub(in crate::world) struct Rollback {
+    pub reason: String,
+    pub started_at: u64,
+    pub revision: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(in crate::world) struct Snapshot {
+    pub requested: u64,
+    pub running: usize,
+    pub pending: usize,
+}
+
+#[derive(Clone, Debug)]
+pub(in crate::world) struct ServiceRevision {
+    pub arn: String,
+    pub task_definition: String,
+    pub created_at: u64,
+    /// The settings that belong to a revision: a rollback brings them back.
+    pub settings: Input,
+    /// Digest by container, filled in by the first task that pulls.
+    pub digests: BTreeMap<String, String>,
+}
+
+impl Service {
+    pub fn is_active(&self) -> bool {
+        self.status == Status::Active
+    }
+
+    pub fn has_ended(&self) -> bool {
+        matches!(self.status, Status::Inactive(_))
+    }
+
+    /// Whether one of its deployments or tasks uses the task definition.
+    pub fn needs(&self, task_definition: &str) -> bool {
+        !self.has_ended()
+            && (self.deployments.iter().any(|deployment| deployment.task_definition == task_definition)
+                || self.tasks.iter().any(|task| task.wanted && task.task_definition == task_definition))
+    }
+
+    /// Running and pending tasks, of one deployment or of all.
+    pub fn counts(&self, deployment: Option<&str>) -> (usize, usize) {
+        let wanted = self.tasks.iter().filter(|task| task.wanted);
+        let of = wanted.filter(|task| deployment.is_none_or(|id| task.deployment == id));
+        let running = of.clone().filter(|task| task.is_running()).count();
+        (running, of.count() - running)
+    }
+}
+
+impl World {
+    /// An ACTIVE service.
+    pub(super) fn service_key(&self, input: &Input) -> Result<ServiceKey, AwsError> {
+        let key = (self.cluster(input)?, last_part(text(input, "service")?).to_owned());
+        match self.services.get(&key) {
+            Some(service) if service.is_active() => Ok(key),
+            Some(_) => Err(AwsError::client("ServiceNotActiveException", "Service was not ACTIVE.")),
+            None => Err(not_found()),
+        }
+    }
+
+    pub(super) fn service_arn(&self, service: &Service) -> String {
+        self.arn("ecs", &format!("service/{}/{}", service.cluster, service.name))
+    }
+
+    /// DRAINING and INACTIVE services are still described; what is not there is an entry in `failures`.
+    pub(super) fn describe_services(&mut self, input: &Input) -> Answer {
+        let cluster = self.cluster(input)?;
+        let with_tags = texts(input, "include").any(|what| what == "TAGS");
+        let (mut services, mut failures) = (Vec::new(), Vec::new());
+        for name in batch(input, "services", 10)? {
+            let short = last_part(name);
+            match self.services.get(&(cluster.clone(), short.to_owned())) {
+                Some(service) => services.push(self.describe_service(service, with_tags)),
+                None => failures.push(json!({
+                    "arn": self.arn("ecs", &format!("service/{cluster}/{short}")),
+                    "reason": "MISSING",
+                })),
+            }
+        }
+        Ok(json!({"services": services, "failures": failures}))
+    }
+
+    /// Without DRAINING and INACTIVE ones.
+    pub(super) fn list_services(&mut self, input: &Input) -> Answer {
+        let cluster = self.cluster(input)?;
+        let launch_type = optional(input, "launchType")?;
+        let daemon = optional(input, "schedulingStrategy")?.map(|strategy| strategy == "DAEMON");
+        let chosen = self.services.values().filter(|service| {
+            service.cluster == cluster
+                && service.is_active()
+                && launch_type.is_none_or(|wanted| service.launch_type() == Some(wanted))
+                && daemon.is_none_or(|daemon| service.daemon == daemon)
+        });
+        let (arns, token) = page(chosen.map(|service| self.service_arn(service)).collect(), input, 10, 100)?;
+        Ok(with_token(json!({"serviceArns": arns}), token))
+    }
+}
+
+pub(super) fn not_found() -> AwsError {
+    AwsError::client("ServiceNotFoundException", "Service not found.")
+}

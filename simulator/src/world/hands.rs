@@ -1,0 +1,61 @@
+//! Changes by another hand that no call of the simulated APIs makes: the autoscaler, alarms, the kernel, a
+//! lifecycle policy. All else goes through [`World::call`] like everybody's calls.
+//!
+//! Each says whether it found what it was to change.
+
+use super::World;
+use super::ecs::Container;
+
+impl World {
+    /// Application Auto Scaling sets the count. "During a deployment scale-in is suspended and scale-out continues"
+    /// (developer guide, "Automatically scale your Amazon ECS service").
+    pub fn autoscale(&mut self, cluster: &str, service: &str, desired: u64) -> bool {
+        let key = (cluster.to_owned(), service.to_owned());
+        let Some(service) = self.services.get_mut(&key).filter(|service| service.is_active()) else {
+            return false;
+        };
+        let deploying = service.deployments.first().is_some_and(|primary| primary.rollout == "IN_PROGRESS");
+        if service.daemon || (deploying && desired < service.desired) {
+            return false;
+        }
+        service.desired = desired;
+        service.steady = false;
+        true
+    }
+
+    /// An alarm of `CloudWatch` moves into or out of ALARM. Any name will do.
+    pub fn set_alarm(&mut self, name: &str, in_alarm: bool) {
+        if in_alarm {
+            self.alarms.insert(name.to_owned());
+        } else {
+            self.alarms.remove(name);
+        }
+    }
+
+    /// The essential containers of a running task exit: by its ARN or id.
+    pub fn exit_task(&mut self, task: &str, exit_code: i64) -> bool {
+        let (id, now) = (task.rsplit('/').next().unwrap_or(task), self.now);
+        for service in self.services.values_mut() {
+            let found = service.tasks.iter_mut().find(|task| task.arn.rsplit('/').next() == Some(id));
+            let Some(task) = found.filter(|task| task.wanted && task.is_running()) else { continue };
+            let essential = task.containers.iter_mut().filter(|container| container.essential);
+            essential.for_each(|container: &mut Container| container.exit(exit_code));
+            task.stop(now, "EssentialContainerExited", "Essential container in task exited");
+            service.steady = false;
+            return true;
+        }
+        false
+    }
+
+    /// A lifecycle policy removes an image with all its tags. What an index refers to stays while the index is there
+    /// (Amazon ECR user guide, "Automate the cleanup of images by using lifecycle policies").
+    pub fn expire_image(&mut self, repository: &str, digest: &str) -> bool {
+        self.registry.expire(repository, digest)
+    }
+
+    /// A lifecycle policy moves an image to the archive, where it cannot be pulled.
+    pub fn archive_image(&mut self, repository: &str, digest: &str) -> bool {
+        let now = self.now;
+        self.registry.archive(repository, digest, now)
+    }
+}

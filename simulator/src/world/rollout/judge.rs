@@ -1,0 +1,286 @@
+//! How a deployment ends: it completes, the circuit breaker trips, an alarm goes off, somebody stops it (developer
+//! guide: "How the Amazon ECS deployment circuit breaker detects failures", "How `CloudWatch` alarms detect Amazon ECS
+//! deployment failures", "Stopping Amazon ECS service deployments").
+
+use super::Around;
+use crate::world::ecs::{Rollback, Service, Snapshot, TRIGGERS, VOLUMES, alarms, breaker};
+
+/// Seconds that a deployment with alarms goes on watching them after all is in place. AWS computes it: "less than
+/// five minutes by default".
+const BAKE: u64 = 180;
+
+/// Why a deployment fails.
+enum Cause {
+    Breaker,
+    Alarms(Vec<String>),
+    Stopped,
+}
+
+impl Cause {
+    fn rollout_reason(&self) -> &'static str {
+        match self {
+            Self::Breaker => "ECS deployment circuit breaker: tasks failed to start.",
+            Self::Alarms(_) => "ECS deployment failed: alarm detected.",
+            Self::Stopped => "ECS deployment stopped by a user.",
+        }
+    }
+
+    fn event(&self) -> &'static str {
+        match self {
+            Self::Breaker => "tasks failed to start.",
+            Self::Alarms(_) => "alarm detected.",
+            Self::Stopped => "stopped by a user.",
+        }
+    }
+
+    fn status_reason(&self) -> String {
+        match self {
+            Self::Breaker => "Service deployment failed: circuit breaker threshold exceeded.".to_owned(),
+            Self::Alarms(names) => {
+                format!("Service deployment failed: alarm {} triggered.", names.join(", "))
+            }
+            Self::Stopped => "Service deployment stopped by a user.".to_owned(),
+        }
+    }
+}
+
+impl Service {
+    pub(super) fn judge(&mut self, around: &mut Around) {
+        self.begin_and_stop(around.now);
+        if self.has_ended() {
+            return self.end_history(around.now);
+        }
+        self.drop_drained();
+        let Some(primary) = self.deployments.first() else { return };
+        if primary.rollout != "IN_PROGRESS" {
+            return self.tell_steady(around);
+        }
+        if self.history.first().is_some_and(|newest| newest.status == "ROLLBACK_REQUESTED") {
+            return self.fail(&Cause::Stopped, around);
+        }
+        if let Some(names) = self.triggered_alarms(around) {
+            return self.fail(&Cause::Alarms(names), around);
+        }
+        if self.is_in_place(around) {
+            if self.has_baked(around.now) {
+                self.complete(around);
+            }
+            return;
+        }
+        let (breaker, failed) =
+            (breaker(self), self.deployments.first().map_or(0, |primary| primary.failed_tasks));
+        if let Some(primary) = self.deployments.first_mut() {
+            primary.baking_since = None;
+        }
+        if breaker.enabled && self.controller == "ECS" && failed >= breaker.threshold {
+            self.fail(&Cause::Breaker, around);
+        }
+    }
+
+    /// PENDING becomes `IN_PROGRESS`, and what was replaced has stopped.
+    fn begin_and_stop(&mut self, now: u64) {
+        let (desired, counts) =
+            (self.desired, self.history.iter().map(|one| self.counts(Some(&one.carried_by))));
+        let counts: Vec<_> = counts.take(2).collect();
+        for (index, (deployment, (running, pending))) in self.history.iter_mut().zip(counts).enumerate() {
+            if deployment.finished_at.is_some() {
+                continue;
+            }
+            if index == 0 && deployment.status == "PENDING" {
+                deployment.status = "IN_PROGRESS";
+                deployment.started_at = Some(now);
+                deployment.updated_at = now;
+            }
+            if index > 0 {
+                let rolling_back = deployment.status == "ROLLBACK_IN_PROGRESS";
+                deployment.end(if rolling_back { "ROLLBACK_FAILED" } else { "STOPPED" }, now);
+                deployment.stopped_at = Some(now);
+                deployment.ended_with = Some(Snapshot { requested: desired, running, pending });
+            }
+        }
+    }
+
+    fn end_history(&mut self, now: u64) {
+        for deployment in self.history.iter_mut().filter(|deployment| deployment.finished_at.is_none()) {
+            deployment.end("STOPPED", now);
+            deployment.stopped_at = Some(now);
+        }
+    }
+
+    /// What was replaced is no longer listed when its tasks have stopped; what failed stays until the next one is done.
+    fn drop_drained(&mut self) {
+        let tasks = &self.tasks;
+        self.deployments.retain(|deployment| {
+            deployment.primary
+                || deployment.rollout == "FAILED"
+                || tasks.iter().any(|task| task.deployment == deployment.id && !task.has_stopped())
+        });
+    }
+
+    /// "reaches a steady state": as many healthy tasks as wanted, and none of another deployment.
+    fn is_in_place(&self, around: &Around) -> bool {
+        let Some(primary) = self.deployments.first() else { return false };
+        let (mut ready, mut others) = (0, 0);
+        for task in self.tasks.iter().filter(|task| !task.has_stopped()) {
+            if task.deployment != primary.id {
+                others += 1;
+            } else if self.is_ready(task, around) {
+                ready += 1;
+            }
+        }
+        ready >= self.desired && others == 0
+    }
+
+    fn has_baked(&mut self, now: u64) -> bool {
+        let watched = alarms(&self.configuration).is_some() && !self.rolls_back();
+        let Some(primary) = self.deployments.first_mut() else { return false };
+        let since = *primary.baking_since.get_or_insert(now);
+        !watched || now >= since + BAKE
+    }
+
+    fn rolls_back(&self) -> bool {
+        self.history.first().is_some_and(|newest| newest.status == "ROLLBACK_IN_PROGRESS")
+    }
+
+    /// An alarm that was in ALARM when the deployment began is ignored for the whole of it.
+    fn triggered_alarms(&self, around: &Around) -> Option<Vec<String>> {
+        let ignored = &self.deployments.first()?.ignored_alarms;
+        let (mut names, _) = alarms(&self.configuration).filter(|_| !self.rolls_back())?;
+        names.retain(|name| around.alarms.contains(name) && !ignored.contains(name));
+        (!names.is_empty()).then_some(names)
+    }
+
+    fn complete(&mut self, around: &mut Around) {
+        let now = around.now;
+        self.deployments.truncate(1);
+        let Some(primary) = self.deployments.first_mut() else { return };
+        primary.rollout = "COMPLETED";
+        primary.reason = format!("ECS deployment {} completed.", primary.id);
+        primary.updated_at = now;
+        let completed = format!("(deployment {}) deployment completed.", primary.id);
+        let (rolling_back, end) = (self.rolls_back(), self.snapshot());
+        if let Some(newest) = self.history.first_mut().filter(|newest| newest.finished_at.is_none()) {
+            newest.end(if rolling_back { "ROLLBACK_SUCCESSFUL" } else { "SUCCESSFUL" }, now);
+            newest.ended_with = Some(end);
+        }
+        self.tell(around, &completed);
+        self.tell_steady(around);
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let carrier = self.history.first().map(|newest| newest.carried_by.clone());
+        let (running, pending) = self.counts(carrier.as_deref());
+        Snapshot { requested: self.desired, running, pending }
+    }
+
+    fn tell_steady(&mut self, around: &mut Around) {
+        let (running, pending) = self.counts(None);
+        let is_steady = pending == 0
+            && running as u64 == self.desired
+            && self.tasks.iter().all(|task| task.wanted || task.has_stopped());
+        if is_steady && !self.steady {
+            self.steady = true;
+            self.tell(around, "has reached a steady state.");
+        }
+    }
+
+    /// The deployment is FAILED; where it is to roll back, the last one that completed becomes PRIMARY again.
+    fn fail(&mut self, cause: &Cause, around: &mut Around) {
+        let (now, was_rollback, end) = (around.now, self.rolls_back(), self.snapshot());
+        let good = self.last_good().filter(|_| self.is_to_roll_back(cause) && !was_rollback);
+        let Some(failed) = self.deployments.first_mut() else { return };
+        failed.rollout = "FAILED";
+        failed.reason = cause.rollout_reason().to_owned();
+        failed.updated_at = now;
+        let event = format!("(deployment {}) deployment failed: {}", failed.id, cause.event());
+        self.tell(around, &event);
+        if let Some(newest) = self.history.first_mut() {
+            newest.mark(cause, now);
+            if good.is_none() {
+                newest.end(if was_rollback { "ROLLBACK_FAILED" } else { "STOPPED" }, now);
+                newest.stopped_at = Some(now);
+                newest.ended_with = Some(end);
+            }
+        }
+        if let Some(revision) = good {
+            self.roll_back(revision, cause, around);
+        }
+    }
+
+    fn is_to_roll_back(&self, cause: &Cause) -> bool {
+        match cause {
+            Cause::Breaker => breaker(self).rolls_back,
+            Cause::Alarms(_) => alarms(&self.configuration).is_some_and(|(_, rolls_back)| rolls_back),
+            Cause::Stopped => true,
+        }
+    }
+
+    /// The revision of the last deployment before this one that was successful.
+    fn last_good(&self) -> Option<usize> {
+        self.history.iter().skip(1).find(|older| older.status == "SUCCESSFUL").map(|older| older.target)
+    }
+
+    /// No new revision is made; a deployment that is still listed is taken up again under its id.
+    fn roll_back(&mut self, revision: usize, cause: &Cause, around: &mut Around) {
+        let now = around.now;
+        let listed = self.deployments.iter().position(|deployment| deployment.revision == revision);
+        let (id, created_at) = match listed {
+            Some(index) => {
+                let listed = self.deployments.remove(index);
+                (listed.id, listed.created_at)
+            }
+            None => (format!("ecs-svc/{}", 1_000_000_000_000_000_000 + around.id()), now),
+        };
+        if let Some(newest) = self.history.first_mut() {
+            newest.status = "ROLLBACK_IN_PROGRESS";
+            newest.rollback = Some(Rollback { reason: cause.status_reason(), started_at: now, revision });
+            newest.carried_by.clone_from(&id);
+            newest.failures = 0;
+        }
+        if let Some(target) = self.revisions.get(revision) {
+            for key in TRIGGERS.iter().chain([&VOLUMES]) {
+                match target.settings.get(*key) {
+                    Some(value) => self.settings.insert((*key).to_owned(), value.clone()),
+                    None => self.settings.shift_remove(*key),
+                };
+            }
+        }
+        let event = format!("rolling back to deployment {id}.");
+        let reason = match cause {
+            Cause::Breaker => format!("ECS deployment circuit breaker: rolling back to deploymentId {id}."),
+            _ => format!("ECS deployment rolling back to deploymentId {id}."),
+        };
+        self.make_primary(id, revision, around.alarms.clone(), now);
+        if let Some(primary) = self.deployments.first_mut() {
+            primary.created_at = created_at;
+            primary.reason = reason;
+        }
+        self.tell(around, &event);
+    }
+}
+
+impl crate::world::ecs::ServiceDeployment {
+    fn end(&mut self, status: &'static str, now: u64) {
+        self.status = status;
+        self.finished_at = Some(now);
+        self.updated_at = now;
+        for monitor in [&mut self.breaker, &mut self.alarms] {
+            if *monitor == "MONITORING" {
+                *monitor = "MONITORING_COMPLETE";
+            }
+        }
+    }
+
+    fn mark(&mut self, cause: &Cause, now: u64) {
+        self.reason = Some(cause.status_reason());
+        self.updated_at = now;
+        match cause {
+            Cause::Breaker => self.breaker = "TRIGGERED",
+            Cause::Alarms(names) => {
+                self.alarms = "TRIGGERED";
+                self.triggered_alarms.clone_from(names);
+            }
+            Cause::Stopped => {}
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! The life of a task: it starts, pulls its images, runs, is checked, stops (developer guide, "Amazon ECS task
+//! lifecycle" and "Amazon ECS stopped tasks error messages").
+
+use serde_json::Value;
+
+use super::Around;
+use crate::world::ecs::{Check, Container, Service, Task};
+
+/// Seconds from creation until a task has reached the state. AWS publishes no figures; Fargate tasks take about this.
+const PENDING_AFTER: u64 = 3;
+const PULLED_AFTER: u64 = 8;
+const RUNNING_AFTER: u64 = 12;
+/// Seconds from the order to stop until the task has.
+const STOPPED_AFTER: u64 = 4;
+/// Seconds of running until a load balancer finds a target healthy, or gives up on it: two or more checks.
+const TARGET_HEALTHY_AFTER: u64 = 10;
+const TARGET_FAILED_AFTER: u64 = 60;
+/// Seconds before tasks are started again after the first round that did not come to run, and at most. It doubles
+/// (developer guide, "Amazon ECS service throttle logic": "incrementally increased up to a maximum of 15 minutes").
+const FIRST_PAUSE: u64 = 5;
+const LONGEST_PAUSE: u64 = 15 * 60;
+/// The exit code of a container that ends by SIGTERM.
+const TERMINATED: i64 = 143;
+
+impl Service {
+    pub(super) fn live(&mut self, around: &mut Around) {
+        let mut tasks = std::mem::take(&mut self.tasks);
+        for task in tasks.iter_mut().filter(|task| !task.has_stopped()) {
+            if !task.wanted {
+                go_on_stopping(task, around.now);
+            } else if task.is_running() {
+                self.check(task, around);
+            } else {
+                self.go_on_starting(task, around);
+            }
+        }
+        self.tasks = tasks;
+    }
+
+    fn go_on_starting(&mut self, task: &mut Task, around: &Around) {
+        let age = around.now - task.created_at;
+        let status = task.status;
+        if age == PENDING_AFTER {
+            task.status = "PENDING";
+            task.pull_started_at = Some(around.now);
+        } else if age == PULLED_AFTER + task.delay {
+            self.pull(task, around);
+        } else if age == RUNNING_AFTER + task.delay {
+            self.run(task, around);
+        }
+        task.version += u64::from(task.status != status);
+    }
+
+    /// The first task of a deployment resolves the digest and later ones use the same (developer guide, "Container
+    /// image resolution"), unless the container asks for no version consistency.
+    fn pull(&mut self, task: &mut Task, around: &Around) {
+        task.status = "ACTIVATING";
+        task.pull_stopped_at = Some(around.now);
+        let revision = self.deployments.iter().find(|one| one.id == task.deployment).map(|one| one.revision);
+        let revision = revision.and_then(|index| self.revisions.get_mut(index));
+        let mut resolved = revision.map(|revision| &mut revision.digests);
+        let mut missing = None;
+        for container in &mut task.containers {
+            let kept = resolved.as_ref().and_then(|digests| digests.get(&container.name));
+            let kept = kept.filter(|_| container.consistent).cloned();
+            match around.registry.pull(&container.image, kept.as_deref(), around.now) {
+                Some(digest) if !around.faults.cannot_pull(&digest) => {
+                    if let Some(digests) = resolved.as_mut().filter(|_| container.consistent) {
+                        digests.insert(container.name.clone(), digest.clone());
+                    }
+                    container.digest = Some(digest);
+                }
+                _ => {
+                    missing = Some(container.image.clone());
+                    break;
+                }
+            }
+        }
+        if let Some(image) = missing {
+            let reason = format!(
+                "CannotPullContainerError: pull image manifest has been retried 7 time(s): failed to resolve ref {image}: {image}: not found"
+            );
+            task.pull_stopped_at = None;
+            task.stop(around.now, "TaskFailedToStart", reason);
+            self.count_failure(&task.deployment, around.now, true);
+        }
+    }
+
+    fn run(&mut self, task: &mut Task, around: &Around) {
+        task.status = "RUNNING";
+        task.started_at = Some(around.now);
+        for container in &mut task.containers {
+            if let Some(code) = container.digest.iter().find_map(|digest| around.faults.crash(digest)) {
+                container.exit(code);
+            }
+        }
+        let exited = |container: &Container| container.essential && container.exit_code.is_some();
+        if task.containers.iter().any(exited) {
+            task.started_at = None;
+            task.stop(around.now, "EssentialContainerExited", "Essential container in task exited");
+            return self.count_failure(&task.deployment, around.now, true);
+        }
+        if let Some(deployment) = self.deployments.iter_mut().find(|one| one.id == task.deployment) {
+            deployment.failed_rounds = 0;
+            deployment.updated_at = around.now;
+        }
+        self.count_success(task, around);
+    }
+
+    /// Health checks of containers and of a target; the grace period holds for both.
+    fn check(&mut self, task: &mut Task, around: &mut Around) {
+        let age = around.now - task.started_at.unwrap_or(around.now);
+        let health = task.health();
+        for container in &mut task.containers {
+            let passes = !container.digest.iter().any(|digest| around.faults.is_unhealthy(digest));
+            if let Some(check) =
+                container.check.as_mut().filter(|check| age > 0 && age.is_multiple_of(check.interval))
+            {
+                check.run(passes, age);
+            }
+        }
+        task.version += u64::from(task.health() != health);
+        let grace =
+            self.settings.get("healthCheckGracePeriodSeconds").and_then(Value::as_u64).unwrap_or_default();
+        let id = task.arn.rsplit('/').next().unwrap_or_default().to_owned();
+        if age < grace {
+            return self.count_success(task, around);
+        }
+        if task.health() == "UNHEALTHY" {
+            task.stop(around.now, "ServiceSchedulerInitiated", "Task failed container health checks");
+            self.tell(around, &format!("(task {id}) failed container health checks."));
+            return self.count_failure(&task.deployment, around.now, false);
+        }
+        let unhealthy = task.digests().any(|digest| around.faults.is_unhealthy(digest));
+        if let Some(target) = self.target().filter(|_| unhealthy && age >= TARGET_FAILED_AFTER) {
+            task.stop(
+                around.now,
+                "ServiceSchedulerInitiated",
+                format!("Task failed ELB health checks in (target-group {target})"),
+            );
+            let event = format!(
+                "(task {id}) is unhealthy in (target-group {target}) due to (reason Health checks failed)"
+            );
+            self.tell(around, &event);
+            return self.count_failure(&task.deployment, around.now, false);
+        }
+        self.count_success(task, around);
+    }
+
+    /// The target group of the service, if it has a load balancer.
+    fn target(&self) -> Option<String> {
+        let balancer = self.settings.get("loadBalancers").and_then(Value::as_array)?.first()?;
+        let named = balancer.get("targetGroupArn").or_else(|| balancer.get("loadBalancerName"))?;
+        named.as_str().map(str::to_owned)
+    }
+
+    /// Running, with its health checks and its target healthy where it has them.
+    pub(super) fn is_ready(&self, task: &Task, around: &Around) -> bool {
+        let Some(started) = task.started_at.filter(|_| task.wanted && task.is_running()) else {
+            return false;
+        };
+        let passes = !task.digests().any(|digest| around.faults.is_unhealthy(digest));
+        let checked = !task.has_checks() || (task.health() == "HEALTHY" && passes);
+        let reached = self.target().is_none() || (passes && around.now - started >= TARGET_HEALTHY_AFTER);
+        checked && reached
+    }
+
+    /// One healthy task sets the count of failures back (`resetOnHealthyTask`, on by default).
+    fn count_success(&mut self, task: &mut Task, around: &Around) {
+        if task.was_ready || !self.is_ready(task, around) {
+            return;
+        }
+        task.was_ready = true;
+        if !crate::world::ecs::breaker(self).resets {
+            return;
+        }
+        if let Some(deployment) = self.deployments.iter_mut().find(|one| one.id == task.deployment) {
+            deployment.failed_tasks = 0;
+            deployment.updated_at = around.now;
+        }
+        if let Some(newest) = self.history.first_mut().filter(|newest| newest.carried_by == task.deployment) {
+            newest.failures = 0;
+        }
+    }
+
+    /// Only tasks that never came to run make the next ones wait.
+    fn count_failure(&mut self, deployment: &str, now: u64, never_ran: bool) {
+        if let Some(newest) = self.history.first_mut().filter(|newest| newest.carried_by == deployment) {
+            newest.failures += 1;
+            newest.updated_at = now;
+        }
+        let Some(deployment) = self.deployments.iter_mut().find(|one| one.id == deployment) else { return };
+        deployment.failed_tasks += 1;
+        deployment.updated_at = now;
+        // Tasks that fail in the same second are one round.
+        if never_ran && deployment.not_before <= now {
+            let pause = FIRST_PAUSE << deployment.failed_rounds.min(10);
+            deployment.not_before = now + pause.min(LONGEST_PAUSE);
+            deployment.failed_rounds += 1;
+        }
+    }
+}
+
+impl Container {
+    /// What the container says when it has ended.
+    pub(in crate::world) fn exit(&mut self, code: i64) {
+        self.exit_code = Some(code);
+        // Developer guide, "Amazon ECS stopped tasks error messages": killed by the kernel for its memory.
+        if code == 137 {
+            self.reason = Some("OutOfMemoryError: Container killed due to memory usage".to_owned());
+        }
+    }
+}
+
+impl Check {
+    /// Failures count after the start period, and a row of `retries` makes the container unhealthy (Amazon ECS API
+    /// reference, `HealthCheck`).
+    fn run(&mut self, passes: bool, age: u64) {
+        if passes {
+            self.failures = 0;
+            self.status = "HEALTHY";
+        } else if age > self.start_period {
+            self.failures += 1;
+            if self.failures >= self.retries {
+                self.status = "UNHEALTHY";
+            }
+        }
+    }
+}
+
+fn go_on_stopping(task: &mut Task, now: u64) {
+    let since = now - task.stopping_at.unwrap_or(now);
+    let status = match since {
+        0 => return,
+        1 | 2 => "STOPPING",
+        3 => "DEPROVISIONING",
+        _ => "STOPPED",
+    };
+    if since == 1 && task.pull_stopped_at.is_some() {
+        for container in task.containers.iter_mut().filter(|container| container.exit_code.is_none()) {
+            container.exit_code = Some(TERMINATED);
+        }
+    }
+    task.version += u64::from(task.status != status);
+    task.status = status;
+    if since >= STOPPED_AFTER {
+        task.stopped_at = Some(now);
+    }
+}

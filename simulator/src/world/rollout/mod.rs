@@ -1,0 +1,214 @@
+//! Rolling deployments and the life of tasks, one second at a time (Amazon ECS developer guide, "Deploy Amazon ECS
+//! services by replacing tasks").
+//!
+//! Each second every service lets its tasks live (`life`), starts and stops some (`schedule`), and judges its
+//! deployment (`judge`).
+
+mod judge;
+mod life;
+mod schedule;
+
+use std::collections::BTreeSet;
+
+use super::World;
+use super::ecr::Registry;
+use super::ecs::{
+    Deployment, Families, Service, ServiceDeployment, ServiceKey, ServiceRevision, Status, TRIGGERS, VOLUMES,
+    alarms, breaker,
+};
+use super::input::Input;
+use crate::faults::Faults;
+
+/// Tasks that stopped stay visible for about an hour (Amazon ECS API reference, `DescribeTasks`).
+const STOPPED_TASKS_STAY: u64 = 3600;
+/// INACTIVE services "may be cleaned up" some day (Amazon ECS API reference, `DeleteService`): here after an hour.
+const INACTIVE_SERVICES_STAY: u64 = 3600;
+/// A service shows its latest 100 events (Amazon ECS API reference, `Service`).
+const EVENTS: usize = 100;
+
+/// What a service sees of the world while a second passes.
+pub(super) struct Around<'a> {
+    now: u64,
+    seed: u64,
+    ids: &'a mut u64,
+    /// `arn:aws:ecs:<region>:<account>:`
+    arns: String,
+    families: &'a Families,
+    registry: &'a Registry,
+    alarms: &'a BTreeSet<String>,
+    faults: &'a Faults,
+}
+
+impl Around<'_> {
+    fn id(&mut self) -> u64 {
+        *self.ids += 1;
+        *self.ids
+    }
+}
+
+impl World {
+    /// One second; whether anything is still under way.
+    pub(super) fn tick(&mut self) -> bool {
+        let arns = self.arn("ecs", "");
+        let mut around = Around {
+            now: self.now,
+            seed: self.seed,
+            ids: &mut self.ids,
+            arns,
+            families: &self.families,
+            registry: &self.registry,
+            alarms: &self.alarms,
+            faults: &self.faults,
+        };
+        let mut busy = false;
+        for service in self.services.values_mut().filter(|service| !service.has_ended()) {
+            service.live(&mut around);
+            service.schedule(&mut around);
+            service.judge(&mut around);
+            busy |= !service.is_quiet(&around);
+        }
+        busy
+    }
+
+    /// What AWS no longer tells after a while.
+    pub(super) fn forget(&mut self) {
+        let now = self.now;
+        for service in self.services.values_mut() {
+            let visible = |stopped: u64| stopped + STOPPED_TASKS_STAY > now;
+            service.tasks.retain(|task| task.stopped_at.is_none_or(visible));
+        }
+        self.services.retain(|_, service| match service.status {
+            Status::Inactive(since) => since + INACTIVE_SERVICES_STAY > now,
+            _ => true,
+        });
+        self.delete_unneeded_definitions();
+        self.forget_stale();
+    }
+
+    /// Makes a new PRIMARY deployment; the one before drains.
+    pub(super) fn start_deployment(&mut self, key: &ServiceKey, task_definition: &str) {
+        let number = 1_000_000_000_000_000_000 + self.id();
+        let (now, path) = (self.now, format!("{}/{}", key.0, key.1));
+        let revision_arn = self.arn("ecs", &format!("service-revision/{path}/{number}"));
+        let deployment_arn = self.arn("ecs", &format!("service-deployment/{path}/{number}"));
+        let active_alarms = self.alarms.clone();
+        let Some(service) = self.services.get_mut(key) else { return };
+        let sources = service.deployments.iter().map(|deployment| deployment.revision).collect();
+        let revision = service.revisions.len();
+        service.revisions.push(ServiceRevision {
+            arn: revision_arn,
+            task_definition: task_definition.to_owned(),
+            created_at: now,
+            settings: revision_settings(&service.settings),
+            digests: std::collections::BTreeMap::new(),
+        });
+        let id = format!("ecs-svc/{number}");
+        if service.controller == "ECS" {
+            service.supersede(now);
+            let begun = ServiceDeployment::begun(service, deployment_arn, revision, sources, &id, now);
+            service.history.insert(0, begun);
+        }
+        service.make_primary(id, revision, active_alarms, now);
+    }
+}
+
+/// The settings that a revision keeps (Amazon ECS API reference, `ServiceRevision`).
+fn revision_settings(settings: &Input) -> Input {
+    let kept = settings.iter().filter(|(key, _)| {
+        TRIGGERS.contains(&key.as_str()) || matches!(key.as_str(), VOLUMES | "capacityProviderStrategy")
+    });
+    kept.map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+impl ServiceDeployment {
+    fn begun(
+        service: &Service,
+        arn: String,
+        target: usize,
+        sources: Vec<usize>,
+        carried_by: &str,
+        now: u64,
+    ) -> Self {
+        let monitored = |on: bool| if on { "MONITORING" } else { "DISABLED" };
+        Self {
+            arn,
+            status: "PENDING",
+            reason: None,
+            target,
+            sources,
+            breaker: monitored(breaker(service).enabled),
+            failures: 0,
+            alarms: monitored(alarms(&service.configuration).is_some()),
+            triggered_alarms: Vec::new(),
+            configuration: service.configuration.clone(),
+            created_at: now,
+            started_at: None,
+            updated_at: now,
+            stopped_at: None,
+            finished_at: None,
+            rollback: None,
+            carried_by: carried_by.to_owned(),
+            ended_with: None,
+        }
+    }
+}
+
+impl Service {
+    /// A newer deployment has begun: the service deployment in flight is to stop.
+    fn supersede(&mut self, now: u64) {
+        let Some(newest) = self.history.first_mut().filter(|newest| newest.finished_at.is_none()) else {
+            return;
+        };
+        // A rollback in progress can only succeed or fail (developer guide, "service deployment state transitions").
+        if newest.status != "ROLLBACK_IN_PROGRESS" {
+            newest.status = "STOP_REQUESTED";
+        }
+        newest.reason = Some("Replaced by a new service deployment".to_owned());
+        newest.updated_at = now;
+    }
+
+    fn make_primary(&mut self, id: String, revision: usize, ignored_alarms: BTreeSet<String>, now: u64) {
+        let Some(target) = self.revisions.get(revision) else { return };
+        for deployment in &mut self.deployments {
+            deployment.primary = false;
+        }
+        let primary = Deployment {
+            reason: format!("ECS deployment {id} in progress."),
+            id,
+            primary: true,
+            task_definition: target.task_definition.clone(),
+            revision,
+            rollout: "IN_PROGRESS",
+            failed_tasks: 0,
+            created_at: now,
+            updated_at: now,
+            ignored_alarms,
+            baking_since: None,
+            failed_rounds: 0,
+            not_before: 0,
+            told_stuck: false,
+        };
+        self.deployments.insert(0, primary);
+        self.steady = false;
+    }
+
+    /// Adds an event; `what` follows the name of the service.
+    fn tell(&mut self, around: &mut Around, what: &str) {
+        let event = (around.id(), around.now, format!("(service {}) {what}", self.name));
+        self.events.insert(0, event);
+        self.events.truncate(EVENTS);
+    }
+
+    /// Whether another second would change nothing.
+    fn is_quiet(&self, around: &Around) -> bool {
+        let settled = |primary: &Deployment| match primary.rollout {
+            "COMPLETED" => self.tasks.iter().filter(|task| task.wanted).count() as u64 == self.desired,
+            "FAILED" => true,
+            _ => false,
+        };
+        self.is_active()
+            && self.history.iter().all(|deployment| deployment.finished_at.is_some())
+            && self.deployments.first().is_none_or(settled)
+            && self.tasks.iter().all(|task| task.has_stopped() || self.is_ready(task, around))
+    }
+}

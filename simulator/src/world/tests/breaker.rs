@@ -1,0 +1,161 @@
+//! The circuit breaker: its threshold, the rollback, and what stays without one.
+
+use serde_json::{Value, json};
+
+use super::super::World;
+use super::{SETTLED, breaker, world, world_with_service};
+use crate::faults::Fault;
+
+/// Long enough for a few rounds of tasks that fail.
+const TRIPPED: u64 = 300;
+
+/// Deploys an image whose containers exit; its digest.
+fn deploy_crashing(world: &mut World, tag: &str) -> String {
+    let digest = world.deploy(tag);
+    world.inject(Fault::Crash { digest: digest.clone(), exit_code: 1 });
+    digest
+}
+
+fn threshold(desired: u64, configuration: &Value) -> Value {
+    let mut world = world();
+    let mut enabled = json!({"enable": true, "rollback": false});
+    for (key, value) in configuration.as_object().unwrap() {
+        enabled[key] = value.clone();
+    }
+    let configuration = json!({"deploymentCircuitBreaker": enabled});
+    world.begin(&json!({"desiredCount": desired, "deploymentConfiguration": configuration}));
+    world.newest()["deploymentCircuitBreaker"]["threshold"].clone()
+}
+
+#[test]
+fn the_threshold_is_half_of_the_count_between_3_and_200_unless_set() {
+    let kind = |kind: &str, value: u64| json!({"thresholdConfiguration": {"type": kind, "value": value}});
+    assert_eq!([1, 25, 400].map(|desired| threshold(desired, &json!({}))), [json!(3), json!(13), json!(200)]);
+    assert_eq!(threshold(100, &kind("BOUNDED_PERCENT", 10)), 10);
+    assert_eq!(threshold(500, &kind("UNBOUNDED_PERCENT", 100)), 500);
+    assert_eq!(threshold(2, &kind("UNBOUNDED_PERCENT", 50)), 1);
+    assert_eq!(threshold(100, &kind("COUNT", 2)), 2);
+}
+
+#[test]
+fn a_failed_deployment_rolls_back_to_the_last_one_that_completed() {
+    let mut world = world_with_service(&breaker(true));
+    let good = world.service()["deployments"][0]["id"].clone();
+    let revision = world.newest()["targetServiceRevision"]["arn"].clone();
+    deploy_crashing(&mut world, "bbbbbbb");
+    let mut seen = Vec::new();
+    for _ in 0..TRIPPED {
+        world.advance(1);
+        let status = world.statuses().remove(0);
+        if seen.last() != Some(&status) {
+            seen.push(status);
+        }
+    }
+    assert_eq!(seen, ["IN_PROGRESS", "ROLLBACK_IN_PROGRESS", "ROLLBACK_SUCCESSFUL"]);
+    let service = world.service();
+    assert_eq!(service["deployments"].as_array().unwrap().len(), 1);
+    assert_eq!(service["deployments"][0]["id"], good, "taken up again under its id");
+    let newest = world.newest();
+    assert_eq!(newest["deploymentCircuitBreaker"]["status"], "TRIGGERED");
+    assert_eq!(newest["rollback"]["serviceRevisionArn"], revision, "no new revision is made");
+    let events = world.events();
+    assert!(events.contains("deployment failed: tasks failed to start."), "{events}");
+    assert!(events.contains(&format!("rolling back to deployment {}.", good.as_str().unwrap())), "{events}");
+}
+
+#[test]
+fn the_old_tasks_run_on_while_the_new_ones_fail() {
+    let mut world = world_with_service(&breaker(true));
+    deploy_crashing(&mut world, "bbbbbbb");
+    for _ in 0..TRIPPED {
+        world.advance(1);
+        assert_eq!(world.service()["runningCount"], 2);
+    }
+}
+
+#[test]
+fn without_rollback_it_is_failed_and_starts_nothing_more() {
+    let mut world = world_with_service(&breaker(false));
+    deploy_crashing(&mut world, "bbbbbbb");
+    world.advance(TRIPPED);
+    let service = world.service();
+    assert_eq!(service["deployments"][0]["rolloutState"], "FAILED");
+    assert_eq!(
+        service["deployments"][0]["rolloutStateReason"],
+        "ECS deployment circuit breaker: tasks failed to start."
+    );
+    assert_eq!(world.statuses(), ["STOPPED", "SUCCESSFUL"]);
+    assert_eq!(world.newest()["deploymentCircuitBreaker"]["status"], "TRIGGERED");
+    let stopped = world.tasks("STOPPED").len();
+    world.advance(600);
+    assert_eq!((world.tasks("STOPPED").len(), world.tasks("RUNNING").len()), (stopped, 2));
+}
+
+#[test]
+fn a_first_deployment_that_fails_has_nothing_to_roll_back_to() {
+    let mut world = world();
+    let digest = world.push("bbbbbbb");
+    world.inject(Fault::Crash { digest, exit_code: 1 });
+    world.register("bbbbbbb");
+    world.begin(&breaker(true));
+    world.advance(TRIPPED);
+    assert_eq!(world.statuses(), ["STOPPED"]);
+    assert_eq!(world.deployments(), [("PRIMARY".to_owned(), "FAILED".to_owned(), 0)]);
+}
+
+#[test]
+fn without_a_breaker_it_fails_for_ever_at_growing_intervals() {
+    let mut world = world_with_service(&json!({"desiredCount": 1}));
+    deploy_crashing(&mut world, "bbbbbbb");
+    world.advance(4 * 3600);
+    assert_eq!(world.statuses(), ["IN_PROGRESS", "SUCCESSFUL"]);
+    let mut starts: Vec<u64> =
+        world.tasks("STOPPED").iter().map(|task| task["createdAt"].as_u64().unwrap()).collect();
+    starts.sort_unstable();
+    // Those of the last hour: a quarter of an hour apart.
+    assert!(starts.len() <= 4 && starts.windows(2).all(|pair| pair[1] - pair[0] >= 900), "{starts:?}");
+}
+
+#[test]
+fn one_healthy_task_sets_the_count_back_unless_told_not_to() {
+    for (resets, expected) in [(true, 0), (false, 2)] {
+        let configuration = json!({"deploymentCircuitBreaker":
+            {"enable": true, "rollback": true, "resetOnHealthyTask": resets}});
+        let mut world = world_with_service(&json!({"deploymentConfiguration": configuration}));
+        deploy_crashing(&mut world, "bbbbbbb");
+        world.advance(15);
+        assert_eq!(world.service()["deployments"][0]["failedTasks"], 2);
+        world.heal();
+        world.advance(SETTLED);
+        assert_eq!(world.service()["deployments"][0]["failedTasks"], expected);
+        assert_eq!(world.statuses()[0], "SUCCESSFUL");
+    }
+}
+
+#[test]
+fn a_rollback_that_fails_too_is_a_failed_rollback() {
+    let mut world = world_with_service(&json!({
+        "deploymentConfiguration": {"maximumPercent": 100, "minimumHealthyPercent": 0,
+            "deploymentCircuitBreaker": {"enable": true, "rollback": true}}}));
+    let old = world.tasks("RUNNING")[0]["containers"][0]["imageDigest"].as_str().unwrap().to_owned();
+    deploy_crashing(&mut world, "bbbbbbb");
+    assert!(world.expire_image("mco/api", &old));
+    world.advance(2 * TRIPPED);
+    assert_eq!(world.statuses()[0], "ROLLBACK_FAILED");
+    let stopped = world.tasks("STOPPED");
+    assert!(stopped.iter().any(|task| task["stopCode"] == "TaskFailedToStart"));
+}
+
+#[test]
+fn a_rollback_brings_back_the_settings_of_its_revision() {
+    let balancer = json!([{"targetGroupArn": "tg", "containerName": "api", "containerPort": 8080}]);
+    let mut world = world_with_service(&breaker(true));
+    let digest = world.push("bbbbbbb");
+    world.inject(Fault::Crash { digest, exit_code: 1 });
+    let arn = world.register("bbbbbbb");
+    let updated = world.update(&json!({"taskDefinition": arn, "loadBalancers": balancer}));
+    assert_eq!(updated["loadBalancers"], balancer);
+    world.advance(TRIPPED);
+    assert_eq!(world.statuses()[0], "ROLLBACK_SUCCESSFUL");
+    assert_eq!(world.service()["loadBalancers"], json!([]));
+}

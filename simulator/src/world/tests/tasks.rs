@@ -1,0 +1,197 @@
+//! The life of a task, why it stopped, and its replacement.
+
+use serde_json::{Value, json};
+
+use super::super::Api;
+use super::{REGISTRY, SETTLED, laid_over, world, world_with_service};
+use crate::faults::Fault;
+
+#[test]
+fn a_task_goes_through_every_state_of_its_life() {
+    let mut world = world();
+    world.begin(&json!({"desiredCount": 1}));
+    let mut seen: Vec<Value> = Vec::new();
+    for second in 0..40 {
+        if second == 25 {
+            world.update(&json!({"desiredCount": 0}));
+        }
+        world.advance(1);
+        for task in world.tasks("RUNNING").iter().chain(&world.tasks("STOPPED")) {
+            if seen.last() != Some(&task["lastStatus"]) {
+                seen.push(task["lastStatus"].clone());
+            }
+        }
+    }
+    let life = [
+        "PROVISIONING",
+        "PENDING",
+        "ACTIVATING",
+        "RUNNING",
+        "DEACTIVATING",
+        "STOPPING",
+        "DEPROVISIONING",
+        "STOPPED",
+    ];
+    assert_eq!(seen, life);
+    let stopped = world.tasks("STOPPED").remove(0);
+    assert_eq!(stopped["stopCode"], "ServiceSchedulerInitiated");
+    assert!(
+        stopped["stoppedReason"]
+            .as_str()
+            .unwrap()
+            .starts_with("Scaling activity initiated by (deployment ecs-svc/")
+    );
+    assert_eq!(stopped["containers"][0]["exitCode"], 143);
+    let order = ["createdAt", "pullStartedAt", "pullStoppedAt", "startedAt", "stoppingAt", "stoppedAt"];
+    let times = order.map(|key| stopped[key].as_u64().unwrap());
+    assert!(times.is_sorted(), "{times:?}");
+    assert_eq!(stopped["version"], 8, "one a state");
+}
+
+#[test]
+fn a_task_names_its_service_deployment_and_digest() {
+    let mut world = world_with_service(&json!({}));
+    let (service, task) = (world.service(), world.tasks("RUNNING").remove(0));
+    assert_eq!(task["startedBy"], service["deployments"][0]["id"]);
+    assert_eq!(task["group"], "service:api");
+    let described = world.ecr_call("DescribeImages", &json!({"repositoryName": "mco/api"}));
+    assert_eq!(task["containers"][0]["imageDigest"], described["imageDetails"][0]["imageDigest"]);
+}
+
+#[test]
+fn an_image_that_cannot_be_pulled_says_so_and_has_no_exit_code() {
+    let mut pulled = world_with_service(&json!({}));
+    let digest = pulled.deploy("bbbbbbb");
+    pulled.inject(Fault::CannotPull { digest: digest.clone() });
+    let mut expired = world_with_service(&json!({}));
+    expired.deploy("bbbbbbb");
+    assert!(expired.expire_image("mco/api", &digest));
+    let mut archived = world_with_service(&json!({}));
+    archived.deploy("bbbbbbb");
+    assert!(archived.archive_image("mco/api", &digest));
+    for mut world in [pulled, expired, archived] {
+        world.advance(14);
+        let stopped = world.tasks("STOPPED").remove(0);
+        assert_eq!(stopped["stopCode"], "TaskFailedToStart");
+        assert!(stopped["stoppedReason"].as_str().unwrap().starts_with("CannotPullContainerError: "));
+        assert_eq!(stopped["containers"][0]["exitCode"], Value::Null);
+        assert_eq!(stopped["containers"][0]["imageDigest"], Value::Null);
+    }
+}
+
+#[test]
+fn a_crash_tells_the_exit_code_and_out_of_memory_the_reason() {
+    for (code, reason) in
+        [(1, Value::Null), (137, json!("OutOfMemoryError: Container killed due to memory usage"))]
+    {
+        let mut world = world_with_service(&json!({}));
+        let digest = world.deploy("bbbbbbb");
+        world.inject(Fault::Crash { digest, exit_code: code });
+        world.advance(20);
+        let stopped = world.tasks("STOPPED").remove(0);
+        assert_eq!(stopped["stopCode"], "EssentialContainerExited");
+        assert_eq!(stopped["stoppedReason"], "Essential container in task exited");
+        let container = &stopped["containers"][0];
+        assert_eq!((&container["exitCode"], &container["reason"]), (&json!(code), &reason));
+        assert_eq!(stopped["startedAt"], Value::Null, "it never ran");
+    }
+}
+
+#[test]
+fn a_container_that_is_not_essential_may_exit() {
+    let mut world = world();
+    let digest = world.push("sidecar");
+    let image = |tag: &str| format!("{REGISTRY}/mco/api:{tag}");
+    let containers = json!([
+        {"name": "api", "image": image("aaaaaaa"), "memory": 64},
+        {"name": "once", "image": image("sidecar"), "memory": 64, "essential": false},
+    ]);
+    let definition = json!({"family": "mco-api", "containerDefinitions": containers});
+    world.ecs_call("RegisterTaskDefinition", &definition);
+    world.inject(Fault::Crash { digest, exit_code: 3 });
+    world.begin(&json!({}));
+    world.advance(SETTLED);
+    assert_eq!(world.service()["runningCount"], 2);
+    let task = world.tasks("RUNNING").remove(0);
+    assert_eq!(task["containers"][1]["exitCode"], 3);
+    assert_eq!(task["containers"][1]["lastStatus"], "STOPPED");
+}
+
+#[test]
+fn a_task_that_dies_later_is_replaced_without_a_deployment() {
+    let mut world = world_with_service(&json!({}));
+    let task = world.tasks("RUNNING")[0]["taskArn"].as_str().unwrap().to_owned();
+    assert!(world.exit_task(&task, 137));
+    assert!(!world.exit_task(&task, 137), "it is stopping already");
+    assert_eq!(world.service()["runningCount"], 1);
+    world.advance(SETTLED);
+    assert_eq!(world.service()["runningCount"], 2);
+    assert_eq!(world.statuses().len(), 1);
+    assert_eq!(world.tasks("STOPPED")[0]["containers"][0]["exitCode"], 137);
+}
+
+#[test]
+fn a_task_that_a_user_stops_says_why_and_is_replaced() {
+    let mut world = world_with_service(&json!({}));
+    let tasks: Vec<Value> = world.tasks("RUNNING").iter().map(|task| task["taskArn"].clone()).collect();
+    world.ecs_call("StopTask", &json!({"cluster": "mco", "task": tasks[0]}));
+    world.ecs_call("StopTask", &json!({"cluster": "mco", "task": tasks[1], "reason": "why not"}));
+    let mut reasons: Vec<Value> =
+        world.tasks("STOPPED").iter().map(|task| task["stoppedReason"].clone()).collect();
+    reasons.sort_by_key(Value::to_string);
+    assert_eq!(reasons, ["Task stopped by user", "why not"]);
+    assert_eq!(world.tasks("STOPPED")[0]["stopCode"], "UserInitiated");
+    world.advance(SETTLED);
+    assert_eq!(world.service()["runningCount"], 2);
+    let unknown = json!({"cluster": "mco", "task": "none"});
+    assert_eq!(world.refused(Api::Ecs, "StopTask", &unknown), "InvalidParameterException");
+}
+
+#[test]
+fn a_stopped_task_is_told_of_for_about_an_hour() {
+    let mut world = world_with_service(&json!({}));
+    world.update(&json!({"desiredCount": 1}));
+    world.advance(SETTLED);
+    let arn = world.tasks("STOPPED")[0]["taskArn"].clone();
+    world.advance(3600);
+    assert_eq!(world.tasks("STOPPED"), Vec::<Value>::new());
+    let described = world.ecs_call("DescribeTasks", &json!({"cluster": "mco", "tasks": [arn]}));
+    assert_eq!(described["failures"][0]["reason"], "MISSING");
+}
+
+#[test]
+fn tags_reach_only_tasks_that_start_later() {
+    let tags = json!({"tags": [{"key": "team", "value": "a"}]});
+    let mut world = world_with_service(&laid_over(tags, &json!({"desiredCount": 1})));
+    let settings = json!({"propagateTags": "SERVICE", "enableECSManagedTags": true, "desiredCount": 2});
+    world.update(&settings);
+    world.advance(SETTLED);
+    let listed = world.ecs_call("ListTasks", &json!({"cluster": "mco"}));
+    let describe = json!({"cluster": "mco", "tasks": listed["taskArns"], "include": ["TAGS"]});
+    let tasks = world.ecs_call("DescribeTasks", &describe);
+    assert_eq!(tasks["tasks"][0]["tags"], json!([]));
+    let expected = json!([
+        {"key": "aws:ecs:clusterName", "value": "mco"},
+        {"key": "aws:ecs:serviceName", "value": "api"},
+        {"key": "team", "value": "a"},
+    ]);
+    assert_eq!(tasks["tasks"][1]["tags"], expected);
+}
+
+#[test]
+fn images_of_other_registries_exist_and_those_of_other_accounts_cannot_be_pulled() {
+    let run = |image: &str| {
+        let mut world = world();
+        let containers = json!([{"name": "a", "image": image, "memory": 64}]);
+        world.ecs_call(
+            "RegisterTaskDefinition",
+            &json!({"family": "mco-api", "containerDefinitions": containers}),
+        );
+        world.begin(&json!({}));
+        world.advance(20);
+        world.service()["runningCount"].as_u64().unwrap()
+    };
+    assert_eq!(run("nginx:1"), 2);
+    assert_eq!(run("public.ecr.aws/nginx/nginx@sha256:00"), 2);
+    assert_eq!(run("999999999999.dkr.ecr.eu-west-2.amazonaws.com/mco/api:aaaaaaa"), 0);
+}
