@@ -6,7 +6,7 @@ use super::api;
 use crate::controller::{Outcome, Swept};
 use crate::git::Head;
 use crate::model::{Commit, Running, Status, Waiting};
-use crate::plan::{self, Plan, Step};
+use crate::plan::{self, Plan, Step, Why};
 
 pub(super) fn status(head: &Head, swept: &[Swept]) -> String {
     let short = head.commit.as_str().get(..7).unwrap_or_default();
@@ -174,7 +174,12 @@ pub(super) fn step_line(step: &Step) -> String {
         Step::Register { commit, .. } => format!("register a task definition for {}", commit.short()),
         Step::Stamp { revision, key, .. } => format!("record {key} on {}", revision.short()),
         Step::Deploy { revision, service, why, .. } => {
-            format!("deploy {} to {service} ({why:?})", revision.short())
+            let why = match why {
+                Why::Rollback => ", back to the last good one",
+                Why::Retry => ", once more",
+                Why::GitChanged | Why::Interrupted | Why::FirstContact | Why::Drift => "",
+            };
+            format!("deploy {} to {service}{why}", revision.short())
         }
         Step::MoveTag { repository, tag, digest } => {
             format!("move tag {tag} of {repository} to {}", digest.short())

@@ -305,6 +305,8 @@ impl Ecs for Process {
             "revision",
             "status",
             "registeredAt",
+            "registeredBy",
+            "deregisteredAt",
             "compatibilities",
             "requiresAttributes",
         ] {
