@@ -2,11 +2,15 @@
 //!
 //! No hooks, submodules, LFS or symlinks: a tree entry that is no regular file is reported as unreadable.
 
+mod location;
+mod remote;
+#[cfg(test)]
+mod remote_tests;
 pub mod scratch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use git2::{ErrorCode, ObjectType, Oid, Repository, TreeWalkMode, TreeWalkResult};
 
@@ -14,11 +18,17 @@ use crate::manifest::Files;
 use crate::model::{Ancestry, InfraCommit};
 use crate::ports::History;
 
+pub use location::Location;
+pub use remote::Credentials;
+use remote::Remote;
+
 /// Bytes of one file; larger ones are reported, not read.
 const MOST_FILE_BYTES: usize = 1 << 20;
 /// Bytes of all files together.
 const MOST_BYTES: usize = 64 << 20;
 const MOST_FILES: usize = 10_000;
+/// Commits that are walked to answer who came first.
+const MOST_COMMITS: usize = 100_000;
 
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
@@ -36,11 +46,19 @@ pub enum GitError {
     WorkingTree { path: String, source: std::io::Error },
     #[error("the repository has no working tree")]
     Bare,
+    #[error("{location} cannot be used as a repository: {why}\n  hint  {hint}")]
+    Address { location: String, why: String, hint: String },
+    #[error("cannot fetch {location}: {why}{}", if hint.is_empty() { String::new() } else { format!("\n  hint  {hint}") })]
+    Remote { location: String, why: String, hint: String },
+    #[error("the cache folder {} cannot be used", path.display())]
+    Cache { path: PathBuf, source: std::io::Error },
 }
 
-/// A repository on this machine, its branch and the watched path.
+/// A repository, its branch and the watched path.
 pub struct Source {
     repository: Mutex<Repository>,
+    /// Where it is fetched from; `None` for a repository on this machine.
+    remote: Option<Mutex<Remote>>,
     branch: Option<String>,
     path: String,
 }
@@ -60,18 +78,70 @@ impl Source {
         let opened = Repository::discover(location);
         let repository = opened
             .map_err(|source| GitError::NoRepository { location: location.display().to_string(), source })?;
-        let path = path.trim_matches('/').trim_start_matches("./");
-        let path = if path == "." { "" } else { path };
         Ok(Self {
             repository: Mutex::new(repository),
+            remote: None,
             branch: branch.map(str::to_owned),
-            path: path.to_owned(),
+            path: watched(path),
         })
+    }
+
+    /// Opens a repository wherever it is. A remote one is fetched, into `cache` or a temporary folder.
+    pub fn open_at(
+        location: &Location,
+        branch: Option<&str>,
+        path: &str,
+        credentials: &Credentials,
+        cache: Option<&Path>,
+    ) -> Result<Self, GitError> {
+        if let Location::Local(folder) = location {
+            return Self::open(folder, branch, path);
+        }
+        let (repository, remote) = Remote::open(location, branch, credentials, cache)?;
+        let source = Self {
+            repository: Mutex::new(repository),
+            branch: Some(remote.reference().trim_start_matches("refs/heads/").to_owned()),
+            remote: Some(Mutex::new(remote)),
+            path: watched(path),
+        };
+        source.fetch()?;
+        Ok(source)
+    }
+
+    pub fn is_remote(&self) -> bool {
+        self.remote.is_some()
+    }
+
+    /// The folder of git's own files, to be watched for commits; `None` for a remote repository.
+    pub fn git_folder(&self) -> Option<PathBuf> {
+        if self.is_remote() {
+            return None;
+        }
+        self.with(|repository| Ok(repository.commondir().to_path_buf())).ok()
+    }
+
+    /// Brings a remote repository up to date; a local one always is.
+    pub fn fetch(&self) -> Result<(), GitError> {
+        let Some(remote) = &self.remote else { return Ok(()) };
+        outside_of_any_runtime(|| {
+            let mut remote = remote.lock().unwrap_or_else(PoisonError::into_inner);
+            self.with(|repository| remote.fetch(repository))
+        })
+    }
+
+    /// Goes further back in the history of a shallow clone; false when that is over.
+    fn deepen(&self) -> bool {
+        let Some(remote) = &self.remote else { return false };
+        let deepened = outside_of_any_runtime(|| {
+            let mut remote = remote.lock().unwrap_or_else(PoisonError::into_inner);
+            self.with(|repository| remote.deepen(repository))
+        });
+        deepened.unwrap_or(false)
     }
 
     fn with<T>(&self, read: impl FnOnce(&Repository) -> Result<T, GitError>) -> Result<T, GitError> {
         // A poisoned lock only means that another reader panicked; libgit2's handle is still sound to read from.
-        let repository = self.repository.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let repository = self.repository.lock().unwrap_or_else(PoisonError::into_inner);
         read(&repository)
     }
 
@@ -172,24 +242,59 @@ impl Source {
 }
 
 impl History for Source {
+    /// Deepens a shallow clone, within bounds, until it can be told.
     fn ancestry(&self, commit: &InfraCommit, head: &InfraCommit) -> Ancestry {
+        loop {
+            let answer = self.known_ancestry(commit, head);
+            if answer != Ancestry::Unknown || !self.deepen() {
+                return answer;
+            }
+        }
+    }
+}
+
+impl Source {
+    /// As far as the history that is here tells.
+    fn known_ancestry(&self, commit: &InfraCommit, head: &InfraCommit) -> Ancestry {
         let answer = self.with(|repository| {
             let (Ok(commit), Ok(head)) = (Oid::from_str(commit.as_str()), Oid::from_str(head.as_str()))
             else {
                 return Ok(Ancestry::NotAncestor);
             };
-            if commit == head {
-                return Ok(Ancestry::Ancestor);
+            // A shallow clone does not know what lies beyond its boundary.
+            let boundary = boundary(repository);
+            let mut walk = repository.revwalk()?;
+            walk.push(head)?;
+            let mut complete = true;
+            for known in walk.take(MOST_COMMITS) {
+                let known = known?;
+                if known == commit {
+                    return Ok(Ancestry::Ancestor);
+                }
+                complete &= !boundary.contains(&known);
             }
-            if repository.find_commit(commit).is_err() {
-                // A shallow clone does not know what lies beyond its boundary.
-                return Ok(if repository.is_shallow() { Ancestry::Unknown } else { Ancestry::NotAncestor });
-            }
-            let descends = repository.graph_descendant_of(head, commit)?;
-            Ok(if descends { Ancestry::Ancestor } else { Ancestry::NotAncestor })
+            Ok(if complete { Ancestry::NotAncestor } else { Ancestry::Unknown })
         });
         answer.unwrap_or(Ancestry::Unknown)
     }
+}
+
+/// The commits whose parents a shallow clone has not fetched.
+fn boundary(repository: &Repository) -> BTreeSet<Oid> {
+    let text = std::fs::read_to_string(repository.path().join("shallow")).unwrap_or_default();
+    text.lines().filter_map(|line| Oid::from_str(line.trim()).ok()).collect()
+}
+
+/// The watched path as git writes it: no slashes around it, nothing for the whole repository.
+fn watched(path: &str) -> String {
+    let path = path.trim_matches('/').trim_start_matches("./");
+    if path == "." { String::new() } else { path.to_owned() }
+}
+
+/// The client of the HTTP transport may not run on a thread of an asynchronous runtime.
+fn outside_of_any_runtime<T: Send>(act: impl FnOnce() -> T + Send) -> T {
+    let done = std::thread::scope(|scope| scope.spawn(act).join());
+    done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Bounds on what is read from one commit.

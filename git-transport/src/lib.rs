@@ -1,0 +1,61 @@
+//! How libgit2 reaches a remote repository: HTTPS through reqwest, so that the process has one TLS stack, and SSH
+//! through the system's `ssh` program, so that keys, agents and known hosts are the system's own.
+//!
+//! It decides nothing about repositories. Which credentials go with an address is asked of the caller each time.
+
+mod http;
+mod ssh;
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use git2::transport::Transport;
+
+pub use ssh::SshAddress;
+
+/// What a remote is shown to be let in.
+#[derive(Clone, Default)]
+pub struct Access {
+    /// Sent as the password of HTTP basic authentication, over TLS or loopback only.
+    pub token: Option<String>,
+    pub username: Option<String>,
+    /// A private key for SSH; the agent and the configuration of the system, if absent.
+    pub ssh_key: Option<PathBuf>,
+    /// The program to run instead of `ssh`.
+    pub ssh_program: Option<PathBuf>,
+}
+
+/// The access that goes with an address; it is asked before each connection.
+pub type Lookup = Arc<dyn Fn(&str) -> Access + Send + Sync>;
+
+static REGISTERED: OnceLock<Result<(), String>> = OnceLock::new();
+
+/// Makes libgit2 use these transports for `https://`, `http://` and `ssh://`. Only the first call has an effect, and
+/// it must come before any other use of a remote in this process.
+pub fn register(lookup: &Lookup) -> Result<(), String> {
+    REGISTERED.get_or_init(|| register_once(lookup).map_err(|error| error.message().to_owned())).clone()
+}
+
+fn register_once(lookup: &Lookup) -> Result<(), git2::Error> {
+    let client = http::client().map_err(|why| git2::Error::from_str(&why))?;
+    for scheme in ["https", "http"] {
+        let (client, lookup) = (client.clone(), Arc::clone(lookup));
+        let transport = move |remote: &git2::Remote<'_>| {
+            Transport::smart(remote, true, http::Http::new(client.clone(), Arc::clone(&lookup)))
+        };
+        // SAFETY: libgit2's table of transports is not synchronised. `OnceLock` lets one thread in once, and this
+        // crate's users open remotes only after `register` has returned.
+        #[expect(unsafe_code, reason = "the only way to register a transport")]
+        unsafe {
+            git2::transport::register(scheme, transport)?;
+        }
+    }
+    let lookup = Arc::clone(lookup);
+    let transport =
+        move |remote: &git2::Remote<'_>| Transport::smart(remote, false, ssh::Ssh::new(Arc::clone(&lookup)));
+    // SAFETY: as above.
+    #[expect(unsafe_code, reason = "the only way to register a transport")]
+    unsafe {
+        git2::transport::register("ssh", transport)
+    }
+}
