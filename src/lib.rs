@@ -17,5 +17,6 @@ pub mod git;
 
 pub mod controller;
 pub mod notify;
+pub mod settings;
 
 pub mod cli;

@@ -36,15 +36,18 @@ struct Cli {
 
 #[derive(Args, Clone)]
 struct RepositoryArgs {
-    /// The infrastructure repository on this machine.
-    #[arg(long, global = true, default_value = ".", env = "TRUEUP_REPO")]
-    repo: std::path::PathBuf,
-    /// The branch to follow; what is checked out, if not given.
-    #[arg(long, global = true, env = "TRUEUP_BRANCH")]
+    /// The infrastructure repository: a path, `https://…`, `ssh://…` or `git@host:path` [default: .]
+    #[arg(long, global = true, value_name = "PATH|URL")]
+    repo: Option<String>,
+    /// The branch to follow [default: what is checked out, or the remote's default branch]
+    #[arg(long, global = true)]
     branch: Option<String>,
-    /// The folder inside the repository that is read.
-    #[arg(long, global = true, default_value = "", env = "TRUEUP_PATH")]
-    path: String,
+    /// The folder inside the repository that is read [default: all of it]
+    #[arg(long, global = true)]
+    path: Option<String>,
+    /// A file with the operator's settings (docs/settings.md).
+    #[arg(long, global = true, env = "TRUEUP_CONFIG", value_name = "FILE")]
+    config: Option<String>,
     /// How messages are written.
     #[arg(long, global = true, default_value = "text", env = "TRUEUP_LOG_FORMAT")]
     log_format: LogFormat,

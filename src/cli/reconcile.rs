@@ -7,6 +7,7 @@ use anyhow::Context;
 use super::source::{Opened, print_findings};
 use super::{End, Names, RepositoryArgs, controller, show};
 use crate::controller::{Requeue, Swept, Writes, is_settled, observe_only};
+use crate::git::Watch;
 use crate::model::{Commit, Declaration, Health, Phase, Sync, Waiting};
 
 pub(super) async fn until_settled(
@@ -38,7 +39,9 @@ pub(super) async fn until_settled(
 pub(super) async fn for_ever(arguments: &RepositoryArgs, observe: bool) -> anyhow::Result<End> {
     let source = Opened::open(arguments)?;
     let mut controller = controller(source.clone()).await;
+    let mut watch = source.watch();
     let mut declared: Option<Declaration> = None;
+    let mut asked = Instant::now();
     let mut stop = std::pin::pin!(stopped());
     loop {
         match source.changed_since(declared.as_ref()) {
@@ -53,17 +56,31 @@ pub(super) async fn for_ever(arguments: &RepositoryArgs, observe: bool) -> anyho
             Ok(None) => {}
             Err(error) => tracing::error!(event = "source.broken", "{error:#}"),
         }
-        let mut wait = Duration::from_secs(30);
         if let Some(declaration) = &declared {
             let due = controller.due(declaration);
             let swept = controller.sweep(declaration, Writes::Allowed, |target| due.contains(target)).await;
             tell(&swept);
-            wait = jittered(controller.rest());
         }
+        let poll = jittered(source.poll_interval).saturating_sub(asked.elapsed());
         tokio::select! {
-            () = tokio::time::sleep(wait) => {}
+            () = tokio::time::sleep(jittered(controller.rest()).min(poll)) => {}
+            () = commit(watch.as_mut()) => {}
             () = &mut stop => return Ok(End::Good),
         }
+        if asked.elapsed() >= source.poll_interval {
+            asked = Instant::now();
+            if let Err(error) = source.fetch().await {
+                tracing::error!(event = "source.broken", "{error:#}");
+            }
+        }
+    }
+}
+
+/// Returns when a watched repository has got a commit.
+async fn commit(watch: Option<&mut Watch>) {
+    match watch {
+        Some(watch) => watch.changed().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -78,6 +95,7 @@ pub(super) async fn wait(
     let mut controller = controller(source.clone()).await;
     let started = Instant::now();
     loop {
+        source.fetch().await?;
         let (_, declaration) = source.committed()?;
         let swept =
             controller.sweep(&declaration, Writes::Withheld, |target| target.to_string() == name).await;

@@ -2,39 +2,88 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::aws;
-use crate::git::{Head, Source};
-use crate::manifest::{self, ShapeComplaint};
+use crate::git::{Head, Location, Source, Watch};
+use crate::manifest::{self, Files, ShapeComplaint};
 use crate::model::{Ancestry, Declaration, InfraCommit, Severity};
 use crate::ports::History;
+use crate::settings::{Allow, Settings};
 
 use super::RepositoryArgs;
 
 /// A repository that can answer questions of ancestry while a command reads it.
 #[derive(Clone)]
-pub(super) struct Opened(Arc<Source>);
+pub(super) struct Opened {
+    source: Arc<Source>,
+    allow: Allow,
+    pub(super) poll_interval: Duration,
+}
 
 impl History for Opened {
     fn ancestry(&self, commit: &InfraCommit, head: &InfraCommit) -> Ancestry {
-        self.0.ancestry(commit, head)
+        self.source.ancestry(commit, head)
+    }
+}
+
+impl RepositoryArgs {
+    /// The settings: what the command line says goes before all else.
+    pub(super) fn settings(&self) -> anyhow::Result<Settings> {
+        let given = [
+            ("repository.location", &self.repo),
+            ("repository.branch", &self.branch),
+            ("repository.path", &self.path),
+        ];
+        let command_line = given.into_iter().filter_map(|(key, value)| Some((key, value.clone()?))).collect();
+        let environment = |name: &str| std::env::var(name).ok();
+        Ok(Settings::load(command_line, &environment, self.config.as_deref())?)
     }
 }
 
 impl Opened {
     pub(super) fn open(arguments: &RepositoryArgs) -> anyhow::Result<Self> {
-        Self::at(&arguments.repo, arguments.branch.as_deref(), &arguments.path)
+        Self::with(&arguments.settings()?)
     }
 
-    pub(super) fn at(repository: &Path, branch: Option<&str>, path: &str) -> anyhow::Result<Self> {
-        Ok(Self(Arc::new(Source::open(repository, branch, path)?)))
+    pub(super) fn with(settings: &Settings) -> anyhow::Result<Self> {
+        let location = Location::parse(&settings.location)?;
+        let (branch, cache) = (settings.branch.as_deref(), settings.cache.as_deref());
+        let source = Source::open_at(&location, branch, &settings.path, &settings.credentials, cache)?;
+        let (allow, poll_interval) = (settings.allow.clone(), settings.poll_interval);
+        Ok(Self { source: Arc::new(source), allow, poll_interval })
+    }
+
+    pub(super) fn at(folder: &Path) -> anyhow::Result<Self> {
+        let source = Arc::new(Source::open(folder, None, "")?);
+        Ok(Self { source, allow: Allow::default(), poll_interval: Duration::from_secs(30) })
+    }
+
+    /// Brings a remote repository up to date, without keeping other tasks from their work.
+    pub(super) async fn fetch(&self) -> anyhow::Result<()> {
+        if self.source.is_remote() {
+            let source = Arc::clone(&self.source);
+            tokio::task::spawn_blocking(move || source.fetch()).await??;
+        }
+        Ok(())
+    }
+
+    /// Wakes on a commit to a repository on this machine, as far as the system can tell.
+    pub(super) fn watch(&self) -> Option<Watch> {
+        Watch::start(&self.source.git_folder()?).ok()
+    }
+
+    fn read(&self, files: &Files, head: Option<InfraCommit>) -> Declaration {
+        let mut declaration = manifest::read(files, head, &check_shape);
+        self.allow.restrict(&mut declaration);
+        declaration
     }
 
     /// The newest commit of the branch and what it declares.
     pub(super) fn committed(&self) -> anyhow::Result<(Head, Declaration)> {
-        let head = self.0.head()?;
-        let files = self.0.files(&head.commit)?;
-        let declaration = manifest::read(&files, Some(head.commit.clone()), &check_shape);
+        let head = self.source.head()?;
+        let files = self.source.files(&head.commit)?;
+        let declaration = self.read(&files, Some(head.commit.clone()));
         Ok((head, declaration))
     }
 
@@ -43,7 +92,7 @@ impl Opened {
         &self,
         declared: Option<&Declaration>,
     ) -> anyhow::Result<Option<(Head, Declaration)>> {
-        let head = self.0.head()?;
+        let head = self.source.head()?;
         if declared.is_some_and(|declared| declared.infra_commit.as_ref() == Some(&head.commit)) {
             return Ok(None);
         }
@@ -52,12 +101,12 @@ impl Opened {
 
     /// The working tree, uncommitted changes included; the newest commit of a bare repository.
     pub(super) fn working_tree(&self) -> anyhow::Result<Declaration> {
-        if self.0.is_bare() {
+        if self.source.is_bare() {
             return Ok(self.committed()?.1);
         }
-        let files = self.0.working_tree()?;
-        let head = self.0.head().ok().map(|head| head.commit);
-        Ok(manifest::read(&files, head, &check_shape))
+        let files = self.source.working_tree()?;
+        let head = self.source.head().ok().map(|head| head.commit);
+        Ok(self.read(&files, head))
     }
 }
 

@@ -7,6 +7,7 @@ mod remote;
 #[cfg(test)]
 mod remote_tests;
 pub mod scratch;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use crate::ports::History;
 pub use location::Location;
 pub use remote::Credentials;
 use remote::Remote;
+pub use watch::Watch;
 
 /// Bytes of one file; larger ones are reported, not read.
 const MOST_FILE_BYTES: usize = 1 << 20;
@@ -100,7 +102,7 @@ impl Source {
         let (repository, remote) = Remote::open(location, branch, credentials, cache)?;
         let source = Self {
             repository: Mutex::new(repository),
-            branch: Some(remote.reference().trim_start_matches("refs/heads/").to_owned()),
+            branch: Some(remote::FETCHED.to_owned()),
             remote: Some(Mutex::new(remote)),
             path: watched(path),
         };

@@ -47,6 +47,10 @@ fn access(url: &str) -> Access {
     }
 }
 
+/// The branch of the clone that follows the one that is fetched.
+pub(super) const FETCHED: &str = "trueup-fetched";
+const REFERENCE: &str = "refs/heads/trueup-fetched";
+
 pub(super) struct Remote {
     url: String,
     branch: Option<String>,
@@ -101,11 +105,6 @@ impl Remote {
         Ok((repository, remote))
     }
 
-    /// Where the fetched branch stands in the clone.
-    pub(super) fn reference(&self) -> &'static str {
-        "refs/heads/trueup-fetched"
-    }
-
     /// Asks where the branch is, and fetches it if that is news. The first time only its newest commit.
     pub(super) fn fetch(&mut self, repository: &Repository) -> Result<(), GitError> {
         let mut remote = repository.remote_anonymous(&self.url)?;
@@ -123,11 +122,11 @@ impl Remote {
         let Some(tip) = tip else {
             return Err(GitError::NoBranch { branch: wanted.trim_start_matches("refs/heads/").to_owned() });
         };
-        let known = self.tip(repository);
+        let known = self::tip(repository);
         if known == Some(tip) {
             return Ok(());
         }
-        let depth = if known.is_none() { 1 } else { 0 };
+        let depth = i32::from(known.is_none());
         self.fetch_to(repository, &wanted, depth)?;
         self.deepened = 0;
         Ok(())
@@ -147,10 +146,6 @@ impl Remote {
         Ok(true)
     }
 
-    fn tip(&self, repository: &Repository) -> Option<Oid> {
-        repository.find_reference(self.reference()).ok()?.target()
-    }
-
     /// `depth` 0: everything since what is there.
     fn fetch_to(&self, repository: &Repository, wanted: &str, depth: i32) -> Result<(), GitError> {
         let mut callbacks = RemoteCallbacks::new();
@@ -158,7 +153,7 @@ impl Remote {
         let mut options = FetchOptions::new();
         options.depth(depth).download_tags(AutotagOption::None).remote_callbacks(callbacks);
         // With `+`: a rewound branch is fetched and recognised by its history, not by a refused fetch.
-        let refspec = format!("+{wanted}:{}", self.reference());
+        let refspec = format!("+{wanted}:{REFERENCE}");
         let mut remote = repository.remote_anonymous(&self.url)?;
         remote.fetch(&[refspec], Some(&mut options), None).map_err(|error| self.error(&error))
     }
@@ -183,6 +178,10 @@ impl Remote {
         };
         GitError::Remote { location: self.url.clone(), why: why.to_owned(), hint: hint.to_owned() }
     }
+}
+
+fn tip(repository: &Repository) -> Option<Oid> {
+    repository.find_reference(REFERENCE).ok()?.target()
 }
 
 /// A folder name that says nothing and is the same each time.

@@ -4,14 +4,14 @@ use super::tree::{Kind, Node};
 use crate::model::{Finding, Position, Severity};
 
 /// Collects findings of one file.
-pub(super) struct Report<'a> {
+pub(crate) struct Report<'a> {
     pub file: &'a str,
     pub text: &'a str,
     pub findings: Vec<Finding>,
 }
 
 impl Report<'_> {
-    pub(super) fn error(
+    pub(crate) fn error(
         &mut self,
         at: (usize, usize),
         field: &str,
@@ -21,7 +21,7 @@ impl Report<'_> {
         self.add(Severity::Error, at, field, message.into(), hint);
     }
 
-    pub(super) fn warning(
+    pub(crate) fn warning(
         &mut self,
         at: (usize, usize),
         field: &str,
@@ -55,13 +55,13 @@ impl Report<'_> {
         });
     }
 
-    pub(super) fn has_errors(&self) -> bool {
+    pub(crate) fn has_errors(&self) -> bool {
         self.findings.iter().any(|finding| finding.severity == Severity::Error)
     }
 }
 
 /// The fields of one map; each is asked for by name, then [`Fields::finish`] reports the rest.
-pub(super) struct Fields<'n> {
+pub(crate) struct Fields<'n> {
     node: Option<&'n Node>,
     path: String,
     known: Vec<&'static str>,
@@ -69,7 +69,7 @@ pub(super) struct Fields<'n> {
 
 impl<'n> Fields<'n> {
     /// Reports a node that is no map and goes on with no fields.
-    pub(super) fn of(node: &'n Node, path: &str, report: &mut Report<'_>) -> Self {
+    pub(crate) fn of(node: &'n Node, path: &str, report: &mut Report<'_>) -> Self {
         let is_map = matches!(node.kind, Kind::Map(_));
         if !is_map {
             report.error(
@@ -82,28 +82,28 @@ impl<'n> Fields<'n> {
         Self { node: is_map.then_some(node), path: path.to_owned(), known: Vec::new() }
     }
 
-    pub(super) fn path(&self, key: &str) -> String {
+    pub(crate) fn path(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
-    pub(super) fn node(&mut self, key: &'static str) -> Option<&'n Node> {
+    pub(crate) fn node(&mut self, key: &'static str) -> Option<&'n Node> {
         self.known.push(key);
         self.node?.get(key)
     }
 
-    pub(super) fn text(&mut self, key: &'static str, report: &mut Report<'_>) -> Option<String> {
+    pub(crate) fn text(&mut self, key: &'static str, report: &mut Report<'_>) -> Option<String> {
         let path = self.path(key);
         self.node(key).and_then(|node| text(node, &path, report))
     }
 
-    pub(super) fn required(&mut self, key: &'static str, report: &mut Report<'_>) -> Option<String> {
+    pub(crate) fn required(&mut self, key: &'static str, report: &mut Report<'_>) -> Option<String> {
         if let (Some(node), None) = (self.node, self.node.and_then(|node| node.get(key))) {
             report.error((node.line, node.column), &self.path(key), format!("`{key}` is missing"), None);
         }
         self.text(key, report)
     }
 
-    pub(super) fn number(&mut self, key: &'static str, report: &mut Report<'_>) -> Option<usize> {
+    pub(crate) fn number(&mut self, key: &'static str, report: &mut Report<'_>) -> Option<usize> {
         let (path, node) = (self.path(key), self.node(key)?);
         let number = text(node, &path, report)?.parse();
         if number.is_err() {
@@ -112,7 +112,7 @@ impl<'n> Fields<'n> {
         number.ok()
     }
 
-    pub(super) fn texts(&mut self, key: &'static str, report: &mut Report<'_>) -> Option<Vec<String>> {
+    pub(crate) fn texts(&mut self, key: &'static str, report: &mut Report<'_>) -> Option<Vec<String>> {
         let (path, node) = (self.path(key), self.node(key)?);
         match &node.kind {
             Kind::List(items) => Some(items.iter().filter_map(|item| text(item, &path, report)).collect()),
@@ -129,7 +129,7 @@ impl<'n> Fields<'n> {
     }
 
     /// One of a few words.
-    pub(super) fn word<T: Copy>(
+    pub(crate) fn word<T: Copy>(
         &mut self,
         key: &'static str,
         words: &[(&str, T)],
@@ -152,7 +152,7 @@ impl<'n> Fields<'n> {
     }
 
     /// Reports every key that nobody asked for.
-    pub(super) fn finish(self, report: &mut Report<'_>) {
+    pub(crate) fn finish(self, report: &mut Report<'_>) {
         let Some(Kind::Map(entries)) = self.node.map(|node| &node.kind) else { return };
         for (key, _) in entries.iter().filter(|(key, _)| !self.known.contains(&key.text.as_str())) {
             let hint = nearest(&key.text, &self.known).map(|near| format!("did you mean `{near}`?"));
@@ -167,7 +167,7 @@ impl<'n> Fields<'n> {
 }
 
 /// The text of a scalar, exactly as written.
-pub(super) fn text(node: &Node, path: &str, report: &mut Report<'_>) -> Option<String> {
+pub(crate) fn text(node: &Node, path: &str, report: &mut Report<'_>) -> Option<String> {
     match &node.kind {
         Kind::Scalar { text, .. } if !node.is_null() => Some(text.clone()),
         _ => {
@@ -182,7 +182,7 @@ pub(super) fn text(node: &Node, path: &str, report: &mut Report<'_>) -> Option<S
     }
 }
 
-pub(super) fn kind(node: &Node) -> &'static str {
+pub(crate) fn kind(node: &Node) -> &'static str {
     match &node.kind {
         Kind::Scalar { .. } if node.is_null() => "nothing",
         Kind::Scalar { .. } => "text",
@@ -192,7 +192,7 @@ pub(super) fn kind(node: &Node) -> &'static str {
 }
 
 /// The known name that needs the fewest edits, if it is near enough to be what was meant.
-pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let near = known.iter().map(|name| (distance(word, name), *name)).min()?;
     (near.0 <= 2.max(near.1.len() / 3)).then_some(near.1)
 }

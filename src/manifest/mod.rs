@@ -4,13 +4,13 @@
 //! `resolve` expands every environment into one [`Desired`](crate::model::Desired) for each application.
 
 mod check;
-mod fields;
+pub(crate) mod fields;
 mod read;
 mod resolve;
 mod task_definition;
 #[cfg(test)]
 mod tests;
-mod tree;
+pub(crate) mod tree;
 
 use std::collections::BTreeMap;
 

@@ -6,26 +6,26 @@ use granit_parser::{Event, Parser, ScalarStyle, Span};
 use serde_json::{Map, Number, Value};
 
 /// Bytes of one file. A task definition may have 64 KiB (Amazon ECS quotas); environments are far below this.
-pub(super) const MOST_BYTES: usize = 1 << 20;
+pub(crate) const MOST_BYTES: usize = 1 << 20;
 const MOST_DEPTH: usize = 32;
 const MOST_NODES: usize = 20_000;
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Node {
+pub(crate) struct Node {
     pub line: usize,
     pub column: usize,
     pub kind: Kind,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Scalar { text: String, plain: bool },
     List(Vec<Node>),
     Map(Vec<(Key, Node)>),
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Key {
+pub(crate) struct Key {
     pub line: usize,
     pub column: usize,
     pub text: String,
@@ -33,7 +33,7 @@ pub(super) struct Key {
 
 /// What is wrong with the text itself.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Broken {
+pub(crate) struct Broken {
     pub line: usize,
     pub column: usize,
     pub message: String,
@@ -41,7 +41,7 @@ pub(super) struct Broken {
 }
 
 /// The documents of a file.
-pub(super) fn documents(text: &str) -> Result<Vec<Node>, Broken> {
+pub(crate) fn documents(text: &str) -> Result<Vec<Node>, Broken> {
     if text.len() > MOST_BYTES {
         return Err(broken((0, 0), format!("the file has more than {MOST_BYTES} bytes"), None));
     }
@@ -140,7 +140,7 @@ fn no_anchors(at: (usize, usize)) -> Broken {
 }
 
 impl Node {
-    pub(super) fn get(&self, key: &str) -> Option<&Node> {
+    pub(crate) fn get(&self, key: &str) -> Option<&Node> {
         match &self.kind {
             Kind::Map(entries) => entries.iter().find(|(known, _)| known.text == key).map(|(_, node)| node),
             _ => None,
@@ -148,12 +148,12 @@ impl Node {
     }
 
     /// A plain empty scalar, `~` or `null`.
-    pub(super) fn is_null(&self) -> bool {
+    pub(crate) fn is_null(&self) -> bool {
         matches!(&self.kind, Kind::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null"))
     }
 
     /// The value by YAML's core schema: plain scalars may be null, booleans and numbers.
-    pub(super) fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         match &self.kind {
             Kind::Scalar { text, plain: false } => Value::from(text.clone()),
             Kind::Scalar { text, plain: true } => plain_scalar(text),
@@ -165,7 +165,7 @@ impl Node {
     }
 
     /// The node at a path such as `containerDefinitions[0].cpu`, or the nearest one above it.
-    pub(super) fn at_path(&self, path: &str) -> &Node {
+    pub(crate) fn at_path(&self, path: &str) -> &Node {
         let mut node = self;
         for segment in path.split(['.', '[']).map(|segment| segment.trim_end_matches(']')) {
             let inner = match &node.kind {

@@ -84,7 +84,7 @@ fn interesting(calls: &[String], trouble: Trouble) -> Vec<usize> {
         calls.iter().any(|call| WRITES.contains(&call.as_str()))
     };
     let near = |index: &usize| match trouble {
-        Trouble::Stale(..) => writes(index.saturating_sub(1)..index + 1) || index % 29 == 0,
+        Trouble::Stale(..) => writes(index.saturating_sub(1)..index + 1) || index.is_multiple_of(29),
         _ => writes(index.saturating_sub(14)..index + 14),
     };
     (0..calls.len()).filter(near).collect()

@@ -19,6 +19,7 @@ fn counted(running: &Running, from: usize) -> (BTreeMap<String, usize>, usize) {
     (counts, calls.len() - from)
 }
 
+#[expect(clippy::print_stdout, reason = "a measurement is read by people")]
 fn print(what: &str, counts: &BTreeMap<String, usize>, all: usize) {
     println!("{what}: {all} calls");
     for (operation, count) in counts {

@@ -1,6 +1,7 @@
 //! A service on the simulated world, an infrastructure repository that declares it, and processes that reconcile it.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -122,7 +123,7 @@ impl Stage {
     }
 
     /// A deployment by another hand.
-    pub fn update(&self, change: Value) {
+    pub fn update(&self, change: &Value) {
         let mut input = json!({"cluster": "mco", "service": "mco-api-test"});
         for (key, value) in change.as_object().unwrap() {
             input[key] = value.clone();
@@ -144,7 +145,7 @@ impl Stage {
                 "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {{name: {name}}}\nspec:\n{specification}"
             );
             files.insert(format!("{name}.yaml"), Ok(text));
-            entries.push_str(&format!("    {name}: {{commit: {commit}}}\n"));
+            let _ = writeln!(entries, "    {name}: {{commit: {commit}}}");
         }
         let environment = format!(
             "apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {{name: test}}\nspec:\n  account: \"123456789012\"\n  cluster: mco\n{}  applications:\n{entries}",

@@ -67,7 +67,7 @@ async fn a_failure_is_remembered_when_aws_has_forgotten_the_deployment() {
     let_run(&stage, 300).await;
     // More deployments by other hands than one look reads: the failed one is out of sight.
     for _ in 0..25 {
-        stage.update(json!({"forceNewDeployment": true}));
+        stage.update(&json!({"forceNewDeployment": true}));
         stage.advance(60);
     }
     let before = stage.deployments();
@@ -151,7 +151,7 @@ async fn a_deployment_of_equal_content_by_another_hand_is_adopted() {
     let mut stage = Stage::new(Breaker::On);
     stage.build("bbbbbbb");
     let theirs = stage.register("bbbbbbb");
-    stage.update(json!({"taskDefinition": theirs}));
+    stage.update(&json!({"taskDefinition": theirs}));
     stage.declare("bbbbbbb");
     let now = let_run(&stage, 120).await;
     assert_eq!((now.as_str(), stage.deployments(), stage.revisions()), ("Settled", 2, 2));
@@ -172,7 +172,7 @@ async fn a_change_by_another_hand_is_reported_ignored_or_healed() {
         let_run(&stage, 60).await;
         stage.build("ccccccc");
         let theirs = stage.register("ccccccc");
-        stage.update(json!({"taskDefinition": theirs}));
+        stage.update(&json!({"taskDefinition": theirs}));
         let mut running = stage.process(BTreeMap::new());
         let following = running.run(&stage, 6).await;
         assert_eq!(
@@ -201,7 +201,7 @@ async fn a_rollback_in_the_console_follows_the_drift_policy() {
         let mut stage = promoted().await;
         stage.environment = format!("  policy: {{drift: {drift}}}\n");
         stage.declare("bbbbbbb");
-        stage.update(json!({"taskDefinition": "mco-api:1"}));
+        stage.update(&json!({"taskDefinition": "mco-api:1"}));
         let said = let_run(&stage, 240).await;
         assert_eq!((said.as_str(), stage.deployments()), (expected.0, expected.1), "{drift}");
         assert_eq!(
@@ -279,7 +279,7 @@ async fn a_cloned_revision_with_our_tags_and_another_image_is_foreign() {
     let image = format!("{}/mco/api:ccccccc", crate::stage::REGISTRY);
     let clone = json!({"family": "mco-api", "containerDefinitions": [{"name": "api", "image": image, "memory": 512}], "tags": ours["tags"]});
     stage.call(Api::Ecs, "RegisterTaskDefinition", &clone);
-    stage.update(json!({"taskDefinition": "mco-api:3"}));
+    stage.update(&json!({"taskDefinition": "mco-api:3"}));
     let said = let_run(&stage, 160).await;
     assert_eq!((said.as_str(), stage.deployments()), ("Drifted", 3));
 }
@@ -287,7 +287,7 @@ async fn a_cloned_revision_with_our_tags_and_another_image_is_foreign() {
 #[tokio::test]
 async fn a_service_of_no_tasks_is_deployed_unproven_and_its_tag_stays() {
     let mut stage = Stage::new(Breaker::On);
-    stage.update(json!({"desiredCount": 0}));
+    stage.update(&json!({"desiredCount": 0}));
     stage.advance(60);
     stage.build("bbbbbbb");
     stage.declare("bbbbbbb");
@@ -299,7 +299,7 @@ async fn a_service_of_no_tasks_is_deployed_unproven_and_its_tag_stays() {
         ("Settled", Health::Suspended, 0)
     );
     assert_eq!(stage.digest("test"), stage.digest("aaaaaaa"));
-    stage.update(json!({"desiredCount": 2}));
+    stage.update(&json!({"desiredCount": 2}));
     let said = said(&running.run(&stage, 700).await);
     check(&stage, &said, ("Settled", 2, 2, "bbbbbbb"));
 }
@@ -345,7 +345,7 @@ async fn a_rewound_branch_writes_nothing_until_it_moves_on() {
 async fn a_digest_pinned_or_autoscaled_service_is_left_as_it_is() {
     let stage = promoted().await;
     let before = stage.writes();
-    stage.update(json!({"desiredCount": 5}));
+    stage.update(&json!({"desiredCount": 5}));
     let said = let_run(&stage, 120).await;
     check(&stage, &said, ("Settled", 2, 2, "bbbbbbb"));
     assert_eq!((stage.writes(), stage.running().len()), (before + 1, 5), "the only write was the test's");

@@ -53,10 +53,9 @@ impl Stage {
         let endpoint = format!("http://{}", listener.local_addr()?);
         tokio::spawn(http::serve(listener, Arc::clone(&world), speed));
         scratch::init(folder.path())?;
-        let (repository, branch) = (folder.path().to_path_buf(), None);
         write_files(folder.path())?;
         scratch::commit_all(folder.path(), "api 3f2c1ab in test and staging")?;
-        let source = Opened::at(&repository, branch, "")?;
+        let source = Opened::at(folder.path())?;
         let aws = Aws::simulated(&endpoint, &Region::new(REGION)).await;
         let clock = Arc::new(VirtualClock(Arc::clone(&world)));
         let controller = Controller::new(Box::new(aws), Box::new(source.clone()), clock);

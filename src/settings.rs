@@ -1,0 +1,442 @@
+//! The operator's own settings: from the command line, the environment, or a file that is never taken from the
+//! infrastructure repository. Secrets come by reference only: from an environment variable, or from a file.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use globset::{Glob, GlobMatcher};
+
+use crate::git::Credentials;
+use crate::manifest::fields::{Report, kind, nearest};
+use crate::manifest::tree::{self, Kind, Node};
+use crate::model::{AccountId, Declaration, Declared, Desired, Finding, Severity};
+
+/// Every key of the file, and the environment variable that goes before it. `docs/settings.md` repeats this table.
+pub const KEYS: [(&str, &str); 13] = [
+    ("repository.location", "TRUEUP_REPO"),
+    ("repository.branch", "TRUEUP_BRANCH"),
+    ("repository.path", "TRUEUP_PATH"),
+    ("repository.tokenFile", "TRUEUP_TOKEN_FILE"),
+    ("repository.username", "TRUEUP_USERNAME"),
+    ("repository.sshKey", "TRUEUP_SSH_KEY"),
+    ("repository.sshProgram", "TRUEUP_SSH_PROGRAM"),
+    ("pollInterval", "TRUEUP_POLL_INTERVAL"),
+    ("cacheFolder", "TRUEUP_CACHE"),
+    ("allow.accounts", "TRUEUP_ALLOW_ACCOUNTS"),
+    ("allow.environments", "TRUEUP_ALLOW_ENVIRONMENTS"),
+    ("alerts.webhook.url", "TRUEUP_WEBHOOK_URL"),
+    ("alerts.webhook.secretFile", "TRUEUP_WEBHOOK_SECRET_FILE"),
+];
+/// Secrets themselves, in the environment only.
+pub const SECRETS: [&str; 2] = ["TRUEUP_TOKEN", "TRUEUP_WEBHOOK_SECRET"];
+
+/// How often a remote repository is asked, at the least: git hosts limit the rate.
+const SHORTEST_POLL: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_secs(30);
+/// Bytes of a file with a secret.
+const MOST_SECRET_BYTES: u64 = 64 << 10;
+
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    #[error("the settings file {path} cannot be read")]
+    File { path: String, source: std::io::Error },
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Findings(Vec<Finding>),
+    #[error("{key} is {value:?}: {why}")]
+    Value { key: &'static str, value: String, why: &'static str },
+    #[error("the file {path} of {key} cannot be read")]
+    Secret { key: &'static str, path: String, source: std::io::Error },
+}
+
+/// What is given where: by key, lists joined with commas.
+pub type Raw = BTreeMap<&'static str, String>;
+
+/// The settings, validated.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// A path, or an address of a remote repository.
+    pub location: String,
+    pub branch: Option<String>,
+    pub path: String,
+    pub credentials: Credentials,
+    pub poll_interval: Duration,
+    pub cache: Option<PathBuf>,
+    pub allow: Allow,
+    pub webhook: Option<Webhook>,
+}
+
+/// Which parts of AWS a repository may reach.
+#[derive(Clone, Debug, Default)]
+pub struct Allow {
+    /// `None`: only the account of the credentials.
+    pub accounts: Option<Vec<AccountId>>,
+    /// `None`: all.
+    pub environments: Option<Vec<GlobMatcher>>,
+}
+
+/// Where alerts are posted to.
+#[derive(Clone)]
+pub struct Webhook {
+    pub url: String,
+    /// Signs the body; never printed.
+    pub secret: Vec<u8>,
+}
+
+impl std::fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Webhook(…)")
+    }
+}
+
+impl Settings {
+    /// `command_line` goes before the environment, the environment before the file.
+    pub fn load(
+        command_line: Raw,
+        environment: &dyn Fn(&str) -> Option<String>,
+        file: Option<&str>,
+    ) -> Result<Self, SettingsError> {
+        let mut raw = match file {
+            Some(path) => {
+                let failed = |source| SettingsError::File { path: path.to_owned(), source };
+                parse(path, &std::fs::read_to_string(path).map_err(failed)?)?
+            }
+            None => Raw::new(),
+        };
+        let given = |variable: &str| environment(variable).filter(|value| !value.is_empty());
+        for (key, variable) in KEYS {
+            raw.extend(given(variable).map(|value| (key, value)));
+        }
+        raw.extend(command_line);
+        Self::validated(&raw, &given)
+    }
+
+    fn validated(raw: &Raw, given: &dyn Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+        let text = |key: &str| raw.get(key).cloned();
+        let poll_interval = match text("pollInterval") {
+            Some(value) => {
+                duration(&value).filter(|poll| *poll >= SHORTEST_POLL).ok_or(SettingsError::Value {
+                    key: "pollInterval",
+                    value,
+                    why: "expected a time such as 30s or 2m, 5s at the least",
+                })?
+            }
+            None => POLL,
+        };
+        let webhook_secret = secret(given, "TRUEUP_WEBHOOK_SECRET", "alerts.webhook.secretFile", raw)?;
+        let webhook = match text("alerts.webhook.url") {
+            None => None,
+            Some(url) => Some(webhook(url, webhook_secret)?),
+        };
+        Ok(Self {
+            location: text("repository.location").unwrap_or_else(|| ".".to_owned()),
+            branch: text("repository.branch"),
+            path: text("repository.path").unwrap_or_default(),
+            credentials: Credentials {
+                token: secret(given, "TRUEUP_TOKEN", "repository.tokenFile", raw)?,
+                username: text("repository.username"),
+                ssh_key: text("repository.sshKey").map(PathBuf::from),
+                ssh_program: text("repository.sshProgram").map(PathBuf::from),
+            },
+            poll_interval,
+            cache: text("cacheFolder").map(PathBuf::from),
+            allow: Allow::parse(raw)?,
+            webhook,
+        })
+    }
+}
+
+/// The settings of a file, by key.
+pub fn parse(path: &str, text: &str) -> Result<Raw, SettingsError> {
+    let mut report = Report { file: path, text, findings: Vec::new() };
+    let mut raw = Raw::new();
+    match tree::documents(text) {
+        Ok(documents) => match documents.as_slice() {
+            [] => {}
+            [only] if only.is_null() => {}
+            [only] => flatten(only, "", &mut raw, &mut report),
+            [_, second, ..] => {
+                report.error((second.line, second.column), "", "expected one document", None);
+            }
+        },
+        Err(broken) => {
+            report.error((broken.line, broken.column), "", broken.message, broken.hint.map(str::to_owned));
+        }
+    }
+    if report.has_errors() { Err(SettingsError::Findings(report.findings)) } else { Ok(raw) }
+}
+
+fn flatten(node: &Node, path: &str, raw: &mut Raw, report: &mut Report<'_>) {
+    let at = (node.line, node.column);
+    let known = KEYS.iter().map(|(key, _)| *key).find(|key| *key == path);
+    match (&node.kind, known) {
+        (Kind::Scalar { text, .. }, Some(key)) => {
+            raw.insert(key, text.clone());
+        }
+        (Kind::List(items), Some(key)) if key.starts_with("allow.") => {
+            let texts = items.iter().filter_map(|item| match &item.kind {
+                Kind::Scalar { text, .. } => Some(text.clone()),
+                _ => None,
+            });
+            raw.insert(key, texts.collect::<Vec<_>>().join(","));
+        }
+        (_, Some(_)) => report.error(at, path, format!("expected text, found {}", kind(node)), None),
+        (Kind::Map(entries), None) => {
+            for (key, value) in entries {
+                let inner = if path.is_empty() { key.text.clone() } else { format!("{path}.{}", key.text) };
+                let leads_somewhere =
+                    KEYS.iter().any(|(known, _)| *known == inner || known.starts_with(&format!("{inner}.")));
+                if leads_somewhere {
+                    flatten(value, &inner, raw, report);
+                } else {
+                    unknown(&inner, (key.line, key.column), report);
+                }
+            }
+        }
+        (_, None) => report.error(at, path, format!("expected a map, found {}", kind(node)), None),
+    }
+}
+
+fn unknown(path: &str, at: (usize, usize), report: &mut Report<'_>) {
+    let is_secret = matches!(path, "repository.token" | "alerts.webhook.secret");
+    let keys: Vec<&str> = KEYS.iter().map(|(key, _)| *key).collect();
+    let hint = if is_secret {
+        Some(format!("a secret is never written here: use `{path}File`, or an environment variable"))
+    } else {
+        nearest(path, &keys).map(|near| format!("did you mean `{near}`?"))
+    };
+    report.error(at, path, format!("unknown setting `{path}`"), hint);
+}
+
+/// From the variable, or from the file that a key names; trailing line breaks are not part of it.
+fn secret(
+    given: &dyn Fn(&str) -> Option<String>,
+    variable: &str,
+    key: &'static str,
+    raw: &Raw,
+) -> Result<Option<String>, SettingsError> {
+    if let Some(value) = given(variable) {
+        return Ok(Some(value));
+    }
+    let Some(path) = raw.get(key) else { return Ok(None) };
+    let failed = |source| SettingsError::Secret { key, path: path.clone(), source };
+    let size = std::fs::metadata(path).map_err(failed)?.len();
+    if size > MOST_SECRET_BYTES {
+        return Err(failed(std::io::Error::other("it is too large for a secret")));
+    }
+    let text = std::fs::read_to_string(path).map_err(failed)?;
+    Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+fn webhook(url: String, secret: Option<String>) -> Result<Webhook, SettingsError> {
+    let loopback = ["http://127.0.0.1:", "http://localhost:", "http://[::1]:"];
+    let refused = |url: String, why| SettingsError::Value { key: "alerts.webhook.url", value: url, why };
+    if !url.starts_with("https://") && !loopback.iter().any(|start| url.starts_with(start)) {
+        return Err(refused(url, "alerts go over https:// only"));
+    }
+    match secret.filter(|secret| !secret.is_empty()) {
+        Some(secret) => Ok(Webhook { url, secret: secret.into_bytes() }),
+        None => Err(refused(url, "it needs a secret: TRUEUP_WEBHOOK_SECRET or alerts.webhook.secretFile")),
+    }
+}
+
+/// `30s`, `2m`, `1h`.
+fn duration(text: &str) -> Option<Duration> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let seconds = number.parse::<u64>().ok()?;
+    let factor = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return None,
+    };
+    Some(Duration::from_secs(seconds.checked_mul(factor)?))
+}
+
+impl Allow {
+    fn parse(raw: &Raw) -> Result<Self, SettingsError> {
+        let list = |key: &str| {
+            raw.get(key)
+                .map(|text| text.split(',').map(|part| part.trim().to_owned()).collect::<Vec<String>>())
+        };
+        let accounts = list("allow.accounts");
+        let is_account = |text: &String| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+        if let Some(wrong) = accounts.iter().flatten().find(|text| !is_account(text)) {
+            let value = wrong.clone();
+            return Err(SettingsError::Value { key: "allow.accounts", value, why: "expected twelve digits" });
+        }
+        let globs = list("allow.environments").map(|globs| {
+            let glob = |text: String| match Glob::new(&text) {
+                Ok(glob) => Ok(glob.compile_matcher()),
+                Err(_) => Err(SettingsError::Value {
+                    key: "allow.environments",
+                    value: text,
+                    why: "expected a name or a pattern such as test-*",
+                }),
+            };
+            globs.into_iter().map(glob).collect::<Result<Vec<_>, _>>()
+        });
+        Ok(Self {
+            accounts: accounts.map(|accounts| accounts.into_iter().map(AccountId::new).collect()),
+            environments: globs.transpose()?,
+        })
+    }
+
+    /// Freezes what the repository declares beyond its reach, each with a finding.
+    pub fn restrict(&self, declaration: &mut Declaration) {
+        for declared in &mut declaration.applications {
+            let Declared::Readable(desired) = declared else { continue };
+            let Some(why) = self.refusal(desired) else { continue };
+            declaration.findings.push(Finding {
+                severity: Severity::Error,
+                position: desired.declared_at.clone(),
+                field: String::new(),
+                message: why,
+                hint: Some("the operator's settings decide this, under `allow`".to_owned()),
+                excerpt: None,
+                targets: vec![desired.target.clone()],
+            });
+            *declared = Declared::Frozen(desired.target.clone());
+        }
+    }
+
+    /// Why this must not be reached. That the credentials belong to the declared account is checked against STS.
+    fn refusal(&self, desired: &Desired) -> Option<String> {
+        let environment = desired.target.environment.as_str();
+        if self
+            .environments
+            .as_ref()
+            .is_some_and(|globs| !globs.iter().any(|glob| glob.is_match(environment)))
+        {
+            return Some(format!("the environment {environment} is not allowed to this repository"));
+        }
+        let listed = |account: &AccountId| self.accounts.iter().flatten().any(|known| known == account);
+        match (&self.accounts, &desired.account) {
+            (Some(_), None) => {
+                return Some("only some accounts are allowed, and none is declared".to_owned());
+            }
+            (Some(_), Some(account)) if !listed(account) => {
+                return Some(format!("the account {account} is not allowed to this repository"));
+            }
+            _ => {}
+        }
+        let registry =
+            desired.registry.account.as_ref().filter(|registry| Some(*registry) != desired.account.as_ref());
+        registry
+            .filter(|registry| !listed(registry))
+            .map(|registry| format!("the registry of account {registry} is not allowed to this repository"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::{self, Files};
+
+    fn load(
+        file: Option<&str>,
+        variables: &[(&str, &str)],
+        command_line: &[(&'static str, &str)],
+    ) -> Result<Settings, SettingsError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("trueup.yaml");
+        std::fs::write(&path, file.unwrap_or_default()).unwrap();
+        let environment = |name: &str| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
+        let command_line = command_line.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
+        Settings::load(command_line, &environment, file.map(|_| path.to_str().unwrap()))
+    }
+
+    #[test]
+    fn the_command_line_goes_before_the_environment_and_that_before_the_file() {
+        let file = "repository: {location: /file, branch: file, path: file}\n";
+        let variables = [("TRUEUP_BRANCH", "variable"), ("TRUEUP_PATH", "variable")];
+        let settings = load(Some(file), &variables, &[("repository.path", "line")]).unwrap();
+        let found = (settings.location.as_str(), settings.branch.as_deref(), settings.path.as_str());
+        assert_eq!(found, ("/file", Some("variable"), "line"));
+        assert_eq!((settings.poll_interval, load(None, &[], &[]).unwrap().location), (POLL, ".".to_owned()));
+    }
+
+    #[test]
+    fn what_is_wrong_in_the_file_is_said_with_its_place() {
+        for (file, expected) in [
+            ("repository:\n  lokation: x\n", "trueup.yaml:2:3: unknown setting `repository.lokation`"),
+            ("repository:\n  token: hunter2\n", "use `repository.tokenFile`"),
+            ("repository: [x]\n", "expected a map, found a list"),
+            ("allow: {accounts: {}}\n", "expected text"),
+            ("a: 1\n---\nb: 2\n", "expected one document"),
+            ("pollInterval: soon\n", "expected a time such as 30s"),
+            ("pollInterval: 1s\n", "5s at the least"),
+            ("allow: {accounts: [\"12\"]}\n", "expected twelve digits"),
+            ("alerts: {webhook: {url: \"http://example.com/x\"}}\n", "https:// only"),
+            ("alerts: {webhook: {url: \"https://example.com/x\"}}\n", "it needs a secret"),
+        ] {
+            let said = load(Some(file), &[], &[]).unwrap_err().to_string();
+            assert!(said.contains(expected), "{file}: {said}");
+            assert!(!said.contains("hunter2"), "{said}");
+        }
+    }
+
+    #[test]
+    fn secrets_come_by_reference_and_are_never_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        std::fs::write(&path, "hunter2\n").unwrap();
+        let file = format!("repository: {{tokenFile: {}}}\n", path.display());
+        let variables = [("TRUEUP_WEBHOOK_URL", "https://example.com"), ("TRUEUP_WEBHOOK_SECRET", "hunter3")];
+        let settings = load(Some(&file), &variables, &[]).unwrap();
+        assert_eq!(settings.credentials.token.as_deref(), Some("hunter2"));
+        assert_eq!(settings.webhook.as_ref().unwrap().secret, b"hunter3");
+        let shown = format!("{settings:?}");
+        assert!(!shown.contains("hunter"), "{shown}");
+    }
+
+    #[test]
+    fn a_repository_reaches_only_what_is_allowed() {
+        for (allow, account, registry, allowed) in [
+            ("", "account: \"111111111111\"", "", true),
+            ("", "account: \"111111111111\"", "registry: {account: \"222222222222\"}", false),
+            ("allow: {accounts: [\"111111111111\"]}", "account: \"111111111111\"", "", true),
+            ("allow: {accounts: [\"111111111111\"]}", "account: \"222222222222\"", "", false),
+            ("allow: {accounts: [\"111111111111\"]}", "", "", false),
+            (
+                "allow: {accounts: [\"111111111111\", \"222222222222\"]}",
+                "account: \"111111111111\"",
+                "registry: {account: \"222222222222\"}",
+                true,
+            ),
+            ("allow: {environments: [\"te*\"]}", "", "", true),
+            ("allow: {environments: [prod]}", "", "", false),
+        ] {
+            let files = Files::from([
+                ("a.yaml".to_owned(), Ok("apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: a}\nspec: {repository: a, service: a}\n".to_owned())),
+                ("e.yaml".to_owned(), Ok(format!("apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {{name: test}}\nspec:\n  cluster: c\n  {account}\n  {registry}\n  applications: {{a: {{commit: aaaaaaa}}}}\n"))),
+            ]);
+            let mut declaration = manifest::read(&files, None, &|_| Vec::new());
+            assert_eq!(declaration.findings, [], "{account} {registry}");
+            load(Some(allow), &[], &[]).unwrap().allow.restrict(&mut declaration);
+            let readable = matches!(declaration.applications[0], Declared::Readable(_));
+            assert_eq!(
+                (readable, declaration.findings.len()),
+                (allowed, usize::from(!allowed)),
+                "{allow} {account} {registry}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_documentation_lists_every_key_and_variable() {
+        let documented = include_str!("../docs/settings.md");
+        for (key, variable) in KEYS {
+            let row = format!("| `{key}` | `{variable}` |");
+            assert!(documented.contains(&row), "docs/settings.md has no row {row}");
+        }
+        for variable in SECRETS {
+            assert!(
+                documented.contains(&format!("`{variable}`")),
+                "docs/settings.md does not name {variable}"
+            );
+        }
+    }
+}
