@@ -4,6 +4,7 @@ mod api;
 mod demo;
 mod lint;
 mod plan;
+mod promote;
 mod reconcile;
 mod render;
 mod retry;
@@ -137,6 +138,22 @@ enum Command {
         #[arg(long, default_value_t = 0)]
         seed: u64,
     },
+    /// Declare a commit for an application in an environment: edit, commit, and push.
+    Promote {
+        /// `ENVIRONMENT/APPLICATION`; with `--from` and `--to` the application alone.
+        target: String,
+        #[arg(long, required_unless_present = "from", conflicts_with = "from")]
+        commit: Option<String>,
+        /// Take the commit that this environment declares.
+        #[arg(long, requires = "to")]
+        from: Option<String>,
+        /// The environment that gets it.
+        #[arg(long, requires = "from")]
+        to: Option<String>,
+        /// Push the commit; a lost race is read again and retried.
+        #[arg(long)]
+        push: bool,
+    },
     /// Let a held commit be tried once more.
     Retry {
         /// `ENVIRONMENT/APPLICATION`.
@@ -209,6 +226,14 @@ async fn run(cli: Cli) -> anyhow::Result<End> {
         }
         Command::Simulator { listen, speed, account, region, seed } => {
             simulator::run(listen, speed, World::new(&account, &region).seeded(seed)).await
+        }
+        Command::Promote { target, commit, from, to, push } => {
+            let target = to.map_or(target.clone(), |environment| format!("{environment}/{target}"));
+            let what = match (commit, from) {
+                (Some(commit), _) => promote::What::Commit(commit),
+                (None, from) => promote::What::From(from.unwrap_or_default()),
+            };
+            promote::run(&repository, &promote::Promotion { target, what, push })
         }
         Command::Retry { target } => retry::run(&repository, &target).await,
     }

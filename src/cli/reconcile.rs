@@ -5,10 +5,15 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use super::source::{Opened, print_findings};
-use super::{End, Names, RepositoryArgs, controller, show};
+use super::{End, Names, RepositoryArgs, SystemClock, controller, show};
 use crate::controller::{Requeue, Swept, Writes, is_settled, observe_only};
 use crate::git::Watch;
 use crate::model::{Commit, Declaration, Health, Phase, Sync, Waiting};
+use crate::notify::{
+    Notifier,
+    webhook::{self, Webhook},
+};
+use crate::ports::Clock;
 
 pub(super) async fn until_settled(
     arguments: &RepositoryArgs,
@@ -37,43 +42,49 @@ pub(super) async fn until_settled(
 }
 
 pub(super) async fn for_ever(arguments: &RepositoryArgs, observe: bool) -> anyhow::Result<End> {
-    let source = Opened::open(arguments)?;
+    let settings = arguments.settings()?;
+    let source = Opened::with(&settings)?;
     let mut controller = controller(source.clone()).await;
+    let webhook = settings.webhook.map(|to| Webhook::start(to, &webhook::RESTS)).transpose()?;
+    let mut notifier = Notifier::new(webhook);
+    // Why the last fetch failed, until one succeeds.
+    let mut unreachable: Option<String> = None;
     let mut watch = source.watch();
     let mut declared: Option<Declaration> = None;
     let mut asked = Instant::now();
     let mut stop = std::pin::pin!(stopped());
     loop {
-        match source.changed_since(declared.as_ref()) {
-            Ok(Some((head, mut declaration))) => {
-                tracing::info!(event = "source.changed", commit = %head.commit, summary = %head.summary);
-                print_findings(&declaration);
-                if observe {
-                    observe_only(&mut declaration);
-                }
-                declared = Some(declaration);
+        let news = source.changed_since(declared.as_ref());
+        let broken = news.as_ref().err().map(|error| format!("{error:#}")).or_else(|| unreachable.clone());
+        notifier.source(broken, SystemClock.now());
+        if let Ok(Some((head, mut declaration))) = news {
+            tracing::info!(event = "source.changed", commit = %head.commit, summary = %head.summary);
+            print_findings(&declaration);
+            if observe {
+                observe_only(&mut declaration);
             }
-            Ok(None) => {}
-            Err(error) => tracing::error!(event = "source.broken", "{error:#}"),
+            declared = Some(declaration);
         }
         if let Some(declaration) = &declared {
             let due = controller.due(declaration);
             let swept = controller.sweep(declaration, Writes::Allowed, |target| due.contains(target)).await;
             tell(&swept);
+            let statuses = swept.iter().filter_map(|one| one.plan.as_ref()).map(|plan| &plan.status);
+            notifier.targets(statuses, SystemClock.now());
         }
         let poll = jittered(source.poll_interval).saturating_sub(asked.elapsed());
         tokio::select! {
             () = tokio::time::sleep(jittered(controller.rest()).min(poll)) => {}
             () = commit(watch.as_mut()) => {}
-            () = &mut stop => return Ok(End::Good),
+            () = &mut stop => break,
         }
         if asked.elapsed() >= source.poll_interval {
             asked = Instant::now();
-            if let Err(error) = source.fetch().await {
-                tracing::error!(event = "source.broken", "{error:#}");
-            }
+            unreachable = source.fetch().await.err().map(|error| format!("{error:#}"));
         }
     }
+    notifier.finish().await;
+    Ok(End::Good)
 }
 
 /// Returns when a watched repository has got a commit.

@@ -4,6 +4,7 @@
 //! `resolve` expands every environment into one [`Desired`](crate::model::Desired) for each application.
 
 mod check;
+pub mod edit;
 pub(crate) mod fields;
 mod read;
 mod resolve;

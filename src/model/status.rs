@@ -37,7 +37,10 @@ pub struct Status {
     pub conditions: Vec<Condition>,
     pub waiting: Option<Waiting>,
     pub last_deployment: Option<LastDeployment>,
+    /// What another hand has changed; empty where the policy is to ignore it.
     pub drift: Vec<Difference>,
+    /// The outcome of the last deployment is on record, so that it has been told before.
+    pub is_recorded: bool,
     /// Who is held, and why, in words for people.
     pub causes: Vec<String>,
 }

@@ -579,20 +579,7 @@ impl<'a> Facts<'a> {
         self.newest()?;
         let highest = self.highest();
         self.source_is_current(highest.as_ref())?;
-        let stamp =
-            revision.and_then(|revision| self.ours.get(revision)).and_then(|memory| memory.applied.clone());
-        let newest = stamp
-            .filter(|stamp| highest.as_ref().is_some_and(|highest| stamp.generation == highest.generation));
-        let retried = revision
-            .and_then(|revision| self.ours.get(revision))
-            .is_some_and(|memory| memory.retry.is_some());
-        let why = match (&newest, &highest) {
-            (Some(stamp), _) if stamp.live_then == current.live => Why::Interrupted,
-            (Some(_), _) if retried => Why::GitChanged,
-            (Some(_), _) => Why::Drift,
-            (None, Some(_)) => Why::GitChanged,
-            (None, None) => Why::FirstContact,
-        };
+        let why = self.why(revision, current);
         if why == Why::Drift && self.input.desired.policy.drift != OnDrift::Heal {
             return Err(Waiting::Drifted);
         }
@@ -607,6 +594,44 @@ impl<'a> Facts<'a> {
             (Some(revision), Why::Interrupted) => self.deploy(revision, why),
             (Some(revision), _) => self.stamp(revision, memory::applied_tag(&self.next_stamp(current))),
         }
+    }
+
+    /// Who changed what: the stamps tell.
+    fn why(&self, revision: Option<&TaskDefinitionArn>, current: &Current) -> Why {
+        let memory = revision.and_then(|revision| self.ours.get(revision));
+        let highest = self.highest();
+        let stamp = memory.and_then(|memory| memory.applied.as_ref());
+        let newest = stamp
+            .filter(|stamp| highest.as_ref().is_some_and(|highest| stamp.generation == highest.generation));
+        let retried = memory.is_some_and(|memory| memory.retry.is_some());
+        match (newest, &highest) {
+            (Some(stamp), _) if stamp.live_then == current.live => Why::Interrupted,
+            (Some(_), _) if retried => Why::GitChanged,
+            (Some(_), _) => Why::Drift,
+            (None, Some(_)) => Why::GitChanged,
+            (None, None) => Why::FirstContact,
+        }
+    }
+
+    /// Whether another hand has taken the service away from what is declared, and somebody wants to know.
+    pub fn has_drifted(&self) -> bool {
+        let (Some(current), Ok(rendered)) = (&self.current, &self.rendered) else { return false };
+        let desired = self.input.desired;
+        if desired.policy.drift == OnDrift::Ignore || self.equals_by_effect(&current.live_revision, rendered)
+        {
+            return false;
+        }
+        let revision = self.revision_with(&memory::content_hash(&desired.target, rendered));
+        let held = revision.is_some_and(|revision| self.failure_of(revision).is_some());
+        let behind = self.source_is_current(self.highest().as_ref()).is_err();
+        current.phase.is_over() && !held && !behind && self.why(revision, current) == Why::Drift
+    }
+
+    /// Whether the outcome of the newest deployment is on record: then it has been told.
+    pub fn is_recorded(&self) -> bool {
+        let Some(current) = &self.current else { return true };
+        let outcome = self.ours.get(&current.target).and_then(|memory| memory.outcome.as_ref());
+        outcome.is_some_and(|outcome| outcome.deployment == current.id)
     }
 
     /// Our own deployment of something else may be replaced; anybody else's is followed until it ends.

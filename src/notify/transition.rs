@@ -1,0 +1,410 @@
+//! What is news between two looks at a target. Pure.
+//!
+//! Each piece of news is told once. A process that has just started knows nothing of what its predecessor told, and
+//! goes by what is on record: the outcome of a deployment is recorded on its revision in the pass that tells it, so a
+//! recorded outcome is old. Drift has no record: it is told again after a restart, with the same key.
+
+use crate::model::{
+    Commit, Difference, LastDeployment, Millis, Phase, StartedBy, Status, Sync, Target, Waiting,
+};
+use crate::plan::status::{describe, reason};
+
+/// An image that has not been built for so long, in milliseconds, is told.
+pub const TOO_LONG: Millis = 30 * 60 * 1000;
+
+/// One piece of news.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alert {
+    pub event: Event,
+    pub at: Millis,
+    /// The same for the same news from any process: receivers drop what they know.
+    pub key: String,
+    /// `None`: the infrastructure repository itself.
+    pub target: Option<Target>,
+    pub commit: Option<Commit>,
+    pub deployment: Option<String>,
+    /// One line for people.
+    pub summary: String,
+    pub causes: Vec<String>,
+    pub differences: Vec<Difference>,
+}
+
+/// The names are stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    DeploymentStarted,
+    DeploymentSucceeded,
+    DeploymentFailed,
+    DeploymentRolledBack,
+    CommitHeld,
+    DriftFound,
+    DriftGone,
+    WaitingTooLong,
+    SourceBroken,
+    SourceGood,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    Information,
+    Warning,
+    Error,
+}
+
+impl Event {
+    pub const ALL: [Self; 10] = [
+        Self::DeploymentStarted,
+        Self::DeploymentSucceeded,
+        Self::DeploymentFailed,
+        Self::DeploymentRolledBack,
+        Self::CommitHeld,
+        Self::DriftFound,
+        Self::DriftGone,
+        Self::WaitingTooLong,
+        Self::SourceBroken,
+        Self::SourceGood,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DeploymentStarted => "deployment.started",
+            Self::DeploymentSucceeded => "deployment.succeeded",
+            Self::DeploymentFailed => "deployment.failed",
+            Self::DeploymentRolledBack => "deployment.rolled_back",
+            Self::CommitHeld => "commit.held",
+            Self::DriftFound => "drift.found",
+            Self::DriftGone => "drift.gone",
+            Self::WaitingTooLong => "waiting.too_long",
+            Self::SourceBroken => "source.broken",
+            Self::SourceGood => "source.good",
+        }
+    }
+
+    pub fn severity(self) -> Severity {
+        match self {
+            Self::DeploymentStarted | Self::DeploymentSucceeded | Self::DriftGone | Self::SourceGood => {
+                Severity::Information
+            }
+            Self::DriftFound | Self::WaitingTooLong | Self::CommitHeld => Severity::Warning,
+            Self::DeploymentFailed | Self::DeploymentRolledBack | Self::SourceBroken => Severity::Error,
+        }
+    }
+}
+
+/// What was told about a target, as far as it matters for what comes next.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Told {
+    deployment: Option<(String, Phase)>,
+    held: Option<Commit>,
+    drifting: bool,
+    /// The wait that goes on, since when, and whether it has been told.
+    waiting: Option<(String, Millis, bool)>,
+}
+
+/// The news of one look, and what has been told after it.
+pub fn of_target(before: Option<&Told>, now: &Status, at: Millis) -> (Vec<Alert>, Told) {
+    let mut news = News { now, at, alerts: Vec::new() };
+    let told = Told {
+        deployment: news.deployment(before),
+        held: news.hold(before),
+        drifting: news.drift(before),
+        waiting: news.wait(before),
+    };
+    (news.alerts, told)
+}
+
+/// The infrastructure repository has become unreadable, or readable again.
+pub fn of_source(before: Option<&str>, now: Option<&str>, at: Millis) -> Option<Alert> {
+    let (event, summary) = match (before, now) {
+        (None, Some(error)) => {
+            (Event::SourceBroken, format!("the infrastructure repository cannot be read: {error}"))
+        }
+        (Some(_), None) => (Event::SourceGood, "the infrastructure repository can be read again".to_owned()),
+        _ => return None,
+    };
+    Some(Alert {
+        event,
+        at,
+        key: format!("{}/{at}", event.name()),
+        target: None,
+        commit: None,
+        deployment: None,
+        summary,
+        causes: Vec::new(),
+        differences: Vec::new(),
+    })
+}
+
+struct News<'a> {
+    now: &'a Status,
+    at: Millis,
+    alerts: Vec<Alert>,
+}
+
+impl News<'_> {
+    fn tell(&mut self, event: Event, about: &str, commit: Option<&Commit>, what: &str) {
+        let target = &self.now.target;
+        let bad = event.severity() != Severity::Information;
+        self.alerts.push(Alert {
+            event,
+            at: self.at,
+            key: format!("{}/{target}/{about}", event.name()),
+            target: Some(target.clone()),
+            commit: commit.cloned(),
+            deployment: self.now.last_deployment.as_ref().map(|last| last.id.clone()),
+            summary: format!("{target}: {what}"),
+            causes: if bad { self.now.causes.clone() } else { Vec::new() },
+            differences: if event == Event::DriftFound { self.now.drift.clone() } else { Vec::new() },
+        });
+    }
+
+    fn deployment(&mut self, before: Option<&Told>) -> Option<(String, Phase)> {
+        let Some(last) = &self.now.last_deployment else {
+            return before.and_then(|before| before.deployment.clone());
+        };
+        let known = before.and_then(|before| before.deployment.as_ref()).filter(|(id, _)| *id == last.id);
+        let is_new = before.is_some() && known.is_none();
+        if is_new {
+            let by = if last.started_by == StartedBy::Other { " by another hand" } else { "" };
+            self.tell(
+                Event::DeploymentStarted,
+                &last.id,
+                last.commit.as_ref(),
+                &format!("deployment of {} started{by}", name(last)),
+            );
+        }
+        let was_over = known.is_some_and(|(_, phase)| phase.is_over());
+        // On first sight only what nobody has recorded is news, and only of our own deployments.
+        let unheard = before.is_some() || (!self.now.is_recorded && last.started_by == StartedBy::Trueup);
+        if last.phase.is_over() && !was_over && unheard {
+            self.ended(last);
+        }
+        Some((last.id.clone(), last.phase))
+    }
+
+    fn ended(&mut self, last: &LastDeployment) {
+        let (event, what) = match last.phase {
+            Phase::Succeeded => (Event::DeploymentSucceeded, format!("{} succeeded", name(last))),
+            Phase::RolledBack => {
+                (Event::DeploymentRolledBack, format!("{} failed and was rolled back", name(last)))
+            }
+            Phase::Failed => (Event::DeploymentFailed, format!("{} failed", name(last))),
+            _ => return,
+        };
+        self.tell(event, &last.id, last.commit.as_ref(), &what);
+    }
+
+    fn hold(&mut self, before: Option<&Told>) -> Option<Commit> {
+        let Some(Waiting::Held { commit, deployment }) = &self.now.waiting else { return None };
+        let known = before.is_none_or(|before| before.held.as_ref().is_some_and(|held| held.matches(commit)));
+        if !known {
+            let about = deployment.clone().unwrap_or_default();
+            let what = format!(
+                "{} is held: it failed here, and is tried again only after `trueup retry {}`",
+                commit.short(),
+                self.now.target
+            );
+            self.tell(Event::CommitHeld, &about, Some(commit), &what);
+        }
+        Some(commit.clone())
+    }
+
+    fn drift(&mut self, before: Option<&Told>) -> bool {
+        let was = before.is_some_and(|before| before.drifting);
+        let live = self.now.deployed.as_ref().map_or("-", |deployed| deployed.short()).to_owned();
+        let declared = self.now.declared.clone();
+        match (was, !self.now.drift.is_empty()) {
+            (false, true) => {
+                let fields: Vec<&str> =
+                    self.now.drift.iter().map(|difference| difference.field.as_str()).take(3).collect();
+                let what = format!("changed by another hand: {} ({live})", fields.join(", "));
+                self.tell(Event::DriftFound, &live, declared.as_ref(), &what);
+                true
+            }
+            // Not before it is Synced: a healing deployment is no healing yet.
+            (true, false) if self.now.sync == Sync::Synced => {
+                self.tell(Event::DriftGone, &live, declared.as_ref(), "what is declared runs again");
+                false
+            }
+            _ => was,
+        }
+    }
+
+    fn wait(&mut self, before: Option<&Told>) -> Option<(String, Millis, bool)> {
+        let waiting @ Waiting::ImageNotBuilt { .. } = self.now.waiting.as_ref()? else { return None };
+        let about = describe(waiting);
+        let known = before.and_then(|before| before.waiting.clone()).filter(|(what, ..)| *what == about);
+        let (_, since, told) = known.unwrap_or((about.clone(), self.at, false));
+        let too_long = self.at.saturating_sub(since) >= TOO_LONG;
+        if too_long && !told {
+            let what = format!("{about} for {} minutes", self.at.saturating_sub(since) / 60_000);
+            let declared = self.now.declared.clone();
+            let key = format!("{}/{}", reason(waiting), declared.as_ref().map_or("-", Commit::as_str));
+            self.tell(Event::WaitingTooLong, &key, declared.as_ref(), &what);
+        }
+        Some((about, since, told || too_long))
+    }
+}
+
+fn name(last: &LastDeployment) -> &str {
+    last.commit.as_ref().map_or("a task definition of another hand", Commit::short)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ApplicationName, EnvironmentName, Health};
+
+    fn status() -> Status {
+        Status {
+            target: Target {
+                environment: EnvironmentName::new("test"),
+                application: ApplicationName::new("api"),
+            },
+            checked_at: 0,
+            facts_checked_at: 0,
+            declared: Some(Commit::new("bbbbbbb")),
+            tagged: None,
+            deployed: None,
+            running: Vec::new(),
+            desired_count: 1,
+            sync: Sync::Synced,
+            health: Health::Healthy,
+            conditions: Vec::new(),
+            waiting: Some(Waiting::Settled),
+            last_deployment: None,
+            drift: Vec::new(),
+            is_recorded: true,
+            causes: vec!["2 x exited with 137".to_owned()],
+        }
+    }
+
+    fn deployment(id: &str, phase: Phase) -> Status {
+        let last = LastDeployment {
+            id: id.to_owned(),
+            commit: Some(Commit::new("bbbbbbb")),
+            phase,
+            started_by: StartedBy::Trueup,
+            started_at: 0,
+            ended_at: None,
+        };
+        Status { last_deployment: Some(last), is_recorded: false, ..status() }
+    }
+
+    fn held() -> Status {
+        let waiting = Waiting::Held { commit: Commit::new("bbbbbbb"), deployment: Some("d2".to_owned()) };
+        Status { waiting: Some(waiting), is_recorded: true, ..deployment("d2", Phase::RolledBack) }
+    }
+
+    fn drifted() -> Status {
+        let field =
+            Difference { field: "cpu".to_owned(), live: Some("1".to_owned()), desired: Some("2".to_owned()) };
+        Status { drift: vec![field], sync: Sync::OutOfSync, ..status() }
+    }
+
+    fn not_built() -> Status {
+        let waiting =
+            Waiting::ImageNotBuilt { repository: "mco/api".to_owned(), tag: "build-bbbbbbb".to_owned() };
+        Status { waiting: Some(waiting), ..status() }
+    }
+
+    /// The events of a row of looks, ten minutes apart; the process has just started.
+    #[track_caller]
+    fn check(looks: &[Status], expected: &[&str]) {
+        let mut told: Option<Told> = None;
+        let mut events = Vec::new();
+        for (index, look) in looks.iter().enumerate() {
+            let at = i64::try_from(index).unwrap() * 600_000;
+            let (alerts, next) = of_target(told.as_ref(), look, at);
+            events.extend(alerts.iter().map(|alert| alert.event.name()));
+            told = Some(next);
+        }
+        assert_eq!(events, expected);
+    }
+
+    #[test]
+    fn a_deployment_is_told_at_its_start_and_at_its_end() {
+        let going = deployment("d2", Phase::InProgress);
+        check(
+            &[status(), going.clone(), deployment("d2", Phase::Succeeded)],
+            &["deployment.started", "deployment.succeeded"],
+        );
+        check(
+            &[status(), deployment("d2", Phase::Succeeded)],
+            &["deployment.started", "deployment.succeeded"],
+        );
+        check(
+            &[status(), going.clone(), deployment("d2", Phase::Failed)],
+            &["deployment.started", "deployment.failed"],
+        );
+        check(&[status(), going.clone(), deployment("d2", Phase::Superseded)], &["deployment.started"]);
+        check(
+            &[status(), going, held(), held()],
+            &["deployment.started", "deployment.rolled_back", "commit.held"],
+        );
+    }
+
+    #[test]
+    fn a_thousand_looks_at_the_same_are_told_once() {
+        check(&vec![drifted(); 1000], &["drift.found"]);
+        let mut looks = vec![status()];
+        looks.extend(vec![held(); 1000]);
+        check(&looks, &["deployment.started", "deployment.rolled_back", "commit.held"]);
+    }
+
+    #[test]
+    fn a_new_process_tells_what_nobody_has_recorded_and_nothing_else_twice() {
+        check(&[held()], &[]);
+        check(&[deployment("d2", Phase::RolledBack)], &["deployment.rolled_back"]);
+        check(&[deployment("d2", Phase::Succeeded)], &["deployment.succeeded"]);
+        check(&[Status { is_recorded: true, ..deployment("d2", Phase::Succeeded) }], &[]);
+        check(
+            &[deployment("d2", Phase::InProgress), deployment("d2", Phase::Succeeded)],
+            &["deployment.succeeded"],
+        );
+        let mut other = deployment("d2", Phase::Succeeded);
+        other.last_deployment.as_mut().unwrap().started_by = StartedBy::Other;
+        check(&[other], &[]);
+    }
+
+    #[test]
+    fn drift_is_told_with_its_fields_and_gone_only_when_what_is_declared_runs() {
+        let healing = Status { sync: Sync::OutOfSync, ..status() };
+        check(&[status(), drifted(), healing, status()], &["drift.found", "drift.gone"]);
+        let (alerts, _) = of_target(None, &drifted(), 0);
+        assert_eq!(alerts[0].differences, drifted().drift);
+        assert!(alerts[0].summary.contains("cpu"), "{}", alerts[0].summary);
+    }
+
+    #[test]
+    fn an_image_that_is_not_built_for_half_an_hour_is_told_with_its_exact_tag() {
+        check(&[not_built(), not_built(), not_built()], &[]);
+        check(&vec![not_built(); 10], &["waiting.too_long"]);
+        let told = of_target(None, &not_built(), 0).1;
+        let (alerts, _) = of_target(Some(&told), &not_built(), TOO_LONG);
+        assert_eq!(alerts[0].summary, "test/api: waiting for image mco/api:build-bbbbbbb for 30 minutes");
+    }
+
+    #[test]
+    fn a_source_is_broken_once_and_good_once() {
+        let events = |before, now| of_source(before, now, 0).map(|alert| alert.event.name());
+        assert_eq!(events(None, None), None);
+        assert_eq!(events(None, Some("x")), Some("source.broken"));
+        assert_eq!(events(Some("x"), Some("y")), None);
+        assert_eq!(events(Some("x"), None), Some("source.good"));
+    }
+
+    #[test]
+    fn the_key_is_the_same_from_any_process() {
+        let key = |at| of_target(None, &drifted(), at).0[0].key.clone();
+        assert_eq!(key(0), key(1_000_000));
+    }
+
+    #[test]
+    fn the_documentation_lists_every_event() {
+        let documented = include_str!("../../docs/alerts.md");
+        for event in Event::ALL {
+            assert!(documented.contains(&format!("| `{}` |", event.name())), "{}", event.name());
+        }
+    }
+}

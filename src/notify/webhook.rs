@@ -1,0 +1,224 @@
+//! Posts alerts as signed JSON to one address. It never blocks the controller: a bounded queue, one task, bounded tries.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::transition::{Alert, Severity};
+use crate::settings;
+
+/// Alerts that wait for delivery; more are dropped, and the log says how many.
+const QUEUE: usize = 1000;
+/// How long one request may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a process that ends waits for the rest of the queue.
+const FAREWELL: Duration = Duration::from_secs(3);
+/// The rests between the tries of one delivery. The last failure gives up.
+pub const RESTS: [Duration; 4] =
+    [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(15), Duration::from_secs(40)];
+
+pub struct Webhook {
+    queue: mpsc::Sender<Alert>,
+    dropped: Arc<AtomicUsize>,
+    task: JoinHandle<()>,
+}
+
+impl Webhook {
+    /// `rests`: see [`RESTS`].
+    pub fn start(to: settings::Webhook, rests: &'static [Duration]) -> reqwest::Result<Self> {
+        let client = reqwest::Client::builder()
+            .timeout(PATIENCE)
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("trueup/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        let (queue, mut waiting) = mpsc::channel::<Alert>(QUEUE);
+        let task = tokio::spawn(async move {
+            while let Some(alert) = waiting.recv().await {
+                deliver(&client, &to, &alert, rests).await;
+            }
+        });
+        Ok(Self { queue, dropped: Arc::default(), task })
+    }
+
+    /// Queues an alert; never waits.
+    pub fn send(&self, alert: Alert) {
+        if self.queue.try_send(alert).is_err() {
+            let dropped = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
+            tracing::error!(event = "alert.dropped", dropped, "the queue of the webhook is full");
+        }
+    }
+
+    /// Delivers what is queued, for a few seconds at most.
+    pub async fn finish(self) {
+        drop(self.queue);
+        if tokio::time::timeout(FAREWELL, self.task).await.is_err() {
+            tracing::warn!(event = "alert.dropped", "not all alerts were delivered in time");
+        }
+    }
+}
+
+/// Tries until the other side has taken it, refuses it, or the tries are used up.
+async fn deliver(client: &reqwest::Client, to: &settings::Webhook, alert: &Alert, rests: &[Duration]) {
+    let body = body(alert).to_string();
+    let mut rests = rests.iter();
+    loop {
+        let timestamp = jiff::Timestamp::now().as_second().to_string();
+        let request = client
+            .post(&to.url)
+            .header("content-type", "application/json")
+            .header("x-trueup-event", alert.event.name())
+            .header("x-trueup-delivery", &alert.key)
+            .header("x-trueup-signature", signature(&to.secret, &timestamp, &body))
+            .header("x-trueup-timestamp", timestamp)
+            .body(body.clone());
+        let why = match request.send().await {
+            Ok(answer) if answer.status().is_success() => return,
+            Ok(answer) if answer.status().is_server_error() || answer.status().as_u16() == 429 => {
+                answer.status().to_string()
+            }
+            Ok(answer) => {
+                tracing::error!(event = "alert.refused", key = alert.key, status = answer.status().as_u16());
+                return;
+            }
+            Err(error) => error.without_url().to_string(),
+        };
+        let Some(rest) = rests.next() else {
+            tracing::error!(event = "alert.undelivered", key = alert.key, "{why}");
+            return;
+        };
+        tokio::time::sleep(rest.mul_f64(0.5 + fastrand::f64())).await;
+    }
+}
+
+/// `sha256=` and the HMAC over `<timestamp>.<body>`, in hexadecimal digits.
+pub fn signature(secret: &[u8], timestamp: &str, body: &str) -> String {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) else { return String::new() };
+    mac.update(timestamp.as_bytes());
+    mac.update(b".");
+    mac.update(body.as_bytes());
+    format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
+}
+
+/// The documented body (`docs/alerts.md`).
+pub fn body(alert: &Alert) -> Value {
+    let differences = alert.differences.iter().map(|difference| {
+        json!({"field": difference.field, "live": difference.live, "desired": difference.desired})
+    });
+    json!({
+        "event": alert.event.name(),
+        "key": alert.key,
+        "severity": match alert.event.severity() {
+            Severity::Information => "information",
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        },
+        "at": jiff::Timestamp::from_millisecond(alert.at).ok().map(|at| at.to_string()),
+        "environment": alert.target.as_ref().map(|target| target.environment.as_str()),
+        "application": alert.target.as_ref().map(|target| target.application.as_str()),
+        "commit": alert.commit.as_ref().map(crate::model::Commit::as_str),
+        "deployment": alert.deployment,
+        "summary": alert.summary,
+        "causes": alert.causes,
+        "differences": differences.collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::transition::of_source;
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    const AT_ONCE: [Duration; 2] = [Duration::ZERO; 2];
+
+    fn alert() -> Alert {
+        of_source(None, Some("unreachable"), 0).unwrap()
+    }
+
+    /// Answers one request after the other with these status lines; the requests it got.
+    async fn receiver(answers: Vec<&'static str>) -> (String, JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/hook", listener.local_addr().unwrap());
+        let task = tokio::spawn(async move {
+            let mut heard = Vec::new();
+            for answer in answers {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut text = Vec::new();
+                while !is_whole(&text) {
+                    let mut buffer = [0; 4096];
+                    let read = stream.read(&mut buffer).await.unwrap();
+                    text.extend_from_slice(&buffer[..read]);
+                }
+                heard.push(String::from_utf8(text).unwrap());
+                let answer = format!("HTTP/1.1 {answer}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+            heard
+        });
+        (url, task)
+    }
+
+    fn is_whole(request: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(request);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+        length.is_some_and(|length: usize| body.len() >= length)
+    }
+
+    async fn send(answers: Vec<&'static str>) -> Vec<String> {
+        let (url, heard) = receiver(answers).await;
+        let to = settings::Webhook { url, secret: b"hunter2".to_vec() };
+        let webhook = Webhook::start(to, &AT_ONCE).unwrap();
+        webhook.send(alert());
+        let heard = heard.await.unwrap();
+        webhook.finish().await;
+        heard
+    }
+
+    #[tokio::test]
+    async fn an_alert_is_signed_so_that_its_receiver_can_check_it() {
+        let heard = send(vec!["204 No Content"]).await;
+        let (head, body) = heard[0].split_once("\r\n\r\n").unwrap();
+        let header = |name: &str| {
+            head.lines().find_map(|line| line.strip_prefix(&format!("{name}: "))).unwrap().to_owned()
+        };
+        assert_eq!(header("x-trueup-signature"), signature(b"hunter2", &header("x-trueup-timestamp"), body));
+        assert_eq!(header("x-trueup-event"), "source.broken");
+        assert_eq!(serde_json::from_str::<Value>(body).unwrap(), super::body(&alert()));
+        assert!(!heard[0].contains("hunter2"), "the secret signs and is not sent");
+    }
+
+    #[tokio::test]
+    async fn a_receiver_in_trouble_is_tried_again_a_few_times_and_one_that_refuses_is_not() {
+        assert_eq!(send(vec!["503 Busy", "429 Slow", "200 OK"]).await.len(), 3);
+        assert_eq!(send(vec!["503 Busy", "503 Busy", "503 Busy"]).await.len(), 3, "then it gives up");
+        assert_eq!(send(vec!["400 No"]).await.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_receiver_that_hangs_never_blocks_the_sender() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to =
+            settings::Webhook { url: format!("http://{}", listener.local_addr().unwrap()), secret: vec![1] };
+        let webhook = Webhook::start(to, &AT_ONCE).unwrap();
+        for _ in 0..QUEUE + 10 {
+            webhook.send(alert());
+        }
+        assert!(webhook.dropped.load(Ordering::Relaxed) >= 9, "the queue is bounded");
+        webhook.task.abort();
+    }
+
+    #[test]
+    fn the_signature_is_that_of_the_standard() {
+        // printf '0.{}' | openssl dgst -sha256 -hmac key
+        let expected = "sha256=7314351dd949aa7ec06f50fc2c96e618291447672c9b7f10b49d1ce46dad00b3";
+        assert_eq!(signature(b"key", "0", "{}"), expected);
+    }
+}
