@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::source::{Opened, print_findings};
 use super::{End, Names, RepositoryArgs, SystemClock, controller, show};
@@ -14,6 +15,9 @@ use crate::notify::{
     webhook::{self, Webhook},
 };
 use crate::ports::Clock;
+
+/// How long a sweep may go on after the process was asked to end.
+const GRACE: Duration = Duration::from_secs(4);
 
 pub(super) async fn until_settled(
     arguments: &RepositoryArgs,
@@ -31,9 +35,11 @@ pub(super) async fn until_settled(
         tell(&swept);
         if swept.iter().all(is_settled) {
             let end = verdict(&swept);
+            show::complaints(&swept);
             return Ok(if broken && end == End::Good { End::Error } else { end });
         }
         if started.elapsed() > timeout {
+            show::complaints(&swept);
             eprintln!("not settled after {} s", timeout.as_secs());
             return Ok(End::NotReached);
         }
@@ -52,8 +58,9 @@ pub(super) async fn for_ever(arguments: &RepositoryArgs, observe: bool) -> anyho
     let mut watch = source.watch();
     let mut declared: Option<Declaration> = None;
     let mut asked = Instant::now();
-    let mut stop = std::pin::pin!(stopped());
-    loop {
+    let mut stop = std::pin::pin!(stopped()?);
+    let mut stopping = false;
+    while !stopping {
         let news = source.changed_since(declared.as_ref());
         let broken = news.as_ref().err().map(|error| format!("{error:#}")).or_else(|| unreachable.clone());
         notifier.source(broken, SystemClock.now());
@@ -67,10 +74,24 @@ pub(super) async fn for_ever(arguments: &RepositoryArgs, observe: bool) -> anyho
         }
         if let Some(declaration) = &declared {
             let due = controller.due(declaration);
-            let swept = controller.sweep(declaration, Writes::Allowed, |target| due.contains(target)).await;
+            let swept = {
+                let sweep = controller.sweep(declaration, Writes::Allowed, |target| due.contains(target));
+                let mut sweep = std::pin::pin!(sweep);
+                tokio::select! {
+                    swept = &mut sweep => swept,
+                    () = &mut stop => {
+                        stopping = true;
+                        // Cut off, it is as safe as a crash; finished, the next process has less to find out.
+                        tokio::time::timeout(GRACE, sweep).await.unwrap_or_default()
+                    }
+                }
+            };
             tell(&swept);
             let statuses = swept.iter().filter_map(|one| one.plan.as_ref()).map(|plan| &plan.status);
             notifier.targets(statuses, SystemClock.now());
+        }
+        if stopping {
+            break;
         }
         let poll = jittered(source.poll_interval).saturating_sub(asked.elapsed());
         tokio::select! {
@@ -180,15 +201,14 @@ async fn rest(swept: &[Swept]) {
     tokio::time::sleep(pause(swept)).await;
 }
 
-async fn stopped() {
-    let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
-    match terminate {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
-            }
+/// Resolves when the process is asked to end. It listens from now on, not from the first poll.
+fn stopped() -> std::io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
         }
-        Err(_) => drop(tokio::signal::ctrl_c().await),
-    }
+    })
 }

@@ -187,6 +187,21 @@ pub(super) fn step_line(step: &Step) -> String {
     }
 }
 
+/// Says on stderr what keeps each target from where it should be, and what to do about it.
+pub(super) fn complaints(swept: &[Swept]) {
+    for one in swept {
+        let waiting = match &one.plan {
+            Some(plan) => plan.waiting.as_ref(),
+            None => Some(&Waiting::Frozen),
+        };
+        let Some(waiting) = waiting.filter(|waiting| !matches!(waiting, Waiting::Settled)) else { continue };
+        eprintln!("{}: {}", one.target, plan::status::describe(waiting));
+        if let Some(hint) = plan::status::hint(waiting, &one.target) {
+            eprintln!("  hint  {hint}");
+        }
+    }
+}
+
 /// What is going on with one target, in a line: what it runs, and why nothing is done or what comes next.
 pub(super) fn progress(one: &Swept) -> String {
     let [_, _, _, running, sync, health, now] = row(one);

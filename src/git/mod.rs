@@ -99,7 +99,8 @@ impl Source {
         if let Location::Local(folder) = location {
             return Self::open(folder, branch, path);
         }
-        let (repository, remote) = Remote::open(location, branch, credentials, cache)?;
+        let (repository, remote) =
+            outside_of_any_runtime(|| Remote::open(location, branch, credentials, cache))?;
         let source = Self {
             repository: Mutex::new(repository),
             branch: Some(remote::FETCHED.to_owned()),

@@ -334,6 +334,51 @@ pub fn describe(waiting: &Waiting) -> String {
     }
 }
 
+/// What a person can do about it.
+pub fn hint(waiting: &Waiting, target: &crate::model::Target) -> Option<String> {
+    Some(match waiting {
+        Waiting::Frozen => "trueup lint says what is wrong in the files".to_owned(),
+        Waiting::WrongAccount { .. } => {
+            "use the credentials of the declared account (AWS_PROFILE), or correct `account`".to_owned()
+        }
+        Waiting::ServiceMissing { cluster, .. } => format!(
+            "create the service first, or correct `service` and `cluster`; aws ecs list-services --cluster {cluster}"
+        ),
+        Waiting::RepositoryMissing { .. } => {
+            "correct `repository`, or name the registry that holds it under `registry`".to_owned()
+        }
+        Waiting::ImageNotBuilt { repository, tag } => format!(
+            "build and push it, or correct `commit` or `commitTag`; aws ecr describe-images --repository-name {repository} --image-ids imageTag={tag}"
+        ),
+        Waiting::ImageArchived { repository, .. } => {
+            format!(
+                "restore it: aws ecr update-image-storage-class --repository-name {repository} --target-storage-class STANDARD"
+            )
+        }
+        Waiting::PlatformMismatch { .. } => {
+            "build the image for it, or set runtimePlatform.cpuArchitecture in the task definition".to_owned()
+        }
+        Waiting::TagImmutable { repository, tag } => format!(
+            "let it move: aws ecr put-image-tag-mutability --repository-name {repository} --image-tag-mutability IMMUTABLE_WITH_EXCLUSION --image-tag-mutability-exclusion-filters filterType=WILDCARD,filter={tag}; or set policy.moveTag: never"
+        ),
+        Waiting::ContainerMissing { .. } => "name the containers under `containers`".to_owned(),
+        Waiting::Held { .. } => format!("declare another commit, or: trueup retry {target}"),
+        Waiting::RollbackFailed => {
+            "look at the service's events, and deploy a good task definition by hand".to_owned()
+        }
+        Waiting::SourceBehind { .. } => {
+            "bring the branch to a commit that has the applied one among its ancestors".to_owned()
+        }
+        Waiting::Unreadable { why, .. } if why.contains("ExpiredToken") => {
+            "the credentials have expired; log in again".to_owned()
+        }
+        Waiting::Unreadable { why, .. } | Waiting::Refused { why } if why.starts_with("not allowed") => {
+            "the credentials may not do this; docs/architecture.md lists the calls that are made".to_owned()
+        }
+        _ => return None,
+    })
+}
+
 fn last_deployment(facts: &Facts<'_>) -> Option<LastDeployment> {
     let current = facts.current.as_ref()?;
     let memory = facts.ours.get(&current.target);

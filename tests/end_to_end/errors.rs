@@ -1,0 +1,141 @@
+//! Everything that can be wrong is said in one message: what, where, why and what to do; nothing is written, and the
+//! other application goes on.
+
+use serde_json::json;
+use trueup_simulator::{Api, Fault};
+
+use crate::rig::Rig;
+
+/// Commit bbbbbbb is built and declared, and this is wrong. Which exit codes `plan` and `reconcile` end with, and what
+/// they say.
+#[track_caller]
+fn check(rig: &Rig, expected: &str) {
+    let before = rig.writes();
+    let output = rig.trueup(&["reconcile", "--timeout", "1"]);
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(matches!(output.status.code(), Some(1 | 4)), "{:?} {said}", output.status);
+    assert!(said.contains(expected), "{expected:?} is not in:\n{said}");
+    assert_eq!(rig.writes(), before, "something was written");
+}
+
+fn promoted() -> Rig {
+    let rig = Rig::new();
+    rig.build("bbbbbbb");
+    rig.declare("bbbbbbb");
+    rig
+}
+
+#[test]
+fn a_broken_file_is_said_with_its_place_and_a_hint() {
+    let rig = Rig::new();
+    let wrong = "apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {name: test}\nspec:\n  applications:\n    api: { comit: aaaaaaa }\n";
+    rig.write("test.yaml", wrong);
+    let output = rig.trueup(&["lint"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("test.yaml:6:12: unknown field `comit`"), "{said}");
+    assert!(said.contains("did you mean `commit`?"), "{said}");
+}
+
+#[test]
+fn a_wrong_call_ends_with_one() {
+    let rig = Rig::new();
+    assert_eq!(rig.trueup(&["frobnicate"]).status.code(), Some(1));
+    let elsewhere =
+        std::process::Command::new(env!("CARGO_BIN_EXE_trueup")).args(["lint", "--repo", "/"]).output();
+    assert_eq!(elsewhere.unwrap().status.code(), Some(1));
+    let said = rig.trueup(&["status", "--branch", "nothing"]);
+    assert!(String::from_utf8_lossy(&said.stderr).contains("no branch nothing"));
+    assert_eq!(said.status.code(), Some(1));
+}
+
+#[test]
+fn a_missing_cluster_or_service_is_named() {
+    let rig = promoted();
+    rig.replace("test.yaml", "cluster: mco", "cluster: elsewhere");
+    check(&rig, "no service mco-api-test in cluster elsewhere");
+    let rig = promoted();
+    rig.replace("api.yaml", "mco-api-{environment}", "mco-web-{environment}");
+    check(&rig, "no service mco-web-test in cluster mco");
+}
+
+#[test]
+fn a_missing_repository_or_image_is_named_with_its_tag() {
+    let rig = promoted();
+    rig.replace("api.yaml", "mco/api", "mco/web");
+    check(&rig, "no ECR repository mco/web");
+    let rig = Rig::new();
+    rig.declare("ccccccc");
+    check(&rig, "waiting for image mco/api:ccccccc");
+}
+
+#[test]
+fn another_account_than_the_declared_one_is_never_written_to() {
+    let rig = promoted();
+    rig.replace("test.yaml", "123456789012", "210987654321");
+    check(&rig, "the credentials belong to account 123456789012, 210987654321 is declared");
+}
+
+#[test]
+fn an_account_that_the_operator_does_not_allow_is_refused() {
+    let rig = promoted();
+    rig.write("../settings.yaml", "allow: {accounts: [\"210987654321\"]}\n");
+    let settings = rig.folder.path().join("../settings.yaml").display().to_string();
+    let output = rig.trueup(&["reconcile", "--timeout", "1", "--config", &settings]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("the account 123456789012 is not allowed to this repository"), "{said}");
+    assert_eq!(output.status.code(), Some(1), "{said}");
+}
+
+#[test]
+fn an_expired_token_and_a_missing_right_are_said_as_such() {
+    let rig = promoted();
+    rig.world.lock().unwrap().inject(Fault::ExpiredToken { times: 1000 });
+    check(&rig, "ExpiredTokenException");
+    let rig = promoted();
+    rig.world.lock().unwrap().inject(Fault::Deny { operation: "DescribeServices".to_owned(), times: 1000 });
+    check(&rig, "AccessDeniedException");
+}
+
+#[test]
+fn an_immutable_tag_is_said_before_anything_is_written() {
+    let rig = promoted();
+    // The tag exists already, and may not move.
+    rig.tag("aaaaaaa", "test");
+    let immutable = json!({"repositoryName": "mco/api", "imageTagMutability": "IMMUTABLE"});
+    rig.call(Api::Ecr, "PutImageTagMutability", &immutable);
+    check(&rig, "does not let the tag \"test\" move");
+}
+
+#[test]
+fn an_unreachable_remote_is_said_without_its_secrets() {
+    let rig = Rig::new();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("http://{nobody}/infra");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_trueup"))
+        .args(["status", "--repo", &url])
+        .env("TRUEUP_TOKEN", "hunter2")
+        .output()
+        .unwrap();
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains(&format!("cannot fetch {url}")) && !said.contains("hunter2"), "{said}");
+    let output = rig.trueup(&["status", "--branch", "main", "--path", "nothing/here"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+}
+
+#[test]
+fn what_is_wrong_with_one_application_does_not_touch_the_other() {
+    let rig = promoted();
+    rig.write("web.yaml", "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: web}\nspec: {repository: mco/api, service: mco-web, environmentTag: web}\n");
+    rig.replace(
+        "test.yaml",
+        "    api: { commit: bbbbbbb }\n",
+        "    api: { commit: bbbbbbb }\n    web: { commit: bbbbbbb }\n",
+    );
+    let output = rig.trueup(&["reconcile", "--timeout", "20"]);
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+    assert_eq!(rig.status()["running"][0]["commits"], json!(["bbbbbbb"]));
+}

@@ -1,0 +1,11 @@
+//! The built binary against the simulated AWS over HTTP, with a real git repository.
+//!
+//! Each command is a new process with nothing but git and AWS to remember by.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
+
+mod errors;
+mod promote;
+mod restart;
+mod rig;
+mod rolling;

@@ -1,0 +1,136 @@
+//! `promote` on real repositories: a bare one that everybody pushes to, and clones of it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const ENVIRONMENT: &str = "apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {name: test}\nspec:\n  cluster: mco\n  applications:\n    api: { commit: aaaaaaa }  # the API\n";
+
+struct Repositories(tempfile::TempDir);
+
+impl Repositories {
+    fn new() -> Self {
+        let all = Self(tempfile::tempdir().unwrap());
+        run(&all.path(""), "git", &["init", "-q", "--bare", "-b", "main", "upstream"]);
+        let mine = all.clone_to("mine");
+        std::fs::write(mine.join("api.yaml"), crate::rig::APPLICATION).unwrap();
+        std::fs::write(mine.join("test.yaml"), ENVIRONMENT).unwrap();
+        std::fs::write(
+            mine.join("staging.yaml"),
+            ENVIRONMENT.replace("name: test", "name: staging").replace("aaaaaaa", "9999999"),
+        )
+        .unwrap();
+        commit(&mine, "start");
+        run(&mine, "git", &["push", "-q", "origin", "HEAD:main"]);
+        all
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn clone_to(&self, name: &str) -> PathBuf {
+        run(&self.path(""), "git", &["clone", "-q", "upstream", name]);
+        let folder = self.path(name);
+        run(&folder, "git", &["checkout", "-q", "-B", "main"]);
+        run(&folder, "git", &["config", "user.name", "t"]);
+        run(&folder, "git", &["config", "user.email", "t@example.com"]);
+        folder
+    }
+
+    /// A file as the newest commit of the shared repository has it.
+    fn upstream(&self, file: &str) -> String {
+        String::from_utf8(run(&self.path("upstream"), "git", &["show", &format!("main:{file}")]).stdout)
+            .unwrap()
+    }
+}
+
+fn commit(folder: &Path, message: &str) {
+    run(folder, "git", &["add", "-A"]);
+    run(folder, "git", &["commit", "-qm", message]);
+}
+
+#[track_caller]
+fn run(folder: &Path, program: &str, arguments: &[&str]) -> Output {
+    let output = start(folder, program, arguments);
+    assert!(output.status.success(), "{arguments:?} {}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+fn start(folder: &Path, program: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(program);
+    command.current_dir(folder).args(arguments);
+    command.envs([("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_CONFIG_SYSTEM", "/dev/null")]);
+    command.output().unwrap()
+}
+
+fn promote(folder: &Path, arguments: &[&str]) -> Output {
+    start(folder, env!("CARGO_BIN_EXE_trueup"), &[&["promote"], arguments].concat())
+}
+
+#[test]
+fn one_line_changes_is_committed_and_pushed() {
+    let all = Repositories::new();
+    let mine = all.path("mine");
+    let done = promote(&mine, &["test/api", "--commit", "12345e7", "--push"]);
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    assert_eq!(all.upstream("test.yaml"), ENVIRONMENT.replace("aaaaaaa", "\"12345e7\""));
+    let again = promote(&mine, &["test/api", "--commit", "12345e7", "--push"]);
+    assert_eq!(again.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("declared already"));
+    let done = promote(&mine, &["--from", "test", "--to", "staging", "api"]);
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    assert!(std::fs::read_to_string(mine.join("staging.yaml")).unwrap().contains("\"12345e7\""));
+    assert!(all.upstream("staging.yaml").contains("9999999"), "without --push nothing is pushed");
+}
+
+#[test]
+fn a_lost_race_is_read_again_and_retried() {
+    let all = Repositories::new();
+    let (mine, theirs) = (all.path("mine"), all.clone_to("theirs"));
+    std::fs::write(theirs.join("test.yaml"), format!("# theirs\n{ENVIRONMENT}")).unwrap();
+    commit(&theirs, "theirs");
+    run(&theirs, "git", &["push", "-q", "origin", "HEAD:main"]);
+    let done = promote(&mine, &["test/api", "--commit", "bbbbbbb", "--push"]);
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    assert_eq!(
+        all.upstream("test.yaml"),
+        format!("# theirs\n{}", ENVIRONMENT.replace("aaaaaaa", "\"bbbbbbb\""))
+    );
+}
+
+#[test]
+fn a_remote_address_needs_no_clone_of_ones_own() {
+    let all = Repositories::new();
+    let url = format!("file://{}", all.path("upstream").display());
+    let done = Command::new(env!("CARGO_BIN_EXE_trueup"))
+        .args(["promote", "test/api", "--commit", "bbbbbbb", "--push", "--repo", &url])
+        .envs([("GIT_AUTHOR_NAME", "t"), ("GIT_AUTHOR_EMAIL", "t@example.com")])
+        .envs([("GIT_COMMITTER_NAME", "t"), ("GIT_COMMITTER_EMAIL", "t@example.com")])
+        .output()
+        .unwrap();
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    assert!(all.upstream("test.yaml").contains("\"bbbbbbb\""));
+}
+
+#[test]
+fn nothing_is_half_done() {
+    let all = Repositories::new();
+    let mine = all.path("mine");
+    let refused = |arguments: &[&str], expected: &str| {
+        let done = promote(&mine, arguments);
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert_eq!(done.status.code(), Some(1), "{said}");
+        assert!(said.contains(expected), "{said}");
+        assert_eq!(run(&mine, "git", &["rev-list", "--count", "HEAD"]).stdout, b"1\n");
+    };
+    refused(&["test/web", "--commit", "bbbbbbb"], "no application test/web");
+    refused(&["test/api", "--commit", "a\"}"], "is no commit");
+    refused(&["test/api", "--commit", "bb"], "bb");
+    assert_eq!(
+        std::fs::read_to_string(mine.join("test.yaml")).unwrap(),
+        ENVIRONMENT,
+        "the file is as before"
+    );
+    std::fs::write(mine.join("test.yaml"), format!("{ENVIRONMENT}# mine\n")).unwrap();
+    refused(&["test/api", "--commit", "bbbbbbb"], "has changes that are not committed");
+}

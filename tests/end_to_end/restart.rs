@@ -1,0 +1,77 @@
+//! `trueup run`, killed without warning at moments that matter, and started again.
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::rig::Rig;
+
+/// Real time after which a step has not come about. A test that passes takes a fraction of it.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How often it is looked whether it has. No outcome depends on it.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// A running controller; it is killed when it goes out of scope.
+struct Controller(Child);
+
+impl Controller {
+    fn start(rig: &Rig) -> Self {
+        let mut command: Command = rig.command(&["run"]);
+        Self(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    }
+}
+
+impl Drop for Controller {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Waits for a state of the simulated AWS; its own clock runs on.
+#[track_caller]
+fn until(what: &str, reached: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !reached() {
+        assert!(start.elapsed() < PATIENCE, "{what} did not come about");
+        std::thread::park_timeout(LOOK);
+    }
+}
+
+#[test]
+fn a_controller_that_is_killed_after_each_write_ends_where_one_that_lives_does() {
+    let rig = Rig::new();
+    let digest = rig.build("bbbbbbb");
+    rig.declare("bbbbbbb");
+    for operation in ["RegisterTaskDefinition", "UpdateService", "TagResource", "PutImage"] {
+        let calls = || rig.world.lock().unwrap().calls(operation);
+        let before = calls();
+        let controller = Controller::start(&rig);
+        until(operation, || calls() > before);
+        drop(controller);
+    }
+    rig.expect(&["reconcile", "--timeout", "120"], 0);
+    assert_eq!(rig.deployments(), 2, "one for its creation, one for the promotion");
+    assert_eq!(rig.status()["running"], json!([{"commits": ["bbbbbbb"], "digest": digest, "tasks": 2}]));
+}
+
+#[test]
+fn a_commit_is_acted_on_at_once_and_a_stop_is_heeded() {
+    let rig = Rig::new();
+    let controller = Controller::start(&rig);
+    until("the first look", || rig.world.lock().unwrap().calls("DescribeServices") > 0);
+    rig.build("bbbbbbb");
+    rig.declare("bbbbbbb");
+    until("the registration", || rig.world.lock().unwrap().calls("RegisterTaskDefinition") > 1);
+    let process = controller.0.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &process]).status().unwrap().success());
+    let mut controller = controller;
+    let start = Instant::now();
+    while controller.0.try_wait().unwrap().is_none() {
+        assert!(start.elapsed() < PATIENCE, "it does not stop");
+        std::thread::park_timeout(LOOK);
+    }
+    assert_eq!(controller.0.wait().unwrap().code(), Some(0));
+}

@@ -1,0 +1,80 @@
+//! The main job, each command in a process of its own.
+
+use serde_json::{Value, json};
+use trueup_simulator::Fault;
+
+use crate::rig::Rig;
+
+#[test]
+fn a_changed_commit_is_deployed_tagged_and_told_truly() {
+    let rig = Rig::new();
+    let before = rig.writes();
+    rig.expect(&["reconcile"], 0);
+    assert_eq!(rig.writes(), before, "what already runs is not touched");
+
+    rig.declare("bbbbbbb");
+    rig.expect(&["plan"], 0);
+    assert_eq!(rig.status()["waiting"]["reason"], "ImageNotBuilt");
+    let digest = rig.build("bbbbbbb");
+    assert!(rig.expect(&["plan"], 2).contains("aaaaaaa -> bbbbbbb"));
+    rig.expect(&["reconcile", "--timeout", "120"], 0);
+
+    let status = rig.status();
+    assert_eq!(status["declared"]["commit"], "bbbbbbb");
+    assert_eq!(status["tagged"]["commit"], "bbbbbbb");
+    assert_eq!(status["running"], json!([{"commits": ["bbbbbbb"], "digest": digest, "tasks": 2}]));
+    assert_eq!((status["sync"].as_str(), status["health"].as_str()), (Some("Synced"), Some("Healthy")));
+    assert_eq!(status["lastDeployment"]["phase"], "Succeeded");
+    assert_eq!(status["lastDeployment"]["startedBy"], "trueup");
+    assert_eq!(rig.deployments(), 2);
+    let settled = rig.writes();
+    rig.expect(&["reconcile"], 0);
+    assert_eq!(rig.writes(), settled, "a settled service is not written to");
+    rig.expect(&["wait", "test/api", "--commit", "bbbbbbb"], 0);
+}
+
+#[test]
+fn a_bad_commit_is_rolled_back_held_and_tried_once_more_only_after_retry() {
+    let rig = Rig::new();
+    let digest = rig.build("bbbbbbb");
+    rig.world.lock().unwrap().inject(Fault::Crash { digest, exit_code: 137 });
+    rig.declare("bbbbbbb");
+    rig.expect(&["reconcile", "--timeout", "120"], 3);
+    assert_eq!(rig.deployments(), 2);
+
+    let status = rig.status();
+    assert_eq!(status["waiting"]["reason"], "Held");
+    assert_eq!(status["running"][0]["commits"], json!(["aaaaaaa"]));
+    assert_eq!(status["tagged"]["commit"], Value::Null, "the tag never moved");
+    assert_eq!(status["lastDeployment"]["phase"], "RolledBack");
+    assert!(status["causes"][0].as_str().unwrap().contains("exited with 137"), "{status:#}");
+
+    rig.expect(&["reconcile"], 3);
+    rig.expect(&["wait", "test/api", "--commit", "bbbbbbb"], 3);
+    assert_eq!(rig.deployments(), 2, "a new process does not try again");
+
+    rig.expect(&["retry", "test/api"], 0);
+    rig.expect(&["reconcile", "--timeout", "120"], 3);
+    assert_eq!(rig.deployments(), 3, "exactly one more");
+
+    rig.declare("aaaaaaa");
+    rig.expect(&["reconcile", "--timeout", "120"], 0);
+    assert_eq!(rig.deployments(), 3, "what the revert declares runs already");
+}
+
+#[test]
+fn a_lost_answer_and_throttling_lead_to_one_deployment() {
+    for operation in ["RegisterTaskDefinition", "UpdateService", "PutImage"] {
+        let rig = Rig::new();
+        rig.build("bbbbbbb");
+        rig.declare("bbbbbbb");
+        {
+            let mut world = rig.world.lock().unwrap();
+            world.inject(Fault::LoseAnswer { operation: operation.to_owned() });
+            world.inject(Fault::Throttle { operation: operation.to_owned(), times: 1 });
+        }
+        rig.expect(&["reconcile", "--timeout", "200"], 0);
+        assert_eq!(rig.deployments(), 2, "{operation}");
+        assert_eq!(rig.status()["tagged"]["commit"], "bbbbbbb", "{operation}");
+    }
+}
