@@ -220,7 +220,7 @@ async fn run(cli: Cli) -> anyhow::Result<End> {
         Command::Reconcile { names, timeout } => {
             reconcile::until_settled(&repository, &names, Duration::from_secs(timeout)).await
         }
-        Command::Run { observe } => reconcile::for_ever(&repository, observe).await,
+        Command::Run { observe } => Box::pin(reconcile::for_ever(&repository, observe)).await,
         Command::Wait { target, commit, timeout } => {
             reconcile::wait(&repository, &target, &commit, Duration::from_secs(timeout)).await
         }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
 
 use crate::model::{
-    AccountId, Deployment, Desired, DesiredImage, Digest, Image, InfraCommit, Millis, Observed,
-    ObservedImage, OutcomeKind, Phase, Reading, Registry, Repository, RepositoryName, Revision, RolloutState,
-    Service, ServiceDeployment, Task, TaskDefinitionArn, TaskDefinitionSource,
+    AccountId, Deployment, Desired, DesiredImage, Digest, Image, ImageReference, InfraCommit, Millis,
+    Observed, ObservedImage, OutcomeKind, Phase, Reading, Registry, Repository, RepositoryName, Revision,
+    RolloutState, Service, ServiceDeployment, Task, TaskDefinitionArn, TaskDefinitionSource,
 };
 use crate::plan::{memory, phase};
 use crate::ports::{Clock, CloudError, Ecr, Ecs, History, Sts, Tasks};
@@ -233,7 +233,11 @@ impl Observer<'_> {
             }
         };
         let known = self.running_images(desired, wanted, &repository, [&built, &tagged], tasks).await;
-        ObservedImage { repository, built, tagged, known }
+        let stated = match &wanted.stated {
+            Some(reference) => Some(self.stated(desired, wanted, reference).await),
+            None => None,
+        };
+        ObservedImage { repository, built, tagged, stated, known }
     }
 
     /// One call where the environment tag is on the image of the declared commit, which is how things rest.
@@ -248,6 +252,21 @@ impl Observer<'_> {
         let same = built.known().is_some_and(|image| image.tags.contains(&desired.environment_tag));
         let tagged = if same { built.clone() } else { reading(by_tag(&desired.environment_tag).await) };
         (built, tagged)
+    }
+
+    async fn stated(
+        &self,
+        desired: &Desired,
+        wanted: &DesiredImage,
+        reference: &ImageReference,
+    ) -> Reading<Image> {
+        let registry = desired.registry.account.as_ref();
+        reading(match reference {
+            ImageReference::Tag(tag) => self.ecr.image_by_tag(registry, &wanted.repository, tag).await,
+            ImageReference::Digest(digest) => {
+                self.ecr.image_by_digest(registry, &wanted.repository, digest).await
+            }
+        })
     }
 
     /// Whose tags may move changes rarely: it is kept for a while, and asked before a write.

@@ -6,6 +6,7 @@
 mod check;
 pub mod edit;
 pub(crate) mod fields;
+mod image_definitions;
 mod read;
 mod resolve;
 mod task_definition;
@@ -18,6 +19,56 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::model::{Declaration, InfraCommit};
+
+/// Every key of the documents, whose full example is `examples/every-key`.
+pub const KEYS: [&str; 46] = [
+    "apiVersion",
+    "kind",
+    "metadata",
+    "name",
+    "spec",
+    "repository",
+    "commitTag",
+    "source",
+    "service",
+    "cluster",
+    "taskDefinition",
+    "from",
+    "family",
+    "containers",
+    "container",
+    "images",
+    "imageDefinitions",
+    "strategy",
+    "rolling",
+    "values",
+    "taskDefinitionPatch",
+    "policy",
+    "drift",
+    "onFailure",
+    "progressDeadline",
+    "inFlight",
+    "pin",
+    "moveTag",
+    "after",
+    "requires",
+    "environmentTag",
+    "registry",
+    "account",
+    "region",
+    "applications",
+    "commit",
+    "commits",
+    "mode",
+    "observe",
+    "suspend",
+    "until",
+    "reason",
+    "rollout",
+    "maxInFlight",
+    "stopAfterFailures",
+    "heal",
+];
 
 /// The files below the watched path: path to text, or why it cannot be read (a symlink, too large, not UTF-8).
 pub type Files = BTreeMap<String, Result<String, String>>;

@@ -8,12 +8,12 @@ use serde_json::Value;
 use super::fields::{Fields, Report, kind, nearest, text};
 use super::read::{Document, Documents, Source};
 use super::tree::{self, Kind, Node};
-use super::{CheckShape, Files, task_definition};
+use super::{CheckShape, Files, image_definitions, task_definition};
 use crate::model::{
     AccountId, ApplicationName, ClusterName, Commit, Containers, Declaration, Declared, Desired,
-    DesiredImage, EnvironmentName, Finding, InFlight, Mode, MoveTag, OnDrift, OnFailure, Pin, Policy,
-    Position, Region, Registry, RepositoryName, Rollout, ServiceName, Strategy, Tag, Target,
-    TaskDefinitionSource,
+    DesiredImage, Digest, EnvironmentName, Finding, ImageReference, InFlight, Mode, MoveTag, OnDrift,
+    OnFailure, Pin, Policy, Position, Region, Registry, RepositoryName, Rollout, ServiceName, Strategy, Tag,
+    Target, TaskDefinitionSource,
 };
 
 /// Keys of an application's `spec`, each of which an environment may override as a whole.
@@ -342,16 +342,9 @@ impl<'f> Resolver<'_, 'f> {
         let registry = self.with("registry", |node, path, report, _| registry(node, path, report));
         let after: Vec<String> =
             ["after", "requires"].iter().flat_map(|key| self.texts(key).unwrap_or_default()).collect();
-        for key in ["serviceSettings", "imageDefinitions"] {
-            if let Some((node, source, path)) = self.merged.get(key) {
-                self.error(
-                    source,
-                    (node.line, node.column),
-                    &path,
-                    format!("{key} is not supported yet"),
-                    None,
-                );
-            }
+        if let Some((node, source, path)) = self.merged.get("serviceSettings") {
+            let at = (node.line, node.column);
+            self.error(source, at, &path, "serviceSettings is not supported yet", None);
         }
         Some(Desired {
             target: self.target.clone(),
@@ -494,7 +487,11 @@ impl<'f> Resolver<'_, 'f> {
         let commits = self.commits();
         let template = self.text("commitTag").unwrap_or_else(|| "{commit}".to_owned());
         let mut images = Vec::new();
-        if let Some((node, source, path)) = self.merged.get("images") {
+        if let Some((node, source, path)) = self.merged.get("imageDefinitions") {
+            let at = (node.line, node.column);
+            let name = self.text("imageDefinitions")?;
+            images = self.defined_images(&name, (source, at, &path), commit.as_ref(), &commits, &template)?;
+        } else if let Some((node, source, path)) = self.merged.get("images") {
             let Kind::List(items) = &node.kind else {
                 self.error(
                     source,
@@ -546,6 +543,86 @@ impl<'f> Resolver<'_, 'f> {
             )?);
         }
         (!images.is_empty()).then_some(images)
+    }
+
+    /// The images of an `imagedefinitions.json`. A declared commit goes before what the file says, which must then be
+    /// the same image; without one the commit tags in the file are the declaration.
+    fn defined_images(
+        &mut self,
+        name: &str,
+        (source, at, path): (Source<'f>, (usize, usize), &str),
+        commit: Option<&Written>,
+        commits: &[(String, Written)],
+        template: &str,
+    ) -> Option<Vec<DesiredImage>> {
+        let (defined, root) = self.named_file(name, source, at, path)?;
+        let entries = image_definitions::entries(&root);
+        let entries = match entries {
+            Ok(entries) => entries,
+            Err((at, message)) => {
+                self.error(defined, at, "", message, None);
+                return None;
+            }
+        };
+        let registry = self.with("registry", |node, path, report, _| registry(node, path, report));
+        let registry = registry.unwrap_or_else(|| self.common.registry.clone());
+        let environment_tag = self.text("environmentTag").map_or_else(|| self.common.tag.clone(), Tag::new);
+        let mut images = Vec::new();
+        for entry in entries {
+            let account = self.common.account.as_ref().map(AccountId::as_str);
+            let region = self.common.region.as_ref().map(Region::as_str);
+            if let Some(why) = entry.image.disagreement(&registry, account, region) {
+                self.error(
+                    defined,
+                    entry.at,
+                    "imageUri",
+                    why,
+                    Some("declare it under `registry`".to_owned()),
+                );
+                return None;
+            }
+            let own = commits.iter().find(|(known, _)| *known == entry.container).map(|(_, commit)| commit);
+            let tag = entry.image.tag.as_deref();
+            let stated = tag.and_then(|tag| image_definitions::commit_in(template, tag));
+            let declared = own.or(commit).cloned().or_else(|| stated.map(|commit| (commit.to_owned(), at)));
+            let Some(declared) = declared else {
+                let (message, hint) = self.undeclared(&entry, &environment_tag, template);
+                self.error(defined, entry.at, "imageUri", message, Some(hint));
+                return None;
+            };
+            let containers = Containers::Named(vec![entry.container.clone()]);
+            let mut image =
+                self.image(entry.container, &entry.image.repository, Some(declared), template, containers)?;
+            let other_tag = entry.image.tag.map(Tag::new);
+            image.stated = match (entry.image.digest, other_tag) {
+                (Some(digest), _) => Some(ImageReference::Digest(Digest::new(digest))),
+                (None, Some(tag)) if tag != environment_tag && tag != image.commit_tag => {
+                    Some(ImageReference::Tag(tag))
+                }
+                _ => None,
+            };
+            images.push(image);
+        }
+        Some(images)
+    }
+
+    /// Why an entry says nothing about the commit.
+    fn undeclared(
+        &self,
+        entry: &image_definitions::Entry,
+        environment_tag: &Tag,
+        template: &str,
+    ) -> (String, String) {
+        let hint = format!("declare `commit` for {} in its environment", self.target);
+        let message = match (&entry.image.tag, &entry.image.digest) {
+            (Some(tag), _) if tag == environment_tag.as_str() => format!(
+                "the tag \"{tag}\" is the environment's own: trueup moves it after a success, so it cannot say what to deploy"
+            ),
+            (Some(tag), _) => format!("the tag \"{tag}\" holds no commit by the template \"{template}\""),
+            (None, Some(_)) => "a digest alone names no commit".to_owned(),
+            (None, None) => "the image has neither tag nor digest".to_owned(),
+        };
+        (message, hint)
     }
 
     fn commit(&mut self, key: &str) -> Option<Written> {
@@ -601,6 +678,7 @@ impl<'f> Resolver<'_, 'f> {
                 commit: Commit::new(commit),
                 commit_tag: Tag::new(tag),
                 containers,
+                stated: None,
             }),
             Err(why) => {
                 self.error(source, at, &path, why, Some("7 to 40 hexadecimal digits".to_owned()));

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::model::{Declared, Desired, Severity, TaskDefinitionSource};
+use crate::model::{Declared, Desired, Digest, ImageReference, Severity, Tag, TaskDefinitionSource};
 
 const APPLICATION: &str = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: api}\nspec:\n  repository: mco/api\n  service: mco-api-{environment}\n";
 const ENVIRONMENT: &str = "apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {name: test}\nspec:\n  cluster: mco\n  applications:\n    api: { commit: 3f2c1ab }\n";
@@ -279,4 +279,70 @@ fn the_example_has_no_finding() {
     let entries: Vec<(&str, &str)> = names.iter().copied().zip(texts.iter().map(String::as_str)).collect();
     check(&entries, &[], &[]);
     assert_eq!(read_files(&entries).applications.len(), 4);
+}
+
+const DEFINED: &str = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: api}\nspec:\n  service: mco-api-{environment}\n  imageDefinitions: imagedefinitions.json\n";
+
+fn definitions(api: &str, proxy: &str) -> String {
+    let host = "123456789012.dkr.ecr.eu-west-2.amazonaws.com";
+    format!(
+        "[{{\"name\": \"api\", \"imageUri\": \"{host}/mco/api{api}\"}},\n {{\"name\": \"proxy\", \"imageUri\": \"{host}/mco/proxy{proxy}\"}}]\n"
+    )
+}
+
+#[test]
+fn image_definitions_of_codepipeline_are_read_as_they_are() {
+    let undeclared = ENVIRONMENT.replace("commit: 3f2c1ab", "");
+    let file = definitions(":3f2c1ab", ":8c1f0aa");
+    let declaration =
+        read_files(&[("api.yaml", DEFINED), ("test.yaml", &undeclared), ("imagedefinitions.json", &file)]);
+    let images = desired(&declaration, "test/api").images;
+    let found: Vec<(&str, &str, &str)> = images
+        .iter()
+        .map(|image| (image.name.as_str(), image.repository.as_str(), image.commit.as_str()))
+        .collect();
+    assert_eq!(found, [("api", "mco/api", "3f2c1ab"), ("proxy", "mco/proxy", "8c1f0aa")]);
+    assert!(images.iter().all(|image| image.stated.is_none()));
+}
+
+#[test]
+fn a_declared_commit_goes_before_image_definitions_which_must_then_be_the_same_image() {
+    let digest = format!("@sha256:{}", "a".repeat(64));
+    for (suffix, stated) in [
+        (":test", None),
+        (":3f2c1ab", None),
+        (":other", Some(ImageReference::Tag(Tag::new("other")))),
+        (digest.as_str(), Some(ImageReference::Digest(Digest::new(&digest[1..])))),
+    ] {
+        let file = definitions(suffix, ":test");
+        let declaration = read_files(&[
+            ("api.yaml", DEFINED),
+            ("test.yaml", ENVIRONMENT),
+            ("imagedefinitions.json", &file),
+        ]);
+        assert_eq!(desired(&declaration, "test/api").images[0].stated, stated, "{suffix}");
+    }
+}
+
+#[test]
+fn image_definitions_that_declare_nothing_are_explained() {
+    let undeclared = ENVIRONMENT.replace("commit: 3f2c1ab", "");
+    let said = |file: &str, finding: &str| {
+        let entries =
+            [("api.yaml", DEFINED), ("test.yaml", undeclared.as_str()), ("imagedefinitions.json", file)];
+        check(&entries, &[finding], &["test/api"]);
+    };
+    said(
+        &definitions(":test", ":3f2c1ab"),
+        "imagedefinitions.json:1:30 the tag \"test\" is the environment's own: trueup moves it after a success, so it cannot say what to deploy | declare `commit` for test/api in its environment",
+    );
+    said(
+        &definitions(":latest", ":3f2c1ab"),
+        "imagedefinitions.json:1:30 the tag \"latest\" holds no commit by the template \"{commit}\" | declare `commit` for test/api in its environment",
+    );
+    said(
+        "[{\"name\": \"api\", \"imageUri\": \"nginx:1\"}]",
+        "imagedefinitions.json:1:30 nginx:1 is no image of ECR; only those can be followed, leave the others out of the list",
+    );
+    said("{}", "imagedefinitions.json:1:1 expected a list of containers, each with `name` and `imageUri`");
 }

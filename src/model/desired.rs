@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{
-    AccountId, ClusterName, Commit, Finding, InfraCommit, Region, RepositoryName, ServiceName, Tag, Target,
+    AccountId, ClusterName, Commit, Digest, Finding, InfraCommit, Region, RepositoryName, ServiceName, Tag,
+    Target,
 };
 
 /// Everything one commit of the infrastructure repository declares.
@@ -93,6 +94,14 @@ pub struct DesiredImage {
     /// The tag CI gave to the build of the commit: `commitTag`, expanded.
     pub commit_tag: Tag,
     pub containers: Containers,
+    /// Another name of the same image that a file gives; it must be the same digest.
+    pub stated: Option<ImageReference>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImageReference {
+    Tag(Tag),
+    Digest(Digest),
 }
 
 /// Whose `image` is replaced.

@@ -267,6 +267,8 @@ pub struct ObservedImage {
     pub built: Reading<Image>,
     /// What the environment tag points at.
     pub tagged: Reading<Image>,
+    /// What the other name of the image points at; `None` where no file gives one.
+    pub stated: Option<Reading<Image>>,
     /// Images looked up because something runs them, by digest.
     pub known: BTreeMap<Digest, Reading<Image>>,
 }

@@ -145,6 +145,11 @@ pub enum Waiting {
         repository: String,
         tag: String,
     },
+    /// A file names the image by a tag or digest that is another image than that of the commit.
+    ImageDisagrees {
+        repository: String,
+        tag: String,
+    },
     ImageArchived {
         repository: String,
         tag: String,

@@ -220,7 +220,14 @@ impl<'a> Facts<'a> {
                 Reading::Known(image) if image.archived => {
                     return Err(Waiting::ImageArchived { repository, tag });
                 }
-                Reading::Known(_) => {}
+                Reading::Known(image) => match &observed.stated {
+                    Some(Reading::Known(stated)) if stated.digest == image.digest => {}
+                    Some(Reading::Unavailable(why)) => {
+                        return Err(unreadable("the image that a file names", why));
+                    }
+                    Some(_) => return Err(Waiting::ImageDisagrees { repository, tag }),
+                    None => {}
+                },
                 Reading::Absent => return Err(Waiting::ImageNotBuilt { repository, tag }),
                 Reading::Unavailable(why) => return Err(unreadable("the image", why)),
             }

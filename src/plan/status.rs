@@ -233,6 +233,7 @@ pub fn is_stalled(waiting: &Waiting) -> bool {
             | Waiting::ServiceMissing { .. }
             | Waiting::UnsupportedController(_)
             | Waiting::ImageArchived { .. }
+            | Waiting::ImageDisagrees { .. }
             | Waiting::RepositoryMissing { .. }
             | Waiting::PlatformMismatch { .. }
             | Waiting::TagImmutable { .. }
@@ -259,6 +260,7 @@ pub fn reason(waiting: &Waiting) -> &'static str {
         Waiting::UnsupportedController(_) => "UnsupportedController",
         Waiting::ImageNotBuilt { .. } => "ImageNotBuilt",
         Waiting::ImageArchived { .. } => "ImageArchived",
+        Waiting::ImageDisagrees { .. } => "ImageDisagrees",
         Waiting::RepositoryMissing { .. } => "RepositoryMissing",
         Waiting::PlatformMismatch { .. } => "PlatformMismatch",
         Waiting::TagImmutable { .. } => "TagImmutable",
@@ -300,6 +302,11 @@ pub fn describe(waiting: &Waiting) -> String {
         Waiting::ImageNotBuilt { repository, tag } => format!("waiting for image {repository}:{tag}"),
         Waiting::ImageArchived { repository, tag } => {
             format!("image {repository}:{tag} is archived; restore it first")
+        }
+        Waiting::ImageDisagrees { repository, tag } => {
+            format!(
+                "imagedefinitions.json names another image of {repository} than the declared commit's {tag}"
+            )
         }
         Waiting::RepositoryMissing { repository } => format!("no ECR repository {repository}"),
         Waiting::PlatformMismatch { wanted, available } => {

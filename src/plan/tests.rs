@@ -64,6 +64,7 @@ impl Scene {
                 commit: Commit::new("bbbbbbb"),
                 commit_tag: Tag::new("bbbbbbb"),
                 containers: Containers::Placeholder("<IMAGE_NAME>".to_owned()),
+                stated: None,
             }],
             task_definition: TaskDefinitionSource::Service,
             strategy: Strategy::Rolling,
@@ -93,6 +94,7 @@ impl Scene {
                 }),
                 built: Reading::Known(image('b', &["bbbbbbb"])),
                 tagged: Reading::Known(image('a', &["aaaaaaa", "test"])),
+                stated: None,
                 known: BTreeMap::new(),
             }],
             ancestry: BTreeMap::new(),
@@ -308,6 +310,15 @@ fn an_image_that_is_not_there_is_waited_for_or_explained() {
     Scene::new()
         .with(|scene| scene.observed.images[0].repository = Reading::Absent)
         .check("RepositoryMissing");
+}
+
+#[test]
+fn an_image_that_a_file_names_otherwise_must_be_the_same() {
+    let stated = |reading| Scene::new().with(|scene| scene.observed.images[0].stated = Some(reading));
+    stated(Reading::Known(image('b', &["other"]))).check("register bbbbbbb 1/head/ecs-svc/1");
+    stated(Reading::Known(image('c', &["other"]))).check("ImageDisagrees");
+    stated(Reading::Absent).check("ImageDisagrees");
+    stated(Reading::Unavailable("timeout".to_owned())).check("Unreadable");
 }
 
 #[test]

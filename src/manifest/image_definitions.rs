@@ -1,0 +1,137 @@
+//! `imagedefinitions.json`, as CodePipeline writes it: a list of containers and their images.
+
+use super::tree::{Kind, Node};
+use crate::model::Registry;
+
+/// One entry: which container, and what it says about the image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub container: String,
+    pub image: Reference,
+    /// Line and column of the address.
+    pub at: (usize, usize),
+}
+
+/// `<account>.dkr.ecr.<region>.<suffix>/<repository>` and a tag or a digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reference {
+    pub account: String,
+    pub region: String,
+    pub repository: String,
+    pub tag: Option<String>,
+    pub digest: Option<String>,
+}
+
+/// Reads the list. The error has the place and the message.
+pub(super) fn entries(node: &Node) -> Result<Vec<Entry>, ((usize, usize), String)> {
+    let at = (node.line, node.column);
+    let Kind::List(items) = &node.kind else {
+        return Err((at, "expected a list of containers, each with `name` and `imageUri`".to_owned()));
+    };
+    if items.is_empty() {
+        return Err((at, "the list is empty".to_owned()));
+    }
+    items.iter().map(entry).collect()
+}
+
+fn entry(node: &Node) -> Result<Entry, ((usize, usize), String)> {
+    let text = |key: &str| match node.get(key).map(|value| (&value.kind, (value.line, value.column))) {
+        Some((Kind::Scalar { text, .. }, at)) if !text.is_empty() => Ok((text.clone(), at)),
+        Some((_, at)) => Err((at, format!("`{key}` must be text"))),
+        None => Err(((node.line, node.column), format!("`{key}` is missing"))),
+    };
+    let (container, _) = text("name")?;
+    let (uri, at) = text("imageUri")?;
+    let image = Reference::parse(&uri).ok_or_else(|| {
+        (
+            at,
+            format!("{uri} is no image of ECR; only those can be followed, leave the others out of the list"),
+        )
+    })?;
+    Ok(Entry { container, image, at })
+}
+
+impl Reference {
+    fn parse(uri: &str) -> Option<Self> {
+        let (host, path) = uri.split_once('/')?;
+        let mut parts = host.split('.');
+        let account =
+            parts.next().filter(|part| part.len() == 12 && part.bytes().all(|b| b.is_ascii_digit()))?;
+        if (parts.next()?, parts.next()?) != ("dkr", "ecr") {
+            return None;
+        }
+        let region = parts.next()?;
+        let (name, digest) = match path.split_once('@') {
+            Some((name, digest)) => (name, Some(digest.to_owned())),
+            None => (path, None),
+        };
+        let (repository, tag) = match name.split_once(':') {
+            Some((repository, tag)) => (repository, Some(tag.to_owned())),
+            None => (name, None),
+        };
+        Some(Self {
+            account: account.to_owned(),
+            region: region.to_owned(),
+            repository: repository.to_owned(),
+            tag,
+            digest,
+        })
+    }
+
+    /// What the declared registry says otherwise; what it does not say is not compared.
+    pub(super) fn disagreement(
+        &self,
+        registry: &Registry,
+        account: Option<&str>,
+        region: Option<&str>,
+    ) -> Option<String> {
+        let wanted = registry.account.as_ref().map(crate::model::AccountId::as_str).or(account);
+        if let Some(wanted) = wanted.filter(|wanted| *wanted != self.account) {
+            return Some(format!(
+                "the image is in the registry of account {}, {wanted} is declared",
+                self.account
+            ));
+        }
+        let wanted = registry.region.as_ref().map(crate::model::Region::as_str).or(region);
+        let wanted = wanted.filter(|wanted| *wanted != self.region)?;
+        Some(format!("the image is in the registry of {}, {wanted} is declared", self.region))
+    }
+}
+
+/// The commit in a tag that CI made by the template: the reverse of `commitTag`.
+pub(super) fn commit_in<'t>(template: &str, tag: &'t str) -> Option<&'t str> {
+    let (prefix, rest) = template.split_once('{')?;
+    let (_, suffix) = rest.split_once('}')?;
+    let commit = tag.strip_prefix(prefix)?.strip_suffix(suffix)?;
+    let is_commit = (7..=40).contains(&commit.len()) && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_commit.then_some(commit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_ecr_is_taken_apart() {
+        let image = Reference::parse("123456789012.dkr.ecr.eu-west-2.amazonaws.com/mco/api:3f2c1ab").unwrap();
+        assert_eq!((image.account.as_str(), image.region.as_str()), ("123456789012", "eu-west-2"));
+        assert_eq!(
+            (image.repository.as_str(), image.tag.as_deref(), image.digest),
+            ("mco/api", Some("3f2c1ab"), None)
+        );
+        assert_eq!(Reference::parse("nginx:latest"), None);
+        assert_eq!(Reference::parse("docker.io/library/nginx"), None);
+    }
+
+    #[test]
+    fn the_commit_is_found_in_its_tag() {
+        for (template, tag, expected) in [
+            ("{commit}", "3f2c1ab", Some("3f2c1ab")),
+            ("build-{commit:7}-x", "build-3f2c1ab-x", Some("3f2c1ab")),
+            ("{commit}", "test", None),
+            ("build-{commit}", "3f2c1ab", None),
+        ] {
+            assert_eq!(commit_in(template, tag), expected, "{template} {tag}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What the project says about itself: the examples are read without a finding, the full example has every key, and
+//! the layers keep apart.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use trueup::manifest::{self, Files};
+use trueup::model::{Declaration, Declared};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files_below(&path)) } else { found.push(path) }
+    }
+    found.sort();
+    found
+}
+
+fn read_example(name: &str) -> (Declaration, String) {
+    let folder = root().join("examples").join(name);
+    let mut files = Files::new();
+    let mut all = String::new();
+    for path in files_below(&folder) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        all.push_str(&text);
+        files.insert(path.strip_prefix(&folder).unwrap().display().to_string(), Ok(text));
+    }
+    let declaration = manifest::read(&files, None, &|input| {
+        let complaints = trueup::aws::check_task_definition(input).into_iter();
+        let convert = |found: trueup::aws::ShapeComplaint| manifest::ShapeComplaint {
+            path: found.path,
+            message: found.message,
+            wrong_type: found.wrong_type,
+        };
+        complaints.map(convert).collect()
+    });
+    (declaration, all)
+}
+
+#[test]
+fn the_examples_are_read_without_a_finding() {
+    for (name, targets) in [("infrastructure", 4), ("every-key", 3)] {
+        let (declaration, _) = read_example(name);
+        assert_eq!(declaration.findings, [], "{name}");
+        assert_eq!(declaration.applications.len(), targets, "{name}");
+        assert!(declaration.applications.iter().all(|one| matches!(one, Declared::Readable(_))), "{name}");
+    }
+}
+
+#[test]
+fn the_full_example_has_every_key() {
+    let (_, text) = read_example("every-key");
+    let words: BTreeSet<&str> = text.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+    for key in manifest::KEYS {
+        assert!(words.contains(key), "examples/every-key has no `{key}`");
+    }
+}
+
+/// Which words of the code may stand in which folders only, and which may not stand in the pure ones.
+const PLACES: [(&str, &[&str]); 4] = [
+    ("aws_sdk_", &["src/aws/"]),
+    ("git2::", &["src/git/"]),
+    ("clap::", &["src/cli/"]),
+    ("trueup_simulator", &["src/cli/"]),
+];
+const PURE: [&str; 4] = ["src/model/", "src/manifest/", "src/plan/", "src/notify/transition.rs"];
+const IMPURE: [&str; 9] = [
+    "async fn",
+    ".await",
+    "std::fs",
+    "std::net",
+    "std::env",
+    "tokio::",
+    "SystemTime",
+    "Instant::now",
+    "Timestamp::now",
+];
+
+/// What is wrong with a file, by its path.
+fn breaches(path: &str, text: &str) -> Vec<String> {
+    let code = text.split("#[cfg(test)]").next().unwrap();
+    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let mut found = Vec::new();
+    for line in lines {
+        for (word, places) in PLACES {
+            if line.contains(word) && !places.iter().any(|place| path.starts_with(place)) {
+                found.push(format!("{path}: `{word}` belongs to {places:?}: {line}"));
+            }
+        }
+        for word in IMPURE {
+            if line.contains(word) && PURE.iter().any(|place| path.starts_with(place)) {
+                found.push(format!("{path} is pure and says `{word}`: {line}"));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn the_layers_keep_apart() {
+    let mut found = Vec::new();
+    for path in files_below(&root().join("src")) {
+        let name = path.strip_prefix(root()).unwrap().display().to_string();
+        if name.ends_with("tests.rs") {
+            continue;
+        }
+        found.extend(breaches(&name, &std::fs::read_to_string(&path).unwrap()));
+    }
+    assert_eq!(found, Vec::<String>::new());
+    for path in files_below(&root().join("simulator/src")) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        assert!(!code.clone().any(|line| line.contains("trueup::")), "{} knows trueup", path.display());
+    }
+}
+
+#[test]
+fn a_breach_of_the_layers_is_found() {
+    for (path, line) in [
+        ("src/plan/decide.rs", "let now = std::time::Instant::now();"),
+        ("src/model/ids.rs", "use aws_sdk_ecs::Client;"),
+        ("src/manifest/read.rs", "std::fs::read(path)"),
+        ("src/controller/sweep.rs", "git2::Repository::open(x)"),
+        ("src/notify/transition.rs", "pub async fn tell() {}"),
+    ] {
+        assert_eq!(breaches(path, line).len(), 1, "{path}");
+    }
+    assert_eq!(breaches("src/plan/decide.rs", "// std::fs::read\n"), Vec::<String>::new());
+}
