@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::rig::Rig;
 
 /// Real time after which a step has not come about. A test that passes takes a fraction of it.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// How often it is looked whether it has. No outcome depends on it.
 const LOOK: Duration = Duration::from_millis(5);
