@@ -98,6 +98,9 @@ enum Command {
         names: Names,
         #[arg(long, default_value = "text")]
         format: Format,
+        /// Go on until stopped: redrawn on a terminal, a line for each change elsewhere.
+        #[arg(long)]
+        watch: bool,
     },
     /// Reconcile until everything is settled, then exit.
     Reconcile {
@@ -216,7 +219,8 @@ async fn run(cli: Cli) -> anyhow::Result<End> {
         Command::Lint => lint::run(&repository),
         Command::Render(names) => render::run(&repository, &names),
         Command::Plan { names, format } => plan::run(&repository, &names, format).await,
-        Command::Status { names, format } => status::run(&repository, &names, format).await,
+        Command::Status { names, format, watch: false } => status::run(&repository, &names, format).await,
+        Command::Status { names, watch: true, .. } => status::watch(&repository, &names).await,
         Command::Reconcile { names, timeout } => {
             reconcile::until_settled(&repository, &names, Duration::from_secs(timeout)).await
         }

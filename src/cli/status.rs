@@ -1,8 +1,15 @@
 //! `trueup status`: the four truths, computed afresh from git and AWS.
 
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+
 use super::source::{Opened, print_findings};
 use super::{End, Format, Names, RepositoryArgs, api, controller, show};
 use crate::controller::Writes;
+use crate::model::{Declaration, Target};
+
+/// Back to the first column of the first line, and everything below is cleared.
+const REDRAW: &str = "\u{1b}[H\u{1b}[2J";
 
 #[expect(clippy::print_stdout, reason = "stdout is data")]
 pub(super) async fn run(arguments: &RepositoryArgs, names: &Names, format: Format) -> anyhow::Result<End> {
@@ -17,4 +24,40 @@ pub(super) async fn run(arguments: &RepositoryArgs, names: &Names, format: Forma
         Format::Text | Format::Markdown => print!("{}", show::status(&head, &swept)),
     }
     Ok(End::Good)
+}
+
+/// Looks as often as a controller would, and shows what has changed.
+#[expect(clippy::print_stdout, reason = "stdout is data")]
+pub(super) async fn watch(arguments: &RepositoryArgs, names: &Names) -> anyhow::Result<End> {
+    let source = Opened::open(arguments)?;
+    let selection = names.selection()?;
+    let mut controller = controller(source.clone()).await;
+    let redraws = std::io::stdout().is_terminal();
+    let mut told: BTreeMap<Target, String> = BTreeMap::new();
+    let mut seen: Option<Declaration> = None;
+    let mut stop = std::pin::pin!(tokio::signal::ctrl_c());
+    loop {
+        source.fetch().await?;
+        let (head, declaration) = source.committed()?;
+        if seen.as_ref().is_none_or(|seen| seen.infra_commit != declaration.infra_commit) {
+            print_findings(&declaration);
+        }
+        let swept = controller.sweep(&declaration, Writes::Withheld, |target| selection.holds(target)).await;
+        seen = Some(declaration);
+        if redraws {
+            print!("{REDRAW}{}", show::status(&head, &swept));
+        } else {
+            for one in &swept {
+                let line = show::progress(one);
+                if told.get(&one.target) != Some(&line) {
+                    println!("{line}");
+                    told.insert(one.target.clone(), line);
+                }
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(controller.rest()) => {}
+            _ = &mut stop => return Ok(End::Good),
+        }
+    }
 }

@@ -8,7 +8,7 @@ use crate::model::{
     Observed, ObservedImage, OutcomeKind, Phase, Reading, Registry, Repository, RepositoryName, Revision,
     RolloutState, Service, ServiceDeployment, Task, TaskDefinitionArn, TaskDefinitionSource,
 };
-use crate::plan::{memory, phase};
+use crate::plan::{container_images, memory, phase};
 use crate::ports::{Clock, CloudError, Ecr, Ecs, History, Sts, Tasks};
 
 /// Revisions of the family that are searched for content and stamps.
@@ -21,6 +21,8 @@ const NEWEST_DEPLOYMENTS: usize = 3;
 const TASKS: usize = 500;
 /// Stopped tasks that are described to find out why.
 const STOPPED_TASKS: usize = 100;
+/// Images that are looked up because a revision at hand is pinned to them.
+const MOST_PINNED: usize = 5;
 /// How long the settings of a repository are kept, in milliseconds.
 const REPOSITORY: Millis = 600_000;
 /// Revisions kept in memory; beyond this many the cache starts afresh, at the cost of calls.
@@ -80,6 +82,7 @@ impl Observer<'_> {
         let mut revisions = self.revisions(desired, at_hand, look.fresh).await;
         revisions.extend(self.revisions(desired, others, false).await);
         let images = self.images(desired, tasks.known(), look.fresh).await;
+        let images = self.pinned_images(desired, images, &revisions, is_failing(&service)).await;
         let mut observed = Observed {
             checked_at,
             facts_checked_at: checked_at,
@@ -254,6 +257,38 @@ impl Observer<'_> {
         (built, tagged)
     }
 
+    /// Where something fails it matters whether the images that could be gone back to are still there.
+    async fn pinned_images(
+        &self,
+        desired: &Desired,
+        mut images: Vec<ObservedImage>,
+        revisions: &BTreeMap<TaskDefinitionArn, Reading<Revision>>,
+        failing: bool,
+    ) -> Vec<ObservedImage> {
+        if !failing {
+            return images;
+        }
+        for (wanted, image) in desired.images.iter().zip(&mut images) {
+            let Some(uri) = image.repository.known().map(|repository| repository.uri.clone()) else {
+                continue;
+            };
+            let revisions = revisions.values().filter_map(Reading::known);
+            let references = revisions.flat_map(|revision| container_images(&revision.input));
+            let pinned: BTreeSet<Digest> = references
+                .filter_map(|(_, reference)| reference.split_once('@'))
+                .filter(|(name, _)| *name == uri)
+                .map(|(_, digest)| Digest::new(digest))
+                .filter(|digest| !image.known.contains_key(digest))
+                .collect();
+            for digest in pinned.into_iter().take(MOST_PINNED) {
+                let registry = desired.registry.account.as_ref();
+                let found = reading(self.ecr.image_by_digest(registry, &wanted.repository, &digest).await);
+                image.known.insert(digest, found);
+            }
+        }
+        images
+    }
+
     async fn stated(
         &self,
         desired: &Desired,
@@ -317,6 +352,11 @@ impl Observer<'_> {
         }
         known
     }
+}
+
+/// Whether the newest deployment has tasks that failed.
+fn is_failing(service: &Reading<Service>) -> bool {
+    service.known().and_then(Service::primary).is_some_and(|primary| primary.failed_tasks > 0)
 }
 
 /// Whether nothing goes on, and the last deployment ended well.

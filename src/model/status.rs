@@ -150,6 +150,15 @@ pub enum Waiting {
         repository: String,
         tag: String,
     },
+    /// It was deployed here before, and is no longer in the registry: a lifecycle policy or a person has removed it.
+    ImageRemoved {
+        repository: String,
+        tag: String,
+    },
+    /// The image of the last good revision is gone, so that there is nothing to roll back to.
+    LastGoodGone {
+        revision: String,
+    },
     ImageArchived {
         repository: String,
         tag: String,

@@ -201,6 +201,11 @@ impl<'a> Facts<'a> {
         self.input.desired.images.iter().enumerate().filter(moved).map(|(_, image)| image)
     }
 
+    /// Whether a revision of ours carries the commit: its image was there once.
+    fn was_deployed(&self, wanted: &DesiredImage) -> bool {
+        self.ours.values().any(|memory| memory.commit.matches(&wanted.commit))
+    }
+
     fn render(&self) -> Result<Value, Waiting> {
         self.images_are_there()?;
         let base = self.base()?;
@@ -228,6 +233,9 @@ impl<'a> Facts<'a> {
                     Some(_) => return Err(Waiting::ImageDisagrees { repository, tag }),
                     None => {}
                 },
+                Reading::Absent if self.was_deployed(wanted) => {
+                    return Err(Waiting::ImageRemoved { repository, tag });
+                }
                 Reading::Absent => return Err(Waiting::ImageNotBuilt { repository, tag }),
                 Reading::Unavailable(why) => return Err(unreadable("the image", why)),
             }
@@ -423,8 +431,23 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// Whether a digest that the revision is pinned to is no longer in the registry.
+    fn image_is_gone(&self, arn: &TaskDefinitionArn) -> bool {
+        let Some(revision) = self.revision(arn) else { return false };
+        let pinned: Vec<Digest> = render::container_images(&revision.input)
+            .filter_map(|(_, image)| image.split_once('@').map(|(_, digest)| Digest::new(digest)))
+            .collect();
+        let absent = |digest: &Digest| {
+            self.images.iter().any(|image| image.known.get(digest) == Some(&Reading::Absent))
+        };
+        pinned.iter().any(absent)
+    }
+
     /// Back to the last good revision; its content is registered again where the revision itself is INACTIVE.
     fn roll_back(&self, good: &TaskDefinitionArn, current: &Current) -> Result<Vec<Step>, Waiting> {
+        if self.image_is_gone(good) {
+            return Err(Waiting::LastGoodGone { revision: good.short().to_owned() });
+        }
         let Some(revision) = self.revision(good).filter(|revision| !revision.active) else {
             return self.deploy(good, Why::Rollback);
         };

@@ -191,7 +191,8 @@ fn conditions(
         }
         (true, _) => condition(ConditionKind::Ready, true, "Synced", "what is declared runs".to_owned()),
         (false, _) => {
-            condition(ConditionKind::Ready, false, "NotSynced", waiting.map_or_else(String::new, describe))
+            let why = waiting.map_or("NotSynced", reason);
+            condition(ConditionKind::Ready, false, why, waiting.map_or_else(String::new, describe))
         }
     }];
     if let Some(step) = next {
@@ -233,6 +234,8 @@ pub fn is_stalled(waiting: &Waiting) -> bool {
             | Waiting::ServiceMissing { .. }
             | Waiting::UnsupportedController(_)
             | Waiting::ImageArchived { .. }
+            | Waiting::ImageRemoved { .. }
+            | Waiting::LastGoodGone { .. }
             | Waiting::ImageDisagrees { .. }
             | Waiting::RepositoryMissing { .. }
             | Waiting::PlatformMismatch { .. }
@@ -260,6 +263,8 @@ pub fn reason(waiting: &Waiting) -> &'static str {
         Waiting::UnsupportedController(_) => "UnsupportedController",
         Waiting::ImageNotBuilt { .. } => "ImageNotBuilt",
         Waiting::ImageArchived { .. } => "ImageArchived",
+        Waiting::ImageRemoved { .. } => "ImageRemoved",
+        Waiting::LastGoodGone { .. } => "LastGoodGone",
         Waiting::ImageDisagrees { .. } => "ImageDisagrees",
         Waiting::RepositoryMissing { .. } => "RepositoryMissing",
         Waiting::PlatformMismatch { .. } => "PlatformMismatch",
@@ -302,6 +307,16 @@ pub fn describe(waiting: &Waiting) -> String {
         Waiting::ImageNotBuilt { repository, tag } => format!("waiting for image {repository}:{tag}"),
         Waiting::ImageArchived { repository, tag } => {
             format!("image {repository}:{tag} is archived; restore it first")
+        }
+        Waiting::ImageRemoved { repository, tag } => {
+            format!(
+                "image {repository}:{tag} was deployed here before and has been removed from the registry"
+            )
+        }
+        Waiting::LastGoodGone { revision } => {
+            format!(
+                "the deployment failed, and the image of {revision}, the last good one, is gone from the registry"
+            )
         }
         Waiting::ImageDisagrees { repository, tag } => {
             format!(
@@ -362,6 +377,10 @@ pub fn hint(waiting: &Waiting, target: &crate::model::Target) -> Option<String> 
                 "restore it: aws ecr update-image-storage-class --repository-name {repository} --target-storage-class STANDARD"
             )
         }
+        Waiting::ImageRemoved { .. } => {
+            "build and push it again, or declare a commit whose image is there; lifecycle policies must keep what may run".to_owned()
+        }
+        Waiting::LastGoodGone { .. } => "declare a commit whose image is there".to_owned(),
         Waiting::PlatformMismatch { .. } => {
             "build the image for it, or set runtimePlatform.cpuArchitecture in the task definition".to_owned()
         }

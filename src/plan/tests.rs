@@ -303,6 +303,7 @@ fn a_changed_commit_is_registered_deployed_recorded_and_tagged_in_that_order() {
 fn an_image_that_is_not_there_is_waited_for_or_explained() {
     let built = |reading: Reading<Image>| Scene::new().with(|scene| scene.observed.images[0].built = reading);
     built(Reading::Absent).check("ImageNotBuilt");
+    built(Reading::Absent).ours(2, 'b', 1, "ecs-svc/1").check("ImageRemoved");
     built(Reading::Unavailable("throttled".to_owned())).check("Unreadable");
     built(Reading::Known(Image { archived: true, ..image('b', &[]) })).check("ImageArchived");
     let arm = Platform { digest: None, os: "linux".to_owned(), architecture: "arm64".to_owned() };
@@ -454,6 +455,10 @@ fn without_a_breaker_the_deadline_records_the_failure_and_then_rolls_back() {
         }
     });
     gone.check("register unknown 2/head/ecs-svc/2");
+    let removed = stuck().tag(2, failed("d2")).with(|scene| {
+        scene.observed.images[0].known.insert(digest('a'), Reading::Absent);
+    });
+    removed.check("LastGoodGone");
     let leave = stuck().tag(2, failed("d2")).with(|scene| scene.desired.policy.on_failure = OnFailure::Leave);
     leave.check("Deploying");
     let breaker = stuck().with(|scene| {

@@ -365,3 +365,53 @@ async fn an_inactive_last_good_revision_is_registered_again_for_the_rollback() {
     // Revisions 2 (failed) and 3 (the good content again) are ACTIVE.
     check(&stage, &said, ("Held", 3, 2, "aaaaaaa"));
 }
+
+#[tokio::test]
+async fn a_failed_commit_is_tried_once_more_after_retry_and_may_then_succeed() {
+    let mut stage = Stage::new(Breaker::On);
+    stage.build("bbbbbbb");
+    crash(&stage, "bbbbbbb");
+    stage.declare("bbbbbbb");
+    let mut running = stage.process(BTreeMap::new());
+    let last = running.run(&stage, 300).await;
+    let retry = last.plan.unwrap().retry.unwrap();
+    stage.world.lock().unwrap().heal();
+    // By another process, as `trueup retry` does.
+    stage.process(BTreeMap::new()).controller.write_one(&stage.declaration, "test/api", retry).await.unwrap();
+    let said = said(&running.run(&stage, 200).await);
+    check(&stage, &said, ("Settled", 3, 2, "bbbbbbb"));
+}
+
+#[tokio::test]
+async fn an_alarm_rolls_back_and_the_commit_is_held() {
+    let mut stage = Stage::new(Breaker::Off);
+    let alarms = json!({"alarms": {"alarmNames": ["errors"], "enable": true, "rollback": true}});
+    stage.update(&json!({"deploymentConfiguration": alarms}));
+    stage.build("bbbbbbb");
+    stage.declare("bbbbbbb");
+    let mut running = stage.process(BTreeMap::new());
+    running.run(&stage, 20).await;
+    stage.world.lock().unwrap().set_alarm("errors", true);
+    let said = said(&running.run(&stage, 400).await);
+    check(&stage, &said, ("Held", 2, 2, "aaaaaaa"));
+}
+
+#[tokio::test]
+async fn two_applications_that_share_a_family_keep_apart() {
+    let mut stage = Stage::new(Breaker::On);
+    let second = json!({"cluster": "mco", "serviceName": "mco-worker-test", "taskDefinition": "mco-api:1", "desiredCount": 1});
+    stage.call(Api::Ecs, "CreateService", &second);
+    stage.advance(60);
+    for commit in ["bbbbbbb", "ccccccc"] {
+        stage.build(commit);
+    }
+    // Both services are of the family mco-api; their revisions must not be taken for each other's.
+    let worker = "  repository: mco/api\n  service: mco-worker-{environment}\n  environmentTag: worker\n";
+    let mut running = stage.process(BTreeMap::new());
+    for (api, other) in [("bbbbbbb", "ccccccc"), ("ccccccc", "bbbbbbb")] {
+        stage.write(&[("api", api, API), ("worker", other, worker)]);
+        running.run(&stage, 160).await;
+        assert_eq!((stage.digest("test"), stage.digest("worker")), (stage.digest(api), stage.digest(other)));
+    }
+    assert_eq!((stage.deployments(), stage.revisions()), (3, 5), "two revisions each, beside the first");
+}
