@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use crate::controller::Swept;
 use crate::git::Head;
 use crate::model::{
-    Commit, Condition, ConditionKind, Health, LastDeployment, Millis, Phase, Running, StartedBy, Status,
-    Sync, TaskDefinitionArn,
+    Commit, Condition, ConditionKind, Difference, Health, LastDeployment, Millis, Phase, Running, StartedBy,
+    Status, Sync, TaskDefinitionArn,
 };
 use crate::plan::{self, Step};
 
@@ -31,9 +31,7 @@ pub(super) fn status(head: &Head, swept: &[Swept]) -> Value {
 pub(super) fn plan(swept: &[Swept]) -> Value {
     let plans = swept.iter().filter_map(|one| {
         let plan = one.plan.as_ref()?;
-        let differences = plan.differences.iter().map(|difference| {
-            json!({"field": difference.field, "live": difference.live, "desired": difference.desired})
-        });
+        let differences = plan.differences.iter().map(difference);
         Some(json!({
             "environment": one.target.environment.as_str(),
             "application": one.target.application.as_str(),
@@ -43,6 +41,10 @@ pub(super) fn plan(swept: &[Swept]) -> Value {
         }))
     });
     json!({"plans": plans.collect::<Vec<_>>()})
+}
+
+fn difference(difference: &Difference) -> Value {
+    json!({"field": difference.field, "live": difference.live, "desired": difference.desired})
 }
 
 fn step(step: &Step) -> Value {
@@ -82,6 +84,7 @@ fn status_of(status: &Status) -> Value {
         "conditions": status.conditions.iter().map(condition).collect::<Vec<_>>(),
         "waiting": status.waiting.as_ref().map(waiting),
         "lastDeployment": status.last_deployment.as_ref().map(deployment),
+        "drift": status.drift.iter().map(difference).collect::<Vec<_>>(),
         "causes": status.causes,
     })
 }

@@ -57,6 +57,11 @@ fn a_controller_that_is_killed_after_each_write_ends_where_one_that_lives_does()
     assert_eq!(rig.status()["running"], json!([{"commits": ["bbbbbbb"], "digest": digest, "tasks": 2}]));
 }
 
+#[expect(clippy::print_stdout, reason = "a measurement is read by people")]
+fn print_measured(took: Duration) {
+    println!("from the commit to the first write: {} ms", took.as_millis());
+}
+
 #[test]
 fn a_commit_is_acted_on_at_once_and_a_stop_is_heeded() {
     let rig = Rig::new();
@@ -64,7 +69,9 @@ fn a_commit_is_acted_on_at_once_and_a_stop_is_heeded() {
     until("the first look", || rig.world.lock().unwrap().calls("DescribeServices") > 0);
     rig.build("bbbbbbb");
     rig.declare("bbbbbbb");
+    let committed = Instant::now();
     until("the registration", || rig.world.lock().unwrap().calls("RegisterTaskDefinition") > 1);
+    print_measured(committed.elapsed());
     let process = controller.0.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &process]).status().unwrap().success());
     let mut controller = controller;
