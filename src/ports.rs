@@ -69,11 +69,13 @@ pub trait Ecs: Send + Sync {
         tags: &BTreeMap<String, String>,
     ) -> Result<TaskDefinitionArn, CloudError>;
     async fn tag_revision(&self, arn: &TaskDefinitionArn, key: &str, value: &str) -> Result<(), CloudError>;
+    /// One `UpdateService`; `settings` are members of it, sent as written.
     async fn deploy(
         &self,
         cluster: &ClusterName,
         service: &ServiceName,
         revision: &TaskDefinitionArn,
+        settings: Option<&Value>,
         force: bool,
     ) -> Result<(), CloudError>;
 }

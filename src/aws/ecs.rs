@@ -16,6 +16,7 @@ use crate::model::{
     Revision, RolloutState, Scheduling, Service, ServiceDeployment, ServiceDeploymentStatus, ServiceName,
     ServiceStatus, Task, TaskContainer, TaskDefinitionArn, TaskHealth,
 };
+use crate::plan::service_settings;
 use crate::ports::{CloudError, Ecs, Tasks};
 
 /// `DescribeServiceRevisions` and `DescribeServiceDeployments` take twenty ARNs (Amazon ECS API reference).
@@ -120,12 +121,21 @@ impl Ecs for EcsClient {
     ) -> Result<BTreeMap<ServiceName, Service>, CloudError> {
         let names = names.iter().map(|name| name.as_str().to_owned()).collect();
         let call = self.client.describe_services().cluster(cluster.as_str()).set_services(Some(names));
-        let answer = call.send().await.map_err(|error| classify_read(&error))?;
+        let raw = RawJson::capture();
+        let answer = call.customize().interceptor(raw.clone()).send().await;
+        let answer = answer.map_err(|error| classify_read(&error))?;
+        let body = raw.take().unwrap_or_default();
+        let described = |name: &str| {
+            let all = body.get("services").and_then(Value::as_array).into_iter().flatten();
+            all.into_iter().find(|one| one.get("serviceName").and_then(Value::as_str) == Some(name))
+        };
         Ok(answer
             .services()
             .iter()
             .filter_map(|service| {
-                Some((ServiceName::new(service.service_name()?), convert_service(service)?))
+                let name = service.service_name()?;
+                let settings = described(name).map_or(Value::Null, service_settings::of);
+                Some((ServiceName::new(name), Service { settings, ..convert_service(service)? }))
             })
             .collect())
     }
@@ -261,16 +271,24 @@ impl Ecs for EcsClient {
         cluster: &ClusterName,
         service: &ServiceName,
         revision: &TaskDefinitionArn,
+        settings: Option<&Value>,
         force: bool,
     ) -> Result<(), CloudError> {
-        let call = self
-            .client
-            .update_service()
-            .cluster(cluster.as_str())
-            .service(service.as_str())
-            .task_definition(revision.as_str())
-            .set_force_new_deployment(force.then_some(true));
-        call.send().await.map(|_| ()).map_err(|error| classify_write(&error))
+        let mut input = settings.and_then(Value::as_object).cloned().unwrap_or_default();
+        for (key, value) in [
+            ("cluster", cluster.as_str()),
+            ("service", service.as_str()),
+            ("taskDefinition", revision.as_str()),
+        ] {
+            input.insert(key.to_owned(), Value::from(value));
+        }
+        if force {
+            input.insert("forceNewDeployment".to_owned(), Value::from(true));
+        }
+        // The typed member only satisfies the builder; the body is replaced by the raw input.
+        let call = self.client.update_service().service(service.as_str());
+        let sent = call.customize().interceptor(RawJson::send(&Value::Object(input))).send().await;
+        sent.map(|_| ()).map_err(|error| classify_write(&error))
     }
 }
 
@@ -342,6 +360,7 @@ fn convert_service(service: &sdk::Service) -> Option<Service> {
             enabled: breaker.is_some_and(sdk::DeploymentCircuitBreaker::enable),
             rollback: breaker.is_some_and(sdk::DeploymentCircuitBreaker::rollback),
         },
+        settings: Value::Null,
         alarms_roll_back: alarms.is_some_and(|alarms| alarms.enable() && alarms.rollback()),
         deployments,
         events: service

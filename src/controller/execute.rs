@@ -14,8 +14,8 @@ pub(super) async fn execute(
     match step {
         Step::Register { input, tags, .. } => return ecs.register(input, tags).await.map(Some),
         Step::Stamp { revision, key, value } => ecs.tag_revision(revision, key, value).await,
-        Step::Deploy { cluster, service, revision, why } => {
-            ecs.deploy(cluster, service, revision, *why == Why::Retry).await
+        Step::Deploy { cluster, service, revision, settings, why } => {
+            ecs.deploy(cluster, service, revision, settings.as_ref(), *why == Why::Retry).await
         }
         Step::MoveTag { repository, digest, tag } => {
             ecr.move_tag(desired.registry.account.as_ref(), repository, digest, tag).await

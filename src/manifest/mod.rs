@@ -21,7 +21,7 @@ use serde_json::Value;
 use crate::model::{Declaration, InfraCommit};
 
 /// Every key of the documents, whose full example is `examples/every-key`.
-pub const KEYS: [&str; 46] = [
+pub const KEYS: [&str; 47] = [
     "apiVersion",
     "kind",
     "metadata",
@@ -41,6 +41,7 @@ pub const KEYS: [&str; 46] = [
     "imageDefinitions",
     "strategy",
     "rolling",
+    "serviceSettings",
     "values",
     "taskDefinitionPatch",
     "policy",

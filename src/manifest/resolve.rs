@@ -15,6 +15,7 @@ use crate::model::{
     OnFailure, Pin, Policy, Position, Region, Registry, RepositoryName, Rollout, ServiceName, Strategy, Tag,
     Target, TaskDefinitionSource,
 };
+use crate::plan::service_settings;
 
 /// Keys of an application's `spec`, each of which an environment may override as a whole.
 const SPEC_KEYS: [&str; 18] = [
@@ -342,10 +343,7 @@ impl<'f> Resolver<'_, 'f> {
         let registry = self.with("registry", |node, path, report, _| registry(node, path, report));
         let after: Vec<String> =
             ["after", "requires"].iter().flat_map(|key| self.texts(key).unwrap_or_default()).collect();
-        if let Some((node, source, path)) = self.merged.get("serviceSettings") {
-            let at = (node.line, node.column);
-            self.error(source, at, &path, "serviceSettings is not supported yet", None);
-        }
+        let service_settings = self.service_settings();
         Some(Desired {
             target: self.target.clone(),
             declared_at: Position { file: self.merged.entry.1.file.to_owned(), line: at.0, column: at.1 },
@@ -357,6 +355,7 @@ impl<'f> Resolver<'_, 'f> {
             environment_tag: self.text("environmentTag").map_or_else(|| self.common.tag.clone(), Tag::new),
             images,
             task_definition,
+            service_settings,
             strategy,
             policy: policy.unwrap_or_else(|| self.common.policy.clone()),
             mode: self.common.mode.clone(),
@@ -447,6 +446,30 @@ impl<'f> Resolver<'_, 'f> {
             );
         }
         self.findings.append(&mut report.findings);
+    }
+
+    /// Members of `UpdateService`, by their AWS names; what they hold is AWS's to check.
+    fn service_settings(&mut self) -> Option<Value> {
+        self.with("serviceSettings", |node, path, report, _| {
+            let Kind::Map(entries) = &node.kind else {
+                let message = format!("expected a map, found {}", kind(node));
+                report.error((node.line, node.column), path, message, None);
+                return None;
+            };
+            for (key, _) in
+                entries.iter().filter(|(key, _)| !service_settings::KEYS.contains(&key.text.as_str()))
+            {
+                unknown_key(
+                    report,
+                    (key.line, key.column),
+                    &format!("{path}.{}", key.text),
+                    &key.text,
+                    &service_settings::KEYS,
+                );
+            }
+            Some(node.to_json())
+        })
+        .flatten()
     }
 
     fn strategy(&mut self) -> Strategy {

@@ -53,6 +53,8 @@ pub struct Desired {
     /// At least one; the first carries the declared commit that is shown.
     pub images: Vec<DesiredImage>,
     pub task_definition: TaskDefinitionSource,
+    /// Members of `UpdateService` that are owned too, as written.
+    pub service_settings: Option<Value>,
     pub strategy: Strategy,
     pub policy: Policy,
     pub mode: Mode,

@@ -62,7 +62,7 @@ pub enum Ancestry {
     Unknown,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Service {
     pub arn: String,
     pub status: ServiceStatus,
@@ -77,6 +77,8 @@ pub struct Service {
     pub alarms_roll_back: bool,
     /// `Service.deployments[]`, the PRIMARY first.
     pub deployments: Vec<Deployment>,
+    /// The fields that a repository may own, as described.
+    pub settings: Value,
     /// The last messages of the scheduler, newest first, for people.
     pub events: Vec<String>,
 }
@@ -204,6 +206,8 @@ pub struct Memory {
     pub outcome: Option<Outcome>,
     /// The failed deployment after which a person asked for another try.
     pub retry: Option<String>,
+    /// The service settings that go with it.
+    pub settings: Option<SettingsStamp>,
 }
 
 /// The stamp that is written before each deployment to the revision.
@@ -213,6 +217,13 @@ pub struct Applied {
     pub infra_commit: Option<InfraCommit>,
     /// The deployment that was live when the stamp was written.
     pub live_then: DeploymentId,
+}
+
+/// Which service settings were to be sent, and whether they were seen on the service since.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingsStamp {
+    pub hash: String,
+    pub done: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

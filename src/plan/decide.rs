@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::phase::{self, Current};
-use super::{diff, memory, render, status, windows};
+use super::{diff, memory, render, service_settings, status, windows};
 use crate::model::{
     Ancestry, Applied, ClusterName, Commit, ContentHash, Controller, Desired, DesiredImage, Difference,
     Digest, InFlight, InfraCommit, Memory, Millis, Mode, MoveTag, Observed, ObservedImage, OnDrift,
     OnFailure, Outcome, OutcomeKind, Phase, Reading, RepositoryName, Revision, Service, ServiceName,
-    ServiceStatus, StartedBy, Status, Tag, TaskDefinitionArn, TaskDefinitionSource, TaskHealth, Waiting,
+    ServiceStatus, SettingsStamp, StartedBy, Status, Tag, TaskDefinitionArn, TaskDefinitionSource,
+    TaskHealth, Waiting,
 };
 
 /// Replacements of one another in a row after which the one in flight is allowed to finish.
@@ -48,10 +49,29 @@ pub struct Recent {
 /// One write.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
-    Register { input: Value, tags: BTreeMap<String, String>, commit: Commit },
-    Stamp { revision: TaskDefinitionArn, key: String, value: String },
-    Deploy { cluster: ClusterName, service: ServiceName, revision: TaskDefinitionArn, why: Why },
-    MoveTag { repository: RepositoryName, digest: Digest, tag: Tag },
+    Register {
+        input: Value,
+        tags: BTreeMap<String, String>,
+        commit: Commit,
+    },
+    Stamp {
+        revision: TaskDefinitionArn,
+        key: String,
+        value: String,
+    },
+    Deploy {
+        cluster: ClusterName,
+        service: ServiceName,
+        revision: TaskDefinitionArn,
+        /// Members of `UpdateService` that are owned and sent in the same call.
+        settings: Option<Value>,
+        why: Why,
+    },
+    MoveTag {
+        repository: RepositoryName,
+        digest: Digest,
+        tag: Tag,
+    },
 }
 
 impl Step {
@@ -368,7 +388,12 @@ impl<'a> Facts<'a> {
             Err(waiting) => return Err(waiting.clone()),
         };
         if self.equals_by_effect(&current.live_revision, rendered) {
-            return self.arrived(current);
+            if self.settings_differences().is_empty() {
+                return self.arrived(current);
+            }
+            if let Some(memory) = self.ours.get(&current.live_revision) {
+                return self.apply_settings(service, current, memory);
+            }
         }
         self.go_there(service, current, rendered)
     }
@@ -517,6 +542,12 @@ impl<'a> Facts<'a> {
             {
                 return self.stamp(live, memory::applied_tag(&self.next_stamp(current)));
             }
+            let sent = self.input.desired.service_settings.as_ref();
+            let sent =
+                sent.map(|settings| SettingsStamp { hash: service_settings::hash(settings), done: true });
+            if let Some(sent) = sent.filter(|sent| memory.settings.as_ref() != Some(sent)) {
+                return self.stamp(live, memory::settings_tag(&sent));
+            }
             let told =
                 memory.outcome.as_ref().is_some_and(|outcome| outcome.result == OutcomeKind::Succeeded);
             if !told && self.is_proven() {
@@ -598,6 +629,39 @@ impl<'a> Facts<'a> {
         Err(Waiting::TagImmutable { repository: repository.name.to_string(), tag: tag.to_string() })
     }
 
+    /// Our revision is live and the service's own fields differ from what is declared. The stamp says whether they were
+    /// never sent, sent and not seen yet, or seen and changed by another hand since.
+    fn apply_settings(
+        &self,
+        service: &Service,
+        current: &Current,
+        memory: &Memory,
+    ) -> Result<Vec<Step>, Waiting> {
+        self.may_interrupt(service, current)?;
+        let live = &current.live_revision;
+        let declared =
+            self.input.desired.service_settings.as_ref().map(service_settings::hash).unwrap_or_default();
+        let stamped = memory.settings.as_ref().filter(|stamp| stamp.hash == declared);
+        let drifted = stamped.is_some_and(|stamp| stamp.done);
+        if drifted && self.input.desired.policy.drift != OnDrift::Heal {
+            return Err(Waiting::Drifted);
+        }
+        if let Some(why) = self.input.turn {
+            return Err(Waiting::Turn { why: why.to_owned() });
+        }
+        match stamped {
+            Some(stamp) if !stamp.done => self.deploy(live, Why::GitChanged),
+            _ => self.stamp(live, memory::settings_tag(&SettingsStamp { hash: declared, done: false })),
+        }
+    }
+
+    fn settings_differences(&self) -> Vec<Difference> {
+        match (&self.input.desired.service_settings, self.service) {
+            (Some(declared), Some(service)) => service_settings::differences(declared, &service.settings),
+            _ => Vec::new(),
+        }
+    }
+
     /// The live content is another one: who changed what decides.
     fn go_there(&self, service: &Service, current: &Current, rendered: &Value) -> Result<Vec<Step>, Waiting> {
         let content = memory::content_hash(&self.input.desired.target, rendered);
@@ -647,9 +711,12 @@ impl<'a> Facts<'a> {
     pub fn has_drifted(&self) -> bool {
         let (Some(current), Ok(rendered)) = (&self.current, &self.rendered) else { return false };
         let desired = self.input.desired;
-        if desired.policy.drift == OnDrift::Ignore || self.equals_by_effect(&current.live_revision, rendered)
-        {
+        if desired.policy.drift == OnDrift::Ignore {
             return false;
+        }
+        if self.equals_by_effect(&current.live_revision, rendered) {
+            let stamp = self.ours.get(&current.live_revision).and_then(|memory| memory.settings.as_ref());
+            return stamp.is_some_and(|stamp| stamp.done) && !self.settings_differences().is_empty();
         }
         let revision = self.revision_with(&memory::content_hash(&desired.target, rendered));
         let held = revision.is_some_and(|revision| self.failure_of(revision).is_some());
@@ -747,6 +814,7 @@ impl<'a> Facts<'a> {
             cluster: desired.cluster.clone(),
             service: desired.service.clone(),
             revision: revision.clone(),
+            settings: desired.service_settings.clone().filter(|_| why != Why::Rollback),
             why,
         }])
     }
@@ -786,10 +854,12 @@ impl<'a> Facts<'a> {
 
     fn differences(&self) -> Vec<Difference> {
         let live = self.current.as_ref().and_then(|current| self.revision(&current.live_revision));
-        match (live, &self.rendered) {
+        let mut differences = match (live, &self.rendered) {
             (Some(live), Ok(rendered)) => self.owned_differences(live, rendered),
-            _ => Vec::new(),
-        }
+            _ => return Vec::new(),
+        };
+        differences.extend(self.settings_differences());
+        differences
     }
 
     fn owned_differences(&self, live: &Revision, rendered: &Value) -> Vec<Difference> {

@@ -10,7 +10,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::normalise;
 use crate::model::{
-    Applied, Commit, ContentHash, DeploymentId, InfraCommit, Memory, Outcome, OutcomeKind, Revision, Target,
+    Applied, Commit, ContentHash, DeploymentId, InfraCommit, Memory, Outcome, OutcomeKind, Revision,
+    SettingsStamp, Target,
 };
 
 const ENVIRONMENT: &str = "trueup:environment";
@@ -20,6 +21,7 @@ const CONTENT: &str = "trueup:content";
 const APPLIED: &str = "trueup:applied";
 const OUTCOME: &str = "trueup:outcome";
 const RETRY: &str = "trueup:retry";
+const SETTINGS: &str = "trueup:settings";
 /// Stands for "no infra commit" (a working tree) in the stamp.
 const NONE: &str = "-";
 
@@ -46,6 +48,7 @@ pub fn of(revision: &Revision, target: &Target) -> Option<Memory> {
         applied: tag(APPLIED).and_then(parse_applied),
         outcome: tag(OUTCOME).and_then(parse_outcome),
         retry: tag(RETRY).map(str::to_owned),
+        settings: tag(SETTINGS).and_then(parse_settings),
     })
 }
 
@@ -85,6 +88,11 @@ pub fn outcome_tag(outcome: &Outcome) -> (String, String) {
     (OUTCOME.to_owned(), format!("{result}/{}", outcome.deployment))
 }
 
+pub fn settings_tag(settings: &SettingsStamp) -> (String, String) {
+    let state = if settings.done { "done" } else { "pending" };
+    (SETTINGS.to_owned(), format!("{}/{state}", settings.hash))
+}
+
 pub fn retry_tag(failed_deployment: &str) -> (String, String) {
     (RETRY.to_owned(), failed_deployment.to_owned())
 }
@@ -101,6 +109,11 @@ fn parse_applied(text: &str) -> Option<Applied> {
     let infra = parts.next()?;
     let live_then = DeploymentId::new(parts.next()?);
     Some(Applied { generation, infra_commit: (infra != NONE).then(|| InfraCommit::new(infra)), live_then })
+}
+
+fn parse_settings(text: &str) -> Option<SettingsStamp> {
+    let (hash, state) = text.split_once('/')?;
+    Some(SettingsStamp { hash: hash.to_owned(), done: state == "done" })
 }
 
 fn parse_outcome(text: &str) -> Option<Outcome> {

@@ -8,6 +8,7 @@ pub mod memory;
 mod normalise;
 pub mod phase;
 mod render;
+pub mod service_settings;
 pub mod status;
 #[cfg(test)]
 mod tests;

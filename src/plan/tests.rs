@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Input, Plan, Recent, Step, memory, plan, status, windows};
+use super::{Input, Plan, Recent, Step, memory, plan, service_settings, status, windows};
 use crate::model::*;
 
 const NOW: Millis = 10_000_000;
@@ -67,6 +67,7 @@ impl Scene {
                 stated: None,
             }],
             task_definition: TaskDefinitionSource::Service,
+            service_settings: None,
             strategy: Strategy::Rolling,
             policy: Policy::default(),
             mode: Mode::Apply,
@@ -207,6 +208,7 @@ fn service(number: u64, id: &str, rollout: RolloutState) -> Service {
             created_at: NOW - 1000,
             updated_at: NOW - 1000,
         }],
+        settings: Value::Null,
         events: Vec::new(),
     }
 }
@@ -499,6 +501,45 @@ fn a_change_by_another_hand_follows_the_drift_policy() {
     heal.check("stamp mco-api:2 trueup:applied=2/head/ecs-svc/3");
     heal.tag(2, ("trueup:applied".to_owned(), "2/head/ecs-svc/3".to_owned()))
         .check("deploy mco-api:2 Interrupted");
+}
+
+#[test]
+fn service_settings_are_sent_once_seen_and_then_guarded() {
+    // Commit b runs as our revision 2, and the maximum percent is declared.
+    let declared = json!({"deploymentConfiguration": {"maximumPercent": 150}});
+    let outcome = Outcome { result: OutcomeKind::Succeeded, deployment: "d2".to_owned() };
+    let scene = |percent: i64| {
+        Scene::new()
+            .ours(2, 'b', 1, "ecs-svc/1")
+            .tag(2, memory::outcome_tag(&outcome))
+            .live(2, "ecs-svc/2", RolloutState::Completed)
+            .history(&[("d2", 2, Successful), ("d1", 1, Successful)])
+            .with(|scene| {
+                scene.observed.images[0].tagged = Reading::Known(image('b', &["bbbbbbb", "test"]));
+                scene.desired.service_settings = Some(declared.clone());
+                if let Reading::Known(service) = &mut scene.observed.service {
+                    service.settings = json!({"deploymentConfiguration": {"maximumPercent": percent}});
+                }
+            })
+    };
+    let hash = service_settings::hash(&declared);
+    let stamp = |done| memory::settings_tag(&SettingsStamp { hash: hash.clone(), done });
+    scene(200).check(&format!("stamp mco-api:2 trueup:settings={hash}/pending"));
+    scene(200).tag(2, stamp(false)).check("deploy mco-api:2 GitChanged");
+    scene(150).tag(2, stamp(false)).check(&format!("stamp mco-api:2 trueup:settings={hash}/done"));
+    scene(150).tag(2, stamp(true)).check("Settled");
+    // Another hand puts it back.
+    scene(200).tag(2, stamp(true)).check("Drifted");
+    assert_eq!(scene(200).tag(2, stamp(true)).plan().status.sync, Sync::OutOfSync);
+    let heal = scene(200).tag(2, stamp(true)).with(|scene| scene.desired.policy.drift = OnDrift::Heal);
+    heal.check(&format!("stamp mco-api:2 trueup:settings={hash}/pending"));
+    // Git declares something else.
+    let other = json!({"deploymentConfiguration": {"maximumPercent": 125}});
+    let expected = format!("stamp mco-api:2 trueup:settings={}/pending", service_settings::hash(&other));
+    scene(150)
+        .tag(2, stamp(true))
+        .with(|scene| scene.desired.service_settings = Some(other))
+        .check(&expected);
 }
 
 #[test]

@@ -338,10 +338,14 @@ impl Ecs for Process {
         cluster: &ClusterName,
         service: &ServiceName,
         revision: &TaskDefinitionArn,
+        settings: Option<&Value>,
         force: bool,
     ) -> Result<(), CloudError> {
-        let input = json!({"cluster": cluster.as_str(), "service": service.as_str(),
-            "taskDefinition": revision.as_str(), "forceNewDeployment": force});
+        let mut input = settings.cloned().unwrap_or_else(|| json!({}));
+        input["cluster"] = json!(cluster.as_str());
+        input["service"] = json!(service.as_str());
+        input["taskDefinition"] = json!(revision.as_str());
+        input["forceNewDeployment"] = json!(force);
         self.write(Api::Ecs, "UpdateService", input).await.map(drop)
     }
 }
@@ -480,6 +484,7 @@ fn service(described: &Value) -> Service {
         },
         alarms_roll_back: flag(&configuration["alarms"], "enable")
             && flag(&configuration["alarms"], "rollback"),
+        settings: trueup::plan::service_settings::of(described),
         deployments: list(described, "deployments").map(deployment).collect(),
         events: list(described, "events").map(|event| text(event, "message").to_owned()).take(5).collect(),
     }

@@ -415,3 +415,38 @@ async fn two_applications_that_share_a_family_keep_apart() {
     }
     assert_eq!((stage.deployments(), stage.revisions()), (3, 5), "two revisions each, beside the first");
 }
+
+#[tokio::test]
+async fn service_settings_go_with_the_deployment_and_follow_the_drift_policy() {
+    let mut stage = Stage::new(Breaker::On);
+    stage.build("bbbbbbb");
+    let percent = |percent: u64| {
+        format!("{API}  serviceSettings: {{deploymentConfiguration: {{maximumPercent: {percent}}}}}\n")
+    };
+    let live = |stage: &Stage| {
+        let input = json!({"cluster": "mco", "services": ["mco-api-test"]});
+        let services = stage.call(Api::Ecs, "DescribeServices", &input);
+        services["services"][0]["deploymentConfiguration"]["maximumPercent"].as_u64().unwrap()
+    };
+    stage.write(&[("api", "bbbbbbb", &percent(150))]);
+    let mut running = stage.process(BTreeMap::new());
+    let now = said(&running.run(&stage, 160).await);
+    check(&stage, &now, ("Settled", 2, 2, "bbbbbbb"));
+    assert_eq!(live(&stage), 150, "sent in the one call that deployed");
+    stage.write(&[("api", "bbbbbbb", &percent(175))]);
+    let now = said(&running.run(&stage, 100).await);
+    assert_eq!((now.as_str(), live(&stage)), ("Settled", 175));
+    let by_hand = json!({"deploymentConfiguration": {"maximumPercent": 200}});
+    stage.update(&by_hand);
+    assert_eq!(said(&running.run(&stage, 100).await), "Drifted");
+    assert_eq!(live(&stage), 200);
+    stage.environment = "  policy: {drift: heal}\n".to_owned();
+    stage.write(&[("api", "bbbbbbb", &percent(175))]);
+    let now = said(&running.run(&stage, 100).await);
+    assert_eq!((now.as_str(), live(&stage)), ("Settled", 175));
+    assert_eq!(
+        (stage.deployments(), stage.revisions()),
+        (2, 2),
+        "no setting of this kind starts a deployment"
+    );
+}

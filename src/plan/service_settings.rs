@@ -1,0 +1,125 @@
+//! The fields of a service that `serviceSettings` declares: what they may be, and where the live service differs.
+//!
+//! Only what is declared is compared and sent; every other field of the service belongs to somebody else.
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::diff::MOST_DIFFERENCES;
+use crate::model::Difference;
+
+/// Members of `UpdateService` that a repository may own (Amazon ECS API reference, `UpdateService`). The task definition
+/// and the deployment itself are not among them.
+pub const KEYS: [&str; 15] = [
+    "availabilityZoneRebalancing",
+    "capacityProviderStrategy",
+    "deploymentConfiguration",
+    "desiredCount",
+    "enableECSManagedTags",
+    "enableExecuteCommand",
+    "healthCheckGracePeriodSeconds",
+    "loadBalancers",
+    "networkConfiguration",
+    "placementConstraints",
+    "placementStrategy",
+    "platformVersion",
+    "propagateTags",
+    "serviceRegistries",
+    "volumeConfigurations",
+];
+
+/// The fields of a described service that a repository may own.
+pub fn of(described: &Value) -> Value {
+    let fields = KEYS.iter().filter_map(|key| Some(((*key).to_owned(), described.get(*key)?.clone())));
+    Value::Object(fields.collect())
+}
+
+/// Says in a stamp which settings were sent.
+pub fn hash(declared: &Value) -> String {
+    let digest = hex::encode(Sha256::digest(declared.to_string().as_bytes()));
+    digest.chars().take(16).collect()
+}
+
+/// The declared fields whose live value is another.
+pub fn differences(declared: &Value, live: &Value) -> Vec<Difference> {
+    let mut found = Vec::new();
+    compare("service", declared, live, &mut found);
+    found.truncate(MOST_DIFFERENCES);
+    found
+}
+
+fn compare(path: &str, declared: &Value, live: &Value, found: &mut Vec<Difference>) {
+    match declared {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                compare(&format!("{path}.{key}"), value, live.get(key).unwrap_or(&Value::Null), found);
+            }
+        }
+        Value::Array(items) if is_same_list(items, live) => {}
+        _ if declared == live => {}
+        // An empty list or map that was never set is described as absent.
+        Value::Array(items) if items.is_empty() && live.is_null() => {}
+        _ => found.push(Difference {
+            field: path.to_owned(),
+            live: (!live.is_null()).then(|| live.to_string()),
+            desired: Some(declared.to_string()),
+        }),
+    }
+}
+
+/// The same items in any order; AWS may fill in further fields of each.
+fn is_same_list(declared: &[Value], live: &Value) -> bool {
+    let Some(live) = live.as_array().filter(|live| live.len() == declared.len()) else { return false };
+    declared.iter().all(|item| {
+        live.iter().any(|known| {
+            let mut found = Vec::new();
+            compare("", item, known, &mut found);
+            found.is_empty()
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_what_is_declared_is_compared() {
+        let live = json!({
+            "desiredCount": 4,
+            "deploymentConfiguration": {"maximumPercent": 200, "minimumHealthyPercent": 100},
+            "networkConfiguration": {"awsvpcConfiguration": {"subnets": ["b", "a"], "assignPublicIp": "DISABLED"}},
+            "loadBalancers": [{"containerName": "api", "containerPort": 80, "targetGroupArn": "t"}],
+        });
+        for (declared, expected) in [
+            (json!({}), vec![]),
+            (json!({"deploymentConfiguration": {"maximumPercent": 200}}), vec![]),
+            (json!({"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["a", "b"]}}}), vec![]),
+            (json!({"loadBalancers": [{"containerName": "api", "targetGroupArn": "t"}]}), vec![]),
+            (json!({"placementStrategy": []}), vec![]),
+            (
+                json!({"deploymentConfiguration": {"maximumPercent": 150}}),
+                vec!["service.deploymentConfiguration.maximumPercent 200 -> 150"],
+            ),
+            (json!({"enableExecuteCommand": true}), vec!["service.enableExecuteCommand - -> true"]),
+            (
+                json!({"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["a"]}}}),
+                vec!["service.networkConfiguration.awsvpcConfiguration.subnets [\"b\",\"a\"] -> [\"a\"]"],
+            ),
+        ] {
+            let found: Vec<String> = differences(&declared, &live)
+                .into_iter()
+                .map(|d| {
+                    format!(
+                        "{} {} -> {}",
+                        d.field,
+                        d.live.unwrap_or("-".to_owned()),
+                        d.desired.unwrap_or_default()
+                    )
+                })
+                .collect();
+            assert_eq!(found, expected, "{declared}");
+        }
+    }
+}
