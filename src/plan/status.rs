@@ -426,7 +426,12 @@ fn last_deployment(facts: &Facts<'_>) -> Option<LastDeployment> {
 
 /// Grouped reasons why tasks of the newest target stopped, the most frequent first.
 fn causes(facts: &Facts<'_>, health: Health) -> Vec<String> {
-    let (Health::Degraded, Some(current)) = (health, &facts.current) else { return Vec::new() };
+    let Some(current) = &facts.current else { return Vec::new() };
+    // A rollback that has just ended leaves a healthy service, and an alert that must say why it was needed.
+    let is_news = matches!(current.phase, Phase::Failed | Phase::RolledBack) && !facts.is_recorded();
+    if health != Health::Degraded && !is_news {
+        return Vec::new();
+    }
     let tasks = facts.input.observed.tasks.known().into_iter().flatten();
     let mut grouped: BTreeMap<String, usize> = BTreeMap::new();
     for task in tasks.filter(|task| {

@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
+mod alerts;
 mod errors;
 mod promote;
 mod restart;

@@ -14,11 +14,17 @@ const PATIENCE: Duration = Duration::from_mins(2);
 const LOOK: Duration = Duration::from_millis(5);
 
 /// A running controller; it is killed when it goes out of scope.
-struct Controller(Child);
+pub struct Controller(Child);
 
 impl Controller {
     fn start(rig: &Rig) -> Self {
+        Self::with(rig, &[])
+    }
+
+    /// With these variables beside those of the rig.
+    pub fn with(rig: &Rig, variables: &[(&str, &str)]) -> Self {
         let mut command: Command = rig.command(&["run"]);
+        command.envs(variables.iter().copied());
         Self(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
     }
 }
@@ -32,7 +38,7 @@ impl Drop for Controller {
 
 /// Waits for a state of the simulated AWS; its own clock runs on.
 #[track_caller]
-fn until(what: &str, reached: impl Fn() -> bool) {
+pub fn until(what: &str, reached: impl Fn() -> bool) {
     let start = Instant::now();
     while !reached() {
         assert!(start.elapsed() < PATIENCE, "{what} did not come about");
