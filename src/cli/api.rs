@@ -37,6 +37,10 @@ pub(super) fn plan(swept: &[Swept]) -> Value {
             "application": one.target.application.as_str(),
             "steps": plan.steps.iter().map(step).collect::<Vec<_>>(),
             "waiting": plan.waiting.as_ref().map(waiting),
+            "images": plan.outlook.iter().flat_map(|outlook| &outlook.images).map(|(image, digest)| {
+                json!({"image": image, "digest": digest.as_str()})
+            }).collect::<Vec<_>>(),
+            "risks": plan.outlook.iter().flat_map(|outlook| &outlook.risks).collect::<Vec<_>>(),
             "differences": differences.collect::<Vec<_>>(),
         }))
     });

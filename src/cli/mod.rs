@@ -1,5 +1,18 @@
 //! The command line: one file a command. stdout is data, stderr is messages.
 
+/// Writes to stdout, which is data. A reader that has gone away, such as `head`, is no error.
+macro_rules! out {
+    ($($argument:tt)*) => {{
+        let _ = std::io::Write::write_fmt(&mut std::io::stdout(), format_args!($($argument)*));
+    }};
+}
+macro_rules! outln {
+    ($($argument:tt)*) => {{
+        out!($($argument)*);
+        out!("\n");
+    }};
+}
+
 mod api;
 mod demo;
 mod lint;

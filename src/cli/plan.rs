@@ -4,7 +4,6 @@ use super::source::{Opened, print_findings};
 use super::{End, Format, Names, RepositoryArgs, api, controller, show};
 use crate::controller::Writes;
 
-#[expect(clippy::print_stdout, reason = "stdout is data")]
 pub(super) async fn run(arguments: &RepositoryArgs, names: &Names, format: Format) -> anyhow::Result<End> {
     let source = Opened::open(arguments)?;
     let declaration = source.working_tree()?;
@@ -15,9 +14,9 @@ pub(super) async fn run(arguments: &RepositoryArgs, names: &Names, format: Forma
     controller.sweep(&declaration, Writes::Withheld, |target| selection.holds(target)).await;
     let swept = controller.sweep(&declaration, Writes::Withheld, |target| selection.holds(target)).await;
     match format {
-        Format::Text => print!("{}", show::plan(&swept)),
-        Format::Markdown => print!("{}", show::plan_markdown(&swept)),
-        Format::Json => println!("{:#}", api::plan(&swept)),
+        Format::Text => out!("{}", show::plan(&swept)),
+        Format::Markdown => out!("{}", show::plan_markdown(&swept)),
+        Format::Json => outln!("{:#}", api::plan(&swept)),
     }
     let changes = swept.iter().any(|swept| swept.plan.as_ref().is_some_and(|plan| !plan.steps.is_empty()));
     Ok(match (broken, changes) {

@@ -6,7 +6,6 @@ use super::source::{Opened, print_findings};
 use super::{End, Names, RepositoryArgs};
 use crate::model::{Declared, TaskDefinitionSource};
 
-#[expect(clippy::print_stdout, reason = "stdout is data")]
 pub(super) fn run(arguments: &RepositoryArgs, names: &Names) -> anyhow::Result<End> {
     let declaration = Opened::open(arguments)?.working_tree()?;
     let broken = print_findings(&declaration);
@@ -22,6 +21,6 @@ pub(super) fn run(arguments: &RepositoryArgs, names: &Names) -> anyhow::Result<E
             rendered.insert(desired.target.to_string(), task_definition);
         }
     }
-    println!("{:#}", Value::Object(rendered));
+    outln!("{:#}", Value::Object(rendered));
     Ok(if broken { End::Error } else { End::Good })
 }

@@ -6,6 +6,7 @@ use super::api;
 use crate::controller::{Outcome, Swept};
 use crate::git::Head;
 use crate::model::{Commit, Running, Status, Waiting};
+use crate::plan::outlook::Outlook;
 use crate::plan::{self, Plan, Step, Why};
 
 pub(super) fn status(head: &Head, swept: &[Swept]) -> String {
@@ -108,35 +109,58 @@ fn table<const N: usize>(rows: &[[String; N]]) -> String {
 
 pub(super) fn plan(swept: &[Swept]) -> String {
     let mut text = String::new();
-    let mut writes = 0;
     for one in swept {
-        let Some(plan) = &one.plan else {
-            let _ = writeln!(text, "{}   nothing to do: frozen, its files cannot be read", one.target);
-            continue;
+        let _ = match &one.plan {
+            None => writeln!(text, "{}   nothing to do: frozen, its files cannot be read", one.target),
+            Some(plan) => write!(text, "{}", plan_of(one, plan)),
         };
-        match (&plan.waiting, plan.steps.first()) {
-            (Some(waiting), _) => {
-                let _ = writeln!(text, "{}   {}", one.target, nothing(waiting));
-            }
-            (None, Some(step)) => {
-                writes += 1;
-                let _ = writeln!(text, "{}   {}", one.target, change(&plan.status));
-                let _ = writeln!(text, "  next       {}", step_line(step));
-            }
-            (None, None) => {}
-        }
-        for difference in &plan.differences {
-            let (live, desired) = (difference.live.as_deref(), difference.desired.as_deref());
-            let _ = writeln!(
-                text,
-                "      {}  {} -> {}",
-                difference.field,
-                live.unwrap_or("-"),
-                desired.unwrap_or("-")
-            );
-        }
     }
-    let _ = writeln!(text, "\n{writes} of {} applications change", swept.len());
+    let changes =
+        swept.iter().filter(|one| one.plan.as_ref().is_some_and(|plan| !plan.steps.is_empty())).count();
+    let _ = writeln!(text, "\n{changes} of {} applications change", swept.len());
+    text
+}
+
+/// What would be done for one target, line by line.
+fn plan_of(one: &Swept, plan: &Plan) -> String {
+    let mut text = match (&plan.waiting, plan.steps.first()) {
+        (Some(waiting), _) => format!("{}   {}\n", one.target, nothing(waiting)),
+        (None, Some(step)) if plan.outlook.is_none() => format!("{}   {}\n", one.target, step_line(step)),
+        (None, _) => format!("{}   {}   rolling\n", one.target, change(&plan.status)),
+    };
+    if let Some(hint) = plan.waiting.as_ref().and_then(|waiting| plan::status::hint(waiting, &one.target)) {
+        let _ = writeln!(text, "  hint       {hint}");
+    }
+    let Some(outlook) = &plan.outlook else {
+        text.push_str(&differences(plan));
+        return text;
+    };
+    for risk in &outlook.risks {
+        let _ = writeln!(text, "  risk       {risk}");
+    }
+    for (image, digest) in &outlook.images {
+        let _ = writeln!(text, "  image      {image} = sha256:{}…", digest.short());
+    }
+    if let Some((family, made_from)) = &outlook.register {
+        let _ = writeln!(text, "  register   {family} (from {made_from})");
+    }
+    text.push_str(&differences(plan));
+    let Outlook { service, cluster, desired_count, .. } = outlook;
+    let _ = writeln!(text, "  deploy     {service} in cluster {cluster}, {desired_count} tasks");
+    if let Some((tag, from, to)) = &outlook.tag {
+        let from = from.as_ref().map_or("nothing", Commit::short);
+        let _ = writeln!(text, "  tag        {tag}: {from} -> {}, after success", to.short());
+    }
+    text
+}
+
+fn differences(plan: &Plan) -> String {
+    let mut text = String::new();
+    for difference in &plan.differences {
+        let (live, desired) = (difference.live.as_deref(), difference.desired.as_deref());
+        let (live, desired) = (live.unwrap_or("-"), desired.unwrap_or("-"));
+        let _ = writeln!(text, "      {}  {live} -> {desired}", difference.field);
+    }
     text
 }
 
@@ -147,26 +171,46 @@ fn nothing(waiting: &Waiting) -> String {
     }
 }
 
+/// From what runs to what is declared; the same commit where only the task definition or the service changes.
 fn change(status: &Status) -> String {
-    let running =
-        status.running.first().and_then(|group| group.commits.first()).map_or("?", |commit| commit.short());
-    format!("{running} -> {}", status.declared.as_ref().map_or("?", Commit::short))
+    let running = status.running.first().and_then(|group| group.commits.first());
+    let declared = status.declared.as_ref().map_or("?", Commit::short);
+    match (running, &status.declared) {
+        (Some(running), Some(commit)) if running.matches(commit) => {
+            format!("{declared}, another configuration")
+        }
+        (running, _) => format!("{} -> {declared}", running.map_or("?", Commit::short)),
+    }
 }
 
+/// For a pull request: a line an application, risks first, the details folded.
 pub(super) fn plan_markdown(swept: &[Swept]) -> String {
     let mut text = String::from("| application | change | now |\n|---|---|---|\n");
+    let mut details = String::new();
     for one in swept {
         let (change, now) = match &one.plan {
             None => (String::new(), "frozen: its files cannot be read".to_owned()),
             Some(plan) => match (&plan.waiting, plan.steps.first()) {
                 (Some(waiting), _) => (String::new(), plan::status::describe(waiting)),
-                (None, Some(step)) => (change(&plan.status), step_line(step)),
+                (None, Some(step)) => {
+                    let risks = plan.outlook.iter().flat_map(|outlook| &outlook.risks);
+                    let risks = risks.fold(String::new(), |text, risk| text + "⚠ " + risk + "; ");
+                    (change(&plan.status), format!("{risks}{}", step_line(step)))
+                }
                 (None, None) => (String::new(), String::new()),
             },
         };
         let _ = writeln!(text, "| {} | {change} | {} |", one.target, now.replace('|', "\\|"));
+        if let Some(plan) = one.plan.as_ref().filter(|plan| !plan.steps.is_empty()) {
+            let folded = plan_of(one, plan).replace("```", "~~~");
+            let _ = write!(
+                details,
+                "\n<details><summary>{}</summary>\n\n```\n{folded}```\n\n</details>\n",
+                one.target
+            );
+        }
     }
-    text
+    text + &details
 }
 
 pub(super) fn step_line(step: &Step) -> String {

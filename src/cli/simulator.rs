@@ -9,7 +9,6 @@ use trueup_simulator::{World, http};
 use super::{End, SystemClock};
 use crate::ports::Clock;
 
-#[expect(clippy::print_stdout, reason = "stdout is data: where to reach it")]
 pub(super) async fn run(listen: SocketAddr, speed: f64, world: World) -> anyhow::Result<End> {
     if !(0.0..=100_000.0).contains(&speed) {
         bail!("--speed must lie between 0 and 100000");
@@ -18,7 +17,7 @@ pub(super) async fn run(listen: SocketAddr, speed: f64, world: World) -> anyhow:
         tokio::net::TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let now = u64::try_from(SystemClock.now() / 1000).unwrap_or_default();
     let world = Arc::new(Mutex::new(world.starting_at(now)));
-    println!("http://{}", listener.local_addr()?);
+    outln!("http://{}", listener.local_addr()?);
     tokio::select! {
         served = http::serve(listener, world, speed) => served?,
         _ = tokio::signal::ctrl_c() => {}

@@ -11,7 +11,6 @@ use crate::model::{Declaration, Target};
 /// Back to the first column of the first line, and everything below is cleared.
 const REDRAW: &str = "\u{1b}[H\u{1b}[2J";
 
-#[expect(clippy::print_stdout, reason = "stdout is data")]
 pub(super) async fn run(arguments: &RepositoryArgs, names: &Names, format: Format) -> anyhow::Result<End> {
     let source = Opened::open(arguments)?;
     let (head, declaration) = source.committed()?;
@@ -20,14 +19,13 @@ pub(super) async fn run(arguments: &RepositoryArgs, names: &Names, format: Forma
     let mut controller = controller(source).await;
     let swept = controller.sweep(&declaration, Writes::Withheld, |target| selection.holds(target)).await;
     match format {
-        Format::Json => println!("{:#}", api::status(&head, &swept)),
-        Format::Text | Format::Markdown => print!("{}", show::status(&head, &swept)),
+        Format::Json => outln!("{:#}", api::status(&head, &swept)),
+        Format::Text | Format::Markdown => out!("{}", show::status(&head, &swept)),
     }
     Ok(End::Good)
 }
 
 /// Looks as often as a controller would, and shows what has changed.
-#[expect(clippy::print_stdout, reason = "stdout is data")]
 pub(super) async fn watch(arguments: &RepositoryArgs, names: &Names) -> anyhow::Result<End> {
     let source = Opened::open(arguments)?;
     let selection = names.selection()?;
@@ -45,12 +43,12 @@ pub(super) async fn watch(arguments: &RepositoryArgs, names: &Names) -> anyhow::
         let swept = controller.sweep(&declaration, Writes::Withheld, |target| selection.holds(target)).await;
         seen = Some(declaration);
         if redraws {
-            print!("{REDRAW}{}", show::status(&head, &swept));
+            out!("{REDRAW}{}", show::status(&head, &swept));
         } else {
             for one in &swept {
                 let line = show::progress(one);
                 if told.get(&one.target) != Some(&line) {
-                    println!("{line}");
+                    outln!("{line}");
                     told.insert(one.target.clone(), line);
                 }
             }

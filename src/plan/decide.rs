@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::outlook::{self, Outlook};
 use super::phase::{self, Current};
 use super::{diff, memory, render, service_settings, status, windows};
 use crate::model::{
@@ -105,6 +106,8 @@ pub struct Plan {
     /// Why nothing is written; set exactly when `steps` is empty.
     pub waiting: Option<Waiting>,
     pub differences: Vec<Difference>,
+    /// What the first step leads to; set where that is a deployment.
+    pub outlook: Option<Outlook>,
     /// The write that lets a held commit be tried once more; only where it is held.
     pub retry: Option<Step>,
     pub status: Status,
@@ -122,7 +125,8 @@ pub fn plan(input: &Input<'_>) -> Plan {
     let (steps, waiting) = withhold(&input.desired.mode, input.now, steps, waiting);
     let status = status::of(&facts, &differences, steps.first(), waiting.as_ref());
     let retry = facts.retry(waiting.as_ref());
-    Plan { steps, waiting, differences, retry, status }
+    let outlook = outlook::of(&facts, steps.first(), status.tagged.as_ref());
+    Plan { steps, waiting, differences, outlook, retry, status }
 }
 
 /// `mode: observe` and `suspend` keep the decision and drop the writes.

@@ -6,6 +6,7 @@ mod decide;
 pub mod diff;
 pub mod memory;
 mod normalise;
+pub mod outlook;
 pub mod phase;
 mod render;
 pub mod service_settings;

@@ -1,5 +1,5 @@
 //! The AWS JSON 1.1 protocol (and the query protocol of STS) in front of the world, for any AWS client. Credentials
-//! and signatures are not looked at. What is not AWS is in [`control`].
+//! and signatures are not looked at. What is not AWS is in `control`.
 
 mod control;
 mod wire;

@@ -15,24 +15,23 @@ use stage::Stage;
 const SPEED: f64 = 25.0;
 
 /// `script`: play the story by itself; otherwise leave the world to the reader.
-#[expect(clippy::print_stdout, reason = "stdout is data: the story")]
 pub(super) async fn run(script: Script) -> anyhow::Result<End> {
     let mut stage = Stage::open(SPEED).await?;
-    println!("{}", stage.introduction());
+    outln!("{}", stage.introduction());
     if script == Script::Reader {
-        println!("{}", stage.invitation());
+        outln!("{}", stage.invitation());
         stage.run_until_stopped().await;
         return Ok(End::Good);
     }
     for scene in story::SCENES {
-        println!("\n── {} {}", scene.title, "─".repeat(76_usize.saturating_sub(scene.title.chars().count())));
-        println!("{}\n", scene.told);
+        outln!("\n── {} {}", scene.title, "─".repeat(76_usize.saturating_sub(scene.title.chars().count())));
+        outln!("{}\n", scene.told);
         std::io::stdout().flush()?;
         (scene.play)(&mut stage)
             .await
             .map_err(|error| error.context(format!("scene \"{}\"", scene.title)))?;
     }
-    println!("\n{}", story::EPILOGUE);
+    outln!("\n{}", story::EPILOGUE);
     Ok(End::Good)
 }
 

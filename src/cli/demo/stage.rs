@@ -127,15 +127,14 @@ impl Stage {
     }
 
     /// What a reader would do in an editor: changes the text of a file, and commits it.
-    #[expect(clippy::print_stdout, reason = "stdout is data: the story")]
     pub(super) fn edit(&self, file: &str, from: &str, to: &str, message: &str) -> anyhow::Result<()> {
         let path = self.folder.path().join(file);
         let text = std::fs::read_to_string(&path)?;
         ensure!(text.contains(from), "{file} does not hold {from}");
         std::fs::write(&path, text.replacen(from, to, 1))?;
         let commit = scratch::commit_all(self.folder.path(), message)?;
-        println!("$ git commit -am \"{message}\"");
-        println!("[main {}] {file}: {from} -> {to}", commit.as_str().get(..7).unwrap_or_default());
+        outln!("$ git commit -am \"{message}\"");
+        outln!("[main {}] {file}: {from} -> {to}", commit.as_str().get(..7).unwrap_or_default());
         Ok(())
     }
 
@@ -172,14 +171,13 @@ impl Stage {
     }
 
     /// Prints every write, and where a target stands when that has changed.
-    #[expect(clippy::print_stdout, reason = "stdout is data: the story")]
     fn tell(&mut self, one: &Swept) {
         if let Outcome::Wrote(step) = &one.outcome {
-            println!("  {:<13} > {}", one.target.to_string(), show::step_line(step));
+            outln!("  {:<13} > {}", one.target.to_string(), show::step_line(step));
         }
         let line = show::progress(one);
         if one.outcome == Outcome::Nothing && self.told.get(&one.target) != Some(&line) {
-            println!("  {line}");
+            outln!("  {line}");
             self.told.insert(one.target.clone(), line);
         }
     }
@@ -191,11 +189,10 @@ impl Stage {
     }
 
     /// `trueup status`, as it would print it.
-    #[expect(clippy::print_stdout, reason = "stdout is data: the story")]
     pub(super) async fn print_status(&mut self) -> anyhow::Result<()> {
         let (head, declaration) = self.source.committed()?;
         let swept = self.controller.sweep(&declaration, Writes::Withheld, |_: &Target| true).await;
-        println!("\n$ trueup status\n{}", show::status(&head, &swept).trim_end());
+        outln!("\n$ trueup status\n{}", show::status(&head, &swept).trim_end());
         Ok(())
     }
 

@@ -96,11 +96,8 @@ async fn is_fixed(stage: &mut Stage) -> anyhow::Result<()> {
     check(stage, "test", "c0ffee1", 4)
 }
 
-#[expect(clippy::print_stdout, reason = "stdout is data: the story")]
 async fn drifts(stage: &mut Stage) -> anyhow::Result<()> {
-    println!(
-        "$ aws ecs update-service --cluster mco --service mco-api-test --task-definition mco-api-test:1"
-    );
+    outln!("$ aws ecs update-service --cluster mco --service mco-api-test --task-definition mco-api-test:1");
     let by_hand = json!({"cluster": "mco", "service": "mco-api-test", "taskDefinition": "mco-api-test:1"});
     stage.call(Api::Ecs, "UpdateService", &by_hand)?;
     stage.until("test/api", "the drift", |status| status.sync == Sync::OutOfSync).await?;

@@ -1,0 +1,63 @@
+//! What a change will come to, from its first write to its last, for people who decide about it.
+
+use super::decide::{Facts, Step};
+use crate::model::{Commit, Digest, MoveTag, Reading, TaskDefinitionSource};
+
+/// The writes that follow from one decision, if nothing comes between.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outlook {
+    /// `repository:tag` and the digest it stands for.
+    pub images: Vec<(String, Digest)>,
+    /// The family of the new revision and what it is made from; `None` where a revision is there already.
+    pub register: Option<(String, String)>,
+    pub service: String,
+    pub cluster: String,
+    pub desired_count: i32,
+    /// The environment tag, and what it moves from and to after success.
+    pub tag: Option<(String, Option<Commit>, Commit)>,
+    /// What a reviewer should know first.
+    pub risks: Vec<&'static str>,
+}
+
+/// The outlook of a step that leads to a deployment; `None` for all others.
+pub(super) fn of(facts: &Facts<'_>, next: Option<&Step>, tagged: Option<&Commit>) -> Option<Outlook> {
+    let leads = match next? {
+        Step::Register { .. } | Step::Deploy { .. } => true,
+        Step::Stamp { key, .. } => !key.ends_with(":outcome"),
+        Step::MoveTag { .. } => false,
+    };
+    let service = facts.service.filter(|_| leads)?;
+    let desired = facts.input.desired;
+    let images = desired.images.iter().zip(&facts.images).filter_map(|(wanted, observed)| {
+        let digest = observed.built.known()?.digest.clone();
+        Some((format!("{}:{}", wanted.repository, wanted.commit_tag), digest))
+    });
+    let family = facts.rendered.as_ref().ok().and_then(|rendered| rendered.get("family")?.as_str());
+    let made_from = match &desired.task_definition {
+        TaskDefinitionSource::Service => "the last good revision".to_owned(),
+        TaskDefinitionSource::Family(family) => format!("the newest revision of {family}"),
+        TaskDefinitionSource::File { path, .. } => path.clone(),
+    };
+    let registers = matches!(next, Some(Step::Register { .. }));
+    let moves = desired.policy.move_tag == MoveTag::AfterSuccess
+        && facts.images.first().is_some_and(|image| match (&image.tagged, image.built.known()) {
+            (Reading::Known(tagged), Some(built)) => tagged.digest != built.digest,
+            _ => true,
+        });
+    let mut risks = Vec::new();
+    if !service.rolls_back_by_itself() {
+        risks.push("no circuit breaker with rollback");
+    }
+    if service.desired_count == 0 {
+        risks.push("no task runs: it cannot be proven");
+    }
+    Some(Outlook {
+        images: images.collect(),
+        register: registers.then(|| (family.unwrap_or_default().to_owned(), made_from)),
+        service: desired.service.to_string(),
+        cluster: desired.cluster.to_string(),
+        desired_count: service.desired_count,
+        tag: moves.then(|| (desired.environment_tag.to_string(), tagged.cloned(), desired.commit().clone())),
+        risks,
+    })
+}
