@@ -302,6 +302,36 @@ fn a_changed_commit_is_registered_deployed_recorded_and_tagged_in_that_order() {
 }
 
 #[test]
+fn a_change_is_told_to_its_last_write_and_with_its_risks() {
+    let of = |scene: Scene| scene.plan().outlook;
+    let outlook = of(Scene::new()).expect("a change has an outlook");
+    assert_eq!(outlook.images, [("mco/api:bbbbbbb".to_owned(), digest('b'))]);
+    assert_eq!(outlook.register, Some(("mco-api".to_owned(), "the last good revision".to_owned())));
+    assert_eq!(
+        outlook.tag,
+        Some(("test".to_owned(), Some(Commit::new("aaaaaaa")), Commit::new("bbbbbbb"))),
+        "the tag follows after success"
+    );
+    assert_eq!(outlook.risks, [] as [&str; 0]);
+
+    let registered = of(Scene::new().ours(2, 'b', 1, "ecs-svc/1")).expect("a deployment has an outlook");
+    assert_eq!(registered.register, None, "the revision is there");
+    let moved = |scene: &mut Scene| {
+        scene.observed.images[0].tagged = Reading::Known(image('b', &["bbbbbbb", "test"]));
+    };
+    assert_eq!(of(Scene::new().with(moved)).and_then(|outlook| outlook.tag), None, "the tag is there");
+    let risky = |scene: &mut Scene| {
+        let Reading::Known(service) = &mut scene.observed.service else {
+            unreachable!("the service is known")
+        };
+        (service.circuit_breaker, service.desired_count) = (CircuitBreaker::default(), 0);
+    };
+    let risks = of(Scene::new().with(risky)).map(|outlook| outlook.risks);
+    assert_eq!(risks, Some(vec!["no circuit breaker with rollback", "no task runs: it cannot be proven"]));
+    assert_eq!(of(Scene::new().declares_a()), None, "nothing changes");
+}
+
+#[test]
 fn an_image_that_is_not_there_is_waited_for_or_explained() {
     let built = |reading: Reading<Image>| Scene::new().with(|scene| scene.observed.images[0].built = reading);
     built(Reading::Absent).check("ImageNotBuilt");
