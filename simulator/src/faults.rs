@@ -29,6 +29,10 @@ pub enum Fault {
     Unhealthy { digest: String },
     /// The image cannot be pulled.
     CannotPull { digest: String },
+    /// The function that a hook calls reports a failure.
+    HookFails { function: String },
+    /// The function that a hook calls never answers by itself.
+    HookSilent { function: String },
     /// Until so many virtual seconds have passed, reads of this kind see the world as it was at the injection.
     Stale { kind: ReadKind, seconds: u64 },
 }
@@ -49,6 +53,10 @@ pub enum ReadKind {
     TaskDefinition,
     /// `DescribeImages`, `ListImages`, `BatchGetImage`.
     Images,
+    /// Deployments of `CodeDeploy` and their targets.
+    Deployments,
+    /// Applications and deployment groups.
+    DeploymentGroups,
 }
 
 impl ReadKind {
@@ -63,9 +71,28 @@ impl ReadKind {
             (Api::Ecs, "ListTaskDefinitions" | "ListTaskDefinitionFamilies") => Self::TaskDefinitionList,
             (Api::Ecs, "DescribeTaskDefinition" | "ListTagsForResource") => Self::TaskDefinition,
             (Api::Ecr, "DescribeImages" | "ListImages" | "BatchGetImage") => Self::Images,
+            (
+                Api::CodeDeploy,
+                "ListDeployments"
+                | "GetDeployment"
+                | "BatchGetDeployments"
+                | "ListDeploymentTargets"
+                | "GetDeploymentTarget"
+                | "BatchGetDeploymentTargets",
+            ) => Self::Deployments,
+            (Api::CodeDeploy, "GetApplication" | "GetDeploymentGroup" | "BatchGetDeploymentGroups") => {
+                Self::DeploymentGroups
+            }
             _ => return None,
         })
     }
+}
+
+/// What a function does that a hook calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hook {
+    Fails,
+    Silent,
 }
 
 /// The faults of one world.
@@ -121,9 +148,12 @@ impl Fault {
                 *times > 0
             }
             Self::LoseAnswer { .. } | Self::LoseRequest { .. } => false,
-            Self::Crash { .. } | Self::Unhealthy { .. } | Self::CannotPull { .. } | Self::Stale { .. } => {
-                true
-            }
+            Self::Crash { .. }
+            | Self::Unhealthy { .. }
+            | Self::CannotPull { .. }
+            | Self::HookFails { .. }
+            | Self::HookSilent { .. }
+            | Self::Stale { .. } => true,
         }
     }
 
@@ -173,6 +203,15 @@ impl Faults {
 
     pub(crate) fn is_unhealthy(&self, running: &str) -> bool {
         self.active.iter().any(|fault| matches!(fault, Fault::Unhealthy { digest } if digest == running))
+    }
+
+    /// What the function of a hook does other than to succeed.
+    pub(crate) fn hook(&self, called: &str) -> Option<Hook> {
+        self.active.iter().find_map(|fault| match fault {
+            Fault::HookFails { function } if function == called => Some(Hook::Fails),
+            Fault::HookSilent { function } if function == called => Some(Hook::Silent),
+            _ => None,
+        })
     }
 
     pub(crate) fn cannot_pull(&self, wanted: &str) -> bool {

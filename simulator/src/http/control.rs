@@ -122,6 +122,8 @@ fn parse_fault(mut asked: Asked) -> Option<Fault> {
         "crash" => Fault::Crash { digest: asked.text("digest")?, exit_code: asked.exit_code()? },
         "unhealthy" => Fault::Unhealthy { digest: asked.text("digest")? },
         "cannotPull" => Fault::CannotPull { digest: asked.text("digest")? },
+        "hookFails" => Fault::HookFails { function: asked.text("function")? },
+        "hookSilent" => Fault::HookSilent { function: asked.text("function")? },
         "stale" => {
             Fault::Stale { kind: parse_kind(&asked.text("read")?)?, seconds: asked.number("seconds")? }
         }
@@ -138,6 +140,8 @@ fn parse_kind(name: &str) -> Option<ReadKind> {
         "taskDefinitionList" => ReadKind::TaskDefinitionList,
         "taskDefinition" => ReadKind::TaskDefinition,
         "images" => ReadKind::Images,
+        "deployments" => ReadKind::Deployments,
+        "deploymentGroups" => ReadKind::DeploymentGroups,
         _ => return None,
     })
 }

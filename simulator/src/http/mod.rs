@@ -1,7 +1,9 @@
-//! The AWS JSON 1.1 protocol (and the query protocol of STS) in front of the world, for any AWS client. Credentials
-//! and signatures are not looked at. What is not AWS is in `control`.
+//! AWS's protocols in front of the world, for any AWS client: JSON 1.1, CBOR for CodeDeploy, the query protocol for STS
+//! and Elastic Load Balancing. Credentials and signatures are not looked at. What is not AWS is in `control`.
 
+mod cbor;
 mod control;
+mod query;
 mod wire;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -62,6 +64,7 @@ pub async fn serve(
     let clockwork = server.clone();
     let routes = Router::new()
         .route("/", post(wire::call))
+        .route("/service/{service}/operation/{operation}", post(cbor::call))
         .route("/_simulator/state", get(control::state))
         .route("/_simulator/advance", post(control::advance))
         .route("/_simulator/speed", post(control::speed))

@@ -83,6 +83,17 @@ pub(super) fn page<T>(
     Ok((items.into_iter().skip(start).take(size).collect(), token))
 }
 
+/// A page of the size that the operation has; it cannot be asked for.
+pub(super) fn page_of<T>(
+    items: Vec<T>,
+    input: &Input,
+    size: usize,
+) -> Result<(Vec<T>, Option<String>), AwsError> {
+    let mut without_size = input.clone();
+    without_size.shift_remove("maxResults");
+    page(items, &without_size, size, size)
+}
+
 pub(super) fn with_token(mut answer: Value, token: Option<String>) -> Value {
     if let Some(token) = token {
         answer["nextToken"] = Value::from(token);

@@ -1,7 +1,9 @@
 //! The world: everything that exists in one account and region, and the time in it.
 
+mod codedeploy;
 mod ecr;
 mod ecs;
+mod elb;
 mod hands;
 mod input;
 mod rollout;
@@ -21,6 +23,9 @@ use input::Input;
 pub enum Api {
     Ecs,
     Ecr,
+    CodeDeploy,
+    /// Elastic Load Balancing, version 2.
+    Elb,
     Sts,
 }
 
@@ -58,6 +63,8 @@ pub struct World {
     families: Families,
     services: BTreeMap<ServiceKey, Service>,
     registry: ecr::Registry,
+    code_deploy: codedeploy::CodeDeploy,
+    balancing: elb::Balancing,
     /// Alarms of `CloudWatch` in state ALARM.
     alarms: BTreeSet<String>,
     pub(crate) faults: Faults,
@@ -79,6 +86,8 @@ impl World {
             families: BTreeMap::new(),
             services: BTreeMap::new(),
             registry: ecr::Registry::new(account, region),
+            code_deploy: codedeploy::CodeDeploy::default(),
+            balancing: elb::Balancing::default(),
             alarms: BTreeSet::new(),
             faults: Faults::default(),
             calls: BTreeMap::new(),
@@ -118,7 +127,8 @@ impl World {
     pub fn advance(&mut self, seconds: u64) {
         for passed in 1..=seconds {
             self.now += 1;
-            if !self.tick() {
+            let (tasks, deployments) = (self.tick(), self.tick_deployments());
+            if !tasks && !deployments {
                 self.now += seconds - passed;
                 break;
             }
@@ -149,6 +159,8 @@ impl World {
         match api {
             Api::Ecs => self.ecs(operation, input),
             Api::Ecr => self.ecr(operation, input),
+            Api::CodeDeploy => self.code_deploy(operation, input),
+            Api::Elb => self.elb(operation, input),
             Api::Sts => self.sts(operation),
         }
     }

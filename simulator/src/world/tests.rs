@@ -1,6 +1,7 @@
 //! Each test is named by the guarantee that it holds.
 
 mod breaker;
+mod code_deploy;
 mod deployments;
 mod ends;
 mod faults;

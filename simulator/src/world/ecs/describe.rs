@@ -106,9 +106,9 @@ impl World {
             "taskSetArn": self.arn("ecs", &format!("task-set/{path}")),
             "serviceArn": self.service_arn(service),
             "clusterArn": self.cluster_arn(&service.cluster),
-            "status": if deployment.primary { "PRIMARY" } else { "ACTIVE" },
+            "status": set_status(deployment),
             "taskDefinition": deployment.task_definition,
-            "computedDesiredCount": requested(service, deployment),
+            "computedDesiredCount": service.wanted_of_set(deployment),
             "runningCount": running,
             "pendingCount": pending,
             "createdAt": deployment.created_at,
@@ -117,12 +117,37 @@ impl World {
             "stabilityStatus": if steady { "STEADY_STATE" } else { "STABILIZING" },
             "stabilityStatusAt": deployment.updated_at,
         });
-        for key in ["launchType", "networkConfiguration", "loadBalancers", "platformVersion"] {
-            if let Some(value) = service.settings.get(key) {
+        if let Some(id) = &deployment.external_id {
+            described["startedBy"] = json!("CODE_DEPLOY");
+            described["externalId"] = json!(id);
+        }
+        let revision = service.revisions.get(deployment.revision);
+        for (key, value) in revision.iter().flat_map(|revision| &revision.settings) {
+            if SET_MEMBERS.contains(&key.as_str()) {
                 described[key] = value.clone();
             }
         }
+        if let Some(launch_type) = service.launch_type() {
+            described["launchType"] = json!(launch_type);
+        }
         described
+    }
+}
+
+/// The settings that a task set has of its own (Amazon ECS API reference, `TaskSet`).
+const SET_MEMBERS: [&str; 5] = [
+    "networkConfiguration",
+    "loadBalancers",
+    "platformVersion",
+    "serviceRegistries",
+    "capacityProviderStrategy",
+];
+
+fn set_status(set: &Deployment) -> &'static str {
+    match (set.draining, set.primary) {
+        (true, _) => "DRAINING",
+        (_, true) => "PRIMARY",
+        _ => "ACTIVE",
     }
 }
 

@@ -68,6 +68,9 @@ pub(in crate::world) struct Deployment {
     pub not_before: u64,
     /// Whether an event has said that the percentages leave no room.
     pub told_stuck: bool,
+    /// Of a task set: who made it, and whether it is being deleted.
+    pub external_id: Option<String>,
+    pub draining: bool,
 }
 
 #[derive(Clone, Debug)]

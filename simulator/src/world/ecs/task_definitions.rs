@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::client_error;
 use super::registration::describe_registration;
 use crate::world::input::{
-    Input, Tags, batch, described_tags, invalid, last_part, optional, page, tags_of, text, texts, with_token,
+    Input, Tags, batch, described_tags, invalid, last_part, list, optional, page, tags_of, text, texts,
+    with_token,
 };
 use crate::world::{Answer, AwsError, World};
 
@@ -58,6 +59,17 @@ impl TaskDefinition {
     }
 
     /// Fargate needs `awsvpc` and a task size, whether or not it is named in `requiresCompatibilities`.
+    /// Whether the container maps the port.
+    pub fn offers(&self, container: &str, port: u64) -> bool {
+        let mut named =
+            self.containers().filter(|one| one.get("name").and_then(Value::as_str) == Some(container));
+        named.any(|one| {
+            let mut mapped =
+                list(one, "portMappings").filter_map(|mapping| mapping.get("containerPort")?.as_u64());
+            mapped.any(|mapped| mapped == port)
+        })
+    }
+
     pub fn runs_on_fargate(&self) -> bool {
         self.network_mode() == Some("awsvpc")
             && self.described.contains_key("cpu")
@@ -115,7 +127,7 @@ impl World {
         answer
     }
 
-    pub(super) fn definition(&self, name: &str) -> Option<&TaskDefinition> {
+    pub(in crate::world) fn definition(&self, name: &str) -> Option<&TaskDefinition> {
         find_definition(&self.families, name)
     }
 
@@ -219,7 +231,7 @@ impl World {
     }
 
     /// The ARN of a revision that new tasks may use.
-    pub(super) fn usable_definition(&self, name: &str) -> Result<&TaskDefinition, AwsError> {
+    pub(in crate::world) fn usable_definition(&self, name: &str) -> Result<&TaskDefinition, AwsError> {
         let definition = self.definition(name).ok_or_else(|| client_error("TaskDefinition not found."))?;
         match definition.status {
             Status::Active => Ok(definition),

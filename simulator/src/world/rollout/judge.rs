@@ -50,6 +50,9 @@ impl Service {
         if self.has_ended() {
             return self.end_history(around.now);
         }
+        if self.controller != "ECS" {
+            return self.judge_sets(around);
+        }
         self.drop_drained();
         let Some(primary) = self.deployments.first() else { return };
         if primary.rollout != "IN_PROGRESS" {
@@ -72,7 +75,7 @@ impl Service {
         if let Some(primary) = self.deployments.first_mut() {
             primary.baking_since = None;
         }
-        if breaker.enabled && self.controller == "ECS" && failed >= breaker.threshold {
+        if breaker.enabled && failed >= breaker.threshold {
             self.fail(&Cause::Breaker, around);
         }
     }
@@ -173,7 +176,7 @@ impl Service {
         Snapshot { requested: self.desired, running, pending }
     }
 
-    fn tell_steady(&mut self, around: &mut Around) {
+    pub(super) fn tell_steady(&mut self, around: &mut Around) {
         let (running, pending) = self.counts(None);
         let is_steady = pending == 0
             && running as u64 == self.desired

@@ -132,7 +132,7 @@ impl Service {
             return self.count_failure(&task.deployment, around.now, false);
         }
         let unhealthy = task.digests().any(|digest| around.faults.is_unhealthy(digest));
-        if let Some(target) = self.target().filter(|_| unhealthy && age >= TARGET_FAILED_AFTER) {
+        if let Some(target) = self.target(task).filter(|_| unhealthy && age >= TARGET_FAILED_AFTER) {
             task.stop(
                 around.now,
                 "ServiceSchedulerInitiated",
@@ -147,9 +147,12 @@ impl Service {
         self.count_success(task, around);
     }
 
-    /// The target group of the service, if it has a load balancer.
-    fn target(&self) -> Option<String> {
-        let balancer = self.settings.get("loadBalancers").and_then(Value::as_array)?.first()?;
+    /// The target group that the task is registered with, if there is a load balancer.
+    fn target(&self, task: &Task) -> Option<String> {
+        let carrier = self.deployments.iter().find(|one| one.id == task.deployment);
+        let revision = carrier.and_then(|carrier| self.revisions.get(carrier.revision));
+        let settings = revision.map_or(&self.settings, |revision| &revision.settings);
+        let balancer = settings.get("loadBalancers").and_then(Value::as_array)?.first()?;
         let named = balancer.get("targetGroupArn").or_else(|| balancer.get("loadBalancerName"))?;
         named.as_str().map(str::to_owned)
     }
@@ -161,7 +164,7 @@ impl Service {
         };
         let passes = !task.digests().any(|digest| around.faults.is_unhealthy(digest));
         let checked = !task.has_checks() || (task.health() == "HEALTHY" && passes);
-        let reached = self.target().is_none() || (passes && around.now - started >= TARGET_HEALTHY_AFTER);
+        let reached = self.target(task).is_none() || (passes && around.now - started >= TARGET_HEALTHY_AFTER);
         checked && reached
     }
 

@@ -1,4 +1,4 @@
-//! Rolling deployments and the life of tasks, one second at a time (Amazon ECS developer guide, "Deploy Amazon ECS
+//! Rolling deployments, task sets and the life of tasks, one second at a time (Amazon ECS developer guide, "Deploy Amazon ECS
 //! services by replacing tasks").
 //!
 //! Each second every service lets its tasks live (`life`), starts and stops some (`schedule`), and judges its
@@ -7,6 +7,7 @@
 mod judge;
 mod life;
 mod schedule;
+mod task_sets;
 
 use std::collections::BTreeSet;
 
@@ -187,6 +188,8 @@ impl Service {
             failed_rounds: 0,
             not_before: 0,
             told_stuck: false,
+            external_id: None,
+            draining: false,
         };
         self.deployments.insert(0, primary);
         self.steady = false;
@@ -206,6 +209,10 @@ impl Service {
             "FAILED" => true,
             _ => false,
         };
+        if self.controller != "ECS" && !self.sets_are_quiet() {
+            return false;
+        }
+        let settled = |primary: &Deployment| self.controller != "ECS" || settled(primary);
         self.is_active()
             && self.history.iter().all(|deployment| deployment.finished_at.is_some())
             && self.deployments.first().is_none_or(settled)

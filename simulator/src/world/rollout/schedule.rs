@@ -4,7 +4,9 @@
 use serde_json::Value;
 
 use super::{Around, EVENTS};
-use crate::world::ecs::{Check, Container, Service, Status, Task, TaskDefinition, find_definition, percents};
+use crate::world::ecs::{
+    Check, Container, Deployment, Service, Status, Task, TaskDefinition, find_definition, percents,
+};
 use crate::world::input::Tags;
 
 /// The most seconds that a seed adds to the start of a task.
@@ -25,13 +27,17 @@ impl Service {
         if self.status == Status::Draining {
             return self.drain(around);
         }
+        if self.controller != "ECS" {
+            return self.schedule_sets(around);
+        }
         let Some(primary) = self.deployments.first() else { return };
         // "A service deployment will transition to a failed state and stop launching new tasks"
         // (`DeploymentCircuitBreaker`): what runs is left as it is.
         if primary.rollout == "FAILED" {
             return;
         }
-        let (primary, not_before) = (primary.id.clone(), primary.not_before);
+        let target = primary.clone();
+        let (primary, not_before) = (target.id.clone(), target.not_before);
         let counts = self.count(&primary, around);
         let (least, most) = percents(self);
         let most = most.max(u64::from(self.desired > 0));
@@ -46,7 +52,7 @@ impl Service {
         let alive = self.tasks.iter().filter(|task| task.wanted).count() as u64;
         let starts = missing.min(most.saturating_sub(alive));
         if around.now >= not_before {
-            self.start(starts, around);
+            self.start(&target, starts, around);
         }
         if missing > 0 && starts == 0 && stopped == 0 && counts.settled {
             self.tell_stuck(around);
@@ -102,7 +108,7 @@ impl Service {
         self.stop_tasks(&mine, around)
     }
 
-    fn stop_tasks(&mut self, chosen: &[usize], around: &mut Around) -> usize {
+    pub(super) fn stop_tasks(&mut self, chosen: &[usize], around: &mut Around) -> usize {
         let mut stopped = Vec::new();
         for index in chosen {
             let Some(task) = self.tasks.get_mut(*index) else { continue };
@@ -122,13 +128,8 @@ impl Service {
         chosen.len()
     }
 
-    fn start(&mut self, starts: u64, around: &mut Around) {
-        let Some((deployment, task_definition)) =
-            self.deployments.first().map(|primary| (primary.id.clone(), primary.task_definition.clone()))
-        else {
-            return;
-        };
-        let Some(definition) = find_definition(around.families, &task_definition) else { return };
+    pub(super) fn start(&mut self, of: &Deployment, starts: u64, around: &mut Around) {
+        let Some(definition) = find_definition(around.families, &of.task_definition) else { return };
         let mut started = Vec::new();
         for _ in 0..starts {
             let number = around.id();
@@ -136,8 +137,8 @@ impl Service {
             started.push(short_id(&arn).to_owned());
             self.tasks.push(Task {
                 arn,
-                deployment: deployment.clone(),
-                task_definition: task_definition.clone(),
+                deployment: of.id.clone(),
+                task_definition: of.task_definition.clone(),
                 containers: definition.containers().map(container).collect(),
                 tags: self.tags_of_task(definition),
                 status: "PROVISIONING",

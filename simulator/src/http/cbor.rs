@@ -1,0 +1,109 @@
+//! CBOR, which recent Python clients speak to `CodeDeploy` (smithy, "smithy-rpc-v2-cbor protocol").
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use ciborium::Value as Cbor;
+use serde_json::{Value, json};
+
+use super::Server;
+use super::wire::{broken, error, status};
+use crate::faults::LOST;
+use crate::world::{Api, AwsError};
+
+/// The tag of seconds since 1970 (RFC 8949, section 3.4.2).
+const EPOCH: u64 = 1;
+/// Depth of a request.
+const DEEPEST: usize = 32;
+/// The members that are points in time, as botocore's model of `CodeDeploy` has them.
+const TIMES: [&str; 10] = [
+    "createTime",
+    "startTime",
+    "completeTime",
+    "endTime",
+    "lastUpdatedAt",
+    "registerTime",
+    "firstUsedTime",
+    "lastUsedTime",
+    "lastSuccessfulDeploymentTime",
+    "lastAttemptedDeploymentTime",
+];
+
+pub(super) async fn call(
+    State(server): State<Server>,
+    Path((service, operation)): Path<(String, String)>,
+    body: Bytes,
+) -> Response {
+    if service != "CodeDeploy_20141006" {
+        return refused(&error("UnknownOperationException", "this service is not simulated", 404));
+    }
+    let read =
+        |body: &[u8]| -> Option<Cbor> { ciborium::de::from_reader_with_recursion_limit(body, DEEPEST).ok() };
+    let input = if body.is_empty() { Some(json!({})) } else { read(&body).map(to_json) };
+    let answer = match input {
+        Some(input) => server.with(|world| world.call(Api::CodeDeploy, &operation, &input)),
+        None => Err(error("SerializationException", "the body is no CBOR", 400)),
+    };
+    match answer {
+        Ok(value) => cbor_answer(StatusCode::OK, &value),
+        Err(error) if error.code == LOST => broken(),
+        Err(error) => refused(&error),
+    }
+}
+
+fn refused(error: &AwsError) -> Response {
+    let code = format!("com.amazonaws.codedeploy#{}", error.code);
+    cbor_answer(status(error), &json!({"__type": code, "message": error.message}))
+}
+
+fn cbor_answer(status: StatusCode, value: &Value) -> Response {
+    let mut body = Vec::new();
+    if ciborium::into_writer(&to_cbor(value, false), &mut body).is_err() {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
+    let headers = [
+        (header::CONTENT_TYPE, "application/cbor"),
+        (header::HeaderName::from_static("smithy-protocol"), "rpc-v2-cbor"),
+    ];
+    (status, headers, body).into_response()
+}
+
+fn to_json(value: Cbor) -> Value {
+    match value {
+        Cbor::Bool(flag) => Value::from(flag),
+        Cbor::Integer(number) => i64::try_from(number).map_or(Value::Null, Value::from),
+        Cbor::Float(number) => Value::from(number),
+        Cbor::Text(text) => Value::from(text),
+        Cbor::Array(items) => items.into_iter().map(to_json).collect(),
+        Cbor::Map(members) => {
+            let named =
+                members.into_iter().filter_map(|(key, value)| Some((key.into_text().ok()?, to_json(value))));
+            Value::Object(named.collect())
+        }
+        Cbor::Tag(_, inner) => to_json(*inner),
+        _ => Value::Null,
+    }
+}
+
+fn to_cbor(value: &Value, is_time: bool) -> Cbor {
+    match value {
+        Value::Null => Cbor::Null,
+        Value::Bool(flag) => Cbor::Bool(*flag),
+        Value::Number(number) if is_time => {
+            Cbor::Tag(EPOCH, Box::new(Cbor::Float(number.as_f64().unwrap_or_default())))
+        }
+        Value::Number(number) => match number.as_i64() {
+            Some(whole) => Cbor::Integer(whole.into()),
+            None => Cbor::Float(number.as_f64().unwrap_or_default()),
+        },
+        Value::String(text) => Cbor::Text(text.clone()),
+        Value::Array(items) => Cbor::Array(items.iter().map(|item| to_cbor(item, false)).collect()),
+        Value::Object(members) => Cbor::Map(
+            members
+                .iter()
+                .map(|(key, value)| (Cbor::Text(key.clone()), to_cbor(value, TIMES.contains(&key.as_str()))))
+                .collect(),
+        ),
+    }
+}

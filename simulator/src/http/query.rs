@@ -1,0 +1,109 @@
+//! The query protocol of STS and Elastic Load Balancing: a form in, XML out (smithy, "AWS query protocol").
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+
+use super::Server;
+use super::wire::{broken, error, refused, status};
+use crate::faults::LOST;
+use crate::world::{Api, AwsError};
+
+/// Elements and members of one request.
+const MOST_FIELDS: usize = 2_000;
+/// Parts of the name of a field.
+const DEEPEST: usize = 16;
+
+pub(super) fn call(server: &Server, body: &[u8]) -> Response {
+    let mut fields: Vec<(String, String)> =
+        form_urlencoded::parse(body).into_owned().take(MOST_FIELDS + 1).collect();
+    let mut take = |name: &str| {
+        let index = fields.iter().position(|(field, _)| field == name)?;
+        Some(fields.swap_remove(index).1)
+    };
+    let (action, version) = (take("Action"), take("Version"));
+    let Some(action) = action.filter(|_| fields.len() <= MOST_FIELDS) else {
+        return refused(&error("UnknownOperationException", "no operation is named", 404));
+    };
+    let (api, namespace) = match version.as_deref() {
+        Some("2015-12-01") => (Api::Elb, "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/"),
+        _ => (Api::Sts, "https://sts.amazonaws.com/doc/2011-06-15/"),
+    };
+    let input = tree(fields);
+    let (status, xml) = match server.with(|world| world.call(api, &action, &input)) {
+        Ok(answer) => (StatusCode::OK, answer_xml(&action, namespace, &answer)),
+        Err(error) if error.code == LOST => return broken(),
+        Err(error) => (status(&error), error_xml(namespace, &error)),
+    };
+    (status, [(header::CONTENT_TYPE, "text/xml")], xml).into_response()
+}
+
+/// `A.member.2.B=x` becomes `{"A": [.., {"B": "x"}]}`.
+fn tree(fields: Vec<(String, String)>) -> Value {
+    let mut root = json!({});
+    for (name, value) in fields {
+        let mut place = &mut root;
+        for part in name.split('.').take(DEEPEST) {
+            if !place.is_object() {
+                *place = json!({});
+            }
+            place = &mut place[part];
+        }
+        *place = Value::from(value);
+    }
+    lists(root)
+}
+
+fn lists(value: Value) -> Value {
+    let Value::Object(mut members) = value else { return value };
+    if let (1, Some(Value::Object(numbered))) = (members.len(), members.get_mut("member")) {
+        let mut items: Vec<(u64, Value)> = std::mem::take(numbered)
+            .into_iter()
+            .map(|(number, item)| (number.parse().unwrap_or_default(), lists(item)))
+            .collect();
+        items.sort_by_key(|(number, _)| *number);
+        return items.into_iter().map(|(_, item)| item).collect();
+    }
+    Value::Object(members.into_iter().map(|(key, value)| (key, lists(value))).collect::<Map<_, _>>())
+}
+
+fn answer_xml(action: &str, namespace: &str, answer: &Value) -> String {
+    let mut result = String::new();
+    write(&mut result, answer);
+    format!(
+        "<{action}Response xmlns=\"{namespace}\"><{action}Result>{result}</{action}Result><ResponseMetadata><RequestId>0</RequestId></ResponseMetadata></{action}Response>"
+    )
+}
+
+fn write(xml: &mut String, value: &Value) {
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                element(xml, name, value);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| element(xml, "member", item)),
+        Value::String(text) => xml.push_str(&escaped(text)),
+        Value::Null => {}
+        other => xml.push_str(&other.to_string()),
+    }
+}
+
+fn element(xml: &mut String, name: &str, value: &Value) {
+    xml.extend(["<", name, ">"]);
+    write(xml, value);
+    xml.extend(["</", name, ">"]);
+}
+
+fn error_xml(namespace: &str, error: &AwsError) -> String {
+    let kind = if error.status < 500 { "Sender" } else { "Receiver" };
+    format!(
+        "<ErrorResponse xmlns=\"{namespace}\"><Error><Type>{kind}</Type><Code>{}</Code><Message>{}</Message></Error><RequestId>0</RequestId></ErrorResponse>",
+        escaped(&error.code),
+        escaped(&error.message)
+    )
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}

@@ -1,0 +1,216 @@
+//! How deployments and their targets are described (`CodeDeploy` API reference: `DeploymentInfo`, `ECSTarget`).
+
+use serde_json::{Value, json};
+
+use super::applications::location;
+use super::{Deployment, Event, Wait, exception};
+use crate::world::input::{Input, texts};
+use crate::world::{Answer, World};
+
+/// The most that one call may ask for.
+const MOST: usize = 25;
+
+impl World {
+    pub(super) fn get_deployment(&mut self, input: &Input) -> Answer {
+        Ok(json!({"deploymentInfo": described(self.deployment(input)?)}))
+    }
+
+    /// Ids that do not exist are left out.
+    pub(super) fn batch_get_deployments(&mut self, input: &Input) -> Answer {
+        let ids: Vec<&str> = texts(input, "deploymentIds").collect();
+        if ids.is_empty() {
+            return Err(exception("DeploymentIdRequired", "Deployment ID is missing"));
+        }
+        if ids.len() > MOST {
+            return Err(exception(
+                "BatchLimitExceeded",
+                format!("at most {MOST} deployments can be asked for"),
+            ));
+        }
+        let found = ids.iter().filter_map(|id| self.code_deploy.deployments.get(*id));
+        Ok(json!({"deploymentsInfo": found.map(described).collect::<Vec<_>>()}))
+    }
+
+    pub(super) fn list_deployment_targets(&mut self, input: &Input) -> Answer {
+        let deployment = self.started(input)?;
+        Ok(json!({"targetIds": [target_id(deployment)]}))
+    }
+
+    pub(super) fn get_deployment_target(&mut self, input: &Input) -> Answer {
+        let deployment = self.started(input)?;
+        let asked = input.get("targetId").and_then(Value::as_str);
+        if asked != Some(target_id(deployment).as_str()) {
+            return Err(exception("DeploymentTargetDoesNotExist", "The deployment target does not exist"));
+        }
+        Ok(json!({"deploymentTarget": self.describe_target(deployment)}))
+    }
+
+    pub(super) fn batch_get_deployment_targets(&mut self, input: &Input) -> Answer {
+        let deployment = self.started(input)?;
+        let id = target_id(deployment);
+        let asked = texts(input, "targetIds").filter(|asked| *asked == id);
+        let targets: Vec<Value> = asked.map(|_| self.describe_target(deployment)).collect();
+        Ok(json!({"deploymentTargets": targets}))
+    }
+
+    fn started(&self, input: &Input) -> Result<&Deployment, crate::world::AwsError> {
+        let deployment = self.deployment(input)?;
+        if deployment.started_at.is_none() {
+            let message = format!("Deployment {} has not started", deployment.id);
+            return Err(exception("DeploymentNotStarted", message));
+        }
+        Ok(deployment)
+    }
+
+    fn describe_target(&self, deployment: &Deployment) -> Value {
+        let status = match deployment.status {
+            "Stopped" => "Failed",
+            "Ready" => "Ready",
+            "Created" => "Pending",
+            other => other,
+        };
+        let (cluster, service) = &deployment.service;
+        let sets = if deployment.is_active() {
+            self.described_sets(deployment)
+        } else {
+            deployment.last_sets.clone()
+        };
+        json!({
+            "deploymentTargetType": "ECSTarget",
+            "ecsTarget": {
+                "deploymentId": deployment.id,
+                "targetId": target_id(deployment),
+                "targetArn": self.arn("ecs", &format!("service/{cluster}/{service}")),
+                "lastUpdatedAt": deployment.completed_at.unwrap_or(self.now),
+                "lifecycleEvents": deployment.events.iter().map(describe_event).collect::<Vec<_>>(),
+                "status": status,
+                "taskSetsInfo": sets,
+            },
+        })
+    }
+
+    pub(super) fn described_sets(&self, deployment: &Deployment) -> Vec<Value> {
+        let Some(service) = self.services.get(&deployment.service) else { return Vec::new() };
+        let pair = [
+            (&deployment.blue, "Blue", 100 - deployment.weight, &deployment.route.blue),
+            (&deployment.green, "Green", deployment.weight, &deployment.route.green),
+        ];
+        let mut described = Vec::new();
+        for (id, label, weight, group) in pair {
+            let Some(set) = service.deployments.iter().find(|set| Some(&set.id) == id.as_ref()) else {
+                continue;
+            };
+            let (running, pending) = service.counts(Some(&set.id));
+            let status = match (set.draining, set.primary) {
+                (true, _) => "DRAINING",
+                (_, true) => "PRIMARY",
+                _ => "ACTIVE",
+            };
+            described.push(json!({
+                "identifer": set.id,
+                "desiredCount": service.wanted_of_set(set),
+                "pendingCount": pending,
+                "runningCount": running,
+                "status": status,
+                "trafficWeight": weight,
+                "targetGroup": {"name": group_name(group)},
+                "taskSetLabel": label,
+            }));
+        }
+        described
+    }
+}
+
+/// `targetgroup/<name>/<number>`
+fn group_name(arn: &str) -> &str {
+    arn.split('/').nth(1).unwrap_or(arn)
+}
+
+fn target_id(deployment: &Deployment) -> String {
+    format!("{}:{}", deployment.service.0, deployment.service.1)
+}
+
+fn describe_event(event: &Event) -> Value {
+    let mut described = json!({"lifecycleEventName": event.name, "status": event.status});
+    if let Some(at) = event.started_at {
+        described["startTime"] = json!(at);
+    }
+    if let Some(at) = event.ended_at {
+        described["endTime"] = json!(at);
+    }
+    if let Some((code, message)) = &event.failure {
+        described["diagnostics"] =
+            json!({"errorCode": code, "scriptName": event.name, "message": message, "logTail": ""});
+    }
+    described
+}
+
+/// The content of the revision never comes back here.
+fn described(deployment: &Deployment) -> Value {
+    let mut counts =
+        [("Pending", 0), ("InProgress", 0), ("Succeeded", 0), ("Failed", 0), ("Skipped", 0), ("Ready", 0)];
+    let counted = match deployment.status {
+        "Created" => "Pending",
+        "Stopped" => "Failed",
+        other => other,
+    };
+    for (name, count) in &mut counts {
+        *count = u64::from(*name == counted);
+    }
+    let overview: serde_json::Map<String, Value> =
+        counts.into_iter().map(|(name, count)| (name.to_owned(), json!(count))).collect();
+    let mut info = json!({
+        "applicationName": deployment.application,
+        "deploymentGroupName": deployment.group,
+        "deploymentConfigName": deployment.configuration,
+        "deploymentId": deployment.id,
+        "revision": location(&deployment.sha256),
+        "status": deployment.status,
+        "createTime": deployment.created_at,
+        "deploymentOverview": overview,
+        "creator": deployment.creator,
+        "ignoreApplicationStopFailures": false,
+        "updateOutdatedInstancesOnly": false,
+        "instanceTerminationWaitTimeStarted":
+            matches!(deployment.wait, Wait::Termination(_) | Wait::Terminating | Wait::Over),
+        "autoRollbackConfiguration": {
+            "enabled": !deployment.rolls_back_on.is_empty(),
+            "events": deployment.rolls_back_on,
+        },
+        "fileExistsBehavior": "DISALLOW",
+        "deploymentStatusMessages": [],
+        "computePlatform": "ECS",
+    });
+    let optional = [
+        ("startTime", deployment.started_at.map(Value::from)),
+        ("completeTime", deployment.completed_at.map(Value::from)),
+        ("description", deployment.description.clone().map(Value::from)),
+        ("previousRevision", deployment.previous.as_deref().map(location)),
+        ("deploymentStyle", deployment.settings.get("deploymentStyle").cloned()),
+        (
+            "blueGreenDeploymentConfiguration",
+            deployment.settings.get("blueGreenDeploymentConfiguration").cloned(),
+        ),
+        ("loadBalancerInfo", deployment.settings.get("loadBalancerInfo").cloned()),
+        (
+            "errorInformation",
+            deployment.error.as_ref().map(|(code, message)| json!({"code": code, "message": message})),
+        ),
+    ];
+    for (key, value) in optional {
+        if let Some(value) = value {
+            info[key] = value;
+        }
+    }
+    let rollback = [
+        ("rollbackDeploymentId", &deployment.rollback.deployment),
+        ("rollbackTriggeringDeploymentId", &deployment.rollback.triggering),
+        ("rollbackMessage", &deployment.rollback.message),
+    ];
+    for (key, value) in rollback {
+        if let Some(value) = value {
+            info["rollbackInfo"][key] = json!(value);
+        }
+    }
+    info
+}
