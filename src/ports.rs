@@ -5,8 +5,9 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 use crate::model::{
-    AccountId, Ancestry, ClusterName, Digest, Image, InfraCommit, Millis, Repository, RepositoryName,
-    Revision, Service, ServiceDeployment, ServiceName, Tag, Task, TaskDefinitionArn,
+    AccountId, Ancestry, ClusterName, CodeDeployment, Digest, Group, Image, InfraCommit, Millis,
+    NewDeployment, Progress, Repository, RepositoryName, Revision, Service, ServiceDeployment, ServiceName,
+    Tag, Task, TaskDefinitionArn, Wait,
 };
 
 /// Why a call to AWS did not do what was asked, by what to do about it.
@@ -69,6 +70,13 @@ pub trait Ecs: Send + Sync {
         tags: &BTreeMap<String, String>,
     ) -> Result<TaskDefinitionArn, CloudError>;
     async fn tag_revision(&self, arn: &TaskDefinitionArn, key: &str, value: &str) -> Result<(), CloudError>;
+    /// One `UpdateService` with these members alone.
+    async fn update_settings(
+        &self,
+        cluster: &ClusterName,
+        service: &ServiceName,
+        settings: &Value,
+    ) -> Result<(), CloudError>;
     /// One `UpdateService`; `settings` are members of it, sent as written.
     async fn deploy(
         &self,
@@ -78,6 +86,38 @@ pub trait Ecs: Send + Sync {
         settings: Option<&Value>,
         force: bool,
     ) -> Result<(), CloudError>;
+}
+
+/// AWS CodeDeploy in one account and region.
+#[async_trait]
+pub trait CodeDeploy: Send + Sync {
+    async fn group(&self, application: &str, group: &str) -> Result<Group, CloudError>;
+    /// Deployments of a group that were created since, in any order; at most `most`, with those that they undo or are
+    /// undone by among them.
+    async fn deployments(
+        &self,
+        application: &str,
+        group: &str,
+        since: Option<Millis>,
+        most: usize,
+    ) -> Result<Vec<CodeDeployment>, CloudError>;
+    /// Nothing of a deployment that has not started.
+    async fn progress(
+        &self,
+        deployment: &str,
+        cluster: &ClusterName,
+        service: &ServiceName,
+    ) -> Result<Progress, CloudError>;
+    /// The text of an `AppSpec` that was deployed.
+    async fn app_spec(&self, application: &str, sha256: &str) -> Result<String, CloudError>;
+    async fn create_deployment(&self, new: &NewDeployment) -> Result<(), CloudError>;
+    /// Stops it and has it undone. One that is over is left alone.
+    async fn stop(&self, deployment: &str) -> Result<(), CloudError>;
+    /// Ends a wait. A deployment that does not wait is left alone.
+    async fn end_wait(&self, deployment: &str, wait: Wait) -> Result<(), CloudError>;
+    async fn create_application(&self, name: &str) -> Result<(), CloudError>;
+    /// One `CreateDeploymentGroup`, sent as written.
+    async fn create_group(&self, input: &Value) -> Result<(), CloudError>;
 }
 
 /// Amazon ECR in one region; `registry` is the account that owns the repository, `None` the credentials' own.

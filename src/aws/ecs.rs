@@ -12,9 +12,9 @@ use serde_json::{Map, Value};
 use super::error::{classify_read, classify_write};
 use super::raw::RawJson;
 use crate::model::{
-    CircuitBreaker, ClusterName, Controller, Deployment, DeploymentId, DeploymentStatus, Digest, Millis,
-    Revision, RolloutState, Scheduling, Service, ServiceDeployment, ServiceDeploymentStatus, ServiceName,
-    ServiceStatus, Task, TaskContainer, TaskDefinitionArn, TaskHealth,
+    CircuitBreaker, ClusterName, Controller, Deployment, DeploymentId, DeploymentStatus, Digest,
+    LoadBalancer, Millis, Revision, RolloutState, Scheduling, Service, ServiceDeployment,
+    ServiceDeploymentStatus, ServiceName, ServiceStatus, Task, TaskContainer, TaskDefinitionArn, TaskHealth,
 };
 use crate::plan::service_settings;
 use crate::ports::{CloudError, Ecs, Tasks};
@@ -82,6 +82,20 @@ impl EcsClient {
         if let Ok(mut cache) = self.service_revisions.lock() {
             cache.retain(|_, revision| !revision.digests.is_empty());
         }
+    }
+
+    async fn update_service(
+        &self,
+        cluster: &ClusterName,
+        service: &ServiceName,
+        mut input: Map<String, Value>,
+    ) -> Result<(), CloudError> {
+        input.insert("cluster".to_owned(), Value::from(cluster.as_str()));
+        input.insert("service".to_owned(), Value::from(service.as_str()));
+        // The typed member only satisfies the builder; the body is replaced by the raw input.
+        let call = self.client.update_service().service(service.as_str());
+        let sent = call.customize().interceptor(RawJson::send(&Value::Object(input))).send().await;
+        sent.map(|_| ()).map_err(|error| classify_write(&error))
     }
 
     async fn task_arns(
@@ -275,20 +289,20 @@ impl Ecs for EcsClient {
         force: bool,
     ) -> Result<(), CloudError> {
         let mut input = settings.and_then(Value::as_object).cloned().unwrap_or_default();
-        for (key, value) in [
-            ("cluster", cluster.as_str()),
-            ("service", service.as_str()),
-            ("taskDefinition", revision.as_str()),
-        ] {
-            input.insert(key.to_owned(), Value::from(value));
-        }
+        input.insert("taskDefinition".to_owned(), Value::from(revision.as_str()));
         if force {
             input.insert("forceNewDeployment".to_owned(), Value::from(true));
         }
-        // The typed member only satisfies the builder; the body is replaced by the raw input.
-        let call = self.client.update_service().service(service.as_str());
-        let sent = call.customize().interceptor(RawJson::send(&Value::Object(input))).send().await;
-        sent.map(|_| ()).map_err(|error| classify_write(&error))
+        self.update_service(cluster, service, input).await
+    }
+
+    async fn update_settings(
+        &self,
+        cluster: &ClusterName,
+        service: &ServiceName,
+        settings: &Value,
+    ) -> Result<(), CloudError> {
+        self.update_service(cluster, service, settings.as_object().cloned().unwrap_or_default()).await
     }
 }
 
@@ -333,8 +347,9 @@ fn convert_service(service: &sdk::Service) -> Option<Service> {
     let configuration = service.deployment_configuration();
     let breaker = configuration.and_then(|configuration| configuration.deployment_circuit_breaker());
     let alarms = configuration.and_then(|configuration| configuration.alarms());
-    let mut deployments: Vec<Deployment> =
-        service.deployments().iter().filter_map(convert_deployment).collect();
+    let deployments = service.deployments().iter().filter_map(convert_deployment);
+    let sets = service.task_sets().iter().filter_map(convert_task_set);
+    let mut deployments: Vec<Deployment> = deployments.chain(sets).collect();
     deployments.sort_by_key(|deployment| deployment.status != DeploymentStatus::Primary);
     Some(Service {
         arn: service.service_arn()?.to_owned(),
@@ -390,8 +405,37 @@ fn convert_deployment(deployment: &sdk::Deployment) -> Option<Deployment> {
         desired: deployment.desired_count(),
         running: deployment.running_count(),
         failed_tasks: deployment.failed_tasks(),
+        load_balancer: None,
         created_at: millis(deployment.created_at()),
         updated_at: millis(deployment.updated_at()),
+    })
+}
+
+fn convert_task_set(set: &sdk::TaskSet) -> Option<Deployment> {
+    let balancer = set.load_balancers().first();
+    Some(Deployment {
+        id: DeploymentId::new(set.id()?),
+        status: match set.status() {
+            Some("PRIMARY") => DeploymentStatus::Primary,
+            Some("ACTIVE") => DeploymentStatus::Active,
+            _ => DeploymentStatus::Inactive,
+        },
+        task_definition: TaskDefinitionArn::new(set.task_definition()?),
+        rollout: match set.stability_status() {
+            Some(sdk::StabilityStatus::SteadyState) => Some(RolloutState::Completed),
+            Some(sdk::StabilityStatus::Stabilizing) => Some(RolloutState::InProgress),
+            _ => None,
+        },
+        desired: set.computed_desired_count(),
+        running: set.running_count(),
+        failed_tasks: 0,
+        load_balancer: balancer.map(|balancer| LoadBalancer {
+            target_group: balancer.target_group_arn().unwrap_or_default().to_owned(),
+            container: balancer.container_name().unwrap_or_default().to_owned(),
+            port: balancer.container_port().unwrap_or_default(),
+        }),
+        created_at: millis(set.created_at()),
+        updated_at: millis(set.updated_at()),
     })
 }
 
@@ -431,6 +475,7 @@ fn convert_service_deployment(
         digests: target.map(|target| target.digests).unwrap_or_default(),
         monitor_triggered: breaker == Some(&Triggered) || alarms == Some(&Triggered),
         target_running: summary.map_or(0, sdk::ServiceRevisionSummary::running_task_count),
+        shift: None,
         created_at: millis(deployment.created_at()),
         finished_at: deployment.finished_at().or(deployment.stopped_at()).map(|time| millis(Some(time))),
     })

@@ -76,6 +76,10 @@ fn of_code(code: Option<&str>, message: Option<&str>) -> CloudError {
         "ClusterNotFoundException"
         | "ServiceNotFoundException"
         | "RepositoryNotFoundException"
+        | "ApplicationDoesNotExistException"
+        | "DeploymentGroupDoesNotExistException"
+        | "DeploymentDoesNotExistException"
+        | "RevisionDoesNotExistException"
         | "ImageNotFoundException" => CloudError::NotFound(text),
         "ServerException"
         | "InternalFailure"

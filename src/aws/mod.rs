@@ -3,6 +3,7 @@
 //! Retries of the SDK are off: one brown-out must not eat the retries of every service, and a write is never repeated
 //! before the world was read again.
 
+mod code_deploy;
 mod ecr;
 mod ecs;
 mod error;
@@ -18,6 +19,7 @@ use crate::controller::{Ports, Reach};
 use crate::model::{AccountId, Region};
 use crate::ports::{CloudError, Sts};
 
+pub use code_deploy::CodeDeployClient;
 pub use ecr::EcrClient;
 pub use ecs::EcsClient;
 pub use raw::{ShapeComplaint, check_task_definition};
@@ -72,6 +74,7 @@ impl Reach for Aws {
         Ports {
             ecs: Arc::new(EcsClient::new(aws_sdk_ecs::Client::new(&settings))),
             ecr: Arc::new(EcrClient::new(aws_sdk_ecr::Client::new(&settings))),
+            code_deploy: Arc::new(CodeDeployClient(aws_sdk_codedeploy::Client::new(&settings))),
             sts: Arc::new(StsClient(aws_sdk_sts::Client::new(&settings))),
         }
     }

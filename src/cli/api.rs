@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use crate::controller::Swept;
 use crate::git::Head;
 use crate::model::{
-    Commit, Condition, ConditionKind, Difference, Health, LastDeployment, Millis, Phase, Running, StartedBy,
-    Status, Sync, TaskDefinitionArn,
+    Commit, Condition, ConditionKind, Difference, Health, LastDeployment, Millis, Phase, Running, Stage,
+    StartedBy, Status, Sync, TaskDefinitionArn,
 };
 use crate::plan::{self, Step};
 
@@ -59,6 +59,17 @@ fn step(step: &Step) -> Value {
         }
         Step::Deploy { revision, why, service, .. } => {
             json!({"step": "Deploy", "revision": revision.short(), "service": service.as_str(), "why": format!("{why:?}")})
+        }
+        Step::UpdateSettings { service, .. } => {
+            json!({"step": "UpdateSettings", "service": service.as_str()})
+        }
+        Step::Stop { deployment } => json!({"step": "Stop", "deployment": deployment}),
+        Step::Continue { deployment, .. } => json!({"step": "Continue", "deployment": deployment}),
+        Step::CreateApplication { application } => {
+            json!({"step": "CreateApplication", "application": application})
+        }
+        Step::CreateGroup { application, group, .. } => {
+            json!({"step": "CreateGroup", "application": application, "group": group})
         }
         Step::MoveTag { repository, digest, tag } => {
             json!({"step": "MoveTag", "repository": repository.as_str(), "tag": tag.as_str(), "digest": digest.as_str()})
@@ -115,10 +126,24 @@ fn deployment(last: &LastDeployment) -> Value {
         "id": last.id,
         "commit": last.commit.as_ref().map(Commit::as_str),
         "phase": phase(last.phase),
+        "stage": last.shift.as_ref().map(|shift| stage(shift.stage)),
+        "traffic": last.shift.as_ref().and_then(|shift| shift.traffic),
         "startedBy": match last.started_by { StartedBy::Trueup => "trueup", StartedBy::Other => "other" },
         "startedAt": time(last.started_at),
         "endedAt": last.ended_at.map(time),
     })
+}
+
+fn stage(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Installing => "Installing",
+        Stage::Testing => "Testing",
+        Stage::AwaitingApproval { .. } => "AwaitingApproval",
+        Stage::Shifting => "Shifting",
+        Stage::Checking => "Checking",
+        Stage::AwaitingTermination => "AwaitingTermination",
+        Stage::Ended => "Ended",
+    }
 }
 
 fn time(millis: Millis) -> Option<String> {

@@ -14,6 +14,7 @@ macro_rules! outln {
 }
 
 mod api;
+mod approval;
 mod demo;
 mod lint;
 mod plan;
@@ -32,6 +33,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use trueup_simulator::World;
+
+use approval::Answer;
 
 use crate::aws::Aws;
 use crate::controller::{Controller, Reach};
@@ -170,6 +173,16 @@ enum Command {
         #[arg(long)]
         push: bool,
     },
+    /// Let the traffic of a deployment shift that waits for it.
+    Approve {
+        /// `ENVIRONMENT/APPLICATION`.
+        target: String,
+    },
+    /// Stop a deployment that waits for approval; its commit is held.
+    Reject {
+        /// `ENVIRONMENT/APPLICATION`.
+        target: String,
+    },
     /// Let a held commit be tried once more.
     Retry {
         /// `ENVIRONMENT/APPLICATION`.
@@ -252,6 +265,8 @@ async fn run(cli: Cli) -> anyhow::Result<End> {
             };
             promote::run(&repository, &promote::Promotion { target, what, push })
         }
+        Command::Approve { target } => approval::run(&repository, &target, Answer::Approve).await,
+        Command::Reject { target } => approval::run(&repository, &target, Answer::Reject).await,
         Command::Retry { target } => retry::run(&repository, &target).await,
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::api;
 use crate::controller::{Outcome, Swept};
 use crate::git::Head;
-use crate::model::{Commit, Running, Status, Waiting};
+use crate::model::{Commit, Running, Status, Wait, Waiting};
 use crate::plan::outlook::Outlook;
 use crate::plan::{self, Plan, Step, Why};
 
@@ -126,7 +126,10 @@ fn plan_of(one: &Swept, plan: &Plan) -> String {
     let mut text = match (&plan.waiting, plan.steps.first()) {
         (Some(waiting), _) => format!("{}   {}\n", one.target, nothing(waiting)),
         (None, Some(step)) if plan.outlook.is_none() => format!("{}   {}\n", one.target, step_line(step)),
-        (None, _) => format!("{}   {}   rolling\n", one.target, change(&plan.status)),
+        (None, _) => {
+            let how = plan.outlook.as_ref().map_or("", |outlook| outlook.strategy);
+            format!("{}   {}   {how}\n", one.target, change(&plan.status))
+        }
     };
     if let Some(hint) = plan.waiting.as_ref().and_then(|waiting| plan::status::hint(waiting, &one.target)) {
         let _ = writeln!(text, "  hint       {hint}");
@@ -143,6 +146,9 @@ fn plan_of(one: &Swept, plan: &Plan) -> String {
     }
     if let Some((family, made_from)) = &outlook.register {
         let _ = writeln!(text, "  register   {family} (from {made_from})");
+    }
+    for created in &outlook.create {
+        let _ = writeln!(text, "  create     {created}");
     }
     text.push_str(&differences(plan));
     let Outlook { service, cluster, desired_count, .. } = outlook;
@@ -225,6 +231,14 @@ pub(super) fn step_line(step: &Step) -> String {
             };
             format!("deploy {} to {service}{why}", revision.short())
         }
+        Step::UpdateSettings { service, .. } => format!("update the settings of {service}"),
+        Step::Stop { deployment } => format!("stop {deployment}, with rollback"),
+        Step::Continue { deployment, wait: Wait::Ready } => format!("let the traffic of {deployment} shift"),
+        Step::Continue { deployment, wait: Wait::Termination } => {
+            format!("end the old tasks of {deployment} now")
+        }
+        Step::CreateApplication { application } => format!("create CodeDeploy application {application}"),
+        Step::CreateGroup { group, .. } => format!("create CodeDeploy group {group}"),
         Step::MoveTag { repository, tag, digest } => {
             format!("move tag {tag} of {repository} to {}", digest.short())
         }

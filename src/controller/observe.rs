@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
 
+use crate::manifest;
 use crate::model::{
-    AccountId, Deployment, Desired, DesiredImage, Digest, Image, ImageReference, InfraCommit, Millis,
-    Observed, ObservedImage, OutcomeKind, Phase, Reading, Registry, Repository, RepositoryName, Revision,
-    RolloutState, Service, ServiceDeployment, Task, TaskDefinitionArn, TaskDefinitionSource,
+    AccountId, Deployment, DeploymentGroup, Desired, DesiredImage, Digest, Group, Image, ImageReference,
+    InfraCommit, Millis, Observed, ObservedImage, OutcomeKind, Phase, Progress, Reading, Registry,
+    Repository, RepositoryName, Revision, RolloutState, Service, ServiceDeployment, Task, TaskDefinitionArn,
+    TaskDefinitionSource,
 };
-use crate::plan::{container_images, memory, phase};
-use crate::ports::{Clock, CloudError, Ecr, Ecs, History, Sts, Tasks};
+use crate::plan::{blue_green, container_images, memory, phase};
+use crate::ports::{Clock, CloudError, CodeDeploy, Ecr, Ecs, History, Sts, Tasks};
 
 /// Revisions of the family that are searched for content and stamps.
 const NEWEST: usize = 20;
@@ -17,6 +19,8 @@ const NEWEST: usize = 20;
 const DEPLOYMENTS: usize = 20;
 /// Of those, the ones whose revisions are read even where nothing changes.
 const NEWEST_DEPLOYMENTS: usize = 3;
+/// Deployments of CodeDeploy that are read: those since the last one that succeeded.
+const CODE_DEPLOYMENTS: usize = 100;
 /// Tasks that are described of one service.
 const TASKS: usize = 500;
 /// Stopped tasks that are described to find out why.
@@ -42,6 +46,7 @@ pub struct Observer<'a> {
     pub ecs: &'a dyn Ecs,
     /// The registry's region may be another.
     pub ecr: &'a dyn Ecr,
+    pub code_deploy: &'a dyn CodeDeploy,
     pub sts: &'a dyn Sts,
     pub history: &'a dyn History,
     pub clock: &'a dyn Clock,
@@ -54,6 +59,8 @@ pub struct Remembered {
     account: Mutex<Option<AccountId>>,
     revisions: Mutex<HashMap<TaskDefinitionArn, Revision>>,
     repositories: Mutex<HashMap<(Registry, RepositoryName), (Repository, Millis)>>,
+    /// Task definitions by application and the SHA-256 of the `AppSpec` that names them.
+    app_specs: Mutex<HashMap<(String, String), TaskDefinitionArn>>,
 }
 
 impl Observer<'_> {
@@ -73,14 +80,17 @@ impl Observer<'_> {
             Some(service) => service,
             None => self.service(desired).await,
         };
-        let (service_deployments, tasks) = self.deployments_and_tasks(desired, &service).await;
+        let (group, service_deployments) = self.deployments(desired, &service).await;
+        let tasks = self.tasks_of(desired, &service, &service_deployments).await;
         let newest = if look.deep { Some(self.newest(desired, &service).await) } else { None };
         let mut at_hand = at_hand(&service, &service_deployments);
         at_hand.extend(registered.cloned());
         let listed = newest.iter().filter_map(Reading::known).flatten().cloned();
         let others: BTreeSet<TaskDefinitionArn> = listed.filter(|arn| !at_hand.contains(arn)).collect();
-        let mut revisions = self.revisions(desired, at_hand, look.fresh).await;
-        revisions.extend(self.revisions(desired, others, false).await);
+        let mut revisions = self.revisions(desired, at_hand, |_| look.fresh).await;
+        // Of the others, those that a write may be about.
+        let others = self.revisions(desired, others, |kept| look.fresh && is_of_commit(desired, kept)).await;
+        revisions.extend(others);
         let images = self.images(desired, tasks.known(), look.fresh).await;
         let images = self.pinned_images(desired, images, &revisions, is_failing(&service)).await;
         let mut observed = Observed {
@@ -90,6 +100,7 @@ impl Observer<'_> {
             service,
             revisions,
             newest,
+            group,
             service_deployments,
             tasks,
             images,
@@ -110,22 +121,91 @@ impl Observer<'_> {
         observed.images = self.images(desired, observed.tasks.known(), false).await;
     }
 
-    async fn deployments_and_tasks(
+    async fn deployments(
         &self,
         desired: &Desired,
         service: &Reading<Service>,
-    ) -> (Reading<Vec<ServiceDeployment>>, Reading<Vec<Task>>) {
-        let (cluster, name) = (&desired.cluster, &desired.service);
+    ) -> (Option<Reading<Group>>, Reading<Vec<ServiceDeployment>>) {
+        let service = match service {
+            Reading::Known(service) => service,
+            Reading::Absent => return (None, Reading::Absent),
+            Reading::Unavailable(why) => return (None, Reading::Unavailable(why.clone())),
+        };
+        let Some(settings) = blue_green::settings(desired, service) else {
+            let (cluster, name) = (&desired.cluster, &desired.service);
+            return (None, reading(self.ecs.service_deployments(cluster, name, DEPLOYMENTS).await));
+        };
+        let (application, group) = blue_green::names(&settings, desired);
+        let found = reading(self.code_deploy.group(&application, &group).await);
+        let history = match &found {
+            Reading::Known(Group::Found(known)) => {
+                reading(self.code_deploy_history(desired, service, (&application, &group), known).await)
+            }
+            Reading::Known(_) | Reading::Absent => Reading::Known(Vec::new()),
+            Reading::Unavailable(why) => Reading::Unavailable(why.clone()),
+        };
+        (Some(found), history)
+    }
+
+    async fn code_deploy_history(
+        &self,
+        desired: &Desired,
+        service: &Service,
+        (application, group): (&str, &str),
+        found: &DeploymentGroup,
+    ) -> Result<Vec<ServiceDeployment>, CloudError> {
+        let since = found.last_success;
+        let deployments = self.code_deploy.deployments(application, group, since, CODE_DEPLOYMENTS).await?;
+        let mut targets = BTreeMap::new();
+        for sha256 in deployments.iter().filter_map(|deployment| deployment.sha256.as_ref()) {
+            if let Some(target) = self.target_of(application, sha256).await? {
+                targets.insert(sha256.clone(), target);
+            }
+        }
+        let in_flight = deployments.iter().find(|one| !one.is_rollback && !one.status.is_over());
+        let progress = match in_flight {
+            Some(one) => self.code_deploy.progress(&one.id, &desired.cluster, &desired.service).await?,
+            None => Progress::default(),
+        };
+        Ok(blue_green::history(&deployments, &targets, &progress, service))
+    }
+
+    /// What an `AppSpec` deploys never changes and is read once.
+    async fn target_of(
+        &self,
+        application: &str,
+        sha256: &str,
+    ) -> Result<Option<TaskDefinitionArn>, CloudError> {
+        let key = (application.to_owned(), sha256.to_owned());
+        let kept = self.remembered.app_specs.lock().ok().and_then(|kept| kept.get(&key).cloned());
+        if kept.is_some() {
+            return Ok(kept);
+        }
+        let content = match self.code_deploy.app_spec(application, sha256).await {
+            Ok(content) => content,
+            Err(CloudError::NotFound(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let target = manifest::app_spec_task_definition(&content).map(TaskDefinitionArn::new);
+        if let (Some(target), Ok(mut kept)) = (&target, self.remembered.app_specs.lock()) {
+            if kept.len() >= MOST_CACHED {
+                kept.clear();
+            }
+            kept.insert(key, target.clone());
+        }
+        Ok(target)
+    }
+
+    async fn tasks_of(
+        &self,
+        desired: &Desired,
+        service: &Reading<Service>,
+        deployments: &Reading<Vec<ServiceDeployment>>,
+    ) -> Reading<Vec<Task>> {
         match service {
-            Reading::Known(service) => {
-                let deployments = reading(self.ecs.service_deployments(cluster, name, DEPLOYMENTS).await);
-                let tasks = self.tasks(desired, is_quiet(service, &deployments)).await;
-                (deployments, tasks)
-            }
-            Reading::Absent => (Reading::Absent, Reading::Absent),
-            Reading::Unavailable(why) => {
-                (Reading::Unavailable(why.clone()), Reading::Unavailable(why.clone()))
-            }
+            Reading::Known(service) => self.tasks(desired, is_quiet(service, deployments)).await,
+            Reading::Absent => Reading::Absent,
+            Reading::Unavailable(why) => Reading::Unavailable(why.clone()),
         }
     }
 
@@ -179,16 +259,17 @@ impl Observer<'_> {
     }
 
     /// What a revision declares never changes and is read once. Its tags and its status do: they are read again where
-    /// `fresh` asks for it, and where they hold back the declared commit, since a person may ask for another try.
+    /// `again` says so, and where they hold back the declared commit, since a person may ask for another try.
     async fn revisions(
         &self,
         desired: &Desired,
         arns: BTreeSet<TaskDefinitionArn>,
-        fresh: bool,
+        again: impl Fn(&Revision) -> bool,
     ) -> BTreeMap<TaskDefinitionArn, Reading<Revision>> {
         let mut revisions = BTreeMap::new();
         for arn in arns {
-            let kept = self.remembered.revision(&arn).filter(|kept| !fresh && !holds_back(desired, kept));
+            let kept =
+                self.remembered.revision(&arn).filter(|kept| !again(kept) && !holds_back(desired, kept));
             let revision = match kept {
                 Some(revision) => Reading::Known(revision),
                 None => reading(self.ecs.revision(&arn).await),
@@ -392,6 +473,10 @@ fn holds_back(desired: &Desired, kept: &Revision) -> bool {
         let failed = memory.outcome.is_some_and(|outcome| outcome.result == OutcomeKind::Failed);
         failed && memory.commit.matches(desired.commit())
     })
+}
+
+fn is_of_commit(desired: &Desired, kept: &Revision) -> bool {
+    memory::of(kept, &desired.target).is_some_and(|memory| memory.commit.matches(desired.commit()))
 }
 
 impl Remembered {

@@ -12,7 +12,7 @@ use crate::model::{
     Observed, Reading, Region, RolloutState, Service, ServiceName, Status, Target, Waiting,
 };
 use crate::plan::{self, Input, Plan, Recent, Step};
-use crate::ports::{Clock, CloudError, Ecr, Ecs, History, Sts};
+use crate::ports::{Clock, CloudError, CodeDeploy, Ecr, Ecs, History, Sts};
 
 /// `DescribeServices` takes ten names (Amazon ECS API reference).
 const SERVICES_A_CALL: usize = 10;
@@ -33,6 +33,7 @@ const LONGEST: Duration = Duration::from_mins(5);
 pub struct Ports {
     pub ecs: Arc<dyn Ecs>,
     pub ecr: Arc<dyn Ecr>,
+    pub code_deploy: Arc<dyn CodeDeploy>,
     pub sts: Arc<dyn Sts>,
 }
 
@@ -315,6 +316,7 @@ impl Controller {
         Observer {
             ecs: &*ports.ecs,
             ecr: &*registry.ecr,
+            code_deploy: &*ports.code_deploy,
             sts: &*ports.sts,
             history: &*self.history,
             clock: &*self.clock,
@@ -344,7 +346,7 @@ impl Controller {
 
     async fn write(&mut self, desired: &Desired, step: Step) -> Outcome {
         let (ports, registry, _) = self.reach_of(desired);
-        let result = execute(&*ports.ecs, &*registry.ecr, desired, &step).await;
+        let result = execute(&ports, &*registry.ecr, desired, &step).await;
         if matches!(result, Ok(_) | Err(CloudError::Ambiguous(_))) {
             let before = self.recent.get(&desired.target).filter(|before| before.step.repeats(&step));
             let recent = Recent {

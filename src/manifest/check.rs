@@ -9,11 +9,12 @@ use super::fields::Report;
 use super::task_definition;
 use super::tree::Node;
 use crate::model::{
-    Containers, Declaration, Declared, Desired, DesiredImage, Finding, Severity, Target, TaskDefinitionSource,
+    Containers, Declaration, Declared, Desired, DesiredImage, Finding, Severity, Strategy, Target,
+    TaskDefinitionSource,
 };
-use crate::plan::{container_images, diff::looks_secret};
+use crate::plan::{blue_green, container_images, diff::looks_secret};
 
-/// The same service, tag or family reached from two targets, after expansion.
+/// The same service, CodeDeploy group, tag or family reached from two targets, after expansion.
 pub(super) fn claims(declaration: &mut Declaration) {
     let mut findings = Vec::new();
     {
@@ -27,12 +28,18 @@ pub(super) fn claims(declaration: &mut Declaration) {
             .collect();
         let mut services: BTreeMap<String, Vec<&Desired>> = BTreeMap::new();
         let mut families: BTreeMap<String, Vec<&Desired>> = BTreeMap::new();
+        let mut groups: BTreeMap<String, Vec<&Desired>> = BTreeMap::new();
         let mut tags: BTreeMap<String, Vec<&Desired>> = BTreeMap::new();
         for one in &desired {
             let place = format!("{:?}/{:?}/{}", one.account, one.region, one.cluster);
             services.entry(format!("{place}/{}", one.service)).or_default().push(one);
             if let TaskDefinitionSource::Family(family) = &one.task_definition {
                 families.entry(format!("{:?}/{:?}/{family}", one.account, one.region)).or_default().push(one);
+            }
+            if let Strategy::CodeDeploy(settings) = &one.strategy {
+                let (application, group) = blue_green::names(settings, one);
+                let key = format!("{:?}/{:?}/{application}/{group}", one.account, one.region);
+                groups.entry(key).or_default().push(one);
             }
             for image in &one.images {
                 let account = one.registry.account.as_ref().or(one.account.as_ref());
@@ -50,6 +57,9 @@ pub(super) fn claims(declaration: &mut Declaration) {
             findings.extend(claimed_twice(claimants, |_| {
                 "the task definition family that it starts from".to_owned()
             }));
+        }
+        for claimants in groups.values().filter(|claimants| claimants.len() > 1) {
+            findings.extend(claimed_twice(claimants, |_| "the CodeDeploy group".to_owned()));
         }
         for claimants in tags.values() {
             let one_environment =

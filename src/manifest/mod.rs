@@ -3,6 +3,7 @@
 //! Parse, then resolve: `tree` turns YAML and JSON into nodes with positions, `read` makes documents of them, and
 //! `resolve` expands every environment into one [`Desired`](crate::model::Desired) for each application.
 
+mod app_spec;
 mod check;
 pub mod edit;
 pub(crate) mod fields;
@@ -20,8 +21,10 @@ use serde_json::Value;
 
 use crate::model::{Declaration, InfraCommit};
 
+pub use app_spec::task_definition as app_spec_task_definition;
+
 /// Every key of the documents, whose full example is `examples/every-key`.
-pub const KEYS: [&str; 47] = [
+pub const KEYS: [&str; 60] = [
     "apiVersion",
     "kind",
     "metadata",
@@ -41,6 +44,19 @@ pub const KEYS: [&str; 47] = [
     "imageDefinitions",
     "strategy",
     "rolling",
+    "codeDeploy",
+    "application",
+    "deploymentGroup",
+    "appSpec",
+    "deploymentConfig",
+    "create",
+    "serviceRole",
+    "targetGroups",
+    "productionListener",
+    "testListener",
+    "readyWait",
+    "terminationWait",
+    "alarms",
     "serviceSettings",
     "values",
     "taskDefinitionPatch",

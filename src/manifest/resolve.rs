@@ -8,12 +8,12 @@ use serde_json::Value;
 use super::fields::{Fields, Report, kind, nearest, text};
 use super::read::{Document, Documents, Source};
 use super::tree::{self, Kind, Node};
-use super::{CheckShape, Files, image_definitions, task_definition};
+use super::{CheckShape, Files, app_spec, image_definitions, task_definition};
 use crate::model::{
-    AccountId, ApplicationName, ClusterName, Commit, Containers, Declaration, Declared, Desired,
-    DesiredImage, Digest, EnvironmentName, Finding, ImageReference, InFlight, Mode, MoveTag, OnDrift,
-    OnFailure, Pin, Policy, Position, Region, Registry, RepositoryName, Rollout, ServiceName, Strategy, Tag,
-    Target, TaskDefinitionSource,
+    AccountId, AppSpec, ApplicationName, ClusterName, CodeDeploy, Commit, Containers, Declaration, Declared,
+    Desired, DesiredImage, Digest, EnvironmentName, Finding, ImageReference, InFlight, Mode, MoveTag,
+    NewGroup, OnDrift, OnFailure, Pin, Policy, Position, Region, Registry, RepositoryName, Rollout,
+    ServiceName, Strategy, Tag, Target, TaskDefinitionSource,
 };
 use crate::plan::service_settings;
 
@@ -40,6 +40,8 @@ const SPEC_KEYS: [&str; 18] = [
 ];
 /// Keys that only the entry in an environment has.
 const ENTRY_KEYS: [&str; 2] = ["commit", "commits"];
+/// Minutes that CodeDeploy waits at most before it shifts traffic or ends old tasks (user guide, quotas).
+const LONGEST_WAIT: u64 = 2800;
 const IMAGE_PLACEHOLDER: &str = "<IMAGE_NAME>";
 
 pub(super) fn declaration(
@@ -261,7 +263,8 @@ fn policy(node: &Node, path: &str, base: &Policy, report: &mut Report<'_>) -> Po
         on_failure: fields
             .word("onFailure", &[("rollback", OnFailure::Rollback), ("leave", OnFailure::Leave)], report)
             .unwrap_or(base.on_failure),
-        progress_deadline: duration(&mut fields, report).unwrap_or(base.progress_deadline),
+        progress_deadline: duration(&mut fields, "progressDeadline", report)
+            .unwrap_or(base.progress_deadline),
         in_flight: fields
             .word("inFlight", &[("replace", InFlight::Replace), ("finish", InFlight::Finish)], report)
             .unwrap_or(base.in_flight),
@@ -276,9 +279,9 @@ fn policy(node: &Node, path: &str, base: &Policy, report: &mut Report<'_>) -> Po
     policy
 }
 
-fn duration(fields: &mut Fields<'_>, report: &mut Report<'_>) -> Option<Duration> {
-    let node = fields.node("progressDeadline")?;
-    let path = fields.path("progressDeadline");
+fn duration(fields: &mut Fields<'_>, key: &'static str, report: &mut Report<'_>) -> Option<Duration> {
+    let node = fields.node(key)?;
+    let path = fields.path(key);
     let written = text(node, &path, report)?;
     let split = written.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(written.len());
     let (number, unit) = written.split_at(split);
@@ -294,6 +297,40 @@ fn duration(fields: &mut Fields<'_>, report: &mut Report<'_>) -> Option<Duration
         report.error((node.line, node.column), &path, format!("`{written}` is no duration"), hint);
     }
     parsed.map(Duration::from_secs)
+}
+
+/// How a CodeDeploy group is made where there is none.
+fn new_group(node: &Node, path: &str, environment: &str, report: &mut Report<'_>) -> Option<NewGroup> {
+    let path = format!("{path}.create");
+    let expand = |text: String| text.replace("{environment}", environment);
+    let minutes = |time: Duration| time.as_secs().div_ceil(60);
+    let mut fields = Fields::of(node, &path, report);
+    let service_role = fields.required("serviceRole", report).map(expand);
+    let groups = fields.texts("targetGroups", report).unwrap_or_default();
+    let production = fields.required("productionListener", report).map(expand);
+    let test_listener = fields.text("testListener", report).map(expand);
+    let ready_wait = duration(&mut fields, "readyWait", report).map(minutes);
+    let termination_wait = duration(&mut fields, "terminationWait", report).map_or(5, minutes);
+    let alarms = fields.texts("alarms", report).unwrap_or_default();
+    fields.finish(report);
+    let pair: Result<[String; 2], _> = groups.into_iter().map(expand).collect::<Vec<_>>().try_into();
+    if pair.is_err() {
+        let message = "expected the names of two target groups";
+        report.error((node.line, node.column), &format!("{path}.targetGroups"), message, None);
+    }
+    if ready_wait.is_some_and(|minutes| minutes > LONGEST_WAIT) || termination_wait > LONGEST_WAIT {
+        let message = format!("a wait is {LONGEST_WAIT} minutes at most");
+        report.error((node.line, node.column), &path, message, None);
+    }
+    Some(NewGroup {
+        service_role: service_role?,
+        target_groups: pair.ok()?,
+        production_listener: production?,
+        test_listener,
+        ready_wait,
+        termination_wait,
+        alarms: alarms.into_iter().map(expand).collect(),
+    })
 }
 
 /// The application's `spec` under the entry of an environment, whose keys replace whole keys.
@@ -343,7 +380,7 @@ impl<'f> Resolver<'_, 'f> {
         let registry = self.with("registry", |node, path, report, _| registry(node, path, report));
         let after: Vec<String> =
             ["after", "requires"].iter().flat_map(|key| self.texts(key).unwrap_or_default()).collect();
-        let service_settings = self.service_settings();
+        let service_settings = self.service_settings(matches!(strategy, Strategy::CodeDeploy(_)));
         Some(Desired {
             target: self.target.clone(),
             declared_at: Position { file: self.merged.entry.1.file.to_owned(), line: at.0, column: at.1 },
@@ -449,7 +486,7 @@ impl<'f> Resolver<'_, 'f> {
     }
 
     /// Members of `UpdateService`, by their AWS names; what they hold is AWS's to check.
-    fn service_settings(&mut self) -> Option<Value> {
+    fn service_settings(&mut self, by_code_deploy: bool) -> Option<Value> {
         self.with("serviceSettings", |node, path, report, _| {
             let Kind::Map(entries) = &node.kind else {
                 let message = format!("expected a map, found {}", kind(node));
@@ -467,42 +504,89 @@ impl<'f> Resolver<'_, 'f> {
                     &service_settings::KEYS,
                 );
             }
+            let of_the_deployment = |key: &str| service_settings::OF_THE_DEPLOYMENT.contains(&key);
+            for (key, _) in entries.iter().filter(|(key, _)| by_code_deploy && of_the_deployment(&key.text)) {
+                let message =
+                    format!("`{}` of a service that CodeDeploy deploys cannot be set here", key.text);
+                let hint =
+                    Some("network, platform version and capacity providers go into the AppSpec".to_owned());
+                report.error((key.line, key.column), &format!("{path}.{}", key.text), message, hint);
+            }
             Some(node.to_json())
         })
         .flatten()
     }
 
     fn strategy(&mut self) -> Strategy {
-        self.with("strategy", |node, path, report, _| {
-            let name = match &node.kind {
-                Kind::Scalar { text, .. } => Some((text.as_str(), (node.line, node.column))),
-                Kind::Map(entries) => {
-                    entries.first().map(|(key, _)| (key.text.as_str(), (key.line, key.column)))
-                }
-                Kind::List(_) => None,
-            };
-            match name {
-                Some(("rolling", _)) => Strategy::Rolling,
-                Some((other @ ("codeDeploy" | "blueGreen" | "canary" | "linear" | "task"), at)) => {
-                    report.error(at, path, format!("strategy `{other}` is not supported yet"), None);
-                    Strategy::Unspecified
-                }
-                other => {
-                    let known = ["rolling", "codeDeploy", "blueGreen", "canary", "linear", "task"];
-                    let hint = other
-                        .and_then(|(word, _)| nearest(word, &known))
-                        .map(|near| format!("did you mean `{near}`?"));
-                    report.error(
-                        (node.line, node.column),
-                        path,
-                        format!("expected one of {}", known.join(", ")),
-                        hint,
-                    );
-                    Strategy::Unspecified
-                }
+        let Some((node, source, path)) = self.merged.get("strategy") else { return Strategy::Unspecified };
+        let inner = match &node.kind {
+            Kind::Scalar { text, .. } => Some((text.as_str(), (node.line, node.column), None)),
+            Kind::Map(entries) if entries.len() == 1 => {
+                entries.first().map(|(key, inner)| (key.text.as_str(), (key.line, key.column), Some(inner)))
             }
-        })
-        .unwrap_or(Strategy::Unspecified)
+            _ => None,
+        };
+        let known = ["rolling", "codeDeploy", "blueGreen", "canary", "linear", "task"];
+        match inner {
+            Some(("rolling", ..)) => Strategy::Rolling,
+            Some(("codeDeploy", _, inner)) => {
+                Strategy::CodeDeploy(Box::new(self.code_deploy(inner, source, &format!("{path}.codeDeploy"))))
+            }
+            Some((other, at, _)) if known.contains(&other) => {
+                self.error(source, at, &path, format!("strategy `{other}` is not supported yet"), None);
+                Strategy::Unspecified
+            }
+            other => {
+                let near = other.and_then(|(word, ..)| nearest(word, &known));
+                let hint = near.map(|near| format!("did you mean `{near}`?"));
+                let message = format!("expected one of {}", known.join(", "));
+                self.error(source, (node.line, node.column), &path, message, hint);
+                Strategy::Unspecified
+            }
+        }
+    }
+
+    /// `codeDeploy: {}` and the word alone are enough where the default names exist.
+    fn code_deploy(&mut self, node: Option<&Node>, source: Source<'f>, path: &str) -> CodeDeploy {
+        let Some(node) = node.filter(|node| !node.is_null()) else { return CodeDeploy::default() };
+        let environment = self.target.environment.to_string();
+        let expand = |text: Option<String>| text.map(|text| text.replace("{environment}", &environment));
+        let mut report = source.report();
+        let mut fields = Fields::of(node, path, &mut report);
+        let mut settings = CodeDeploy {
+            application: expand(fields.text("application", &mut report)),
+            group: expand(fields.text("deploymentGroup", &mut report)),
+            app_spec: None,
+            configuration: expand(fields.text("deploymentConfig", &mut report)),
+            create: fields.node("create").and_then(|node| new_group(node, path, &environment, &mut report)),
+        };
+        let file = fields.node("appSpec");
+        let name = file.and_then(|node| text(node, &format!("{path}.appSpec"), &mut report));
+        fields.finish(&mut report);
+        self.findings.append(&mut report.findings);
+        if let (Some(name), Some(node)) = (name, file) {
+            let at = (node.line, node.column);
+            settings.app_spec = self.app_spec(&name, source, at, &format!("{path}.appSpec"));
+        }
+        settings
+    }
+
+    fn app_spec(
+        &mut self,
+        name: &str,
+        source: Source<'f>,
+        at: (usize, usize),
+        path: &str,
+    ) -> Option<AppSpec> {
+        let (file, root) = self.named_file(name, source, at, path)?;
+        let mut report = file.report();
+        app_spec::check(&root, &mut report);
+        self.findings.append(&mut report.findings);
+        let mut content = root.to_json();
+        let mut values = self.values();
+        values.insert("ENVIRONMENT".to_owned(), self.target.environment.to_string());
+        task_definition::fill_in(&mut content, &values);
+        Some(AppSpec { path: file.file.to_owned(), content })
     }
 
     fn images(&mut self) -> Option<Vec<DesiredImage>> {

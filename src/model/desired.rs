@@ -125,11 +125,46 @@ pub enum TaskDefinitionSource {
     File { path: String, input: Value },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Strategy {
     /// Not declared: what the live service's deployment controller does.
     Unspecified,
     Rolling,
+    CodeDeploy(Box<CodeDeploy>),
+}
+
+/// Blue/green by AWS `CodeDeploy`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CodeDeploy {
+    /// `None`: the name that the console and `aws ecs deploy` give.
+    pub application: Option<String>,
+    pub group: Option<String>,
+    /// The parsed file, its task definition not yet filled in; `None`: made from the primary task set.
+    pub app_spec: Option<AppSpec>,
+    /// The deployment configuration of each deployment; `None`: the group's.
+    pub configuration: Option<String>,
+    /// Application and group are made from this where they do not exist.
+    pub create: Option<NewGroup>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct AppSpec {
+    pub path: String,
+    pub content: Value,
+}
+
+/// A deployment group that does not exist yet. Times are in minutes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewGroup {
+    pub service_role: String,
+    pub target_groups: [String; 2],
+    pub production_listener: String,
+    pub test_listener: Option<String>,
+    /// How long traffic waits for somebody's word; `None`: it does not.
+    pub ready_wait: Option<u64>,
+    pub termination_wait: u64,
+    /// Names of alarms that stop a deployment.
+    pub alarms: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

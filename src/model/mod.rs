@@ -2,12 +2,14 @@
 //!
 //! Nothing here reads, writes, parses a format, or knows what time it is.
 
+mod code_deploy;
 mod desired;
 mod finding;
 mod ids;
 mod observed;
 mod status;
 
+pub use code_deploy::*;
 pub use desired::*;
 pub use finding::*;
 pub use ids::*;

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{
-    AccountId, Commit, ContentHash, DeploymentId, Digest, InfraCommit, RepositoryName, Tag, TaskDefinitionArn,
+    AccountId, Commit, ContentHash, DeploymentId, Digest, Group, InfraCommit, RepositoryName, Shift, Tag,
+    TaskDefinitionArn,
 };
 
 /// Unix time in milliseconds. The model never asks what time it is.
@@ -46,7 +47,10 @@ pub struct Observed {
     pub revisions: BTreeMap<TaskDefinitionArn, Reading<Revision>>,
     /// ARNs of the newest ACTIVE revisions of the family, newest first; `None`: not asked, since most looks need none.
     pub newest: Option<Reading<Vec<TaskDefinitionArn>>>,
-    /// Newest first; Absent where AWS keeps none (service never deployed since 2024-10).
+    /// The deployment group; `None`: not asked, since CodeDeploy has no part in the service.
+    pub group: Option<Reading<Group>>,
+    /// Newest first; Absent where AWS keeps none (service never deployed since 2024-10). With CodeDeploy, its
+    /// deployments since the last one that succeeded.
     pub service_deployments: Reading<Vec<ServiceDeployment>>,
     pub tasks: Reading<Vec<Task>>,
     /// In the order of the desired images.
@@ -75,7 +79,7 @@ pub struct Service {
     pub circuit_breaker: CircuitBreaker,
     /// Whether deployment alarms roll back.
     pub alarms_roll_back: bool,
-    /// `Service.deployments[]`, the PRIMARY first.
+    /// `Service.deployments[]`, the PRIMARY first; the task sets of a service that CodeDeploy deploys.
     pub deployments: Vec<Deployment>,
     /// The fields that a repository may own, as described.
     pub settings: Value,
@@ -88,9 +92,10 @@ impl Service {
         self.deployments.iter().find(|deployment| deployment.status == DeploymentStatus::Primary)
     }
 
-    /// Whether AWS itself rolls a failed deployment back.
+    /// Whether ECS itself rolls a failed deployment back; what CodeDeploy undoes is seen on its deployments.
     pub fn rolls_back_by_itself(&self) -> bool {
-        (self.circuit_breaker.enabled && self.circuit_breaker.rollback) || self.alarms_roll_back
+        self.controller == Controller::Ecs
+            && ((self.circuit_breaker.enabled && self.circuit_breaker.rollback) || self.alarms_roll_back)
     }
 }
 
@@ -120,7 +125,7 @@ pub enum Scheduling {
     Daemon,
 }
 
-/// One entry of `Service.deployments[]`.
+/// One entry of `Service.deployments[]` or of `Service.taskSets[]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deployment {
     pub id: DeploymentId,
@@ -130,8 +135,25 @@ pub struct Deployment {
     pub desired: i32,
     pub running: i32,
     pub failed_tasks: i32,
+    /// Of a task set.
+    pub load_balancer: Option<LoadBalancer>,
     pub created_at: Millis,
     pub updated_at: Millis,
+}
+
+/// Where the tasks of a task set get their traffic from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadBalancer {
+    pub target_group: String,
+    pub container: String,
+    pub port: i32,
+}
+
+impl LoadBalancer {
+    /// The name in the ARN of the target group: `...:targetgroup/<name>/<id>`.
+    pub fn target_group_name(&self) -> &str {
+        self.target_group.split('/').nth(1).unwrap_or(&self.target_group)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,7 +170,8 @@ pub enum RolloutState {
     Failed,
 }
 
-/// One entry of `ListServiceDeployments`, described, with the revision behind its target.
+/// One entry of `ListServiceDeployments`, described, with the revision behind its target; or one deployment of
+/// CodeDeploy with what became of its rollback.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceDeployment {
     pub arn: String,
@@ -162,6 +185,8 @@ pub struct ServiceDeployment {
     /// The breaker or an alarm ended it.
     pub monitor_triggered: bool,
     pub target_running: i32,
+    /// With CodeDeploy only.
+    pub shift: Option<Shift>,
     pub created_at: Millis,
     pub finished_at: Option<Millis>,
 }
@@ -236,6 +261,8 @@ pub struct Outcome {
 pub enum OutcomeKind {
     Succeeded,
     Failed,
+    /// Stopped by trueup for a newer one: no failure.
+    Superseded,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! What is said about a target: the four truths, the comparison, the health, and why nothing is done.
 
-use super::{Commit, Digest, Millis, Target, TaskDefinitionArn};
+use super::{Commit, Digest, Millis, Shift, Target, TaskDefinitionArn};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sync {
@@ -75,6 +75,8 @@ pub struct LastDeployment {
     pub id: String,
     pub commit: Option<Commit>,
     pub phase: Phase,
+    /// Where it stands; with CodeDeploy only.
+    pub shift: Option<Shift>,
     pub started_by: StartedBy,
     pub started_at: Millis,
     pub ended_at: Option<Millis>,
@@ -139,8 +141,23 @@ pub enum Waiting {
         cluster: String,
     },
     ServiceNotActive,
-    /// Not a rolling service, or a kind that is only observed.
+    /// A kind of service that is only observed.
     UnsupportedController(Controller),
+    /// The declared strategy is not the one that the service's deployment controller carries out.
+    StrategyMismatch {
+        declared: &'static str,
+        controller: Controller,
+    },
+    /// The CodeDeploy application or group does not exist, and the repository does not say how to make it.
+    GroupMissing {
+        application: String,
+        group: String,
+    },
+    /// The CodeDeploy group cannot deploy this service.
+    GroupUnfit {
+        group: String,
+        why: String,
+    },
     ImageNotBuilt {
         repository: String,
         tag: String,
@@ -186,6 +203,8 @@ pub enum Waiting {
         phase: Phase,
         commit: Option<Commit>,
         by: StartedBy,
+        /// Where it stands; with CodeDeploy only.
+        shift: Option<Shift>,
     },
     /// An older deployment of ours finishes first.
     FinishingFirst,

@@ -5,7 +5,7 @@
 //! recorded outcome is old. Drift has no record: it is told again after a restart, with the same key.
 
 use crate::model::{
-    Commit, Difference, LastDeployment, Millis, Phase, StartedBy, Status, Sync, Target, Waiting,
+    Commit, Difference, LastDeployment, Millis, Phase, Stage, StartedBy, Status, Sync, Target, Waiting,
 };
 use crate::plan::status::{describe, reason};
 
@@ -33,6 +33,8 @@ pub struct Alert {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     DeploymentStarted,
+    ApprovalNeeded,
+    TrafficShifted,
     DeploymentSucceeded,
     DeploymentFailed,
     DeploymentRolledBack,
@@ -52,8 +54,10 @@ pub enum Severity {
 }
 
 impl Event {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::DeploymentStarted,
+        Self::ApprovalNeeded,
+        Self::TrafficShifted,
         Self::DeploymentSucceeded,
         Self::DeploymentFailed,
         Self::DeploymentRolledBack,
@@ -68,6 +72,8 @@ impl Event {
     pub fn name(self) -> &'static str {
         match self {
             Self::DeploymentStarted => "deployment.started",
+            Self::ApprovalNeeded => "approval.needed",
+            Self::TrafficShifted => "traffic.shifted",
             Self::DeploymentSucceeded => "deployment.succeeded",
             Self::DeploymentFailed => "deployment.failed",
             Self::DeploymentRolledBack => "deployment.rolled_back",
@@ -82,10 +88,14 @@ impl Event {
 
     pub fn severity(self) -> Severity {
         match self {
-            Self::DeploymentStarted | Self::DeploymentSucceeded | Self::DriftGone | Self::SourceGood => {
-                Severity::Information
+            Self::DeploymentStarted
+            | Self::TrafficShifted
+            | Self::DeploymentSucceeded
+            | Self::DriftGone
+            | Self::SourceGood => Severity::Information,
+            Self::ApprovalNeeded | Self::DriftFound | Self::WaitingTooLong | Self::CommitHeld => {
+                Severity::Warning
             }
-            Self::DriftFound | Self::WaitingTooLong | Self::CommitHeld => Severity::Warning,
             Self::DeploymentFailed | Self::DeploymentRolledBack | Self::SourceBroken => Severity::Error,
         }
     }
@@ -95,6 +105,8 @@ impl Event {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Told {
     deployment: Option<(String, Phase)>,
+    /// The milestone of a traffic shift that was told last, with the deployment.
+    milestone: Option<(String, Event)>,
     held: Option<Commit>,
     drifting: bool,
     /// The wait that goes on, since when, and whether it has been told.
@@ -106,6 +118,7 @@ pub fn of_target(before: Option<&Told>, now: &Status, at: Millis) -> (Vec<Alert>
     let mut news = News { now, at, alerts: Vec::new() };
     let told = Told {
         deployment: news.deployment(before),
+        milestone: news.milestone(before),
         held: news.hold(before),
         drifting: news.drift(before),
         waiting: news.wait(before),
@@ -180,6 +193,26 @@ impl News<'_> {
             self.ended(last);
         }
         Some((last.id.clone(), last.phase))
+    }
+
+    /// Traffic waits for somebody's word, or all of it has come: said when it is so, and long before the end.
+    fn milestone(&mut self, before: Option<&Told>) -> Option<(String, Event)> {
+        let last = self.now.last_deployment.as_ref()?;
+        let (event, what) = match last.shift.as_ref()?.stage {
+            Stage::AwaitingApproval { .. } => (
+                Event::ApprovalNeeded,
+                format!("{} waits for `trueup approve {}`", name(last), self.now.target),
+            ),
+            Stage::Checking | Stage::AwaitingTermination => {
+                (Event::TrafficShifted, format!("all traffic is on {}", name(last)))
+            }
+            _ => return None,
+        };
+        let told = Some((last.id.clone(), event));
+        if before.is_some_and(|before| before.milestone != told) {
+            self.tell(event, &last.id, last.commit.as_ref(), &what);
+        }
+        told
     }
 
     fn ended(&mut self, last: &LastDeployment) {
@@ -287,6 +320,7 @@ mod tests {
             started_by: StartedBy::Trueup,
             started_at: 0,
             ended_at: None,
+            shift: None,
         };
         Status { last_deployment: Some(last), is_recorded: false, ..status() }
     }

@@ -6,13 +6,14 @@ use serde_json::Value;
 
 use super::outlook::{self, Outlook};
 use super::phase::{self, Current};
-use super::{diff, memory, render, service_settings, status, windows};
+use super::{blue_green, diff, memory, render, service_settings, status, windows};
 use crate::model::{
-    Ancestry, Applied, ClusterName, Commit, ContentHash, Controller, Desired, DesiredImage, Difference,
-    Digest, InFlight, InfraCommit, Memory, Millis, Mode, MoveTag, Observed, ObservedImage, OnDrift,
-    OnFailure, Outcome, OutcomeKind, Phase, Reading, RepositoryName, Revision, Service, ServiceName,
-    ServiceStatus, SettingsStamp, StartedBy, Status, Tag, TaskDefinitionArn, TaskDefinitionSource,
-    TaskHealth, Waiting,
+    Ancestry, Applied, ClusterName, CodeDeploy, Commit, ContentHash, Controller, DeploymentStatus, Desired,
+    DesiredImage, Difference, Digest, Group, InFlight, InfraCommit, Memory, Millis, Mode, MoveTag,
+    NewDeployment, Observed, ObservedImage, OnDrift, OnFailure, Outcome, OutcomeKind, Phase, Reading,
+    RepositoryName, Revision, Service, ServiceDeployment, ServiceDeploymentStatus, ServiceName,
+    ServiceStatus, SettingsStamp, Shift, Stage, StartedBy, Status, Strategy, Tag, TaskDefinitionArn,
+    TaskDefinitionSource, TaskHealth, Wait, Waiting,
 };
 
 /// Replacements of one another in a row after which the one in flight is allowed to finish.
@@ -64,9 +65,31 @@ pub enum Step {
         cluster: ClusterName,
         service: ServiceName,
         revision: TaskDefinitionArn,
-        /// Members of `UpdateService` that are owned and sent in the same call.
-        settings: Option<Value>,
+        by: By,
         why: Why,
+    },
+    /// Members of `UpdateService` alone, where that starts no deployment.
+    UpdateSettings {
+        cluster: ClusterName,
+        service: ServiceName,
+        settings: Value,
+    },
+    /// Stops a deployment of ours and has it undone.
+    Stop {
+        deployment: String,
+    },
+    /// Ends a wait of a deployment of ours.
+    Continue {
+        deployment: String,
+        wait: Wait,
+    },
+    CreateApplication {
+        application: String,
+    },
+    CreateGroup {
+        application: String,
+        group: String,
+        input: Value,
     },
     MoveTag {
         repository: RepositoryName,
@@ -83,6 +106,16 @@ impl Step {
             _ => self == other,
         }
     }
+}
+
+/// What carries a deployment out.
+#[derive(Clone, Debug, PartialEq)]
+pub enum By {
+    /// ECS itself; members of `UpdateService` that are owned are sent in the same call.
+    UpdateService {
+        settings: Option<Value>,
+    },
+    CodeDeploy(Box<NewDeployment>),
 }
 
 /// Why a deployment is started.
@@ -154,6 +187,8 @@ pub(super) struct Facts<'a> {
     pub input: &'a Input<'a>,
     pub service: Option<&'a Service>,
     pub current: Option<Current>,
+    /// Set where CodeDeploy carries the deployments out.
+    pub code_deploy: Option<CodeDeploy>,
     /// Our revisions, by ARN.
     pub ours: BTreeMap<&'a TaskDefinitionArn, Memory>,
     /// The desired images, each with the digest that the commit was first resolved to.
@@ -171,18 +206,49 @@ impl<'a> Facts<'a> {
             .iter()
             .filter_map(|(arn, reading)| Some((arn, memory::of(reading.known()?, &input.desired.target)?)))
             .collect();
-        let current = service.and_then(|service| phase::current(service, observed));
         let mut facts = Self {
             input,
             service,
-            current,
+            current: service.and_then(|service| phase::current(service, observed)),
+            code_deploy: service.and_then(|service| blue_green::settings(input.desired, service)),
             ours,
             images: observed.images.clone(),
             rendered: Err(Waiting::Settled),
         };
+        facts.tell_superseded();
         facts.keep_first_digests();
         facts.rendered = facts.render();
         facts
+    }
+
+    /// A deployment that we stopped for a newer one did not fail.
+    fn tell_superseded(&mut self) {
+        let newest = self.history().next().filter(|newest| self.was_superseded(newest)).map(phase::id);
+        let Some(current) = self.current.as_mut().filter(|current| newest.as_ref() == Some(&current.id))
+        else {
+            return;
+        };
+        if current.phase.is_over() {
+            if current.target == current.live_revision {
+                current.live_phase = Phase::Superseded;
+            }
+            current.phase = Phase::Superseded;
+        }
+    }
+
+    fn was_superseded(&self, deployment: &ServiceDeployment) -> bool {
+        let by_hand = deployment.shift.as_ref().is_some_and(|shift| shift.stopped_by_hand);
+        let memory = deployment.target.as_ref().and_then(|target| self.ours.get(target));
+        let outcome = memory.and_then(|memory| memory.outcome.as_ref());
+        by_hand
+            && outcome.is_some_and(|outcome| {
+                outcome.result == OutcomeKind::Superseded && outcome.deployment == phase::id(deployment)
+            })
+    }
+
+    fn phase_of(&self, deployment: &ServiceDeployment) -> Phase {
+        let phase = phase::of(deployment);
+        if phase.is_over() && self.was_superseded(deployment) { Phase::Superseded } else { phase }
     }
 
     /// The digest first resolved for a commit stays: a commit tag that was moved later is a finding, not a redeploy.
@@ -316,7 +382,7 @@ impl<'a> Facts<'a> {
         (current.live_phase == Phase::Succeeded).then(|| current.live_revision.clone())
     }
 
-    fn history(&self) -> impl Iterator<Item = &crate::model::ServiceDeployment> {
+    fn history(&self) -> impl Iterator<Item = &ServiceDeployment> {
         self.input.observed.service_deployments.known().into_iter().flatten()
     }
 
@@ -356,7 +422,7 @@ impl<'a> Facts<'a> {
                 break;
             }
             let recorded_before = |id: &String| entries[index..].iter().any(|older| phase::id(older) == *id);
-            match phase::of(entry) {
+            match self.phase_of(entry) {
                 Phase::Succeeded if recorded.as_ref().is_none_or(recorded_before) => failure = None,
                 Phase::RolledBack | Phase::Failed => failure = Some(id),
                 Phase::Succeeded => {}
@@ -391,6 +457,9 @@ impl<'a> Facts<'a> {
             Err(_) if !current.phase.is_over() => return Err(self.following(current)),
             Err(waiting) => return Err(waiting.clone()),
         };
+        if current.target != current.live_revision && !current.phase.is_over() {
+            return self.on_its_way(service, current, rendered);
+        }
         if self.equals_by_effect(&current.live_revision, rendered) {
             if self.settings_differences().is_empty() {
                 return self.arrived(current);
@@ -425,8 +494,18 @@ impl<'a> Facts<'a> {
             Reading::Unavailable(why) => return Err(unreadable("the service", why)),
         };
         match (service.status, service.controller) {
-            (ServiceStatus::Active, Controller::Ecs) => Ok(service),
-            (ServiceStatus::Active, other) => Err(Waiting::UnsupportedController(other)),
+            (ServiceStatus::Active, Controller::External) => {
+                Err(Waiting::UnsupportedController(Controller::External))
+            }
+            (ServiceStatus::Active, controller) => match (&desired.strategy, controller) {
+                (Strategy::CodeDeploy(_), Controller::Ecs) => {
+                    Err(Waiting::StrategyMismatch { declared: "codeDeploy", controller })
+                }
+                (Strategy::Rolling, Controller::CodeDeploy) => {
+                    Err(Waiting::StrategyMismatch { declared: "rolling", controller })
+                }
+                _ => Ok(service),
+            },
             (ServiceStatus::Draining | ServiceStatus::Inactive, _) => Err(Waiting::ServiceNotActive),
         }
     }
@@ -448,6 +527,7 @@ impl<'a> Facts<'a> {
         let undo = recorded
             && primary_is_target
             && current.phase != Phase::RollingBack
+            && !self.rollback_failed()
             && !service.rolls_back_by_itself()
             && memory.retry.as_ref() != Some(&current.id)
             && self.input.desired.policy.on_failure == OnFailure::Rollback;
@@ -496,7 +576,9 @@ impl<'a> Facts<'a> {
     fn is_stuck(&self, service: &Service, current: &Current) -> bool {
         let Some(primary) = service.primary() else { return false };
         let complete = primary.running >= primary.desired && primary.failed_tasks == 0;
-        if current.phase != Phase::InProgress || service.rolls_back_by_itself() || complete {
+        // CodeDeploy has deadlines of its own for everything.
+        let ends_by_itself = service.rolls_back_by_itself() || self.code_deploy.is_some();
+        if current.phase != Phase::InProgress || ends_by_itself || complete {
             return false;
         }
         let deadline =
@@ -527,6 +609,7 @@ impl<'a> Facts<'a> {
             phase: current.phase,
             commit: memory.map(|memory| memory.commit.clone()),
             by: if memory.is_some() { StartedBy::Trueup } else { StartedBy::Other },
+            shift: self.shift(current).cloned(),
         }
     }
 
@@ -562,12 +645,18 @@ impl<'a> Facts<'a> {
         self.move_tags()
     }
 
+    /// Where the newest deployment stands, if traffic is shifted by it.
+    pub fn shift(&self, current: &Current) -> Option<&Shift> {
+        let newest = self.history().next().filter(|newest| phase::id(newest) == current.id)?;
+        newest.shift.as_ref().filter(|shift| shift.stage != Stage::Ended)
+    }
+
+    fn rollback_failed(&self) -> bool {
+        self.history().next().is_some_and(|newest| newest.status == ServiceDeploymentStatus::RollbackFailed)
+    }
+
     fn held(&self, phase: Phase, id: String) -> Waiting {
-        let failed_rollback = self
-            .history()
-            .next()
-            .is_some_and(|newest| newest.status == crate::model::ServiceDeploymentStatus::RollbackFailed);
-        if failed_rollback && phase == Phase::Failed {
+        if self.rollback_failed() && phase == Phase::Failed {
             return Waiting::RollbackFailed;
         }
         Waiting::Held { commit: self.input.desired.commit().clone(), deployment: Some(id) }
@@ -589,8 +678,7 @@ impl<'a> Facts<'a> {
 
     fn move_tags(&self) -> Result<Vec<Step>, Waiting> {
         let desired = self.input.desired;
-        let known_here = self.highest().is_some() || desired.policy.drift == OnDrift::Heal;
-        if desired.policy.move_tag == MoveTag::Never || !known_here || !self.is_proven() {
+        if desired.policy.move_tag == MoveTag::Never || !self.is_proven() {
             return Err(Waiting::Settled);
         }
         let mut steps = Vec::new();
@@ -600,6 +688,11 @@ impl<'a> Facts<'a> {
                 Reading::Known(tagged) if tagged.digest == built.digest => continue,
                 Reading::Unavailable(why) => return Err(unreadable("the environment tag", why)),
                 Reading::Known(_) | Reading::Absent => {}
+            }
+            // Where trueup never deployed anything, the tag is somebody else's.
+            if self.highest().is_none() && desired.policy.drift != OnDrift::Heal {
+                self.newest()?;
+                return Err(Waiting::Settled);
             }
             if let Some(with) = self.input.tag_blockers.get(&wanted.repository) {
                 return Err(Waiting::TagShared {
@@ -654,14 +747,32 @@ impl<'a> Facts<'a> {
             return Err(Waiting::Turn { why: why.to_owned() });
         }
         match stamped {
+            Some(stamp) if !stamp.done && self.code_deploy.is_some() => self.update_settings(),
             Some(stamp) if !stamp.done => self.deploy(live, Why::GitChanged),
             _ => self.stamp(live, memory::settings_tag(&SettingsStamp { hash: declared, done: false })),
         }
     }
 
+    fn update_settings(&self) -> Result<Vec<Step>, Waiting> {
+        let desired = self.input.desired;
+        let (cluster, service) = (desired.cluster.clone(), desired.service.clone());
+        let Some(settings) = self.declared_settings() else { return Err(Waiting::Settled) };
+        self.once(vec![Step::UpdateSettings { cluster, service, settings }])
+    }
+
+    /// Those that `UpdateService` accepts of this service.
+    fn declared_settings(&self) -> Option<Value> {
+        let declared = self.input.desired.service_settings.as_ref()?;
+        Some(if self.code_deploy.is_some() {
+            service_settings::beside_code_deploy(declared)
+        } else {
+            declared.clone()
+        })
+    }
+
     fn settings_differences(&self) -> Vec<Difference> {
-        match (&self.input.desired.service_settings, self.service) {
-            (Some(declared), Some(service)) => service_settings::differences(declared, &service.settings),
+        match (self.declared_settings(), self.service) {
+            (Some(declared), Some(service)) => service_settings::differences(&declared, &service.settings),
             _ => Vec::new(),
         }
     }
@@ -687,6 +798,12 @@ impl<'a> Facts<'a> {
         for image in &self.images {
             self.tag_can_move(image)?;
         }
+        if let Some(step) = self.group_is_ready(service)? {
+            return self.once(vec![step]);
+        }
+        if self.code_deploy.is_some() && !current.phase.is_over() {
+            return self.clear_the_way(service, current, rendered);
+        }
         match (revision, why) {
             (None, _) => self.once(vec![self.registration(rendered, &content, current)]),
             (Some(revision), Why::Interrupted) => self.deploy(revision, why),
@@ -706,9 +823,32 @@ impl<'a> Facts<'a> {
             (Some(stamp), _) if stamp.live_then == current.live => Why::Interrupted,
             (Some(_), _) if retried => Why::GitChanged,
             (Some(_), _) => Why::Drift,
+            (None, Some(highest)) if self.has_brought(highest) => Why::Drift,
             (None, Some(_)) => Why::GitChanged,
             (None, None) => Why::FirstContact,
         }
+    }
+
+    /// Whether only images are owned, and those that are declared had already succeeded here: then it is the rest of the
+    /// task definition that has changed, by another hand.
+    fn has_brought(&self, highest: &Applied) -> bool {
+        if !matches!(self.input.desired.task_definition, TaskDefinitionSource::Service) {
+            return false;
+        }
+        let last = self.ours.iter().find(|(_, memory)| memory.applied.as_ref() == Some(highest));
+        last.is_some_and(|(arn, memory)| {
+            let outcome = memory.outcome.as_ref().map(|outcome| outcome.result);
+            outcome == Some(OutcomeKind::Succeeded)
+                && self.revision(arn).is_some_and(|revision| self.runs_every_image(revision))
+        })
+    }
+
+    fn runs_every_image(&self, revision: &Revision) -> bool {
+        self.input.desired.images.iter().zip(&self.images).all(|(wanted, observed)| {
+            let names = render::containers(wanted, &revision.input).unwrap_or_default();
+            !names.is_empty()
+                && names.iter().all(|name| self.runs(&revision.arn, &revision.input, name, observed))
+        })
     }
 
     /// Whether another hand has taken the service away from what is declared, and somebody wants to know.
@@ -745,10 +885,94 @@ impl<'a> Facts<'a> {
             let stalled = self.is_stuck(service, current);
             return if stalled { Ok(()) } else { Err(self.following(current)) };
         }
+        // All traffic is on it: what is left of it is only the time in which it could be undone.
+        if self.code_deploy.is_some() && current.target == current.live_revision {
+            let waits = self.shift(current).is_some_and(|shift| shift.stage == Stage::AwaitingTermination);
+            return if waits { Ok(()) } else { Err(Waiting::FinishingFirst) };
+        }
         let replaced =
-            self.history().skip(1).take_while(|older| phase::of(older) == Phase::Superseded).count();
-        let finish = self.input.desired.policy.in_flight == InFlight::Finish || replaced >= MOST_REPLACEMENTS;
-        if finish { Err(Waiting::FinishingFirst) } else { Ok(()) }
+            self.history().skip(1).take_while(|older| self.phase_of(older) == Phase::Superseded).count();
+        let finish = match self.input.desired.policy.in_flight {
+            InFlight::Finish => true,
+            InFlight::Replace => false,
+            InFlight::Unspecified => self.code_deploy.is_some(),
+        };
+        if finish || replaced >= MOST_REPLACEMENTS { Err(Waiting::FinishingFirst) } else { Ok(()) }
+    }
+
+    /// A deployment that has not got the traffic yet: it brings what is declared, or it is in the way.
+    fn on_its_way(
+        &self,
+        service: &Service,
+        current: &Current,
+        rendered: &Value,
+    ) -> Result<Vec<Step>, Waiting> {
+        let content = memory::content_hash(&self.input.desired.target, rendered);
+        let held = self.revision_with(&content).is_some_and(|revision| self.failure_of(revision).is_some());
+        if held
+            || self.equals_by_effect(&current.target, rendered)
+            || !self.ours.contains_key(&current.target)
+        {
+            return Err(self.following(current));
+        }
+        // Going back to what still has the traffic needs nobody's patience.
+        if !self.equals_by_effect(&current.live_revision, rendered) {
+            self.may_interrupt(service, current)?;
+        }
+        self.newest()?;
+        self.source_is_current(self.highest().as_ref())?;
+        self.stop(current)
+    }
+
+    /// What we stop is told apart from what failed by a stamp that is there before.
+    fn stop(&self, current: &Current) -> Result<Vec<Step>, Waiting> {
+        let outcome = Outcome { result: OutcomeKind::Superseded, deployment: current.id.clone() };
+        let memory = self.ours.get(&current.target);
+        if memory.is_some_and(|memory| memory.outcome.as_ref() != Some(&outcome)) {
+            return self.stamp(&current.target, memory::outcome_tag(&outcome));
+        }
+        self.once(vec![Step::Stop { deployment: current.id.clone() }])
+    }
+
+    /// The deployment in flight has all the traffic and only waits to end its old tasks: the fast way back leads over
+    /// them, any other way begins when they are gone.
+    fn clear_the_way(
+        &self,
+        service: &Service,
+        current: &Current,
+        rendered: &Value,
+    ) -> Result<Vec<Step>, Waiting> {
+        let mut others = service.deployments.iter().filter(|set| set.status != DeploymentStatus::Primary);
+        let can_be_undone = self.shift(current).is_some_and(|shift| shift.can_be_undone);
+        if can_be_undone && others.any(|set| self.equals_by_effect(&set.task_definition, rendered)) {
+            return self.stop(current);
+        }
+        self.once(vec![Step::Continue { deployment: current.id.clone(), wait: Wait::Termination }])
+    }
+
+    /// Application and group are there and fit, or are made as declared.
+    fn group_is_ready(&self, service: &Service) -> Result<Option<Step>, Waiting> {
+        let Some(settings) = &self.code_deploy else { return Ok(None) };
+        let desired = self.input.desired;
+        let (application, group) = blue_green::names(settings, desired);
+        let found = match &self.input.observed.group {
+            Some(Reading::Known(found)) => found,
+            Some(Reading::Unavailable(why)) => return Err(unreadable("the deployment group", why)),
+            Some(Reading::Absent) | None => {
+                return Err(unreadable("the deployment group", "it was not read"));
+            }
+        };
+        match (found, &settings.create) {
+            (Group::Found(found), _) => blue_green::fits(found, &group, desired, service).map(|()| None),
+            (Group::NoApplication, Some(_)) => Ok(Some(Step::CreateApplication { application })),
+            (Group::NoGroup, Some(new)) => {
+                let input = blue_green::group_input(new, &application, &group, desired);
+                Ok(Some(Step::CreateGroup { application, group, input }))
+            }
+            (Group::NoApplication | Group::NoGroup, None) => {
+                Err(Waiting::GroupMissing { application, group })
+            }
+        }
     }
 
     fn source_is_current(&self, highest: Option<&Applied>) -> Result<(), Waiting> {
@@ -814,13 +1038,18 @@ impl<'a> Facts<'a> {
 
     fn deploy(&self, revision: &TaskDefinitionArn, why: Why) -> Result<Vec<Step>, Waiting> {
         let desired = self.input.desired;
-        self.once(vec![Step::Deploy {
-            cluster: desired.cluster.clone(),
-            service: desired.service.clone(),
-            revision: revision.clone(),
-            settings: desired.service_settings.clone().filter(|_| why != Why::Rollback),
-            why,
-        }])
+        let by = match (&self.code_deploy, self.service) {
+            (Some(settings), Some(service)) => {
+                let commit = self.ours.get(revision).map(|memory| &memory.commit);
+                let new = blue_green::new_deployment(settings, desired, service, revision, commit)?;
+                By::CodeDeploy(Box::new(new))
+            }
+            _ => By::UpdateService {
+                settings: desired.service_settings.clone().filter(|_| why != Why::Rollback),
+            },
+        };
+        let (cluster, service) = (desired.cluster.clone(), desired.service.clone());
+        self.once(vec![Step::Deploy { cluster, service, revision: revision.clone(), by, why }])
     }
 
     /// Nothing of a kind is written again inside its window. A write whose effect stays unseen waits twice as long each
@@ -839,6 +1068,14 @@ impl<'a> Facts<'a> {
             {
                 "the deployment"
             }
+            (
+                Step::UpdateSettings { .. }
+                | Step::Stop { .. }
+                | Step::Continue { .. }
+                | Step::CreateApplication { .. }
+                | Step::CreateGroup { .. },
+                _,
+            ) if recent.step == *step && age < windows::DEPLOYMENT => "what was asked for",
             (Step::MoveTag { .. }, Step::MoveTag { .. }) if recent.step == *step && age < windows::TAG => {
                 "the tag"
             }

@@ -84,6 +84,7 @@ pub fn outcome_tag(outcome: &Outcome) -> (String, String) {
     let result = match outcome.result {
         OutcomeKind::Succeeded => "succeeded",
         OutcomeKind::Failed => "failed",
+        OutcomeKind::Superseded => "superseded",
     };
     (OUTCOME.to_owned(), format!("{result}/{}", outcome.deployment))
 }
@@ -121,6 +122,7 @@ fn parse_outcome(text: &str) -> Option<Outcome> {
     let result = match result {
         "succeeded" => OutcomeKind::Succeeded,
         "failed" => OutcomeKind::Failed,
+        "superseded" => OutcomeKind::Superseded,
         _ => return None,
     };
     Some(Outcome { result, deployment: deployment.to_owned() })

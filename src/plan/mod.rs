@@ -2,6 +2,7 @@
 //!
 //! Pure, total and synchronous. Time and policy are arguments; nothing here reads or writes.
 
+pub mod blue_green;
 mod decide;
 pub mod diff;
 pub mod memory;
@@ -15,5 +16,5 @@ pub mod status;
 mod tests;
 pub mod windows;
 
-pub use decide::{Input, Plan, Recent, Step, Why, plan};
+pub use decide::{By, Input, Plan, Recent, Step, Why, plan};
 pub use render::container_images;

@@ -10,6 +10,10 @@ pub struct Outlook {
     pub images: Vec<(String, Digest)>,
     /// The family of the new revision and what it is made from; `None` where a revision is there already.
     pub register: Option<(String, String)>,
+    /// CodeDeploy application and group that are made first.
+    pub create: Vec<String>,
+    /// The declared strategy, or that of the service's deployment controller.
+    pub strategy: &'static str,
     pub service: String,
     pub cluster: String,
     pub desired_count: i32,
@@ -24,7 +28,10 @@ pub(super) fn of(facts: &Facts<'_>, next: Option<&Step>, tagged: Option<&Commit>
     let leads = match next? {
         Step::Register { .. } | Step::Deploy { .. } => true,
         Step::Stamp { key, .. } => !key.ends_with(":outcome"),
-        Step::MoveTag { .. } => false,
+        Step::CreateApplication { .. } | Step::CreateGroup { .. } => true,
+        Step::MoveTag { .. } | Step::UpdateSettings { .. } | Step::Stop { .. } | Step::Continue { .. } => {
+            false
+        }
     };
     let service = facts.service.filter(|_| leads)?;
     let desired = facts.input.desired;
@@ -38,14 +45,17 @@ pub(super) fn of(facts: &Facts<'_>, next: Option<&Step>, tagged: Option<&Commit>
         TaskDefinitionSource::Family(family) => format!("the newest revision of {family}"),
         TaskDefinitionSource::File { path, .. } => path.clone(),
     };
-    let registers = matches!(next, Some(Step::Register { .. }));
+    let registers = matches!(
+        next,
+        Some(Step::Register { .. } | Step::CreateApplication { .. } | Step::CreateGroup { .. })
+    );
     let moves = desired.policy.move_tag == MoveTag::AfterSuccess
         && facts.images.first().is_some_and(|image| match (&image.tagged, image.built.known()) {
             (Reading::Known(tagged), Some(built)) => tagged.digest != built.digest,
             _ => true,
         });
     let mut risks = Vec::new();
-    if !service.rolls_back_by_itself() {
+    if facts.code_deploy.is_none() && !service.rolls_back_by_itself() {
         risks.push("no circuit breaker with rollback");
     }
     if service.desired_count == 0 {
@@ -54,6 +64,14 @@ pub(super) fn of(facts: &Facts<'_>, next: Option<&Step>, tagged: Option<&Commit>
     Some(Outlook {
         images: images.collect(),
         register: registers.then(|| (family.unwrap_or_default().to_owned(), made_from)),
+        create: match next {
+            Some(Step::CreateApplication { application }) => {
+                vec![format!("CodeDeploy application {application}, then its group")]
+            }
+            Some(Step::CreateGroup { group, .. }) => vec![format!("CodeDeploy group {group}")],
+            _ => Vec::new(),
+        },
+        strategy: if facts.code_deploy.is_some() { "codeDeploy" } else { "rolling" },
         service: desired.service.to_string(),
         cluster: desired.cluster.to_string(),
         desired_count: service.desired_count,

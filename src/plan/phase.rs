@@ -1,8 +1,8 @@
 //! The phase of a deployment, derived from what AWS says on every pass.
 
 use crate::model::{
-    DeploymentId, Observed, Phase, RolloutState, Service, ServiceDeployment, ServiceDeploymentStatus,
-    TaskDefinitionArn,
+    Controller, Deployment, DeploymentId, Observed, Phase, RolloutState, Service, ServiceDeployment,
+    ServiceDeploymentStatus, TaskDefinitionArn,
 };
 
 /// The phase of one service deployment. A rollback is a failure, not a success; `STOPPED` also means superseded, and
@@ -47,6 +47,9 @@ pub struct Current {
 /// them still sees going on is going on.
 pub fn current(service: &Service, observed: &Observed) -> Option<Current> {
     let primary = service.primary()?;
+    if service.controller == Controller::CodeDeploy {
+        return Some(by_code_deploy(primary, observed));
+    }
     let rollout = match primary.rollout {
         Some(RolloutState::Completed) => Phase::Succeeded,
         Some(RolloutState::Failed) => Phase::Failed,
@@ -80,6 +83,25 @@ pub fn current(service: &Service, observed: &Observed) -> Option<Current> {
         }
         _ => Some(by_primary),
     }
+}
+
+/// With `CodeDeploy` the target becomes PRIMARY when all traffic is on it, and not before.
+fn by_code_deploy(primary: &Deployment, observed: &Observed) -> Current {
+    let by_primary = Current {
+        id: primary.id.to_string(),
+        target: primary.task_definition.clone(),
+        phase: Phase::Succeeded,
+        live: primary.id.clone(),
+        live_revision: primary.task_definition.clone(),
+        live_phase: Phase::Succeeded,
+    };
+    let newest = observed.service_deployments.known().and_then(|history| history.first());
+    let Some(newest) = newest else { return by_primary };
+    let phase = of(newest);
+    let target = newest.target.clone().unwrap_or_else(|| TaskDefinitionArn::new("unknown"));
+    // What is PRIMARY beside a deployment to something else is what was good before.
+    let live_phase = if target == primary.task_definition { phase } else { Phase::Succeeded };
+    Current { id: id(newest), target, phase, live_phase, ..by_primary }
 }
 
 impl Phase {

@@ -28,6 +28,24 @@ pub const KEYS: [&str; 15] = [
     "volumeConfigurations",
 ];
 
+/// Those of them that belong to the deployment where CodeDeploy carries it out: they go into the `AppSpec` or cannot
+/// change (Amazon ECS API reference, `UpdateService`).
+pub const OF_THE_DEPLOYMENT: [&str; 6] = [
+    "capacityProviderStrategy",
+    "loadBalancers",
+    "networkConfiguration",
+    "platformVersion",
+    "serviceRegistries",
+    "volumeConfigurations",
+];
+
+/// Without what `UpdateService` refuses of a service that CodeDeploy deploys.
+pub fn beside_code_deploy(declared: &Value) -> Value {
+    let fields = declared.as_object().into_iter().flatten();
+    let kept = fields.filter(|(key, _)| !OF_THE_DEPLOYMENT.contains(&key.as_str()));
+    Value::Object(kept.map(|(key, value)| (key.clone(), value.clone())).collect())
+}
+
 /// The fields of a described service that a repository may own.
 pub fn of(described: &Value) -> Value {
     let fields = KEYS.iter().filter_map(|key| Some(((*key).to_owned(), described.get(*key)?.clone())));

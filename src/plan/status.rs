@@ -6,7 +6,8 @@ use super::decide::{Facts, Step};
 use super::{phase, render};
 use crate::model::{
     Commit, Condition, ConditionKind, Controller, DesiredImage, Difference, Digest, Health, Image,
-    LastDeployment, ObservedImage, Phase, Reading, Running, StartedBy, Status, Sync, Task, Waiting,
+    LastDeployment, ObservedImage, Phase, Reading, Running, Shift, Stage, StartedBy, Status, Sync, Task,
+    Waiting,
 };
 
 pub(super) fn of(
@@ -221,6 +222,10 @@ fn step_reason(step: &Step) -> &'static str {
         Step::Register { .. } => "Registering",
         Step::Stamp { .. } => "Recording",
         Step::Deploy { .. } => "Deploying",
+        Step::UpdateSettings { .. } => "UpdatingSettings",
+        Step::Stop { .. } => "Stopping",
+        Step::Continue { .. } => "Continuing",
+        Step::CreateApplication { .. } | Step::CreateGroup { .. } => "CreatingGroup",
         Step::MoveTag { .. } => "MovingTag",
     }
 }
@@ -233,6 +238,9 @@ pub fn is_stalled(waiting: &Waiting) -> bool {
             | Waiting::WrongAccount { .. }
             | Waiting::ServiceMissing { .. }
             | Waiting::UnsupportedController(_)
+            | Waiting::StrategyMismatch { .. }
+            | Waiting::GroupMissing { .. }
+            | Waiting::GroupUnfit { .. }
             | Waiting::ImageArchived { .. }
             | Waiting::ImageRemoved { .. }
             | Waiting::LastGoodGone { .. }
@@ -261,6 +269,9 @@ pub fn reason(waiting: &Waiting) -> &'static str {
         Waiting::ServiceMissing { .. } => "ServiceMissing",
         Waiting::ServiceNotActive => "ServiceNotActive",
         Waiting::UnsupportedController(_) => "UnsupportedController",
+        Waiting::StrategyMismatch { .. } => "StrategyMismatch",
+        Waiting::GroupMissing { .. } => "GroupMissing",
+        Waiting::GroupUnfit { .. } => "GroupUnfit",
         Waiting::ImageNotBuilt { .. } => "ImageNotBuilt",
         Waiting::ImageArchived { .. } => "ImageArchived",
         Waiting::ImageRemoved { .. } => "ImageRemoved",
@@ -298,11 +309,24 @@ pub fn describe(waiting: &Waiting) -> String {
         }
         Waiting::ServiceMissing { service, cluster } => format!("no service {service} in cluster {cluster}"),
         Waiting::ServiceNotActive => "the service is not active".to_owned(),
-        Waiting::UnsupportedController(Controller::CodeDeploy) => {
-            "CodeDeploy services are only observed so far".to_owned()
-        }
         Waiting::UnsupportedController(_) => {
             "services with an external controller are only observed".to_owned()
+        }
+        Waiting::StrategyMismatch { declared, controller } => {
+            let controller = match controller {
+                Controller::Ecs => "ECS",
+                Controller::CodeDeploy => "CODE_DEPLOY",
+                Controller::External => "EXTERNAL",
+            };
+            format!(
+                "strategy {declared} is declared, and the service's deployment controller is {controller}"
+            )
+        }
+        Waiting::GroupMissing { application, group } => {
+            format!("no CodeDeploy group {group} in application {application}")
+        }
+        Waiting::GroupUnfit { group, why } => {
+            format!("the CodeDeploy group {group} cannot deploy this: {why}")
         }
         Waiting::ImageNotBuilt { repository, tag } => format!("waiting for image {repository}:{tag}"),
         Waiting::ImageArchived { repository, tag } => {
@@ -334,11 +358,12 @@ pub fn describe(waiting: &Waiting) -> String {
             format!("no container {container} in task definition {family}")
         }
         Waiting::NoBase { why } => format!("no task definition to start from: {why}"),
-        Waiting::Deploying { phase, commit, by } => {
+        Waiting::Deploying { phase, commit, by, shift } => {
             let what = commit.as_ref().map_or("another task definition", |commit| commit.short());
             let hand = if *by == StartedBy::Other { ", started by another hand" } else { "" };
             let doing = if *phase == Phase::RollingBack { "rolling back" } else { "deploying" };
-            format!("{doing} {what}{hand}")
+            let stage = shift.as_ref().and_then(describe_shift).map(|stage| format!(": {stage}"));
+            format!("{doing} {what}{hand}{}", stage.unwrap_or_default())
         }
         Waiting::FinishingFirst => "the deployment in flight finishes first".to_owned(),
         Waiting::Held { commit, .. } => format!("held: {} failed here", commit.short()),
@@ -356,6 +381,24 @@ pub fn describe(waiting: &Waiting) -> String {
     }
 }
 
+/// Where a deployment that shifts traffic stands.
+pub fn describe_shift(shift: &Shift) -> Option<String> {
+    Some(match (shift.stage, shift.traffic) {
+        (Stage::Installing, _) => "the new tasks start".to_owned(),
+        (Stage::Testing, _) => "test traffic is on it".to_owned(),
+        (Stage::AwaitingApproval { until: None }, _) => "it waits for approval".to_owned(),
+        (Stage::AwaitingApproval { until: Some(until) }, _) => {
+            let until = jiff::Timestamp::from_millisecond(until).map(|time| time.to_string());
+            format!("it waits for approval until {}", until.unwrap_or_default())
+        }
+        (Stage::Shifting, Some(percent)) => format!("{percent} % of the traffic is on it"),
+        (Stage::Shifting, None) => "traffic shifts".to_owned(),
+        (Stage::Checking, _) => "all traffic is on it, the last checks go on".to_owned(),
+        (Stage::AwaitingTermination, _) => "all traffic is on it, the old tasks stand by".to_owned(),
+        (Stage::Ended, _) => return None,
+    })
+}
+
 /// What a person can do about it.
 pub fn hint(waiting: &Waiting, target: &crate::model::Target) -> Option<String> {
     Some(match waiting {
@@ -366,6 +409,15 @@ pub fn hint(waiting: &Waiting, target: &crate::model::Target) -> Option<String> 
         Waiting::ServiceMissing { cluster, .. } => format!(
             "create the service first, or correct `service` and `cluster`; aws ecs list-services --cluster {cluster}"
         ),
+        Waiting::StrategyMismatch { .. } => {
+            "correct `strategy`, or leave it out: the service's controller decides".to_owned()
+        }
+        Waiting::GroupMissing { .. } => {
+            "correct `application` and `deploymentGroup` under strategy.codeDeploy, or describe under `create` how to make them".to_owned()
+        }
+        Waiting::Deploying { shift: Some(Shift { stage: Stage::AwaitingApproval { .. }, .. }), .. } => {
+            format!("trueup approve {target}, or trueup reject {target}")
+        }
         Waiting::RepositoryMissing { .. } => {
             "correct `repository`, or name the registry that holds it under `registry`".to_owned()
         }
@@ -418,6 +470,7 @@ fn last_deployment(facts: &Facts<'_>) -> Option<LastDeployment> {
         id: current.id.clone(),
         commit: memory.map(|memory| memory.commit.clone()),
         phase: current.phase,
+        shift: facts.shift(current).cloned(),
         started_by: if applied.is_some() { StartedBy::Trueup } else { StartedBy::Other },
         started_at: started_at.unwrap_or_default(),
         ended_at: newest.and_then(|newest| newest.finished_at),
@@ -446,10 +499,13 @@ fn causes(facts: &Facts<'_>, health: Health) -> Vec<String> {
             if exits.is_empty() { task.stopped_reason.clone().unwrap_or_default() } else { exits.join("; ") };
         *grouped.entry(text).or_default() += 1;
     }
+    let failure = facts.input.observed.service_deployments.known().and_then(|history| history.first());
+    let failure = failure.and_then(|newest| newest.shift.as_ref()?.failure.clone());
     let mut grouped: Vec<(String, usize)> =
         grouped.into_iter().filter(|(text, _)| !text.is_empty()).collect();
     grouped.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    grouped.into_iter().take(5).map(|(text, count)| format!("{count} x {text}")).collect()
+    let grouped = grouped.into_iter().map(|(text, count)| format!("{count} x {text}"));
+    failure.into_iter().chain(grouped).take(5).collect()
 }
 
 /// Whether a stopped task says anything about its image: the scheduler and people stop healthy ones too.

@@ -1,5 +1,7 @@
 //! Each rule of the decision by the smallest scene that needs it.
 
+mod code_deploy;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
@@ -85,6 +87,7 @@ impl Scene {
                 Reading::Known(foreign(1, &format!("{URI}@{}", digest('a')))),
             )]),
             newest: Some(Reading::Known(vec![arn(1)])),
+            group: None,
             service_deployments: Reading::Known(vec![history("d1", 1, ServiceDeploymentStatus::Successful)]),
             tasks: Reading::Known(vec![task(1, 'a')]),
             images: vec![ObservedImage {
@@ -178,6 +181,11 @@ impl Scene {
             }
             (Some(Step::Deploy { revision, why, .. }), _) => format!("deploy {} {why:?}", revision.short()),
             (Some(Step::MoveTag { tag, digest, .. }), _) => format!("tag {tag} {}", &digest.short()[..1]),
+            (Some(Step::UpdateSettings { settings, .. }), _) => format!("settings {settings}"),
+            (Some(Step::Stop { deployment }), _) => format!("stop {deployment}"),
+            (Some(Step::Continue { deployment, .. }), _) => format!("continue {deployment}"),
+            (Some(Step::CreateApplication { application }), _) => format!("create {application}"),
+            (Some(Step::CreateGroup { group, .. }), _) => format!("create group {group}"),
             (None, Some(waiting)) => status::reason(waiting).to_owned(),
             (None, None) => String::new(),
         };
@@ -205,6 +213,7 @@ fn service(number: u64, id: &str, rollout: RolloutState) -> Service {
             desired: 1,
             running: i32::from(rollout == RolloutState::Completed),
             failed_tasks: 0,
+            load_balancer: None,
             created_at: NOW - 1000,
             updated_at: NOW - 1000,
         }],
@@ -227,6 +236,7 @@ fn history(id: &str, number: u64, status: ServiceDeploymentStatus) -> ServiceDep
         digests: BTreeMap::new(),
         monitor_triggered: false,
         target_running: 1,
+        shift: None,
         created_at: NOW - 1000,
         finished_at: None,
     }
@@ -382,7 +392,7 @@ fn a_missing_or_foreign_place_is_not_written_to() {
             }
         })
     };
-    controller(Controller::CodeDeploy).check("UnsupportedController");
+    controller(Controller::CodeDeploy).check("StrategyMismatch");
     controller(Controller::External).check("UnsupportedController");
 }
 
@@ -531,6 +541,26 @@ fn a_change_by_another_hand_follows_the_drift_policy() {
     heal.check("stamp mco-api:2 trueup:applied=2/head/ecs-svc/3");
     heal.tag(2, ("trueup:applied".to_owned(), "2/head/ecs-svc/3".to_owned()))
         .check("deploy mco-api:2 Interrupted");
+}
+
+#[test]
+fn another_base_beside_an_image_that_had_succeeded_is_drift_and_not_git() {
+    // Our revision 2 brought commit b and succeeded; then another hand deployed revision 3 with other fields.
+    let scene = |outcome| {
+        let outcome = Outcome { result: outcome, deployment: "d2".to_owned() };
+        Scene::new()
+            .ours(2, 'b', 1, "ecs-svc/1")
+            .tag(2, memory::outcome_tag(&outcome))
+            .live(3, "ecs-svc/3", RolloutState::Completed)
+            .history(&[("d3", 3, Successful), ("d2", 2, Stopped)])
+            .with(|scene| {
+                let mut other = foreign(3, &format!("{URI}@{}", digest('a')));
+                other.input["containerDefinitions"][0]["cpu"] = json!(256);
+                scene.observed.revisions.insert(arn(3), Reading::Known(other));
+            })
+    };
+    scene(OutcomeKind::Succeeded).check("Drifted");
+    scene(OutcomeKind::Superseded).check("register bbbbbbb 2/head/ecs-svc/3");
 }
 
 #[test]

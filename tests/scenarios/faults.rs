@@ -11,13 +11,12 @@ use tokio::sync::Mutex;
 use trueup_simulator::Fault;
 
 use crate::ports::{Kind, Other, Trouble};
-use crate::stage::{Breaker, Running, Stage, TICK, check_truth, said};
+use crate::stage::{Breaker, Running, Stage, TICK, WRITES, check_truth, said};
 
 /// Virtual seconds after which everything must have come to rest.
 const LONG: u64 = 240;
 /// How many times in a row a process must find nothing to do.
 const STEADY: usize = 18;
-const WRITES: [&str; 4] = ["RegisterTaskDefinition", "TagResource", "UpdateService", "PutImage"];
 
 /// A second controller, with a memory of its own.
 struct Beside {

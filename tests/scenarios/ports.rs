@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use trueup::controller::{Ports, Reach};
 use trueup::model::*;
-use trueup::ports::{Clock, CloudError, Ecr, Ecs, Sts, Tasks};
+use trueup::ports::{Clock, CloudError, CodeDeploy, Ecr, Ecs, Sts, Tasks};
 use trueup_simulator::{Api, AwsError, World};
 
 /// What a call meets.
@@ -40,11 +40,21 @@ pub enum Kind {
     Families,
     Revisions,
     Images,
+    CodeDeployments,
+    Groups,
 }
 
 impl Kind {
-    pub const ALL: [Self; 6] =
-        [Self::Services, Self::Deployments, Self::Tasks, Self::Families, Self::Revisions, Self::Images];
+    pub const ALL: [Self; 8] = [
+        Self::Services,
+        Self::Deployments,
+        Self::Tasks,
+        Self::Families,
+        Self::Revisions,
+        Self::Images,
+        Self::CodeDeployments,
+        Self::Groups,
+    ];
 
     fn of(operation: &str) -> Option<Self> {
         Some(match operation {
@@ -56,6 +66,8 @@ impl Kind {
             "ListTaskDefinitions" => Self::Families,
             "DescribeTaskDefinition" => Self::Revisions,
             "DescribeImages" => Self::Images,
+            "ListDeployments" | "BatchGetDeployments" | "GetDeploymentTarget" => Self::CodeDeployments,
+            "GetDeploymentGroup" => Self::Groups,
             _ => return None,
         })
     }
@@ -193,6 +205,8 @@ fn classify(error: &AwsError) -> CloudError {
         "ClusterNotFoundException"
         | "ServiceNotFoundException"
         | "RepositoryNotFoundException"
+        | "ApplicationDoesNotExistException"
+        | "DeploymentGroupDoesNotExistException"
         | "ImageNotFoundException" => CloudError::NotFound(text),
         "ClientException" if text.contains("Unable to describe") => CloudError::NotFound(text),
         _ => CloudError::Rejected(text),
@@ -201,7 +215,12 @@ fn classify(error: &AwsError) -> CloudError {
 
 impl Reach for Process {
     fn ports(&self, _region: Option<&Region>) -> Ports {
-        Ports { ecs: Arc::new(self.clone()), ecr: Arc::new(self.clone()), sts: Arc::new(self.clone()) }
+        Ports {
+            ecs: Arc::new(self.clone()),
+            ecr: Arc::new(self.clone()),
+            code_deploy: Arc::new(self.clone()),
+            sts: Arc::new(self.clone()),
+        }
     }
 }
 
@@ -348,6 +367,168 @@ impl Ecs for Process {
         input["forceNewDeployment"] = json!(force);
         self.write(Api::Ecs, "UpdateService", input).await.map(drop)
     }
+
+    async fn update_settings(
+        &self,
+        cluster: &ClusterName,
+        service: &ServiceName,
+        settings: &Value,
+    ) -> Result<(), CloudError> {
+        let mut input = settings.clone();
+        input["cluster"] = json!(cluster.as_str());
+        input["service"] = json!(service.as_str());
+        self.write(Api::Ecs, "UpdateService", input).await.map(drop)
+    }
+}
+
+#[async_trait]
+impl CodeDeploy for Process {
+    async fn group(&self, application: &str, group: &str) -> Result<Group, CloudError> {
+        let input = json!({"applicationName": application, "deploymentGroupName": group});
+        match self.read(Api::CodeDeploy, "GetDeploymentGroup", input).await {
+            Ok(answer) => Ok(Group::Found(deployment_group(&answer["deploymentGroupInfo"]))),
+            Err(CloudError::NotFound(why)) if why.starts_with("Application") => Ok(Group::NoApplication),
+            Err(CloudError::NotFound(_)) => Ok(Group::NoGroup),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn deployments(
+        &self,
+        application: &str,
+        group: &str,
+        since: Option<Millis>,
+        _most: usize,
+    ) -> Result<Vec<CodeDeployment>, CloudError> {
+        let mut input = json!({"applicationName": application, "deploymentGroupName": group});
+        if let Some(since) = since {
+            input["createTimeRange"] = json!({"start": since / 1000});
+        }
+        let listed = self.read(Api::CodeDeploy, "ListDeployments", input).await?;
+        let ids: Vec<String> =
+            list(&listed, "deployments").filter_map(Value::as_str).map(str::to_owned).collect();
+        let mut found = self.code_deployments(&ids).await?;
+        let others = found.iter().flat_map(|one| one.rolled_back_by.iter().chain(&one.undoes)).cloned();
+        let missing: Vec<String> = others.filter(|id| !ids.contains(id)).collect();
+        found.extend(self.code_deployments(&missing).await?);
+        Ok(found)
+    }
+
+    async fn progress(
+        &self,
+        deployment: &str,
+        cluster: &ClusterName,
+        service: &ServiceName,
+    ) -> Result<Progress, CloudError> {
+        let input = json!({"deploymentId": deployment, "targetId": format!("{cluster}:{service}")});
+        let answer = match self.read(Api::CodeDeploy, "GetDeploymentTarget", input).await {
+            Err(CloudError::Rejected(_)) => return Ok(Progress::default()),
+            answer => answer?,
+        };
+        let target = &answer["deploymentTarget"]["ecsTarget"];
+        let mut events = list(target, "lifecycleEvents");
+        let goes_on = events.find(|event| matches!(text(event, "status"), "Pending" | "InProgress"));
+        let green = list(target, "taskSetsInfo").find(|set| text(set, "taskSetLabel") == "Green");
+        Ok(Progress {
+            event: goes_on.map(|event| text(event, "lifecycleEventName").to_owned()),
+            traffic: green.and_then(|green| u8::try_from(green["trafficWeight"].as_u64()?).ok()),
+            since: list(target, "lifecycleEvents").filter_map(|event| time(event, "endTime")).max(),
+        })
+    }
+
+    async fn app_spec(&self, application: &str, sha256: &str) -> Result<String, CloudError> {
+        let revision = json!({"revisionType": "AppSpecContent", "appSpecContent": {"sha256": sha256}});
+        let input = json!({"applicationName": application, "revision": revision});
+        let answer = self.read(Api::CodeDeploy, "GetApplicationRevision", input).await?;
+        Ok(text(&answer["revision"]["appSpecContent"], "content").to_owned())
+    }
+
+    async fn create_deployment(&self, new: &NewDeployment) -> Result<(), CloudError> {
+        let mut input = json!({
+            "applicationName": new.application,
+            "deploymentGroupName": new.group,
+            "description": new.description,
+            "autoRollbackConfiguration": trueup::plan::blue_green::rollback(),
+            "revision": {"revisionType": "AppSpecContent", "appSpecContent": {"content": new.app_spec}},
+        });
+        if let Some(configuration) = &new.configuration {
+            input["deploymentConfigName"] = json!(configuration);
+        }
+        self.write(Api::CodeDeploy, "CreateDeployment", input).await.map(drop)
+    }
+
+    async fn stop(&self, deployment: &str) -> Result<(), CloudError> {
+        let input = json!({"deploymentId": deployment, "autoRollbackEnabled": true});
+        over(self.write(Api::CodeDeploy, "StopDeployment", input).await)
+    }
+
+    async fn end_wait(&self, deployment: &str, wait: Wait) -> Result<(), CloudError> {
+        let wait = if wait == Wait::Ready { "READY_WAIT" } else { "TERMINATION_WAIT" };
+        let input = json!({"deploymentId": deployment, "deploymentWaitType": wait});
+        over(self.write(Api::CodeDeploy, "ContinueDeployment", input).await)
+    }
+
+    async fn create_application(&self, name: &str) -> Result<(), CloudError> {
+        let input = json!({"applicationName": name, "computePlatform": "ECS"});
+        self.write(Api::CodeDeploy, "CreateApplication", input).await.map(drop)
+    }
+
+    async fn create_group(&self, input: &Value) -> Result<(), CloudError> {
+        self.write(Api::CodeDeploy, "CreateDeploymentGroup", input.clone()).await.map(drop)
+    }
+}
+
+fn over(result: Result<Value, CloudError>) -> Result<(), CloudError> {
+    match result {
+        Err(CloudError::Rejected(why)) if why.starts_with("DeploymentAlreadyCompleted") => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+fn deployment_group(info: &Value) -> DeploymentGroup {
+    let pair = &info["loadBalancerInfo"]["targetGroupPairInfoList"][0];
+    DeploymentGroup {
+        is_for_ecs: text(info, "computePlatform") == "ECS",
+        services: list(info, "ecsServices")
+            .map(|one| {
+                (ClusterName::new(text(one, "clusterName")), ServiceName::new(text(one, "serviceName")))
+            })
+            .collect(),
+        target_groups: list(pair, "targetGroups").map(|group| text(group, "name").to_owned()).collect(),
+        has_production_listener: list(&pair["prodTrafficRoute"], "listenerArns").next().is_some(),
+        last_success: time(&info["lastSuccessfulDeployment"], "createTime"),
+    }
+}
+
+fn code_deployment(info: &Value) -> CodeDeployment {
+    let optional = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
+    let ready = &info["blueGreenDeploymentConfiguration"]["deploymentReadyOption"]["waitTimeInMinutes"];
+    CodeDeployment {
+        id: text(info, "deploymentId").to_owned(),
+        status: match text(info, "status") {
+            "Created" => CodeDeployStatus::Created,
+            "InProgress" => CodeDeployStatus::InProgress,
+            "Ready" => CodeDeployStatus::Ready,
+            "Succeeded" => CodeDeployStatus::Succeeded,
+            "Failed" => CodeDeployStatus::Failed,
+            "Stopped" => CodeDeployStatus::Stopped,
+            _ => CodeDeployStatus::Unknown,
+        },
+        is_rollback: text(info, "creator") == "codeDeployRollback",
+        undoes: optional(&info["rollbackInfo"], "rollbackTriggeringDeploymentId"),
+        description: optional(info, "description"),
+        sha256: optional(&info["revision"]["appSpecContent"], "sha256"),
+        error: info.get("errorInformation").map(|error| CodeDeployError {
+            code: text(error, "code").to_owned(),
+            message: text(error, "message").to_owned(),
+        }),
+        rolled_back_by: optional(&info["rollbackInfo"], "rollbackDeploymentId"),
+        has_previous: info.get("previousRevision").is_some(),
+        termination_started: info["instanceTerminationWaitTimeStarted"] == true,
+        ready_wait: ready.as_i64().and_then(|minutes| i32::try_from(minutes).ok()),
+        created_at: time(info, "createTime").unwrap_or_default(),
+        completed_at: time(info, "completeTime"),
+    }
 }
 
 #[async_trait]
@@ -427,6 +608,16 @@ impl Process {
         Ok(json!({"serviceRevisions": found}))
     }
 
+    async fn code_deployments(&self, ids: &[String]) -> Result<Vec<CodeDeployment>, CloudError> {
+        let mut found = Vec::new();
+        for batch in ids.chunks(25) {
+            let input = json!({"deploymentIds": batch});
+            let answer = self.read(Api::CodeDeploy, "BatchGetDeployments", input).await?;
+            found.extend(list(&answer, "deploymentsInfo").map(code_deployment));
+        }
+        Ok(found)
+    }
+
     async fn image(&self, name: &RepositoryName, id: &Value) -> Result<Image, CloudError> {
         let input =
             json!({"repositoryName": name.as_str(), "imageIds": [id], "filter": {"imageStatus": "ANY"}});
@@ -485,7 +676,10 @@ fn service(described: &Value) -> Service {
         alarms_roll_back: flag(&configuration["alarms"], "enable")
             && flag(&configuration["alarms"], "rollback"),
         settings: trueup::plan::service_settings::of(described),
-        deployments: list(described, "deployments").map(deployment).collect(),
+        deployments: list(described, "deployments")
+            .map(deployment)
+            .chain(list(described, "taskSets").map(task_set))
+            .collect(),
         events: list(described, "events").map(|event| text(event, "message").to_owned()).take(5).collect(),
     }
 }
@@ -508,8 +702,31 @@ fn deployment(described: &Value) -> Deployment {
         desired: count(described, "desiredCount"),
         running: count(described, "runningCount"),
         failed_tasks: count(described, "failedTasks"),
+        load_balancer: None,
         created_at: time(described, "createdAt").unwrap_or_default(),
         updated_at: time(described, "updatedAt").unwrap_or_default(),
+    }
+}
+
+fn task_set(described: &Value) -> Deployment {
+    let balancer = list(described, "loadBalancers").next();
+    Deployment {
+        status: match text(described, "status") {
+            "PRIMARY" => DeploymentStatus::Primary,
+            "ACTIVE" => DeploymentStatus::Active,
+            _ => DeploymentStatus::Inactive,
+        },
+        rollout: match text(described, "stabilityStatus") {
+            "STEADY_STATE" => Some(RolloutState::Completed),
+            _ => Some(RolloutState::InProgress),
+        },
+        desired: count(described, "computedDesiredCount"),
+        load_balancer: balancer.map(|balancer| LoadBalancer {
+            target_group: text(balancer, "targetGroupArn").to_owned(),
+            container: text(balancer, "containerName").to_owned(),
+            port: count(balancer, "containerPort"),
+        }),
+        ..deployment(described)
     }
 }
 
@@ -547,6 +764,7 @@ fn service_deployment(described: &Value, revisions: &Value) -> ServiceDeployment
         monitor_triggered: text(&described["deploymentCircuitBreaker"], "status") == "TRIGGERED"
             || text(&described["alarms"], "status") == "TRIGGERED",
         target_running: count(&described["targetServiceRevision"], "runningTaskCount"),
+        shift: None,
         created_at: time(described, "createdAt").unwrap_or_default(),
         finished_at: time(described, "finishedAt").or_else(|| time(described, "stoppedAt")),
     }

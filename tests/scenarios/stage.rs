@@ -14,6 +14,19 @@ use trueup_simulator::{Api, World};
 use crate::ports::{Other, Process, Trouble, WorldClock};
 
 pub const REGISTRY: &str = "123456789012.dkr.ecr.eu-west-2.amazonaws.com";
+/// Every operation that trueup may write with.
+pub const WRITES: [&str; 9] = [
+    "RegisterTaskDefinition",
+    "TagResource",
+    "UpdateService",
+    "PutImage",
+    "CreateDeployment",
+    "StopDeployment",
+    "ContinueDeployment",
+    "CreateApplication",
+    "CreateDeploymentGroup",
+];
+const BLUE_GREEN: &str = "  repository: mco/api\n  service: mco-api-{environment}\n  strategy: {codeDeploy: {application: API, deploymentGroup: \"API-{environment}\"}}\n";
 /// Virtual seconds between two looks.
 pub const TICK: u64 = 2;
 
@@ -39,7 +52,12 @@ pub struct Stage {
     pub declaration: Declaration,
     /// Lines of YAML below `spec:` of the environment.
     pub environment: String,
-    application: String,
+    /// Files beside the documents.
+    pub files: Files,
+    /// The specification of the application.
+    pub application: String,
+    /// Whether CodeDeploy carries the deployments out.
+    by_code_deploy: bool,
 }
 
 impl Clone for Stage {
@@ -51,7 +69,9 @@ impl Clone for Stage {
             commits,
             declaration: self.declaration.clone(),
             environment: self.environment.clone(),
+            files: self.files.clone(),
             application: self.application.clone(),
+            by_code_deploy: self.by_code_deploy,
         }
     }
 }
@@ -66,26 +86,73 @@ pub enum Breaker {
 impl Stage {
     /// A service of two tasks that runs commit aaaaaaa, deployed by another hand and tagged `test`.
     pub fn new(breaker: Breaker) -> Self {
+        let stage = Self::bare();
+        let on = breaker == Breaker::On;
+        stage.create_service(
+            &json!({"deploymentConfiguration": {"deploymentCircuitBreaker": {"enable": on, "rollback": on}}}),
+        );
+        let mut stage = stage;
+        stage.declare("aaaaaaa");
+        stage
+    }
+
+    /// The same behind a load balancer, deployed by CodeDeploy: group `API-test` of application `API`, with five minutes
+    /// before old tasks end. `more` is laid over what creates the group; null leaves application and group out.
+    pub fn blue_green(more: &Value) -> Self {
+        let mut stage = Self { by_code_deploy: true, ..Self::bare() };
+        stage.application = BLUE_GREEN.to_owned();
+        let elb = |operation: &str, input: &Value| stage.call(Api::Elb, operation, input);
+        let balancer =
+            elb("CreateLoadBalancer", &json!({"Name": "mco"}))["LoadBalancers"][0]["LoadBalancerArn"].clone();
+        let groups = ["api-1", "api-2"].map(|name| {
+            elb("CreateTargetGroup", &json!({"Name": name}))["TargetGroups"][0]["TargetGroupArn"].clone()
+        });
+        let listeners = [80, 8080].map(|port| {
+            let actions = json!([{"Type": "forward", "TargetGroupArn": groups[0]}]);
+            let input = json!({"LoadBalancerArn": balancer, "Port": port, "DefaultActions": actions});
+            elb("CreateListener", &input)["Listeners"][0]["ListenerArn"].clone()
+        });
+        stage.create_service(&json!({"deploymentController": {"type": "CODE_DEPLOY"},
+            "loadBalancers": [{"targetGroupArn": groups[0], "containerName": "api", "containerPort": 8080}]}));
+        if !more.is_null() {
+            let application = json!({"applicationName": "API", "computePlatform": "ECS"});
+            stage.call(Api::CodeDeploy, "CreateApplication", &application);
+            let mut group = group(&listeners);
+            for (key, value) in more.as_object().unwrap() {
+                group[key] = value.clone();
+            }
+            stage.call(Api::CodeDeploy, "CreateDeploymentGroup", &group);
+        }
+        stage.declare("aaaaaaa");
+        stage
+    }
+
+    fn bare() -> Self {
         let stage = Self {
             world: Arc::new(Mutex::new(World::new("123456789012", "eu-west-2"))),
             commits: Commits::default(),
             declaration: Declaration { infra_commit: None, applications: Vec::new(), findings: Vec::new() },
             environment: String::new(),
+            files: Files::new(),
             application: "  repository: mco/api\n  service: mco-api-{environment}\n".to_owned(),
+            by_code_deploy: false,
         };
         stage.call(Api::Ecs, "CreateCluster", &json!({"clusterName": "mco"}));
         stage.call(Api::Ecr, "CreateRepository", &json!({"repositoryName": "mco/api"}));
         stage.build("aaaaaaa");
         stage.tag("aaaaaaa", "test");
-        let definition = stage.register("aaaaaaa");
-        let on = breaker == Breaker::On;
-        let service = json!({"cluster": "mco", "serviceName": "mco-api-test", "taskDefinition": definition,
-            "desiredCount": 2, "deploymentConfiguration": {"deploymentCircuitBreaker": {"enable": on, "rollback": on}}});
-        stage.call(Api::Ecs, "CreateService", &service);
-        stage.advance(60);
-        let mut stage = stage;
-        stage.declare("aaaaaaa");
         stage
+    }
+
+    fn create_service(&self, more: &Value) {
+        let definition = self.register("aaaaaaa");
+        let mut service = json!({"cluster": "mco", "serviceName": "mco-api-test", "taskDefinition": definition,
+            "desiredCount": 2});
+        for (key, value) in more.as_object().unwrap() {
+            service[key] = value.clone();
+        }
+        self.call(Api::Ecs, "CreateService", &service);
+        self.advance(60);
     }
 
     pub fn call(&self, api: Api, operation: &str, input: &Value) -> Value {
@@ -116,7 +183,7 @@ impl Stage {
     /// A revision by another hand, with the image by tag.
     pub fn register(&self, tag: &str) -> String {
         let image = format!("{REGISTRY}/mco/api:{tag}");
-        let containers = json!([{"name": "api", "image": image, "memory": 512}]);
+        let containers = json!([{"name": "api", "image": image, "memory": 512, "portMappings": [{"containerPort": 8080}]}]);
         let definition = json!({"family": "mco-api", "containerDefinitions": containers});
         let registered = self.call(Api::Ecs, "RegisterTaskDefinition", &definition);
         registered["taskDefinition"]["taskDefinitionArn"].as_str().unwrap().to_owned()
@@ -133,12 +200,13 @@ impl Stage {
 
     /// A new infra commit with this commit of the application.
     pub fn declare(&mut self, commit: &str) {
-        self.write(&[("api", commit, "  repository: mco/api\n  service: mco-api-{environment}\n")]);
+        let application = self.application.clone();
+        self.write(&[("api", commit, &application)]);
     }
 
     /// A new infra commit with these applications: name, commit and specification.
     pub fn write(&mut self, applications: &[(&str, &str, &str)]) {
-        let mut files = Files::new();
+        let mut files = self.files.clone();
         let mut entries = String::new();
         for (name, commit, specification) in applications {
             let text = format!(
@@ -184,10 +252,27 @@ impl Stage {
         Running { process, controller }
     }
 
-    /// Service deployments that were ever started, the first being that of `CreateService`.
+    /// Service deployments that were ever started, the first being that of `CreateService`; with CodeDeploy the
+    /// deployments that somebody asked for.
     pub fn deployments(&self) -> usize {
+        if self.by_code_deploy {
+            return self.code_deployments().iter().filter(|one| one["creator"] == "user").count();
+        }
         let list = json!({"cluster": "mco", "service": "mco-api-test", "maxResults": 100});
         self.call(Api::Ecs, "ListServiceDeployments", &list)["serviceDeployments"].as_array().unwrap().len()
+    }
+
+    /// All deployments of CodeDeploy, oldest first.
+    pub fn code_deployments(&self) -> Vec<Value> {
+        let ids = self.call(Api::CodeDeploy, "ListDeployments", &json!({}))["deployments"].clone();
+        let mut all = Vec::new();
+        for batch in ids.as_array().unwrap().chunks(25) {
+            let described =
+                self.call(Api::CodeDeploy, "BatchGetDeployments", &json!({"deploymentIds": batch}));
+            all.extend(described["deploymentsInfo"].as_array().unwrap().clone());
+        }
+        all.sort_by_key(|one| one["createTime"].as_u64());
+        all
     }
 
     /// ACTIVE revisions of the family.
@@ -198,10 +283,7 @@ impl Stage {
 
     pub fn writes(&self) -> u64 {
         let world = self.world.lock().unwrap();
-        ["PutImage", "RegisterTaskDefinition", "TagResource", "UpdateService"]
-            .iter()
-            .map(|operation| world.calls(operation))
-            .sum()
+        WRITES.iter().map(|operation| world.calls(operation)).sum()
     }
 
     /// The digest that a tag points at.
@@ -224,6 +306,25 @@ impl Stage {
             tasks["tasks"].as_array().unwrap().iter().filter(|task| task["lastStatus"] == "RUNNING");
         running.map(|task| task["containers"][0]["imageDigest"].as_str().unwrap_or("?").to_owned()).collect()
     }
+}
+
+fn group(listeners: &[Value; 2]) -> Value {
+    json!({
+        "applicationName": "API",
+        "deploymentGroupName": "API-test",
+        "serviceRoleArn": "arn:aws:iam::123456789012:role/codedeploy",
+        "ecsServices": [{"clusterName": "mco", "serviceName": "mco-api-test"}],
+        "deploymentStyle": {"deploymentType": "BLUE_GREEN", "deploymentOption": "WITH_TRAFFIC_CONTROL"},
+        "blueGreenDeploymentConfiguration": {
+            "deploymentReadyOption": {"actionOnTimeout": "CONTINUE_DEPLOYMENT"},
+            "terminateBlueInstancesOnDeploymentSuccess": {"action": "TERMINATE", "terminationWaitTimeInMinutes": 5},
+        },
+        "loadBalancerInfo": {"targetGroupPairInfoList": [{
+            "targetGroups": [{"name": "api-1"}, {"name": "api-2"}],
+            "prodTrafficRoute": {"listenerArns": [listeners[0]]},
+            "testTrafficRoute": {"listenerArns": [listeners[1]]},
+        }]},
+    })
 }
 
 /// One process: what it knows dies with it.

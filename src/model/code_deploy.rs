@@ -1,0 +1,140 @@
+//! What AWS `CodeDeploy` says about a service that it deploys (AWS `CodeDeploy` API reference).
+
+use super::{ClusterName, Millis, ServiceName, TaskDefinitionArn};
+
+/// What is found under the names of an application and a deployment group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Group {
+    Found(DeploymentGroup),
+    NoGroup,
+    NoApplication,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeploymentGroup {
+    pub is_for_ecs: bool,
+    pub services: Vec<(ClusterName, ServiceName)>,
+    /// Names of the two target groups.
+    pub target_groups: Vec<String>,
+    pub has_production_listener: bool,
+    /// When the last deployment that succeeded was created.
+    pub last_success: Option<Millis>,
+}
+
+/// One deployment of a group, as described.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodeDeployment {
+    /// `d-` and nine letters or digits.
+    pub id: String,
+    pub status: CodeDeployStatus,
+    /// Made by `CodeDeploy` itself to undo another one (`creator` is `codeDeployRollback`).
+    pub is_rollback: bool,
+    /// The deployment that this one undoes.
+    pub undoes: Option<String>,
+    pub description: Option<String>,
+    /// Names the `AppSpec` content that is deployed.
+    pub sha256: Option<String>,
+    pub error: Option<CodeDeployError>,
+    /// The deployment that undoes this one.
+    pub rolled_back_by: Option<String>,
+    /// Whether the group had a good revision before: without one nothing is undone after the traffic has shifted.
+    pub has_previous: bool,
+    /// All traffic is on the new tasks; the old ones still stand by.
+    pub termination_started: bool,
+    /// Minutes that a ready deployment waits for somebody to let the traffic shift.
+    pub ready_wait: Option<i32>,
+    pub created_at: Millis,
+    pub completed_at: Option<Millis>,
+}
+
+/// The values of `DeploymentStatus`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeDeployStatus {
+    Created,
+    Queued,
+    InProgress,
+    Baking,
+    Ready,
+    Succeeded,
+    Failed,
+    Stopped,
+    /// A value newer than this program: neither ended nor a success.
+    Unknown,
+}
+
+impl CodeDeployStatus {
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Stopped)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodeDeployError {
+    /// Such as `HOOK_EXECUTION_FAILURE`.
+    pub code: String,
+    pub message: String,
+}
+
+/// How far the one target of a deployment is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// The lifecycle event that goes on, or comes next.
+    pub event: Option<String>,
+    /// Percent of the production traffic on the new tasks.
+    pub traffic: Option<u8>,
+    /// When the last event ended.
+    pub since: Option<Millis>,
+}
+
+/// Where a deployment that shifts traffic stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shift {
+    pub stage: Stage,
+    /// Percent of the production traffic on the new tasks, where that was read.
+    pub traffic: Option<u8>,
+    /// Whether AWS could undo it once traffic has moved.
+    pub can_be_undone: bool,
+    /// Whether somebody stopped it: it did not fail by itself.
+    pub stopped_by_hand: bool,
+    /// Why it ended badly, in AWS's words.
+    pub failure: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The new tasks are started.
+    Installing,
+    /// The test listener leads to the new tasks.
+    Testing,
+    /// Traffic shifts when somebody says so, until then.
+    AwaitingApproval {
+        until: Option<Millis>,
+    },
+    Shifting,
+    /// All traffic is on the new tasks; their last checks go on.
+    Checking,
+    /// All traffic is on the new tasks; the old ones end after their wait.
+    AwaitingTermination,
+    Ended,
+}
+
+/// One deployment that is to be created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewDeployment {
+    pub application: String,
+    pub group: String,
+    /// The text of the `AppSpec`, as JSON.
+    pub app_spec: String,
+    /// Says whose it is; at most 512 characters.
+    pub description: String,
+    /// `None`: what the group has.
+    pub configuration: Option<String>,
+    pub revision: TaskDefinitionArn,
+}
+
+/// Which wait of a deployment is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    Ready,
+    Termination,
+}

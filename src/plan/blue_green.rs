@@ -1,0 +1,300 @@
+//! Blue/green by AWS `CodeDeploy`: its deployments in the words of all deployments, and what is sent to start one.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::model::{
+    CodeDeploy, CodeDeployStatus, CodeDeployment, Commit, Controller, DeploymentGroup, Desired, LoadBalancer,
+    Millis, NewDeployment, NewGroup, Progress, Service, ServiceDeployment, ServiceDeploymentStatus, Shift,
+    Stage, Strategy, TaskDefinitionArn, Waiting,
+};
+
+/// Characters of a name that `aws ecs deploy` makes of the names of cluster and service (aws-cli).
+const NAME: usize = 46;
+/// Characters of a description (AWS `CodeDeploy` user guide, quotas).
+const DESCRIPTION: usize = 512;
+/// `errorInformation.code` of a deployment that somebody stopped.
+const MANUAL_STOP: &str = "MANUAL_STOP";
+/// The text in an `AppSpec` of a pipeline that stands for the task definition.
+pub const TASK_DEFINITION: &str = "<TASK_DEFINITION>";
+
+/// The declared settings, or the defaults where none are declared and the service belongs to `CodeDeploy`.
+pub fn settings(desired: &Desired, service: &Service) -> Option<CodeDeploy> {
+    match (&desired.strategy, service.controller) {
+        (Strategy::CodeDeploy(declared), Controller::CodeDeploy) => Some(declared.as_ref().clone()),
+        (Strategy::Unspecified, Controller::CodeDeploy) => Some(CodeDeploy::default()),
+        _ => None,
+    }
+}
+
+/// The names of application and group.
+pub fn names(settings: &CodeDeploy, desired: &Desired) -> (String, String) {
+    let default = |prefix: &str| {
+        let name = format!("{prefix}-{}-{}", desired.cluster, desired.service);
+        name.chars().take(NAME).collect::<String>()
+    };
+    (
+        settings.application.clone().unwrap_or_else(|| default("AppECS")),
+        settings.group.clone().unwrap_or_else(|| default("DgpECS")),
+    )
+}
+
+/// The deployments of a group as service deployments, newest first. One that `CodeDeploy` made to undo another is no
+/// deployment of its own: it says how the other one's rollback goes.
+///
+/// `targets` are the task definitions by the `AppSpec` that names them; `progress` is that of the newest one.
+pub fn history(
+    deployments: &[CodeDeployment],
+    targets: &BTreeMap<String, TaskDefinitionArn>,
+    progress: &Progress,
+    service: &Service,
+) -> Vec<ServiceDeployment> {
+    let mut newest_first: Vec<&CodeDeployment> =
+        deployments.iter().filter(|deployment| !deployment.is_rollback).collect();
+    newest_first.sort_by_key(|deployment| std::cmp::Reverse((deployment.created_at, &deployment.id)));
+    let mut history: Vec<ServiceDeployment> = newest_first
+        .into_iter()
+        .map(|deployment| {
+            let named = deployment.sha256.as_ref().and_then(|sha256| targets.get(sha256));
+            let described = || deployment.description.as_deref().and_then(described_target);
+            let undone = deployment
+                .rolled_back_by
+                .as_ref()
+                .and_then(|id| deployments.iter().find(|one| one.id == *id));
+            ServiceDeployment {
+                arn: deployment.id.clone(),
+                status: status(deployment, undone),
+                reason: deployment.error.as_ref().map(|error| error.message.clone()),
+                target: named.cloned().or_else(described),
+                sources: Vec::new(),
+                digests: BTreeMap::new(),
+                // Whatever ends a deployment of CodeDeploy but success is a failure of it.
+                monitor_triggered: true,
+                target_running: 0,
+                shift: Some(shift(deployment, &Progress::default())),
+                created_at: deployment.created_at,
+                finished_at: undone.unwrap_or(deployment).completed_at,
+            }
+        })
+        .collect();
+    if let Some(newest) = history.first_mut() {
+        let described = deployments.iter().find(|one| one.id == newest.arn);
+        newest.shift = described.map(|described| shift(described, progress));
+        let others = service.deployments.iter().map(|set| &set.task_definition);
+        newest.sources = others.filter(|arn| newest.target.as_ref() != Some(*arn)).cloned().collect();
+    }
+    history
+}
+
+fn status(deployment: &CodeDeployment, undone: Option<&CodeDeployment>) -> ServiceDeploymentStatus {
+    match (deployment.status, undone.map(|undone| undone.status)) {
+        (CodeDeployStatus::Created | CodeDeployStatus::Queued, _) => ServiceDeploymentStatus::Pending,
+        (CodeDeployStatus::InProgress | CodeDeployStatus::Baking | CodeDeployStatus::Ready, _) => {
+            ServiceDeploymentStatus::InProgress
+        }
+        (CodeDeployStatus::Succeeded, _) => ServiceDeploymentStatus::Successful,
+        (CodeDeployStatus::Failed | CodeDeployStatus::Stopped, None)
+            if deployment.rolled_back_by.is_some() =>
+        {
+            ServiceDeploymentStatus::RollbackInProgress
+        }
+        (CodeDeployStatus::Failed | CodeDeployStatus::Stopped, None) => ServiceDeploymentStatus::Stopped,
+        (CodeDeployStatus::Failed | CodeDeployStatus::Stopped, Some(undone)) => match undone {
+            CodeDeployStatus::Succeeded => ServiceDeploymentStatus::RollbackSuccessful,
+            undone if undone.is_over() => ServiceDeploymentStatus::RollbackFailed,
+            _ => ServiceDeploymentStatus::RollbackInProgress,
+        },
+        (CodeDeployStatus::Unknown, _) => ServiceDeploymentStatus::Unknown,
+    }
+}
+
+fn shift(deployment: &CodeDeployment, progress: &Progress) -> Shift {
+    let stage = match (deployment.status, progress.event.as_deref()) {
+        (status, _) if status.is_over() => Stage::Ended,
+        (CodeDeployStatus::Ready, _) => Stage::AwaitingApproval { until: deadline(deployment, progress) },
+        _ if deployment.termination_started => Stage::AwaitingTermination,
+        (_, Some("AllowTestTraffic" | "AfterAllowTestTraffic")) => Stage::Testing,
+        (_, Some("BeforeAllowTraffic" | "AllowTraffic")) => Stage::Shifting,
+        (_, Some("AfterAllowTraffic")) => Stage::Checking,
+        _ => Stage::Installing,
+    };
+    let error = deployment.error.as_ref();
+    Shift {
+        stage,
+        traffic: progress.traffic,
+        can_be_undone: deployment.has_previous,
+        stopped_by_hand: deployment.status == CodeDeployStatus::Stopped
+            && error.is_some_and(|error| error.code == MANUAL_STOP),
+        failure: error.map(|error| format!("{}: {}", error.code, error.message)),
+    }
+}
+
+fn deadline(deployment: &CodeDeployment, progress: &Progress) -> Option<Millis> {
+    let wait = Millis::from(deployment.ready_wait?).saturating_mul(60_000);
+    progress.since.map(|since| since.saturating_add(wait))
+}
+
+/// What a deployment of ours says of itself: `trueup <environment>/<application> <commit> <task definition>`.
+pub fn description(desired: &Desired, commit: Option<&Commit>, revision: &TaskDefinitionArn) -> String {
+    let commit = commit.map_or("-", Commit::as_str);
+    let text = format!("trueup {} {commit} {revision}", desired.target);
+    text.chars().take(DESCRIPTION).collect()
+}
+
+fn described_target(description: &str) -> Option<TaskDefinitionArn> {
+    let mut words = description.split(' ');
+    (words.next() == Some("trueup")).then_some(())?;
+    words.nth(2).filter(|arn| arn.starts_with("arn:")).map(TaskDefinitionArn::new)
+}
+
+/// The deployment that brings `revision`.
+pub fn new_deployment(
+    settings: &CodeDeploy,
+    desired: &Desired,
+    service: &Service,
+    revision: &TaskDefinitionArn,
+    commit: Option<&Commit>,
+) -> Result<NewDeployment, Waiting> {
+    let (application, group) = names(settings, desired);
+    Ok(NewDeployment {
+        app_spec: app_spec(settings, service, revision, &group)?.to_string(),
+        description: description(desired, commit, revision),
+        configuration: settings.configuration.clone(),
+        revision: revision.clone(),
+        application,
+        group,
+    })
+}
+
+/// The declared file with the task definition filled in, or one made from what the primary task set has.
+fn app_spec(
+    settings: &CodeDeploy,
+    service: &Service,
+    revision: &TaskDefinitionArn,
+    group: &str,
+) -> Result<Value, Waiting> {
+    if let Some(declared) = &settings.app_spec {
+        return Ok(filled_in(&declared.content, revision.as_str()));
+    }
+    let balancer = service.primary().and_then(|primary| primary.load_balancer.as_ref());
+    let unfit = || Waiting::GroupUnfit {
+        group: group.to_owned(),
+        why: "the primary task set has no load balancer, so that no AppSpec can be made from it".to_owned(),
+    };
+    let balancer = balancer.ok_or_else(unfit)?;
+    Ok(json!({
+        "version": 0.0,
+        "Resources": [{"TargetService": {
+            "Type": "AWS::ECS::Service",
+            "Properties": {
+                "TaskDefinition": revision.as_str(),
+                "LoadBalancerInfo": {"ContainerName": balancer.container, "ContainerPort": balancer.port},
+            },
+        }}],
+    }))
+}
+
+/// Whatever the file says of a task definition is replaced, as `aws ecs deploy` does; keys are found in any case.
+pub fn filled_in(content: &Value, task_definition: &str) -> Value {
+    match content {
+        Value::Object(members) => {
+            let fill = |(key, value): (&String, &Value)| {
+                let is_it = key.eq_ignore_ascii_case("TaskDefinition");
+                let value = if is_it { json!(task_definition) } else { filled_in(value, task_definition) };
+                (key.clone(), value)
+            };
+            Value::Object(members.iter().map(fill).collect())
+        }
+        Value::Array(items) => items.iter().map(|item| filled_in(item, task_definition)).collect(),
+        other => other.clone(),
+    }
+}
+
+/// The task definition that an `AppSpec` names.
+pub fn task_definition_of(content: &Value) -> Option<&str> {
+    match content {
+        Value::Object(members) => members.iter().find_map(|(key, value)| {
+            let named = value.as_str().filter(|_| key.eq_ignore_ascii_case("TaskDefinition"));
+            named.or_else(|| task_definition_of(value))
+        }),
+        Value::Array(items) => items.iter().find_map(task_definition_of),
+        _ => None,
+    }
+}
+
+/// Whether the group can deploy this service, before anything is written.
+pub fn fits(
+    group: &DeploymentGroup,
+    name: &str,
+    desired: &Desired,
+    service: &Service,
+) -> Result<(), Waiting> {
+    let unfit = |why: String| Err(Waiting::GroupUnfit { group: name.to_owned(), why });
+    if !group.is_for_ecs {
+        return unfit("its compute platform is not ECS".to_owned());
+    }
+    let own = (desired.cluster.clone(), desired.service.clone());
+    if !group.services.contains(&own) {
+        let others =
+            group.services.iter().map(|(cluster, service)| format!("{service} in cluster {cluster}"));
+        let others: Vec<String> = others.collect();
+        return unfit(format!("it deploys {} and not {} in cluster {}", others.join(", "), own.1, own.0));
+    }
+    if group.target_groups.len() != 2 {
+        return unfit(format!("it has {} target groups instead of two", group.target_groups.len()));
+    }
+    if !group.has_production_listener {
+        return unfit("it has no production listener".to_owned());
+    }
+    let balancer = service.primary().and_then(|primary| primary.load_balancer.as_ref());
+    match balancer.map(LoadBalancer::target_group_name) {
+        Some(used) if !group.target_groups.iter().any(|known| known == used) => unfit(format!(
+            "the service uses the target group {used}, which is none of {}",
+            group.target_groups.join(", ")
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The input of `CreateDeploymentGroup`.
+pub fn group_input(new: &NewGroup, application: &str, group: &str, desired: &Desired) -> Value {
+    let mut pair = json!({
+        "targetGroups": new.target_groups.iter().map(|name| json!({"name": name})).collect::<Vec<_>>(),
+        "prodTrafficRoute": {"listenerArns": [new.production_listener]},
+    });
+    if let Some(test) = &new.test_listener {
+        pair["testTrafficRoute"] = json!({"listenerArns": [test]});
+    }
+    let ready = match new.ready_wait {
+        Some(minutes) => json!({"actionOnTimeout": "STOP_DEPLOYMENT", "waitTimeInMinutes": minutes}),
+        None => json!({"actionOnTimeout": "CONTINUE_DEPLOYMENT", "waitTimeInMinutes": 0}),
+    };
+    let mut input = json!({
+        "applicationName": application,
+        "deploymentGroupName": group,
+        "serviceRoleArn": new.service_role,
+        "ecsServices": [{"serviceName": desired.service.as_str(), "clusterName": desired.cluster.as_str()}],
+        "deploymentStyle": {"deploymentType": "BLUE_GREEN", "deploymentOption": "WITH_TRAFFIC_CONTROL"},
+        "blueGreenDeploymentConfiguration": {
+            "deploymentReadyOption": ready,
+            "terminateBlueInstancesOnDeploymentSuccess":
+                {"action": "TERMINATE", "terminationWaitTimeInMinutes": new.termination_wait},
+        },
+        "loadBalancerInfo": {"targetGroupPairInfoList": [pair]},
+        "autoRollbackConfiguration": rollback(),
+    });
+    if !new.alarms.is_empty() {
+        let alarms: Vec<Value> = new.alarms.iter().map(|name| json!({"name": name})).collect();
+        input["alarmConfiguration"] = json!({"enabled": true, "alarms": alarms});
+    }
+    input
+}
+
+/// What every deployment of ours asks for, whatever its group says.
+pub fn rollback() -> Value {
+    json!({
+        "enabled": true,
+        "events": ["DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_ALARM", "DEPLOYMENT_STOP_ON_REQUEST"],
+    })
+}

@@ -1,0 +1,431 @@
+//! The rules that hold where CodeDeploy carries the deployments out.
+
+use serde_json::{Value, json};
+
+use super::{NOW, Scene, URI, arn, digest, foreign, image, target};
+use crate::model::*;
+use crate::plan::blue_green::{self, filled_in, task_definition_of};
+use crate::plan::memory;
+
+fn set(number: u64, id: &str, status: DeploymentStatus) -> Deployment {
+    Deployment {
+        id: DeploymentId::new(id),
+        status,
+        task_definition: arn(number),
+        rollout: Some(RolloutState::Completed),
+        desired: 1,
+        running: 1,
+        failed_tasks: 0,
+        load_balancer: Some(LoadBalancer {
+            target_group: "arn:aws:elasticloadbalancing:eu-west-2:1:targetgroup/api-1/1".to_owned(),
+            container: "api".to_owned(),
+            port: 8080,
+        }),
+        created_at: NOW - 1000,
+        updated_at: NOW - 1000,
+    }
+}
+
+fn group() -> DeploymentGroup {
+    DeploymentGroup {
+        is_for_ecs: true,
+        services: vec![(ClusterName::new("mco"), ServiceName::new("mco-api-test"))],
+        target_groups: vec!["api-1".to_owned(), "api-2".to_owned()],
+        has_production_listener: true,
+        last_success: None,
+    }
+}
+
+fn deployment(id: &str, status: CodeDeployStatus) -> CodeDeployment {
+    CodeDeployment {
+        id: id.to_owned(),
+        status,
+        is_rollback: false,
+        undoes: None,
+        description: None,
+        sha256: Some(id.to_owned()),
+        error: None,
+        rolled_back_by: None,
+        has_previous: true,
+        termination_started: false,
+        ready_wait: Some(30),
+        created_at: NOW,
+        completed_at: None,
+    }
+}
+
+fn stopped(id: &str) -> CodeDeployment {
+    let error = CodeDeployError { code: "MANUAL_STOP".to_owned(), message: "stopped".to_owned() };
+    CodeDeployment { error: Some(error), ..deployment(id, CodeDeployStatus::Stopped) }
+}
+
+impl Scene {
+    /// Commit aaaaaaa runs as foreign revision 1 in the task set `ecs-svc/1`; the group fits and never deployed.
+    fn blue_green() -> Self {
+        Self::new().with(|scene| {
+            scene.desired.strategy = Strategy::Unspecified;
+            scene.observed.service_deployments = Reading::Known(Vec::new());
+            scene.observed.group = Some(Reading::Known(Group::Found(group())));
+            scene.sets(&[(1, "ecs-svc/1")]);
+        })
+    }
+
+    /// Task sets, the PRIMARY first.
+    fn sets(&mut self, sets: &[(u64, &str)]) {
+        let Reading::Known(service) = &mut self.observed.service else { return };
+        service.controller = Controller::CodeDeploy;
+        let status = |index| if index == 0 { DeploymentStatus::Primary } else { DeploymentStatus::Active };
+        service.deployments =
+            sets.iter().enumerate().map(|(index, (number, id))| set(*number, id, status(index))).collect();
+        service.task_definition = arn(sets[0].0);
+    }
+
+    fn with_sets(mut self, sets: &[(u64, &str)]) -> Self {
+        self.sets(sets);
+        self
+    }
+
+    /// Deployments, each with the revision that it brings.
+    fn code_deployments(self, deployments: &[(CodeDeployment, u64)], progress: &Progress) -> Self {
+        let targets = deployments
+            .iter()
+            .filter_map(|(one, number)| Some((one.sha256.clone()?, arn(*number))))
+            .collect();
+        let all: Vec<CodeDeployment> = deployments.iter().map(|(one, _)| one.clone()).collect();
+        self.with(|scene| {
+            let Reading::Known(service) = &scene.observed.service else { return };
+            let history = blue_green::history(&all, &targets, progress, service);
+            scene.observed.service_deployments = Reading::Known(history);
+        })
+    }
+
+    /// Our revision 2 of commit b, stamped while `ecs-svc/1` was live, and its deployment `d-2`.
+    fn begun(deployment: CodeDeployment) -> Self {
+        Self::blue_green()
+            .ours(2, 'b', 1, "ecs-svc/1")
+            .code_deployments(&[(deployment, 2)], &Progress::default())
+    }
+
+    fn outcome(self, result: OutcomeKind, id: &str) -> Self {
+        self.tag(2, memory::outcome_tag(&Outcome { result, deployment: id.to_owned() }))
+    }
+
+    /// Commit c is declared and built.
+    fn declares_c(self) -> Self {
+        self.with(|scene| {
+            scene.desired.images[0].commit = Commit::new("ccccccc");
+            scene.desired.images[0].commit_tag = Tag::new("ccccccc");
+            scene.observed.images[0].built = Reading::Known(image('c', &["ccccccc"]));
+        })
+    }
+}
+
+fn started() -> Scene {
+    Scene::begun(deployment("d-2", CodeDeployStatus::InProgress))
+}
+
+/// All traffic is on revision 2, and the task set of revision 1 stands by.
+fn waiting(has_previous: bool) -> Scene {
+    let waits = CodeDeployment {
+        termination_started: true,
+        has_previous,
+        ..deployment("d-2", CodeDeployStatus::InProgress)
+    };
+    Scene::begun(waits.clone())
+        .with_sets(&[(2, "ecs-svc/2"), (1, "ecs-svc/1")])
+        .code_deployments(&[(waits, 2)], &Progress::default())
+}
+
+#[test]
+fn a_commit_is_registered_and_then_deployed_by_codedeploy() {
+    Scene::blue_green().check("register bbbbbbb 1/head/ecs-svc/1");
+    Scene::blue_green().ours(2, 'b', 1, "ecs-svc/1").check("deploy mco-api:2 Interrupted");
+    started().check("Deploying");
+    waiting(true).check("Deploying");
+}
+
+#[test]
+fn what_is_sent_names_the_revision_and_whose_it_is() {
+    let plan = Scene::blue_green().ours(2, 'b', 1, "ecs-svc/1").plan();
+    let Some(crate::plan::Step::Deploy { by: crate::plan::By::CodeDeploy(new), .. }) = plan.steps.first()
+    else {
+        unreachable!("{plan:#?}")
+    };
+    assert_eq!(
+        (new.application.as_str(), new.group.as_str()),
+        ("AppECS-mco-mco-api-test", "DgpECS-mco-mco-api-test")
+    );
+    assert_eq!(new.description, format!("trueup test/api bbbbbbb {}", arn(2)));
+    let sent: Value = serde_json::from_str(&new.app_spec).unwrap();
+    assert_eq!(task_definition_of(&sent), Some(arn(2).as_str()));
+    let balancer = &sent["Resources"][0]["TargetService"]["Properties"]["LoadBalancerInfo"];
+    assert_eq!(*balancer, json!({"ContainerName": "api", "ContainerPort": 8080}));
+}
+
+#[test]
+fn a_declared_file_keeps_every_field_and_the_case_of_its_keys() {
+    let content = json!({"version": 0.0, "hooks": [{"BeforeInstall": "f"}],
+        "resources": [{"targetService": {"type": "AWS::ECS::Service",
+            "properties": {"taskDefinition": "<TASK_DEFINITION>", "platformVersion": "1.4.0", "new": [1]}}}]});
+    let mut expected = content.clone();
+    expected["resources"][0]["targetService"]["properties"]["taskDefinition"] = json!("arn");
+    assert_eq!(filled_in(&content, "arn"), expected);
+}
+
+#[test]
+fn a_success_is_recorded_when_the_old_tasks_are_gone() {
+    Scene::begun(deployment("d-2", CodeDeployStatus::Succeeded))
+        .with_sets(&[(2, "ecs-svc/2")])
+        .check("stamp mco-api:2 trueup:outcome=succeeded/d-2");
+}
+
+#[test]
+fn a_failure_is_recorded_once_and_held() {
+    for (status, code) in [
+        (CodeDeployStatus::Failed, Some("HOOK_EXECUTION_FAILURE")),
+        (CodeDeployStatus::Stopped, Some("ALARM_ACTIVE")),
+        (CodeDeployStatus::Stopped, Some("MANUAL_STOP")),
+        (CodeDeployStatus::Stopped, None),
+    ] {
+        let error = code.map(|code| CodeDeployError { code: code.to_owned(), message: String::new() });
+        let scene = Scene::begun(CodeDeployment { error, ..deployment("d-2", status) });
+        scene.check("stamp mco-api:2 trueup:outcome=failed/d-2");
+        scene.outcome(OutcomeKind::Failed, "d-2").check("Held");
+    }
+}
+
+#[test]
+fn a_rollback_by_codedeploy_is_followed_and_is_no_deployment_of_its_own() {
+    let failed = CodeDeployment {
+        rolled_back_by: Some("d-3".to_owned()),
+        ..deployment("d-2", CodeDeployStatus::Failed)
+    };
+    let undoing = |status| CodeDeployment {
+        is_rollback: true,
+        undoes: Some("d-2".to_owned()),
+        ..deployment("d-3", status)
+    };
+    let scene = |status| {
+        Scene::begun(failed.clone())
+            .outcome(OutcomeKind::Failed, "d-2")
+            .code_deployments(&[(failed.clone(), 2), (undoing(status), 1)], &Progress::default())
+    };
+    scene(CodeDeployStatus::InProgress).check("Deploying");
+    scene(CodeDeployStatus::Succeeded).check("Held");
+    // The failed tasks still have the traffic, and nobody writes.
+    scene(CodeDeployStatus::Failed).with_sets(&[(2, "ecs-svc/2"), (1, "ecs-svc/1")]).check("RollbackFailed");
+}
+
+#[test]
+fn what_codedeploy_cannot_undo_is_undone_by_trueup() {
+    let failed = deployment("d-2", CodeDeployStatus::Failed);
+    let scene = || {
+        Scene::begun(failed.clone())
+            .with_sets(&[(2, "ecs-svc/2"), (1, "ecs-svc/1")])
+            .code_deployments(&[(failed.clone(), 2)], &Progress::default())
+            .outcome(OutcomeKind::Failed, "d-2")
+    };
+    scene().check("deploy mco-api:1 Rollback");
+    scene().with(|scene| scene.desired.policy.on_failure = OnFailure::Leave).check("Held");
+}
+
+#[test]
+fn before_the_shift_another_commit_waits_unless_the_policy_says_otherwise() {
+    started().declares_c().check("FinishingFirst");
+    let replace = || started().declares_c().with(|scene| scene.desired.policy.in_flight = InFlight::Replace);
+    replace().check("stamp mco-api:2 trueup:outcome=superseded/d-2");
+    replace().outcome(OutcomeKind::Superseded, "d-2").check("stop d-2");
+    // Going back to what has the traffic waits for nobody.
+    started().declares_a().check("stamp mco-api:2 trueup:outcome=superseded/d-2");
+}
+
+#[test]
+fn what_was_stopped_for_a_newer_one_is_not_held() {
+    let superseded = || Scene::begun(stopped("d-2")).outcome(OutcomeKind::Superseded, "d-2");
+    superseded().declares_a().check("Settled");
+    superseded().declares_c().check("register ccccccc 2/head/ecs-svc/1");
+    superseded().check("deploy mco-api:2 Interrupted");
+    // One that failed before the stop came is a failure all the same.
+    Scene::begun(deployment("d-2", CodeDeployStatus::Failed))
+        .outcome(OutcomeKind::Superseded, "d-2")
+        .check("stamp mco-api:2 trueup:outcome=failed/d-2");
+}
+
+#[test]
+fn after_the_shift_the_termination_wait_is_ended_or_used_to_go_back() {
+    waiting(true).declares_c().check("continue d-2");
+    waiting(true).declares_a().check("stamp mco-api:2 trueup:outcome=superseded/d-2");
+    waiting(true).declares_a().outcome(OutcomeKind::Superseded, "d-2").check("stop d-2");
+    // CodeDeploy knows no good revision to go back to.
+    waiting(false).declares_a().check("continue d-2");
+}
+
+#[test]
+fn while_the_last_checks_go_on_nothing_is_stopped() {
+    let checking = deployment("d-2", CodeDeployStatus::InProgress);
+    let progress = Progress { event: Some("AfterAllowTraffic".to_owned()), traffic: Some(100), since: None };
+    Scene::begun(checking.clone())
+        .with_sets(&[(2, "ecs-svc/2"), (1, "ecs-svc/1")])
+        .code_deployments(&[(checking, 2)], &progress)
+        .declares_c()
+        .check("FinishingFirst");
+}
+
+#[test]
+fn a_deployment_of_another_hand_is_never_stopped() {
+    let theirs = || {
+        Scene::blue_green()
+            .with(|scene| {
+                let other = foreign(3, &format!("{URI}@{}", digest('c')));
+                scene.observed.revisions.insert(arn(3), Reading::Known(other));
+                scene.desired.policy.in_flight = InFlight::Replace;
+            })
+            .code_deployments(&[(deployment("d-3", CodeDeployStatus::InProgress), 3)], &Progress::default())
+    };
+    theirs().check("Deploying");
+    theirs().declares_a().check("Deploying");
+    theirs().declares_c().check("Deploying");
+}
+
+#[test]
+fn a_deployment_whose_content_nobody_knows_is_followed() {
+    Scene::blue_green()
+        .with(|scene| {
+            let unknown = CodeDeployment { sha256: None, ..deployment("d-9", CodeDeployStatus::InProgress) };
+            let Reading::Known(service) = &scene.observed.service else { return };
+            let history = blue_green::history(
+                &[unknown],
+                &std::collections::BTreeMap::new(),
+                &Progress::default(),
+                service,
+            );
+            scene.observed.service_deployments = Reading::Known(history);
+        })
+        .check("Deploying");
+}
+
+#[test]
+fn the_group_is_checked_before_the_first_write() {
+    let with = |change: fn(&mut DeploymentGroup)| {
+        let mut group = group();
+        change(&mut group);
+        Scene::blue_green().with(|scene| scene.observed.group = Some(Reading::Known(Group::Found(group))))
+    };
+    with(|group| group.is_for_ecs = false).check("GroupUnfit");
+    with(|group| group.services[0].1 = ServiceName::new("other")).check("GroupUnfit");
+    with(|group| group.target_groups.truncate(1)).check("GroupUnfit");
+    with(|group| group.target_groups[0] = "elsewhere".to_owned()).check("GroupUnfit");
+    with(|group| group.has_production_listener = false).check("GroupUnfit");
+    let found = |found| Scene::blue_green().with(|scene| scene.observed.group = Some(Reading::Known(found)));
+    found(Group::NoGroup).check("GroupMissing");
+    found(Group::NoApplication).check("GroupMissing");
+    Scene::blue_green()
+        .with(|scene| scene.observed.group = Some(Reading::Unavailable("denied".to_owned())))
+        .check("Unreadable");
+}
+
+#[test]
+fn what_is_missing_is_made_as_declared_and_never_changed() {
+    let new = NewGroup {
+        service_role: "role".to_owned(),
+        target_groups: ["api-1".to_owned(), "api-2".to_owned()],
+        production_listener: "listener".to_owned(),
+        test_listener: None,
+        ready_wait: Some(10),
+        termination_wait: 5,
+        alarms: vec!["errors".to_owned()],
+    };
+    let found = |found| {
+        Scene::blue_green().with(|scene| {
+            let settings = CodeDeploy {
+                application: Some("API".to_owned()),
+                group: Some("test".to_owned()),
+                create: Some(new.clone()),
+                ..CodeDeploy::default()
+            };
+            scene.desired.strategy = Strategy::CodeDeploy(Box::new(settings));
+            scene.observed.group = Some(Reading::Known(found));
+        })
+    };
+    found(Group::NoApplication).check("create API");
+    found(Group::NoGroup).check("create group test");
+    found(Group::Found(group())).check("register bbbbbbb 1/head/ecs-svc/1");
+    let input = blue_green::group_input(&new, "API", "test", &found(Group::NoGroup).desired);
+    let waits = &input["blueGreenDeploymentConfiguration"];
+    assert_eq!(
+        waits["deploymentReadyOption"],
+        json!({"actionOnTimeout": "STOP_DEPLOYMENT", "waitTimeInMinutes": 10})
+    );
+    assert_eq!(input["alarmConfiguration"], json!({"enabled": true, "alarms": [{"name": "errors"}]}));
+}
+
+#[test]
+fn a_strategy_that_the_controller_cannot_carry_out_is_refused() {
+    Scene::blue_green().with(|scene| scene.desired.strategy = Strategy::Rolling).check("StrategyMismatch");
+    Scene::new()
+        .with(|scene| scene.desired.strategy = Strategy::CodeDeploy(Box::default()))
+        .check("StrategyMismatch");
+}
+
+#[test]
+fn only_settings_that_update_service_accepts_are_compared_and_sent() {
+    let succeeded = deployment("d-2", CodeDeployStatus::Succeeded);
+    let scene = || {
+        Scene::begun(succeeded.clone())
+            .with_sets(&[(2, "ecs-svc/2")])
+            .outcome(OutcomeKind::Succeeded, "d-2")
+            .with(|scene| {
+                scene.observed.images[0].tagged = Reading::Known(image('b', &["bbbbbbb", "test"]));
+                scene.desired.service_settings =
+                    Some(json!({"enableExecuteCommand": true, "platformVersion": "1.4.0"}));
+            })
+    };
+    let declared = scene().desired.service_settings.unwrap();
+    let hash = crate::plan::service_settings::hash(&declared);
+    scene().check(&format!("stamp mco-api:2 trueup:settings={hash}/pending"));
+    let stamp = memory::settings_tag(&SettingsStamp { hash, done: false });
+    scene().tag(2, stamp).check("settings {\"enableExecuteCommand\":true}");
+}
+
+#[test]
+fn where_a_deployment_stands_is_told_by_its_events() {
+    let stage = |status, event: Option<&str>| {
+        let progress = Progress { event: event.map(str::to_owned), traffic: Some(10), since: Some(60_000) };
+        let scene = Scene::begun(deployment("d-2", status))
+            .code_deployments(&[(deployment("d-2", status), 2)], &progress);
+        let last = scene.plan().status.last_deployment.unwrap();
+        last.shift.map(|shift| shift.stage)
+    };
+    let in_progress = |event| stage(CodeDeployStatus::InProgress, Some(event));
+    assert_eq!(stage(CodeDeployStatus::Created, None), Some(Stage::Installing));
+    assert_eq!(in_progress("Install"), Some(Stage::Installing));
+    assert_eq!(in_progress("AfterAllowTestTraffic"), Some(Stage::Testing));
+    assert_eq!(in_progress("AllowTraffic"), Some(Stage::Shifting));
+    assert_eq!(in_progress("AfterAllowTraffic"), Some(Stage::Checking));
+    let until = Some(60_000 + 30 * 60_000);
+    assert_eq!(stage(CodeDeployStatus::Ready, None), Some(Stage::AwaitingApproval { until }));
+    assert_eq!(stage(CodeDeployStatus::Succeeded, None), None);
+}
+
+#[test]
+fn a_description_that_is_not_ours_names_nothing() {
+    let described = |text: &str| {
+        let one = CodeDeployment {
+            sha256: None,
+            description: Some(text.to_owned()),
+            ..deployment("d-2", CodeDeployStatus::Succeeded)
+        };
+        let scene = Scene::blue_green();
+        let Reading::Known(service) = &scene.observed.service else { unreachable!() };
+        let history =
+            blue_green::history(&[one], &std::collections::BTreeMap::new(), &Progress::default(), service);
+        history[0].target.clone()
+    };
+    let scene = Scene::blue_green();
+    let ours = blue_green::description(&scene.desired, Some(&Commit::new("bbbbbbb")), &arn(2));
+    assert_eq!(described(&ours), Some(arn(2)));
+    assert_eq!(described("deployed by hand"), None);
+    assert_eq!(described("trueup is great"), None);
+    // It is bounded, however long the names are.
+    assert!(ours.starts_with(&format!("trueup {}", target())) && ours.chars().count() <= 512);
+}

@@ -1,0 +1,398 @@
+//! Every way in and out of a deployment by CodeDeploy, told as a script and counted in deployments.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use trueup::controller::Swept;
+use trueup::model::{Phase, Stage as At, Sync};
+use trueup_simulator::{Api, Fault};
+
+use crate::stage::{Running, Stage, said};
+
+const MINUTE: u64 = 60;
+/// Longer than a deployment with its termination wait.
+const WHOLE: u64 = 8 * MINUTE;
+
+/// What a script ends with: the reason for doing nothing, deployments that somebody asked for, revisions, and the
+/// commit that runs and is tagged.
+#[track_caller]
+fn check(stage: &Stage, said: &str, expected: (&str, usize, usize, &str)) {
+    let runs = stage.digest(expected.3);
+    let running = stage.running();
+    let seen = (said, stage.deployments(), stage.revisions());
+    assert_eq!(seen, (expected.0, expected.1, expected.2), "{:#?}", stage.code_deployments());
+    assert!(running.iter().all(|digest| Some(digest) == runs.as_ref()), "{running:?} is not {}", expected.3);
+    assert_eq!(stage.digest("test"), runs, "the environment tag");
+}
+
+async fn let_run(stage: &Stage, seconds: u64) -> String {
+    said(&stage.process(BTreeMap::new()).run(stage, seconds).await)
+}
+
+/// The application with hooks, from a file beside it.
+fn with_hooks(hooks: &Value) -> Value {
+    let properties = json!({"TaskDefinition": "<TASK_DEFINITION>",
+        "LoadBalancerInfo": {"ContainerName": "api", "ContainerPort": 8080}});
+    let service = json!({"Type": "AWS::ECS::Service", "Properties": properties});
+    json!({"version": 0.0, "Resources": [{"TargetService": service}], "Hooks": hooks})
+}
+
+impl Stage {
+    /// From now on commits are deployed with these hooks.
+    fn hook(&mut self, event: &str, function: &str) {
+        let spec = with_hooks(&json!([{event: function}]));
+        self.files.insert("appspec.json".to_owned(), Ok(spec.to_string()));
+        self.application =
+            self.application.replace("deploymentGroup", "appSpec: appspec.json, deploymentGroup");
+    }
+
+    fn hook_fails(&self, function: &str) {
+        self.world.lock().unwrap().inject(Fault::HookFails { function: function.to_owned() });
+    }
+
+    fn statuses(&self) -> Vec<String> {
+        self.code_deployments().iter().map(|one| one["status"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// A deployment of a revision with the tag, as the console would start it; its id.
+    fn deploy_by_hand(&self, tag: &str) -> String {
+        let arn = self.register(tag);
+        let spec = trueup::plan::blue_green::filled_in(&with_hooks(&json!([])), &arn).to_string();
+        let input = json!({"applicationName": "API", "deploymentGroupName": "API-test",
+            "revision": {"revisionType": "AppSpecContent", "appSpecContent": {"content": spec}}});
+        self.call(Api::CodeDeploy, "CreateDeployment", &input)["deploymentId"].as_str().unwrap().to_owned()
+    }
+}
+
+fn stage_of(swept: &Swept) -> Option<At> {
+    Some(swept.plan.as_ref()?.status.last_deployment.as_ref()?.shift.as_ref()?.stage)
+}
+
+/// Commit bbbbbbb is declared, built and deployed.
+async fn promoted(group: &Value) -> Stage {
+    let mut stage = Stage::blue_green(group);
+    stage.build("bbbbbbb");
+    stage.declare("bbbbbbb");
+    let said = let_run(&stage, WHOLE).await;
+    check(&stage, &said, ("Settled", 1, 2, "bbbbbbb"));
+    stage
+}
+
+/// A second commit in flight over bbbbbbb, with all traffic on it.
+async fn shifted() -> (Stage, Running) {
+    let mut stage = promoted(&json!({})).await;
+    stage.build("ccccccc");
+    stage.declare("ccccccc");
+    let mut running = stage.process(BTreeMap::new());
+    let swept = running.run(&stage, 90).await;
+    assert_eq!(stage_of(&swept), Some(At::AwaitingTermination));
+    (stage, running)
+}
+
+#[tokio::test]
+async fn first_contact_disturbs_nothing() {
+    let stage = Stage::blue_green(&json!({}));
+    let before = stage.writes();
+    assert_eq!(let_run(&stage, WHOLE).await, "Settled");
+    assert_eq!((stage.deployments(), stage.writes()), (0, before));
+}
+
+#[tokio::test]
+async fn a_new_commit_gets_the_traffic_then_succeeds_then_is_tagged() {
+    let mut stage = Stage::blue_green(&json!({}));
+    let old = stage.digest("test");
+    stage.build("bbbbbbb");
+    stage.declare("bbbbbbb");
+    let mut running = stage.process(BTreeMap::new());
+    let mut seen = Vec::new();
+    for _ in 0..WHOLE / 2 {
+        stage.advance(2);
+        let swept = running.pass(&stage).await;
+        let status = &swept[0].plan.as_ref().unwrap().status;
+        let deployment = status.last_deployment.as_ref().unwrap();
+        let traffic = deployment.shift.as_ref().and_then(|shift| shift.traffic);
+        let now = (deployment.phase, stage_of(&swept[0]), traffic, status.sync);
+        if seen.last() != Some(&now) {
+            seen.push(now);
+        }
+        if deployment.phase == Phase::InProgress {
+            assert_eq!(stage.digest("test"), old, "the tag moves after success");
+        }
+    }
+    let in_progress = |stage, traffic| (Phase::InProgress, Some(stage), traffic, Sync::OutOfSync);
+    for expected in [
+        in_progress(At::Installing, Some(0)),
+        in_progress(At::AwaitingTermination, Some(100)),
+        (Phase::Succeeded, None, None, Sync::Synced),
+    ] {
+        assert!(seen.contains(&expected), "{expected:?} in {seen:#?}");
+    }
+    check(&stage, "", ("", 1, 2, "bbbbbbb"));
+    let description = stage.code_deployments()[0]["description"].clone();
+    assert!(
+        description.as_str().unwrap().starts_with("trueup test/api bbbbbbb arn:aws:ecs:"),
+        "{description}"
+    );
+}
+
+#[tokio::test]
+async fn a_hook_that_fails_before_the_shift_holds_the_commit() {
+    let mut stage = promoted(&json!({})).await;
+    stage.hook("AfterAllowTestTraffic", "smoke");
+    stage.hook_fails("smoke");
+    stage.build("ccccccc");
+    stage.declare("ccccccc");
+    let swept = stage.process(BTreeMap::new()).run(&stage, WHOLE).await;
+    check(&stage, &said(&swept), ("Held", 2, 3, "bbbbbbb"));
+    let said = let_run(&stage, WHOLE).await;
+    check(&stage, &said, ("Held", 2, 3, "bbbbbbb"));
+}
+
+#[tokio::test]
+async fn a_failure_after_the_shift_is_rolled_back_by_codedeploy_and_held() {
+    let mut stage = promoted(&json!({})).await;
+    stage.hook("AfterAllowTraffic", "check");
+    stage.hook_fails("check");
+    stage.build("ccccccc");
+    stage.declare("ccccccc");
+    let said = let_run(&stage, WHOLE).await;
+    check(&stage, &said, ("Held", 2, 3, "bbbbbbb"));
+    assert_eq!(stage.statuses(), ["Succeeded", "Failed", "Succeeded"]);
+    // The next commit goes on from there, without the hook.
+    stage.world.lock().unwrap().heal();
+    stage.build("ddddddd");
+    stage.declare("ddddddd");
+    let said = let_run(&stage, WHOLE).await;
+    check(&stage, &said, ("Settled", 3, 4, "ddddddd"));
+}
+
+#[tokio::test]
+async fn a_failure_that_nobody_watched_is_not_tried_again() {
+    let mut stage = promoted(&json!({})).await;
+    stage.hook("AfterAllowTraffic", "check");
+    stage.hook_fails("check");
+    stage.build("ccccccc");
+    stage.declare("ccccccc");
+    let mut running = stage.process(BTreeMap::new());
+    while stage.deployments() < 2 {
+        running.pass(&stage).await;
+        stage.advance(2);
+    }
+    drop(running);
+    // Nobody looks until the failure, its rollback and all that is over.
+    stage.advance(WHOLE);
+    let said = let_run(&stage, WHOLE).await;
+    check(&stage, &said, ("Held", 2, 3, "bbbbbbb"));
+}
+
+#[tokio::test]
+async fn the_first_deployment_of_a_group_is_undone_by_trueup() {
+    let mut stage = Stage::blue_green(&json!({}));
+    stage.hook("AfterAllowTraffic", "check");
+    stage.hook_fails("check");
+    stage.build("bbbbbbb");
+    stage.declare("bbbbbbb");
+    let mut running = stage.process(BTreeMap::new());
+    running.run(&stage, 60).await;
+    stage.world.lock().unwrap().heal();
+    let said = said(&running.run(&stage, WHOLE).await);
+    check(&stage, &said, ("Held", 2, 2, "aaaaaaa"));
+    assert_eq!(stage.statuses(), ["Failed", "Succeeded"]);
+}
+
+#[tokio::test]
+async fn tasks_that_never_get_healthy_and_alarms_hold_the_commit() {
+    for alarm in [false, true] {
+        let alarms = json!({"alarmConfiguration": {"enabled": true, "alarms": [{"name": "errors"}]}});
+        let mut stage = promoted(&alarms).await;
+        let digest = stage.build("ccccccc");
+        if !alarm {
+            stage.world.lock().unwrap().inject(Fault::Unhealthy { digest });
+        }
+        stage.declare("ccccccc");
+        let mut running = stage.process(BTreeMap::new());
+        running.run(&stage, 90).await;
+        stage.world.lock().unwrap().set_alarm("errors", alarm);
+        let said = said(&running.run(&stage, 62 * MINUTE).await);
+        check(&stage, &said, ("Held", 2, 3, "bbbbbbb"));
+    }
+}
+
+#[tokio::test]
+async fn a_deployment_stopped_by_hand_is_held_until_somebody_says_retry() {
+    let (stage, mut running) = shifted().await;
+    let id = stage.code_deployments().last().unwrap()["deploymentId"].clone();
+    stage.call(Api::CodeDeploy, "StopDeployment", &json!({"deploymentId": id, "autoRollbackEnabled": true}));
+    let swept = running.run(&stage, WHOLE).await;
+    check(&stage, &said(&swept), ("Held", 2, 3, "bbbbbbb"));
+    let retry = swept.plan.unwrap().retry.unwrap();
+    running.controller.write_one(&stage.declaration, "test/api", retry).await.unwrap();
+    let said = said(&running.run(&stage, WHOLE).await);
+    check(&stage, &said, ("Settled", 3, 3, "ccccccc"));
+}
+
+#[tokio::test]
+async fn traffic_waits_for_approval_and_what_nobody_approves_is_held() {
+    let asks = json!({"blueGreenDeploymentConfiguration": {
+        "deploymentReadyOption": {"actionOnTimeout": "STOP_DEPLOYMENT", "waitTimeInMinutes": 30},
+        "terminateBlueInstancesOnDeploymentSuccess": {"action": "TERMINATE", "terminationWaitTimeInMinutes": 0}}});
+    let mut stage = Stage::blue_green(&asks);
+    stage.build("bbbbbbb");
+    stage.declare("bbbbbbb");
+    let mut running = stage.process(BTreeMap::new());
+    let swept = running.run(&stage, 3 * MINUTE).await;
+    let Some(At::AwaitingApproval { until: Some(until) }) = stage_of(&swept) else { panic!("{swept:#?}") };
+    let now = i64::try_from(stage.world.lock().unwrap().now()).unwrap() * 1000;
+    assert!((25 * 60_000..30 * 60_000).contains(&(until - now)), "{until} {now}");
+    let id = swept.plan.unwrap().status.last_deployment.unwrap().id;
+    stage.call(
+        Api::CodeDeploy,
+        "ContinueDeployment",
+        &json!({"deploymentId": id, "deploymentWaitType": "READY_WAIT"}),
+    );
+    let now = said(&running.run(&stage, 2 * MINUTE).await);
+    check(&stage, &now, ("Settled", 1, 2, "bbbbbbb"));
+    stage.build("ccccccc");
+    stage.declare("ccccccc");
+    let now = said(&running.run(&stage, 35 * MINUTE).await);
+    check(&stage, &now, ("Held", 2, 3, "bbbbbbb"));
+}
+
+#[tokio::test]
+async fn a_newer_commit_waits_for_the_shift_and_then_ends_the_termination_wait() {
+    let (mut stage, mut running) = shifted().await;
+    stage.build("ddddddd");
+    stage.declare("ddddddd");
+    running.run(&stage, 60).await;
+    assert_eq!(stage.deployments(), 3, "it did not sit out the five minutes");
+    let said = said(&running.run(&stage, WHOLE).await);
+    check(&stage, &said, ("Settled", 3, 4, "ddddddd"));
+    assert_eq!(stage.statuses(), ["Succeeded", "Succeeded", "Succeeded"]);
+}
+
+#[tokio::test]
+async fn going_back_to_the_old_commit_while_its_tasks_stand_by_is_a_stop() {
+    let (mut stage, mut running) = shifted().await;
+    stage.declare("bbbbbbb");
+    let now = said(&running.run(&stage, 2 * MINUTE).await);
+    check(&stage, &now, ("Settled", 2, 3, "bbbbbbb"));
+    assert_eq!(stage.statuses(), ["Succeeded", "Stopped", "Succeeded"]);
+    // It was superseded, not held: asked for again, it is deployed again.
+    stage.declare("ccccccc");
+    let now = said(&running.run(&stage, WHOLE).await);
+    check(&stage, &now, ("Settled", 3, 3, "ccccccc"));
+}
+
+#[tokio::test]
+async fn before_the_shift_a_newer_commit_waits_or_replaces_as_the_policy_says() {
+    for (policy, statuses) in [("finish", ["Succeeded", "Succeeded"]), ("replace", ["Stopped", "Succeeded"])]
+    {
+        let mut stage = Stage::blue_green(&json!({}));
+        stage.environment = format!("  policy: {{inFlight: {policy}}}\n");
+        stage.build("bbbbbbb");
+        stage.declare("bbbbbbb");
+        let mut running = stage.process(BTreeMap::new());
+        running.run(&stage, 16).await;
+        assert_eq!(stage.deployments(), 1);
+        stage.build("ccccccc");
+        stage.declare("ccccccc");
+        let said = said(&running.run(&stage, WHOLE).await);
+        check(&stage, &said, ("Settled", 2, 3, "ccccccc"));
+        assert_eq!(stage.statuses(), statuses, "{policy}");
+    }
+}
+
+#[tokio::test]
+async fn going_back_before_the_shift_stops_at_once() {
+    let mut stage = promoted(&json!({})).await;
+    stage.build("ccccccc");
+    stage.declare("ccccccc");
+    let mut running = stage.process(BTreeMap::new());
+    running.run(&stage, 16).await;
+    stage.declare("bbbbbbb");
+    let said = said(&running.run(&stage, MINUTE).await);
+    check(&stage, &said, ("Settled", 2, 3, "bbbbbbb"));
+    assert_eq!(stage.statuses(), ["Succeeded", "Stopped"]);
+}
+
+#[tokio::test]
+async fn what_another_hand_deploys_is_followed_and_then_judged() {
+    for (policy, end, deployments, runs) in
+        [("alert", "Drifted", 2, "ccccccc"), ("heal", "Settled", 3, "bbbbbbb")]
+    {
+        let mut stage = promoted(&json!({})).await;
+        stage.environment = format!("  policy: {{drift: {policy}}}\n");
+        stage.declare("bbbbbbb");
+        let other = stage.build("ccccccc");
+        stage.deploy_by_hand("ccccccc");
+        let mut running = stage.process(BTreeMap::new());
+        assert_eq!(said(&running.run(&stage, MINUTE).await), "Deploying");
+        let now = said(&running.run(&stage, 2 * WHOLE).await);
+        assert_eq!((now.as_str(), stage.deployments()), (end, deployments), "{policy}");
+        let expected = stage.digest(runs).unwrap();
+        assert!(stage.running().iter().all(|digest| *digest == expected), "{policy}: {other}");
+    }
+}
+
+#[tokio::test]
+async fn equal_content_that_another_hand_deploys_is_adopted() {
+    let mut stage = promoted(&json!({})).await;
+    stage.build("ccccccc");
+    stage.deploy_by_hand("ccccccc");
+    stage.advance(20);
+    stage.declare("ccccccc");
+    let said = let_run(&stage, WHOLE).await;
+    check(&stage, &said, ("Settled", 2, 3, "ccccccc"));
+}
+
+#[tokio::test]
+async fn what_is_missing_is_made_where_it_is_declared_and_named_where_it_is_not() {
+    let mut stage = Stage::blue_green(&Value::Null);
+    stage.build("bbbbbbb");
+    stage.declare("bbbbbbb");
+    assert_eq!(let_run(&stage, MINUTE).await, "GroupMissing");
+    assert_eq!((stage.deployments(), stage.revisions()), (0, 1));
+    let listeners = stage.call(Api::Elb, "DescribeListeners", &json!({}))["Listeners"].clone();
+    let create = format!(
+        "create: {{serviceRole: \"arn:aws:iam::123456789012:role/codedeploy\", targetGroups: [api-1, api-2], productionListener: {}, testListener: {}, terminationWait: 1m}}, deploymentGroup",
+        listeners[0]["ListenerArn"], listeners[1]["ListenerArn"]
+    );
+    stage.application = stage.application.replace("deploymentGroup", &create);
+    stage.declare("bbbbbbb");
+    let said = let_run(&stage, WHOLE).await;
+    check(&stage, &said, ("Settled", 1, 2, "bbbbbbb"));
+}
+
+#[tokio::test]
+async fn a_group_or_strategy_that_does_not_fit_stops_everything_before_the_first_write() {
+    let fits = Stage::blue_green(&json!({}));
+    let writes = fits.writes();
+    for (change, expected) in [("application: API", "Settled"), ("application: OTHER", "GroupMissing")] {
+        let mut stage = fits.clone();
+        stage.application = stage.application.replace("application: API", change);
+        stage.build("bbbbbbb");
+        stage.declare("bbbbbbb");
+        let said = let_run(&stage, WHOLE).await;
+        assert_eq!(said, expected, "{change}");
+        if expected != "Settled" {
+            assert_eq!(stage.writes(), writes + 1, "{change}: only the image was pushed");
+        }
+    }
+    let mut stage = fits.clone();
+    stage.application =
+        "  repository: mco/api\n  service: mco-api-{environment}\n  strategy: rolling\n".to_owned();
+    stage.declare("aaaaaaa");
+    assert_eq!(let_run(&stage, MINUTE).await, "StrategyMismatch");
+}
+
+#[tokio::test]
+async fn settings_of_the_service_go_alone_and_start_nothing() {
+    let mut stage = promoted(&json!({})).await;
+    stage.application += "  serviceSettings: {healthCheckGracePeriodSeconds: 5}\n";
+    stage.declare("bbbbbbb");
+    let said = let_run(&stage, 2 * MINUTE).await;
+    check(&stage, &said, ("Settled", 1, 2, "bbbbbbb"));
+    let described = json!({"cluster": "mco", "services": ["mco-api-test"]});
+    let service = stage.call(Api::Ecs, "DescribeServices", &described)["services"][0].clone();
+    assert_eq!(service["healthCheckGracePeriodSeconds"], 5);
+}
