@@ -66,6 +66,11 @@ impl TaskDefinitionArn {
         self.short().rsplit_once(':').map_or(self.short(), |(family, _)| family)
     }
 
+    /// Whether this text names the revision: by its ARN, or by family and number.
+    pub fn names(&self, revision: &Self) -> bool {
+        self == revision || (!self.0.contains('/') && self.short() == revision.short())
+    }
+
     /// The number after the last colon; `None` when the text has none.
     pub fn revision(&self) -> Option<u64> {
         self.short().rsplit_once(':').and_then(|(_, number)| number.parse().ok())

@@ -48,7 +48,7 @@ pub struct Current {
 pub fn current(service: &Service, observed: &Observed) -> Option<Current> {
     let primary = service.primary()?;
     if service.controller == Controller::CodeDeploy {
-        return Some(by_code_deploy(primary, observed));
+        return Some(by_code_deploy(service, primary, observed));
     }
     let rollout = match primary.rollout {
         Some(RolloutState::Completed) => Phase::Succeeded,
@@ -85,23 +85,33 @@ pub fn current(service: &Service, observed: &Observed) -> Option<Current> {
     }
 }
 
-/// With `CodeDeploy` the target becomes PRIMARY when all traffic is on it, and not before.
-fn by_code_deploy(primary: &Deployment, observed: &Observed) -> Current {
-    let by_primary = Current {
+/// With `CodeDeploy` the target becomes PRIMARY when all traffic is on it, and not before. Service and deployments are
+/// two readings, of which either may lag behind: what only one of them knows of is going on.
+fn by_code_deploy(service: &Service, primary: &Deployment, observed: &Observed) -> Current {
+    let alone = service.deployments.len() == 1;
+    let by_primary = |phase| Current {
         id: primary.id.to_string(),
         target: primary.task_definition.clone(),
-        phase: Phase::Succeeded,
+        phase,
         live: primary.id.clone(),
         live_revision: primary.task_definition.clone(),
-        live_phase: Phase::Succeeded,
+        live_phase: phase,
     };
+    let of_sets = by_primary(if alone { Phase::Succeeded } else { Phase::InProgress });
     let newest = observed.service_deployments.known().and_then(|history| history.first());
-    let Some(newest) = newest else { return by_primary };
-    let phase = of(newest);
+    let Some(newest) = newest else { return of_sets };
     let target = newest.target.clone().unwrap_or_else(|| TaskDefinitionArn::new("unknown"));
+    let phase = of(newest);
+    if target.names(&primary.task_definition) {
+        return Current { id: id(newest), ..by_primary(phase) };
+    }
+    let phase = match phase {
+        Phase::Succeeded if primary.created_at >= newest.created_at => return of_sets,
+        Phase::Succeeded => Phase::InProgress,
+        other => other,
+    };
     // What is PRIMARY beside a deployment to something else is what was good before.
-    let live_phase = if target == primary.task_definition { phase } else { Phase::Succeeded };
-    Current { id: id(newest), target, phase, live_phase, ..by_primary }
+    Current { id: id(newest), target, phase, ..by_primary(Phase::Succeeded) }
 }
 
 impl Phase {

@@ -39,14 +39,14 @@ fn with_hooks(hooks: &Value) -> Value {
 
 impl Stage {
     /// From now on commits are deployed with these hooks.
-    fn hook(&mut self, event: &str, function: &str) {
+    pub fn hook(&mut self, event: &str, function: &str) {
         let spec = with_hooks(&json!([{event: function}]));
         self.files.insert("appspec.json".to_owned(), Ok(spec.to_string()));
         self.application =
             self.application.replace("deploymentGroup", "appSpec: appspec.json, deploymentGroup");
     }
 
-    fn hook_fails(&self, function: &str) {
+    pub fn hook_fails(&self, function: &str) {
         self.world.lock().unwrap().inject(Fault::HookFails { function: function.to_owned() });
     }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde_json::json;
 use tokio::sync::Mutex;
 use trueup_simulator::Fault;
 
@@ -89,8 +90,9 @@ fn interesting(calls: &[String], trouble: Trouble) -> Vec<usize> {
     (0..calls.len()).filter(near).collect()
 }
 
-/// A commit that comes up, and one that crashes, on a service that AWS rolls back or trueup does.
-fn stages() -> [(&'static str, Stage); 3] {
+/// A commit that comes up, and one that fails: where ECS rolls back, where trueup does, and where CodeDeploy does before
+/// and after the shift.
+fn stages() -> [(&'static str, Stage); 5] {
     let stage = |breaker, crashes: bool| {
         let mut stage = Stage::new(breaker);
         let digest = stage.build("bbbbbbb");
@@ -107,7 +109,24 @@ fn stages() -> [(&'static str, Stage); 3] {
         ("good", stage(Breaker::On, false)),
         ("bad, breaker", stage(Breaker::On, true)),
         ("bad, deadline", stage(Breaker::Off, true)),
+        ("good, codeDeploy", blue_green(None)),
+        ("bad, codeDeploy", blue_green(Some("AfterAllowTestTraffic"))),
     ]
+}
+
+/// A group whose old tasks end at once, so that a run is short.
+fn blue_green(failing_hook: Option<&str>) -> Stage {
+    let soon = json!({"blueGreenDeploymentConfiguration": {
+        "deploymentReadyOption": {"actionOnTimeout": "CONTINUE_DEPLOYMENT"},
+        "terminateBlueInstancesOnDeploymentSuccess": {"action": "TERMINATE", "terminationWaitTimeInMinutes": 0}}});
+    let mut stage = Stage::blue_green(&soon);
+    if let Some(event) = failing_hook {
+        stage.hook(event, "check");
+        stage.hook_fails("check");
+    }
+    stage.build("bbbbbbb");
+    stage.declare("bbbbbbb");
+    stage
 }
 
 /// What one fault may cost beyond the undisturbed run.
@@ -121,7 +140,7 @@ async fn sweep(trouble: Trouble, most: &Bounds) {
     for (name, stage) in stages() {
         let plain = stage.clone();
         let learned = run(&plain, BTreeMap::new(), None).await;
-        let good = name == "good";
+        let good = name.starts_with("good");
         for index in interesting(&learned.calls, trouble) {
             let stage = stage.clone();
             let beside = (trouble == Trouble::Elsewhere).then(|| Beside::new(&stage));

@@ -429,3 +429,20 @@ fn a_description_that_is_not_ours_names_nothing() {
     // It is bounded, however long the names are.
     assert!(ours.starts_with(&format!("trueup {}", target())) && ours.chars().count() <= 512);
 }
+
+#[test]
+fn what_only_one_of_two_readings_knows_of_is_going_on() {
+    // The list of deployments lags behind the task sets, and the other way round.
+    let earlier = CodeDeployment { created_at: 0, ..deployment("d-1", CodeDeployStatus::Succeeded) };
+    let lagging =
+        || Scene::blue_green().ours(2, 'b', 1, "ecs-svc/1").with_sets(&[(2, "ecs-svc/2"), (1, "ecs-svc/1")]);
+    lagging().check("Deploying");
+    lagging().code_deployments(&[(earlier.clone(), 1)], &Progress::default()).check("Deploying");
+    Scene::begun(deployment("d-2", CodeDeployStatus::Succeeded)).check("Deploying");
+    // A deployment of another group is long over.
+    let moved = Scene::blue_green().declares_a().with(|scene| {
+        let other = foreign(3, &format!("{URI}@{}", digest('a')));
+        scene.observed.revisions.insert(arn(3), Reading::Known(other));
+    });
+    moved.code_deployments(&[(earlier, 3)], &Progress::default()).check("Settled");
+}
