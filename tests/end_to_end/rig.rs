@@ -19,6 +19,19 @@ pub struct Rig {
 impl Rig {
     /// A cluster with one service that runs commit aaaaaaa, and a repository that declares it.
     pub fn new() -> Self {
+        let rig = Self::bare();
+        let breaker = json!({"deploymentCircuitBreaker": {"enable": true, "rollback": true}});
+        let service = json!({"cluster": "mco", "serviceName": "mco-api-test", "taskDefinition": "mco-api",
+            "desiredCount": 2, "deploymentConfiguration": breaker});
+        rig.call(Api::Ecs, "CreateService", &service);
+        rig.world.lock().unwrap().advance(60);
+        rig.write("api.yaml", APPLICATION);
+        rig.declare("aaaaaaa");
+        rig
+    }
+
+    /// A cluster with a revision of commit aaaaaaa, and an empty repository.
+    pub fn bare() -> Self {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -33,14 +46,7 @@ impl Rig {
             json!([{"name": "api", "image": format!("{REGISTRY}/mco/api:aaaaaaa"), "memory": 512}]);
         let definition = json!({"family": "mco-api", "containerDefinitions": containers});
         rig.call(Api::Ecs, "RegisterTaskDefinition", &definition);
-        let breaker = json!({"deploymentCircuitBreaker": {"enable": true, "rollback": true}});
-        let service = json!({"cluster": "mco", "serviceName": "mco-api-test", "taskDefinition": "mco-api",
-            "desiredCount": 2, "deploymentConfiguration": breaker});
-        rig.call(Api::Ecs, "CreateService", &service);
-        rig.world.lock().unwrap().advance(60);
         rig.git(&["init", "-q", "-b", "main"]);
-        rig.write("api.yaml", APPLICATION);
-        rig.declare("aaaaaaa");
         rig
     }
 
@@ -68,7 +74,7 @@ impl Rig {
         self.commit(commit);
     }
 
-    fn commit(&self, message: &str) {
+    pub fn commit(&self, message: &str) {
         self.git(&["add", "-A"]);
         self.git(&["-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-qm", message]);
     }
@@ -132,7 +138,8 @@ impl Rig {
 
     pub fn writes(&self) -> u64 {
         let world = self.world.lock().unwrap();
-        let writes = ["PutImage", "RegisterTaskDefinition", "TagResource", "UpdateService"];
+        let writes =
+            ["PutImage", "RegisterTaskDefinition", "TagResource", "UpdateService", "CreateDeployment"];
         writes.iter().map(|operation| world.calls(operation)).sum()
     }
 }
