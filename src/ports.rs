@@ -101,7 +101,7 @@ pub trait CodeDeploy: Send + Sync {
         since: Option<Millis>,
         most: usize,
     ) -> Result<Vec<CodeDeployment>, CloudError>;
-    /// Nothing of a deployment that has not started.
+    /// Refused for a deployment that has not started.
     async fn progress(
         &self,
         deployment: &str,

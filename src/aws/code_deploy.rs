@@ -99,18 +99,8 @@ impl CodeDeploy for CodeDeployClient {
         service: &ServiceName,
     ) -> Result<Progress, CloudError> {
         let id = format!("{cluster}:{service}");
-        let answer = match self.0.get_deployment_target().deployment_id(deployment).target_id(id).send().await
-        {
-            Ok(answer) => answer,
-            Err(error) => match classify_read(&error) {
-                CloudError::Rejected(why) if why.starts_with("DeploymentNotStarted") => {
-                    return Ok(Progress::default());
-                }
-                // A service of another spelling, or a target that is not there yet: how far it is stays unknown.
-                CloudError::Rejected(_) | CloudError::NotFound(_) => return Ok(Progress::default()),
-                other => return Err(other),
-            },
-        };
+        let call = self.0.get_deployment_target().deployment_id(deployment).target_id(id);
+        let answer = call.send().await.map_err(|error| classify_read(&error))?;
         let target = answer.deployment_target().and_then(sdk::DeploymentTarget::ecs_target);
         Ok(target.map(convert_progress).unwrap_or_default())
     }

@@ -6,8 +6,8 @@ use std::sync::Mutex;
 use crate::manifest;
 use crate::model::{
     AccountId, Deployment, DeploymentGroup, Desired, DesiredImage, Digest, Group, Image, ImageReference,
-    InfraCommit, Millis, Observed, ObservedImage, OutcomeKind, Phase, Progress, Reading, Registry,
-    Repository, RepositoryName, Revision, RolloutState, Service, ServiceDeployment, Task, TaskDefinitionArn,
+    InfraCommit, Millis, Observed, ObservedImage, OutcomeKind, Phase, Reading, Registry, Repository,
+    RepositoryName, Revision, RolloutState, Service, ServiceDeployment, Task, TaskDefinitionArn,
     TaskDefinitionSource,
 };
 use crate::plan::{blue_green, container_images, memory, phase};
@@ -163,10 +163,12 @@ impl Observer<'_> {
             }
         }
         let in_flight = deployments.iter().find(|one| !one.is_rollback && !one.status.is_over());
+        // How far it is decides nothing but what is said.
         let progress = match in_flight {
-            Some(one) => self.code_deploy.progress(&one.id, &desired.cluster, &desired.service).await?,
-            None => Progress::default(),
+            Some(one) => self.code_deploy.progress(&one.id, &desired.cluster, &desired.service).await.ok(),
+            None => None,
         };
+        let progress = progress.unwrap_or_default();
         Ok(blue_green::history(&deployments, &targets, &progress, service))
     }
 

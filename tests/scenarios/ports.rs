@@ -421,10 +421,7 @@ impl CodeDeploy for Process {
         service: &ServiceName,
     ) -> Result<Progress, CloudError> {
         let input = json!({"deploymentId": deployment, "targetId": format!("{cluster}:{service}")});
-        let answer = match self.read(Api::CodeDeploy, "GetDeploymentTarget", input).await {
-            Err(CloudError::Rejected(_)) => return Ok(Progress::default()),
-            answer => answer?,
-        };
+        let answer = self.read(Api::CodeDeploy, "GetDeploymentTarget", input).await?;
         let target = &answer["deploymentTarget"]["ecsTarget"];
         let mut events = list(target, "lifecycleEvents");
         let goes_on = events.find(|event| matches!(text(event, "status"), "Pending" | "InProgress"));

@@ -1,0 +1,107 @@
+"""trueup on moto, whose CodeDeploy knows the errors for missing things, and whose deployments stay `Created` for ever.
+
+    python moto_server.py PATH/TO/trueup
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+from clients import REGION, Stage
+
+
+def start(port):
+    """Starts moto and waits until it answers."""
+    program = Path(sys.executable).with_name("moto_server")
+    settings = {**os.environ, "MOTO_ECS_SERVICE_RUNNING": "2"}
+    process = subprocess.Popen(
+        [program, "-H", "127.0.0.1", "-p", str(port)], env=settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/moto-api/data.json", timeout=1).read()
+            return process
+        except OSError:
+            if process.poll() is not None:
+                raise SystemExit(f"moto ended with {process.returncode}")
+    process.kill()
+    raise SystemExit("moto does not answer")
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def world(stage):
+    """A service whose primary task set is behind a load balancer. Its CodeDeploy application is still missing."""
+    stage.ecs.create_cluster(clusterName="mco")
+    stage.ecr.create_repository(repositoryName="mco/api")
+    stage.build("aaaaaaa")
+    definition = stage.ecs.register_task_definition(**stage.task_definition("aaaaaaa"))
+    arn = definition["taskDefinition"]["taskDefinitionArn"]
+    named = {"cluster": "mco", "service": "mco-api"}
+    controller = {"type": "CODE_DEPLOY"}
+    stage.ecs.create_service(
+        cluster="mco", serviceName="mco-api", taskDefinition=arn, desiredCount=2, deploymentController=controller
+    )
+    group = f"arn:aws:elasticloadbalancing:{REGION}:123456789012:targetgroup/api-1/1"
+    balancers = [{"targetGroupArn": group, "containerName": "api", "containerPort": 8080}]
+    made = stage.ecs.create_task_set(**named, taskDefinition=arn, loadBalancers=balancers)["taskSet"]
+    stage.ecs.update_service_primary_task_set(**named, primaryTaskSet=made["taskSetArn"])
+    subprocess.run(["git", "init", "-q", "-b", "main", str(stage.folder)], check=True)
+
+
+def missing(stage):
+    """CodeDeploy's own errors for what is missing, before anything is written."""
+    stage.build("bbbbbbb")
+    stage.declare("bbbbbbb")
+    assert stage.status()["waiting"]["reason"] == "GroupMissing", stage.status()
+    stage.deploy.create_application(applicationName="API", computePlatform="ECS")
+    assert stage.status()["waiting"]["reason"] == "GroupMissing", stage.status()
+    assert len(stage.ecs.list_task_definitions()["taskDefinitionArns"]) == 1
+
+
+def stays_created(stage):
+    """A deployment that never goes on is followed, and never started again."""
+    pair = {"targetGroups": [{"name": "api-1"}, {"name": "api-2"}], "prodTrafficRoute": {"listenerArns": ["listener"]}}
+    stage.deploy.create_deployment_group(
+        applicationName="API",
+        deploymentGroupName="API-test",
+        serviceRoleArn="arn:aws:iam::123456789012:role/codedeploy",
+        ecsServices=[{"clusterName": "mco", "serviceName": "mco-api"}],
+        loadBalancerInfo={"targetGroupPairInfoList": [pair]},
+    )
+    for _ in range(2):
+        stage.reconcile(timeout=12, code=4)
+        deployments = stage.deploy.list_deployments(applicationName="API", deploymentGroupName="API-test")["deployments"]
+        assert len(deployments) == 1, deployments
+    last = stage.status()["lastDeployment"]
+    assert (last["id"], last["phase"], last["startedBy"]) == (deployments[0], "Pending", "trueup"), last
+
+
+def main():
+    trueup = str(Path(sys.argv[1]).resolve())
+    port = free_port()
+    moto = start(port)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            stage = Stage(trueup, f"http://127.0.0.1:{port}", Path(folder))
+            world(stage)
+            for scene in (missing, stays_created):
+                scene(stage)
+                print(f"moto: {scene.__name__} ok")
+    finally:
+        moto.kill()
+        moto.wait()
+
+
+if __name__ == "__main__":
+    main()
