@@ -1,10 +1,10 @@
-//! `trueup render`: the task definition that would be sent, as far as it is declared. Needs no AWS.
+//! `trueup render`: the task definition and the `AppSpec` that would be sent, as far as they are declared. Needs no AWS.
 
 use serde_json::{Value, json};
 
 use super::source::{Opened, print_findings};
 use super::{End, Names, RepositoryArgs};
-use crate::model::{Declared, TaskDefinitionSource};
+use crate::model::{Declared, Strategy, TaskDefinitionSource};
 
 pub(super) fn run(arguments: &RepositoryArgs, names: &Names) -> anyhow::Result<End> {
     let declaration = Opened::open(arguments)?.working_tree()?;
@@ -18,7 +18,12 @@ pub(super) fn run(arguments: &RepositoryArgs, names: &Names) -> anyhow::Result<E
                 TaskDefinitionSource::Service => json!({"from": "service"}),
                 TaskDefinitionSource::Family(family) => json!({"from": "family", "family": family}),
             };
-            rendered.insert(desired.target.to_string(), task_definition);
+            let mut sent = json!({"taskDefinition": task_definition});
+            if let Strategy::CodeDeploy(settings) = &desired.strategy {
+                let made = || json!({"from": "service"});
+                sent["appSpec"] = settings.app_spec.as_ref().map_or_else(made, |spec| spec.content.clone());
+            }
+            rendered.insert(desired.target.to_string(), sent);
         }
     }
     outln!("{:#}", Value::Object(rendered));

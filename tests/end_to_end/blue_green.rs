@@ -111,7 +111,7 @@ impl Rig {
             }
             self.world.lock().unwrap().advance(1);
         }
-        panic!("{target} never came to {stage}: {:#}", self.status_of(target));
+        unreachable!("{target} never came to {stage}: {:#}", self.status_of(target));
     }
 }
 
@@ -200,4 +200,19 @@ fn traffic_shifts_when_somebody_approves_and_what_is_rejected_is_held() {
         (&json!("Held"), &json!("3f2c1ab"))
     );
     assert_eq!(rig.code_deployments(), 2);
+}
+
+#[test]
+fn what_would_be_sent_is_rendered_without_aws() {
+    let rig = Rig::bare();
+    rig.copy_example();
+    let rendered: Value = serde_json::from_str(&rig.expect(&["render", "test/*"], 0)).unwrap();
+    let api = &rendered["test/api"];
+    assert_eq!(api["taskDefinition"]["family"], "mco-api-test");
+    let properties = &api["appSpec"]["Resources"][0]["TargetService"]["Properties"];
+    assert_eq!(
+        (&properties["TaskDefinition"], &properties["LoadBalancerInfo"]["ContainerPort"]),
+        (&json!("<TASK_DEFINITION>"), &json!(8080))
+    );
+    assert_eq!(rendered["test/worker"], json!({"taskDefinition": {"from": "service"}}));
 }

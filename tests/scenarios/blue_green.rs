@@ -241,7 +241,9 @@ async fn traffic_waits_for_approval_and_what_nobody_approves_is_held() {
     stage.declare("bbbbbbb");
     let mut running = stage.process(BTreeMap::new());
     let swept = running.run(&stage, 3 * MINUTE).await;
-    let Some(At::AwaitingApproval { until: Some(until) }) = stage_of(&swept) else { panic!("{swept:#?}") };
+    let Some(At::AwaitingApproval { until: Some(until) }) = stage_of(&swept) else {
+        unreachable!("{swept:#?}")
+    };
     let now = i64::try_from(stage.world.lock().unwrap().now()).unwrap() * 1000;
     assert!((25 * 60_000..30 * 60_000).contains(&(until - now)), "{until} {now}");
     let id = swept.plan.unwrap().status.last_deployment.unwrap().id;

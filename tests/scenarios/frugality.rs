@@ -60,6 +60,25 @@ async fn one_promotion() {
 }
 
 #[tokio::test]
+async fn one_blue_green_promotion() {
+    let mut stage = Stage::blue_green(&json!({}));
+    let mut running = stage.process(BTreeMap::new());
+    run_as_due(&mut running, &stage, 60).await;
+    stage.build("bbbbbbb");
+    stage.declare("bbbbbbb");
+    let before = running.process.calls().len();
+    assert_eq!(run_as_due(&mut running, &stage, 480).await, "Settled");
+    let (counts, all) = counted(&running, before);
+    print(
+        "one blue/green promotion with five minutes of termination wait, until eight minutes later",
+        &counts,
+        all,
+    );
+    assert_eq!(counts["RegisterTaskDefinition"] + counts["CreateDeployment"] + counts["PutImage"], 3);
+    assert!(all <= 350, "{all}");
+}
+
+#[tokio::test]
 async fn a_thousand_services_that_rest() {
     const SERVICES: usize = 1000;
     let mut stage = Stage::new(Breaker::On);
