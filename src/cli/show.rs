@@ -127,7 +127,7 @@ fn plan_of(one: &Swept, plan: &Plan) -> String {
         (Some(waiting), _) => format!("{}   {}\n", one.target, nothing(waiting)),
         (None, Some(step)) if plan.outlook.is_none() => format!("{}   {}\n", one.target, step_line(step)),
         (None, _) => {
-            let how = plan.outlook.as_ref().map_or("", |outlook| outlook.strategy);
+            let how = plan.outlook.as_ref().map_or("", |outlook| outlook.strategy.as_str());
             format!("{}   {}   {how}\n", one.target, change(&plan.status))
         }
     };

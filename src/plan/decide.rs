@@ -919,6 +919,10 @@ impl<'a> Facts<'a> {
         if !self.equals_by_effect(&current.live_revision, rendered) {
             self.may_interrupt(service, current)?;
         }
+        // What CodeDeploy cannot undo would leave the traffic divided.
+        if self.shift(current).is_some_and(|shift| shift.stage == Stage::Shifting && !shift.can_be_undone) {
+            return Err(Waiting::FinishingFirst);
+        }
         self.newest()?;
         self.source_is_current(self.highest().as_ref())?;
         self.stop(current)

@@ -1,5 +1,6 @@
 //! What a change will come to, from its first write to its last, for people who decide about it.
 
+use super::blue_green;
 use super::decide::{Facts, Step};
 use crate::model::{Commit, Digest, MoveTag, Reading, TaskDefinitionSource};
 
@@ -13,7 +14,7 @@ pub struct Outlook {
     /// CodeDeploy application and group that are made first.
     pub create: Vec<String>,
     /// The declared strategy, or that of the service's deployment controller.
-    pub strategy: &'static str,
+    pub strategy: String,
     pub service: String,
     pub cluster: String,
     pub desired_count: i32,
@@ -71,7 +72,13 @@ pub(super) fn of(facts: &Facts<'_>, next: Option<&Step>, tagged: Option<&Commit>
             Some(Step::CreateGroup { group, .. }) => vec![format!("CodeDeploy group {group}")],
             _ => Vec::new(),
         },
-        strategy: if facts.code_deploy.is_some() { "codeDeploy" } else { "rolling" },
+        strategy: facts.code_deploy.as_ref().map_or_else(
+            || "rolling".to_owned(),
+            |settings| {
+                let (application, group) = blue_green::names(settings, desired);
+                format!("codeDeploy by {application}/{group}")
+            },
+        ),
         service: desired.service.to_string(),
         cluster: desired.cluster.to_string(),
         desired_count: service.desired_count,

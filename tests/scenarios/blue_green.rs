@@ -398,3 +398,54 @@ async fn settings_of_the_service_go_alone_and_start_nothing() {
     let service = stage.call(Api::Ecs, "DescribeServices", &described)["services"][0].clone();
     assert_eq!(service["healthCheckGracePeriodSeconds"], 5);
 }
+
+/// A promoted service whose traffic moves in steps, with a second commit at ten percent.
+async fn at_ten_percent(environment: &str) -> (Stage, Running) {
+    let canary = json!({"deploymentConfigName": "CodeDeployDefault.ECSCanary10Percent5Minutes"});
+    let mut stage = Stage::blue_green(&canary);
+    environment.clone_into(&mut stage.environment);
+    stage.build("bbbbbbb");
+    stage.declare("bbbbbbb");
+    let now = let_run(&stage, 2 * WHOLE).await;
+    check(&stage, &now, ("Settled", 1, 2, "bbbbbbb"));
+    stage.build("ccccccc");
+    stage.declare("ccccccc");
+    let mut running = stage.process(BTreeMap::new());
+    let swept = running.run(&stage, 2 * MINUTE).await;
+    let shift = swept.plan.unwrap().status.last_deployment.unwrap().shift.unwrap();
+    assert_eq!((shift.stage, shift.traffic), (At::Shifting, Some(10)));
+    (stage, running)
+}
+
+#[tokio::test]
+async fn traffic_in_steps_is_told_and_ends_well() {
+    let (stage, mut running) = at_ten_percent("").await;
+    let now = said(&running.run(&stage, 2 * WHOLE).await);
+    check(&stage, &now, ("Settled", 2, 3, "ccccccc"));
+}
+
+#[tokio::test]
+async fn during_the_shift_a_newer_commit_waits_or_replaces_as_the_policy_says() {
+    for (policy, statuses) in [
+        ("finish", vec!["Succeeded", "Succeeded", "Succeeded"]),
+        ("replace", vec!["Succeeded", "Stopped", "Succeeded", "Succeeded"]),
+    ] {
+        let (mut stage, mut running) = at_ten_percent(&format!("  policy: {{inFlight: {policy}}}\n")).await;
+        stage.build("ddddddd");
+        stage.declare("ddddddd");
+        let now = said(&running.run(&stage, 4 * WHOLE).await);
+        check(&stage, &now, ("Settled", 3, 4, "ddddddd"));
+        assert_eq!(stage.statuses(), statuses, "{policy}");
+    }
+}
+
+#[tokio::test]
+async fn a_stop_by_hand_during_the_shift_brings_the_traffic_back() {
+    let (stage, mut running) = at_ten_percent("").await;
+    let id = stage.code_deployments().last().unwrap()["deploymentId"].clone();
+    // Another hand pulls the brake: what is stopped in the middle is undone by a deployment of its own.
+    stage.call(Api::CodeDeploy, "StopDeployment", &json!({"deploymentId": id, "autoRollbackEnabled": true}));
+    let now = said(&running.run(&stage, WHOLE).await);
+    check(&stage, &now, ("Held", 2, 3, "bbbbbbb"));
+    assert_eq!(stage.statuses(), ["Succeeded", "Stopped", "Succeeded"]);
+}

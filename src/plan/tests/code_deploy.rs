@@ -240,6 +240,17 @@ fn before_the_shift_another_commit_waits_unless_the_policy_says_otherwise() {
 }
 
 #[test]
+fn traffic_that_nobody_could_bring_back_is_not_left_divided() {
+    let shifting = |has_previous| {
+        let one = CodeDeployment { has_previous, ..deployment("d-2", CodeDeployStatus::InProgress) };
+        let progress = Progress { event: Some("AllowTraffic".to_owned()), traffic: Some(10), since: None };
+        Scene::begun(one.clone()).code_deployments(&[(one, 2)], &progress).declares_a()
+    };
+    shifting(true).check("stamp mco-api:2 trueup:outcome=superseded/d-2");
+    shifting(false).check("FinishingFirst");
+}
+
+#[test]
 fn what_was_stopped_for_a_newer_one_is_not_held() {
     let superseded = || Scene::begun(stopped("d-2")).outcome(OutcomeKind::Superseded, "d-2");
     superseded().declares_a().check("Settled");
