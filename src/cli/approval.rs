@@ -1,10 +1,9 @@
 //! `trueup approve` and `trueup reject`: the word that a deployment waits for. No controller is contacted.
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use super::source::Opened;
-use super::{End, RepositoryArgs, controller};
-use crate::controller::Writes;
+use super::{End, RepositoryArgs, controller, look_at};
 use crate::model::{Commit, Stage, Wait};
 use crate::plan::Step;
 
@@ -18,11 +17,7 @@ pub(super) async fn run(arguments: &RepositoryArgs, name: &str, answer: Answer) 
     let source = Opened::open(arguments)?;
     let (_, declaration) = source.committed()?;
     let mut controller = controller(source).await;
-    let swept = controller.sweep(&declaration, Writes::Withheld, |target| target.to_string() == name).await;
-    let plan = swept
-        .first()
-        .and_then(|swept| swept.plan.as_ref())
-        .with_context(|| format!("no application {name}"))?;
+    let plan = look_at(&mut controller, &declaration, name).await?;
     let last = plan.status.last_deployment.as_ref();
     let waits = |stage: Stage| matches!(stage, Stage::AwaitingApproval { .. });
     let waiting = last.filter(|last| last.shift.as_ref().is_some_and(|shift| waits(shift.stage)));

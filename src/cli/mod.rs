@@ -31,14 +31,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use trueup_simulator::World;
 
 use approval::Answer;
 
 use crate::aws::Aws;
-use crate::controller::{Controller, Reach};
-use crate::model::{Millis, Target};
+use crate::controller::{Controller, Reach, Writes};
+use crate::model::{Declaration, Millis, Target};
+use crate::plan::Plan;
 use crate::ports::Clock;
 
 /// GitOps for Amazon ECS: make live services run the commits that a git repository declares.
@@ -285,6 +287,13 @@ impl Clock for SystemClock {
 async fn controller(source: source::Opened) -> Controller {
     let aws: Box<dyn Reach> = Box::new(Aws::load().await);
     Controller::new(aws, Box::new(source), Arc::new(SystemClock))
+}
+
+/// The plan of one target, of which nothing is written.
+async fn look_at(controller: &mut Controller, declaration: &Declaration, name: &str) -> anyhow::Result<Plan> {
+    let swept = controller.sweep(declaration, Writes::Withheld, |target| target.to_string() == name).await;
+    let plan = swept.into_iter().next().and_then(|swept| swept.plan);
+    plan.with_context(|| format!("no application {name}"))
 }
 
 /// Which targets a command means.

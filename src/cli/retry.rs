@@ -1,21 +1,16 @@
 //! `trueup retry`: stamps the held revision, for every controller to see. No controller is contacted.
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use super::source::Opened;
-use super::{End, RepositoryArgs, controller};
-use crate::controller::Writes;
+use super::{End, RepositoryArgs, controller, look_at};
 use crate::model::Waiting;
 
 pub(super) async fn run(arguments: &RepositoryArgs, name: &str) -> anyhow::Result<End> {
     let source = Opened::open(arguments)?;
     let (_, declaration) = source.committed()?;
     let mut controller = controller(source).await;
-    let swept = controller.sweep(&declaration, Writes::Withheld, |target| target.to_string() == name).await;
-    let plan = swept
-        .first()
-        .and_then(|swept| swept.plan.as_ref())
-        .with_context(|| format!("no application {name}"))?;
+    let plan = look_at(&mut controller, &declaration, name).await?;
     let Some(Waiting::Held { commit, .. }) = &plan.waiting else {
         bail!("{name} is not held; nothing to try again");
     };

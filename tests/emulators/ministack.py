@@ -10,15 +10,14 @@ else, and that its answers are understood by trueup.
 import hashlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
 from pathlib import Path
 
 import boto3
+
+from server import free_port, start
 
 ACCOUNT, REGION = "123456789012", "eu-west-2"
 APPLICATION = """apiVersion: trueup.dev/v1
@@ -38,29 +37,6 @@ spec:
   applications:
     api: {{ commit: "{commit}" }}
 """ % (ACCOUNT, REGION)
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def start(port):
-    """Starts ministack and waits until it answers."""
-    program = Path(sys.executable).with_name("ministack")
-    settings = {**os.environ, "GATEWAY_PORT": str(port), "MINISTACK_ACCOUNT_ID": ACCOUNT}
-    process = subprocess.Popen([program], env=settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/_ministack/health", timeout=1).read()
-            return process
-        except OSError:
-            if process.poll() is not None:
-                raise SystemExit(f"ministack ended with {process.returncode}")
-    process.kill()
-    raise SystemExit("ministack does not answer")
 
 
 class Stage:
@@ -157,10 +133,12 @@ def promotion(stage):
 def main():
     trueup = str(Path(sys.argv[1]).resolve())
     port = free_port()
-    process = start(port)
+    address = f"http://127.0.0.1:{port}"
+    settings = {"GATEWAY_PORT": str(port), "MINISTACK_ACCOUNT_ID": ACCOUNT}
+    process = start("ministack", [], settings, f"{address}/_ministack/health")
     try:
         with tempfile.TemporaryDirectory() as folder:
-            promotion(Stage(trueup, f"http://127.0.0.1:{port}", Path(folder)))
+            promotion(Stage(trueup, address, Path(folder)))
     finally:
         process.terminate()
         process.wait()

@@ -3,41 +3,13 @@
     python moto_server.py PATH/TO/trueup
 """
 
-import os
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
 from pathlib import Path
 
 from clients import REGION, Stage
-
-
-def start(port):
-    """Starts moto and waits until it answers."""
-    program = Path(sys.executable).with_name("moto_server")
-    settings = {**os.environ, "MOTO_ECS_SERVICE_RUNNING": "2"}
-    process = subprocess.Popen(
-        [program, "-H", "127.0.0.1", "-p", str(port)], env=settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/moto-api/data.json", timeout=1).read()
-            return process
-        except OSError:
-            if process.poll() is not None:
-                raise SystemExit(f"moto ended with {process.returncode}")
-    process.kill()
-    raise SystemExit("moto does not answer")
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+from server import free_port, start
 
 
 def world(stage):
@@ -90,10 +62,12 @@ def stays_created(stage):
 def main():
     trueup = str(Path(sys.argv[1]).resolve())
     port = free_port()
-    moto = start(port)
+    address = f"http://127.0.0.1:{port}"
+    arguments = ["-H", "127.0.0.1", "-p", str(port)]
+    moto = start("moto_server", arguments, {"MOTO_ECS_SERVICE_RUNNING": "2"}, f"{address}/moto-api/data.json")
     try:
         with tempfile.TemporaryDirectory() as folder:
-            stage = Stage(trueup, f"http://127.0.0.1:{port}", Path(folder))
+            stage = Stage(trueup, address, Path(folder))
             world(stage)
             for scene in (missing, stays_created):
                 scene(stage)
