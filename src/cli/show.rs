@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::api;
 use crate::controller::{Outcome, Swept};
 use crate::git::Head;
-use crate::model::{Commit, Running, Status, Wait, Waiting};
+use crate::model::{Commit, Running, Stage, Status, Wait, Waiting};
 use crate::plan::outlook::Outlook;
 use crate::plan::{self, Plan, Step, Why};
 
@@ -42,13 +42,23 @@ fn row(one: &Swept) -> [String; 7] {
     let status = &plan.status;
     let now = match (&plan.waiting, plan.steps.first()) {
         (Some(Waiting::Settled), _) => String::new(),
-        (Some(waiting), _) => plan::status::describe(waiting),
+        (Some(waiting), _) => bar(status) + &plan::status::describe(waiting),
         (None, Some(step)) => format!("next: {}", step_line(step)),
         (None, None) => String::new(),
     };
     let declared = status.declared.as_ref().map_or("-", Commit::short).to_owned();
     let words = (api::sync(status.sync).to_owned(), api::health(status.health).to_owned());
     [environment, application, declared, running(status), words.0, words.1, now]
+}
+
+/// How much of the traffic is on the new tasks while it shifts.
+fn bar(status: &Status) -> String {
+    const WIDTH: usize = 10;
+    let shift = status.last_deployment.as_ref().and_then(|last| last.shift.as_ref());
+    let percent = shift.filter(|shift| shift.stage == Stage::Shifting).and_then(|shift| shift.traffic);
+    let Some(percent) = percent else { return String::new() };
+    let full = usize::from(percent) * WIDTH / 100;
+    format!("{}{} ", "█".repeat(full), "░".repeat(WIDTH.saturating_sub(full)))
 }
 
 fn running(status: &Status) -> String {
@@ -79,7 +89,12 @@ fn remarks(plan: &Plan) -> String {
         }
         let _ = writeln!(text, "  next   fix commit {} or: trueup retry {}", commit.short(), status.target);
     }
-    for difference in &status.drift {
+    text + &drift(status)
+}
+
+/// What another hand has changed, field by field.
+pub(super) fn drift(status: &Status) -> String {
+    status.drift.iter().fold(String::new(), |mut text, difference| {
         let _ = writeln!(
             text,
             "\n{} drifted: {} is {}, declared is {}",
@@ -88,8 +103,8 @@ fn remarks(plan: &Plan) -> String {
             difference.live.as_deref().unwrap_or("absent"),
             difference.desired.as_deref().unwrap_or("absent")
         );
-    }
-    text
+        text
+    })
 }
 
 fn table<const N: usize>(rows: &[[String; N]]) -> String {

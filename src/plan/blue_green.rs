@@ -117,6 +117,8 @@ fn shift(deployment: &CodeDeployment, progress: &Progress) -> Shift {
         (_, Some("AllowTestTraffic" | "AfterAllowTestTraffic")) => Stage::Testing,
         (_, Some("BeforeAllowTraffic" | "AllowTraffic")) => Stage::Shifting,
         (_, Some("AfterAllowTraffic")) => Stage::Checking,
+        // All events are over, and the termination wait has not been announced yet.
+        (_, None) if progress.traffic == Some(100) => Stage::Checking,
         _ => Stage::Installing,
     };
     let error = deployment.error.as_ref();

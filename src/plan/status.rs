@@ -385,7 +385,7 @@ pub fn describe(waiting: &Waiting) -> String {
 pub fn describe_shift(shift: &Shift) -> Option<String> {
     Some(match (shift.stage, shift.traffic) {
         (Stage::Installing, _) => "the new tasks start".to_owned(),
-        (Stage::Testing, _) => "test traffic is on it".to_owned(),
+        (Stage::Testing, _) => "its tests go on".to_owned(),
         (Stage::AwaitingApproval { until: None }, _) => "it waits for approval".to_owned(),
         (Stage::AwaitingApproval { until: Some(until) }, _) => {
             let until = jiff::Timestamp::from_millisecond(until).map(|time| time.to_string());

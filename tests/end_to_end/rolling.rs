@@ -85,7 +85,13 @@ fn the_demo_comes_out_as_told() {
         std::process::Command::new(env!("CARGO_BIN_EXE_trueup")).args(["demo", "--script"]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    for expected in ["held: bad0bad failed here", "exited with 137", "promote api c0ffee1 to staging"] {
+    for expected in [
+        "% of the traffic is on it",
+        "held: bad0bad failed here",
+        "exited with 137",
+        "test/api drifted: containers[api].image",
+        "promote api c0ffee1 to staging",
+    ] {
         assert!(said.contains(expected), "{expected} is not in:\n{said}");
     }
 }

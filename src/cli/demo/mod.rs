@@ -3,6 +3,7 @@
 //! Nothing here decides or pretends: each scene changes git or the simulated AWS, lets the controller run, and then
 //! asks the simulated AWS itself whether the scene came out as told. Without a controller that works, it fails.
 
+mod blue_green;
 mod stage;
 mod story;
 

@@ -9,6 +9,7 @@ use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 use trueup_simulator::{Api, Fault, World, http};
 
+use super::blue_green;
 use crate::aws::Aws;
 use crate::cli::show;
 use crate::cli::source::Opened;
@@ -45,7 +46,8 @@ impl Clock for VirtualClock {
 }
 
 impl Stage {
-    /// Two environments of one application; commit 3f2c1ab runs in both.
+    /// Two environments of the rolling `api`, and `shop` in the first of them, which CodeDeploy deploys; commit 3f2c1ab runs
+    /// everywhere.
     pub(super) async fn open(speed: f64) -> anyhow::Result<Self> {
         let world = Arc::new(Mutex::new(World::new(ACCOUNT, REGION)));
         let folder = tempfile::Builder::new().prefix("trueup-demo-").tempdir()?;
@@ -54,7 +56,7 @@ impl Stage {
         tokio::spawn(http::serve(listener, Arc::clone(&world), speed));
         scratch::init(folder.path())?;
         write_files(folder.path())?;
-        scratch::commit_all(folder.path(), "api 3f2c1ab in test and staging")?;
+        scratch::commit_all(folder.path(), "3f2c1ab in test and staging")?;
         let source = Opened::at(folder.path())?;
         let aws = Aws::simulated(&endpoint, &Region::new(REGION)).await;
         let clock = Arc::new(VirtualClock(Arc::clone(&world)));
@@ -76,20 +78,42 @@ impl Stage {
     /// What a team has before it meets trueup: a cluster, an image repository and two services.
     fn furnish(&self) -> anyhow::Result<()> {
         self.call(Api::Ecs, "CreateCluster", &json!({"clusterName": "mco"}))?;
-        self.call(Api::Ecr, "CreateRepository", &json!({"repositoryName": "mco/api"}))?;
-        self.build("3f2c1ab")?;
-        for environment in ["test", "staging"] {
-            self.tag("3f2c1ab", environment)?;
-            let family = format!("mco-api-{environment}");
-            let definition = json!({"family": family, "containerDefinitions": [
-                {"name": "api", "image": image("3f2c1ab"), "memory": 512, "environment": [{"name": "LOG_LEVEL", "value": "info"}]}]});
-            self.call(Api::Ecs, "RegisterTaskDefinition", &definition)?;
-            let service = json!({"cluster": "mco", "serviceName": family, "taskDefinition": family, "desiredCount": 4,
-                "deploymentConfiguration": {"deploymentCircuitBreaker": {"enable": true, "rollback": true}}});
-            self.call(Api::Ecs, "CreateService", &service)?;
+        for application in ["api", "shop"] {
+            self.call(
+                Api::Ecr,
+                "CreateRepository",
+                &json!({"repositoryName": format!("mco/{application}")}),
+            )?;
+            self.build(application, "3f2c1ab")?;
         }
+        let breaker = json!({"deploymentCircuitBreaker": {"enable": true, "rollback": true}});
+        for environment in ["test", "staging"] {
+            self.tag("api", "3f2c1ab", environment)?;
+            self.create_service("api", environment, &json!({"deploymentConfiguration": breaker}))?;
+        }
+        self.tag("shop", "3f2c1ab", "test")?;
+        blue_green::furnish(self)?;
         self.with(|world| world.advance(60));
         Ok(())
+    }
+
+    pub(super) fn create_service(
+        &self,
+        application: &str,
+        environment: &str,
+        more: &Value,
+    ) -> anyhow::Result<()> {
+        let name = format!("mco-{application}-{environment}");
+        let definition = json!({"family": name, "containerDefinitions": [
+            {"name": application, "image": image(application, "3f2c1ab"), "memory": 512,
+                "portMappings": [{"containerPort": 8080}], "environment": [{"name": "LOG_LEVEL", "value": "info"}]}]});
+        self.call(Api::Ecs, "RegisterTaskDefinition", &definition)?;
+        let mut service =
+            json!({"cluster": "mco", "serviceName": name, "taskDefinition": name, "desiredCount": 4});
+        for (key, value) in more.as_object().into_iter().flatten() {
+            service[key] = value.clone();
+        }
+        self.call(Api::Ecs, "CreateService", &service).map(drop)
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
@@ -102,22 +126,21 @@ impl Stage {
     }
 
     /// What CI does: builds the commit and pushes the image under the commit's tag. Its digest.
-    pub(super) fn build(&self, commit: &str) -> anyhow::Result<String> {
+    pub(super) fn build(&self, application: &str, commit: &str) -> anyhow::Result<String> {
         let manifest = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
-            "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": commit, "size": 1}, "layers": []});
-        let input =
-            json!({"repositoryName": "mco/api", "imageManifest": manifest.to_string(), "imageTag": commit});
+            "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": format!("{application} {commit}"), "size": 1}, "layers": []});
+        let input = json!({"repositoryName": format!("mco/{application}"), "imageManifest": manifest.to_string(), "imageTag": commit});
         let put = self.call(Api::Ecr, "PutImage", &input)?;
         let digest = put.pointer("/image/imageId/imageDigest").and_then(Value::as_str);
         Ok(digest.context("PutImage named no digest")?.to_owned())
     }
 
-    fn tag(&self, commit: &str, tag: &str) -> anyhow::Result<()> {
-        let ids = json!([{"imageTag": commit}]);
+    fn tag(&self, application: &str, commit: &str, tag: &str) -> anyhow::Result<()> {
+        let (ids, repository) = (json!([{"imageTag": commit}]), format!("mco/{application}"));
         let found =
-            self.call(Api::Ecr, "BatchGetImage", &json!({"repositoryName": "mco/api", "imageIds": ids}))?;
+            self.call(Api::Ecr, "BatchGetImage", &json!({"repositoryName": repository, "imageIds": ids}))?;
         let manifest = found.pointer("/images/0/imageManifest").cloned().unwrap_or_default();
-        let put = json!({"repositoryName": "mco/api", "imageManifest": manifest, "imageTag": tag});
+        let put = json!({"repositoryName": repository, "imageManifest": manifest, "imageTag": tag});
         self.call(Api::Ecr, "PutImage", &put).map(drop)
     }
 
@@ -138,19 +161,19 @@ impl Stage {
         Ok(())
     }
 
-    /// Lets the controller run until the status of a target is as awaited.
+    /// Lets the controller run until the status of a target is as awaited: that status.
     pub(super) async fn until(
         &mut self,
         target: &str,
         what: &str,
         reached: impl Fn(&Status) -> bool,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Status> {
         let deadline = self.with(|world| world.now()) + PATIENCE;
         while self.with(|world| world.now()) < deadline {
             self.pass().await?;
             let found = self.controller.statuses().iter().find(|(name, _)| name.to_string() == target);
-            if found.is_some_and(|(_, status)| reached(status)) {
-                return Ok(());
+            if let Some((_, status)) = found.filter(|(_, status)| reached(status)) {
+                return Ok(status.clone());
             }
             self.rest().await;
         }
@@ -188,6 +211,14 @@ impl Stage {
         tokio::time::sleep(rest.div_f64(self.speed).max(Duration::from_millis(20))).await;
     }
 
+    /// What the controller has found to be changed by another hand.
+    pub(super) fn print_drift(&self) {
+        for status in self.controller.statuses().values() {
+            out!("{}", show::drift(status));
+        }
+        outln!("");
+    }
+
     /// `trueup status`, as it would print it.
     pub(super) async fn print_status(&mut self) -> anyhow::Result<()> {
         let (head, declaration) = self.source.committed()?;
@@ -197,30 +228,32 @@ impl Stage {
     }
 
     /// The commits whose images the tasks of a service run, asked of the simulated AWS and not of trueup.
-    pub(super) fn running(&self, environment: &str) -> anyhow::Result<Vec<String>> {
-        let service = format!("mco-api-{environment}");
+    pub(super) fn running(&self, application: &str, environment: &str) -> anyhow::Result<Vec<String>> {
+        let service = format!("mco-{application}-{environment}");
         let list = self.call(Api::Ecs, "ListTasks", &json!({"cluster": "mco", "serviceName": service}))?;
         let input = json!({"cluster": "mco", "tasks": list.get("taskArns")});
         let tasks = self.call(Api::Ecs, "DescribeTasks", &input)?;
         let tasks = tasks.get("tasks").and_then(Value::as_array).cloned().unwrap_or_default();
         let digests = tasks.iter().filter_map(|task| task.pointer("/containers/0/imageDigest")?.as_str());
         let mut commits: Vec<String> =
-            digests.map(|digest| self.commit_of(digest)).collect::<Result<_, _>>()?;
+            digests.map(|digest| self.commit_of(application, digest)).collect::<Result<_, _>>()?;
         commits.sort();
         commits.dedup();
         Ok(commits)
     }
 
     /// The commit that an environment's tag points at.
-    pub(super) fn tagged(&self, environment: &str) -> anyhow::Result<String> {
-        let input = json!({"repositoryName": "mco/api", "imageIds": [{"imageTag": environment}]});
+    pub(super) fn tagged(&self, application: &str, environment: &str) -> anyhow::Result<String> {
+        let input =
+            json!({"repositoryName": format!("mco/{application}"), "imageIds": [{"imageTag": environment}]});
         let found = self.call(Api::Ecr, "DescribeImages", &input)?;
         let digest = found.pointer("/imageDetails/0/imageDigest").and_then(Value::as_str);
-        self.commit_of(digest.context("the tag points nowhere")?)
+        self.commit_of(application, digest.context("the tag points nowhere")?)
     }
 
-    fn commit_of(&self, digest: &str) -> anyhow::Result<String> {
-        let input = json!({"repositoryName": "mco/api", "imageIds": [{"imageDigest": digest}]});
+    fn commit_of(&self, application: &str, digest: &str) -> anyhow::Result<String> {
+        let input =
+            json!({"repositoryName": format!("mco/{application}"), "imageIds": [{"imageDigest": digest}]});
         let found = self.call(Api::Ecr, "DescribeImages", &input)?;
         let tags = found.pointer("/imageDetails/0/imageTags").and_then(Value::as_array).cloned();
         let commit = tags.into_iter().flatten().filter_map(|tag| tag.as_str().map(str::to_owned));
@@ -230,9 +263,14 @@ impl Stage {
             .context("the image has no commit tag")
     }
 
-    /// How many service deployments the environment has seen, that of its creation included.
-    pub(super) fn deployments(&self, environment: &str) -> anyhow::Result<usize> {
-        let input = json!({"cluster": "mco", "service": format!("mco-api-{environment}"), "maxResults": 100});
+    /// How many service deployments the rolling service has seen, that of its creation included; of the other one how
+    /// many CodeDeploy has made.
+    pub(super) fn deployments(&self, application: &str, environment: &str) -> anyhow::Result<usize> {
+        if application == "shop" {
+            return blue_green::deployments(self);
+        }
+        let service = format!("mco-{application}-{environment}");
+        let input = json!({"cluster": "mco", "service": service, "maxResults": 100});
         let list = self.call(Api::Ecs, "ListServiceDeployments", &input)?;
         Ok(list.get("serviceDeployments").and_then(Value::as_array).map_or(0, Vec::len))
     }
@@ -240,7 +278,8 @@ impl Stage {
     pub(super) fn introduction(&self) -> String {
         format!(
             "trueup demo: a simulated AWS, a git repository in {}, and the real controller.\n\
-             ECS cluster mco runs the service mco-api in two environments, test and staging, on commit 3f2c1ab.\n\
+             ECS cluster mco runs mco-api (rolling) in test and staging, and mco-shop (CodeDeploy) in test, all on commit\n\
+             3f2c1ab.\n\
              Deployments take their time, {} times faster than in life.",
             self.folder.path().display(),
             self.speed
@@ -252,7 +291,7 @@ impl Stage {
             "\nThe controller is running. In another terminal:\n\n  \
              cd {}\n  export AWS_ENDPOINT_URL={} AWS_REGION={REGION} AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x\n  \
              trueup status\n  aws ecs describe-services --cluster mco --services mco-api-test\n\n\
-             Images of the commits 8c1f0aa (good) and bad0bad (its containers crash) are in ECR. Declare one of them in\n\
+             Images of api and shop of the commits 8c1f0aa (good) and bad0bad (its containers crash) are in ECR. Declare one in\n\
              environments/test.yaml, commit, and look here. `trueup demo --script` plays the whole story. Ctrl-C ends it.\n",
             self.folder.path().display(),
             self.endpoint
@@ -260,10 +299,12 @@ impl Stage {
     }
 
     pub(super) async fn run_until_stopped(&mut self) {
-        let prepared = self.build("8c1f0aa").and_then(|_| self.build("bad0bad"));
-        match prepared {
-            Ok(digest) => self.breaks(digest),
-            Err(error) => tracing::error!("{error:#}"),
+        for application in ["api", "shop"] {
+            let good = self.build(application, "8c1f0aa");
+            match good.and_then(|_| self.build(application, "bad0bad")) {
+                Ok(digest) => self.breaks(digest),
+                Err(error) => tracing::error!("{error:#}"),
+            }
         }
         let mut stop = std::pin::pin!(tokio::signal::ctrl_c());
         loop {
@@ -278,22 +319,32 @@ impl Stage {
     }
 }
 
-fn image(tag: &str) -> String {
-    format!("{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/mco/api:{tag}")
+fn image(application: &str, tag: &str) -> String {
+    format!("{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/mco/{application}:{tag}")
 }
 
 fn write_files(folder: &Path) -> Result<(), git::GitError> {
-    let environment = |name: &str, policy: &str| {
+    let environment = |name: &str, policy: &str, more: &str| {
         format!(
             "apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {{name: {name}}}\nspec:\n  account: \"{ACCOUNT}\"\n  \
-             region: {REGION}\n  cluster: mco\n{policy}  applications:\n    api: {{ commit: 3f2c1ab }}   # a promotion is a change of this line\n"
+             region: {REGION}\n  cluster: mco\n{policy}  applications:\n    api: {{ commit: 3f2c1ab }}   # a promotion is a change of this line\n{more}"
         )
     };
-    let application = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: api}\nspec:\n  repository: mco/api\n  service: mco-api-{environment}\n";
+    let application = |name: &str, more: &str| {
+        format!(
+            "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {{name: {name}}}\nspec:\n  repository: mco/{name}\n  service: mco-{name}-{{environment}}\n{more}"
+        )
+    };
+    let strategy = "  strategy:\n    codeDeploy: {application: shop, deploymentGroup: \"shop-{environment}\", appSpec: appspec.yaml}\n";
     let files = [
-        ("applications/api.yaml", application.to_owned()),
-        ("environments/test.yaml", environment("test", "  policy: {drift: heal}\n")),
-        ("environments/staging.yaml", environment("staging", "")),
+        ("applications/api.yaml", application("api", "")),
+        ("applications/shop/application.yaml", application("shop", strategy)),
+        ("applications/shop/appspec.yaml", blue_green::APP_SPEC.to_owned()),
+        (
+            "environments/test.yaml",
+            environment("test", "  policy: {drift: heal}\n", "    shop: { commit: 3f2c1ab }\n"),
+        ),
+        ("environments/staging.yaml", environment("staging", "", "")),
     ];
     for (name, text) in files {
         let path = folder.join(name);

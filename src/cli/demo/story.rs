@@ -21,23 +21,29 @@ pub(super) const SCENES: &[Scene] = &[
         play: |stage| Box::pin(lands(stage)),
     },
     Scene {
-        title: "2  a bad commit",
+        title: "2  blue/green",
+        told: "shop is deployed by CodeDeploy: new tasks beside the old ones, and traffic that moves in steps of 25 %.\nThe \
+               commit has succeeded, and the tag moves, when the old tasks are gone.",
+        play: |stage| Box::pin(shifts(stage)),
+    },
+    Scene {
+        title: "3  a bad commit",
         told: "bad0bad crashes at its start. ECS rolls it back, trueup holds it: it is not tried again, and the tag \
                \"test\"\nstays on what really runs.",
         play: |stage| Box::pin(fails(stage)),
     },
     Scene {
-        title: "3  the fix",
+        title: "4  the fix",
         told: "The next commit is another content: no hold stands in its way.",
         play: |stage| Box::pin(is_fixed(stage)),
     },
     Scene {
-        title: "4  somebody changes the service by hand",
+        title: "5  somebody changes the service by hand",
         told: "A console deployment puts 3f2c1ab back. environments/test.yaml says `drift: heal`.",
         play: |stage| Box::pin(drifts(stage)),
     },
     Scene {
-        title: "5  promotion to staging",
+        title: "6  promotion to staging",
         told: "The same image, no rebuild: the change is one line of environments/staging.yaml.",
         play: |stage| Box::pin(is_promoted(stage)),
     },
@@ -59,57 +65,95 @@ fn runs(commit: &str) -> impl Fn(&Status) -> bool {
 }
 
 /// What AWS says: the environment runs and is tagged with this commit, after so many deployments.
-fn check(stage: &Stage, environment: &str, commit: &str, deployments: usize) -> anyhow::Result<()> {
-    let running = stage.running(environment)?;
-    ensure!(running == [commit], "{environment} runs {running:?}, told was {commit}");
-    let tagged = stage.tagged(environment)?;
-    ensure!(tagged == commit, "tag {environment} is on {tagged}, told was {commit}");
-    let seen = stage.deployments(environment)?;
-    ensure!(seen == deployments, "{environment} saw {seen} deployments, told were {deployments}");
+fn check(stage: &Stage, target: &str, commit: &str, deployments: usize) -> anyhow::Result<()> {
+    let (environment, application) = target.split_once('/').unwrap_or((target, "api"));
+    let running = stage.running(application, environment)?;
+    ensure!(running == [commit], "{target} runs {running:?}, told was {commit}");
+    let tagged = stage.tagged(application, environment)?;
+    ensure!(tagged == commit, "tag {environment} of {application} is on {tagged}, told was {commit}");
+    let seen = stage.deployments(application, environment)?;
+    ensure!(seen == deployments, "{target} saw {seen} deployments, told were {deployments}");
     Ok(())
 }
 
 async fn lands(stage: &mut Stage) -> anyhow::Result<()> {
-    stage.build("8c1f0aa")?;
-    stage.edit("environments/test.yaml", "3f2c1ab", "8c1f0aa", "api 8c1f0aa to test")?;
+    stage.build("api", "8c1f0aa")?;
+    stage.edit(
+        "environments/test.yaml",
+        "api: { commit: 3f2c1ab",
+        "api: { commit: 8c1f0aa",
+        "api 8c1f0aa to test",
+    )?;
     stage.until("test/api", "8c1f0aa", runs("8c1f0aa")).await?;
     stage.print_status().await?;
-    check(stage, "test", "8c1f0aa", 2)?;
-    check(stage, "staging", "3f2c1ab", 1)
+    check(stage, "test/api", "8c1f0aa", 2)?;
+    check(stage, "staging/api", "3f2c1ab", 1)
+}
+
+async fn shifts(stage: &mut Stage) -> anyhow::Result<()> {
+    stage.build("shop", "8c1f0aa")?;
+    stage.edit(
+        "environments/test.yaml",
+        "shop: { commit: 3f2c1ab",
+        "shop: { commit: 8c1f0aa",
+        "shop 8c1f0aa to test",
+    )?;
+    for percent in [25, 50, 75, 100] {
+        // A machine that is busy with something else may sleep through a step.
+        let reached = move |status: &Status| {
+            traffic(status).is_some_and(|now| now >= percent) || runs("8c1f0aa")(status)
+        };
+        let status = stage.until("test/shop", &format!("{percent} % of the traffic"), reached).await?;
+        let early = !runs("8c1f0aa")(&status) && stage.tagged("shop", "test")? != "3f2c1ab";
+        ensure!(!early, "the tag moved before the end");
+    }
+    stage.until("test/shop", "8c1f0aa", runs("8c1f0aa")).await?;
+    stage.print_status().await?;
+    check(stage, "test/shop", "8c1f0aa", 1)
+}
+
+fn traffic(status: &Status) -> Option<u8> {
+    status.last_deployment.as_ref()?.shift.as_ref()?.traffic
 }
 
 async fn fails(stage: &mut Stage) -> anyhow::Result<()> {
-    let digest = stage.build("bad0bad")?;
+    let digest = stage.build("api", "bad0bad")?;
     stage.breaks(digest);
-    stage.edit("environments/test.yaml", "8c1f0aa", "bad0bad", "api bad0bad to test")?;
+    stage.edit(
+        "environments/test.yaml",
+        "api: { commit: 8c1f0aa",
+        "api: { commit: bad0bad",
+        "api bad0bad to test",
+    )?;
     let held = |status: &Status| matches!(status.waiting, Some(Waiting::Held { .. }));
     stage.until("test/api", "the hold of bad0bad", held).await?;
     stage.print_status().await?;
-    check(stage, "test", "8c1f0aa", 3)
+    check(stage, "test/api", "8c1f0aa", 3)
 }
 
 async fn is_fixed(stage: &mut Stage) -> anyhow::Result<()> {
-    stage.build("c0ffee1")?;
+    stage.build("api", "c0ffee1")?;
     stage.edit("environments/test.yaml", "bad0bad", "c0ffee1", "api c0ffee1 to test")?;
     stage.until("test/api", "c0ffee1", runs("c0ffee1")).await?;
     stage.print_status().await?;
-    check(stage, "test", "c0ffee1", 4)
+    check(stage, "test/api", "c0ffee1", 4)
 }
 
 async fn drifts(stage: &mut Stage) -> anyhow::Result<()> {
     outln!("$ aws ecs update-service --cluster mco --service mco-api-test --task-definition mco-api-test:1");
     let by_hand = json!({"cluster": "mco", "service": "mco-api-test", "taskDefinition": "mco-api-test:1"});
     stage.call(Api::Ecs, "UpdateService", &by_hand)?;
-    stage.until("test/api", "the drift", |status| status.sync == Sync::OutOfSync).await?;
+    stage.until("test/api", "the drift", |status| !status.drift.is_empty()).await?;
+    stage.print_drift();
     stage.until("test/api", "the healing", runs("c0ffee1")).await?;
     stage.print_status().await?;
-    check(stage, "test", "c0ffee1", 6)
+    check(stage, "test/api", "c0ffee1", 6)
 }
 
 async fn is_promoted(stage: &mut Stage) -> anyhow::Result<()> {
     stage.edit("environments/staging.yaml", "3f2c1ab", "c0ffee1", "promote api c0ffee1 to staging")?;
     stage.until("staging/api", "c0ffee1", runs("c0ffee1")).await?;
     stage.print_status().await?;
-    check(stage, "staging", "c0ffee1", 2)?;
-    check(stage, "test", "c0ffee1", 6)
+    check(stage, "staging/api", "c0ffee1", 2)?;
+    check(stage, "test/api", "c0ffee1", 6)
 }

@@ -413,6 +413,10 @@ fn where_a_deployment_stands_is_told_by_its_events() {
     assert_eq!(in_progress("AfterAllowTestTraffic"), Some(Stage::Testing));
     assert_eq!(in_progress("AllowTraffic"), Some(Stage::Shifting));
     assert_eq!(in_progress("AfterAllowTraffic"), Some(Stage::Checking));
+    let done = Progress { event: None, traffic: Some(100), since: None };
+    let one = deployment("d-2", CodeDeployStatus::InProgress);
+    let over = Scene::begun(one.clone()).code_deployments(&[(one, 2)], &done).plan();
+    assert_eq!(over.status.last_deployment.unwrap().shift.unwrap().stage, Stage::Checking);
     let until = Some(60_000 + 30 * 60_000);
     assert_eq!(stage(CodeDeployStatus::Ready, None), Some(Stage::AwaitingApproval { until }));
     assert_eq!(stage(CodeDeployStatus::Succeeded, None), None);
