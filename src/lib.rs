@@ -7,6 +7,7 @@
 
 pub mod model;
 
+pub mod iam;
 pub mod manifest;
 pub mod plan;
 

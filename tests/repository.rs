@@ -1,11 +1,12 @@
-//! What the project says about itself: the examples are read without a finding, the full example has every key, and
-//! the layers keep apart.
+//! What the project says about itself: the examples are read without a finding, the full example has every key, the
+//! policies are those of the example, and the layers keep apart.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use trueup::iam::{self, Access};
 use trueup::manifest::{self, Files};
 use trueup::model::{Declaration, Declared};
 
@@ -54,6 +55,17 @@ fn the_examples_are_read_without_a_finding() {
     }
 }
 
+/// `trueup iam-policy --path examples/infrastructure > manifests/iam/policy.json` makes the one, `--read-only` the other.
+#[test]
+fn the_policies_are_those_of_the_example() {
+    let (declaration, _) = read_example("infrastructure");
+    for (name, access) in [("policy", Access::Write), ("read-only", Access::Read)] {
+        let kept =
+            std::fs::read_to_string(root().join("manifests/iam").join(format!("{name}.json"))).unwrap();
+        assert_eq!(kept, format!("{:#}\n", iam::policy(&declaration, access)), "manifests/iam/{name}.json");
+    }
+}
+
 #[test]
 fn the_full_example_has_every_key() {
     let (_, text) = read_example("every-key");
@@ -70,7 +82,8 @@ const PLACES: [(&str, &[&str]); 4] = [
     ("clap::", &["src/cli/"]),
     ("trueup_simulator", &["src/cli/"]),
 ];
-const PURE: [&str; 4] = ["src/model/", "src/manifest/", "src/plan/", "src/notify/transition.rs"];
+const PURE: [&str; 5] =
+    ["src/model/", "src/manifest/", "src/plan/", "src/iam.rs", "src/notify/transition.rs"];
 const IMPURE: [&str; 9] = [
     "async fn",
     ".await",

@@ -16,6 +16,7 @@ macro_rules! outln {
 mod api;
 mod approval;
 mod demo;
+mod iam_policy;
 mod lint;
 mod plan;
 mod promote;
@@ -39,6 +40,7 @@ use approval::Answer;
 
 use crate::aws::Aws;
 use crate::controller::{Controller, Reach, Writes};
+use crate::iam::Access;
 use crate::model::{Declaration, Millis, Target};
 use crate::plan::Plan;
 use crate::ports::Clock;
@@ -175,6 +177,12 @@ enum Command {
         #[arg(long)]
         push: bool,
     },
+    /// Print the least-privilege IAM policy for exactly this repository.
+    IamPolicy {
+        /// Only what `plan`, `status`, `wait` and `run --observe` need.
+        #[arg(long)]
+        read_only: bool,
+    },
     /// Let the traffic of a deployment shift that waits for it.
     Approve {
         /// `ENVIRONMENT/APPLICATION`.
@@ -268,6 +276,9 @@ async fn run(cli: Cli) -> anyhow::Result<End> {
                 (None, from) => promote::What::From(from.unwrap_or_default()),
             };
             promote::run(&repository, &promote::Promotion { target, what, push })
+        }
+        Command::IamPolicy { read_only } => {
+            iam_policy::run(&repository, if read_only { Access::Read } else { Access::Write })
         }
         Command::Approve { target } => approval::run(&repository, &target, Answer::Approve).await,
         Command::Reject { target } => approval::run(&repository, &target, Answer::Reject).await,

@@ -7,6 +7,7 @@ mod blue_green;
 mod drift;
 mod faults;
 mod frugality;
+mod policy;
 mod ports;
 mod stage;
 mod ways;

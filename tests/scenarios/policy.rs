@@ -1,0 +1,90 @@
+//! The policy that `trueup iam-policy` prints, held against the calls that are made.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use trueup::controller::Writes;
+use trueup::iam::{self, Access};
+
+use crate::stage::{Breaker, Stage, WRITES};
+
+/// What AWS asks for with other calls, so that nobody sees it called.
+const WITH_OTHERS: [&str; 3] =
+    ["codedeploy:RegisterApplicationRevision", "codedeploy:GetDeploymentConfig", "iam:PassRole"];
+
+fn actions(policy: &Value) -> BTreeSet<String> {
+    let statements = policy["Statement"].as_array().unwrap().iter();
+    let all = statements.flat_map(|statement| statement["Action"].as_array().unwrap());
+    all.map(|action| action.as_str().unwrap().to_owned()).collect()
+}
+
+/// The action that a call needs. The names of operations are unique among the services that are called.
+fn action(operation: &str, granted: &BTreeSet<String>) -> Option<String> {
+    let known = ["ecs", "ecr", "codedeploy"].map(|service| format!("{service}:{operation}"));
+    known.into_iter().find(|action| granted.contains(action))
+}
+
+/// The calls of a controller through promotions of every kind, and what its policy grants.
+async fn promoted(mut stage: Stage) -> (BTreeSet<String>, BTreeSet<String>) {
+    let mut calls = BTreeSet::new();
+    for commit in ["bbbbbbb", "ccccccc", "ddddddd"] {
+        stage.build(commit);
+        stage.declare(commit);
+        let mut running = stage.process(BTreeMap::new());
+        running.run(&stage, 100).await;
+        calls.extend(running.process.calls());
+    }
+    // Back to what still stands by, if it does.
+    stage.declare("ccccccc");
+    let mut running = stage.process(BTreeMap::new());
+    running.run(&stage, 480).await;
+    calls.extend(running.process.calls());
+    calls.remove("GetCallerIdentity");
+    (calls, actions(&iam::policy(&stage.declaration, Access::Write)))
+}
+
+#[tokio::test]
+async fn the_policy_grants_every_call_and_nothing_else() {
+    let listeners = |stage: &Stage| {
+        let described = stage.call(trueup_simulator::Api::Elb, "DescribeListeners", &json!({}));
+        described["Listeners"][0]["ListenerArn"].as_str().unwrap().to_owned()
+    };
+    let mut made = Stage::blue_green(&Value::Null);
+    let create = format!(
+        "create: {{serviceRole: r, targetGroups: [api-1, api-2], productionListener: \"{}\"}}, deploymentGroup",
+        listeners(&made)
+    );
+    made.application = made.application.replace("deploymentGroup", &create);
+    let rolling = Stage::new(Breaker::On);
+    for (stage, is_rolling) in [(rolling, true), (Stage::blue_green(&json!({})), false), (made, false)] {
+        let (calls, granted) = promoted(stage).await;
+        for call in &calls {
+            assert!(action(call, &granted).is_some(), "{call} is not granted");
+        }
+        let used: BTreeSet<String> = calls.iter().filter_map(|call| action(call, &granted)).collect();
+        let spare: Vec<&String> = granted.difference(&used).collect();
+        let spare = spare.into_iter().filter(|action| !WITH_OTHERS.contains(&action.as_str()));
+        // A strategy that is not declared may be either; the histories of ECS are read where ECS deploys.
+        let other = |action: &&String| {
+            let of_ecs = action.contains("ServiceDeployments") || action.contains("ServiceRevisions");
+            if is_rolling { action.starts_with("codedeploy:") } else { of_ecs }
+        };
+        let spare: Vec<&String> = spare.filter(|action| !other(action)).collect();
+        assert!(spare.is_empty(), "granted and never used: {spare:?}");
+    }
+}
+
+#[tokio::test]
+async fn looking_needs_the_read_only_policy_and_that_holds_no_write() {
+    for mut stage in [Stage::new(Breaker::On), Stage::blue_green(&json!({}))] {
+        stage.build("bbbbbbb");
+        stage.declare("bbbbbbb");
+        let granted = actions(&iam::policy(&stage.declaration, Access::Read));
+        let mut running = stage.process(BTreeMap::new());
+        running.controller.sweep(&stage.declaration, Writes::Withheld, |_| true).await;
+        for call in running.process.calls().iter().filter(|call| *call != "GetCallerIdentity") {
+            assert!(action(call, &granted).is_some(), "{call} is not granted");
+        }
+        assert!(WRITES.iter().all(|write| action(write, &granted).is_none()));
+    }
+}
