@@ -66,6 +66,26 @@ fn the_policies_are_those_of_the_example() {
     }
 }
 
+/// `trueup schema > docs/schema.json` makes it.
+#[test]
+fn the_schema_is_kept_and_knows_every_key() {
+    let schema = format!("{:#}\n", manifest::schema());
+    assert_eq!(std::fs::read_to_string(root().join("docs/schema.json")).unwrap(), schema);
+    for key in manifest::KEYS {
+        assert!(schema.contains(&format!("\"{key}\"")), "the schema does not know `{key}`");
+    }
+    for path in files_below(&root().join("examples")) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let Some(named) =
+            text.lines().next().and_then(|line| line.strip_prefix("# yaml-language-server: $schema="))
+        else {
+            assert!(!text.contains("apiVersion: trueup.dev"), "{} names no schema", path.display());
+            continue;
+        };
+        assert!(path.parent().unwrap().join(named).is_file(), "{}: {named}", path.display());
+    }
+}
+
 #[test]
 fn the_full_example_has_every_key() {
     let (_, text) = read_example("every-key");

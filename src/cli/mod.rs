@@ -16,6 +16,7 @@ macro_rules! outln {
 mod api;
 mod approval;
 mod demo;
+mod editors;
 mod iam_policy;
 mod lint;
 mod plan;
@@ -183,6 +184,12 @@ enum Command {
         #[arg(long)]
         read_only: bool,
     },
+    /// Print the JSON Schema of the files.
+    Schema,
+    /// Print completions for a shell.
+    Completions { shell: clap_complete::Shell },
+    /// Write man pages into a folder.
+    Man { folder: std::path::PathBuf },
     /// Let the traffic of a deployment shift that waits for it.
     Approve {
         /// `ENVIRONMENT/APPLICATION`.
@@ -280,6 +287,9 @@ async fn run(cli: Cli) -> anyhow::Result<End> {
         Command::IamPolicy { read_only } => {
             iam_policy::run(&repository, if read_only { Access::Read } else { Access::Write })
         }
+        Command::Schema => Ok(editors::schema()),
+        Command::Completions { shell } => Ok(editors::completions(shell)),
+        Command::Man { folder } => Ok(editors::man(&folder)?),
         Command::Approve { target } => approval::run(&repository, &target, Answer::Approve).await,
         Command::Reject { target } => approval::run(&repository, &target, Answer::Reject).await,
         Command::Retry { target } => retry::run(&repository, &target).await,

@@ -10,6 +10,7 @@ pub(crate) mod fields;
 mod image_definitions;
 mod read;
 mod resolve;
+mod schema;
 mod task_definition;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use serde_json::Value;
 use crate::model::{Declaration, InfraCommit};
 
 pub use app_spec::task_definition as app_spec_task_definition;
+pub use schema::schema;
 
 /// Every key of the documents, whose full example is `examples/every-key`.
 pub const KEYS: [&str; 60] = [

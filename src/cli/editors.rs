@@ -1,0 +1,24 @@
+//! `trueup schema`, `completions` and `man`: for editors, shells and readers. Need no repository.
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use super::{Cli, End};
+use crate::manifest;
+
+pub(super) fn schema() -> End {
+    outln!("{:#}", manifest::schema());
+    End::Good
+}
+
+pub(super) fn completions(shell: Shell) -> End {
+    clap_complete::generate(shell, &mut Cli::command(), "trueup", &mut std::io::stdout());
+    End::Good
+}
+
+/// One page for the program and one for each command, into the folder.
+pub(super) fn man(folder: &std::path::Path) -> std::io::Result<End> {
+    std::fs::create_dir_all(folder)?;
+    clap_mangen::generate_to(Cli::command(), folder)?;
+    Ok(End::Good)
+}

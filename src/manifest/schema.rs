@@ -1,0 +1,182 @@
+//! The JSON Schema of the files, for editors. `lint` says more: it knows the other files.
+
+use serde_json::{Value, json};
+
+use crate::plan::service_settings;
+
+/// The schema of one document, draft 2020-12.
+pub fn schema() -> Value {
+    let document = |kind: &str, spec: &str| {
+        json!({
+            "type": "object",
+            "properties": {
+                "apiVersion": {"const": "trueup.dev/v1"},
+                "kind": {"const": kind},
+                "metadata": {
+                    "type": "object",
+                    "properties": {"name": text("The name of the document.")},
+                    "required": ["name"],
+                    "additionalProperties": false,
+                },
+                "spec": {"$ref": spec},
+            },
+            "required": ["apiVersion", "kind", "metadata", "spec"],
+            "additionalProperties": false,
+        })
+    };
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "trueup infrastructure repository",
+        "oneOf": [document("Application", "#/$defs/application"), document("Environment", "#/$defs/environment")],
+        "$defs": {
+            "application": object(application_keys(), &["service"]),
+            "environment": environment(),
+            "entry": object(entry_keys(), &[]),
+            "policy": policy(),
+            "registry": registry(),
+            "images": {"type": "array", "minItems": 1, "items": image()},
+            "strategy": strategy(),
+            "commit": {"type": ["string", "number"], "description": "7 to 40 hexadecimal digits; quote those that look like a number."},
+            "duration": {"type": "string", "pattern": "^[0-9]+[smh]$"},
+            "names": {"type": "array", "items": {"type": "string"}},
+        },
+    })
+}
+
+fn text(description: &str) -> Value {
+    json!({"type": "string", "description": description})
+}
+
+fn reference(name: &str) -> Value {
+    json!({"$ref": format!("#/$defs/{name}")})
+}
+
+fn object(properties: Value, required: &[&str]) -> Value {
+    json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
+}
+
+fn one_of(words: &[&str], description: &str) -> Value {
+    json!({"enum": words, "description": description})
+}
+
+fn application_keys() -> Value {
+    json!({
+        "repository": text("The ECR repository; or `images`."),
+        "commitTag": text("How CI tags the build of a commit: {commit}, {commit:7}, with prefix and suffix."),
+        "source": text("A web address that turns commits into links."),
+        "service": text("The ECS service; {environment} is replaced."),
+        "cluster": text("The ECS cluster; goes before the environment's."),
+        "taskDefinition": {
+            "description": "A file, {from: service}, or {from: family, family: NAME}.",
+            "oneOf": [
+                {"type": "string"},
+                object(json!({"from": one_of(&["service", "family"], "What the task definition starts from."), "family": {"type": "string"}}), &["from"]),
+            ],
+        },
+        "containers": reference("names"),
+        "images": reference("images"),
+        "imageDefinitions": text("CodePipeline's imagedefinitions.json."),
+        "strategy": reference("strategy"),
+        "serviceSettings": {
+            "type": "object",
+            "description": "Members of UpdateService that are owned too, by their AWS names.",
+            "properties": service_settings::KEYS.iter().map(|key| ((*key).to_owned(), json!({}))).collect::<serde_json::Map<_, _>>(),
+            "additionalProperties": false,
+        },
+        "values": {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}, "description": "Texts for <NAME> in task definition and AppSpec."},
+        "taskDefinitionPatch": {"type": ["string", "object"], "description": "A JSON merge patch: a file, or inline."},
+        "policy": reference("policy"),
+        "after": reference("names"),
+        "requires": reference("names"),
+        "environmentTag": text("The ECR tag that marks what runs in this environment."),
+        "registry": reference("registry"),
+    })
+}
+
+/// An entry may say whatever an application says, and the commit.
+fn entry_keys() -> Value {
+    let mut keys = application_keys();
+    keys["commit"] = reference("commit");
+    keys["commits"] = json!({"type": "object", "additionalProperties": {"$ref": "#/$defs/commit"}, "description": "By image."});
+    keys
+}
+
+fn environment() -> Value {
+    object(
+        json!({
+            "account": {"type": ["string", "number"], "description": "Twelve digits, in quotes; compared with the credentials before the first write."},
+            "region": text("The AWS region."),
+            "cluster": text("The ECS cluster."),
+            "environmentTag": text("The ECR tag that marks what runs here; default: the name."),
+            "registry": reference("registry"),
+            "policy": reference("policy"),
+            "mode": one_of(&["apply", "observe"], "observe: everything but writes."),
+            "suspend": object(json!({"reason": {"type": "string"}, "until": {"type": "string", "format": "date-time"}}), &["reason"]),
+            "rollout": object(json!({"maxInFlight": {"type": "integer", "minimum": 1}, "stopAfterFailures": {"type": "integer", "minimum": 0}}), &[]),
+            "applications": {"type": "object", "additionalProperties": {"$ref": "#/$defs/entry"}},
+        }),
+        &["applications"],
+    )
+}
+
+fn policy() -> Value {
+    object(
+        json!({
+            "drift": one_of(&["alert", "heal", "ignore"], "What a change by another hand leads to."),
+            "onFailure": one_of(&["rollback", "leave"], "What a failed deployment leads to where AWS does not roll back."),
+            "progressDeadline": reference("duration"),
+            "inFlight": one_of(&["replace", "finish"], "What a newer commit does to a deployment of trueup's that goes on."),
+            "pin": one_of(&["digest", "commitTag"], "How the image is written into the task definition."),
+            "moveTag": one_of(&["afterSuccess", "never"], "When the environment tag moves."),
+        }),
+        &[],
+    )
+}
+
+fn registry() -> Value {
+    object(json!({"account": {"type": ["string", "number"]}, "region": {"type": "string"}}), &[])
+}
+
+fn image() -> Value {
+    object(
+        json!({
+            "name": {"type": "string"},
+            "repository": {"type": "string"},
+            "container": {"type": "string"},
+            "containers": reference("names"),
+            "commitTag": {"type": "string"},
+        }),
+        &["name", "repository"],
+    )
+}
+
+fn strategy() -> Value {
+    let create = object(
+        json!({
+            "serviceRole": {"type": "string"},
+            "targetGroups": {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2},
+            "productionListener": {"type": "string"},
+            "testListener": {"type": "string"},
+            "readyWait": reference("duration"),
+            "terminationWait": reference("duration"),
+            "alarms": reference("names"),
+        }),
+        &["serviceRole", "targetGroups", "productionListener"],
+    );
+    let mut code_deploy = object(
+        json!({
+            "application": text("Default: AppECS-<cluster>-<service>."),
+            "deploymentGroup": text("Default: DgpECS-<cluster>-<service>."),
+            "appSpec": text("A file; made from the primary task set, if not given."),
+            "deploymentConfig": text("How traffic shifts; the group's, if not given."),
+            "create": create,
+        }),
+        &[],
+    );
+    code_deploy["type"] = json!(["object", "null"]);
+    json!({"oneOf": [
+        {"enum": ["rolling", "codeDeploy"]},
+        object(json!({"rolling": {"type": ["object", "null"]}}), &["rolling"]),
+        object(json!({"codeDeploy": code_deploy}), &["codeDeploy"]),
+    ]})
+}
