@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::model::{
-    CodeDeploy, Declaration, Declared, Desired, MoveTag, NewGroup, Strategy, TaskDefinitionSource,
+    CodeDeploy, Declaration, Declared, Desired, MoveTag, NewGroup, Region, Strategy, TaskDefinitionSource,
 };
 use crate::plan::blue_green;
 
@@ -282,7 +282,7 @@ fn arn(desired: &Desired, service: &str, resource: &str) -> String {
 
 /// The first part of ARNs, by the region; any where no region is declared.
 fn partition(desired: &Desired) -> &'static str {
-    match desired.region.as_ref().map(|region| region.as_str()) {
+    match desired.region.as_ref().map(Region::as_str) {
         None => "*",
         Some(region) if region.starts_with("cn-") => "aws-cn",
         Some(region) if region.starts_with("us-gov-") => "aws-us-gov",

@@ -29,9 +29,9 @@ pub fn schema() -> Value {
         "title": "trueup infrastructure repository",
         "oneOf": [document("Application", "#/$defs/application"), document("Environment", "#/$defs/environment")],
         "$defs": {
-            "application": object(application_keys(), &["service"]),
+            "application": object(&application_keys(), &["service"]),
             "environment": environment(),
-            "entry": object(entry_keys(), &[]),
+            "entry": object(&entry_keys(), &[]),
             "policy": policy(),
             "registry": registry(),
             "images": {"type": "array", "minItems": 1, "items": image()},
@@ -51,7 +51,7 @@ fn reference(name: &str) -> Value {
     json!({"$ref": format!("#/$defs/{name}")})
 }
 
-fn object(properties: Value, required: &[&str]) -> Value {
+fn object(properties: &Value, required: &[&str]) -> Value {
     json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
 }
 
@@ -70,7 +70,7 @@ fn application_keys() -> Value {
             "description": "A file, {from: service}, or {from: family, family: NAME}.",
             "oneOf": [
                 {"type": "string"},
-                object(json!({"from": one_of(&["service", "family"], "What the task definition starts from."), "family": {"type": "string"}}), &["from"]),
+                object(&json!({"from": one_of(&["service", "family"], "What the task definition starts from."), "family": {"type": "string"}}), &["from"]),
             ],
         },
         "containers": reference("names"),
@@ -103,7 +103,7 @@ fn entry_keys() -> Value {
 
 fn environment() -> Value {
     object(
-        json!({
+        &json!({
             "account": {"type": ["string", "number"], "description": "Twelve digits, in quotes; compared with the credentials before the first write."},
             "region": text("The AWS region."),
             "cluster": text("The ECS cluster."),
@@ -111,8 +111,8 @@ fn environment() -> Value {
             "registry": reference("registry"),
             "policy": reference("policy"),
             "mode": one_of(&["apply", "observe"], "observe: everything but writes."),
-            "suspend": object(json!({"reason": {"type": "string"}, "until": {"type": "string", "format": "date-time"}}), &["reason"]),
-            "rollout": object(json!({"maxInFlight": {"type": "integer", "minimum": 1}, "stopAfterFailures": {"type": "integer", "minimum": 0}}), &[]),
+            "suspend": object(&json!({"reason": {"type": "string"}, "until": {"type": "string", "format": "date-time"}}), &["reason"]),
+            "rollout": object(&json!({"maxInFlight": {"type": "integer", "minimum": 1}, "stopAfterFailures": {"type": "integer", "minimum": 0}}), &[]),
             "applications": {"type": "object", "additionalProperties": {"$ref": "#/$defs/entry"}},
         }),
         &["applications"],
@@ -121,7 +121,7 @@ fn environment() -> Value {
 
 fn policy() -> Value {
     object(
-        json!({
+        &json!({
             "drift": one_of(&["alert", "heal", "ignore"], "What a change by another hand leads to."),
             "onFailure": one_of(&["rollback", "leave"], "What a failed deployment leads to where AWS does not roll back."),
             "progressDeadline": reference("duration"),
@@ -134,12 +134,12 @@ fn policy() -> Value {
 }
 
 fn registry() -> Value {
-    object(json!({"account": {"type": ["string", "number"]}, "region": {"type": "string"}}), &[])
+    object(&json!({"account": {"type": ["string", "number"]}, "region": {"type": "string"}}), &[])
 }
 
 fn image() -> Value {
     object(
-        json!({
+        &json!({
             "name": {"type": "string"},
             "repository": {"type": "string"},
             "container": {"type": "string"},
@@ -152,7 +152,7 @@ fn image() -> Value {
 
 fn strategy() -> Value {
     let create = object(
-        json!({
+        &json!({
             "serviceRole": {"type": "string"},
             "targetGroups": {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2},
             "productionListener": {"type": "string"},
@@ -164,7 +164,7 @@ fn strategy() -> Value {
         &["serviceRole", "targetGroups", "productionListener"],
     );
     let mut code_deploy = object(
-        json!({
+        &json!({
             "application": text("Default: AppECS-<cluster>-<service>."),
             "deploymentGroup": text("Default: DgpECS-<cluster>-<service>."),
             "appSpec": text("A file; made from the primary task set, if not given."),
@@ -176,7 +176,7 @@ fn strategy() -> Value {
     code_deploy["type"] = json!(["object", "null"]);
     json!({"oneOf": [
         {"enum": ["rolling", "codeDeploy"]},
-        object(json!({"rolling": {"type": ["object", "null"]}}), &["rolling"]),
-        object(json!({"codeDeploy": code_deploy}), &["codeDeploy"]),
+        object(&json!({"rolling": {"type": ["object", "null"]}}), &["rolling"]),
+        object(&json!({"codeDeploy": code_deploy}), &["codeDeploy"]),
     ]})
 }
