@@ -17,6 +17,7 @@ pub mod aws;
 pub mod git;
 
 pub mod controller;
+pub mod http;
 pub mod notify;
 pub mod settings;
 

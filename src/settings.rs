@@ -2,6 +2,7 @@
 //! infrastructure repository. Secrets come by reference only: from an environment variable, or from a file.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::manifest::tree::{self, Kind, Node};
 use crate::model::{AccountId, Declaration, Declared, Desired, Finding, Severity};
 
 /// Every key of the file, and the environment variable that goes before it. `docs/settings.md` repeats this table.
-pub const KEYS: [(&str, &str); 13] = [
+pub const KEYS: [(&str, &str); 14] = [
     ("repository.location", "TRUEUP_REPO"),
     ("repository.branch", "TRUEUP_BRANCH"),
     ("repository.path", "TRUEUP_PATH"),
@@ -23,6 +24,7 @@ pub const KEYS: [(&str, &str); 13] = [
     ("repository.sshProgram", "TRUEUP_SSH_PROGRAM"),
     ("pollInterval", "TRUEUP_POLL_INTERVAL"),
     ("cacheFolder", "TRUEUP_CACHE"),
+    ("http.listen", "TRUEUP_LISTEN"),
     ("allow.accounts", "TRUEUP_ALLOW_ACCOUNTS"),
     ("allow.environments", "TRUEUP_ALLOW_ENVIRONMENTS"),
     ("alerts.webhook.url", "TRUEUP_WEBHOOK_URL"),
@@ -62,6 +64,8 @@ pub struct Settings {
     pub credentials: Credentials,
     pub poll_interval: Duration,
     pub cache: Option<PathBuf>,
+    /// Where health and metrics are served; `None`: nowhere.
+    pub listen: Option<SocketAddr>,
     pub allow: Allow,
     pub webhook: Option<Webhook>,
 }
@@ -140,6 +144,7 @@ impl Settings {
             },
             poll_interval,
             cache: text("cacheFolder").map(PathBuf::from),
+            listen: text("http.listen").map(address).transpose()?,
             allow: Allow::parse(raw)?,
             webhook,
         })
@@ -238,6 +243,11 @@ fn webhook(url: String, secret: Option<String>) -> Result<Webhook, SettingsError
         Some(secret) => Ok(Webhook { url, secret: secret.into_bytes() }),
         None => Err(refused(url, "it needs a secret: TRUEUP_WEBHOOK_SECRET or alerts.webhook.secretFile")),
     }
+}
+
+fn address(value: String) -> Result<SocketAddr, SettingsError> {
+    let why = "expected an address and a port, such as 0.0.0.0:8080";
+    value.parse().map_err(|_| SettingsError::Value { key: "http.listen", value, why })
 }
 
 /// `30s`, `2m`, `1h`.

@@ -136,6 +136,9 @@ enum Command {
         /// Do everything but writes.
         #[arg(long)]
         observe: bool,
+        /// Serve /livez, /readyz and /metrics here, such as 0.0.0.0:8080.
+        #[arg(long, value_name = "ADDR")]
+        listen: Option<std::net::SocketAddr>,
     },
     /// Wait, without writing, until a commit succeeded here, failed or is held.
     Wait {
@@ -269,7 +272,7 @@ async fn run(cli: Cli) -> anyhow::Result<End> {
         Command::Reconcile { names, timeout } => {
             reconcile::until_settled(&repository, &names, Duration::from_secs(timeout)).await
         }
-        Command::Run { observe } => Box::pin(reconcile::for_ever(&repository, observe)).await,
+        Command::Run { observe, listen } => Box::pin(reconcile::for_ever(&repository, observe, listen)).await,
         Command::Wait { target, commit, timeout } => {
             reconcile::wait(&repository, &target, &commit, Duration::from_secs(timeout)).await
         }

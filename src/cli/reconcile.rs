@@ -1,5 +1,6 @@
 //! `trueup reconcile`, `run` and `wait`: the loop, until everything is settled, for ever, or only looking.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -9,6 +10,7 @@ use super::source::{Opened, print_findings};
 use super::{End, Names, RepositoryArgs, SystemClock, controller, show};
 use crate::controller::{Requeue, Swept, Writes, is_settled, observe_only};
 use crate::git::Watch;
+use crate::http::{self, Board};
 use crate::model::{Commit, Declaration, Health, Phase, Sync, Waiting};
 use crate::notify::{
     Notifier,
@@ -47,8 +49,18 @@ pub(super) async fn until_settled(
     }
 }
 
-pub(super) async fn for_ever(arguments: &RepositoryArgs, observe: bool) -> anyhow::Result<End> {
+pub(super) async fn for_ever(
+    arguments: &RepositoryArgs,
+    observe: bool,
+    listen: Option<SocketAddr>,
+) -> anyhow::Result<End> {
     let settings = arguments.settings()?;
+    let board = Board::default();
+    if let Some(address) = listen.or(settings.listen) {
+        let listener = http::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+        tracing::info!(event = "http.listening", address = %listener.local_addr()?);
+        tokio::spawn(board.clone().serve(listener));
+    }
     let source = Opened::with(&settings)?;
     let mut controller = controller(source.clone()).await;
     let webhook = settings.webhook.map(|to| Webhook::start(to, &webhook::RESTS)).transpose()?;
@@ -63,6 +75,7 @@ pub(super) async fn for_ever(arguments: &RepositoryArgs, observe: bool) -> anyho
     while !stopping {
         let news = source.changed_since(declared.as_ref());
         let broken = news.as_ref().err().map(|error| format!("{error:#}")).or_else(|| unreachable.clone());
+        board.source(broken.clone());
         notifier.source(broken, SystemClock.now());
         if let Ok(Some((head, mut declaration))) = news {
             tracing::info!(event = "source.changed", commit = %head.commit, summary = %head.summary);
@@ -87,6 +100,7 @@ pub(super) async fn for_ever(arguments: &RepositoryArgs, observe: bool) -> anyho
                 }
             };
             tell(&swept);
+            board.swept(&swept, controller.statuses().values());
             let statuses = swept.iter().filter_map(|one| one.plan.as_ref()).map(|plan| &plan.status);
             notifier.targets(statuses, SystemClock.now());
         }

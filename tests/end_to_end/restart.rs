@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 const LOOK: Duration = Duration::from_millis(5);
 
 /// A running controller; it is killed when it goes out of scope.
-pub struct Controller(Child);
+pub struct Controller(pub Child);
 
 impl Controller {
     fn start(rig: &Rig) -> Self {

@@ -1,0 +1,142 @@
+//! Metrics in the `OpenMetrics` format. Their labels are the declared targets and the kinds of writes: both are bounded.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::controller::{Outcome, Swept};
+use crate::model::{Health, Status, Sync, Waiting};
+use crate::plan::Step;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Target {
+    environment: String,
+    application: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Write {
+    kind: &'static str,
+}
+
+pub(super) struct Metrics {
+    registry: Registry,
+    sweeps: Counter,
+    writes: Family<Write, Counter>,
+    failures: Family<Write, Counter>,
+    source: Gauge,
+    synced: Family<Target, Gauge>,
+    healthy: Family<Target, Gauge>,
+    held: Family<Target, Gauge>,
+    drifted: Family<Target, Gauge>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("trueup"),
+            sweeps: Counter::default(),
+            writes: Family::default(),
+            failures: Family::default(),
+            source: Gauge::default(),
+            synced: Family::default(),
+            healthy: Family::default(),
+            held: Family::default(),
+            drifted: Family::default(),
+        };
+        let registry = &mut metrics.registry;
+        registry.register(
+            "sweeps",
+            "Sweeps over the applications whose time had come",
+            metrics.sweeps.clone(),
+        );
+        registry.register("writes", "Writes to AWS that were answered", metrics.writes.clone());
+        registry.register(
+            "write_failures",
+            "Writes to AWS that failed or whose answer was lost",
+            metrics.failures.clone(),
+        );
+        registry.register(
+            "source_good",
+            "1 while the infrastructure repository can be read",
+            metrics.source.clone(),
+        );
+        registry.register("application_synced", "1 while what is declared runs", metrics.synced.clone());
+        registry.register(
+            "application_healthy",
+            "1 while the service is healthy or has no tasks by wish",
+            metrics.healthy.clone(),
+        );
+        registry.register(
+            "application_held",
+            "1 while the declared commit is held because it failed",
+            metrics.held.clone(),
+        );
+        registry.register(
+            "application_drifted",
+            "1 while another hand has changed what is declared",
+            metrics.drifted.clone(),
+        );
+        metrics
+    }
+}
+
+impl Metrics {
+    pub(super) fn source(&self, good: bool) {
+        self.source.set(i64::from(good));
+    }
+
+    /// Targets that are no longer declared leave.
+    pub(super) fn swept<'a>(&self, swept: &[Swept], statuses: impl Iterator<Item = &'a Status>) {
+        self.sweeps.inc();
+        for one in swept {
+            match &one.outcome {
+                Outcome::Nothing => {}
+                Outcome::Wrote(step) => {
+                    self.writes.get_or_create(&Write { kind: kind(step) }).inc();
+                }
+                Outcome::Failed(step, _) => {
+                    self.failures.get_or_create(&Write { kind: kind(step) }).inc();
+                }
+            }
+        }
+        for family in [&self.synced, &self.healthy, &self.held, &self.drifted] {
+            family.clear();
+        }
+        for status in statuses {
+            let target = Target {
+                environment: status.target.environment.to_string(),
+                application: status.target.application.to_string(),
+            };
+            let set = |family: &Family<Target, Gauge>, is: bool| {
+                family.get_or_create(&target).set(i64::from(is));
+            };
+            set(&self.synced, status.sync == Sync::Synced);
+            set(&self.healthy, matches!(status.health, Health::Healthy | Health::Suspended));
+            set(&self.held, matches!(status.waiting, Some(Waiting::Held { .. })));
+            set(&self.drifted, !status.drift.is_empty());
+        }
+    }
+
+    pub(super) fn print(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+fn kind(step: &Step) -> &'static str {
+    match step {
+        Step::Register { .. } => "register",
+        Step::Stamp { .. } => "stamp",
+        Step::Deploy { .. } => "deploy",
+        Step::UpdateSettings { .. } => "update_settings",
+        Step::Stop { .. } => "stop",
+        Step::Continue { .. } => "continue",
+        Step::CreateApplication { .. } => "create_application",
+        Step::CreateGroup { .. } => "create_group",
+        Step::MoveTag { .. } => "move_tag",
+    }
+}

@@ -1,0 +1,71 @@
+//! What a running controller says of itself over HTTP.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use crate::restart::{Controller, until};
+use crate::rig::Rig;
+
+/// A controller that serves, and where.
+fn serving(rig: &Rig, more: &[(&str, &str)]) -> (Controller, String) {
+    let mut command = rig.command(&["run", "--listen", "127.0.0.1:0", "--log-format", "json"]);
+    let mut process = command.envs(more.iter().copied()).stderr(Stdio::piped()).spawn().unwrap();
+    let log = BufReader::new(process.stderr.take().unwrap());
+    let process = Controller(process);
+    let mut lines = log.lines().map(Result::unwrap);
+    let listening = lines.find(|line| line.contains("http.listening")).unwrap();
+    // Nobody else reads the log: it must not fill up.
+    std::thread::spawn(move || lines.for_each(drop));
+    let entry: serde_json::Value = serde_json::from_str(&listening).unwrap();
+    (process, format!("http://{}", entry["fields"]["address"].as_str().unwrap()))
+}
+
+/// Status and body.
+fn get(address: &str) -> (u16, String) {
+    let answer = reqwest::blocking::get(address).unwrap();
+    (answer.status().as_u16(), answer.text().unwrap())
+}
+
+#[test]
+fn it_is_ready_after_the_first_look_and_its_metrics_tell_what_runs() {
+    let rig = Rig::new();
+    let (process, address) = serving(&rig, &[]);
+    assert_eq!(get(&format!("{address}/livez")), (200, "alive\n".to_owned()));
+    until("readiness", || get(&format!("{address}/readyz")).0 == 200);
+    let metric = |name: &str| {
+        let (status, text) = get(&format!("{address}/metrics"));
+        assert_eq!(status, 200);
+        assert!(text.ends_with("# EOF\n"));
+        let line =
+            text.lines().find(|line| line.starts_with(&format!("trueup_{name}")) && !line.starts_with('#'));
+        line.and_then(|line| line.rsplit(' ').next()).map(str::to_owned)
+    };
+    let api = "{environment=\"test\",application=\"api\"}";
+    assert_eq!(metric(&format!("application_synced{api}")).as_deref(), Some("1"));
+    rig.build("bbbbbbb");
+    rig.declare("bbbbbbb");
+    until("the registration", || metric("writes_total{kind=\"register\"}").as_deref() == Some("1"));
+    until("the deployment", || metric(&format!("application_synced{api}")).as_deref() == Some("0"));
+    assert_eq!(metric("source_good").as_deref(), Some("1"));
+    assert_eq!(get(&format!("{address}/")).0, 404);
+    drop(process);
+}
+
+#[test]
+fn a_repository_that_cannot_be_read_keeps_it_from_being_ready() {
+    let rig = Rig::new();
+    let (_process, address) = serving(&rig, &[("TRUEUP_BRANCH", "nope")]);
+    until("the reason", || get(&format!("{address}/readyz")).1.contains("nope"));
+    assert_eq!(get(&format!("{address}/readyz")).0, 503);
+    assert_eq!(get(&format!("{address}/livez")).0, 200);
+}
+
+#[test]
+fn a_port_that_is_taken_is_an_error_at_the_start() {
+    let rig = Rig::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = rig.trueup(&["run", "--listen", &address]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains(&format!("cannot listen on {address}")));
+}
