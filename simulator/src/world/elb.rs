@@ -240,7 +240,9 @@ impl World {
         if let Some(actions) = actions {
             rule.insert("Actions".to_owned(), actions);
         }
-        Ok(json!({"Rules": [rule]}))
+        let mut described = rule.clone();
+        described.shift_remove("ListenerArn");
+        Ok(json!({"Rules": [described]}))
     }
 
     fn delete_target_group(&mut self, arn: &str) -> Answer {

@@ -1,0 +1,342 @@
+"""Every answer of the simulator against botocore's own models of the services: members, types, enumerations, required
+members, and error codes that the operation declares. Every operation that docs/simulator.md lists is called, well and
+badly.
+
+    python fidelity.py PATH/TO/trueup
+"""
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from pathlib import Path
+
+import boto3
+from botocore.exceptions import ClientError
+from clients import ACCOUNT, REGION, REGISTRY, Stage
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "simulator.md"
+# Errors that any operation may answer (AWS: "Common errors" of each API), and the simulator's own for what it has not.
+COMMON = {"ThrottlingException", "AccessDeniedException", "ServerException", "UnsupportedOperation", "ValidationError"}
+
+
+class Checker:
+    """Walks each raw answer along the shape that botocore has for it."""
+
+    def __init__(self):
+        self.problems, self.seen, self.refused = Counter(), set(), set()
+
+    def watch(self, client):
+        client.meta.events.register("before-parse.*.*", self.answer)
+
+    def answer(self, operation_model, response_dict, customized_response_dict=None, **_):
+        name = operation_model.name
+        self.seen.add(name)
+        protocol = operation_model.service_model.metadata["protocol"]
+        body = response_dict["body"]
+        if response_dict["status_code"] >= 300:
+            return self.error(operation_model, protocol, body)
+        if protocol == "query":
+            root = ElementTree.fromstring(body)
+            result = root.find(f"{{*}}{name}Result")
+            if operation_model.output_shape is not None:
+                self.element(result, operation_model.output_shape, name)
+        else:
+            value = json.loads(body) if body else {}
+            if operation_model.output_shape is not None:
+                self.value(value, operation_model.output_shape, name)
+
+    def error(self, operation_model, protocol, body):
+        name = operation_model.name
+        self.refused.add(name)
+        if protocol == "query":
+            code = ElementTree.fromstring(body).find(".//{*}Code").text
+        else:
+            code = json.loads(body)["__type"].split("#")[-1]
+        declared = {shape.error_code if hasattr(shape, "error_code") else shape.name for shape in operation_model.error_shapes}
+        declared |= {shape.name for shape in operation_model.error_shapes} | COMMON
+        if code not in declared and code.removesuffix("Exception") not in declared:
+            self.problems[f"{name}: error {code} is not declared"] += 1
+
+    def value(self, value, shape, path):
+        kinds = {
+            "structure": dict, "map": dict, "list": list, "string": str, "boolean": bool, "blob": str,
+            "integer": int, "long": int, "float": (int, float), "double": (int, float), "timestamp": (int, float),
+        }  # fmt: skip
+        kind = shape.type_name
+        if not isinstance(value, kinds[kind]) or (kind in ("integer", "long") and isinstance(value, bool)):
+            self.problems[f"{path}: {type(value).__name__} instead of {kind}"] += 1
+        elif kind == "structure":
+            for key, member in value.items():
+                if key in shape.members:
+                    self.value(member, shape.members[key], f"{path}.{key}")
+                else:
+                    self.problems[f"{path}: unknown member {key}"] += 1
+            for key in set(shape.required_members) - set(value):
+                self.problems[f"{path}: {key} is missing"] += 1
+        elif kind == "list":
+            for item in value:
+                self.value(item, shape.member, f"{path}[]")
+        elif kind == "map":
+            for item in value.values():
+                self.value(item, shape.value, f"{path}.*")
+        elif kind == "string" and shape.enum and value not in shape.enum:
+            self.problems[f"{path}: {value!r} is none of {shape.enum}"] += 1
+
+    def element(self, element, shape, path):
+        children = [] if element is None else list(element)
+        name = lambda child: child.tag.split("}")[-1]
+        if shape.type_name == "structure":
+            for child in children:
+                if name(child) in shape.members:
+                    self.element(child, shape.members[name(child)], f"{path}.{name(child)}")
+                else:
+                    self.problems[f"{path}: unknown member {name(child)}"] += 1
+        elif shape.type_name == "list":
+            for child in children:
+                if name(child) != "member":
+                    self.problems[f"{path}: {name(child)} instead of member"] += 1
+                self.element(child, shape.member, f"{path}[]")
+        elif shape.type_name in ("integer", "long") and not (element.text or "").isdigit():
+            self.problems[f"{path}: {element.text!r} is no number"] += 1
+        elif shape.type_name == "string" and shape.enum and (element.text or "") not in shape.enum:
+            self.problems[f"{path}: {element.text!r} is none of {shape.enum}"] += 1
+
+
+def refused(call, **arguments):
+    """A call that must be refused; its code is checked by the hook."""
+    try:
+        call(**arguments)
+    except ClientError:
+        return
+    raise SystemExit(f"{call.__name__} with {arguments} was not refused")
+
+
+def images(stage):
+    ecr = stage.ecr
+    named = {"repositoryName": "mco/api"}
+    ecr.get_authorization_token()
+    ecr.describe_repositories(repositoryNames=["mco/api"])
+    refused(ecr.describe_repositories, repositoryNames=["nope"])
+    refused(ecr.create_repository, **named)
+    ecr.create_repository(
+        repositoryName="mco/other",
+        imageTagMutability="IMMUTABLE_WITH_EXCLUSION",
+        imageTagMutabilityExclusionFilters=[{"filterType": "WILDCARD", "filter": "test*"}],
+    )
+    ecr.put_image_tag_mutability(repositoryName="mco/other", imageTagMutability="MUTABLE")
+    refused(ecr.put_image_tag_mutability, repositoryName="nope", imageTagMutability="MUTABLE")
+    layer = b"a layer"
+    digest = "sha256:" + hashlib.sha256(layer).hexdigest()
+    upload = ecr.initiate_layer_upload(**named)["uploadId"]
+    refused(ecr.initiate_layer_upload, repositoryName="nope")
+    ecr.upload_layer_part(**named, uploadId=upload, partFirstByte=0, partLastByte=len(layer) - 1, layerPartBlob=layer)
+    refused(ecr.upload_layer_part, **named, uploadId="nope", partFirstByte=0, partLastByte=1, layerPartBlob=b"ab")
+    ecr.complete_layer_upload(**named, uploadId=upload, layerDigests=[digest])
+    refused(ecr.complete_layer_upload, **named, uploadId="nope", layerDigests=[digest])
+    ecr.batch_check_layer_availability(**named, layerDigests=[digest, "sha256:" + "0" * 64])
+    blob = {"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": digest, "size": len(layer)}
+    media_type = "application/vnd.oci.image.manifest.v1+json"
+    manifest = {"schemaVersion": 2, "mediaType": media_type, "config": blob, "layers": [blob]}
+    ecr.put_image(**named, imageManifest=json.dumps(manifest), imageTag="layered")
+    ecr.get_download_url_for_layer(**named, layerDigest=digest)
+    refused(ecr.get_download_url_for_layer, **named, layerDigest="sha256:" + "0" * 64)
+    stage.build("0000001")
+    refused(stage.build, commit="0000001")
+    ecr.list_images(**named)
+    ecr.describe_images(**named)
+    refused(ecr.describe_images, **named, imageIds=[{"imageTag": "nope"}])
+    ecr.batch_get_image(**named, imageIds=[{"imageTag": "0000001"}, {"imageTag": "nope"}])
+    stored = ecr.describe_images(**named, imageIds=[{"imageTag": "0000001"}])["imageDetails"][0]["imageDigest"]
+    archive = {"imageId": {"imageDigest": stored}, "targetStorageClass": "ARCHIVE"}
+    ecr.update_image_storage_class(**named, **archive)
+    ecr.describe_images(**named, filter={"imageStatus": "ARCHIVED"})
+    ecr.batch_delete_image(**named, imageIds=[{"imageDigest": stored}, {"imageTag": "nope"}])
+    refused(ecr.delete_repository, **named)
+    ecr.delete_repository(repositoryName="mco/other")
+
+
+def rolling(stage):
+    ecs = stage.ecs
+    here = {"cluster": "mco"}
+    named = {**here, "service": "rolling"}
+    ecs.create_cluster(clusterName="spare")
+    ecs.describe_clusters(clusters=["mco", "nope"], include=["TAGS"])
+    ecs.list_clusters()
+    ecs.delete_cluster(cluster="spare")
+    refused(ecs.delete_cluster, cluster="nope")
+    definition = stage.task_definition("aaaaaaa")
+    first = ecs.register_task_definition(**{**definition, "family": "rolling"}, tags=[{"key": "a", "value": "b"}])
+    first = first["taskDefinition"]["taskDefinitionArn"]
+    second = ecs.register_task_definition(**{**definition, "family": "rolling"})["taskDefinition"]["taskDefinitionArn"]
+    refused(ecs.register_task_definition, family="x", containerDefinitions=[])
+    ecs.describe_task_definition(taskDefinition=first, include=["TAGS"])
+    refused(ecs.describe_task_definition, taskDefinition="nope")
+    ecs.list_task_definitions(familyPrefix="rolling", sort="DESC")
+    ecs.list_task_definition_families()
+    ecs.tag_resource(resourceArn=first, tags=[{"key": "c", "value": "d"}])
+    ecs.list_tags_for_resource(resourceArn=first)
+    ecs.untag_resource(resourceArn=first, tagKeys=["c"])
+    refused(ecs.tag_resource, resourceArn="nope", tags=[])
+    breaker = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
+    ecs.create_service(**here, serviceName="rolling", taskDefinition=first, desiredCount=2, deploymentConfiguration=breaker)
+    refused(ecs.create_service, **here, serviceName="rolling", taskDefinition=first, desiredCount=3)
+    stage.control("advance", {"seconds": 60})
+    ecs.describe_services(**here, services=["rolling", "nope"], include=["TAGS"])
+    refused(ecs.describe_services, cluster="nope", services=["rolling"])
+    ecs.list_services(**here)
+    ecs.update_service(**named, taskDefinition=second)
+    refused(ecs.update_service, **here, service="nope", desiredCount=1)
+    deployments = ecs.list_service_deployments(**named)["serviceDeployments"]
+    described = ecs.describe_service_deployments(serviceDeploymentArns=[deployments[0]["serviceDeploymentArn"]])
+    ecs.stop_service_deployment(serviceDeploymentArn=deployments[0]["serviceDeploymentArn"])
+    refused(ecs.stop_service_deployment, serviceDeploymentArn=deployments[1]["serviceDeploymentArn"])
+    stage.control("advance", {"seconds": 60})
+    ecs.describe_service_deployments(serviceDeploymentArns=[deployments[0]["serviceDeploymentArn"]])
+    revision = described["serviceDeployments"][0]["targetServiceRevision"]["arn"]
+    ecs.describe_service_revisions(serviceRevisionArns=[revision])
+    tasks = ecs.list_tasks(**here, serviceName="rolling")["taskArns"]
+    ecs.describe_tasks(**here, tasks=[*tasks, "nope"], include=["TAGS"])
+    ecs.stop_task(**here, task=tasks[0], reason="a test")
+    refused(ecs.stop_task, **here, task="nope")
+    ecs.describe_tasks(**here, tasks=tasks)
+    refused(ecs.delete_service, **named)
+    ecs.delete_service(**named, force=True)
+    ecs.deregister_task_definition(taskDefinition=second)
+    ecs.delete_task_definitions(taskDefinitions=[second])
+    refused(ecs.deregister_task_definition, taskDefinition="nope:1")
+
+
+def blue_green(stage):
+    deploy = stage.deploy
+    group = {"applicationName": "API", "deploymentGroupName": "API-test"}
+    described = deploy.get_deployment_group(**group)["deploymentGroupInfo"]
+    deploy.create_application(applicationName="spare", computePlatform="ECS")
+    refused(deploy.create_application, applicationName="spare", computePlatform="ECS")
+    deploy.get_application(applicationName="spare")
+    refused(deploy.get_application, applicationName="nope")
+    deploy.batch_get_applications(applicationNames=["API", "spare"])
+    deploy.list_applications()
+    deploy.delete_application(applicationName="spare")
+    deploy.batch_get_deployment_groups(applicationName="API", deploymentGroupNames=["API-test"])
+    deploy.list_deployment_groups(applicationName="API")
+    deploy.update_deployment_group(applicationName="API", currentDeploymentGroupName="API-test", deploymentConfigName="CodeDeployDefault.ECSAllAtOnce")
+    refused(deploy.get_deployment_group, applicationName="API", deploymentGroupName="nope")
+    refused(deploy.create_deployment_group, **group, serviceRoleArn=described["serviceRoleArn"])
+    linear = {"type": "TimeBasedLinear", "timeBasedLinear": {"linearPercentage": 50, "linearInterval": 1}}
+    deploy.create_deployment_config(deploymentConfigName="spare", computePlatform="ECS", trafficRoutingConfig=linear)
+    refused(deploy.create_deployment_config, deploymentConfigName="spare", computePlatform="ECS", trafficRoutingConfig=linear)
+    deploy.get_deployment_config(deploymentConfigName="spare")
+    deploy.get_deployment_config(deploymentConfigName="CodeDeployDefault.ECSCanary10Percent5Minutes")
+    refused(deploy.get_deployment_config, deploymentConfigName="nope")
+    deploy.list_deployment_configs()
+    deploy.delete_deployment_config(deploymentConfigName="spare")
+    revision = {"revisionType": "AppSpecContent", "appSpecContent": {"content": stage.app_spec("mco-api:1")}}
+    deploy.register_application_revision(applicationName="API", revision=revision)
+    deploy.list_application_revisions(applicationName="API")
+    digest = hashlib.sha256(revision["appSpecContent"]["content"].encode()).hexdigest()
+    named = {"revisionType": "AppSpecContent", "appSpecContent": {"sha256": digest}}
+    deploy.get_application_revision(applicationName="API", revision=named)
+    for breakage in ("garbage: [", "version: 0.0"):
+        broken = {"revisionType": "AppSpecContent", "appSpecContent": {"content": breakage}}
+        refused(deploy.create_deployment, **group, revision=broken)
+    stage.build("bbbbbbb")
+    first = stage.create("bbbbbbb", [{"AfterInstall": "silent"}])
+    refused(deploy.create_deployment, **group, revision=revision)
+    refused(deploy.list_deployment_targets, deploymentId=first)
+    for seconds in (10, 30, 30):
+        stage.control("advance", {"seconds": seconds})
+        deploy.get_deployment(deploymentId=first)
+        deploy.get_deployment_target(deploymentId=first, targetId="mco:mco-api")
+        stage.ecs.describe_services(cluster="mco", services=["mco-api"])
+    deploy.batch_get_deployment_targets(deploymentId=first, targetIds=["mco:mco-api"])
+    deploy.list_deployment_targets(deploymentId=first)
+    refused(deploy.get_deployment_target, deploymentId=first, targetId="nope")
+    hook = {"deploymentId": first, "lifecycleEventHookExecutionId": f"{first}:AfterInstall", "status": "Succeeded"}
+    refused(deploy.put_lifecycle_event_hook_execution_status, **{**hook, "lifecycleEventHookExecutionId": "nope"})
+    deploy.put_lifecycle_event_hook_execution_status(**hook)
+    stage.control("heal", {})
+    stage.control("advance", {"seconds": 30})
+    refused(deploy.continue_deployment, deploymentId=first, deploymentWaitType="READY_WAIT")
+    deploy.continue_deployment(deploymentId=first, deploymentWaitType="TERMINATION_WAIT")
+    stage.control("advance", {"seconds": 30})
+    refused(deploy.stop_deployment, deploymentId=first)
+    stage.build("ccccccc")
+    second = stage.create("ccccccc")
+    stage.control("advance", {"seconds": 60})
+    deploy.stop_deployment(deploymentId=second, autoRollbackEnabled=True)
+    stage.control("advance", {"seconds": 60})
+    listed = deploy.list_deployments(**group, includeOnlyStatuses=["Succeeded", "Stopped"])["deployments"]
+    assert len(listed) == 3, listed
+    deploy.batch_get_deployments(deploymentIds=listed)
+    deploy.get_deployment_group(**group)
+    refused(stage.ecs.update_service, cluster="mco", service="mco-api", taskDefinition="mco-api:1")
+    deploy.delete_deployment_group(**group)
+
+
+def balancing(stage):
+    elb = stage.elb
+    balancer = elb.describe_load_balancers(Names=["mco"])["LoadBalancers"][0]["LoadBalancerArn"]
+    groups = [group["TargetGroupArn"] for group in elb.describe_target_groups()["TargetGroups"]]
+    refused(elb.describe_target_groups, Names=["nope"])
+    refused(elb.create_target_group, Name="api-1")
+    elb.describe_target_groups(LoadBalancerArn=balancer)
+    elb.describe_target_health(TargetGroupArn=groups[0])
+    forward = [{"Type": "forward", "ForwardConfig": {"TargetGroups": [{"TargetGroupArn": groups[0], "Weight": 1}]}}]
+    listener = elb.create_listener(LoadBalancerArn=balancer, Protocol="HTTP", Port=81, DefaultActions=forward)["Listeners"][0]["ListenerArn"]
+    refused(elb.create_listener, LoadBalancerArn=balancer, Protocol="HTTP", Port=81, DefaultActions=forward)
+    elb.describe_listeners(LoadBalancerArn=balancer)
+    elb.modify_listener(ListenerArn=listener, DefaultActions=forward)
+    refused(elb.modify_listener, ListenerArn="nope", DefaultActions=forward)
+    conditions = [{"Field": "path-pattern", "Values": ["/x"]}]
+    rule = elb.create_rule(ListenerArn=listener, Priority=7, Conditions=conditions, Actions=forward)["Rules"][0]["RuleArn"]
+    elb.describe_rules(ListenerArn=listener)
+    elb.modify_rule(RuleArn=rule, Actions=forward)
+    refused(elb.delete_target_group, TargetGroupArn=groups[0])
+    elb.delete_listener(ListenerArn=listener)
+    elb.delete_load_balancer(LoadBalancerArn=balancer)
+    elb.delete_target_group(TargetGroupArn=groups[1])
+
+
+def documented():
+    """The operations in the first column of the document's table."""
+    table = DOCUMENT.read_text().split("## Operations", 1)[1].split("\n## ", 1)[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| ") and "**" not in line]
+    return {name for row in rows for name in re.findall(r"\b[A-Z][a-z]+(?:[A-Z][A-Za-z]+)+\b", row)}
+
+
+def main():
+    trueup = str(Path(sys.argv[1]).resolve())
+    command = [trueup, "simulator", "--listen", "127.0.0.1:0", "--speed", "0"]
+    simulator = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        endpoint = simulator.stdout.readline().strip()
+        with tempfile.TemporaryDirectory() as folder:
+            stage, checker = Stage(trueup, endpoint, Path(folder)), Checker()
+            sts = boto3.client("sts", endpoint_url=endpoint, region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x")
+            for client in (stage.ecs, stage.ecr, stage.elb, stage.deploy, sts):
+                checker.watch(client)
+            protocol = stage.deploy.meta.service_model.metadata["protocol"]
+            assert protocol == "json", f"raw answers are read as JSON, and this boto3 speaks {protocol} to CodeDeploy"
+            assert sts.get_caller_identity()["Account"] == ACCOUNT and REGISTRY.startswith(ACCOUNT)
+            stage.world()
+            stage.control("fault", {"kind": "hookSilent", "function": "silent"})
+            for scene in (images, rolling, blue_green, balancing):
+                scene(stage)
+        for problem, times in sorted(checker.problems.items()):
+            print(f"fidelity: {problem} ({times} x)", file=sys.stderr)
+        uncalled = documented() - checker.seen
+        assert not uncalled, f"documented and never called: {sorted(uncalled)}"
+        assert not checker.problems, "answers that botocore's models do not know"
+        print(f"fidelity: {len(checker.seen)} operations, {len(checker.refused)} of them refused too, as botocore models them")
+    finally:
+        simulator.kill()
+        simulator.wait()
+
+
+if __name__ == "__main__":
+    main()
