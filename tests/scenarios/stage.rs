@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use serde_json::{Value, json};
-use trueup::controller::{Controller, Swept, Writes};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use trueup::aws::Aws;
+use trueup::controller::{Controller, Reach, Swept, Writes};
 use trueup::manifest::{self, Files};
 use trueup::model::*;
 use trueup::ports::History;
-use trueup_simulator::{Api, World};
+use trueup_simulator::{Api, World, http};
 
 use crate::ports::{Other, Process, Trouble, WorldClock};
 
@@ -81,6 +84,11 @@ impl Clone for Stage {
 pub enum Breaker {
     On,
     Off,
+}
+
+/// `TRUEUP_SCENARIOS=http`: processes without trouble reach the world through the real SDK.
+fn is_over_http() -> bool {
+    std::env::var("TRUEUP_SCENARIOS").is_ok_and(|over| over == "http")
 }
 
 impl Stage {
@@ -246,10 +254,27 @@ impl Stage {
     }
 
     pub fn process_beside(&self, plan: BTreeMap<usize, Trouble>, other: Option<Arc<dyn Other>>) -> Running {
+        let over_http = is_over_http() && plan.is_empty() && other.is_none();
         let process = Process::new(&self.world, plan, other);
         let clock = Arc::new(WorldClock(Arc::clone(&self.world)));
-        let controller = Controller::new(Box::new(process.clone()), Box::new(self.commits.clone()), clock);
+        let reach: Box<dyn Reach> =
+            if over_http { Box::new(self.served()) } else { Box::new(process.clone()) };
+        let controller = Controller::new(reach, Box::new(self.commits.clone()), clock);
         Running { process, controller }
+    }
+
+    /// The real SDK, with this world behind a server on loopback. Its time stands still but for `advance`.
+    fn served(&self) -> Aws {
+        static SERVERS: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+        let world = Arc::clone(&self.world);
+        let serve = async move {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let endpoint = format!("http://{}", listener.local_addr().unwrap());
+            tokio::spawn(http::serve(listener, world, 0.0));
+            Aws::simulated(&endpoint, &Region::new("eu-west-2")).await
+        };
+        // Not on the test's own thread, which is inside of a runtime.
+        std::thread::spawn(|| SERVERS.block_on(serve)).join().unwrap()
     }
 
     /// Service deployments that were ever started, the first being that of `CreateService`; with CodeDeploy the
