@@ -87,6 +87,23 @@ fn the_schema_is_kept_and_knows_every_key() {
 }
 
 #[test]
+fn every_behaviour_of_the_simulator_is_on_its_page() {
+    let page = std::fs::read_to_string(root().join("docs/simulator-behaviour.md")).unwrap();
+    let told: BTreeSet<&str> = page.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    let mut shown = BTreeSet::new();
+    for path in files_below(&root().join("simulator/src/world/tests")) {
+        let part = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let text = std::fs::read_to_string(&path).unwrap();
+        for test in text.split("#[test]\n").skip(1) {
+            let name = test.split("fn ").nth(1).and_then(|rest| rest.split('(').next()).unwrap();
+            shown.insert(format!("| {part} | {} |", name.replace('_', " ")));
+        }
+    }
+    assert!(shown.len() > 100, "{}", shown.len());
+    assert_eq!(told, shown.iter().map(String::as_str).collect());
+}
+
+#[test]
 fn the_full_example_has_every_key() {
     let (_, text) = read_example("every-key");
     let words: BTreeSet<&str> = text.split(|c: char| !c.is_ascii_alphanumeric()).collect();
