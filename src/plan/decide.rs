@@ -8,12 +8,12 @@ use super::outlook::{self, Outlook};
 use super::phase::{self, Current};
 use super::{blue_green, diff, memory, render, service_settings, status, windows};
 use crate::model::{
-    Ancestry, Applied, ClusterName, CodeDeploy, Commit, ContentHash, Controller, DeploymentStatus, Desired,
-    DesiredImage, Difference, Digest, Group, InFlight, InfraCommit, Memory, Millis, Mode, MoveTag,
-    NewDeployment, Observed, ObservedImage, OnDrift, OnFailure, Outcome, OutcomeKind, Phase, Reading,
-    RepositoryName, Revision, Service, ServiceDeployment, ServiceDeploymentStatus, ServiceName,
-    ServiceStatus, SettingsStamp, Shift, Stage, StartedBy, Status, Strategy, Tag, TaskDefinitionArn,
-    TaskDefinitionSource, TaskHealth, Wait, Waiting,
+    Ancestry, Applied, ClusterName, CodeDeploy, Commit, ContentHash, Controller, Desired, DesiredImage,
+    Difference, Digest, InFlight, InfraCommit, Memory, Millis, Mode, MoveTag, NewDeployment, Observed,
+    ObservedImage, OnDrift, OnFailure, Outcome, OutcomeKind, Phase, Reading, RepositoryName, Revision,
+    Service, ServiceDeployment, ServiceDeploymentStatus, ServiceName, ServiceStatus, SettingsStamp, Shift,
+    Stage, StartedBy, Status, Strategy, Tag, TaskDefinitionArn, TaskDefinitionSource, TaskHealth, Wait,
+    Waiting,
 };
 
 /// Replacements of one another in a row after which the one in flight is allowed to finish.
@@ -221,36 +221,6 @@ impl<'a> Facts<'a> {
         facts
     }
 
-    /// A deployment that we stopped for a newer one did not fail.
-    fn tell_superseded(&mut self) {
-        let newest = self.history().next().filter(|newest| self.was_superseded(newest)).map(phase::id);
-        let Some(current) = self.current.as_mut().filter(|current| newest.as_ref() == Some(&current.id))
-        else {
-            return;
-        };
-        if current.phase.is_over() {
-            if current.target == current.live_revision {
-                current.live_phase = Phase::Superseded;
-            }
-            current.phase = Phase::Superseded;
-        }
-    }
-
-    fn was_superseded(&self, deployment: &ServiceDeployment) -> bool {
-        let by_hand = deployment.shift.as_ref().is_some_and(|shift| shift.stopped_by_hand);
-        let memory = deployment.target.as_ref().and_then(|target| self.ours.get(target));
-        let outcome = memory.and_then(|memory| memory.outcome.as_ref());
-        by_hand
-            && outcome.is_some_and(|outcome| {
-                outcome.result == OutcomeKind::Superseded && outcome.deployment == phase::id(deployment)
-            })
-    }
-
-    fn phase_of(&self, deployment: &ServiceDeployment) -> Phase {
-        let phase = phase::of(deployment);
-        if phase.is_over() && self.was_superseded(deployment) { Phase::Superseded } else { phase }
-    }
-
     /// The digest first resolved for a commit stays: a commit tag that was moved later is a finding, not a redeploy.
     fn keep_first_digests(&mut self) {
         for (index, wanted) in self.input.desired.images.iter().enumerate() {
@@ -368,7 +338,7 @@ impl<'a> Facts<'a> {
     }
 
     /// The newest revisions of the family; `None` where it has none.
-    fn newest(&self) -> Result<Option<&'a Vec<TaskDefinitionArn>>, Waiting> {
+    pub(super) fn newest(&self) -> Result<Option<&'a Vec<TaskDefinitionArn>>, Waiting> {
         match &self.input.observed.newest {
             Some(Reading::Known(newest)) => Ok(Some(newest)),
             Some(Reading::Absent) => Ok(None),
@@ -382,7 +352,7 @@ impl<'a> Facts<'a> {
         (current.live_phase == Phase::Succeeded).then(|| current.live_revision.clone())
     }
 
-    fn history(&self) -> impl Iterator<Item = &ServiceDeployment> {
+    pub(super) fn history(&self) -> impl Iterator<Item = &ServiceDeployment> {
         self.input.observed.service_deployments.known().into_iter().flatten()
     }
 
@@ -603,7 +573,7 @@ impl<'a> Facts<'a> {
         progress.max().unwrap_or(primary.created_at).max(primary.created_at)
     }
 
-    fn following(&self, current: &Current) -> Waiting {
+    pub(super) fn following(&self, current: &Current) -> Waiting {
         let memory = self.ours.get(&current.target);
         Waiting::Deploying {
             phase: current.phase,
@@ -753,23 +723,6 @@ impl<'a> Facts<'a> {
         }
     }
 
-    fn update_settings(&self) -> Result<Vec<Step>, Waiting> {
-        let desired = self.input.desired;
-        let (cluster, service) = (desired.cluster.clone(), desired.service.clone());
-        let Some(settings) = self.declared_settings() else { return Err(Waiting::Settled) };
-        self.once(vec![Step::UpdateSettings { cluster, service, settings }])
-    }
-
-    /// Those that `UpdateService` accepts of this service.
-    fn declared_settings(&self) -> Option<Value> {
-        let declared = self.input.desired.service_settings.as_ref()?;
-        Some(if self.code_deploy.is_some() {
-            service_settings::beside_code_deploy(declared)
-        } else {
-            declared.clone()
-        })
-    }
-
     fn settings_differences(&self) -> Vec<Difference> {
         match (self.declared_settings(), self.service) {
             (Some(declared), Some(service)) => service_settings::differences(&declared, &service.settings),
@@ -876,7 +829,7 @@ impl<'a> Facts<'a> {
     }
 
     /// Our own deployment of something else may be replaced; anybody else's is followed until it ends.
-    fn may_interrupt(&self, service: &Service, current: &Current) -> Result<(), Waiting> {
+    pub(super) fn may_interrupt(&self, service: &Service, current: &Current) -> Result<(), Waiting> {
         if current.phase.is_over() {
             return Ok(());
         }
@@ -900,86 +853,7 @@ impl<'a> Facts<'a> {
         if finish || replaced >= MOST_REPLACEMENTS { Err(Waiting::FinishingFirst) } else { Ok(()) }
     }
 
-    /// A deployment that has not got the traffic yet: it brings what is declared, or it is in the way.
-    fn on_its_way(
-        &self,
-        service: &Service,
-        current: &Current,
-        rendered: &Value,
-    ) -> Result<Vec<Step>, Waiting> {
-        let content = memory::content_hash(&self.input.desired.target, rendered);
-        let held = self.revision_with(&content).is_some_and(|revision| self.failure_of(revision).is_some());
-        if held
-            || self.equals_by_effect(&current.target, rendered)
-            || !self.ours.contains_key(&current.target)
-        {
-            return Err(self.following(current));
-        }
-        // Going back to what still has the traffic needs nobody's patience.
-        if !self.equals_by_effect(&current.live_revision, rendered) {
-            self.may_interrupt(service, current)?;
-        }
-        // What CodeDeploy cannot undo would leave the traffic divided.
-        if self.shift(current).is_some_and(|shift| shift.stage == Stage::Shifting && !shift.can_be_undone) {
-            return Err(Waiting::FinishingFirst);
-        }
-        self.newest()?;
-        self.source_is_current(self.highest().as_ref())?;
-        self.stop(current)
-    }
-
-    /// What we stop is told apart from what failed by a stamp that is there before.
-    fn stop(&self, current: &Current) -> Result<Vec<Step>, Waiting> {
-        let outcome = Outcome { result: OutcomeKind::Superseded, deployment: current.id.clone() };
-        let memory = self.ours.get(&current.target);
-        if memory.is_some_and(|memory| memory.outcome.as_ref() != Some(&outcome)) {
-            return self.stamp(&current.target, memory::outcome_tag(&outcome));
-        }
-        self.once(vec![Step::Stop { deployment: current.id.clone() }])
-    }
-
-    /// The deployment in flight has all the traffic and only waits to end its old tasks: the fast way back leads over
-    /// them, any other way begins when they are gone.
-    fn clear_the_way(
-        &self,
-        service: &Service,
-        current: &Current,
-        rendered: &Value,
-    ) -> Result<Vec<Step>, Waiting> {
-        let mut others = service.deployments.iter().filter(|set| set.status != DeploymentStatus::Primary);
-        let can_be_undone = self.shift(current).is_some_and(|shift| shift.can_be_undone);
-        if can_be_undone && others.any(|set| self.equals_by_effect(&set.task_definition, rendered)) {
-            return self.stop(current);
-        }
-        self.once(vec![Step::Continue { deployment: current.id.clone(), wait: Wait::Termination }])
-    }
-
-    /// Application and group are there and fit, or are made as declared.
-    fn group_is_ready(&self, service: &Service) -> Result<Option<Step>, Waiting> {
-        let Some(settings) = &self.code_deploy else { return Ok(None) };
-        let desired = self.input.desired;
-        let (application, group) = blue_green::names(settings, desired);
-        let found = match &self.input.observed.group {
-            Some(Reading::Known(found)) => found,
-            Some(Reading::Unavailable(why)) => return Err(unreadable("the deployment group", why)),
-            Some(Reading::Absent) | None => {
-                return Err(unreadable("the deployment group", "it was not read"));
-            }
-        };
-        match (found, &settings.create) {
-            (Group::Found(found), _) => blue_green::fits(found, &group, desired, service).map(|()| None),
-            (Group::NoApplication, Some(_)) => Ok(Some(Step::CreateApplication { application })),
-            (Group::NoGroup, Some(new)) => {
-                let input = blue_green::group_input(new, &application, &group, desired);
-                Ok(Some(Step::CreateGroup { application, group, input }))
-            }
-            (Group::NoApplication | Group::NoGroup, None) => {
-                Err(Waiting::GroupMissing { application, group })
-            }
-        }
-    }
-
-    fn source_is_current(&self, highest: Option<&Applied>) -> Result<(), Waiting> {
+    pub(super) fn source_is_current(&self, highest: Option<&Applied>) -> Result<(), Waiting> {
         let (Some(applied), Some(head)) =
             (highest.and_then(|stamp| stamp.infra_commit.as_ref()), self.input.infra_commit)
         else {
@@ -1032,7 +906,7 @@ impl<'a> Facts<'a> {
         Step::Register { input: rendered.clone(), tags, commit: desired.commit().clone() }
     }
 
-    fn stamp(
+    pub(super) fn stamp(
         &self,
         revision: &TaskDefinitionArn,
         (key, value): (String, String),
@@ -1058,7 +932,7 @@ impl<'a> Facts<'a> {
 
     /// Nothing of a kind is written again inside its window. A write whose effect stays unseen waits twice as long each
     /// time: reads that lag behind for long must not fill a family with revisions.
-    fn once(&self, steps: Vec<Step>) -> Result<Vec<Step>, Waiting> {
+    pub(super) fn once(&self, steps: Vec<Step>) -> Result<Vec<Step>, Waiting> {
         let (Some(recent), Some(step)) = (self.input.recent, steps.first()) else { return Ok(steps) };
         let doublings = recent.repeated.min(windows::MOST_DOUBLINGS);
         let age = self.input.now.saturating_sub(recent.at) >> doublings;
@@ -1170,6 +1044,6 @@ impl<'a> Facts<'a> {
     }
 }
 
-fn unreadable(what: &'static str, why: &str) -> Waiting {
+pub(super) fn unreadable(what: &'static str, why: &str) -> Waiting {
     Waiting::Unreadable { what, why: why.to_owned() }
 }

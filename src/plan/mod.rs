@@ -14,6 +14,7 @@ pub mod service_settings;
 pub mod status;
 #[cfg(test)]
 mod tests;
+mod traffic;
 pub mod windows;
 
 pub use decide::{By, Input, Plan, Recent, Step, Why, plan};

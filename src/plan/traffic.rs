@@ -1,0 +1,139 @@
+//! The rules that hold where traffic is shifted, and another hand than ECS carries the deployment out.
+
+use serde_json::Value;
+
+use super::decide::{Facts, Step, unreadable};
+use super::phase::{self, Current};
+use super::{blue_green, memory, service_settings};
+use crate::model::{
+    DeploymentStatus, Group, Outcome, OutcomeKind, Phase, Reading, Service, ServiceDeployment, Stage, Wait,
+    Waiting,
+};
+
+impl Facts<'_> {
+    /// A deployment that we stopped for a newer one did not fail.
+    pub(super) fn tell_superseded(&mut self) {
+        let newest = self.history().next().filter(|newest| self.was_superseded(newest)).map(phase::id);
+        let Some(current) = self.current.as_mut().filter(|current| newest.as_ref() == Some(&current.id))
+        else {
+            return;
+        };
+        if current.phase.is_over() {
+            if current.target == current.live_revision {
+                current.live_phase = Phase::Superseded;
+            }
+            current.phase = Phase::Superseded;
+        }
+    }
+
+    pub(super) fn was_superseded(&self, deployment: &ServiceDeployment) -> bool {
+        let by_hand = deployment.shift.as_ref().is_some_and(|shift| shift.stopped_by_hand);
+        let memory = deployment.target.as_ref().and_then(|target| self.ours.get(target));
+        let outcome = memory.and_then(|memory| memory.outcome.as_ref());
+        by_hand
+            && outcome.is_some_and(|outcome| {
+                outcome.result == OutcomeKind::Superseded && outcome.deployment == phase::id(deployment)
+            })
+    }
+
+    pub(super) fn phase_of(&self, deployment: &ServiceDeployment) -> Phase {
+        let phase = phase::of(deployment);
+        if phase.is_over() && self.was_superseded(deployment) { Phase::Superseded } else { phase }
+    }
+
+    /// A deployment that has not got the traffic yet: it brings what is declared, or it is in the way.
+    pub(super) fn on_its_way(
+        &self,
+        service: &Service,
+        current: &Current,
+        rendered: &Value,
+    ) -> Result<Vec<Step>, Waiting> {
+        let content = memory::content_hash(&self.input.desired.target, rendered);
+        let held = self.revision_with(&content).is_some_and(|revision| self.failure_of(revision).is_some());
+        if held
+            || self.equals_by_effect(&current.target, rendered)
+            || !self.ours.contains_key(&current.target)
+        {
+            return Err(self.following(current));
+        }
+        // Going back to what still has the traffic needs nobody's patience.
+        if !self.equals_by_effect(&current.live_revision, rendered) {
+            self.may_interrupt(service, current)?;
+        }
+        // What CodeDeploy cannot undo would leave the traffic divided.
+        if self.shift(current).is_some_and(|shift| shift.stage == Stage::Shifting && !shift.can_be_undone) {
+            return Err(Waiting::FinishingFirst);
+        }
+        self.newest()?;
+        self.source_is_current(self.highest().as_ref())?;
+        self.stop(current)
+    }
+
+    /// What we stop is told apart from what failed by a stamp that is there before.
+    fn stop(&self, current: &Current) -> Result<Vec<Step>, Waiting> {
+        let outcome = Outcome { result: OutcomeKind::Superseded, deployment: current.id.clone() };
+        let memory = self.ours.get(&current.target);
+        if memory.is_some_and(|memory| memory.outcome.as_ref() != Some(&outcome)) {
+            return self.stamp(&current.target, memory::outcome_tag(&outcome));
+        }
+        self.once(vec![Step::Stop { deployment: current.id.clone() }])
+    }
+
+    /// The deployment in flight has all the traffic and only waits to end its old tasks: the fast way back leads over
+    /// them, any other way begins when they are gone.
+    pub(super) fn clear_the_way(
+        &self,
+        service: &Service,
+        current: &Current,
+        rendered: &Value,
+    ) -> Result<Vec<Step>, Waiting> {
+        let mut others = service.deployments.iter().filter(|set| set.status != DeploymentStatus::Primary);
+        let can_be_undone = self.shift(current).is_some_and(|shift| shift.can_be_undone);
+        if can_be_undone && others.any(|set| self.equals_by_effect(&set.task_definition, rendered)) {
+            return self.stop(current);
+        }
+        self.once(vec![Step::Continue { deployment: current.id.clone(), wait: Wait::Termination }])
+    }
+
+    /// Application and group are there and fit, or are made as declared.
+    pub(super) fn group_is_ready(&self, service: &Service) -> Result<Option<Step>, Waiting> {
+        let Some(settings) = &self.code_deploy else { return Ok(None) };
+        let desired = self.input.desired;
+        let (application, group) = blue_green::names(settings, desired);
+        let found = match &self.input.observed.group {
+            Some(Reading::Known(found)) => found,
+            Some(Reading::Unavailable(why)) => return Err(unreadable("the deployment group", why)),
+            Some(Reading::Absent) | None => {
+                return Err(unreadable("the deployment group", "it was not read"));
+            }
+        };
+        match (found, &settings.create) {
+            (Group::Found(found), _) => blue_green::fits(found, &group, desired, service).map(|()| None),
+            (Group::NoApplication, Some(_)) => Ok(Some(Step::CreateApplication { application })),
+            (Group::NoGroup, Some(new)) => {
+                let input = blue_green::group_input(new, &application, &group, desired);
+                Ok(Some(Step::CreateGroup { application, group, input }))
+            }
+            (Group::NoApplication | Group::NoGroup, None) => {
+                Err(Waiting::GroupMissing { application, group })
+            }
+        }
+    }
+
+    pub(super) fn update_settings(&self) -> Result<Vec<Step>, Waiting> {
+        let desired = self.input.desired;
+        let (cluster, service) = (desired.cluster.clone(), desired.service.clone());
+        let Some(settings) = self.declared_settings() else { return Err(Waiting::Settled) };
+        self.once(vec![Step::UpdateSettings { cluster, service, settings }])
+    }
+
+    /// Those that `UpdateService` accepts of this service.
+    pub(super) fn declared_settings(&self) -> Option<Value> {
+        let declared = self.input.desired.service_settings.as_ref()?;
+        Some(if self.code_deploy.is_some() {
+            service_settings::beside_code_deploy(declared)
+        } else {
+            declared.clone()
+        })
+    }
+}
