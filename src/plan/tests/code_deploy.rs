@@ -461,3 +461,17 @@ fn what_only_one_of_two_readings_knows_of_is_going_on() {
     });
     moved.code_deployments(&[(earlier, 3)], &Progress::default()).check("Settled");
 }
+
+#[test]
+fn the_way_back_to_a_revision_of_ours_is_not_taken_for_something_in_the_way() {
+    // Revision 2 failed with all traffic on it, and trueup brings back its own revision 3.
+    let failed = CodeDeployment { created_at: NOW - 10, ..deployment("d-2", CodeDeployStatus::Failed) };
+    let back = deployment("d-5", CodeDeployStatus::InProgress);
+    Scene::blue_green()
+        .ours(3, 'd', 1, "ecs-svc/0")
+        .ours(2, 'b', 2, "ecs-svc/1")
+        .with_sets(&[(2, "ecs-svc/2"), (1, "ecs-svc/1")])
+        .code_deployments(&[(failed, 2), (back, 3)], &Progress::default())
+        .outcome(OutcomeKind::Failed, "d-2")
+        .check("Deploying");
+}
