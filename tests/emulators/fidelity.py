@@ -148,6 +148,9 @@ def images(stage):
     stage.build("0000001")
     refused(stage.build, commit="0000001")
     ecr.list_images(**named)
+    for operation in ("describe_images", "list_images"):
+        pages = list(ecr.get_paginator(operation).paginate(**named, PaginationConfig={"PageSize": 1}))
+        assert len(pages) >= 2, operation
     ecr.describe_images(**named)
     refused(ecr.describe_images, **named, imageIds=[{"imageTag": "nope"}])
     ecr.batch_get_image(**named, imageIds=[{"imageTag": "0000001"}, {"imageTag": "nope"}])
@@ -200,12 +203,22 @@ def rolling(stage):
     revision = described["serviceDeployments"][0]["targetServiceRevision"]["arn"]
     ecs.describe_service_revisions(serviceRevisionArns=[revision])
     tasks = ecs.list_tasks(**here, serviceName="rolling")["taskArns"]
+    soon = {"Delay": 1, "MaxAttempts": 2}
+    ecs.get_waiter("services_stable").wait(**here, services=["rolling"], WaiterConfig=soon)
+    ecs.get_waiter("tasks_running").wait(**here, tasks=tasks, WaiterConfig=soon)
+    for operation in ("list_clusters", "list_services", "list_tasks", "list_task_definitions", "list_task_definition_families"):
+        given = here if operation in ("list_services", "list_tasks") else {}
+        pages = list(ecs.get_paginator(operation).paginate(**given, PaginationConfig={"PageSize": 1}))
+        assert len(pages) >= (2 if operation in ("list_services", "list_tasks", "list_task_definitions") else 1), operation
     ecs.describe_tasks(**here, tasks=[*tasks, "nope"], include=["TAGS"])
     ecs.stop_task(**here, task=tasks[0], reason="a test")
     refused(ecs.stop_task, **here, task="nope")
-    ecs.describe_tasks(**here, tasks=tasks)
+    stage.control("advance", {"seconds": 10})
+    ecs.get_waiter("tasks_stopped").wait(**here, tasks=tasks[:1], WaiterConfig=soon)
     refused(ecs.delete_service, **named)
     ecs.delete_service(**named, force=True)
+    stage.control("advance", {"seconds": 30})
+    ecs.get_waiter("services_inactive").wait(**here, services=["rolling"], WaiterConfig=soon)
     ecs.deregister_task_definition(taskDefinition=second)
     ecs.delete_task_definitions(taskDefinitions=[second])
     refused(ecs.deregister_task_definition, taskDefinition="nope:1")
@@ -285,6 +298,8 @@ def balancing(stage):
     refused(elb.describe_target_groups, Names=["nope"])
     refused(elb.create_target_group, Name="api-1")
     elb.describe_target_groups(LoadBalancerArn=balancer)
+    elb.get_waiter("load_balancer_exists").wait(LoadBalancerArns=[balancer], WaiterConfig={"Delay": 1, "MaxAttempts": 2})
+    elb.get_waiter("load_balancer_available").wait(LoadBalancerArns=[balancer], WaiterConfig={"Delay": 1, "MaxAttempts": 2})
     elb.describe_target_health(TargetGroupArn=groups[0])
     forward = [{"Type": "forward", "ForwardConfig": {"TargetGroups": [{"TargetGroupArn": groups[0], "Weight": 1}]}}]
     listener = elb.create_listener(LoadBalancerArn=balancer, Protocol="HTTP", Port=81, DefaultActions=forward)["Listeners"][0]["ListenerArn"]
