@@ -550,3 +550,27 @@ fn targets_are_healthy_when_their_tasks_are() {
         "ResourceInUse"
     );
 }
+
+#[test]
+fn every_deployment_goes_to_the_target_group_that_is_free() {
+    let mut made = BlueGreen::new(&json!({}));
+    let production = made.production.clone();
+    for (tag, weights) in [("bbbbbbb", [0, 100]), ("ccccccc", [100, 0]), ("ddddddd", [0, 100])] {
+        made.deployed(tag);
+        assert_eq!(made.weights(&production), weights, "{tag}");
+    }
+}
+
+#[test]
+fn a_group_is_not_free_before_what_failed_is_cleared_away() {
+    let mut made = BlueGreen::new(&json!({}));
+    made.world.inject(Fault::HookFails { function: "smoke".to_owned() });
+    let id = made.begin("bbbbbbb", &json!([{"AfterInstall": "smoke"}]));
+    while made.status(&id) != "Failed" {
+        made.world.advance(1);
+    }
+    let again = deployment("mco-api:1", &no_hooks());
+    assert_eq!(made.refused("CreateDeployment", &again), "DeploymentLimitExceededException");
+    made.world.advance(10);
+    made.code_deploy("CreateDeployment", &again);
+}
