@@ -104,7 +104,7 @@ enum Command {
     },
     /// Check the files of the infrastructure repository.
     Lint,
-    /// Print the task definition that would be registered, its images still as placeholders.
+    /// Print what would be sent to AWS, as far as it is declared.
     Render(Names),
     /// Say what would be done, and why.
     Plan {
@@ -150,7 +150,7 @@ enum Command {
         #[arg(long, default_value_t = 3600)]
         timeout: u64,
     },
-    /// Serve a simulated AWS (ECS, ECR, STS) on loopback, for any AWS client.
+    /// Serve a simulated AWS (ECS, ECR, CodeDeploy, load balancing, STS) on loopback, for any AWS client.
     Simulator {
         #[arg(long, default_value = "127.0.0.1:4566")]
         listen: std::net::SocketAddr,
