@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::model::{
-    CodeDeploy, Declaration, Declared, Desired, MoveTag, NewGroup, Region, Strategy, TaskDefinitionSource,
+    CodeDeploy, Declaration, Desired, MoveTag, NewGroup, Region, Strategy, TaskDefinitionSource,
 };
 use crate::plan::blue_green;
 
@@ -31,14 +31,7 @@ struct Statement {
 
 /// The policy document for all readable applications.
 pub fn policy(declaration: &Declaration, access: Access) -> Value {
-    let desired: Vec<&Desired> = declaration
-        .applications
-        .iter()
-        .filter_map(|declared| match declared {
-            Declared::Readable(desired) => Some(desired.as_ref()),
-            Declared::Frozen(_) => None,
-        })
-        .collect();
+    let desired: Vec<&Desired> = declaration.readable().collect();
     let mut statements = reads(&desired);
     if access == Access::Write {
         statements.extend(writes(&desired));

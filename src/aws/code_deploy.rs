@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use aws_sdk_codedeploy::Client;
 use aws_sdk_codedeploy::types as sdk;
 use aws_smithy_types::DateTime;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::error::{classify_read, classify_write};
 use super::raw::RawJson;
@@ -118,16 +118,7 @@ impl CodeDeploy for CodeDeployClient {
     }
 
     async fn create_deployment(&self, new: &NewDeployment) -> Result<(), CloudError> {
-        let mut input = json!({
-            "applicationName": new.application,
-            "deploymentGroupName": new.group,
-            "description": new.description,
-            "autoRollbackConfiguration": blue_green::rollback(),
-            "revision": {"revisionType": "AppSpecContent", "appSpecContent": {"content": new.app_spec}},
-        });
-        if let Some(configuration) = &new.configuration {
-            input["deploymentConfigName"] = json!(configuration);
-        }
+        let input = blue_green::deployment_input(new);
         let call = self.0.create_deployment().application_name(&new.application);
         let sent = call.customize().interceptor(RawJson::send(&input)).send().await;
         sent.map(|_| ()).map_err(|error| classify_write(&error))

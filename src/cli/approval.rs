@@ -4,8 +4,7 @@ use anyhow::bail;
 
 use super::source::Opened;
 use super::{End, RepositoryArgs, controller, look_at};
-use crate::model::{Commit, Stage, Wait};
-use crate::plan::Step;
+use crate::model::Commit;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
@@ -18,20 +17,12 @@ pub(super) async fn run(arguments: &RepositoryArgs, name: &str, answer: Answer) 
     let (_, declaration) = source.committed()?;
     let mut controller = controller(source).await;
     let plan = look_at(&mut controller, &declaration, name).await?;
-    let last = plan.status.last_deployment.as_ref();
-    let waits = |stage: Stage| matches!(stage, Stage::AwaitingApproval { .. });
-    let waiting = last.filter(|last| last.shift.as_ref().is_some_and(|shift| waits(shift.stage)));
-    let Some(last) = waiting else { bail!("{name} does not wait for approval") };
-    let deployment = last.id.clone();
-    let commit = last.commit.as_ref().map_or("it", Commit::short);
+    let Some(approval) = plan.approval else { bail!("{name} does not wait for approval") };
+    let last = plan.status.last_deployment.and_then(|last| last.commit);
+    let commit = last.as_ref().map_or("it", Commit::short);
     let (step, said) = match answer {
-        Answer::Approve => (
-            Step::Continue { deployment, wait: Wait::Ready },
-            format!("{name}: the traffic of {commit} shifts"),
-        ),
-        Answer::Reject => {
-            (Step::Stop { deployment }, format!("{name}: {commit} is stopped and will be held"))
-        }
+        Answer::Approve => (approval.approve, format!("{name}: the traffic of {commit} shifts")),
+        Answer::Reject => (approval.reject, format!("{name}: {commit} is stopped and will be held")),
     };
     controller.write_one(&declaration, name, step).await?;
     eprintln!("{said}");

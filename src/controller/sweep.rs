@@ -151,14 +151,7 @@ impl Controller {
         wanted: impl Fn(&Target) -> bool,
     ) -> Vec<Swept> {
         self.forget(declaration);
-        let readable: Vec<&Desired> = declaration
-            .applications
-            .iter()
-            .filter_map(|declared| match declared {
-                Declared::Readable(desired) => Some(desired.as_ref()),
-                Declared::Frozen(_) => None,
-            })
-            .collect();
+        let readable: Vec<&Desired> = declaration.readable().collect();
         let chosen: Vec<&Desired> =
             readable.iter().copied().filter(|desired| wanted(&desired.target)).collect();
         let mut services = self.services(&chosen).await;

@@ -18,14 +18,7 @@ use crate::plan::{blue_green, container_images, diff::looks_secret};
 pub(super) fn claims(declaration: &mut Declaration) {
     let mut findings = Vec::new();
     {
-        let desired: Vec<&Desired> = declaration
-            .applications
-            .iter()
-            .filter_map(|declared| match declared {
-                Declared::Readable(desired) => Some(desired.as_ref()),
-                Declared::Frozen(_) => None,
-            })
-            .collect();
+        let desired: Vec<&Desired> = declaration.readable().collect();
         let mut services: BTreeMap<String, Vec<&Desired>> = BTreeMap::new();
         let mut families: BTreeMap<String, Vec<&Desired>> = BTreeMap::new();
         let mut groups: BTreeMap<String, Vec<&Desired>> = BTreeMap::new();

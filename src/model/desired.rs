@@ -18,6 +18,16 @@ pub struct Declaration {
     pub findings: Vec<Finding>,
 }
 
+impl Declaration {
+    /// Those whose files can be read, in their order.
+    pub fn readable(&self) -> impl Iterator<Item = &Desired> {
+        self.applications.iter().filter_map(|declared| match declared {
+            Declared::Readable(desired) => Some(desired.as_ref()),
+            Declared::Frozen(_) => None,
+        })
+    }
+}
+
 /// One application in one environment: readable, or frozen.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Declared {

@@ -169,6 +169,21 @@ pub fn new_deployment(
     })
 }
 
+/// The input of `CreateDeployment`.
+pub fn deployment_input(new: &NewDeployment) -> Value {
+    let mut input = json!({
+        "applicationName": new.application,
+        "deploymentGroupName": new.group,
+        "description": new.description,
+        "autoRollbackConfiguration": rollback(),
+        "revision": {"revisionType": "AppSpecContent", "appSpecContent": {"content": new.app_spec}},
+    });
+    if let Some(configuration) = &new.configuration {
+        input["deploymentConfigName"] = json!(configuration);
+    }
+    input
+}
+
 /// The declared file with the task definition filled in, or one made from what the primary task set has.
 fn app_spec(
     settings: &CodeDeploy,
@@ -294,7 +309,7 @@ pub fn group_input(new: &NewGroup, application: &str, group: &str, desired: &Des
 }
 
 /// What every deployment of ours asks for, whatever its group says.
-pub fn rollback() -> Value {
+fn rollback() -> Value {
     json!({
         "enabled": true,
         "events": ["DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_ALARM", "DEPLOYMENT_STOP_ON_REQUEST"],

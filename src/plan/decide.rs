@@ -131,6 +131,13 @@ pub enum Why {
     Retry,
 }
 
+/// The writes of the two answers that a deployment waits for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Approval {
+    pub approve: Step,
+    pub reject: Step,
+}
+
 /// The decision about one target.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
@@ -143,6 +150,8 @@ pub struct Plan {
     pub outlook: Option<Outlook>,
     /// The write that lets a held commit be tried once more; only where it is held.
     pub retry: Option<Step>,
+    /// What a person may answer; only where a deployment waits for it.
+    pub approval: Option<Approval>,
     pub status: Status,
 }
 
@@ -158,8 +167,9 @@ pub fn plan(input: &Input<'_>) -> Plan {
     let (steps, waiting) = withhold(&input.desired.mode, input.now, steps, waiting);
     let status = status::of(&facts, &differences, steps.first(), waiting.as_ref());
     let retry = facts.retry(waiting.as_ref());
+    let approval = facts.approval();
     let outlook = outlook::of(&facts, steps.first(), status.tagged.as_ref());
-    Plan { steps, waiting, differences, outlook, retry, status }
+    Plan { steps, waiting, differences, outlook, retry, approval, status }
 }
 
 /// `mode: observe` and `suspend` keep the decision and drop the writes.

@@ -17,5 +17,5 @@ mod tests;
 mod traffic;
 pub mod windows;
 
-pub use decide::{By, Input, Plan, Recent, Step, Why, plan};
+pub use decide::{Approval, By, Input, Plan, Recent, Step, Why, plan};
 pub use render::container_images;

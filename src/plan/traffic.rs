@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::decide::{Facts, Step, unreadable};
+use super::decide::{Approval, Facts, Step, unreadable};
 use super::phase::{self, Current};
 use super::{blue_green, memory, service_settings};
 use crate::model::{
@@ -39,6 +39,17 @@ impl Facts<'_> {
     pub(super) fn phase_of(&self, deployment: &ServiceDeployment) -> Phase {
         let phase = phase::of(deployment);
         if phase.is_over() && self.was_superseded(deployment) { Phase::Superseded } else { phase }
+    }
+
+    /// The deployment whose traffic shifts when somebody says so, whoever started it.
+    pub(super) fn approval(&self) -> Option<Approval> {
+        let current = self.current.as_ref()?;
+        let stage = self.shift(current)?.stage;
+        let deployment = current.id.clone();
+        matches!(stage, Stage::AwaitingApproval { .. }).then(|| Approval {
+            approve: Step::Continue { deployment: deployment.clone(), wait: Wait::Ready },
+            reject: Step::Stop { deployment },
+        })
     }
 
     /// A deployment that has not got the traffic yet: it brings what is declared, or it is in the way.

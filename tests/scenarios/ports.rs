@@ -441,16 +441,7 @@ impl CodeDeploy for Process {
     }
 
     async fn create_deployment(&self, new: &NewDeployment) -> Result<(), CloudError> {
-        let mut input = json!({
-            "applicationName": new.application,
-            "deploymentGroupName": new.group,
-            "description": new.description,
-            "autoRollbackConfiguration": trueup::plan::blue_green::rollback(),
-            "revision": {"revisionType": "AppSpecContent", "appSpecContent": {"content": new.app_spec}},
-        });
-        if let Some(configuration) = &new.configuration {
-            input["deploymentConfigName"] = json!(configuration);
-        }
+        let input = trueup::plan::blue_green::deployment_input(new);
         self.write(Api::CodeDeploy, "CreateDeployment", input).await.map(drop)
     }
 

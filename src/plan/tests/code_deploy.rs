@@ -475,3 +475,13 @@ fn the_way_back_to_a_revision_of_ours_is_not_taken_for_something_in_the_way() {
         .outcome(OutcomeKind::Failed, "d-2")
         .check("Deploying");
 }
+
+#[test]
+fn a_person_is_asked_only_while_traffic_waits_for_the_answer() {
+    let asked = |status| Scene::begun(deployment("d-2", status)).plan().approval;
+    let Some(approval) = asked(CodeDeployStatus::Ready) else { unreachable!("nobody is asked") };
+    let (deployment, wait) = ("d-2".to_owned(), Wait::Ready);
+    assert_eq!(approval.approve, crate::plan::Step::Continue { deployment: deployment.clone(), wait });
+    assert_eq!(approval.reject, crate::plan::Step::Stop { deployment });
+    assert_eq!(asked(CodeDeployStatus::InProgress), None);
+}
