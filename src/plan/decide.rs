@@ -159,7 +159,7 @@ pub struct Plan {
 pub fn plan(input: &Input<'_>) -> Plan {
     let facts = Facts::new(input);
     let decision = facts.decide();
-    let differences = facts.differences();
+    let differences = diff::listed(facts.differences());
     let (steps, waiting) = match decision {
         Ok(steps) => (steps, None),
         Err(waiting) => (Vec::new(), Some(waiting)),

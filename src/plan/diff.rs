@@ -1,4 +1,5 @@
-//! What differs between the live and the desired task definition, field by field, for people.
+//! What differs between the live and the desired task definition, field by field. Whether they are equal rests on this, so
+//! nothing that differs is left out; values are masked, and [`listed`] cuts what is shown to people.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +11,7 @@ use crate::model::Difference;
 /// Shown instead of a value that only AWS knows or whose name looks secret.
 pub const MASK: &str = "(masked)";
 /// Differences beyond this number are counted, not listed.
-pub const MOST_DIFFERENCES: usize = 50;
+const MOST_DIFFERENCES: usize = 50;
 
 /// Compares two `RegisterTaskDefinition` inputs by effect: both are normalised first.
 pub fn task_definitions(live: &Value, desired: &Value) -> Vec<Difference> {
@@ -21,6 +22,11 @@ pub fn task_definitions(live: &Value, desired: &Value) -> Vec<Difference> {
         Some(&normalise::task_definition(desired)),
         &mut found,
     );
+    found
+}
+
+/// As many of them as people read, and how many more there are.
+pub fn listed(mut found: Vec<Difference>) -> Vec<Difference> {
     let more = found.len().saturating_sub(MOST_DIFFERENCES);
     found.truncate(MOST_DIFFERENCES);
     if more > 0 {
@@ -53,14 +59,15 @@ fn compare(path: &str, live: Option<&Value>, desired: Option<&Value>, found: &mu
 }
 
 fn compare_lists(path: &str, one: &[Value], two: &[Value], found: &mut Vec<Difference>) {
-    let named = one.iter().chain(two).all(|item| name(item).is_some()) && !(one.is_empty() && two.is_empty());
-    if !named {
+    if one == two {
+        return;
+    }
+    if !are_named_apart(one) || !are_named_apart(two) {
         found.push(Difference {
             field: path.to_owned(),
             live: (!one.is_empty()).then(|| shown(path, &Value::from(one.to_vec()), !two.is_empty())),
             desired: (!two.is_empty()).then(|| shown(path, &Value::from(two.to_vec()), true)),
         });
-        found.retain(|difference| difference.live != difference.desired);
         return;
     }
     let every_name: BTreeSet<&str> = one.iter().chain(two).filter_map(name).collect();
@@ -68,7 +75,7 @@ fn compare_lists(path: &str, one: &[Value], two: &[Value], found: &mut Vec<Diffe
     for wanted in every_name {
         let path = path.replace("containerDefinitions", "containers");
         let (live, desired) = (pick(one, wanted), pick(two, wanted));
-        if is_name_and_value(live.as_ref().or(desired.as_ref())) {
+        if live.iter().chain(&desired).all(is_name_and_value) {
             let value = |item: &Option<Value>| item.as_ref().and_then(|item| item.get("value").cloned());
             compare(&format!("{path}.{wanted}"), value(&live).as_ref(), value(&desired).as_ref(), found);
         } else {
@@ -81,9 +88,15 @@ fn name(item: &Value) -> Option<&str> {
     item.get("name").and_then(Value::as_str)
 }
 
+/// Whether every item has a name, and no two the same.
+fn are_named_apart(items: &[Value]) -> bool {
+    let names: BTreeSet<&str> = items.iter().filter_map(name).collect();
+    names.len() == items.len()
+}
+
 /// Entries such as `environment`: their value stands for them.
-fn is_name_and_value(item: Option<&Value>) -> bool {
-    item.and_then(Value::as_object).is_some_and(|map| map.keys().all(|key| key == "name" || key == "value"))
+fn is_name_and_value(item: &Value) -> bool {
+    item.as_object().is_some_and(|map| map.len() == 2 && map.contains_key("value"))
 }
 
 fn shown(path: &str, value: &Value, declared: bool) -> String {
@@ -153,6 +166,37 @@ mod tests {
             &json!({"command": ["b"]}),
             &[r#"containers[api].command ["a"] -> ["b"]"#],
         );
+    }
+
+    /// Lists whose shown values are masked on both sides, and those in which a name comes twice.
+    #[test]
+    fn what_looks_the_same_when_masked_is_a_difference_all_the_same() {
+        let file = |key: &str| json!({"environmentFiles": [{"type": "s3", "value": key}]});
+        let specification = |key: &str| json!({"credentialSpecs": [key]});
+        let twice = |value: &str| json!({"environment": [{"name": "A", "value": "1"}, {"name": "A", "value": value}]});
+        for (live, desired, field) in [
+            (file("one"), file("two"), "environmentFiles"),
+            (specification("one"), specification("two"), "credentialSpecs"),
+            (twice("2"), twice("3"), "environment"),
+        ] {
+            check(&live, &desired, &[&format!("containers[api].{field} (masked) -> (masked)")]);
+        }
+        let named =
+            |command: &str| json!({"containerDefinitions": [{"name": "environment", "command": [command]}]});
+        assert_eq!(task_definitions(&named("one"), &named("two")).len(), 1);
+    }
+
+    #[test]
+    fn all_differences_count_and_some_are_listed() {
+        let variables = |value: &str| -> Value {
+            (0..60).map(|number| json!({"name": format!("V{number:02}"), "value": value})).collect()
+        };
+        let definition =
+            |value: &str| json!({"containerDefinitions": [{"name": "api", "environment": variables(value)}]});
+        let found = task_definitions(&definition("one"), &definition("two"));
+        assert_eq!(found.len(), 60);
+        let listed = listed(found);
+        assert_eq!((listed.len(), listed[50].field.as_str()), (51, "(10 more)"));
     }
 
     #[test]

@@ -129,7 +129,7 @@ fn is_empty(value: &Value) -> bool {
 }
 
 /// Lists whose order means nothing, by key. `command`, `entryPoint` and `dependsOn` keep theirs.
-const SETS: [&str; 12] = [
+const SETS: [&str; 13] = [
     "containerDefinitions",
     "environment",
     "secrets",
@@ -142,6 +142,7 @@ const SETS: [&str; 12] = [
     "ulimits",
     "systemControls",
     "secretOptions",
+    "properties", // of proxyConfiguration
 ];
 
 fn sort_sets(value: &mut Value) {
@@ -222,6 +223,10 @@ mod tests {
                 json!({"environment": [{"value": "2", "name": "B"}, {"name": "A", "value": ""}]}),
             ),
             (json!({"ulimits": []}), json!({})),
+            (
+                json!({"proxyConfiguration": {"properties": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]}}),
+                json!({"proxyConfiguration": {"properties": [{"name": "B", "value": "2"}, {"name": "A", "value": "1"}]}}),
+            ),
             (
                 json!({"restartPolicy": {"enabled": true}}),
                 json!({"restartPolicy": {"enabled": true, "restartAttemptPeriod": 300}}),

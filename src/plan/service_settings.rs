@@ -5,7 +5,7 @@
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::diff::MOST_DIFFERENCES;
+use super::normalise::sort_keys;
 use crate::model::Difference;
 
 /// Members of `UpdateService` that a repository may own (Amazon ECS API reference, `UpdateService`). The task definition
@@ -52,9 +52,9 @@ pub fn of(described: &Value) -> Value {
     Value::Object(fields.collect())
 }
 
-/// Says in a stamp which settings were sent.
+/// Says in a stamp which settings were sent, in whatever order they are written.
 pub fn hash(declared: &Value) -> String {
-    let digest = hex::encode(Sha256::digest(declared.to_string().as_bytes()));
+    let digest = hex::encode(Sha256::digest(sort_keys(declared).to_string().as_bytes()));
     digest.chars().take(16).collect()
 }
 
@@ -62,7 +62,6 @@ pub fn hash(declared: &Value) -> String {
 pub fn differences(declared: &Value, live: &Value) -> Vec<Difference> {
     let mut found = Vec::new();
     compare("service", declared, live, &mut found);
-    found.truncate(MOST_DIFFERENCES);
     found
 }
 
@@ -85,15 +84,13 @@ fn compare(path: &str, declared: &Value, live: &Value, found: &mut Vec<Differenc
     }
 }
 
-/// The same items in any order; AWS may fill in further fields of each.
+/// The same items in any order, each as often; AWS may fill in further fields of each.
 fn is_same_list(declared: &[Value], live: &Value) -> bool {
     let Some(live) = live.as_array().filter(|live| live.len() == declared.len()) else { return false };
+    let mut rest: Vec<&Value> = live.iter().collect();
     declared.iter().all(|item| {
-        live.iter().any(|known| {
-            let mut found = Vec::new();
-            compare("", item, known, &mut found);
-            found.is_empty()
-        })
+        let place = rest.iter().position(|known| differences(item, known).is_empty());
+        place.map(|place| rest.swap_remove(place)).is_some()
     })
 }
 
@@ -101,6 +98,12 @@ fn is_same_list(declared: &[Value], live: &Value) -> bool {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn the_stamp_does_not_know_the_order_of_the_keys() {
+        assert_eq!(hash(&json!({"a": 1, "b": 2})), hash(&json!({"b": 2, "a": 1})));
+        assert_ne!(hash(&json!({"a": 1})), hash(&json!({"a": 2})));
+    }
 
     #[test]
     fn only_what_is_declared_is_compared() {
@@ -116,6 +119,12 @@ mod tests {
             (json!({"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["a", "b"]}}}), vec![]),
             (json!({"loadBalancers": [{"containerName": "api", "targetGroupArn": "t"}]}), vec![]),
             (json!({"placementStrategy": []}), vec![]),
+            (
+                json!({"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["a", "a"]}}}),
+                vec![
+                    "service.networkConfiguration.awsvpcConfiguration.subnets [\"b\",\"a\"] -> [\"a\",\"a\"]",
+                ],
+            ),
             (
                 json!({"deploymentConfiguration": {"maximumPercent": 150}}),
                 vec!["service.deploymentConfiguration.maximumPercent 200 -> 150"],
