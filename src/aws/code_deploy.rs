@@ -8,6 +8,7 @@ use aws_sdk_codedeploy::types as sdk;
 use aws_smithy_types::DateTime;
 use serde_json::Value;
 
+use super::ecs::MOST_PAGES;
 use super::error::{classify_read, classify_write};
 use super::raw::RawJson;
 use crate::model::{
@@ -62,7 +63,7 @@ impl CodeDeploy for CodeDeployClient {
     ) -> Result<Vec<CodeDeployment>, CloudError> {
         let range = since.map(|since| sdk::TimeRange::builder().start(DateTime::from_millis(since)).build());
         let (mut ids, mut token) = (Vec::new(), None);
-        loop {
+        for _ in 0..MOST_PAGES {
             let call = self
                 .0
                 .list_deployments()

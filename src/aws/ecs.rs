@@ -1,6 +1,6 @@
 //! Amazon ECS.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
 
 use async_trait::async_trait;
@@ -21,6 +21,8 @@ use crate::ports::{CloudError, Ecs, Tasks};
 
 /// `DescribeServiceRevisions` and `DescribeServiceDeployments` take twenty ARNs (Amazon ECS API reference).
 const BATCH: usize = 20;
+/// Pages of one list that are read at most; AWS may send empty ones.
+pub(super) const MOST_PAGES: usize = 100;
 /// Service revisions are immutable and read once; beyond this many the cache starts afresh.
 const MOST_CACHED: usize = 10_000;
 
@@ -41,47 +43,39 @@ impl EcsClient {
     }
 
     /// Reads what is not cached, in batches.
-    async fn read_service_revisions(&self, arns: Vec<String>) -> Result<(), CloudError> {
-        let missing: Vec<String> = match self.service_revisions.lock() {
-            Ok(cache) => arns.into_iter().filter(|arn| !cache.contains_key(arn)).collect(),
-            Err(_) => arns,
-        };
+    async fn service_revisions(
+        &self,
+        arns: BTreeSet<String>,
+    ) -> Result<HashMap<String, ServiceRevision>, CloudError> {
+        let (mut found, mut missing) = (HashMap::new(), Vec::new());
+        for arn in arns {
+            match self.service_revisions.lock().ok().and_then(|cache| cache.get(&arn).cloned()) {
+                Some(revision) => drop(found.insert(arn, revision)),
+                None => missing.push(arn),
+            }
+        }
         for batch in missing.chunks(BATCH) {
             let call =
                 self.client.describe_service_revisions().set_service_revision_arns(Some(batch.to_vec()));
             let answer = call.send().await.map_err(|error| classify_read(&error))?;
-            let Ok(mut cache) = self.service_revisions.lock() else { continue };
-            if cache.len() > MOST_CACHED {
-                cache.clear();
-            }
-            for revision in answer.service_revisions() {
-                let (Some(arn), Some(task_definition)) =
-                    (revision.service_revision_arn(), revision.task_definition())
-                else {
-                    continue;
-                };
-                let digests = revision.container_images().iter().filter_map(|image| {
-                    Some((image.container_name()?.to_owned(), Digest::new(image.image_digest()?)))
-                });
-                let known = ServiceRevision {
-                    task_definition: TaskDefinitionArn::new(task_definition),
-                    digests: digests.collect(),
-                };
-                cache.insert(arn.to_owned(), known);
-            }
+            let revisions = answer.service_revisions().iter();
+            found.extend(revisions.filter_map(|one| {
+                let revision = convert_service_revision(one)?;
+                Some((one.service_revision_arn()?.to_owned(), revision))
+            }));
         }
-        Ok(())
-    }
-
-    fn service_revision(&self, arn: &str) -> Option<ServiceRevision> {
-        self.service_revisions.lock().ok()?.get(arn).cloned()
+        self.keep(&found);
+        Ok(found)
     }
 
     /// Digests are filled in by the first tasks, so a revision without them is read again.
-    fn forget_unresolved(&self) {
-        if let Ok(mut cache) = self.service_revisions.lock() {
-            cache.retain(|_, revision| !revision.digests.is_empty());
+    fn keep(&self, found: &HashMap<String, ServiceRevision>) {
+        let Ok(mut cache) = self.service_revisions.lock() else { return };
+        if cache.len() > MOST_CACHED {
+            cache.clear();
         }
+        let resolved = found.iter().filter(|(_, revision)| !revision.digests.is_empty());
+        cache.extend(resolved.map(|(arn, revision)| (arn.clone(), revision.clone())));
     }
 
     async fn update_service(
@@ -107,7 +101,7 @@ impl EcsClient {
     ) -> Result<Vec<String>, CloudError> {
         let mut arns = Vec::new();
         let mut token = None;
-        loop {
+        for _ in 0..MOST_PAGES {
             let call = self
                 .client
                 .list_tasks()
@@ -119,10 +113,11 @@ impl EcsClient {
             arns.extend_from_slice(page.task_arns());
             token = page.next_token().map(str::to_owned);
             if token.is_none() || arns.len() >= most {
-                arns.truncate(most);
-                return Ok(arns);
+                break;
             }
         }
+        arns.truncate(most);
+        Ok(arns)
     }
 }
 
@@ -138,7 +133,7 @@ impl Ecs for EcsClient {
         let raw = RawJson::capture();
         let answer = call.customize().interceptor(raw.clone()).send().await;
         let answer = answer.map_err(|error| classify_read(&error))?;
-        let body = raw.take().unwrap_or_default();
+        let body = raw.take().ok_or_else(no_json)?;
         let described = |name: &str| {
             let all = body.get("services").and_then(Value::as_array).into_iter().flatten();
             all.into_iter().find(|one| one.get("serviceName").and_then(Value::as_str) == Some(name))
@@ -178,16 +173,15 @@ impl Ecs for EcsClient {
         }
         let call = self.client.describe_service_deployments().set_service_deployment_arns(Some(arns));
         let answer = call.send().await.map_err(|error| classify_read(&error))?;
-        self.forget_unresolved();
         let revisions = answer.service_deployments().iter().flat_map(|deployment| {
             let sources = deployment.source_service_revisions().iter().filter_map(|source| source.arn());
             deployment.target_service_revision().and_then(|target| target.arn()).into_iter().chain(sources)
         });
-        self.read_service_revisions(revisions.map(str::to_owned).collect()).await?;
+        let revisions = self.service_revisions(revisions.map(str::to_owned).collect()).await?;
         let mut deployments: Vec<_> = answer
             .service_deployments()
             .iter()
-            .filter_map(|deployment| convert_service_deployment(deployment, |arn| self.service_revision(arn)))
+            .filter_map(|deployment| convert_service_deployment(deployment, &revisions))
             .collect();
         deployments.sort_by_key(|deployment| std::cmp::Reverse(deployment.created_at));
         Ok(deployments)
@@ -244,7 +238,7 @@ impl Ecs for EcsClient {
             }
             other => other,
         })?;
-        let body = raw.take().ok_or_else(|| CloudError::Unavailable("the answer held no JSON".to_owned()))?;
+        let body = raw.take().ok_or_else(no_json)?;
         let described = answer.task_definition().ok_or_else(|| CloudError::NotFound(arn.to_string()))?;
         let tags = answer
             .tags()
@@ -304,6 +298,19 @@ impl Ecs for EcsClient {
     ) -> Result<(), CloudError> {
         self.update_service(cluster, service, settings.as_object().cloned().unwrap_or_default()).await
     }
+}
+
+fn no_json() -> CloudError {
+    CloudError::Unavailable("the answer held no JSON".to_owned())
+}
+
+fn convert_service_revision(revision: &sdk::ServiceRevision) -> Option<ServiceRevision> {
+    let digests = revision
+        .container_images()
+        .iter()
+        .filter_map(|image| Some((image.container_name()?.to_owned(), Digest::new(image.image_digest()?))));
+    let task_definition = TaskDefinitionArn::new(revision.task_definition()?);
+    Some(ServiceRevision { task_definition, digests: digests.collect() })
 }
 
 /// Drops what only an answer holds: keys that are no member of the `RegisterTaskDefinition` input, by the SDK's schema,
@@ -441,12 +448,13 @@ fn convert_task_set(set: &sdk::TaskSet) -> Option<Deployment> {
 
 fn convert_service_deployment(
     deployment: &sdk::ServiceDeployment,
-    revision: impl Fn(&str) -> Option<ServiceRevision>,
+    revisions: &HashMap<String, ServiceRevision>,
 ) -> Option<ServiceDeployment> {
     use sdk::ServiceDeploymentRollbackMonitorsStatus::Triggered;
     let summary = deployment.target_service_revision();
-    let target = summary.and_then(|target| revision(target.arn()?));
-    let sources = deployment.source_service_revisions().iter().filter_map(|source| revision(source.arn()?));
+    let target = summary.and_then(|target| revisions.get(target.arn()?));
+    let sources = deployment.source_service_revisions().iter();
+    let sources = sources.filter_map(|source| revisions.get(source.arn()?));
     let breaker = deployment.deployment_circuit_breaker().and_then(|breaker| breaker.status());
     let alarms = deployment.alarms().and_then(|alarms| alarms.status());
     Some(ServiceDeployment {
@@ -470,9 +478,9 @@ fn convert_service_deployment(
             _ => ServiceDeploymentStatus::Unknown,
         },
         reason: deployment.status_reason().map(str::to_owned),
-        target: target.as_ref().map(|target| target.task_definition.clone()),
-        sources: sources.map(|source| source.task_definition).collect(),
-        digests: target.map(|target| target.digests).unwrap_or_default(),
+        target: target.map(|target| target.task_definition.clone()),
+        sources: sources.map(|source| source.task_definition.clone()).collect(),
+        digests: target.map(|target| target.digests.clone()).unwrap_or_default(),
         monitor_triggered: breaker == Some(&Triggered) || alarms == Some(&Triggered),
         target_running: summary.map_or(0, sdk::ServiceRevisionSummary::running_task_count),
         shift: None,

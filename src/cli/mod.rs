@@ -24,10 +24,12 @@ mod promote;
 mod reconcile;
 mod render;
 mod retry;
+mod run;
 mod show;
 mod simulator;
 mod source;
 mod status;
+mod wait;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -40,8 +42,9 @@ use trueup_simulator::World;
 use approval::Answer;
 
 use crate::aws::Aws;
-use crate::controller::{Controller, Reach, Writes};
+use crate::controller::{Controller, Reach, Requeue, Swept, Writes};
 use crate::iam::Access;
+use crate::manifest;
 use crate::model::{Declaration, Millis, Target};
 use crate::plan::Plan;
 use crate::ports::Clock;
@@ -233,7 +236,12 @@ pub fn main() -> ExitCode {
     start_log(cli.repository.log_format);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let end = match runtime {
-        Ok(runtime) => runtime.block_on(run(cli)),
+        Ok(runtime) => {
+            let end = runtime.block_on(dispatch(cli));
+            // A fetch that hangs must not keep a process that was asked to end.
+            runtime.shutdown_background();
+            end
+        }
         Err(error) => Err(error.into()),
     };
     match end {
@@ -258,7 +266,7 @@ fn start_log(format: LogFormat) {
     }
 }
 
-async fn run(cli: Cli) -> anyhow::Result<End> {
+async fn dispatch(cli: Cli) -> anyhow::Result<End> {
     let repository = cli.repository;
     match cli.command {
         Command::Demo { script } => {
@@ -270,11 +278,11 @@ async fn run(cli: Cli) -> anyhow::Result<End> {
         Command::Status { names, format, watch: false } => status::run(&repository, &names, format).await,
         Command::Status { names, watch: true, .. } => status::watch(&repository, &names).await,
         Command::Reconcile { names, timeout } => {
-            reconcile::until_settled(&repository, &names, Duration::from_secs(timeout)).await
+            reconcile::run(&repository, &names, Duration::from_secs(timeout)).await
         }
-        Command::Run { observe, listen } => Box::pin(reconcile::for_ever(&repository, observe, listen)).await,
+        Command::Run { observe, listen } => Box::pin(run::run(&repository, observe, listen)).await,
         Command::Wait { target, commit, timeout } => {
-            reconcile::wait(&repository, &target, &commit, Duration::from_secs(timeout)).await
+            wait::run(&repository, &target, &commit, Duration::from_secs(timeout)).await
         }
         Command::Simulator { listen, speed, account, region, seed } => {
             simulator::run(listen, speed, World::new(&account, &region).seeded(seed)).await
@@ -320,17 +328,41 @@ async fn look_at(controller: &mut Controller, declaration: &Declaration, name: &
     plan.with_context(|| format!("no application {name}"))
 }
 
+/// The shortest rest that any target asks for.
+fn pause(swept: &[Swept]) -> Duration {
+    let asked = swept.iter().map(|one| match one.requeue {
+        Requeue::Now => Duration::ZERO,
+        Requeue::After(delay) => delay,
+    });
+    asked.min().unwrap_or(Duration::from_secs(30))
+}
+
+/// Up to a tenth more, so that many controllers do not fall into step.
+fn jittered(rest: Duration) -> Duration {
+    rest + rest.mul_f64(fastrand::f64() / 10.0)
+}
+
 /// Which targets a command means.
 struct Selection(Vec<globset::GlobMatcher>);
 
 impl Names {
-    fn selection(&self) -> anyhow::Result<Selection> {
-        let globs = self.targets.iter().map(|name| {
-            let name = if name.contains('/') { name.clone() } else { format!("*/{name}") };
-            let glob = globset::GlobBuilder::new(&name).literal_separator(true).build();
-            glob.map(|glob| glob.compile_matcher())
-        });
-        Ok(Selection(globs.collect::<Result<_, _>>()?))
+    /// An error where a name means none of what is declared: a typing error must not look like "nothing to do".
+    fn selection(&self, declaration: &Declaration) -> anyhow::Result<Selection> {
+        let declared: Vec<String> =
+            declaration.applications.iter().map(|declared| declared.target().to_string()).collect();
+        let names: Vec<&str> = declared.iter().map(String::as_str).collect();
+        let mut globs = Vec::new();
+        for name in &self.targets {
+            let full = if name.contains('/') { name.clone() } else { format!("*/{name}") };
+            let glob = globset::GlobBuilder::new(&full).literal_separator(true).build()?.compile_matcher();
+            if !declared.iter().any(|target| glob.is_match(target)) {
+                let hint = manifest::nearest(&full, &names);
+                let hint = hint.map(|near| format!("\n  hint  did you mean {near}?")).unwrap_or_default();
+                anyhow::bail!("no application {name} is declared{hint}");
+            }
+            globs.push(glob);
+        }
+        Ok(Selection(globs))
     }
 }
 

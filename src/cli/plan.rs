@@ -8,10 +8,8 @@ pub(super) async fn run(arguments: &RepositoryArgs, names: &Names, format: Forma
     let source = Opened::open(arguments)?;
     let declaration = source.working_tree()?;
     let broken = print_findings(&declaration);
-    let selection = names.selection()?;
+    let selection = names.selection(&declaration)?;
     let mut controller = controller(source).await;
-    // Twice: shared tags and `after` look at the statuses of the others.
-    controller.sweep(&declaration, Writes::Withheld, |target| selection.holds(target)).await;
     let swept = controller.sweep(&declaration, Writes::Withheld, |target| selection.holds(target)).await;
     match format {
         Format::Text => out!("{}", show::plan(&swept)),

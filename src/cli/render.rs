@@ -9,7 +9,7 @@ use crate::model::{Declared, Strategy, TaskDefinitionSource};
 pub(super) fn run(arguments: &RepositoryArgs, names: &Names) -> anyhow::Result<End> {
     let declaration = Opened::open(arguments)?.working_tree()?;
     let broken = print_findings(&declaration);
-    let selection = names.selection()?;
+    let selection = names.selection(&declaration)?;
     let mut rendered = serde_json::Map::new();
     for declared in declaration.applications.iter().filter(|declared| selection.holds(declared.target())) {
         if let Declared::Readable(desired) = declared {

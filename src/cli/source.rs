@@ -42,10 +42,14 @@ impl RepositoryArgs {
 }
 
 impl Opened {
+    /// The repository as it is now.
     pub(super) fn open(arguments: &RepositoryArgs) -> anyhow::Result<Self> {
-        Self::with(&arguments.settings()?)
+        let opened = Self::with(&arguments.settings()?)?;
+        opened.source.fetch()?;
+        Ok(opened)
     }
 
+    /// The repository as it was when it was last fetched, if ever.
     pub(super) fn with(settings: &Settings) -> anyhow::Result<Self> {
         let location = Location::parse(&settings.location)?;
         let (branch, cache) = (settings.branch.as_deref(), settings.cache.as_deref());

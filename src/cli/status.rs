@@ -15,7 +15,7 @@ pub(super) async fn run(arguments: &RepositoryArgs, names: &Names, format: Forma
     let source = Opened::open(arguments)?;
     let (head, declaration) = source.committed()?;
     print_findings(&declaration);
-    let selection = names.selection()?;
+    let selection = names.selection(&declaration)?;
     let mut controller = controller(source).await;
     let swept = controller.sweep(&declaration, Writes::Withheld, |target| selection.holds(target)).await;
     match format {
@@ -28,7 +28,7 @@ pub(super) async fn run(arguments: &RepositoryArgs, names: &Names, format: Forma
 /// Looks as often as a controller would, and shows what has changed.
 pub(super) async fn watch(arguments: &RepositoryArgs, names: &Names) -> anyhow::Result<End> {
     let source = Opened::open(arguments)?;
-    let selection = names.selection()?;
+    let selection = names.selection(&source.committed()?.1)?;
     let mut controller = controller(source.clone()).await;
     let redraws = std::io::stdout().is_terminal();
     let mut told: BTreeMap<Target, String> = BTreeMap::new();

@@ -1,34 +1,120 @@
 //! What targets of one environment owe each other: shared tags, `rollout` limits, `after:`. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Desired, Health, MoveTag, Phase, RepositoryName, Status, Sync, Target, Waiting};
+use crate::model::{
+    ApplicationName, Declaration, Declared, Desired, EnvironmentName, Health, MoveTag, Phase, Registry,
+    RepositoryName, Status, Sync, Tag, Target, Waiting,
+};
 
-/// The statuses of the last look at every target.
-pub(super) type Statuses = BTreeMap<Target, Status>;
+/// Who shares what with whom, by one declaration.
+pub(super) struct Peers<'a> {
+    readable: BTreeMap<&'a Target, &'a Desired>,
+    frozen: BTreeSet<&'a Target>,
+    by_tag: BTreeMap<Shared<'a>, Vec<&'a Desired>>,
+}
 
-/// Why `desired` must not start a deployment now.
-pub(super) fn turn(desired: &Desired, all: &[&Desired], statuses: &Statuses) -> Option<String> {
-    let environment = |target: &Target| target.environment == desired.target.environment;
-    for application in &desired.after {
-        let first = Target { application: application.clone(), ..desired.target.clone() };
-        let ready = statuses.get(&first).is_some_and(|status| status.sync == Sync::Synced);
-        if all.iter().any(|other| other.target == first) && !ready {
-            return Some(format!("after {first}"));
+/// An environment tag in one repository.
+type Shared<'a> = (&'a EnvironmentName, &'a Registry, &'a RepositoryName, &'a Tag);
+
+impl<'a> Peers<'a> {
+    pub fn of(declaration: &'a Declaration) -> Self {
+        let mut peers = Self { readable: BTreeMap::new(), frozen: BTreeSet::new(), by_tag: BTreeMap::new() };
+        for declared in &declaration.applications {
+            match declared {
+                Declared::Readable(desired) => {
+                    peers.readable.insert(&desired.target, desired);
+                    for shared in shared(desired) {
+                        peers.by_tag.entry(shared).or_default().push(desired);
+                    }
+                }
+                Declared::Frozen(target) => drop(peers.frozen.insert(target)),
+            }
+        }
+        peers
+    }
+
+    /// Those whose standing decides about this one by name, beside the limits of the environment.
+    pub fn relevant(&self, desired: &'a Desired) -> Vec<&'a Desired> {
+        let first = desired.after.iter().filter_map(|name| self.readable.get(&beside(desired, name)));
+        let sharing = shared(desired).filter_map(|shared| self.by_tag.get(&shared)).flatten();
+        let peers = first.chain(sharing).filter(|peer| peer.target != desired.target);
+        let peers: BTreeMap<&Target, &Desired> = peers.map(|peer| (&peer.target, *peer)).collect();
+        peers.into_values().collect()
+    }
+}
+
+fn beside(desired: &Desired, application: &ApplicationName) -> Target {
+    Target { application: application.clone(), ..desired.target.clone() }
+}
+
+fn shared(desired: &Desired) -> impl Iterator<Item = Shared<'_>> {
+    let (environment, tag) = (&desired.target.environment, &desired.environment_tag);
+    desired.images.iter().map(move |image| (environment, &desired.registry, &image.repository, tag))
+}
+
+/// Where targets stand, as far as this process has looked.
+#[derive(Default)]
+pub(super) struct Ledger {
+    statuses: BTreeMap<Target, Status>,
+    in_flight: Tally,
+    failed: Tally,
+}
+
+/// Applications by environment.
+type Tally = BTreeMap<EnvironmentName, BTreeSet<ApplicationName>>;
+
+impl Ledger {
+    pub fn statuses(&self) -> &BTreeMap<Target, Status> {
+        &self.statuses
+    }
+
+    /// Forgets all but these.
+    pub fn retain(&mut self, keep: impl Fn(&Target) -> bool) {
+        let gone: Vec<Target> = self.statuses.keys().filter(|target| !keep(target)).cloned().collect();
+        for target in gone {
+            self.statuses.remove(&target);
+            mark(&mut self.in_flight, &target, false);
+            mark(&mut self.failed, &target, false);
         }
     }
-    let others = statuses.iter().filter(|(target, _)| environment(target) && **target != desired.target);
-    let in_flight = others.clone().filter(|(_, status)| is_in_flight(status)).count();
-    if in_flight >= desired.rollout.max_in_flight {
-        return Some(format!("{in_flight} deployments are in flight in {}", desired.target.environment));
-    }
-    let failed = others.filter(|(_, status)| matches!(status.waiting, Some(Waiting::Held { .. }))).count();
-    match desired.rollout.stop_after_failures {
-        Some(limit) if failed >= limit => {
-            Some(format!("{failed} applications are held in {}", desired.target.environment))
+
+    pub fn looked(&mut self, status: &Status) {
+        // A start that cannot be seen yet goes on counting.
+        let unseen = matches!(status.waiting, Some(Waiting::Consistency { .. }));
+        if is_in_flight(status) || !unseen {
+            mark(&mut self.in_flight, &status.target, is_in_flight(status));
         }
-        _ => None,
+        let failed = matches!(status.waiting, Some(Waiting::Held { .. } | Waiting::RollbackFailed));
+        mark(&mut self.failed, &status.target, failed);
+        self.statuses.insert(status.target.clone(), status.clone());
     }
+
+    /// A deployment was started.
+    pub fn started(&mut self, target: &Target) {
+        mark(&mut self.in_flight, target, true);
+    }
+
+    fn stands(&self, target: &Target) -> bool {
+        self.statuses.get(target).is_some_and(|status| {
+            status.sync == Sync::Synced && matches!(status.health, Health::Healthy | Health::Suspended)
+        })
+    }
+}
+
+fn mark(tally: &mut Tally, target: &Target, is: bool) {
+    let applications = tally.entry(target.environment.clone()).or_default();
+    if is {
+        applications.insert(target.application.clone());
+    } else {
+        applications.remove(&target.application);
+    }
+}
+
+/// How many others of the environment.
+fn others(tally: &Tally, target: &Target) -> usize {
+    let all = tally.get(&target.environment);
+    all.map_or(0, |all| all.len() - usize::from(all.contains(&target.application)))
 }
 
 fn is_in_flight(status: &Status) -> bool {
@@ -38,24 +124,44 @@ fn is_in_flight(status: &Status) -> bool {
         .is_some_and(|last| matches!(last.phase, Phase::Pending | Phase::InProgress | Phase::RollingBack))
 }
 
+/// Why `desired` must not start a deployment now.
+pub(super) fn turn(desired: &Desired, peers: &Peers<'_>, ledger: &Ledger) -> Option<String> {
+    let environment = &desired.target.environment;
+    for application in &desired.after {
+        let first = beside(desired, application);
+        if peers.frozen.contains(&first) {
+            return Some(format!("after {first}, whose files cannot be read"));
+        }
+        let ready = ledger.statuses.get(&first).is_some_and(|status| status.sync == Sync::Synced);
+        if peers.readable.contains_key(&first) && !ready {
+            return Some(format!("after {first}"));
+        }
+    }
+    let in_flight = others(&ledger.in_flight, &desired.target);
+    if in_flight >= desired.rollout.max_in_flight {
+        return Some(format!("{in_flight} deployments are in flight in {environment}"));
+    }
+    let failed = others(&ledger.failed, &desired.target);
+    let stopped = desired.rollout.stop_after_failures.is_some_and(|limit| failed >= limit);
+    stopped.then(|| format!("{failed} applications are held in {environment}"))
+}
+
 /// Repositories whose tag must wait, with the application that is waited for: a tag shared by several applications
 /// of an environment moves when all of them have succeeded on the same commit.
 pub(super) fn tag_blockers(
     desired: &Desired,
-    all: &[&Desired],
-    statuses: &Statuses,
+    peers: &Peers<'_>,
+    ledger: &Ledger,
 ) -> BTreeMap<RepositoryName, String> {
     let mut blockers = BTreeMap::new();
-    for image in &desired.images {
-        for peer in all.iter().filter(|peer| shares_tag(desired, peer)) {
-            let Some(theirs) = peer.images.iter().find(|other| other.repository == image.repository) else {
-                continue;
-            };
-            let status = statuses.get(&peer.target);
-            let done = status.is_some_and(|status| {
-                status.sync == Sync::Synced && matches!(status.health, Health::Healthy | Health::Suspended)
-            });
-            if !done || !theirs.commit.matches(&image.commit) {
+    for (image, shared) in desired.images.iter().zip(shared(desired)) {
+        let sharing = peers.by_tag.get(&shared).into_iter().flatten();
+        for peer in sharing
+            .filter(|peer| peer.target != desired.target && peer.policy.move_tag == MoveTag::AfterSuccess)
+        {
+            let theirs = peer.images.iter().filter(|other| other.repository == image.repository);
+            let same = theirs.into_iter().all(|theirs| theirs.commit.matches(&image.commit));
+            if !same || !ledger.stands(&peer.target) {
                 blockers.insert(image.repository.clone(), peer.target.to_string());
             }
         }
@@ -63,10 +169,154 @@ pub(super) fn tag_blockers(
     blockers
 }
 
-fn shares_tag(one: &Desired, other: &Desired) -> bool {
-    one.target != other.target
-        && one.target.environment == other.target.environment
-        && one.environment_tag == other.environment_tag
-        && one.registry == other.registry
-        && other.policy.move_tag == MoveTag::AfterSuccess
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::{self, Files};
+    use crate::model::{LastDeployment, StartedBy};
+
+    /// The applications of environment test, all from one repository: name, commit, more lines of the specification.
+    fn declaration(rollout: &str, applications: &[(&str, &str, &str)]) -> Declaration {
+        let mut files = Files::new();
+        let mut entries = String::new();
+        for (name, commit, more) in applications {
+            let text = format!(
+                "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {{name: {name}}}\nspec:\n  repository: mco/api\n  service: {name}\n{more}"
+            );
+            files.insert(format!("{name}.yaml"), Ok(text));
+            entries = format!("{entries}    {name}: {{commit: {commit}}}\n");
+        }
+        let environment = format!(
+            "apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {{name: test}}\nspec:\n{rollout}  applications:\n{entries}"
+        );
+        files.insert("test.yaml".to_owned(), Ok(environment));
+        manifest::read(&files, None, &|_| Vec::new())
+    }
+
+    fn target(name: &str) -> Target {
+        Target { environment: EnvironmentName::new("test"), application: ApplicationName::new(name) }
+    }
+
+    fn status(name: &str, sync: Sync, phase: Phase, waiting: Option<Waiting>) -> Status {
+        Status {
+            target: target(name),
+            checked_at: 0,
+            facts_checked_at: 0,
+            declared: None,
+            tagged: None,
+            deployed: None,
+            running: Vec::new(),
+            desired_count: 1,
+            sync,
+            health: Health::Healthy,
+            conditions: Vec::new(),
+            waiting,
+            last_deployment: Some(LastDeployment {
+                id: "1".to_owned(),
+                commit: None,
+                phase,
+                shift: None,
+                started_by: StartedBy::Trueup,
+                started_at: 0,
+                ended_at: None,
+            }),
+            drift: Vec::new(),
+            is_recorded: true,
+            causes: Vec::new(),
+        }
+    }
+
+    fn synced(name: &str) -> Status {
+        status(name, Sync::Synced, Phase::Succeeded, Some(Waiting::Settled))
+    }
+
+    fn held(name: &str) -> Status {
+        let waiting = Waiting::Held { commit: crate::model::Commit::new("bbbbbbb"), deployment: None };
+        status(name, Sync::OutOfSync, Phase::RolledBack, Some(waiting))
+    }
+
+    /// Why api must not start, and whom its tag waits for.
+    fn gates(declaration: &Declaration, ledger: &Ledger) -> (Option<String>, Option<String>) {
+        let peers = Peers::of(declaration);
+        let api = peers.readable[&target("api")];
+        (turn(api, &peers, ledger), tag_blockers(api, &peers, ledger).into_values().next())
+    }
+
+    #[track_caller]
+    fn check(declaration: &Declaration, statuses: &[Status], turn: Option<&str>, tag: Option<&str>) {
+        let mut ledger = Ledger::default();
+        for status in statuses {
+            ledger.looked(status);
+        }
+        let found = gates(declaration, &ledger);
+        assert_eq!((found.0.as_deref(), found.1.as_deref()), (turn, tag));
+    }
+
+    #[test]
+    fn a_shared_tag_waits_for_all_that_share_it() {
+        let same = declaration("", &[("api", "bbbbbbb", ""), ("worker", "bbbbbbb", "")]);
+        check(&same, &[synced("worker")], None, None);
+        check(&same, &[], None, Some("test/worker"));
+        check(&same, &[held("worker")], None, Some("test/worker"));
+        let other = declaration("", &[("api", "bbbbbbb", ""), ("worker", "aaaaaaa", "")]);
+        check(&other, &[synced("worker")], None, Some("test/worker"));
+        let apart = ("worker", "aaaaaaa", "  environmentTag: worker\n");
+        check(&declaration("", &[("api", "bbbbbbb", ""), apart]), &[], None, None);
+        let never = ("worker", "aaaaaaa", "  policy: {moveTag: never}\n");
+        check(&declaration("", &[("api", "bbbbbbb", ""), never]), &[], None, None);
+    }
+
+    #[test]
+    fn what_comes_first_must_be_there_and_readable() {
+        let worker = ("worker", "aaaaaaa", "  environmentTag: worker\n");
+        let after = declaration("", &[("api", "bbbbbbb", "  after: [worker]\n"), worker]);
+        check(&after, &[synced("worker")], None, None);
+        check(&after, &[], Some("after test/worker"), None);
+        let broken = ("worker", "aaaaaaa", "  nonsense: 1\n");
+        let frozen = declaration("", &[("api", "bbbbbbb", "  after: [worker]\n"), broken]);
+        check(&frozen, &[], Some("after test/worker, whose files cannot be read"), None);
+    }
+
+    #[test]
+    fn an_environment_has_limits() {
+        let names = ["one", "two"].map(|name| (name, "bbbbbbb", "  environmentTag: other\n"));
+        let all = [("api", "bbbbbbb", ""), names[0], names[1]];
+        let limited = declaration("  rollout: {maxInFlight: 2, stopAfterFailures: 1}\n", &all);
+        let going = |name| status(name, Sync::OutOfSync, Phase::InProgress, None);
+        check(&limited, &[going("one"), synced("two")], None, None);
+        check(&limited, &[going("api"), going("one"), synced("two")], None, None);
+        check(&limited, &[going("one"), going("two")], Some("2 deployments are in flight in test"), None);
+        check(&limited, &[held("api"), held("one")], Some("1 applications are held in test"), None);
+        let stuck = status("one", Sync::OutOfSync, Phase::Failed, Some(Waiting::RollbackFailed));
+        check(&limited, &[stuck], Some("1 applications are held in test"), None);
+    }
+
+    #[test]
+    fn a_start_counts_before_it_can_be_seen_and_no_longer_than_it_goes_on() {
+        let one = ("one", "bbbbbbb", "  environmentTag: other\n");
+        let limited = declaration("  rollout: {maxInFlight: 1}\n", &[("api", "bbbbbbb", ""), one]);
+        let mut ledger = Ledger::default();
+        ledger.started(&target("one"));
+        let unseen = Waiting::Consistency { what: "the deployment" };
+        ledger.looked(&status("one", Sync::OutOfSync, Phase::Succeeded, Some(unseen)));
+        assert_eq!(gates(&limited, &ledger).0.as_deref(), Some("1 deployments are in flight in test"));
+        ledger.looked(&synced("one"));
+        assert_eq!(gates(&limited, &ledger).0, None);
+        ledger.started(&target("one"));
+        ledger.looked(&status("one", Sync::OutOfSync, Phase::InProgress, None));
+        ledger.retain(|_| false);
+        assert_eq!(gates(&limited, &ledger).0, None, "what is no longer declared takes no place");
+    }
+
+    #[test]
+    fn those_whose_standing_decides_are_named() {
+        let first = ("first", "aaaaaaa", "  environmentTag: first\n");
+        let other = ("other", "aaaaaaa", "  environmentTag: other\n");
+        let all = [("api", "bbbbbbb", "  after: [first]\n"), first, other, ("worker", "bbbbbbb", "")];
+        let declaration = declaration("", &all);
+        let peers = Peers::of(&declaration);
+        let relevant = peers.relevant(peers.readable[&target("api")]);
+        let names: Vec<String> = relevant.iter().map(|peer| peer.target.to_string()).collect();
+        assert_eq!(names, ["test/first", "test/worker"]);
+    }
 }

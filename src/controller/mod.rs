@@ -3,7 +3,9 @@
 mod execute;
 mod gates;
 mod observe;
+mod pace;
 mod sweep;
 
 pub use observe::{Look, Observer, Remembered};
-pub use sweep::{Controller, Outcome, Ports, Reach, Requeue, Swept, Writes, is_settled, observe_only};
+pub use pace::is_settled;
+pub use sweep::{Controller, News, Outcome, Ports, Reach, Requeue, Swept, Writes, observe_only};

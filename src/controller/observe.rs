@@ -64,21 +64,21 @@ pub struct Remembered {
 }
 
 impl Observer<'_> {
-    /// Reads what a decision about `desired` rests on. `service` may come from a sweep that read ten at once;
+    /// Reads what a decision about `desired` rests on. `service` may come, with its time, from a sweep that read ten at once;
     /// `registered` is a revision that may not be in the list of its family yet.
     pub async fn observe(
         &self,
         desired: &Desired,
         head: Option<&InfraCommit>,
-        service: Option<Reading<Service>>,
+        service: Option<(Reading<Service>, Millis)>,
         registered: Option<&TaskDefinitionArn>,
         look: Look,
     ) -> Observed {
-        let checked_at = self.clock.now();
+        let facts_checked_at = self.clock.now();
         let account = self.account().await;
-        let service = match service {
+        let (service, checked_at) = match service {
             Some(service) => service,
-            None => self.service(desired).await,
+            None => (self.service(desired).await, facts_checked_at),
         };
         let (group, service_deployments) = self.deployments(desired, &service).await;
         let tasks = self.tasks_of(desired, &service, &service_deployments).await;
@@ -95,7 +95,7 @@ impl Observer<'_> {
         let images = self.pinned_images(desired, images, &revisions, is_failing(&service)).await;
         let mut observed = Observed {
             checked_at,
-            facts_checked_at: checked_at,
+            facts_checked_at,
             account,
             service,
             revisions,
@@ -241,7 +241,7 @@ impl Observer<'_> {
         let names = std::slice::from_ref(&desired.service);
         match self.ecs.services(&desired.cluster, names).await {
             Ok(mut found) => found.remove(&desired.service).map_or(Reading::Absent, Reading::Known),
-            Err(error) => Reading::Unavailable(error.to_string()),
+            Err(error) => reading(Err(error)),
         }
     }
 
@@ -464,8 +464,7 @@ fn at_hand(
     let history = service_deployments.known().map(Vec::as_slice).unwrap_or_default();
     let newest = history.iter().take(NEWEST_DEPLOYMENTS);
     arns.extend(newest.flat_map(|deployment| deployment.target.iter().chain(&deployment.sources)).cloned());
-    let good = history.iter().find(|deployment| phase::of(deployment) == Phase::Succeeded);
-    arns.extend(good.and_then(|good| good.target.clone()));
+    arns.extend(phase::last_success(history).into_iter().chain(phase::last_source(history)).cloned());
     arns
 }
 

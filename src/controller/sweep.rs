@@ -5,28 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::execute::execute;
-use super::gates::{self, Statuses};
+use super::gates::{self, Ledger, Peers};
 use super::observe::{Look, Observer, Remembered};
+use super::pace;
 use crate::model::{
-    ClusterName, Declaration, Declared, DeploymentId, DeploymentStatus, Desired, InfraCommit, Millis, Mode,
-    Observed, Reading, Region, RolloutState, Service, ServiceName, Status, Target, Waiting,
+    ClusterName, Declaration, Declared, Desired, InfraCommit, Millis, Mode, Observed, Reading, Region,
+    Service, ServiceName, Status, Target, Waiting,
 };
 use crate::plan::{self, Input, Plan, Recent, Step};
 use crate::ports::{Clock, CloudError, CodeDeploy, Ecr, Ecs, History, Sts};
 
 /// `DescribeServices` takes ten names (Amazon ECS API reference).
 const SERVICES_A_CALL: usize = 10;
-/// How long a settled target rests.
-const REST: Duration = Duration::from_secs(30);
-/// How soon a target is looked at again while something goes on.
-const SOON: Duration = Duration::from_secs(5);
-/// How often it is asked whether an image has been built.
-const BUILD: Duration = Duration::from_secs(15);
-/// How long facts live, in milliseconds: while nothing is expected, and while a deployment goes on without a change.
-const QUIET_FACTS: Millis = 600_000;
-const MOVING_FACTS: Millis = 30_000;
-/// The longest back-off after refusals.
-const LONGEST: Duration = Duration::from_mins(5);
 
 /// What one region is reached by.
 #[derive(Clone)]
@@ -42,15 +32,16 @@ pub trait Reach: Send + Sync {
     fn ports(&self, region: Option<&Region>) -> Ports;
 }
 
-/// The loop's memory. Nothing in it is needed to decide rightly, only to be patient and frugal.
+/// The loop's memory. All of it is found out again by another process; here it makes for patience and frugality.
 pub struct Controller {
     reach: Box<dyn Reach>,
     history: Box<dyn History>,
     clock: Arc<dyn Clock>,
     regions: BTreeMap<Option<Region>, (Ports, Arc<Remembered>)>,
     recent: BTreeMap<Target, Recent>,
-    refusals: BTreeMap<Target, u32>,
-    statuses: Statuses,
+    /// Passes in a row that came to nothing.
+    setbacks: BTreeMap<Target, u32>,
+    ledger: Ledger,
     kept: BTreeMap<Target, Kept>,
     due: BTreeMap<Target, Millis>,
 }
@@ -64,6 +55,16 @@ struct Kept {
     awaits_image: bool,
 }
 
+/// What holds for everybody in one sweep.
+struct Round<'a> {
+    peers: Peers<'a>,
+    head: Option<&'a InfraCommit>,
+    writes: Writes,
+}
+
+/// A service as it was read, and when.
+type ReadService = (Reading<Service>, Millis);
+
 /// What became of one target in one sweep.
 #[derive(Clone, Debug)]
 pub struct Swept {
@@ -72,6 +73,13 @@ pub struct Swept {
     pub plan: Option<Plan>,
     pub outcome: Outcome,
     pub requeue: Requeue,
+}
+
+/// Told while a sweep goes on, since one over a large fleet takes minutes.
+#[derive(Clone, Copy, Debug)]
+pub enum News<'a> {
+    Looked,
+    Swept(&'a Swept),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -104,8 +112,8 @@ impl Controller {
             clock,
             regions: BTreeMap::new(),
             recent: BTreeMap::new(),
-            refusals: BTreeMap::new(),
-            statuses: Statuses::new(),
+            setbacks: BTreeMap::new(),
+            ledger: Ledger::default(),
             kept: BTreeMap::new(),
             due: BTreeMap::new(),
         }
@@ -113,7 +121,6 @@ impl Controller {
 
     /// Targets whose time has come, and those that are declared otherwise than when they were last looked at.
     pub fn due(&self, declaration: &Declaration) -> BTreeSet<Target> {
-        let now = self.clock.now();
         let is_due = |declared: &&Declared| {
             let changed = match declared {
                 Declared::Readable(desired) => {
@@ -121,62 +128,100 @@ impl Controller {
                 }
                 Declared::Frozen(_) => false,
             };
-            changed || self.due.get(declared.target()).is_none_or(|due| *due <= now)
+            changed || self.is_due(declared.target())
         };
         declaration.applications.iter().filter(is_due).map(|declared| declared.target().clone()).collect()
     }
 
+    fn is_due(&self, target: &Target) -> bool {
+        self.due.get(target).is_none_or(|due| *due <= self.clock.now())
+    }
+
     /// How long nothing is due.
     pub fn rest(&self) -> Duration {
-        let next = self.due.values().min().copied().unwrap_or_default();
+        let Some(next) = self.due.values().min() else { return pace::REST };
         let wait = next.saturating_sub(self.clock.now()).max(0);
-        Duration::from_millis(wait.unsigned_abs()).min(REST)
+        Duration::from_millis(wait.unsigned_abs()).min(pace::REST)
     }
 
     /// Forgets targets that are no longer declared.
     fn forget(&mut self, declaration: &Declaration) {
         let declared: BTreeSet<&Target> = declaration.applications.iter().map(Declared::target).collect();
-        self.statuses.retain(|target, _| declared.contains(target));
+        let readable: BTreeSet<&Target> = declaration.readable().map(|desired| &desired.target).collect();
+        self.ledger.retain(|target| readable.contains(target));
         self.kept.retain(|target, _| declared.contains(target));
         self.due.retain(|target, _| declared.contains(target));
         self.recent.retain(|target, _| declared.contains(target));
-        self.refusals.retain(|target, _| declared.contains(target));
+        self.setbacks.retain(|target, _| declared.contains(target));
     }
 
-    /// Looks at every target that `wanted` names, in the order of the declaration.
+    /// A sweep that nobody listens to.
     pub async fn sweep(
         &mut self,
         declaration: &Declaration,
         writes: Writes,
         wanted: impl Fn(&Target) -> bool,
     ) -> Vec<Swept> {
+        self.sweep_and_tell(declaration, writes, wanted, |_| ()).await
+    }
+
+    /// Looks at every target that `wanted` names, in the order of the declaration, and then makes the writes: what one
+    /// may do depends on where the others stand.
+    pub async fn sweep_and_tell(
+        &mut self,
+        declaration: &Declaration,
+        writes: Writes,
+        wanted: impl Fn(&Target) -> bool,
+        mut tell: impl FnMut(News<'_>),
+    ) -> Vec<Swept> {
         self.forget(declaration);
-        let readable: Vec<&Desired> = declaration.readable().collect();
         let chosen: Vec<&Desired> =
-            readable.iter().copied().filter(|desired| wanted(&desired.target)).collect();
-        let mut services = self.services(&chosen).await;
-        let head = declaration.infra_commit.as_ref();
-        let mut swept = Vec::new();
+            declaration.readable().filter(|desired| wanted(&desired.target)).collect();
+        let round = Round { peers: Peers::of(declaration), head: declaration.infra_commit.as_ref(), writes };
+        let others = self.others(&chosen, &round.peers);
+        let services: Vec<&Desired> = chosen.iter().chain(&others).copied().collect();
+        let mut services = self.services(&services).await;
+        for desired in others {
+            let service = services.remove(&desired.target);
+            let (observed, plan) = self.look(desired, &round, service).await;
+            self.finish(desired, observed, plan, Outcome::Nothing);
+            tell(News::Looked);
+        }
+        let mut looks = Vec::new();
         for desired in &chosen {
             let service = services.remove(&desired.target);
-            swept.push(self.pass(desired, &readable, head, service, writes).await);
+            looks.push(self.look(desired, &round, service).await.0);
+            tell(News::Looked);
+        }
+        let mut swept = Vec::new();
+        for (desired, observed) in chosen.into_iter().zip(looks) {
+            let one = self.act(desired, &round, observed).await;
+            tell(News::Swept(&one));
+            swept.push(one);
         }
         let frozen = declaration.applications.iter().filter_map(|declared| match declared {
             Declared::Frozen(target) if wanted(target) => Some(target.clone()),
             _ => None,
         });
-        let rest = Requeue::After(REST);
-        swept.extend(frozen.map(|target| Swept {
-            target,
-            plan: None,
-            outcome: Outcome::Nothing,
-            requeue: rest,
-        }));
+        for target in frozen {
+            let requeue = Requeue::After(pace::REST);
+            self.due.insert(target.clone(), pace::due_at(self.clock.now(), requeue));
+            let one = Swept { target, plan: None, outcome: Outcome::Nothing, requeue };
+            tell(News::Swept(&one));
+            swept.push(one);
+        }
         swept
     }
 
+    /// Those that nobody asked for, on whom the chosen ones depend, and whose time has come.
+    fn others<'a>(&self, chosen: &[&'a Desired], peers: &Peers<'a>) -> Vec<&'a Desired> {
+        let mut seen: BTreeSet<&Target> = chosen.iter().map(|desired| &desired.target).collect();
+        let relevant = chosen.iter().flat_map(|desired| peers.relevant(desired));
+        relevant.filter(|peer| seen.insert(&peer.target) && self.is_due(&peer.target)).collect()
+    }
+
     /// The services of all targets, ten a call.
-    async fn services(&mut self, desired: &[&Desired]) -> BTreeMap<Target, Reading<Service>> {
+    async fn services(&mut self, desired: &[&Desired]) -> BTreeMap<Target, ReadService> {
         let mut groups: BTreeMap<(Option<Region>, ClusterName), Vec<&Desired>> = BTreeMap::new();
         for one in desired {
             groups.entry((one.region.clone(), one.cluster.clone())).or_default().push(one);
@@ -186,6 +231,7 @@ impl Controller {
             let (ports, _) = self.region(region.as_ref());
             for batch in members.chunks(SERVICES_A_CALL) {
                 let names: Vec<ServiceName> = batch.iter().map(|one| one.service.clone()).collect();
+                let asked_at = self.clock.now();
                 let found = ports.ecs.services(&cluster, &names).await;
                 for one in batch {
                     let reading = match &found {
@@ -193,7 +239,7 @@ impl Controller {
                         Err(CloudError::NotFound(_)) => Reading::Absent,
                         Err(error) => Reading::Unavailable(error.to_string()),
                     };
-                    services.insert(one.target.clone(), reading);
+                    services.insert(one.target.clone(), (reading, asked_at));
                 }
             }
         }
@@ -205,62 +251,82 @@ impl Controller {
         self.regions.entry(region.cloned()).or_insert_with(|| (reach.ports(region), Arc::default())).clone()
     }
 
-    /// One pass over one target: a cheap look finds whether there is work, a fresh one comes before the write.
-    async fn pass(
+    /// A cheap look: it finds whether there is work, and where this target stands.
+    async fn look(
         &mut self,
         desired: &Desired,
-        all: &[&Desired],
-        head: Option<&InfraCommit>,
-        service: Option<Reading<Service>>,
-        writes: Writes,
-    ) -> Swept {
-        let mut look = Look { deep: false, fresh: false };
-        let mut observed = self.look(desired, head, service).await;
-        let mut plan = self.decide(desired, all, head, &observed);
-        if plan.waiting == Some(Waiting::LookDeeper) {
-            look.deep = true;
-            observed = self.observe(desired, head, Some(observed.service), look).await;
-            plan = self.decide(desired, all, head, &observed);
-        }
+        round: &Round<'_>,
+        service: Option<ReadService>,
+    ) -> (Observed, Plan) {
+        let observed = self.glance(desired, round.head, service).await;
+        let (observed, plan) = self.decide_deep(desired, round, observed).await;
+        self.ledger.looked(&plan.status);
+        (observed, plan)
+    }
+
+    /// The decision now that everybody was looked at. A fresh look at this one comes before its write.
+    async fn act(&mut self, desired: &Desired, round: &Round<'_>, observed: Observed) -> Swept {
+        let (mut observed, mut plan) = self.decide_deep(desired, round, observed).await;
         let mut outcome = Outcome::Nothing;
-        if !plan.steps.is_empty() && writes == Writes::Allowed {
-            look = Look { deep: observed.newest.is_some(), fresh: true };
-            observed = self.observe(desired, head, None, look).await;
-            plan = self.decide(desired, all, head, &observed);
+        if !plan.steps.is_empty() && round.writes == Writes::Allowed {
+            let look = Look { deep: observed.newest.is_some(), fresh: true };
+            observed = self.observe(desired, round.head, None, look).await;
+            plan = self.decide(desired, round, &observed);
             if let Some(step) = plan.steps.first().cloned() {
                 outcome = self.write(desired, step).await;
             }
         }
-        self.statuses.insert(desired.target.clone(), plan.status.clone());
-        let requeue = self.requeue(&desired.target, &plan, &outcome);
-        self.keep(desired, observed, &plan, &outcome);
-        self.due.insert(desired.target.clone(), due_at(self.clock.now(), requeue));
-        Swept { target: desired.target.clone(), plan: Some(plan), outcome, requeue }
+        self.finish(desired, observed, plan, outcome)
+    }
+
+    /// Keeps what was found out, and says when to look again.
+    fn finish(&mut self, desired: &Desired, observed: Observed, plan: Plan, outcome: Outcome) -> Swept {
+        let target = &desired.target;
+        self.ledger.looked(&plan.status);
+        if let Outcome::Wrote(Step::Deploy { .. }) = &outcome {
+            self.ledger.started(target);
+        }
+        if pace::is_setback(&plan, &outcome) {
+            *self.setbacks.entry(target.clone()).or_default() += 1;
+        } else {
+            self.setbacks.remove(target);
+        }
+        let setbacks = self.setbacks.get(target).copied().unwrap_or_default();
+        let requeue = pace::requeue(&plan, &outcome, setbacks);
+        self.due.insert(target.clone(), pace::due_at(self.clock.now(), requeue));
+        let until = observed.facts_checked_at + pace::spread(pace::life_of_facts(&plan, &outcome), target);
+        let awaits_image = matches!(plan.waiting, Some(Waiting::ImageNotBuilt { .. }));
+        let kept = Kept { desired: desired.clone(), observed, until, awaits_image };
+        self.kept.insert(target.clone(), kept);
+        Swept { target: target.clone(), plan: Some(plan), outcome, requeue }
     }
 
     /// The facts of an earlier look with the service as it is now, or everything anew.
-    async fn look(
+    async fn glance(
         &mut self,
         desired: &Desired,
         head: Option<&InfraCommit>,
-        service: Option<Reading<Service>>,
+        service: Option<ReadService>,
     ) -> Observed {
         let service = match service {
             Some(service) => service,
-            None => self.services(&[desired]).await.remove(&desired.target).unwrap_or(Reading::Absent),
+            None => {
+                let now = self.clock.now();
+                self.services(&[desired]).await.remove(&desired.target).unwrap_or((Reading::Absent, now))
+            }
         };
         let kept = self.kept.remove(&desired.target).filter(|kept| kept.desired == *desired);
         let Some(kept) = kept else {
             return self.observe(desired, head, Some(service), Look { deep: false, fresh: false }).await;
         };
-        if self.clock.now() >= kept.until || !is_unchanged(&kept.observed.service, &service) {
-            let look =
-                Look { deep: false, fresh: deployments(&kept.observed.service) != deployments(&service) };
-            return self.observe(desired, head, Some(service), look).await;
+        if self.clock.now() >= kept.until || !pace::is_unchanged(&kept.observed.service, &service.0) {
+            let fresh = !pace::shows_same_deployments(&kept.observed.service, &service.0);
+            return self.observe(desired, head, Some(service), Look { deep: false, fresh }).await;
         }
         let (ports, registry, remembered) = self.reach_of(desired);
         let observer = self.observer(&ports, &registry, &remembered);
-        let mut observed = Observed { checked_at: self.clock.now(), service, ..kept.observed };
+        let (service, checked_at) = service;
+        let mut observed = Observed { checked_at, service, ..kept.observed };
         observer.relate(desired, head, &mut observed);
         if kept.awaits_image {
             observer.observe_images(desired, &mut observed).await;
@@ -268,23 +334,11 @@ impl Controller {
         observed
     }
 
-    /// Keeps the facts for as long as nothing is expected to change them.
-    fn keep(&mut self, desired: &Desired, observed: Observed, plan: &Plan, outcome: &Outcome) {
-        let life = if *outcome == Outcome::Nothing { life_of_facts(plan.waiting.as_ref()) } else { 0 };
-        // Spread over the second half of the time, by the name, so that a fleet is not read anew all at once.
-        let spread =
-            desired.target.to_string().bytes().fold(0_i64, |sum, byte| (sum * 31 + i64::from(byte)) % 1000);
-        let until = observed.facts_checked_at + life / 2 + life / 2 * spread / 1000;
-        let awaits_image = matches!(plan.waiting, Some(Waiting::ImageNotBuilt { .. }));
-        let kept = Kept { desired: desired.clone(), observed, until, awaits_image };
-        self.kept.insert(desired.target.clone(), kept);
-    }
-
     async fn observe(
         &mut self,
         desired: &Desired,
         head: Option<&InfraCommit>,
-        service: Option<Reading<Service>>,
+        service: Option<ReadService>,
         look: Look,
     ) -> Observed {
         let (ports, registry, remembered) = self.reach_of(desired);
@@ -317,19 +371,30 @@ impl Controller {
         }
     }
 
-    fn decide(
-        &self,
+    /// The decision, with the revisions of the family where it asks for them.
+    async fn decide_deep(
+        &mut self,
         desired: &Desired,
-        all: &[&Desired],
-        head: Option<&InfraCommit>,
-        observed: &Observed,
-    ) -> Plan {
-        let turn = gates::turn(desired, all, &self.statuses);
-        let blockers = gates::tag_blockers(desired, all, &self.statuses);
+        round: &Round<'_>,
+        observed: Observed,
+    ) -> (Observed, Plan) {
+        let plan = self.decide(desired, round, &observed);
+        if plan.waiting != Some(Waiting::LookDeeper) {
+            return (observed, plan);
+        }
+        let service = Some((observed.service, observed.checked_at));
+        let observed = self.observe(desired, round.head, service, Look { deep: true, fresh: false }).await;
+        let plan = self.decide(desired, round, &observed);
+        (observed, plan)
+    }
+
+    fn decide(&self, desired: &Desired, round: &Round<'_>, observed: &Observed) -> Plan {
+        let turn = gates::turn(desired, &round.peers, &self.ledger);
+        let blockers = gates::tag_blockers(desired, &round.peers, &self.ledger);
         plan::plan(&Input {
             desired,
             observed,
-            infra_commit: head,
+            infra_commit: round.head,
             recent: self.recent.get(&desired.target),
             turn: turn.as_deref(),
             tag_blockers: &blockers,
@@ -351,30 +416,8 @@ impl Controller {
             self.recent.insert(desired.target.clone(), recent);
         }
         match result {
-            Ok(_) => {
-                self.refusals.remove(&desired.target);
-                Outcome::Wrote(step)
-            }
-            Err(error) => {
-                *self.refusals.entry(desired.target.clone()).or_default() += 1;
-                Outcome::Failed(step, error)
-            }
-        }
-    }
-
-    fn requeue(&self, target: &Target, plan: &Plan, outcome: &Outcome) -> Requeue {
-        match (outcome, &plan.waiting) {
-            (Outcome::Wrote(_), _) => Requeue::Now,
-            (Outcome::Failed(..), _) => {
-                let refusals = self.refusals.get(target).copied().unwrap_or(1).min(8);
-                Requeue::After(SOON.saturating_mul(1 << refusals.saturating_sub(1)).min(LONGEST))
-            }
-            (Outcome::Nothing, Some(Waiting::Settled | Waiting::Held { .. } | Waiting::Drifted) | None) => {
-                Requeue::After(REST)
-            }
-            (Outcome::Nothing, Some(Waiting::ImageNotBuilt { .. })) => Requeue::After(BUILD),
-            (Outcome::Nothing, Some(waiting)) if plan::status::is_stalled(waiting) => Requeue::After(REST),
-            (Outcome::Nothing, Some(_)) => Requeue::After(SOON),
+            Ok(_) => Outcome::Wrote(step),
+            Err(error) => Outcome::Failed(step, error),
         }
     }
 
@@ -396,63 +439,10 @@ impl Controller {
         }
     }
 
-    /// The statuses of the last sweep.
+    /// Where every target stands that was looked at.
     pub fn statuses(&self) -> &BTreeMap<Target, Status> {
-        &self.statuses
+        self.ledger.statuses()
     }
-}
-
-/// How long the facts behind a plan stay good while the service itself does not change, in milliseconds.
-fn life_of_facts(waiting: Option<&Waiting>) -> Millis {
-    match waiting {
-        Some(
-            Waiting::Settled
-            | Waiting::Drifted
-            | Waiting::Observing
-            | Waiting::Suspended { .. }
-            | Waiting::ImageNotBuilt { .. }
-            | Waiting::UnsupportedController(_),
-        ) => QUIET_FACTS,
-        Some(Waiting::Deploying { .. } | Waiting::FinishingFirst) => MOVING_FACTS,
-        _ => 0,
-    }
-}
-
-/// Whether two readings of a service say the same but for the scheduler's messages.
-fn is_unchanged(before: &Reading<Service>, now: &Reading<Service>) -> bool {
-    match (before, now) {
-        (Reading::Known(before), Reading::Known(now)) => {
-            *before == Service { events: before.events.clone(), ..now.clone() }
-        }
-        _ => before == now,
-    }
-}
-
-/// Which deployments there are, apart from how far they are.
-fn deployments(service: &Reading<Service>) -> Vec<(&DeploymentId, DeploymentStatus, Option<RolloutState>)> {
-    let all = service.known().into_iter().flat_map(|service| &service.deployments);
-    all.map(|deployment| (&deployment.id, deployment.status, deployment.rollout)).collect()
-}
-
-fn due_at(now: Millis, requeue: Requeue) -> Millis {
-    match requeue {
-        Requeue::Now => now,
-        Requeue::After(delay) => {
-            now.saturating_add(Millis::try_from(delay.as_millis()).unwrap_or(Millis::MAX))
-        }
-    }
-}
-
-/// Whether nothing more will happen to this target by itself.
-pub fn is_settled(swept: &Swept) -> bool {
-    let Some(plan) = &swept.plan else { return true };
-    swept.outcome == Outcome::Nothing
-        && plan.waiting.as_ref().is_some_and(|waiting| {
-            matches!(
-                waiting,
-                Waiting::Settled | Waiting::Drifted | Waiting::Observing | Waiting::Suspended { .. }
-            ) || plan::status::is_stalled(waiting)
-        })
 }
 
 /// The mode that `--observe` gives to every target.

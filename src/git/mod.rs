@@ -88,7 +88,7 @@ impl Source {
         })
     }
 
-    /// Opens a repository wherever it is. A remote one is fetched, into `cache` or a temporary folder.
+    /// Opens a repository wherever it is. A remote one is what `cache` holds of it, until it is fetched.
     pub fn open_at(
         location: &Location,
         branch: Option<&str>,
@@ -101,14 +101,12 @@ impl Source {
         }
         let (repository, remote) =
             outside_of_any_runtime(|| Remote::open(location, branch, credentials, cache))?;
-        let source = Self {
+        Ok(Self {
             repository: Mutex::new(repository),
             branch: Some(remote::FETCHED.to_owned()),
             remote: Some(Mutex::new(remote)),
             path: watched(path),
-        };
-        source.fetch()?;
-        Ok(source)
+        })
     }
 
     pub fn is_remote(&self) -> bool {

@@ -128,7 +128,18 @@ fn answer(mut stream: TcpStream, folder: &Path, door: &Door) {
 }
 
 fn open(url: &str, credentials: &Credentials, cache: Option<&Path>) -> Result<Source, GitError> {
-    Source::open_at(&Location::parse(url).unwrap(), None, "", credentials, cache)
+    open_branch(url, None, credentials, cache)
+}
+
+fn open_branch(
+    url: &str,
+    branch: Option<&str>,
+    credentials: &Credentials,
+    cache: Option<&Path>,
+) -> Result<Source, GitError> {
+    let source = Source::open_at(&Location::parse(url).unwrap(), branch, "", credentials, cache)?;
+    source.fetch()?;
+    Ok(source)
 }
 
 fn token(token: &str) -> Credentials {
@@ -203,8 +214,7 @@ fn what_is_not_there_is_said_in_words() {
     let missing = url.replace("/infra", "/infra/nothing");
     let error = open(&missing, &Credentials::default(), None).err().unwrap().to_string();
     assert!(error.contains("no such repository"), "{error}");
-    let location = Location::parse(&url).unwrap();
-    let error = Source::open_at(&location, Some("release"), "", &Credentials::default(), None).err().unwrap();
+    let error = open_branch(&url, Some("release"), &Credentials::default(), None).err().unwrap();
     assert_eq!(error.to_string(), "the repository has no branch release");
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let error =

@@ -88,20 +88,18 @@ impl Metrics {
         self.source.set(i64::from(good));
     }
 
+    pub(super) fn wrote(&self, one: &Swept) {
+        let (counter, step) = match &one.outcome {
+            Outcome::Nothing => return,
+            Outcome::Wrote(step) => (&self.writes, step),
+            Outcome::Failed(step, _) => (&self.failures, step),
+        };
+        counter.get_or_create(&Write { kind: kind(step) }).inc();
+    }
+
     /// Targets that are no longer declared leave.
-    pub(super) fn swept<'a>(&self, swept: &[Swept], statuses: impl Iterator<Item = &'a Status>) {
+    pub(super) fn swept<'a>(&self, statuses: impl Iterator<Item = &'a Status>) {
         self.sweeps.inc();
-        for one in swept {
-            match &one.outcome {
-                Outcome::Nothing => {}
-                Outcome::Wrote(step) => {
-                    self.writes.get_or_create(&Write { kind: kind(step) }).inc();
-                }
-                Outcome::Failed(step, _) => {
-                    self.failures.get_or_create(&Write { kind: kind(step) }).inc();
-                }
-            }
-        }
         for family in [&self.synced, &self.healthy, &self.held, &self.drifted] {
             family.clear();
         }

@@ -12,12 +12,12 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Router, routing::get};
 
-use crate::controller::Swept;
+use crate::controller::News;
 use crate::model::Status;
 use metrics::Metrics;
 
-/// A loop that has not come round for so long hangs: its longest rest is half a minute, and a sweep of a thousand
-/// services under throttling takes minutes.
+/// A loop that has looked at nothing for so long hangs: its longest rest is half a minute, a fetch takes two minutes at
+/// most, and a look at one target some dozen calls.
 const HANGS: Duration = Duration::from_mins(10);
 
 /// What the loop has done so far, for those who ask.
@@ -53,12 +53,21 @@ impl Board {
         told.broken = broken;
     }
 
-    /// What came of the targets whose time had come, and where all stand.
-    pub fn swept<'a>(&self, swept: &[Swept], statuses: impl Iterator<Item = &'a Status>) {
+    /// A sweep goes on.
+    pub fn news(&self, news: News<'_>) {
+        let mut told = self.told();
+        told.passed = Instant::now();
+        if let News::Swept(one) = news {
+            told.metrics.wrote(one);
+        }
+    }
+
+    /// A sweep over the targets whose time had come is over; where all stand.
+    pub fn swept<'a>(&self, statuses: impl Iterator<Item = &'a Status>) {
         let mut told = self.told();
         told.passed = Instant::now();
         told.looked = true;
-        told.metrics.swept(swept, statuses);
+        told.metrics.swept(statuses);
     }
 
     /// Serves until the listener fails.

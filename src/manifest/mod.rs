@@ -23,6 +23,7 @@ use serde_json::Value;
 use crate::model::{Declaration, InfraCommit};
 
 pub use app_spec::task_definition as app_spec_task_definition;
+pub(crate) use fields::nearest;
 pub use schema::schema;
 
 /// Every key of the documents, whose full example is `examples/every-key`.

@@ -225,7 +225,10 @@ pub struct Revision {
 /// What trueup remembers on a revision that it registered. See [`crate::plan::memory`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Memory {
+    /// That of the first image.
     pub commit: Commit,
+    /// Of images whose commit is another one, by their name.
+    pub commits: BTreeMap<String, Commit>,
     pub content: ContentHash,
     pub applied: Option<Applied>,
     pub outcome: Option<Outcome>,
@@ -233,6 +236,13 @@ pub struct Memory {
     pub retry: Option<String>,
     /// The service settings that go with it.
     pub settings: Option<SettingsStamp>,
+}
+
+impl Memory {
+    /// The commit that an image of this name was registered for.
+    pub fn commit_of(&self, image: &str) -> &Commit {
+        self.commits.get(image).unwrap_or(&self.commit)
+    }
 }
 
 /// The stamp that is written before each deployment to the revision.

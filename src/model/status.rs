@@ -198,6 +198,11 @@ pub enum Waiting {
     NoBase {
         why: String,
     },
+    /// A revision that trueup registered is described otherwise than it was sent: its content cannot be known again.
+    DescribedOtherwise {
+        revision: String,
+        fields: Vec<String>,
+    },
     /// A deployment goes on; nothing to do but follow it.
     Deploying {
         phase: Phase,
@@ -232,10 +237,6 @@ pub enum Waiting {
     },
     /// `rollout` limits, or `after:`.
     Turn {
-        why: String,
-    },
-    /// AWS refused the write; tried again with back-off.
-    Refused {
         why: String,
     },
 }

@@ -3,7 +3,7 @@
 pub mod transition;
 pub mod webhook;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{Millis, Status, Target};
 use transition::{Alert, Event, Severity, Told};
@@ -21,15 +21,19 @@ impl Notifier {
         Self { told: BTreeMap::new(), source_error: None, webhook }
     }
 
-    /// Compares what a sweep has found with what was told before.
-    pub fn targets<'a>(&mut self, statuses: impl Iterator<Item = &'a Status>, now: Millis) {
-        for status in statuses {
-            let (alerts, told) = transition::of_target(self.told.get(&status.target), status, now);
-            self.told.insert(status.target.clone(), told);
-            for alert in alerts {
-                self.send(alert);
-            }
+    /// Compares what a look has found with what was told before.
+    pub fn target(&mut self, status: &Status, now: Millis) {
+        let (alerts, told) = transition::of_target(self.told.get(&status.target), status, now);
+        self.told.insert(status.target.clone(), told);
+        for alert in alerts {
+            self.send(alert);
         }
+    }
+
+    /// Forgets those that are no longer declared.
+    pub fn retain<'a>(&mut self, declared: impl Iterator<Item = &'a Target>) {
+        let declared: BTreeSet<&Target> = declared.collect();
+        self.told.retain(|target, _| declared.contains(target));
     }
 
     /// `error`: why the infrastructure repository cannot be read, or `None` when it can.

@@ -18,7 +18,7 @@ const QUEUE: usize = 1000;
 /// How long one request may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a process that ends waits for the rest of the queue.
-const FAREWELL: Duration = Duration::from_secs(3);
+const FAREWELL: Duration = Duration::from_millis(1500);
 /// The rests between the tries of one delivery. The last failure gives up.
 pub const RESTS: [Duration; 4] =
     [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(15), Duration::from_secs(40)];

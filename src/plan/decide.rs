@@ -148,6 +148,8 @@ pub struct Plan {
     pub differences: Vec<Difference>,
     /// What the first step leads to; set where that is a deployment.
     pub outlook: Option<Outlook>,
+    /// The failed deployment for which what is declared is not tried again, on record already or not.
+    pub failure: Option<String>,
     /// The write that lets a held commit be tried once more; only where it is held.
     pub retry: Option<Step>,
     /// What a person may answer; only where a deployment waits for it.
@@ -169,7 +171,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
     let retry = facts.retry(waiting.as_ref());
     let approval = facts.approval();
     let outlook = outlook::of(&facts, steps.first(), status.tagged.as_ref());
-    Plan { steps, waiting, differences, outlook, retry, approval, status }
+    Plan { steps, waiting, differences, outlook, failure: facts.failure(), retry, approval, status }
 }
 
 /// `mode: observe` and `suspend` keep the decision and drop the writes.
@@ -249,7 +251,7 @@ impl<'a> Facts<'a> {
         let prefix = format!("{uri}@");
         self.ours
             .iter()
-            .filter(|(_, memory)| memory.commit.matches(&wanted.commit))
+            .filter(|(_, memory)| memory.commit_of(&wanted.name).matches(&wanted.commit))
             .filter_map(|(arn, memory)| {
                 let revision = self.input.observed.revisions.get(*arn)?.known()?;
                 let names = render::containers(wanted, &revision.input).ok()?;
@@ -273,7 +275,7 @@ impl<'a> Facts<'a> {
 
     /// Whether a revision of ours carries the commit: its image was there once.
     fn was_deployed(&self, wanted: &DesiredImage) -> bool {
-        self.ours.values().any(|memory| memory.commit.matches(&wanted.commit))
+        self.ours.values().any(|memory| memory.commit_of(&wanted.name).matches(&wanted.commit))
     }
 
     fn render(&self) -> Result<Value, Waiting> {
@@ -324,9 +326,8 @@ impl<'a> Facts<'a> {
                 match revisions.get(&arn) {
                     Some(Reading::Known(revision)) => Ok(revision.input.clone()),
                     Some(Reading::Unavailable(why)) => Err(unreadable("the live task definition", why)),
-                    Some(Reading::Absent) | None => {
-                        Err(Waiting::NoBase { why: format!("{} is gone", arn.short()) })
-                    }
+                    Some(Reading::Absent) => Err(Waiting::NoBase { why: format!("{} is gone", arn.short()) }),
+                    None => Err(unreadable("the live task definition", "this look did not ask for it")),
                 }
             }
             TaskDefinitionSource::Family(family) => {
@@ -362,17 +363,13 @@ impl<'a> Facts<'a> {
         (current.live_phase == Phase::Succeeded).then(|| current.live_revision.clone())
     }
 
-    pub(super) fn history(&self) -> impl Iterator<Item = &ServiceDeployment> {
-        self.input.observed.service_deployments.known().into_iter().flatten()
+    /// Newest first.
+    pub(super) fn history(&self) -> std::slice::Iter<'_, ServiceDeployment> {
+        self.input.observed.service_deployments.known().map(Vec::as_slice).unwrap_or_default().iter()
     }
 
     /// The revision of the last deployment here that ended well, whoever started it; else the source of the last one.
     pub fn last_good(&self) -> Option<TaskDefinitionArn> {
-        let failed_later = |arn: &TaskDefinitionArn| self.failure_of(arn).is_some();
-        let succeeded = self
-            .history()
-            .filter(|deployment| phase::of(deployment) == Phase::Succeeded)
-            .find_map(|deployment| deployment.target.clone());
         let remembered = || {
             let done = self.ours.iter().filter(|(_, memory)| {
                 memory.outcome.as_ref().is_some_and(|outcome| outcome.result == OutcomeKind::Succeeded)
@@ -380,8 +377,8 @@ impl<'a> Facts<'a> {
             let generation = |memory: &Memory| memory.applied.as_ref().map(|applied| applied.generation);
             done.max_by_key(|(_, memory)| generation(memory)).map(|(arn, _)| (*arn).clone())
         };
-        let source = || self.history().find_map(|deployment| deployment.sources.first().cloned());
-        succeeded.or_else(remembered).or_else(source).filter(|arn| !failed_later(arn))
+        let source = || phase::last_source(self.history().as_slice()).cloned();
+        phase::last_success(self.history().as_slice()).cloned().or_else(remembered).or_else(source)
     }
 
     /// The failed deployment for which `arn` is held, unless a person asked for another try after it.
@@ -412,6 +409,12 @@ impl<'a> Facts<'a> {
         }
         let retried = memory.and_then(|memory| memory.retry.as_ref());
         failure.filter(|id| retried != Some(id))
+    }
+
+    fn failure(&self) -> Option<String> {
+        let rendered = self.rendered.as_ref().ok()?;
+        let content = memory::content_hash(&self.input.desired.target, rendered);
+        self.failure_of(self.revision_with(&content)?)
     }
 
     fn decide(&self) -> Result<Vec<Step>, Waiting> {
@@ -514,7 +517,8 @@ impl<'a> Facts<'a> {
         if !undo {
             return Ok(None);
         }
-        match self.last_good().filter(|good| *good != current.target) {
+        let good = self.last_good().filter(|good| *good != current.target && self.failure_of(good).is_none());
+        match good {
             Some(good) => Ok(Some(self.roll_back(&good, current)?)),
             None => Ok(None),
         }
@@ -546,9 +550,12 @@ impl<'a> Facts<'a> {
         if let Some(again) = self.revision_with(&content) {
             return self.deploy(again, Why::Rollback);
         }
-        let commit =
-            self.ours.get(good).map_or_else(|| Commit::new("unknown"), |memory| memory.commit.clone());
-        let tags = memory::registration(&desired.target, &commit, &content, &self.next_stamp(current));
+        let (commit, others) = match self.ours.get(good) {
+            Some(memory) => (memory.commit.clone(), memory.commits.clone()),
+            None => (Commit::new("unknown"), BTreeMap::new()),
+        };
+        let stamp = self.next_stamp(current);
+        let tags = memory::registration(&desired.target, &commit, &others, &content, &stamp);
         self.once(vec![Step::Register { input: revision.input.clone(), tags, commit }])
     }
 
@@ -599,7 +606,12 @@ impl<'a> Facts<'a> {
         match (current.live_phase, self.failure_of(live)) {
             (Phase::Succeeded | Phase::Superseded, None) => {}
             (phase, Some(id)) if phase.is_over() => return Err(self.held(phase, id)),
-            (Phase::Failed | Phase::RolledBack, None) => return self.deploy(live, Why::Retry),
+            (Phase::Failed | Phase::RolledBack, None) if self.is_retried(live, &current.id) => {
+                return self.deploy(live, Why::Retry);
+            }
+            (phase @ (Phase::Failed | Phase::RolledBack), None) => {
+                return Err(self.held(phase, current.id.clone()));
+            }
             _ => return Err(self.following(current)),
         }
         if let Some(memory) = self.ours.get(live) {
@@ -633,6 +645,11 @@ impl<'a> Facts<'a> {
 
     fn rollback_failed(&self) -> bool {
         self.history().next().is_some_and(|newest| newest.status == ServiceDeploymentStatus::RollbackFailed)
+    }
+
+    /// Whether a person asked for another try after this very failure.
+    fn is_retried(&self, revision: &TaskDefinitionArn, failed: &str) -> bool {
+        self.ours.get(revision).is_some_and(|memory| memory.retry.as_deref() == Some(failed))
     }
 
     fn held(&self, phase: Phase, id: String) -> Waiting {
@@ -768,10 +785,25 @@ impl<'a> Facts<'a> {
             return self.clear_the_way(service, current, rendered);
         }
         match (revision, why) {
-            (None, _) => self.once(vec![self.registration(rendered, &content, current)]),
+            (None, _) => {
+                self.is_described_as_sent(rendered, &content)?;
+                self.once(vec![self.registration(rendered, &content, current)])
+            }
             (Some(revision), Why::Interrupted) => self.deploy(revision, why),
             (Some(revision), _) => self.stamp(revision, memory::applied_tag(&self.next_stamp(current))),
         }
+    }
+
+    /// A revision of ours that AWS describes otherwise than it was sent would be registered again and again.
+    fn is_described_as_sent(&self, rendered: &Value, content: &ContentHash) -> Result<(), Waiting> {
+        let known = self.input.observed.revisions.values().filter_map(Reading::known);
+        let otherwise = known
+            .filter(|revision| revision.active)
+            .find(|revision| memory::is_described_otherwise(revision, &self.input.desired.target, content));
+        let Some(revision) = otherwise else { return Ok(()) };
+        let fields = diff::task_definitions(&revision.input, rendered);
+        let fields = fields.into_iter().take(3).map(|difference| difference.field).collect();
+        Err(Waiting::DescribedOtherwise { revision: revision.arn.short().to_owned(), fields })
     }
 
     /// Who changed what: the stamps tell.
@@ -781,7 +813,11 @@ impl<'a> Facts<'a> {
         let stamp = memory.and_then(|memory| memory.applied.as_ref());
         let newest = stamp
             .filter(|stamp| highest.as_ref().is_some_and(|highest| stamp.generation == highest.generation));
-        let retried = memory.is_some_and(|memory| memory.retry.is_some());
+        // A try that was asked for and has come to an end since is over.
+        let retried = memory.is_some_and(|memory| {
+            let ended = |outcome: &Outcome| Some(&outcome.deployment) != memory.retry.as_ref();
+            memory.retry.is_some() && !memory.outcome.as_ref().is_some_and(ended)
+        });
         match (newest, &highest) {
             (Some(stamp), _) if stamp.live_then == current.live => Why::Interrupted,
             (Some(_), _) if retried => Why::GitChanged,
@@ -911,8 +947,10 @@ impl<'a> Facts<'a> {
 
     fn registration(&self, rendered: &Value, content: &ContentHash, current: &Current) -> Step {
         let desired = self.input.desired;
-        let tags =
-            memory::registration(&desired.target, desired.commit(), content, &self.next_stamp(current));
+        let others = desired.images.iter().filter(|image| image.commit != *desired.commit());
+        let others = others.map(|image| (image.name.clone(), image.commit.clone())).collect();
+        let stamp = self.next_stamp(current);
+        let tags = memory::registration(&desired.target, desired.commit(), &others, content, &stamp);
         Step::Register { input: rendered.clone(), tags, commit: desired.commit().clone() }
     }
 

@@ -17,6 +17,8 @@ use crate::model::{
 const ENVIRONMENT: &str = "trueup:environment";
 const APPLICATION: &str = "trueup:application";
 const COMMIT: &str = "trueup:commit";
+/// With the name of an image behind it, where that one's commit is not that of the first image.
+const COMMIT_OF: &str = "trueup:commit:";
 const CONTENT: &str = "trueup:content";
 const APPLIED: &str = "trueup:applied";
 const OUTCOME: &str = "trueup:outcome";
@@ -44,6 +46,7 @@ pub fn of(revision: &Revision, target: &Target) -> Option<Memory> {
         && tag(CONTENT)? == content_hash(target, &revision.input).as_str();
     ours.then(|| Memory {
         commit: Commit::new(tag(COMMIT).unwrap_or_default()),
+        commits: commits(&revision.tags),
         content: ContentHash::new(tag(CONTENT).unwrap_or_default()),
         applied: tag(APPLIED).and_then(parse_applied),
         outcome: tag(OUTCOME).and_then(parse_outcome),
@@ -57,23 +60,39 @@ pub fn is_tagged(revision: &Revision) -> bool {
     revision.tags.contains_key(CONTENT)
 }
 
-/// The tags of a new revision.
+fn commits(tags: &BTreeMap<String, String>) -> BTreeMap<String, Commit> {
+    let of = |(key, value): (&String, &String)| {
+        Some((key.strip_prefix(COMMIT_OF)?.to_owned(), Commit::new(value.as_str())))
+    };
+    tags.iter().filter_map(of).collect()
+}
+
+/// Whether the revision was registered for `target` with this content, and is described with another one.
+pub fn is_described_otherwise(revision: &Revision, target: &Target, content: &ContentHash) -> bool {
+    let tag = |key: &str| revision.tags.get(key).map(String::as_str);
+    tag(ENVIRONMENT) == Some(target.environment.as_str())
+        && tag(APPLICATION) == Some(target.application.as_str())
+        && tag(CONTENT) == Some(content.as_str())
+        && of(revision, target).is_none()
+}
+
+/// The tags of a new revision. `others`: the commits of images whose commit is not that of the first, by their name.
 pub fn registration(
     target: &Target,
     commit: &Commit,
+    others: &BTreeMap<String, Commit>,
     content: &ContentHash,
     applied: &Applied,
 ) -> BTreeMap<String, String> {
-    [
+    let fixed = [
         (ENVIRONMENT, target.environment.as_str().to_owned()),
         (APPLICATION, target.application.as_str().to_owned()),
         (COMMIT, commit.as_str().to_owned()),
         (CONTENT, content.as_str().to_owned()),
         (APPLIED, format_applied(applied)),
-    ]
-    .into_iter()
-    .map(|(key, value)| (key.to_owned(), value))
-    .collect()
+    ];
+    let others = others.iter().map(|(name, commit)| (format!("{COMMIT_OF}{name}"), commit.to_string()));
+    fixed.into_iter().map(|(key, value)| (key.to_owned(), value)).chain(others).collect()
 }
 
 pub fn applied_tag(applied: &Applied) -> (String, String) {
@@ -148,7 +167,8 @@ mod tests {
             infra_commit: Some(InfraCommit::new("abc")),
             live_then: DeploymentId::new("ecs-svc/42"),
         };
-        let tags = registration(&target(), &Commit::new("3f2c1ab"), &content, &applied);
+        let others = BTreeMap::from([("proxy".to_owned(), Commit::new("aaaaaaa"))]);
+        let tags = registration(&target(), &Commit::new("3f2c1ab"), &others, &content, &applied);
         Revision { arn: TaskDefinitionArn::new("f:1"), active: true, input, tags }
     }
 
@@ -159,13 +179,18 @@ mod tests {
         ours.tags.extend([outcome_tag(&outcome), retry_tag("ecs-svc/43")]);
         let memory = of(&ours, &target()).unwrap();
         assert_eq!(memory.commit.as_str(), "3f2c1ab");
+        assert_eq!(memory.commits["proxy"].as_str(), "aaaaaaa");
         assert_eq!(memory.applied.unwrap().live_then.as_str(), "ecs-svc/42");
         assert_eq!((memory.outcome, memory.retry), (Some(outcome), Some("ecs-svc/43".to_owned())));
     }
 
     #[test]
     fn a_cloned_revision_with_our_tags_but_another_image_is_foreign() {
-        assert_eq!(of(&revision("r@sha256:2"), &target()), None);
+        let clone = revision("r@sha256:2");
+        assert_eq!(of(&clone, &target()), None);
+        let claimed = ContentHash::new(clone.tags[CONTENT].as_str());
+        assert!(is_described_otherwise(&clone, &target(), &claimed));
+        assert!(!is_described_otherwise(&revision("r@sha256:1"), &target(), &claimed));
     }
 
     #[test]

@@ -28,6 +28,16 @@ pub fn id(deployment: &ServiceDeployment) -> String {
     deployment.arn.rsplit('/').next().unwrap_or_default().to_owned()
 }
 
+/// What the last deployment here that ended well has brought, whoever started it.
+pub fn last_success(history: &[ServiceDeployment]) -> Option<&TaskDefinitionArn> {
+    history.iter().filter(|deployment| of(deployment) == Phase::Succeeded).find_map(|one| one.target.as_ref())
+}
+
+/// What ran before the newest deployment whose source is known.
+pub fn last_source(history: &[ServiceDeployment]) -> Option<&TaskDefinitionArn> {
+    history.iter().find_map(|deployment| deployment.sources.first())
+}
+
 /// The newest deployment of a service, and what is live now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Current {

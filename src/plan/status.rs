@@ -230,30 +230,70 @@ fn step_reason(step: &Step) -> &'static str {
     }
 }
 
-/// Whether only a person can end the wait.
-pub fn is_stalled(waiting: &Waiting) -> bool {
-    matches!(
-        waiting,
+/// What a wait comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Nothing is to be done.
+    Settled,
+    /// It ends by itself.
+    Moving,
+    /// Another application has to come first.
+    Others,
+    /// The build has to come first.
+    Build,
+    /// AWS, or the history of the repository, could not be read.
+    Unreadable,
+    /// Only a person can end it.
+    Stalled,
+    /// A deployment failed, and a person decides what comes next.
+    Failed,
+}
+
+impl Class {
+    /// Whether nothing more happens by itself.
+    pub fn is_rest(self) -> bool {
+        matches!(self, Self::Settled | Self::Stalled | Self::Failed)
+    }
+}
+
+pub fn class(waiting: &Waiting) -> Class {
+    match waiting {
+        Waiting::Settled | Waiting::Drifted | Waiting::Observing | Waiting::Suspended { .. } => {
+            Class::Settled
+        }
+        Waiting::LookDeeper
+        | Waiting::Deploying { .. }
+        | Waiting::FinishingFirst
+        | Waiting::Consistency { .. } => Class::Moving,
+        Waiting::ImageNotBuilt { .. } => Class::Build,
+        Waiting::TagShared { .. } | Waiting::Turn { .. } => Class::Others,
+        Waiting::Unreadable { .. } => Class::Unreadable,
+        Waiting::Held { .. } | Waiting::RollbackFailed => Class::Failed,
         Waiting::Frozen
-            | Waiting::WrongAccount { .. }
-            | Waiting::ServiceMissing { .. }
-            | Waiting::UnsupportedController(_)
-            | Waiting::StrategyMismatch { .. }
-            | Waiting::GroupMissing { .. }
-            | Waiting::GroupUnfit { .. }
-            | Waiting::ImageArchived { .. }
-            | Waiting::ImageRemoved { .. }
-            | Waiting::LastGoodGone { .. }
-            | Waiting::ImageDisagrees { .. }
-            | Waiting::RepositoryMissing { .. }
-            | Waiting::PlatformMismatch { .. }
-            | Waiting::TagImmutable { .. }
-            | Waiting::ContainerMissing { .. }
-            | Waiting::NoBase { .. }
-            | Waiting::Held { .. }
-            | Waiting::RollbackFailed
-            | Waiting::SourceBehind { .. }
-    )
+        | Waiting::WrongAccount { .. }
+        | Waiting::ServiceMissing { .. }
+        | Waiting::ServiceNotActive
+        | Waiting::UnsupportedController(_)
+        | Waiting::StrategyMismatch { .. }
+        | Waiting::GroupMissing { .. }
+        | Waiting::GroupUnfit { .. }
+        | Waiting::ImageArchived { .. }
+        | Waiting::ImageRemoved { .. }
+        | Waiting::LastGoodGone { .. }
+        | Waiting::ImageDisagrees { .. }
+        | Waiting::RepositoryMissing { .. }
+        | Waiting::PlatformMismatch { .. }
+        | Waiting::TagImmutable { .. }
+        | Waiting::ContainerMissing { .. }
+        | Waiting::NoBase { .. }
+        | Waiting::DescribedOtherwise { .. }
+        | Waiting::SourceBehind { .. } => Class::Stalled,
+    }
+}
+
+/// Whether only a person can end the wait.
+fn is_stalled(waiting: &Waiting) -> bool {
+    matches!(class(waiting), Class::Stalled | Class::Failed)
 }
 
 /// The PascalCase name of a reason: stable, part of the JSON.
@@ -282,6 +322,7 @@ pub fn reason(waiting: &Waiting) -> &'static str {
         Waiting::TagImmutable { .. } => "TagImmutable",
         Waiting::ContainerMissing { .. } => "ContainerMissing",
         Waiting::NoBase { .. } => "NoBase",
+        Waiting::DescribedOtherwise { .. } => "DescribedOtherwise",
         Waiting::Deploying { .. } => "Deploying",
         Waiting::FinishingFirst => "FinishingFirst",
         Waiting::Held { .. } => "Held",
@@ -291,7 +332,6 @@ pub fn reason(waiting: &Waiting) -> &'static str {
         Waiting::Consistency { .. } => "Consistency",
         Waiting::TagShared { .. } => "TagShared",
         Waiting::Turn { .. } => "Turn",
-        Waiting::Refused { .. } => "Refused",
     }
 }
 
@@ -358,6 +398,9 @@ pub fn describe(waiting: &Waiting) -> String {
             format!("no container {container} in task definition {family}")
         }
         Waiting::NoBase { why } => format!("no task definition to start from: {why}"),
+        Waiting::DescribedOtherwise { revision, fields } => {
+            format!("AWS describes {revision} otherwise than it was registered: {}", fields.join(", "))
+        }
         Waiting::Deploying { phase, commit, by, shift } => {
             let what = commit.as_ref().map_or("another task definition", |commit| commit.short());
             let hand = if *by == StartedBy::Other { ", started by another hand" } else { "" };
@@ -377,7 +420,6 @@ pub fn describe(waiting: &Waiting) -> String {
             format!("tag \"{tag}\" moves when {with} has succeeded on the same commit too")
         }
         Waiting::Turn { why } => why.clone(),
-        Waiting::Refused { why } => format!("AWS refused: {why}"),
     }
 }
 
@@ -440,6 +482,9 @@ pub fn hint(waiting: &Waiting, target: &crate::model::Target) -> Option<String> 
             "let it move: aws ecr put-image-tag-mutability --repository-name {repository} --image-tag-mutability IMMUTABLE_WITH_EXCLUSION --image-tag-mutability-exclusion-filters filterType=WILDCARD,filter={tag}; or set policy.moveTag: never"
         ),
         Waiting::ContainerMissing { .. } => "name the containers under `containers`".to_owned(),
+        Waiting::DescribedOtherwise { revision, .. } => {
+            format!("write these fields as AWS describes them, or deregister {revision} if another hand has made it")
+        }
         Waiting::Held { .. } => format!("declare another commit, or: trueup retry {target}"),
         Waiting::RollbackFailed => {
             "look at the service's events, and deploy a good task definition by hand".to_owned()
@@ -450,7 +495,7 @@ pub fn hint(waiting: &Waiting, target: &crate::model::Target) -> Option<String> 
         Waiting::Unreadable { why, .. } if why.contains("ExpiredToken") => {
             "the credentials have expired; log in again".to_owned()
         }
-        Waiting::Unreadable { why, .. } | Waiting::Refused { why } if why.starts_with("not allowed") => {
+        Waiting::Unreadable { why, .. } if why.starts_with("not allowed") => {
             "the credentials may not do this; docs/architecture.md lists the calls that are made".to_owned()
         }
         _ => return None,

@@ -124,8 +124,13 @@ impl Scene {
             infra_commit: Some(self.head.clone()),
             live_then: DeploymentId::new(live_then),
         };
-        let tags =
-            memory::registration(&target(), &commit, &memory::content_hash(&target(), &input), &applied);
+        let tags = memory::registration(
+            &target(),
+            &commit,
+            &BTreeMap::new(),
+            &memory::content_hash(&target(), &input),
+            &applied,
+        );
         let revision = Revision { arn: arn(number), active: true, input, tags };
         self.observed.revisions.insert(arn(number), Reading::Known(revision));
         self
@@ -446,6 +451,91 @@ fn a_held_commit_is_tried_again_after_retry_and_held_again_when_it_fails_again()
     let again = [("d3", 2, RollbackSuccessful), ("d2", 2, RollbackSuccessful), ("d1", 1, Successful)];
     let again = rolled_back().tag(2, failed("d2")).tag(2, memory::retry_tag("d2")).history(&again);
     again.check("stamp mco-api:2 trueup:outcome=failed/d3");
+}
+
+#[test]
+fn a_try_that_was_asked_for_and_succeeded_excuses_no_later_change_by_hand() {
+    let history = [("d4", 3, Successful), ("d3", 2, Successful), ("d2", 2, RollbackSuccessful)];
+    let succeeded = Outcome { result: OutcomeKind::Succeeded, deployment: "d3".to_owned() };
+    let mut scene = rolled_back().tag(2, memory::outcome_tag(&succeeded)).tag(2, memory::retry_tag("d2"));
+    scene = scene.history(&history).live(3, "ecs-svc/9", RolloutState::Completed);
+    scene.observed.revisions.insert(arn(3), Reading::Known(foreign(3, &format!("{URI}@{}", digest('c')))));
+    scene.check("Drifted");
+}
+
+#[test]
+fn what_failed_is_told_until_it_may_be_tried_again_or_is_another_content() {
+    let failure = |scene: Scene| scene.plan().failure;
+    assert_eq!(failure(Scene::new()), None);
+    assert_eq!(failure(rolled_back()).as_deref(), Some("d2"), "before anybody has recorded it");
+    assert_eq!(failure(rolled_back().tag(2, failed("d2"))).as_deref(), Some("d2"));
+    assert_eq!(failure(rolled_back().tag(2, failed("d2")).tag(2, memory::retry_tag("d2"))), None);
+    let other = rolled_back().with(|scene| {
+        let mut file = input("<IMAGE_NAME>");
+        file["containerDefinitions"][0]["cpu"] = json!(512);
+        scene.desired.task_definition = TaskDefinitionSource::File { path: "t.json".to_owned(), input: file };
+    });
+    assert_eq!(failure(other), None, "the same commit with another configuration");
+}
+
+#[test]
+fn a_good_revision_whose_repeated_deployment_failed_is_still_a_base() {
+    let history = [("d2", 1, RollbackFailed), ("d1", 1, Successful)];
+    let scene = Scene::new().history(&history).live(1, "ecs-svc/2", RolloutState::Failed);
+    scene.check("register bbbbbbb 1/head/ecs-svc/2");
+}
+
+#[test]
+fn what_another_hand_left_failed_is_held_and_not_deployed_again() {
+    let scene = Scene::new().declares_a().live(1, "ecs-svc/1", RolloutState::Failed).history(&[]);
+    let file = TaskDefinitionSource::File { path: "t.json".to_owned(), input: input("<IMAGE_NAME>") };
+    scene.with(|scene| scene.desired.task_definition = file).check("Held");
+}
+
+#[test]
+fn a_revision_that_is_described_otherwise_is_not_registered_again() {
+    let mut scene = Scene::new().ours(2, 'b', 1, "ecs-svc/1");
+    let Some(Reading::Known(revision)) = scene.observed.revisions.get_mut(&arn(2)) else { unreachable!() };
+    revision.input["taskRoleArn"] = json!("arn:aws:iam::123456789012:role/filled-in");
+    scene.check("DescribedOtherwise");
+    let waiting = scene.plan().waiting.unwrap();
+    assert!(status::describe(&waiting).ends_with("registered: taskRoleArn"), "{waiting:?}");
+    let Some(Reading::Known(revision)) = scene.observed.revisions.get_mut(&arn(2)) else { unreachable!() };
+    revision.active = false;
+    scene.check("register bbbbbbb 1/head/ecs-svc/1");
+}
+
+#[test]
+fn each_image_is_remembered_with_its_own_commit() {
+    let second = |scene: &mut Scene, commit: char, built: char| {
+        let mut proxy = scene.desired.images[0].clone();
+        proxy.name = "proxy".to_owned();
+        proxy.commit = Commit::new(commit.to_string().repeat(7));
+        proxy.containers = Containers::Named(vec!["proxy".to_owned()]);
+        scene.desired.images.push(proxy);
+        let mut observed = scene.observed.images[0].clone();
+        observed.built = Reading::Known(image(built, &[]));
+        scene.observed.images.push(observed);
+        let image = format!("{URI}@{}", digest('a'));
+        let mut input = input("<IMAGE_NAME>");
+        input["containerDefinitions"].as_array_mut().unwrap().push(json!({"name": "proxy", "image": image}));
+        scene.desired.task_definition = TaskDefinitionSource::File { path: "t.json".to_owned(), input };
+    };
+    // Registered for commit b with proxy on commit a.
+    let mut before = Scene::new();
+    second(&mut before, 'a', 'a');
+    let Some(Step::Register { input, tags, .. }) = before.plan().steps.first().cloned() else {
+        unreachable!()
+    };
+    assert_eq!(tags["trueup:commit:proxy"], "aaaaaaa");
+    // Now proxy is to run commit b too: its own image, and not what it ran beside b.
+    let mut now = Scene::new();
+    second(&mut now, 'b', 'c');
+    let revision = Revision { arn: arn(2), active: true, input, tags };
+    now.observed.revisions.insert(arn(2), Reading::Known(revision));
+    let Some(Step::Register { input, tags, .. }) = now.plan().steps.first().cloned() else { unreachable!() };
+    assert_eq!(input["containerDefinitions"][1]["image"], format!("{URI}@{}", digest('c')));
+    assert!(!tags.contains_key("trueup:commit:proxy"));
 }
 
 #[test]

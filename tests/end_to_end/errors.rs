@@ -45,6 +45,15 @@ fn a_wrong_call_ends_with_one() {
     let elsewhere =
         std::process::Command::new(env!("CARGO_BIN_EXE_trueup")).args(["lint", "--repo", "/"]).output();
     assert_eq!(elsewhere.unwrap().status.code(), Some(1));
+    for command in ["plan", "status", "reconcile", "render"] {
+        let said = rig.trueup(&[command, "tset/api"]);
+        let text = String::from_utf8_lossy(&said.stderr).into_owned();
+        assert!(
+            text.contains("no application tset/api is declared\n  hint  did you mean test/api?"),
+            "{text}"
+        );
+        assert_eq!(said.status.code(), Some(1), "{command}");
+    }
     let said = rig.trueup(&["status", "--branch", "nothing"]);
     assert!(String::from_utf8_lossy(&said.stderr).contains("no branch nothing"));
     assert_eq!(said.status.code(), Some(1));

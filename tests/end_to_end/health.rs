@@ -7,8 +7,10 @@ use crate::restart::{Controller, until};
 use crate::rig::Rig;
 
 /// A controller that serves, and where.
-fn serving(rig: &Rig, more: &[(&str, &str)]) -> (Controller, String) {
-    let mut command = rig.command(&["run", "--listen", "127.0.0.1:0", "--log-format", "json"]);
+pub fn serving(rig: &Rig, more: &[(&str, &str)]) -> (Controller, String) {
+    let elsewhere = more.iter().any(|(name, _)| *name == "TRUEUP_REPO");
+    let arguments = ["run", "--listen", "127.0.0.1:0", "--log-format", "json"];
+    let mut command = if elsewhere { rig.command_elsewhere(&arguments) } else { rig.command(&arguments) };
     let mut process = command.envs(more.iter().copied()).stderr(Stdio::piped()).spawn().unwrap();
     let log = BufReader::new(process.stderr.take().unwrap());
     let process = Controller(process);
@@ -21,7 +23,7 @@ fn serving(rig: &Rig, more: &[(&str, &str)]) -> (Controller, String) {
 }
 
 /// Status and body.
-fn get(address: &str) -> (u16, String) {
+pub fn get(address: &str) -> (u16, String) {
     let answer = reqwest::blocking::get(address).unwrap();
     (answer.status().as_u16(), answer.text().unwrap())
 }

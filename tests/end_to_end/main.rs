@@ -12,3 +12,4 @@ mod promote;
 mod restart;
 mod rig;
 mod rolling;
+mod stopping;

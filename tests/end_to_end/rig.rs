@@ -89,8 +89,15 @@ impl Rig {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command_elsewhere(arguments);
+        command.args(["--repo".as_ref(), self.folder.path().as_os_str()]);
+        command
+    }
+
+    /// A command about a repository that its environment names.
+    pub fn command_elsewhere(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_trueup"));
-        command.args(arguments).args(["--repo".as_ref(), self.folder.path().as_os_str()]).env_clear().envs([
+        command.args(arguments).env_clear().envs([
             ("AWS_ENDPOINT_URL", self.endpoint.as_str()),
             ("AWS_ACCESS_KEY_ID", "test"),
             ("AWS_SECRET_ACCESS_KEY", "test"),

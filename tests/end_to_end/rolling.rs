@@ -54,6 +54,7 @@ fn a_bad_commit_is_rolled_back_held_and_tried_once_more_only_after_retry() {
     assert_eq!(rig.deployments(), 2, "a new process does not try again");
 
     rig.expect(&["retry", "test/api"], 0);
+    rig.expect(&["wait", "test/api", "--commit", "bbbbbbb", "--timeout", "1"], 4);
     rig.expect(&["reconcile", "--timeout", "120"], 3);
     assert_eq!(rig.deployments(), 3, "exactly one more");
 

@@ -10,4 +10,5 @@ mod frugality;
 mod policy;
 mod ports;
 mod stage;
+mod together;
 mod ways;

@@ -214,6 +214,12 @@ impl Stage {
 
     /// A new infra commit with these applications: name, commit and specification.
     pub fn write(&mut self, applications: &[(&str, &str, &str)]) {
+        self.write_broken(applications);
+        assert_eq!(self.declaration.findings, [], "the scenario's own files are good");
+    }
+
+    /// The same where the files need not be good.
+    pub fn write_broken(&mut self, applications: &[(&str, &str, &str)]) {
         let mut files = self.files.clone();
         let mut entries = String::new();
         for (name, commit, specification) in applications {
@@ -235,7 +241,6 @@ impl Stage {
             head
         };
         self.declaration = manifest::read(&files, Some(head), &|_| Vec::new());
-        assert_eq!(self.declaration.findings, [], "the scenario's own files are good");
     }
 
     /// Puts the repository back to its first commit: the one that declares aaaaaaa.
@@ -323,7 +328,7 @@ impl Stage {
         self.running_in("mco-api-test")
     }
 
-    fn running_in(&self, service: &str) -> Vec<String> {
+    pub fn running_in(&self, service: &str) -> Vec<String> {
         let list = json!({"cluster": "mco", "serviceName": service});
         let arns = self.call(Api::Ecs, "ListTasks", &list)["taskArns"].clone();
         let tasks = self.call(Api::Ecs, "DescribeTasks", &json!({"cluster": "mco", "tasks": arns}));

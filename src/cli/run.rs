@@ -1,0 +1,185 @@
+//! `trueup run`: the controller. It watches the repository, looks, writes, tells, and rests, until it is stopped.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::source::{Opened, print_findings};
+use super::{End, RepositoryArgs, SystemClock, controller, jittered, show};
+use crate::controller::{Controller, News, Writes, observe_only};
+use crate::git::Watch;
+use crate::http::{self, Board};
+use crate::model::Declaration;
+use crate::notify::{
+    Notifier,
+    webhook::{self, Webhook},
+};
+use crate::ports::Clock;
+
+/// How long a turn may go on after the process was asked to end. With the farewell of the alerts it stays below the five
+/// seconds that are promised.
+const GRACE: Duration = Duration::from_secs(3);
+
+pub(super) async fn run(
+    arguments: &RepositoryArgs,
+    observe: bool,
+    listen: Option<SocketAddr>,
+) -> anyhow::Result<End> {
+    let mut stop = std::pin::pin!(stopped()?);
+    let settings = arguments.settings()?;
+    let board = Board::default();
+    if let Some(address) = listen.or(settings.listen) {
+        let listener = http::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+        tracing::info!(event = "http.listening", address = %listener.local_addr()?);
+        tokio::spawn(board.clone().serve(listener));
+    }
+    let source = Opened::with(&settings)?;
+    let webhook = settings.webhook.map(|to| Webhook::start(to, &webhook::RESTS)).transpose()?;
+    let mut watch = source.watch();
+    let mut looped = Loop {
+        controller: controller(source.clone()).await,
+        notifier: Notifier::new(webhook),
+        source,
+        board,
+        observe,
+        declared: None,
+        unreachable: None,
+        fetched: None,
+    };
+    while turned(looped.turn(), &mut stop, GRACE).await {
+        tokio::select! {
+            () = tokio::time::sleep(looped.rest()) => {}
+            () = commit(watch.as_mut()) => {}
+            () = &mut stop => break,
+        }
+    }
+    looped.notifier.finish().await;
+    Ok(End::Good)
+}
+
+/// Makes a turn; whether there may be another one. Cut off, a turn is as safe as a crash; finished, it leaves the next
+/// process less to find out.
+async fn turned(
+    turn: impl Future<Output = ()>,
+    stop: &mut (impl Future<Output = ()> + Unpin),
+    grace: Duration,
+) -> bool {
+    let mut turn = std::pin::pin!(turn);
+    tokio::select! {
+        () = &mut turn => true,
+        () = stop => {
+            let _ = tokio::time::timeout(grace, turn).await;
+            false
+        }
+    }
+}
+
+struct Loop {
+    source: Opened,
+    controller: Controller,
+    notifier: Notifier,
+    board: Board,
+    observe: bool,
+    declared: Option<Declaration>,
+    /// Why the last fetch failed, until one succeeds.
+    unreachable: Option<String>,
+    fetched: Option<Instant>,
+}
+
+impl Loop {
+    async fn turn(&mut self) {
+        if self.until_fetch().is_zero() {
+            self.fetched = Some(Instant::now());
+            self.unreachable = self.source.fetch().await.err().map(|error| format!("{error:#}"));
+        }
+        self.read();
+        self.sweep().await;
+    }
+
+    fn until_fetch(&self) -> Duration {
+        let since = self.fetched.map_or(Duration::MAX, |fetched| fetched.elapsed());
+        self.source.poll_interval.saturating_sub(since)
+    }
+
+    fn rest(&self) -> Duration {
+        jittered(self.controller.rest()).min(jittered(self.until_fetch()))
+    }
+
+    /// What the branch declares now. What was read before stays good while it cannot be read.
+    fn read(&mut self) {
+        let news = self.source.changed_since(self.declared.as_ref());
+        let broken =
+            news.as_ref().err().map(|error| format!("{error:#}")).or_else(|| self.unreachable.clone());
+        self.board.source(broken.clone());
+        self.notifier.source(broken, SystemClock.now());
+        let Ok(Some((head, mut declaration))) = news else { return };
+        tracing::info!(event = "source.changed", commit = %head.commit, summary = %head.summary);
+        print_findings(&declaration);
+        if self.observe {
+            observe_only(&mut declaration);
+        }
+        self.declared = Some(declaration);
+    }
+
+    async fn sweep(&mut self) {
+        let Some(declaration) = &self.declared else { return };
+        let due = self.controller.due(declaration);
+        let (board, notifier) = (&self.board, &mut self.notifier);
+        let tell = |news: News<'_>| {
+            board.news(news);
+            let News::Swept(one) = news else { return };
+            show::outcome(one);
+            if let Some(plan) = &one.plan {
+                notifier.target(&plan.status, SystemClock.now());
+            }
+        };
+        let wanted = |target: &_| due.contains(target);
+        self.controller.sweep_and_tell(declaration, Writes::Allowed, wanted, tell).await;
+        let declared = declaration.applications.iter().map(crate::model::Declared::target);
+        self.notifier.retain(declared);
+        self.board.swept(self.controller.statuses().values());
+    }
+}
+
+/// Returns when a watched repository has got a commit.
+async fn commit(watch: Option<&mut Watch>) {
+    match watch {
+        Some(watch) => watch.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Resolves when the process is asked to end. It listens from now on, not from the first poll.
+fn stopped() -> std::io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stop_lets_a_turn_end_and_cuts_off_one_that_hangs() {
+        let mut asked = std::pin::pin!(async {});
+        assert!(!turned(std::future::pending(), &mut asked, Duration::ZERO).await);
+        let (mut asked, mut steps) = (std::pin::pin!(async {}), 0);
+        let turn = async {
+            for step in 1..=100 {
+                tokio::task::yield_now().await;
+                steps = step;
+            }
+        };
+        assert!(!turned(turn, &mut asked, Duration::MAX).await);
+        assert_eq!(steps, 100);
+        assert!(turned(std::future::ready(()), &mut std::pin::pin!(std::future::pending()), GRACE).await);
+    }
+}
