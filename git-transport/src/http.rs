@@ -85,9 +85,8 @@ impl Exchange {
                 .header("accept", format!("application/x-{}-result", self.service))
                 .body(std::mem::take(&mut self.body))
         };
-        if let Some(token) = &self.access.token {
-            let username = self.access.username.as_deref().unwrap_or("x-access-token");
-            request = request.basic_auth(username, Some(token));
+        if let Some(authorization) = self.access.authorization() {
+            request = request.header("authorization", authorization);
         }
         // The error of reqwest may name the address; the address holds no secret, credentials in it are refused.
         let answer = request.send().map_err(|error| io::Error::other(chain(&error)))?;

@@ -9,6 +9,8 @@ mod ssh;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use git2::transport::Transport;
 
 pub use ssh::SshAddress;
@@ -23,6 +25,15 @@ pub struct Access {
     pub ssh_key: Option<PathBuf>,
     /// The program to run instead of `ssh`.
     pub ssh_program: Option<PathBuf>,
+}
+
+impl Access {
+    /// The value of the `authorization` header of HTTP; `None` without a token.
+    pub fn authorization(&self) -> Option<String> {
+        let username = self.username.as_deref().unwrap_or("x-access-token");
+        let pair = format!("{username}:{}", self.token.as_ref()?);
+        Some(format!("Basic {}", BASE64_STANDARD.encode(pair)))
+    }
 }
 
 /// The access that goes with an address; it is asked before each connection.

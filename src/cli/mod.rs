@@ -17,6 +17,7 @@ mod api;
 mod approval;
 mod demo;
 mod editors;
+mod git_program;
 mod iam_policy;
 mod lint;
 mod plan;

@@ -1,15 +1,13 @@
 //! `trueup promote`: changes one commit in an environment file, keeps its comments, commits, and pushes.
-//!
-//! Git is the system's own program here: people have their credentials, hooks and signing set up for it. No shell is
-//! involved, and nothing of the arguments can become an option.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail, ensure};
 
+use super::git_program::{Git, complaint};
 use super::source::{Opened, print_findings};
 use super::{End, RepositoryArgs};
+use crate::git::Location;
 use crate::manifest::edit::{self, Edited};
 use crate::model::{Commit, Declaration, Declared, Desired, Severity};
 use crate::settings::Settings;
@@ -34,7 +32,7 @@ pub(super) enum What {
 pub(super) fn run(arguments: &RepositoryArgs, promotion: &Promotion) -> anyhow::Result<End> {
     let mut settings = arguments.settings()?;
     let work = Work::open(&settings)?;
-    settings.location = work.folder.display().to_string();
+    settings.location = work.folder().display().to_string();
     for _ in 0..MOST_RACES {
         let Some(message) = change(&settings, &work, promotion)? else { return Ok(End::Good) };
         if !promotion.push {
@@ -69,7 +67,7 @@ fn change(settings: &Settings, work: &Work, promotion: &Promotion) -> anyhow::Re
     }
     let file = Path::new(&settings.path).join(&desired.declared_at.file);
     work.check_is_clean(&file)?;
-    let path = work.folder.join(&file);
+    let path = work.folder().join(&file);
     let before = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", file.display()))?;
     let (environment, application) = (&desired.target.environment, &desired.target.application);
     let Edited { text, old } = edit::set_commit(&before, environment.as_str(), application.as_str(), &commit)
@@ -118,7 +116,7 @@ fn check(settings: &Settings, target: &str, commit: &str) -> anyhow::Result<()> 
 
 /// A working tree, and the branch it is on.
 struct Work {
-    folder: PathBuf,
+    git: Git,
     branch: String,
     /// Kept while the command runs, where the repository is a remote one.
     _temporary: Option<tempfile::TempDir>,
@@ -127,31 +125,30 @@ struct Work {
 impl Work {
     /// The repository on this machine, or a fresh clone of a remote one.
     fn open(settings: &Settings) -> anyhow::Result<Self> {
+        let git = Git::new(&Location::parse(&settings.location)?, &settings.credentials);
         let is_here = Path::new(&settings.location).exists();
-        let (start, temporary) = if is_here {
-            (PathBuf::from(&settings.location), None)
+        let (git, temporary) = if is_here {
+            (git.within(PathBuf::from(&settings.location)), None)
         } else {
-            let folder = tempfile::Builder::new().prefix("trueup-promote-").tempdir()?;
-            let path = folder.path().display().to_string();
-            let mut arguments = vec!["clone", "--quiet", "--depth=1"];
-            if let Some(branch) = &settings.branch {
-                arguments.extend(["--branch", branch]);
-            }
-            arguments.extend(["--", &settings.location, &path]);
-            git(Path::new("."), &arguments)?;
-            (folder.path().to_path_buf(), Some(folder))
+            let folder = clone(&git, settings)?;
+            (git.within(folder.path().to_path_buf()), Some(folder))
         };
-        let folder = PathBuf::from(git(&start, &["rev-parse", "--show-toplevel"])?);
-        let branch = git(&folder, &["symbolic-ref", "--short", "HEAD"])?;
+        let top = PathBuf::from(git.run(&["rev-parse", "--show-toplevel"])?);
+        let git = git.within(top).introduced();
+        let branch = git.run(&["symbolic-ref", "--short", "HEAD"])?;
         if let Some(wanted) = settings.branch.as_ref().filter(|wanted| **wanted != branch) {
             bail!("the branch {branch} is checked out, not {wanted}");
         }
-        Ok(Self { folder, branch, _temporary: temporary })
+        Ok(Self { git, branch, _temporary: temporary })
+    }
+
+    fn folder(&self) -> &Path {
+        self.git.folder()
     }
 
     /// What people have changed and not committed is never mixed into a promotion.
     fn check_is_clean(&self, file: &Path) -> anyhow::Result<()> {
-        let changed = git(&self.folder, &["status", "--porcelain", "--", &file.display().to_string()])?;
+        let changed = self.git.run(&["status", "--porcelain", "--", &file.display().to_string()])?;
         ensure!(
             changed.is_empty(),
             "{} has changes that are not committed; commit or stash them first",
@@ -162,60 +159,51 @@ impl Work {
 
     fn commit(&self, file: &Path, message: &str) -> anyhow::Result<()> {
         let file = file.display().to_string();
-        git(&self.folder, &["commit", "--quiet", "-m", message, "--only", "--", &file]).map(drop)
+        self.git.run(&["commit", "--quiet", "-m", message, "--only", "--", &file]).map(drop)
     }
 
-    fn remote(&self) -> anyhow::Result<String> {
+    fn remote(&self) -> String {
         let key = format!("branch.{}.remote", self.branch);
-        Ok(git(&self.folder, &["config", "--get", &key]).unwrap_or_else(|_| "origin".to_owned()))
+        self.git.run(&["config", "--get", &key]).unwrap_or_else(|_| "origin".to_owned())
     }
 
     /// False when somebody else has pushed in the meantime.
     fn push(&self) -> anyhow::Result<bool> {
         let refspec = format!("HEAD:refs/heads/{}", self.branch);
-        let remote = self.remote()?;
-        let output =
-            command(&self.folder, &["push", "--quiet", "--porcelain", "--", &remote, &refspec]).output()?;
+        let output = self.git.output(&["push", "--quiet", "--porcelain", "--", &self.remote(), &refspec])?;
         if output.status.success() {
             return Ok(true);
         }
-        let said =
-            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let said = complaint(&output);
         let raced = ["fetch first", "non-fast-forward", "cannot lock ref", "stale info"];
         if raced.iter().any(|words| said.contains(words)) {
             return Ok(false);
         }
-        bail!("the commit was made and cannot be pushed: {}", said.trim())
+        bail!("the commit was made and cannot be pushed: {said}")
     }
 
     /// Drops the commit that lost, and goes on from theirs. Uncommitted changes elsewhere are kept, or it is refused.
     fn start_again_from_upstream(&self) -> anyhow::Result<()> {
-        git(&self.folder, &["fetch", "--quiet", "--", &self.remote()?, &self.branch])?;
-        let ours = git(&self.folder, &["rev-list", "--count", "FETCH_HEAD..HEAD"])?;
+        self.git.run(&["fetch", "--quiet", "--", &self.remote(), &self.branch])?;
+        let ours = self.git.run(&["rev-list", "--count", "FETCH_HEAD..HEAD"])?;
         ensure!(
             ours == "1",
             "the branch {} has other commits that are not pushed; push or rebase them first",
             self.branch
         );
-        git(&self.folder, &["reset", "--quiet", "--keep", "FETCH_HEAD"]).map(drop)
+        self.git.run(&["reset", "--quiet", "--keep", "FETCH_HEAD"]).map(drop)
     }
 }
 
-fn command(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new("git");
-    command
-        .current_dir(folder)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .env("LC_ALL", "C");
-    command
-}
-
-/// What git prints, without the line break at its end.
-fn git(folder: &Path, arguments: &[&str]) -> anyhow::Result<String> {
-    let output = command(folder, arguments).output().context("cannot run git")?;
-    let name = arguments.first().copied().unwrap_or_default();
-    ensure!(output.status.success(), "git {name}: {}", String::from_utf8_lossy(&output.stderr).trim());
-    Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+/// A shallow clone of a remote repository, in a folder that goes when it is dropped.
+fn clone(git: &Git, settings: &Settings) -> anyhow::Result<tempfile::TempDir> {
+    let folder = tempfile::Builder::new().prefix("trueup-promote-").tempdir()?;
+    let path = folder.path().display().to_string();
+    let mut arguments = vec!["clone", "--quiet", "--depth=1"];
+    if let Some(branch) = &settings.branch {
+        arguments.extend(["--branch", branch]);
+    }
+    arguments.extend(["--", &settings.location, &path]);
+    git.run(&arguments)?;
+    Ok(folder)
 }

@@ -2,6 +2,9 @@
 //!
 //! No hooks, submodules, LFS or symlinks: a tree entry that is no regular file is reported as unreadable.
 
+#[cfg(test)]
+#[path = "../../tests/end_to_end/git_server.rs"]
+mod git_server;
 mod location;
 mod remote;
 #[cfg(test)]

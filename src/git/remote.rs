@@ -26,6 +26,22 @@ pub struct Credentials {
     pub ssh_program: Option<PathBuf>,
 }
 
+impl Credentials {
+    /// The value of the `authorization` header of HTTP; `None` without a token.
+    pub fn authorization(&self) -> Option<String> {
+        self.access().authorization()
+    }
+
+    fn access(&self) -> Access {
+        Access {
+            token: self.token.clone(),
+            username: self.username.clone(),
+            ssh_key: self.ssh_key.clone(),
+            ssh_program: self.ssh_program.clone(),
+        }
+    }
+}
+
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Credentials(…)")
@@ -38,13 +54,7 @@ static KNOWN: LazyLock<Mutex<BTreeMap<String, Credentials>>> = LazyLock::new(Mut
 /// Only the very address that the credentials were given for gets them.
 fn access(url: &str) -> Access {
     let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let credentials = known.get(url).cloned().unwrap_or_default();
-    Access {
-        token: credentials.token,
-        username: credentials.username,
-        ssh_key: credentials.ssh_key,
-        ssh_program: credentials.ssh_program,
-    }
+    known.get(url).map(Credentials::access).unwrap_or_default()
 }
 
 /// The branch of the clone that follows the one that is fetched.

@@ -1,11 +1,10 @@
 //! Remote repositories against git's own server programs, on loopback and through a stand-in for `ssh`.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::process::Command;
 
+use super::git_server::{Door, serve};
 use super::*;
 
 /// A repository that others push to.
@@ -43,88 +42,10 @@ impl Upstream {
     fn path(&self) -> &Path {
         self.folder.path()
     }
-}
 
-/// What the server asks of its callers.
-#[derive(Clone, Default)]
-struct Door {
-    /// `Basic` credentials, in base64.
-    authorization: Option<&'static str>,
-    moved_to: Option<String>,
-    /// The headers of all requests.
-    heard: Arc<Mutex<Vec<String>>>,
-}
-
-/// Serves a repository by `git http-backend`; its address.
-fn serve(folder: &Path, door: Door) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/infra", listener.local_addr().unwrap());
-    let folder = folder.join(".git");
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let (folder, door) = (folder.clone(), door.clone());
-            std::thread::spawn(move || answer(stream, &folder, &door));
-        }
-    });
-    url
-}
-
-fn answer(mut stream: TcpStream, folder: &Path, door: &Door) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if reader.read_line(&mut head).unwrap() == 0 {
-            return;
-        }
+    fn serve(&self, door: Door) -> String {
+        serve(&self.path().join(".git"), door)
     }
-    let header = |name: &str| {
-        let line = head.lines().find(|line| line.to_ascii_lowercase().starts_with(&format!("{name}:")));
-        line.and_then(|line| line.split_once(':')).map(|(_, value)| value.trim().to_owned())
-    };
-    door.heard.lock().unwrap().push(head.clone());
-    let length: usize = header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).unwrap();
-    if let Some(place) = &door.moved_to {
-        let text = format!(
-            "HTTP/1.1 302 Found\r\nlocation: {place}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-        );
-        stream.write_all(text.as_bytes()).unwrap();
-        return;
-    }
-    if door.authorization.is_some_and(|wanted| header("authorization") != Some(format!("Basic {wanted}"))) {
-        stream
-            .write_all(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
-            .unwrap();
-        return;
-    }
-    let mut words = head.split_whitespace();
-    let (method, target) = (words.next().unwrap(), words.next().unwrap());
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let mut backend = Command::new("git")
-        .arg("http-backend")
-        .env_clear()
-        .envs([
-            ("PATH", std::env::var("PATH").unwrap().as_str()),
-            ("GIT_HTTP_EXPORT_ALL", "1"),
-            ("GIT_PROJECT_ROOT", folder.to_str().unwrap()),
-            ("PATH_INFO", path.trim_start_matches("/infra")),
-            ("QUERY_STRING", query),
-            ("REQUEST_METHOD", method),
-            ("CONTENT_TYPE", header("content-type").unwrap_or_default().as_str()),
-            ("CONTENT_LENGTH", length.to_string().as_str()),
-        ])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    backend.stdin.take().unwrap().write_all(&body).unwrap();
-    let output = backend.wait_with_output().unwrap().stdout;
-    let split = output.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
-    let (cgi, content) = output.split_at(split + 4);
-    let status = if cgi.starts_with(b"Status: ") { "404 Not Found" } else { "200 OK" };
-    let start = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n", content.len());
-    stream.write_all(&[start.as_bytes(), cgi, content].concat()).unwrap();
 }
 
 fn open(url: &str, credentials: &Credentials, cache: Option<&Path>) -> Result<Source, GitError> {
@@ -150,7 +71,7 @@ fn token(token: &str) -> Credentials {
 fn a_remote_is_cloned_shallow_and_followed() {
     let upstream = Upstream::new();
     let second = upstream.commit("two");
-    let source = open(&serve(upstream.path(), Door::default()), &Credentials::default(), None).unwrap();
+    let source = open(&upstream.serve(Door::default()), &Credentials::default(), None).unwrap();
     assert_eq!(source.head().unwrap().commit, second);
     assert_eq!(source.files(&second).unwrap()["a.yaml"], Ok("two".to_owned()));
     let third = upstream.commit("three");
@@ -164,7 +85,7 @@ fn a_remote_is_cloned_shallow_and_followed() {
 fn a_shallow_clone_is_deepened_until_it_can_tell_who_came_first() {
     let upstream = Upstream::new();
     let commits: Vec<InfraCommit> = (0..60).map(|number| upstream.commit(&number.to_string())).collect();
-    let source = open(&serve(upstream.path(), Door::default()), &Credentials::default(), None).unwrap();
+    let source = open(&upstream.serve(Door::default()), &Credentials::default(), None).unwrap();
     let head = source.head().unwrap().commit;
     assert_eq!(source.known_ancestry(&commits[0], &head), Ancestry::Unknown, "the clone has one commit");
     assert_eq!(source.ancestry(&commits[0], &head), Ancestry::Ancestor);
@@ -175,7 +96,7 @@ fn a_shallow_clone_is_deepened_until_it_can_tell_who_came_first() {
 fn a_rewound_branch_is_recognised() {
     let upstream = Upstream::new();
     let second = upstream.commit("two");
-    let source = open(&serve(upstream.path(), Door::default()), &Credentials::default(), None).unwrap();
+    let source = open(&upstream.serve(Door::default()), &Credentials::default(), None).unwrap();
     upstream.git(&["reset", "-q", "--hard", "HEAD~1"]);
     let other = upstream.commit("another two");
     source.fetch().unwrap();
@@ -188,7 +109,7 @@ fn a_token_lets_in_and_a_wrong_one_is_refused_in_words() {
     let upstream = Upstream::new();
     // printf x-access-token:right | base64
     let door = Door { authorization: Some("eC1hY2Nlc3MtdG9rZW46cmlnaHQ="), ..Door::default() };
-    let url = serve(upstream.path(), door);
+    let url = upstream.serve(door);
     assert!(open(&url, &token("right"), None).is_ok());
     let error = open(&url, &token("hunter2"), None).err().unwrap();
     let said = format!("{error} {error:?} {:?}", token("hunter2"));
@@ -200,8 +121,8 @@ fn a_token_lets_in_and_a_wrong_one_is_refused_in_words() {
 fn a_token_never_follows_a_redirect() {
     let upstream = Upstream::new();
     let elsewhere = Door::default();
-    let other = serve(upstream.path(), elsewhere.clone());
-    let url = serve(upstream.path(), Door { moved_to: Some(other.clone()), ..Door::default() });
+    let other = upstream.serve(elsewhere.clone());
+    let url = upstream.serve(Door { moved_to: Some(other.clone()), ..Door::default() });
     let error = open(&url, &token("hunter2"), None).err().unwrap().to_string();
     assert!(error.contains(&format!("it has moved to {other}")), "{error}");
     assert_eq!(elsewhere.heard.lock().unwrap().len(), 0);
@@ -210,7 +131,7 @@ fn a_token_never_follows_a_redirect() {
 #[test]
 fn what_is_not_there_is_said_in_words() {
     let upstream = Upstream::new();
-    let url = serve(upstream.path(), Door::default());
+    let url = upstream.serve(Door::default());
     let missing = url.replace("/infra", "/infra/nothing");
     let error = open(&missing, &Credentials::default(), None).err().unwrap().to_string();
     assert!(error.contains("no such repository"), "{error}");
@@ -226,7 +147,7 @@ fn what_is_not_there_is_said_in_words() {
 fn a_cache_is_used_again_and_a_damaged_one_thrown_away() {
     let upstream = Upstream::new();
     let door = Door::default();
-    let url = serve(upstream.path(), door.clone());
+    let url = upstream.serve(door.clone());
     let cache = tempfile::tempdir().unwrap();
     drop(open(&url, &Credentials::default(), Some(cache.path())).unwrap());
     let asked = door.heard.lock().unwrap().len();

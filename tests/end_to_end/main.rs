@@ -7,6 +7,7 @@
 mod alerts;
 mod blue_green;
 mod errors;
+mod git_server;
 mod health;
 mod promote;
 mod restart;

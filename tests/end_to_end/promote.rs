@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::git_server::{Door, serve};
+
 const ENVIRONMENT: &str = "apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {name: test}\nspec:\n  cluster: mco\n  applications:\n    api: { commit: aaaaaaa }  # the API\n";
 
 struct Repositories(tempfile::TempDir);
@@ -110,6 +112,57 @@ fn a_remote_address_needs_no_clone_of_ones_own() {
         .unwrap();
     assert_eq!(done.status.code(), Some(0), "{done:?}");
     assert!(all.upstream("test.yaml").contains("\"bbbbbbb\""));
+}
+
+/// As on a runner of CI: no home, nobody's name, and a server that asks for a token.
+#[test]
+fn a_token_is_all_that_a_runner_needs() {
+    let all = Repositories::new();
+    let upstream = all.path("upstream");
+    run(&upstream, "git", &["config", "http.receivepack", "true"]);
+    // printf x-access-token:hunter2 | base64
+    let door = Door { authorization: Some("eC1hY2Nlc3MtdG9rZW46aHVudGVyMg=="), ..Door::default() };
+    let url = serve(&upstream, door);
+    let runner = |arguments: &[&str], token: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_trueup"));
+        command.args(["promote", "test/api", "--push", "--repo", &url]).args(arguments).env_clear();
+        command.envs([("PATH", std::env::var("PATH").unwrap().as_str()), ("TRUEUP_TOKEN", token)]);
+        // What others have configured by variables stays: here, that no name is made up.
+        command.envs([("GIT_CONFIG_COUNT", "1"), ("GIT_CONFIG_NOSYSTEM", "1")]);
+        command.envs([("GIT_CONFIG_KEY_0", "user.useConfigOnly"), ("GIT_CONFIG_VALUE_0", "true")]);
+        command.output().unwrap()
+    };
+    for wrong in ["", "hunter3"] {
+        let refused = runner(&["--commit", "bbbbbbb"], wrong);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(1), "{said}");
+        assert!(said.contains("hint  set TRUEUP_TOKEN") && !said.contains("hunter"), "{said}");
+    }
+    let done = runner(&["--commit", "bbbbbbb"], "hunter2");
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    assert!(all.upstream("test.yaml").contains("\"bbbbbbb\""));
+    let who = run(&upstream, "git", &["log", "-1", "--format=%an <%ae>, %cn <%ce>"]).stdout;
+    let trueup = "trueup <noreply@trueup.dev>";
+    assert_eq!(String::from_utf8(who).unwrap(), format!("{trueup}, {trueup}\n"));
+}
+
+#[test]
+fn the_token_of_a_push_never_follows_a_redirect() {
+    let all = Repositories::new();
+    let elsewhere = Door::default();
+    let other = serve(&all.path("upstream"), elsewhere.clone());
+    let door =
+        Door { moved_to: Some(format!("{other}/info/refs?service=git-upload-pack")), ..Door::default() };
+    let url = serve(&all.path("upstream"), door);
+    let refused = Command::new(env!("CARGO_BIN_EXE_trueup"))
+        .args(["promote", "test/api", "--commit", "bbbbbbb", "--push", "--repo", &url])
+        .env("TRUEUP_TOKEN", "hunter2")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.contains("it has moved"), "{said}");
+    assert_eq!(elsewhere.heard.lock().unwrap().len(), 0);
 }
 
 #[test]
