@@ -81,7 +81,8 @@ fn reads(desired: &[&Desired]) -> Vec<Statement> {
         },
         Statement {
             name: "ReadImages",
-            actions: &["ecr:DescribeRepositories", "ecr:DescribeImages"],
+            // The manifest of an image for several platforms says which.
+            actions: &["ecr:DescribeRepositories", "ecr:DescribeImages", "ecr:BatchGetImage"],
             resources: desired.iter().flat_map(|one| repositories(one)).collect(),
             condition: None,
         },
@@ -134,7 +135,7 @@ fn writes(desired: &[&Desired]) -> Vec<Statement> {
         },
         Statement {
             name: "MoveTags",
-            actions: &["ecr:BatchGetImage", "ecr:PutImage"],
+            actions: &["ecr:PutImage"],
             resources: desired.iter().filter(moves).flat_map(|one| repositories(one)).collect(),
             condition: None,
         },

@@ -28,7 +28,7 @@ fn action(operation: &str, granted: &BTreeSet<String>) -> Option<String> {
 async fn promoted(mut stage: Stage) -> (BTreeSet<String>, BTreeSet<String>) {
     let mut calls = BTreeSet::new();
     for commit in ["bbbbbbb", "ccccccc", "ddddddd"] {
-        stage.build(commit);
+        stage.build_index(commit);
         stage.declare(commit);
         let mut running = stage.process(BTreeMap::new());
         running.run(&stage, 100).await;
@@ -77,7 +77,7 @@ async fn the_policy_grants_every_call_and_nothing_else() {
 #[tokio::test]
 async fn looking_needs_the_read_only_policy_and_that_holds_no_write() {
     for mut stage in [Stage::new(Breaker::On), Stage::blue_green(&json!({}))] {
-        stage.build("bbbbbbb");
+        stage.build_index("bbbbbbb");
         stage.declare("bbbbbbb");
         let granted = actions(&iam::policy(&stage.declaration, Access::Read));
         let mut running = stage.process(BTreeMap::new());

@@ -563,10 +563,7 @@ impl Ecr for Process {
         digest: &Digest,
         tag: &Tag,
     ) -> Result<(), CloudError> {
-        let ids = json!([{"imageDigest": digest.as_str()}]);
-        let input = json!({"repositoryName": name.as_str(), "imageIds": ids});
-        let answer = self.read(Api::Ecr, "BatchGetImage", input).await?;
-        let manifest = text(&answer["images"][0], "imageManifest");
+        let manifest = self.manifest(name, digest).await?;
         let input =
             json!({"repositoryName": name.as_str(), "imageManifest": manifest, "imageTag": tag.as_str()});
         match self.write(Api::Ecr, "PutImage", input).await {
@@ -611,13 +608,32 @@ impl Process {
             json!({"repositoryName": name.as_str(), "imageIds": [id], "filter": {"imageStatus": "ANY"}});
         let answer = self.read(Api::Ecr, "DescribeImages", input).await?;
         let found = &answer["imageDetails"][0];
+        let digest = Digest::new(text(found, "imageDigest"));
+        let is_index = text(found, "imageManifestMediaType").contains("index");
         Ok(Image {
-            digest: Digest::new(text(found, "imageDigest")),
             tags: list(found, "imageTags").filter_map(Value::as_str).map(Tag::new).collect(),
             archived: text(found, "imageStatus") == "ARCHIVED",
             pushed_at: time(found, "imagePushedAt").unwrap_or_default(),
-            platforms: Vec::new(),
+            platforms: if is_index { self.platforms(name, &digest).await? } else { Vec::new() },
+            digest,
         })
+    }
+
+    async fn platforms(&self, name: &RepositoryName, digest: &Digest) -> Result<Vec<Platform>, CloudError> {
+        let manifest: Value = serde_json::from_str(&self.manifest(name, digest).await?).unwrap();
+        let platforms = list(&manifest, "manifests").map(|entry| Platform {
+            digest: Some(Digest::new(text(entry, "digest"))),
+            os: text(&entry["platform"], "os").to_owned(),
+            architecture: text(&entry["platform"], "architecture").to_owned(),
+        });
+        Ok(platforms.collect())
+    }
+
+    async fn manifest(&self, name: &RepositoryName, digest: &Digest) -> Result<String, CloudError> {
+        let ids = json!([{"imageDigest": digest.as_str()}]);
+        let input = json!({"repositoryName": name.as_str(), "imageIds": ids});
+        let answer = self.read(Api::Ecr, "BatchGetImage", input).await?;
+        Ok(text(&answer["images"][0], "imageManifest").to_owned())
     }
 }
 

@@ -173,8 +173,25 @@ impl Stage {
 
     /// Pushes an image for a commit; its digest.
     pub fn build(&self, commit: &str) -> String {
-        let manifest = json!({"schemaVersion": 2, "config": {"digest": commit}, "layers": []}).to_string();
-        let input = json!({"repositoryName": "mco/api", "imageManifest": manifest, "imageTag": commit});
+        let manifest = json!({"schemaVersion": 2, "config": {"digest": commit}, "layers": []});
+        self.push(&manifest, Some(commit))
+    }
+
+    /// Pushes an index with one image, as buildx does; its digest.
+    pub fn build_index(&self, commit: &str) -> String {
+        let child = json!({"schemaVersion": 2, "config": {"digest": commit}, "layers": []});
+        let child = self.push(&child, None);
+        let platform = json!({"os": "linux", "architecture": "amd64"});
+        let index = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
+            "manifests": [{"digest": child, "platform": platform}]});
+        self.push(&index, Some(commit))
+    }
+
+    fn push(&self, manifest: &Value, tag: Option<&str>) -> String {
+        let mut input = json!({"repositoryName": "mco/api", "imageManifest": manifest.to_string()});
+        if let Some(tag) = tag {
+            input["imageTag"] = json!(tag);
+        }
         let put = self.call(Api::Ecr, "PutImage", &input);
         put["image"]["imageId"]["imageDigest"].as_str().unwrap().to_owned()
     }
