@@ -3,6 +3,7 @@
 use super::source::{Opened, print_findings};
 use super::{End, Format, Names, RepositoryArgs, api, controller, show};
 use crate::controller::Writes;
+use crate::model::Waiting;
 
 pub(super) async fn run(arguments: &RepositoryArgs, names: &Names, format: Format) -> anyhow::Result<End> {
     let source = Opened::open(arguments)?;
@@ -16,10 +17,18 @@ pub(super) async fn run(arguments: &RepositoryArgs, names: &Names, format: Forma
         Format::Markdown => out!("{}", show::plan_markdown(&swept)),
         Format::Json => outln!("{:#}", api::plan(&swept)),
     }
-    let changes = swept.iter().any(|swept| swept.plan.as_ref().is_some_and(|plan| !plan.steps.is_empty()));
-    Ok(match (broken, changes) {
+    let plans = || swept.iter().filter_map(|swept| swept.plan.as_ref());
+    let unknown = plans().any(|plan| plan.waiting.as_ref().is_some_and(is_unknown));
+    let changes = plans().any(|plan| !plan.steps.is_empty());
+    // An error goes before changes: they are not all that there is to say.
+    Ok(match (broken || unknown, changes) {
         (true, _) => End::Error,
         (false, true) => End::Changes,
         (false, false) => End::Good,
     })
+}
+
+/// Whether nobody can tell what would be done.
+fn is_unknown(waiting: &Waiting) -> bool {
+    matches!(waiting, Waiting::Unreadable { .. } | Waiting::Refused { .. } | Waiting::WrongAccount { .. })
 }

@@ -108,6 +108,17 @@ fn an_expired_token_and_a_missing_right_are_said_as_such() {
 }
 
 #[test]
+fn a_plan_that_cannot_tell_ends_with_an_error() {
+    let rig = promoted();
+    rig.expect(&["plan"], 2);
+    rig.world.lock().unwrap().inject(Fault::Deny { operation: "DescribeServices".to_owned(), times: 1000 });
+    assert!(rig.expect(&["plan"], 1).contains("cannot read"));
+    let rig = promoted();
+    rig.replace("test.yaml", "123456789012", "210987654321");
+    assert!(rig.expect(&["plan"], 1).contains("the credentials belong to account 123456789012"));
+}
+
+#[test]
 fn an_immutable_tag_is_said_before_anything_is_written() {
     let rig = promoted();
     // The tag exists already, and may not move.
