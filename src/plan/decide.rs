@@ -157,6 +157,9 @@ pub struct Plan {
     pub status: Status,
 }
 
+/// What cannot be read where nobody can tell whether the applied infra commit came first.
+pub(super) const HISTORY: &str = "the history of the infrastructure repository";
+
 /// Decides about one target.
 pub fn plan(input: &Input<'_>) -> Plan {
     let facts = Facts::new(input);
@@ -909,9 +912,7 @@ impl<'a> Facts<'a> {
             _ if applied == head => Ok(()),
             Some(Ancestry::Ancestor) => Ok(()),
             Some(Ancestry::NotAncestor) => Err(Waiting::SourceBehind { applied: applied.to_string() }),
-            Some(Ancestry::Unknown) | None => {
-                Err(unreadable("the history of the infrastructure repository", applied.as_str()))
-            }
+            Some(Ancestry::Unknown) | None => Err(unreadable(HISTORY, applied.as_str())),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::decide::{Facts, Step};
+use super::decide::{Facts, HISTORY, Step};
 use super::{phase, render};
 use crate::model::{
     Commit, Condition, ConditionKind, Controller, DesiredImage, Difference, Digest, Health, Image,
@@ -491,6 +491,9 @@ pub fn hint(waiting: &Waiting, target: &crate::model::Target) -> Option<String> 
         }
         Waiting::SourceBehind { .. } => {
             "bring the branch to a commit that has the applied one among its ancestors".to_owned()
+        }
+        Waiting::Unreadable { what: HISTORY, .. } => {
+            "the checkout does not reach back to what was applied; fetch all of it: fetch-depth: 0 (GitHub), GIT_DEPTH: \"0\" (GitLab), git fetch --unshallow".to_owned()
         }
         Waiting::Unreadable { why, .. } if why.contains("ExpiredToken") => {
             "the credentials have expired; log in again".to_owned()

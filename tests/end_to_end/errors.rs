@@ -119,6 +119,23 @@ fn a_plan_that_cannot_tell_ends_with_an_error() {
 }
 
 #[test]
+fn a_checkout_that_is_too_shallow_is_said_as_such() {
+    let rig = promoted();
+    rig.expect(&["reconcile", "--timeout", "60"], 0);
+    rig.build("ccccccc");
+    rig.declare("ccccccc");
+    let url = format!("file://{}", rig.folder.path().display());
+    let shallow = tempfile::tempdir().unwrap();
+    rig.git(&["clone", "-q", "--depth=1", &url, shallow.path().to_str().unwrap()]);
+    let output = rig.command_on(shallow.path(), &["plan"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("cannot read the history of the infrastructure repository"), "{said}");
+    assert!(said.contains("hint       the checkout does not reach back"), "{said}");
+    rig.expect(&["plan"], 2);
+}
+
+#[test]
 fn an_immutable_tag_is_said_before_anything_is_written() {
     let rig = promoted();
     // The tag exists already, and may not move.

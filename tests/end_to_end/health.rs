@@ -1,5 +1,6 @@
 //! What a running controller says of itself over HTTP.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
@@ -8,9 +9,17 @@ use crate::rig::Rig;
 
 /// A controller that serves, and where.
 pub fn serving(rig: &Rig, more: &[(&str, &str)]) -> (Controller, String) {
-    let elsewhere = more.iter().any(|(name, _)| *name == "TRUEUP_REPO");
+    serving_from(rig, rig.folder.path(), more)
+}
+
+/// The same from another repository.
+pub fn serving_from(
+    rig: &Rig,
+    repository: impl AsRef<OsStr>,
+    more: &[(&str, &str)],
+) -> (Controller, String) {
     let arguments = ["run", "--listen", "127.0.0.1:0", "--log-format", "json"];
-    let mut command = if elsewhere { rig.command_elsewhere(&arguments) } else { rig.command(&arguments) };
+    let mut command = rig.command_on(repository, &arguments);
     let mut process = command.envs(more.iter().copied()).stderr(Stdio::piped()).spawn().unwrap();
     let log = BufReader::new(process.stderr.take().unwrap());
     let process = Controller(process);

@@ -1,5 +1,6 @@
 //! A simulated AWS over HTTP, an infrastructure repository, and the built binary.
 
+use std::ffi::OsStr;
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 
@@ -89,15 +90,13 @@ impl Rig {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.command_elsewhere(arguments);
-        command.args(["--repo".as_ref(), self.folder.path().as_os_str()]);
-        command
+        self.command_on(self.folder.path(), arguments)
     }
 
-    /// A command about a repository that its environment names.
-    pub fn command_elsewhere(&self, arguments: &[&str]) -> Command {
+    /// The command on another repository, or another clone of this one.
+    pub fn command_on(&self, repository: impl AsRef<OsStr>, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_trueup"));
-        command.args(arguments).env_clear().envs([
+        command.args(arguments).args(["--repo".as_ref(), repository.as_ref()]).env_clear().envs([
             ("AWS_ENDPOINT_URL", self.endpoint.as_str()),
             ("AWS_ACCESS_KEY_ID", "test"),
             ("AWS_SECRET_ACCESS_KEY", "test"),

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::process::Command;
 
-use crate::health::{get, serving};
+use crate::health::{get, serving, serving_from};
 use crate::restart::{Controller, until};
 use crate::rig::Rig;
 
@@ -41,7 +41,7 @@ fn a_stop_is_heeded_while_aws_does_not_answer() {
 fn a_stop_is_heeded_while_the_repository_does_not_answer() {
     let rig = Rig::new();
     let (listener, address) = mute();
-    let (controller, _) = serving(&rig, &[("TRUEUP_REPO", &address)]);
+    let (controller, _) = serving_from(&rig, &address, &[]);
     let asked = listener.accept().unwrap();
     ends_well(controller);
     drop(asked);
@@ -52,7 +52,7 @@ fn a_repository_that_is_out_of_reach_is_asked_again_and_named() {
     let rig = Rig::new();
     let (listener, address) = mute();
     drop(listener);
-    let (controller, served) = serving(&rig, &[("TRUEUP_REPO", &address)]);
+    let (controller, served) = serving_from(&rig, &address, &[]);
     until("the reason", || get(&format!("{served}/readyz")).1.contains("cannot fetch"));
     assert_eq!(get(&format!("{served}/livez")).0, 200);
     ends_well(controller);
