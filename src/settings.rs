@@ -100,19 +100,19 @@ impl Settings {
         environment: &dyn Fn(&str) -> Option<String>,
         file: Option<&str>,
     ) -> Result<Self, SettingsError> {
-        let mut raw = match file {
-            Some(path) => {
-                let failed = |source| SettingsError::File { path: path.to_owned(), source };
-                parse(path, &std::fs::read_to_string(path).map_err(failed)?)?
-            }
-            None => Raw::new(),
-        };
         let given = |variable: &str| environment(variable).filter(|value| !value.is_empty());
-        for (key, variable) in KEYS {
-            raw.extend(given(variable).map(|value| (key, value)));
-        }
+        let mut raw = gathered(&given, file)?;
         raw.extend(command_line);
         Self::validated(&raw, &given)
+    }
+
+    /// Where health and metrics are served. Nothing else is looked at: a secret that cannot be read makes nobody unwell.
+    pub fn listen(
+        environment: &dyn Fn(&str) -> Option<String>,
+        file: Option<&str>,
+    ) -> Result<Option<SocketAddr>, SettingsError> {
+        let given = |variable: &str| environment(variable).filter(|value| !value.is_empty());
+        gathered(&given, file)?.remove("http.listen").map(address).transpose()
     }
 
     fn validated(raw: &Raw, given: &dyn Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
@@ -149,6 +149,21 @@ impl Settings {
             webhook,
         })
     }
+}
+
+/// What the file and the environment give; the environment goes before the file.
+fn gathered(given: &dyn Fn(&str) -> Option<String>, file: Option<&str>) -> Result<Raw, SettingsError> {
+    let mut raw = match file {
+        Some(path) => {
+            let failed = |source| SettingsError::File { path: path.to_owned(), source };
+            parse(path, &std::fs::read_to_string(path).map_err(failed)?)?
+        }
+        None => Raw::new(),
+    };
+    for (key, variable) in KEYS {
+        raw.extend(given(variable).map(|value| (key, value)));
+    }
+    Ok(raw)
 }
 
 /// The settings of a file, by key.

@@ -18,6 +18,7 @@ mod approval;
 mod demo;
 mod editors;
 mod git_program;
+mod health;
 mod iam_policy;
 mod lint;
 mod plan;
@@ -141,6 +142,12 @@ enum Command {
         #[arg(long)]
         observe: bool,
         /// Serve /livez, /readyz and /metrics here, such as 0.0.0.0:8080.
+        #[arg(long, value_name = "ADDR")]
+        listen: Option<std::net::SocketAddr>,
+    },
+    /// Ask the controller of this machine whether it lives: for health checks of containers.
+    Health {
+        /// Where `run` listens [default: `TRUEUP_LISTEN`, or what the file of `--config` says]
         #[arg(long, value_name = "ADDR")]
         listen: Option<std::net::SocketAddr>,
     },
@@ -282,6 +289,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<End> {
             reconcile::run(&repository, &names, Duration::from_secs(timeout)).await
         }
         Command::Run { observe, listen } => Box::pin(run::run(&repository, observe, listen)).await,
+        Command::Health { listen } => health::run(&repository, listen),
         Command::Wait { target, commit, timeout } => {
             wait::run(&repository, &target, &commit, Duration::from_secs(timeout)).await
         }

@@ -2,7 +2,8 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
 
 use crate::restart::{Controller, until};
 use crate::rig::Rig;
@@ -18,8 +19,15 @@ pub fn serving_from(
     repository: impl AsRef<OsStr>,
     more: &[(&str, &str)],
 ) -> (Controller, String) {
-    let arguments = ["run", "--listen", "127.0.0.1:0", "--log-format", "json"];
-    let mut command = rig.command_on(repository, &arguments);
+    let (process, address) = listening(rig.command_on(repository, &run_on("127.0.0.1:0")), more);
+    (process, format!("http://{address}"))
+}
+
+fn run_on(address: &str) -> [&str; 5] {
+    ["run", "--listen", address, "--log-format", "json"]
+}
+
+fn listening(mut command: Command, more: &[(&str, &str)]) -> (Controller, SocketAddr) {
     let mut process = command.envs(more.iter().copied()).stderr(Stdio::piped()).spawn().unwrap();
     let log = BufReader::new(process.stderr.take().unwrap());
     let process = Controller(process);
@@ -28,7 +36,7 @@ pub fn serving_from(
     // Nobody else reads the log: it must not fill up.
     std::thread::spawn(move || lines.for_each(drop));
     let entry: serde_json::Value = serde_json::from_str(&listening).unwrap();
-    (process, format!("http://{}", entry["fields"]["address"].as_str().unwrap()))
+    (process, entry["fields"]["address"].as_str().unwrap().parse().unwrap())
 }
 
 /// Status and body.
@@ -69,6 +77,29 @@ fn a_repository_that_cannot_be_read_keeps_it_from_being_ready() {
     until("the reason", || get(&format!("{address}/readyz")).1.contains("nope"));
     assert_eq!(get(&format!("{address}/readyz")).0, 503);
     assert_eq!(get(&format!("{address}/livez")).0, 200);
+}
+
+#[test]
+fn a_health_check_needs_to_know_nothing_but_the_address() {
+    let rig = Rig::new();
+    let (process, address) = listening(rig.command(&run_on("0.0.0.0:0")), &[]);
+    let ask = |listen: &str| {
+        let mut command = rig.command(&["health"]);
+        let output =
+            command.envs([("TRUEUP_LISTEN", listen), ("TRUEUP_TOKEN_FILE", "/nonexistent")]).output();
+        let output = output.unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    for all in [address.to_string(), format!("[::]:{}", address.port())] {
+        assert_eq!(ask(&all), (Some(0), String::new()), "{all}");
+    }
+    drop(process);
+    let (code, said) = ask(&address.to_string());
+    assert_eq!(code, Some(1));
+    assert!(said.contains(&format!("cannot reach 127.0.0.1:{}", address.port())), "{said}");
+    let (code, said) = ask("");
+    assert_eq!(code, Some(1));
+    assert!(said.contains("set TRUEUP_LISTEN"), "{said}");
 }
 
 #[test]
