@@ -9,6 +9,7 @@ mod blue_green;
 mod errors;
 mod git_server;
 mod health;
+mod policy;
 mod promote;
 mod restart;
 mod rig;

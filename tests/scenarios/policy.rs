@@ -40,7 +40,7 @@ async fn promoted(mut stage: Stage) -> (BTreeSet<String>, BTreeSet<String>) {
     running.run(&stage, 480).await;
     calls.extend(running.process.calls());
     calls.remove("GetCallerIdentity");
-    (calls, actions(&iam::policy(&stage.declaration, Access::Write)))
+    (calls, actions(&iam::policy(&stage.declaration, Access::Write).document))
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn looking_needs_the_read_only_policy_and_that_holds_no_write() {
     for mut stage in [Stage::new(Breaker::On), Stage::blue_green(&json!({}))] {
         stage.build_index("bbbbbbb");
         stage.declare("bbbbbbb");
-        let granted = actions(&iam::policy(&stage.declaration, Access::Read));
+        let granted = actions(&iam::policy(&stage.declaration, Access::Read).document);
         let mut running = stage.process(BTreeMap::new());
         running.controller.sweep(&stage.declaration, Writes::Withheld, |_| true).await;
         for call in running.process.calls().iter().filter(|call| *call != "GetCallerIdentity") {

@@ -1,0 +1,355 @@
+//! The least-privilege policy for exactly what a repository declares. Pure.
+//!
+//! Which action takes which resource and condition: AWS service authorization reference, tables of Amazon ECS, Amazon
+//! ECR, AWS CodeDeploy and AWS IAM. `sts:GetCallerIdentity` needs no permission.
+
+mod resource;
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::model::{
+    CodeDeploy, Declaration, Desired, MoveTag, NewGroup, Region, Strategy, TaskDefinitionSource,
+};
+use crate::plan::blue_green;
+use resource::{Naming, Resource, named};
+
+/// Characters that a managed policy may have, white space not counted (AWS IAM user guide, quotas).
+pub const MOST_CHARACTERS: usize = 6144;
+
+/// What the policy is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// `plan`, `status`, `wait`, `run --observe`.
+    Read,
+    /// Everything.
+    Write,
+}
+
+/// A policy document, and how it came to name its resources.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    pub document: Value,
+    /// White space not counted.
+    pub characters: usize,
+    /// How many there would be with every resource by its name.
+    pub characters_by_name: usize,
+}
+
+/// The policy for all readable applications: every resource by its name while that fits into a managed policy. Beyond
+/// that the longest statement takes the next wider patterns until it fits, or until there are none.
+pub fn policy(declaration: &Declaration, access: Access) -> Policy {
+    let desired: Vec<&Desired> = declaration.readable().collect();
+    let mut statements = reads(&desired);
+    if access == Access::Write {
+        statements.extend(writes(&desired));
+    }
+    let mut said: Vec<Said> = statements.iter().filter_map(|one| one.said(Naming::Exact)).collect();
+    let characters_by_name = characters(&document(&said));
+    // Each turn takes one statement one of three steps.
+    while characters(&document(&said)) > MOST_CHARACTERS {
+        let candidates = said.iter_mut().filter(|one| one.naming.wider().is_some());
+        let Some(longest) = candidates.max_by_key(|one| characters(&one.text)) else { break };
+        longest.widen();
+    }
+    let document = document(&said);
+    Policy { characters: characters(&document), document, characters_by_name }
+}
+
+fn document(said: &[Said]) -> Value {
+    let statements: Vec<&Value> = said.iter().map(|one| &one.text).collect();
+    json!({"Version": "2012-10-17", "Statement": statements})
+}
+
+fn characters(document: &Value) -> usize {
+    document.to_string().chars().count()
+}
+
+/// One statement: its name, the actions, and what may be added to them.
+struct Statement {
+    name: &'static str,
+    actions: &'static [&'static str],
+    resources: BTreeSet<Resource>,
+    condition: Option<Condition>,
+}
+
+enum Condition {
+    InClusters(BTreeSet<Resource>),
+    PassedTo(&'static str),
+}
+
+impl Statement {
+    fn new(
+        name: &'static str,
+        actions: &'static [&'static str],
+        resources: impl IntoIterator<Item = Resource>,
+    ) -> Self {
+        Self { name, actions, resources: resources.into_iter().collect(), condition: None }
+    }
+
+    fn when(self, condition: Condition) -> Self {
+        Self { condition: Some(condition), ..self }
+    }
+
+    /// `None` where there is nothing to allow it for.
+    fn said(&self, naming: Naming) -> Option<Said<'_>> {
+        let text = || self.text(naming);
+        (!self.resources.is_empty()).then(|| Said { statement: self, naming, text: text() })
+    }
+
+    fn text(&self, naming: Naming) -> Value {
+        let mut text = json!({
+            "Sid": self.name,
+            "Effect": "Allow",
+            "Action": self.actions,
+            "Resource": named(&self.resources, naming),
+        });
+        match &self.condition {
+            None => {}
+            Some(Condition::InClusters(clusters)) => {
+                text["Condition"] = json!({"ArnEquals": {"ecs:cluster": named(clusters, naming)}});
+            }
+            Some(Condition::PassedTo(service)) => {
+                text["Condition"] = json!({"StringEquals": {"iam:PassedToService": service}});
+            }
+        }
+        text
+    }
+}
+
+/// A statement as it stands in the document.
+struct Said<'s> {
+    statement: &'s Statement,
+    naming: Naming,
+    text: Value,
+}
+
+impl Said<'_> {
+    fn widen(&mut self) {
+        if let Some(wider) = self.naming.wider() {
+            self.naming = wider;
+            self.text = self.statement.text(wider);
+        }
+    }
+}
+
+fn reads(desired: &[&Desired]) -> Vec<Statement> {
+    let clusters = desired.iter().map(|one| resource(one, "ecs", "cluster/", one.cluster.as_str(), ""));
+    let groups = groups(desired, |_| true);
+    vec![
+        Statement::new(
+            "ReadServices",
+            &[
+                "ecs:DescribeServices",
+                "ecs:ListServiceDeployments",
+                "ecs:DescribeServiceDeployments",
+                "ecs:DescribeServiceRevisions",
+            ],
+            desired.iter().flat_map(|one| of_service(one)),
+        ),
+        Statement::new("ReadTasks", &["ecs:ListTasks", "ecs:DescribeTasks"], any(desired))
+            .when(Condition::InClusters(clusters.collect())),
+        Statement::new(
+            "ReadTaskDefinitions",
+            &["ecs:ListTaskDefinitions", "ecs:DescribeTaskDefinition"],
+            any(desired),
+        ),
+        Statement::new(
+            "ReadImages",
+            // The manifest of an image for several platforms says which.
+            &["ecr:DescribeRepositories", "ecr:DescribeImages", "ecr:BatchGetImage"],
+            desired.iter().flat_map(|one| repositories(one)),
+        ),
+        Statement::new(
+            "ReadDeployments",
+            &[
+                "codedeploy:GetDeploymentGroup",
+                "codedeploy:ListDeployments",
+                "codedeploy:BatchGetDeployments",
+            ],
+            groups.clone(),
+        ),
+        Statement::new(
+            "ReadAppSpecs",
+            &["codedeploy:GetApplicationRevision"],
+            applications(desired, |_| true),
+        ),
+        Statement::new("ReadTraffic", &["codedeploy:GetDeploymentTarget"], any(&groups)),
+    ]
+}
+
+fn writes(desired: &[&Desired]) -> Vec<Statement> {
+    let moves = |one: &&&Desired| one.policy.move_tag == MoveTag::AfterSuccess;
+    let by_code_deploy = groups(desired, |_| true);
+    vec![
+        Statement::new(
+            "RegisterTaskDefinitions",
+            &["ecs:RegisterTaskDefinition", "ecs:TagResource"],
+            desired.iter().map(|one| task_definitions(one)),
+        ),
+        Statement::new(
+            "UpdateServices",
+            &["ecs:UpdateService"],
+            desired.iter().filter(|one| updates(one)).map(|one| service(one, "service/", "")),
+        ),
+        Statement::new(
+            "MoveTags",
+            &["ecr:PutImage"],
+            desired.iter().filter(moves).flat_map(|one| repositories(one)),
+        ),
+        Statement::new("PassRolesToTasks", &["iam:PassRole"], desired.iter().flat_map(|one| roles(one)))
+            .when(Condition::PassedTo("ecs-tasks.amazonaws.com")),
+        Statement::new("Deploy", &["codedeploy:CreateDeployment"], by_code_deploy.clone()),
+        Statement::new(
+            "DeployAppSpecs",
+            &["codedeploy:RegisterApplicationRevision"],
+            applications(desired, |_| true),
+        ),
+        Statement::new(
+            "DeployConfigurations",
+            &["codedeploy:GetDeploymentConfig"],
+            settings(desired).map(|(one, _)| resource(one, "codedeploy", "deploymentconfig:", "*", "")),
+        ),
+        Statement::new(
+            "StopAndContinue",
+            &["codedeploy:StopDeployment", "codedeploy:ContinueDeployment"],
+            any(&by_code_deploy),
+        ),
+        Statement::new(
+            "CreateApplications",
+            &["codedeploy:CreateApplication"],
+            applications(desired, |settings| settings.create.is_some()),
+        ),
+        Statement::new(
+            "CreateGroups",
+            &["codedeploy:CreateDeploymentGroup"],
+            groups(desired, |settings| settings.create.is_some()),
+        ),
+        Statement::new(
+            "PassRolesToCodeDeploy",
+            &["iam:PassRole"],
+            new_groups(desired).map(|(one, group)| role(one, &group.service_role)),
+        )
+        .when(Condition::PassedTo("codedeploy.amazonaws.com")),
+    ]
+}
+
+/// Whether `UpdateService` is called of this service: for a rolling deployment, or for its own settings.
+fn updates(desired: &Desired) -> bool {
+    !matches!(desired.strategy, Strategy::CodeDeploy(_)) || desired.service_settings.is_some()
+}
+
+/// Where CodeDeploy may deploy: where it is declared, and with the default names where no strategy is.
+fn settings<'a>(desired: &[&'a Desired]) -> impl Iterator<Item = (&'a Desired, Option<&'a CodeDeploy>)> {
+    desired.iter().filter_map(|one| match &one.strategy {
+        Strategy::CodeDeploy(settings) => Some((*one, Some(settings.as_ref()))),
+        Strategy::Unspecified => Some((*one, None)),
+        Strategy::Rolling => None,
+    })
+}
+
+fn new_groups<'a>(desired: &[&'a Desired]) -> impl Iterator<Item = (&'a Desired, &'a NewGroup)> {
+    settings(desired).filter_map(|(one, settings)| Some((one, settings?.create.as_ref()?)))
+}
+
+fn groups(desired: &[&Desired], wanted: fn(&CodeDeploy) -> bool) -> BTreeSet<Resource> {
+    let names = names(desired, wanted);
+    names
+        .map(|(one, application, group)| {
+            resource(one, "codedeploy", "deploymentgroup:", &format!("{application}/{group}"), "")
+        })
+        .collect()
+}
+
+fn applications(desired: &[&Desired], wanted: fn(&CodeDeploy) -> bool) -> BTreeSet<Resource> {
+    let names = names(desired, wanted);
+    names.map(|(one, application, _)| resource(one, "codedeploy", "application:", &application, "")).collect()
+}
+
+/// The applications and groups of CodeDeploy.
+fn names<'a>(
+    desired: &[&'a Desired],
+    wanted: fn(&CodeDeploy) -> bool,
+) -> impl Iterator<Item = (&'a Desired, String, String)> {
+    settings(desired).filter_map(move |(one, settings)| {
+        let default = CodeDeploy::default();
+        let settings = settings.unwrap_or(&default);
+        let (application, group) = blue_green::names(settings, one);
+        wanted(settings).then_some((one, application, group))
+    })
+}
+
+/// Where AWS knows no narrower resource: everything, if there is anything.
+fn any<'a, T: 'a>(things: impl IntoIterator<Item = &'a T>) -> Option<Resource> {
+    let everything = || Resource { kind: String::new(), name: "*".to_owned(), rest: "" };
+    things.into_iter().next().map(|_| everything())
+}
+
+fn of_service(desired: &Desired) -> [Resource; 3] {
+    [("service/", ""), ("service-deployment/", "/*"), ("service-revision/", "/*")]
+        .map(|(kind, rest)| service(desired, kind, rest))
+}
+
+fn service(desired: &Desired, kind: &str, rest: &'static str) -> Resource {
+    resource(desired, "ecs", kind, &format!("{}/{}", desired.cluster, desired.service), rest)
+}
+
+/// All revisions of the family, where it is known before AWS was asked.
+fn task_definitions(desired: &Desired) -> Resource {
+    let family = match &desired.task_definition {
+        TaskDefinitionSource::File { input, .. } => input.get("family").and_then(Value::as_str),
+        TaskDefinitionSource::Family(family) => Some(family.as_str()),
+        TaskDefinitionSource::Service => None,
+    };
+    resource(desired, "ecs", "task-definition/", family.unwrap_or("*"), ":*")
+}
+
+/// The roles that the task definition names; all of the account where another hand's revision is the base.
+fn roles(desired: &Desired) -> Vec<Resource> {
+    let TaskDefinitionSource::File { input, .. } = &desired.task_definition else {
+        return vec![role(desired, "*")];
+    };
+    let named = ["taskRoleArn", "executionRoleArn"].iter().filter_map(|key| input.get(*key)?.as_str());
+    named.map(|named| role(desired, named)).collect()
+}
+
+/// A role by its ARN.
+fn role(desired: &Desired, named: &str) -> Resource {
+    if let Some((kind, name)) = named.split_once(":role/") {
+        return Resource { kind: format!("{kind}:role/"), name: name.to_owned(), rest: "" };
+    }
+    let account = desired.account.as_ref().map_or("*", |account| account.as_str());
+    let kind = format!("arn:{}:iam::{account}:role/", partition(desired));
+    Resource { kind, name: named.to_owned(), rest: "" }
+}
+
+fn repositories(desired: &Desired) -> impl Iterator<Item = Resource> {
+    let account = desired.registry.account.as_ref().or(desired.account.as_ref());
+    let region = desired.registry.region.as_ref().or(desired.region.as_ref());
+    let account = account.map_or("*", |account| account.as_str());
+    let region = region.map_or("*", |region| region.as_str());
+    let kind = format!("arn:{}:ecr:{region}:{account}:repository/", partition(desired));
+    let names = desired.images.iter().map(|image| image.repository.to_string());
+    names.map(move |name| Resource { kind: kind.clone(), name, rest: "" })
+}
+
+fn resource(desired: &Desired, service: &str, kind: &str, name: &str, rest: &'static str) -> Resource {
+    let account = desired.account.as_ref().map_or("*", |account| account.as_str());
+    let region = desired.region.as_ref().map_or("*", |region| region.as_str());
+    let kind = format!("arn:{}:{service}:{region}:{account}:{kind}", partition(desired));
+    Resource { kind, name: name.to_owned(), rest }
+}
+
+/// The first part of ARNs, by the region; any where no region is declared.
+fn partition(desired: &Desired) -> &'static str {
+    match desired.region.as_ref().map(Region::as_str) {
+        None => "*",
+        Some(region) if region.starts_with("cn-") => "aws-cn",
+        Some(region) if region.starts_with("us-gov-") => "aws-us-gov",
+        Some(_) => "aws",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+//! What a repository needs, and how much of it fits.
+
+use std::fmt::Write as _;
+
+use super::*;
+use crate::manifest::{self, Files};
+
+/// One environment with these applications: name and specification.
+fn declaration(applications: &[(String, String)]) -> Declaration {
+    let mut files = Files::new();
+    let mut entries = String::new();
+    for (name, specification) in applications {
+        let text = format!(
+            "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {{name: {name}}}\nspec: {{{specification}}}\n"
+        );
+        files.insert(format!("{name}.yaml"), Ok(text));
+        let _ = writeln!(entries, "    {name}: {{commit: aaaaaaa}}");
+    }
+    let environment = format!(
+        "apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {{name: test}}\nspec:\n  account: \"123456789012\"\n  region: eu-west-2\n  cluster: mco\n  applications:\n{entries}"
+    );
+    files.insert("test.yaml".to_owned(), Ok(environment));
+    let declaration = manifest::read(&files, None, &|_| Vec::new());
+    assert_eq!(declaration.findings, []);
+    declaration
+}
+
+/// The resources of a statement, up to what all of them begin with.
+fn resources(policy: &Policy, name: &str) -> Vec<String> {
+    let statements = policy.document["Statement"].as_array().unwrap();
+    let Some(statement) = statements.iter().find(|statement| statement["Sid"] == name) else {
+        return Vec::new();
+    };
+    let resources = statement["Resource"].as_array().unwrap().iter().map(|one| one.as_str().unwrap());
+    resources.map(|one| one.replace(":eu-west-2:123456789012:", ":").replace("arn:aws:", "")).collect()
+}
+
+fn many(count: usize, specification: impl Fn(usize) -> String) -> Declaration {
+    declaration(&(0..count).map(|number| (format!("app{number}"), specification(number))).collect::<Vec<_>>())
+}
+
+fn rolling(count: usize) -> Declaration {
+    many(count, |number| {
+        format!("repository: mco/app{number}, service: 'mco-app{number}-{{environment}}', strategy: rolling")
+    })
+}
+
+#[track_caller]
+fn check_fits(declaration: &Declaration) {
+    for access in [Access::Read, Access::Write] {
+        let policy = policy(declaration, access);
+        assert!(
+            policy.characters <= MOST_CHARACTERS,
+            "{} of {}",
+            policy.characters,
+            policy.characters_by_name
+        );
+    }
+}
+
+#[test]
+fn while_it_fits_every_resource_stands_by_its_name() {
+    let policy = policy(&rolling(5), Access::Write);
+    assert_eq!(policy.characters, policy.characters_by_name);
+    assert_eq!(resources(&policy, "ReadServices").len(), 3 * 5);
+    assert_eq!(resources(&policy, "ReadServices")[14], "ecs:service/mco/mco-app4-test");
+}
+
+#[test]
+fn the_longest_statement_is_widened_first_and_the_others_only_if_they_must() {
+    let declaration = rolling(20);
+    check_fits(&declaration);
+    let policy = policy(&declaration, Access::Write);
+    assert!(policy.characters_by_name > MOST_CHARACTERS);
+    let reads =
+        ["ecs:service-deployment/mco/mco-*/*", "ecs:service-revision/mco/mco-*/*", "ecs:service/mco/mco-*"];
+    assert_eq!(resources(&policy, "ReadServices"), reads);
+    assert_eq!(resources(&policy, "ReadImages").len(), 20);
+    assert_eq!(resources(&policy, "UpdateServices").len(), 20);
+    assert_eq!(resources(&policy, "MoveTags").len(), 20);
+}
+
+#[test]
+fn the_policy_of_many_services_names_patterns_and_never_everything() {
+    for count in [100, 1000] {
+        let declaration = rolling(count);
+        check_fits(&declaration);
+        let policy = policy(&declaration, Access::Write);
+        assert_eq!(resources(&policy, "UpdateServices"), ["ecs:service/mco/mco-*"]);
+        assert_eq!(resources(&policy, "MoveTags"), ["ecr:repository/mco/*"]);
+    }
+}
+
+#[test]
+fn names_without_a_common_word_are_widened_to_their_cluster_and_no_further() {
+    let declaration =
+        many(1000, |number| format!("repository: r{number}, service: s{number}-x, strategy: rolling"));
+    let policy = policy(&declaration, Access::Write);
+    check_fits(&declaration);
+    assert_eq!(resources(&policy, "UpdateServices"), ["ecs:service/mco/*"]);
+    assert_eq!(resources(&policy, "MoveTags"), ["ecr:repository/*"]);
+}
+
+#[test]
+fn a_cluster_for_each_service_fits_too() {
+    let declaration = many(100, |number| {
+        format!("repository: mco/app{number}, service: api, cluster: mco{number}, strategy: rolling")
+    });
+    check_fits(&declaration);
+    assert_eq!(resources(&policy(&declaration, Access::Write), "UpdateServices"), ["ecs:service/*"]);
+}
