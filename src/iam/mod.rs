@@ -314,7 +314,7 @@ fn roles(desired: &Desired) -> Vec<Resource> {
     named.map(|named| role(desired, named)).collect()
 }
 
-/// A role by its ARN.
+/// A role by its ARN. A task definition may give its name alone (Amazon ECS API reference, `TaskDefinition`).
 fn role(desired: &Desired, named: &str) -> Resource {
     if let Some((kind, name)) = named.split_once(":role/") {
         return Resource { kind: format!("{kind}:role/"), name: name.to_owned(), rest: "" };

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::*;
 use crate::manifest::{self, Files};
 
-/// One environment with these applications: name and specification.
-fn declaration(applications: &[(String, String)]) -> Declaration {
+/// One environment with these lines and applications: name and specification.
+fn declaration(lines: &str, applications: &[(String, String)]) -> Declaration {
     let mut files = Files::new();
     let mut entries = String::new();
     for (name, specification) in applications {
@@ -17,12 +17,23 @@ fn declaration(applications: &[(String, String)]) -> Declaration {
         let _ = writeln!(entries, "    {name}: {{commit: aaaaaaa}}");
     }
     let environment = format!(
-        "apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {{name: test}}\nspec:\n  account: \"123456789012\"\n  region: eu-west-2\n  cluster: mco\n  applications:\n{entries}"
+        "apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {{name: test}}\nspec:\n  cluster: mco\n{lines}  applications:\n{entries}"
     );
     files.insert("test.yaml".to_owned(), Ok(environment));
+    files.insert("taskdef.json".to_owned(), Ok(TASK_DEFINITION.to_owned()));
     let declaration = manifest::read(&files, None, &|_| Vec::new());
     assert_eq!(declaration.findings, []);
     declaration
+}
+
+const PLACE: &str = "  account: \"123456789012\"\n  region: eu-west-2\n";
+const TASK_DEFINITION: &str = r#"{"family": "api", "taskRoleArn": "arn:aws:iam::123456789012:role/teams/api",
+    "executionRoleArn": "ecsTaskExecutionRole", "containerDefinitions": [{"name": "api", "image": "<IMAGE_NAME>"}]}"#;
+
+/// The policy of one application that is written to.
+fn one(lines: &str, specification: &str) -> Policy {
+    let specification = format!("repository: mco/api, service: api, {specification}");
+    policy(&declaration(lines, &[("api".to_owned(), specification)]), Access::Write)
 }
 
 /// The resources of a statement, up to what all of them begin with.
@@ -36,7 +47,8 @@ fn resources(policy: &Policy, name: &str) -> Vec<String> {
 }
 
 fn many(count: usize, specification: impl Fn(usize) -> String) -> Declaration {
-    declaration(&(0..count).map(|number| (format!("app{number}"), specification(number))).collect::<Vec<_>>())
+    let applications = (0..count).map(|number| (format!("app{number}"), specification(number)));
+    declaration(PLACE, &applications.collect::<Vec<_>>())
 }
 
 fn rolling(count: usize) -> Declaration {
@@ -108,4 +120,11 @@ fn a_cluster_for_each_service_fits_too() {
     });
     check_fits(&declaration);
     assert_eq!(resources(&policy(&declaration, Access::Write), "UpdateServices"), ["ecs:service/*"]);
+}
+
+#[test]
+fn a_role_is_named_by_its_arn_also_where_the_file_has_its_name_alone() {
+    let policy = one(PLACE, "taskDefinition: taskdef.json");
+    let roles = ["iam::123456789012:role/ecsTaskExecutionRole", "iam::123456789012:role/teams/api"];
+    assert_eq!(resources(&policy, "PassRolesToTasks"), roles);
 }
