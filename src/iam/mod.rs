@@ -200,6 +200,12 @@ fn writes(desired: &[&Desired]) -> Vec<Statement> {
         ),
         Statement::new("PassRolesToTasks", &["iam:PassRole"], desired.iter().flat_map(|one| roles(one)))
             .when(Condition::PassedTo("ecs-tasks.amazonaws.com")),
+        Statement::new(
+            "PassRolesToEcs",
+            &["iam:PassRole"],
+            desired.iter().flat_map(|one| roles_of_service(one)),
+        )
+        .when(Condition::PassedTo("ecs.amazonaws.com")),
         Statement::new("Deploy", &["codedeploy:CreateDeployment"], by_code_deploy.clone()),
         Statement::new(
             "DeployAppSpecs",
@@ -312,6 +318,21 @@ fn roles(desired: &Desired) -> Vec<Resource> {
     };
     let named = ["taskRoleArn", "executionRoleArn"].iter().filter_map(|key| input.get(*key)?.as_str());
     named.map(|named| role(desired, named)).collect()
+}
+
+/// The roles that the service's settings give to ECS itself: for volumes, load balancers and lifecycle hooks.
+fn roles_of_service(desired: &Desired) -> Vec<Resource> {
+    let mut found = Vec::new();
+    let mut rest: Vec<&Value> = desired.service_settings.iter().collect();
+    while let Some(value) = rest.pop() {
+        match value {
+            Value::Object(fields) => rest.extend(fields.values()),
+            Value::Array(items) => rest.extend(items),
+            _ => {}
+        }
+        found.extend(value.get("roleArn").and_then(Value::as_str).map(|named| role(desired, named)));
+    }
+    found
 }
 
 /// A role by its ARN. A task definition may give its name alone (Amazon ECS API reference, `TaskDefinition`).

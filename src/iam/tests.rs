@@ -128,3 +128,18 @@ fn a_role_is_named_by_its_arn_also_where_the_file_has_its_name_alone() {
     let roles = ["iam::123456789012:role/ecsTaskExecutionRole", "iam::123456789012:role/teams/api"];
     assert_eq!(resources(&policy, "PassRolesToTasks"), roles);
 }
+
+#[test]
+fn roles_in_the_settings_of_a_service_are_passed_to_ecs() {
+    let role = |name: &str| format!("roleArn: 'arn:aws:iam::123456789012:role/{name}'");
+    let settings = format!(
+        "strategy: rolling, serviceSettings: {{volumeConfigurations: [{{name: data, managedEBSVolume: {{{}}}}}], deploymentConfiguration: {{lifecycleHooks: [{{{}}}]}}}}",
+        role("volumes"),
+        role("hooks")
+    );
+    let policy = one(PLACE, &settings);
+    let roles = ["iam::123456789012:role/hooks", "iam::123456789012:role/volumes"];
+    assert_eq!(resources(&policy, "PassRolesToEcs"), roles);
+    assert!(policy.document.to_string().contains(r#"{"iam:PassedToService":"ecs.amazonaws.com"}"#));
+    assert_eq!(resources(&one(PLACE, "strategy: rolling"), "PassRolesToEcs"), [""; 0]);
+}
