@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::model::{
-    CodeDeploy, Declaration, Desired, MoveTag, NewGroup, Region, Strategy, TaskDefinitionSource,
+    CodeDeploy, Declaration, Desired, Mode, MoveTag, NewGroup, Region, Strategy, TaskDefinitionSource,
 };
 use crate::plan::blue_green;
 use resource::{Naming, Resource, named};
@@ -43,7 +43,9 @@ pub fn policy(declaration: &Declaration, access: Access) -> Policy {
     let desired: Vec<&Desired> = declaration.readable().collect();
     let mut statements = reads(&desired);
     if access == Access::Write {
-        statements.extend(writes(&desired));
+        // The controller writes nothing where an environment is only observed.
+        let written = desired.iter().copied().filter(|one| one.mode != Mode::Observe);
+        statements.extend(writes(&written.collect::<Vec<_>>()));
     }
     let mut said: Vec<Said> = statements.iter().filter_map(|one| one.said(Naming::Exact)).collect();
     let characters_by_name = characters(&document(&said));

@@ -30,10 +30,10 @@ const PLACE: &str = "  account: \"123456789012\"\n  region: eu-west-2\n";
 const TASK_DEFINITION: &str = r#"{"family": "api", "taskRoleArn": "arn:aws:iam::123456789012:role/teams/api",
     "executionRoleArn": "ecsTaskExecutionRole", "containerDefinitions": [{"name": "api", "image": "<IMAGE_NAME>"}]}"#;
 
-/// The policy of one application that is written to.
-fn one(lines: &str, specification: &str) -> Policy {
+/// The policy of one application.
+fn one(lines: &str, specification: &str, access: Access) -> Policy {
     let specification = format!("repository: mco/api, service: api, {specification}");
-    policy(&declaration(lines, &[("api".to_owned(), specification)]), Access::Write)
+    policy(&declaration(lines, &[("api".to_owned(), specification)]), access)
 }
 
 /// The resources of a statement, up to what all of them begin with.
@@ -124,7 +124,7 @@ fn a_cluster_for_each_service_fits_too() {
 
 #[test]
 fn a_role_is_named_by_its_arn_also_where_the_file_has_its_name_alone() {
-    let policy = one(PLACE, "taskDefinition: taskdef.json");
+    let policy = one(PLACE, "taskDefinition: taskdef.json", Access::Write);
     let roles = ["iam::123456789012:role/ecsTaskExecutionRole", "iam::123456789012:role/teams/api"];
     assert_eq!(resources(&policy, "PassRolesToTasks"), roles);
 }
@@ -137,9 +137,16 @@ fn roles_in_the_settings_of_a_service_are_passed_to_ecs() {
         role("volumes"),
         role("hooks")
     );
-    let policy = one(PLACE, &settings);
+    let policy = one(PLACE, &settings, Access::Write);
     let roles = ["iam::123456789012:role/hooks", "iam::123456789012:role/volumes"];
     assert_eq!(resources(&policy, "PassRolesToEcs"), roles);
     assert!(policy.document.to_string().contains(r#"{"iam:PassedToService":"ecs.amazonaws.com"}"#));
-    assert_eq!(resources(&one(PLACE, "strategy: rolling"), "PassRolesToEcs"), [""; 0]);
+    assert_eq!(resources(&one(PLACE, "strategy: rolling", Access::Write), "PassRolesToEcs"), [""; 0]);
+}
+
+#[test]
+fn an_environment_that_is_only_observed_gives_no_right_to_write() {
+    let observed = one(&format!("{PLACE}  mode: observe\n"), "strategy: rolling", Access::Write);
+    let looked = one(PLACE, "strategy: rolling", Access::Read);
+    assert_eq!(observed, looked);
 }
