@@ -3,14 +3,27 @@
 use super::source::{Opened, print_findings};
 use super::{End, RepositoryArgs};
 use crate::iam::{self, Access, MOST_CHARACTERS, Policy};
+use crate::model::Declaration;
 
 pub(super) fn run(arguments: &RepositoryArgs, access: Access) -> anyhow::Result<End> {
-    let declaration = Opened::open(arguments)?.working_tree()?;
+    let source = Opened::open(arguments)?;
+    let mut declaration = source.whole_working_tree()?;
     let broken = print_findings(&declaration);
+    leave_out(&source, &mut declaration);
     let policy = iam::policy(&declaration, access);
     outln!("{:#}", policy.document);
     let fits = complain(&policy);
     Ok(if broken || !fits { End::Error } else { End::Good })
+}
+
+/// What the operator does not allow gets no permission. That is what was asked for, and no error here.
+fn leave_out(source: &Opened, declaration: &mut Declaration) {
+    let before = declaration.findings.len();
+    source.restrict(declaration);
+    for finding in declaration.findings.iter().skip(before) {
+        let targets: Vec<String> = finding.targets.iter().map(ToString::to_string).collect();
+        eprintln!("left out: {}: {}", targets.join(", "), finding.message);
+    }
 }
 
 /// Says on stderr where AWS's limit has made it wider than the names are; whether it fits now.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::aws;
 use crate::git::{Head, Location, Source, Watch};
-use crate::manifest::{self, Files, ShapeComplaint};
+use crate::manifest::{self, ShapeComplaint};
 use crate::model::{Ancestry, Declaration, InfraCommit, Severity};
 use crate::ports::History;
 use crate::settings::{Allow, Settings};
@@ -77,17 +77,17 @@ impl Opened {
         Watch::start(&self.source.git_folder()?).ok()
     }
 
-    fn read(&self, files: &Files, head: Option<InfraCommit>) -> Declaration {
-        let mut declaration = manifest::read(files, head, &check_shape);
-        self.allow.restrict(&mut declaration);
-        declaration
-    }
-
     /// The newest commit of the branch and what it declares.
     pub(super) fn committed(&self) -> anyhow::Result<(Head, Declaration)> {
+        let (head, mut declaration) = self.all_committed()?;
+        self.restrict(&mut declaration);
+        Ok((head, declaration))
+    }
+
+    fn all_committed(&self) -> anyhow::Result<(Head, Declaration)> {
         let head = self.source.head()?;
         let files = self.source.files(&head.commit)?;
-        let declaration = self.read(&files, Some(head.commit.clone()));
+        let declaration = manifest::read(&files, Some(head.commit.clone()), &check_shape);
         Ok((head, declaration))
     }
 
@@ -105,12 +105,24 @@ impl Opened {
 
     /// The working tree, uncommitted changes included; the newest commit of a bare repository.
     pub(super) fn working_tree(&self) -> anyhow::Result<Declaration> {
+        let mut declaration = self.whole_working_tree()?;
+        self.restrict(&mut declaration);
+        Ok(declaration)
+    }
+
+    /// With what the operator does not allow.
+    pub(super) fn whole_working_tree(&self) -> anyhow::Result<Declaration> {
         if self.source.is_bare() {
-            return Ok(self.committed()?.1);
+            return Ok(self.all_committed()?.1);
         }
         let files = self.source.working_tree()?;
         let head = self.source.head().ok().map(|head| head.commit);
-        Ok(self.read(&files, head))
+        Ok(manifest::read(&files, head, &check_shape))
+    }
+
+    /// Freezes what the operator does not allow, each with a finding.
+    pub(super) fn restrict(&self, declaration: &mut Declaration) {
+        self.allow.restrict(declaration);
     }
 }
 
