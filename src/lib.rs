@@ -12,6 +12,7 @@ pub mod manifest;
 pub mod plan;
 
 pub mod ports;
+pub mod secret;
 
 pub mod aws;
 pub mod git;

@@ -12,6 +12,7 @@ use crate::git::Credentials;
 use crate::manifest::fields::{Report, kind, nearest};
 use crate::manifest::tree::{self, Kind, Node};
 use crate::model::{AccountId, Declaration, Declared, Desired, Finding, Severity};
+use crate::secret::Secret;
 
 /// Every key of the file, and the environment variable that goes before it. `docs/settings.md` repeats this table.
 pub const KEYS: [(&str, &str); 14] = [
@@ -36,8 +37,6 @@ pub const SECRETS: [&str; 2] = ["TRUEUP_TOKEN", "TRUEUP_WEBHOOK_SECRET"];
 /// How often a remote repository is asked, at the least: git hosts limit the rate.
 const SHORTEST_POLL: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_secs(30);
-/// Bytes of a file with a secret.
-const MOST_SECRET_BYTES: u64 = 64 << 10;
 
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
@@ -83,8 +82,8 @@ pub struct Allow {
 #[derive(Clone)]
 pub struct Webhook {
     pub url: String,
-    /// Signs the body; never printed.
-    pub secret: Vec<u8>,
+    /// Signs the body.
+    pub secret: Secret,
 }
 
 impl std::fmt::Debug for Webhook {
@@ -228,34 +227,33 @@ fn unknown(path: &str, at: (usize, usize), report: &mut Report<'_>) {
     report.error(at, path, format!("unknown setting `{path}`"), hint);
 }
 
-/// From the variable, or from the file that a key names; trailing line breaks are not part of it.
+/// In the variable, or in the file that a key names. It can be read now; a file may hold another one later.
 fn secret(
     given: &dyn Fn(&str) -> Option<String>,
     variable: &str,
     key: &'static str,
     raw: &Raw,
-) -> Result<Option<String>, SettingsError> {
+) -> Result<Option<Secret>, SettingsError> {
     if let Some(value) = given(variable) {
-        return Ok(Some(value));
+        return Ok(Some(Secret::Given(value)));
     }
     let Some(path) = raw.get(key) else { return Ok(None) };
+    let secret = Secret::File(PathBuf::from(path));
     let failed = |source| SettingsError::Secret { key, path: path.clone(), source };
-    let size = std::fs::metadata(path).map_err(failed)?.len();
-    if size > MOST_SECRET_BYTES {
-        return Err(failed(std::io::Error::other("it is too large for a secret")));
+    if secret.read().map_err(failed)?.is_empty() {
+        return Err(failed(std::io::Error::other("it is empty")));
     }
-    let text = std::fs::read_to_string(path).map_err(failed)?;
-    Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
+    Ok(Some(secret))
 }
 
-fn webhook(url: String, secret: Option<String>) -> Result<Webhook, SettingsError> {
+fn webhook(url: String, secret: Option<Secret>) -> Result<Webhook, SettingsError> {
     let loopback = ["http://127.0.0.1:", "http://localhost:", "http://[::1]:"];
     let refused = |url: String, why| SettingsError::Value { key: "alerts.webhook.url", value: url, why };
     if !url.starts_with("https://") && !loopback.iter().any(|start| url.starts_with(start)) {
         return Err(refused(url, "alerts go over https:// only"));
     }
-    match secret.filter(|secret| !secret.is_empty()) {
-        Some(secret) => Ok(Webhook { url, secret: secret.into_bytes() }),
+    match secret {
+        Some(secret) => Ok(Webhook { url, secret }),
         None => Err(refused(url, "it needs a secret: TRUEUP_WEBHOOK_SECRET or alerts.webhook.secretFile")),
     }
 }
@@ -411,10 +409,13 @@ mod tests {
         let file = format!("repository: {{tokenFile: {}}}\n", path.display());
         let variables = [("TRUEUP_WEBHOOK_URL", "https://example.com"), ("TRUEUP_WEBHOOK_SECRET", "hunter3")];
         let settings = load(Some(&file), &variables, &[]).unwrap();
-        assert_eq!(settings.credentials.token.as_deref(), Some("hunter2"));
-        assert_eq!(settings.webhook.as_ref().unwrap().secret, b"hunter3");
+        assert_eq!(settings.credentials.token.as_ref().unwrap().read().unwrap(), "hunter2");
+        assert_eq!(settings.webhook.as_ref().unwrap().secret.read().unwrap(), "hunter3");
         let shown = format!("{settings:?}");
         assert!(!shown.contains("hunter"), "{shown}");
+        std::fs::write(&path, "\n").unwrap();
+        let said = load(Some(&file), &[], &[]).unwrap_err().to_string();
+        assert!(said.contains("of repository.tokenFile cannot be read"), "{said}");
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl SmartSubtransport for Http {
             if lists { format!("{base}/info/refs?service={service}") } else { format!("{base}/{service}") };
         Ok(Box::new(Exchange {
             client: self.client.clone(),
-            access: (self.lookup)(base),
+            access: (self.lookup)(base).map_err(|why| Error::from_str(&why))?,
             url: full,
             service,
             lists,

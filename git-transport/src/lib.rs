@@ -36,8 +36,8 @@ impl Access {
     }
 }
 
-/// The access that goes with an address; it is asked before each connection.
-pub type Lookup = Arc<dyn Fn(&str) -> Access + Send + Sync>;
+/// The access that goes with an address, or why there is none; it is asked before each request.
+pub type Lookup = Arc<dyn Fn(&str) -> Result<Access, String> + Send + Sync>;
 
 static REGISTERED: OnceLock<Result<(), String>> = OnceLock::new();
 

@@ -70,7 +70,8 @@ impl SmartSubtransport for Ssh {
             Service::ReceivePackLs | Service::ReceivePack => "git-receive-pack",
         };
         let address = SshAddress::parse(url).map_err(|why| Error::from_str(&why))?;
-        let session = Session::start(&address, service, &(self.lookup)(url));
+        let access = (self.lookup)(url).map_err(|why| Error::from_str(&why))?;
+        let session = Session::start(&address, service, &access);
         session
             .map(|session| Box::new(session) as Box<dyn SmartSubtransportStream>)
             .map_err(|error| Error::from_str(&format!("the ssh program cannot be started: {error}")))

@@ -30,15 +30,17 @@ pub(super) struct Git {
 
 impl Git {
     /// With the token of the settings for the address that it was given for, and for no other: a redirect is not followed.
-    pub(super) fn new(location: &Location, credentials: &Credentials) -> Self {
-        let environment = match (location, credentials.authorization()) {
-            (Location::Http(url), Some(authorization)) => configuration(&[
+    pub(super) fn new(location: &Location, credentials: &Credentials) -> anyhow::Result<Self> {
+        let mut environment = Vec::new();
+        if let Location::Http(url) = location
+            && let Some(authorization) = credentials.authorization().map_err(anyhow::Error::msg)?
+        {
+            environment = configuration(&[
                 (format!("http.{url}.extraHeader"), format!("Authorization: {authorization}")),
                 (format!("http.{url}.followRedirects"), "false".to_owned()),
-            ]),
-            _ => Vec::new(),
-        };
-        Self { folder: PathBuf::from("."), environment }
+            ]);
+        }
+        Ok(Self { folder: PathBuf::from("."), environment })
     }
 
     pub(super) fn within(self, folder: PathBuf) -> Self {

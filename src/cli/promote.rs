@@ -125,7 +125,7 @@ struct Work {
 impl Work {
     /// The repository on this machine, or a fresh clone of a remote one.
     fn open(settings: &Settings) -> anyhow::Result<Self> {
-        let git = Git::new(&Location::parse(&settings.location)?, &settings.credentials);
+        let git = Git::new(&Location::parse(&settings.location)?, &settings.credentials)?;
         let is_here = Path::new(&settings.location).exists();
         let (git, temporary) = if is_here {
             (git.within(PathBuf::from(&settings.location)), None)

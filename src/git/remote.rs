@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use trueup_git_transport::{Access, register};
 
 use super::{GitError, Location};
+use crate::secret::Secret;
 
 /// Bytes that one fetch may bring.
 const MOST_BYTES: usize = 512 << 20;
@@ -19,7 +20,7 @@ const DEPTHS: [i32; 3] = [50, 500, 5000];
 /// What the operator's settings give to reach the repository. Never printed.
 #[derive(Clone, Default)]
 pub struct Credentials {
-    pub token: Option<String>,
+    pub token: Option<Secret>,
     pub username: Option<String>,
     pub ssh_key: Option<PathBuf>,
     /// The program to run instead of `ssh`.
@@ -28,17 +29,18 @@ pub struct Credentials {
 
 impl Credentials {
     /// The value of the `authorization` header of HTTP; `None` without a token.
-    pub fn authorization(&self) -> Option<String> {
-        self.access().authorization()
+    pub fn authorization(&self) -> Result<Option<String>, String> {
+        Ok(self.access()?.authorization())
     }
 
-    fn access(&self) -> Access {
-        Access {
-            token: self.token.clone(),
+    fn access(&self) -> Result<Access, String> {
+        let token = self.token.as_ref().map(Secret::read).transpose();
+        Ok(Access {
+            token: token.map_err(|error| format!("the token cannot be read: {error}"))?,
             username: self.username.clone(),
             ssh_key: self.ssh_key.clone(),
             ssh_program: self.ssh_program.clone(),
-        }
+        })
     }
 }
 
@@ -52,9 +54,9 @@ impl std::fmt::Debug for Credentials {
 static KNOWN: LazyLock<Mutex<BTreeMap<String, Credentials>>> = LazyLock::new(Mutex::default);
 
 /// Only the very address that the credentials were given for gets them.
-fn access(url: &str) -> Access {
+fn access(url: &str) -> Result<Access, String> {
     let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    known.get(url).map(Credentials::access).unwrap_or_default()
+    known.get(url).map_or_else(|| Ok(Access::default()), Credentials::access)
 }
 
 /// The branch of the clone that follows the one that is fetched.

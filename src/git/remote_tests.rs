@@ -6,6 +6,7 @@ use std::process::Command;
 
 use super::git_server::{Door, serve};
 use super::*;
+use crate::secret::Secret;
 
 /// A repository that others push to.
 struct Upstream {
@@ -64,7 +65,7 @@ fn open_branch(
 }
 
 fn token(token: &str) -> Credentials {
-    Credentials { token: Some(token.to_owned()), ..Credentials::default() }
+    Credentials { token: Some(Secret::Given(token.to_owned())), ..Credentials::default() }
 }
 
 #[test]
@@ -115,6 +116,24 @@ fn a_token_lets_in_and_a_wrong_one_is_refused_in_words() {
     let said = format!("{error} {error:?} {:?}", token("hunter2"));
     assert!(said.contains("it refused the credentials") && said.contains("TRUEUP_TOKEN"), "{said}");
     assert!(!said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn a_token_in_a_file_may_be_replaced_while_the_process_runs() {
+    let upstream = Upstream::new();
+    // printf x-access-token:right | base64
+    let url = upstream.serve(Door { authorization: Some("eC1hY2Nlc3MtdG9rZW46cmlnaHQ="), ..Door::default() });
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    std::fs::write(&path, "right\n").unwrap();
+    let credentials = Credentials { token: Some(Secret::File(path.clone())), ..Credentials::default() };
+    let source = open(&url, &credentials, None).unwrap();
+    std::fs::write(&path, "expired\n").unwrap();
+    assert!(source.fetch().unwrap_err().to_string().contains("it refused the credentials"));
+    std::fs::remove_file(&path).unwrap();
+    assert!(source.fetch().unwrap_err().to_string().contains("the token cannot be read: No such file"));
+    std::fs::write(&path, "right\n").unwrap();
+    source.fetch().unwrap();
 }
 
 #[test]

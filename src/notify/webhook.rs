@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tokio::sync::mpsc;
@@ -68,25 +69,14 @@ async fn deliver(client: &reqwest::Client, to: &settings::Webhook, alert: &Alert
     let body = body(alert).to_string();
     let mut rests = rests.iter();
     loop {
-        let timestamp = jiff::Timestamp::now().as_second().to_string();
-        let request = client
-            .post(&to.url)
-            .header("content-type", "application/json")
-            .header("x-trueup-event", alert.event.name())
-            .header("x-trueup-delivery", &alert.key)
-            .header("x-trueup-signature", signature(&to.secret, &timestamp, &body))
-            .header("x-trueup-timestamp", timestamp)
-            .body(body.clone());
-        let why = match request.send().await {
-            Ok(answer) if answer.status().is_success() => return,
-            Ok(answer) if answer.status().is_server_error() || answer.status().as_u16() == 429 => {
-                answer.status().to_string()
-            }
-            Ok(answer) => {
-                tracing::error!(event = "alert.refused", key = alert.key, status = answer.status().as_u16());
+        let why = match post(client, to, alert, &body).await {
+            Ok(status) if status.is_success() => return,
+            Ok(status) if status.is_server_error() || status.as_u16() == 429 => status.to_string(),
+            Ok(status) => {
+                tracing::error!(event = "alert.refused", key = alert.key, status = status.as_u16());
                 return;
             }
-            Err(error) => error.without_url().to_string(),
+            Err(why) => why,
         };
         let Some(rest) = rests.next() else {
             tracing::error!(event = "alert.undelivered", key = alert.key, "{why}");
@@ -94,6 +84,27 @@ async fn deliver(client: &reqwest::Client, to: &settings::Webhook, alert: &Alert
         };
         tokio::time::sleep(rest.mul_f64(0.5 + fastrand::f64())).await;
     }
+}
+
+/// The answer to one try, or why there is none.
+async fn post(
+    client: &reqwest::Client,
+    to: &settings::Webhook,
+    alert: &Alert,
+    body: &str,
+) -> Result<StatusCode, String> {
+    let secret = to.secret.read().map_err(|error| format!("the secret cannot be read: {error}"))?;
+    let timestamp = jiff::Timestamp::now().as_second().to_string();
+    let request = client
+        .post(&to.url)
+        .header("content-type", "application/json")
+        .header("x-trueup-event", alert.event.name())
+        .header("x-trueup-delivery", &alert.key)
+        .header("x-trueup-signature", signature(secret.as_bytes(), &timestamp, body))
+        .header("x-trueup-timestamp", timestamp)
+        .body(body.to_owned());
+    let answer = request.send().await.map_err(|error| error.without_url().to_string())?;
+    Ok(answer.status())
 }
 
 /// `sha256=` and the HMAC over `<timestamp>.<body>`, in hexadecimal digits.
@@ -133,6 +144,7 @@ pub fn body(alert: &Alert) -> Value {
 mod tests {
     use super::super::transition::of_source;
     use super::*;
+    use crate::secret::Secret;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
@@ -174,7 +186,7 @@ mod tests {
 
     async fn send(answers: Vec<&'static str>) -> Vec<String> {
         let (url, heard) = receiver(answers).await;
-        let to = settings::Webhook { url, secret: b"hunter2".to_vec() };
+        let to = settings::Webhook { url, secret: Secret::Given("hunter2".to_owned()) };
         let webhook = Webhook::start(to, &AT_ONCE).unwrap();
         webhook.send(alert());
         let heard = heard.await.unwrap();
@@ -186,13 +198,30 @@ mod tests {
     async fn an_alert_is_signed_so_that_its_receiver_can_check_it() {
         let heard = send(vec!["204 No Content"]).await;
         let (head, body) = heard[0].split_once("\r\n\r\n").unwrap();
-        let header = |name: &str| {
-            head.lines().find_map(|line| line.strip_prefix(&format!("{name}: "))).unwrap().to_owned()
-        };
-        assert_eq!(header("x-trueup-signature"), signature(b"hunter2", &header("x-trueup-timestamp"), body));
-        assert_eq!(header("x-trueup-event"), "source.broken");
+        assert!(is_signed_with(b"hunter2", &heard[0]));
+        assert!(head.contains("\r\nx-trueup-event: source.broken\r\n"), "{head}");
         assert_eq!(serde_json::from_str::<Value>(body).unwrap(), super::body(&alert()));
         assert!(!heard[0].contains("hunter2"), "the secret signs and is not sent");
+    }
+
+    fn is_signed_with(secret: &[u8], request: &str) -> bool {
+        let (head, body) = request.split_once("\r\n\r\n").unwrap();
+        let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        header("x-trueup-signature: ") == signature(secret, header("x-trueup-timestamp: "), body)
+    }
+
+    #[tokio::test]
+    async fn a_rotated_secret_signs_what_comes_after() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        let (url, heard) = receiver(vec!["200 OK", "200 OK"]).await;
+        let to = settings::Webhook { url, secret: Secret::File(path.clone()) };
+        for secret in ["one", "two"] {
+            std::fs::write(&path, secret).unwrap();
+            post(&reqwest::Client::new(), &to, &alert(), "{}").await.unwrap();
+        }
+        let heard = heard.await.unwrap();
+        assert!(is_signed_with(b"one", &heard[0]) && is_signed_with(b"two", &heard[1]));
     }
 
     #[tokio::test]
@@ -205,8 +234,8 @@ mod tests {
     #[tokio::test]
     async fn a_receiver_that_hangs_never_blocks_the_sender() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let to =
-            settings::Webhook { url: format!("http://{}", listener.local_addr().unwrap()), secret: vec![1] };
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let to = settings::Webhook { url, secret: Secret::Given("hunter2".to_owned()) };
         let webhook = Webhook::start(to, &AT_ONCE).unwrap();
         for _ in 0..QUEUE + 10 {
             webhook.send(alert());
