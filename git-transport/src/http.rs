@@ -92,8 +92,8 @@ impl Exchange {
         let answer = request.send().map_err(|error| io::Error::other(chain(&error)))?;
         let status = answer.status();
         if status.is_redirection() {
-            let place =
-                answer.headers().get("location").and_then(|place| place.to_str().ok()).unwrap_or("elsewhere");
+            let place = answer.headers().get("location").and_then(|place| place.to_str().ok());
+            let place = place.map_or("elsewhere", repository);
             return Err(io::Error::other(format!("http {}: it has moved to {place}", status.as_u16())));
         }
         if !status.is_success() {
@@ -101,6 +101,11 @@ impl Exchange {
         }
         Ok(answer.take(MOST_BYTES))
     }
+}
+
+/// The address of the repository, of which a redirect names a part: people put it into their settings.
+fn repository(place: &str) -> &str {
+    place.rsplit_once("/info/refs").map_or(place, |(repository, _)| repository)
 }
 
 fn chain(error: &reqwest::Error) -> String {

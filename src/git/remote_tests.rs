@@ -141,9 +141,12 @@ fn a_token_never_follows_a_redirect() {
     let upstream = Upstream::new();
     let elsewhere = Door::default();
     let other = upstream.serve(elsewhere.clone());
-    let url = upstream.serve(Door { moved_to: Some(other.clone()), ..Door::default() });
+    // As GitLab does where `.git` is missing.
+    let place = format!("{other}.git/info/refs?service=git-upload-pack");
+    let url = upstream.serve(Door { moved_to: Some(place), ..Door::default() });
     let error = open(&url, &token("hunter2"), None).err().unwrap().to_string();
-    assert!(error.contains(&format!("it has moved to {other}")), "{error}");
+    let expected = format!("it has moved to {other}.git\n  hint  put the new address into the settings");
+    assert!(error.contains(&expected), "{error}");
     assert_eq!(elsewhere.heard.lock().unwrap().len(), 0);
 }
 
