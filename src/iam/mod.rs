@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::model::{
-    CodeDeploy, Declaration, Desired, Mode, MoveTag, NewGroup, Region, Strategy, TaskDefinitionSource,
+    CodeDeploy, Declaration, Desired, Mode, MoveTag, NewGroup, Strategy, TaskDefinitionSource,
 };
 use crate::plan::blue_green;
 use resource::{Naming, Resource, named};
@@ -364,14 +364,22 @@ fn resource(desired: &Desired, service: &str, kind: &str, name: &str, rest: &'st
     Resource { kind, name: name.to_owned(), rest }
 }
 
+/// How the names of regions begin in each partition but `aws` (the endpoint rules of the AWS SDKs).
+const PARTITIONS: [(&str, &str); 7] = [
+    ("cn-", "aws-cn"),
+    ("us-gov-", "aws-us-gov"),
+    ("us-iso-", "aws-iso"),
+    ("us-isob-", "aws-iso-b"),
+    ("eu-isoe-", "aws-iso-e"),
+    ("us-isof-", "aws-iso-f"),
+    ("eusc-", "aws-eusc"),
+];
+
 /// The first part of ARNs, by the region; any where no region is declared.
 fn partition(desired: &Desired) -> &'static str {
-    match desired.region.as_ref().map(Region::as_str) {
-        None => "*",
-        Some(region) if region.starts_with("cn-") => "aws-cn",
-        Some(region) if region.starts_with("us-gov-") => "aws-us-gov",
-        Some(_) => "aws",
-    }
+    let Some(region) = &desired.region else { return "*" };
+    let known = PARTITIONS.iter().find(|(start, _)| region.as_str().starts_with(start));
+    known.map_or("aws", |(_, partition)| partition)
 }
 
 #[cfg(test)]

@@ -150,3 +150,24 @@ fn an_environment_that_is_only_observed_gives_no_right_to_write() {
     let looked = one(PLACE, "strategy: rolling", Access::Read);
     assert_eq!(observed, looked);
 }
+
+#[test]
+fn an_arn_begins_with_the_partition_of_its_region() {
+    for (region, partition) in [
+        ("region: eu-west-2", "aws"),
+        ("region: eu-central-1", "aws"),
+        ("region: cn-north-1", "aws-cn"),
+        ("region: us-gov-west-1", "aws-us-gov"),
+        ("region: us-iso-east-1", "aws-iso"),
+        ("region: us-isob-east-1", "aws-iso-b"),
+        ("region: eu-isoe-west-1", "aws-iso-e"),
+        ("region: us-isof-south-1", "aws-iso-f"),
+        ("region: eusc-de-east-1", "aws-eusc"),
+        ("", "*"),
+    ] {
+        let policy = one(&format!("  {region}\n"), "strategy: rolling", Access::Write);
+        let update = &resources(&policy, "UpdateServices")[0];
+        let expected = if partition == "aws" { "ecs:".to_owned() } else { format!("arn:{partition}:ecs:") };
+        assert!(update.starts_with(&expected), "{region}: {update}");
+    }
+}
