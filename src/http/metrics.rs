@@ -4,6 +4,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::controller::{Outcome, Swept};
@@ -47,6 +48,8 @@ impl Default for Metrics {
             drifted: Family::default(),
         };
         let registry = &mut metrics.registry;
+        let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The version that runs", build);
         registry.register(
             "sweeps",
             "Sweeps over the applications whose time had come",

@@ -59,6 +59,8 @@ fn it_is_ready_after_the_first_look_and_its_metrics_tell_what_runs() {
             text.lines().find(|line| line.starts_with(&format!("trueup_{name}")) && !line.starts_with('#'));
         line.and_then(|line| line.rsplit(' ').next()).map(str::to_owned)
     };
+    let build = format!("build_info{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"));
+    assert_eq!(metric(&build).as_deref(), Some("1"));
     let api = "{environment=\"test\",application=\"api\"}";
     assert_eq!(metric(&format!("application_synced{api}")).as_deref(), Some("1"));
     rig.build("bbbbbbb");
