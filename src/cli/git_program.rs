@@ -13,7 +13,7 @@ use crate::git::{Credentials, Location};
 const NAME: &str = "trueup";
 const EMAIL: &str = "noreply@trueup.dev";
 
-/// What git is told of how to get in, and how that shows in what it says.
+/// What git says when it is not let in, and what to do about it.
 const HINTS: [(&[&str], &str); 2] = [
     (
         &["could not read Username", "Authentication failed", "returned error: 401", "returned error: 403"],

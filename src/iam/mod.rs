@@ -96,8 +96,7 @@ impl Statement {
 
     /// `None` where there is nothing to allow it for.
     fn said(&self, naming: Naming) -> Option<Said<'_>> {
-        let text = || self.text(naming);
-        (!self.resources.is_empty()).then(|| Said { statement: self, naming, text: text() })
+        (!self.resources.is_empty()).then(|| Said { statement: self, naming, text: self.text(naming) })
     }
 
     fn text(&self, naming: Naming) -> Value {
