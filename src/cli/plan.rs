@@ -30,5 +30,5 @@ pub(super) async fn run(arguments: &RepositoryArgs, names: &Names, format: Forma
 
 /// Whether nobody can tell what would be done.
 fn is_unknown(waiting: &Waiting) -> bool {
-    matches!(waiting, Waiting::Unreadable { .. } | Waiting::Refused { .. } | Waiting::WrongAccount { .. })
+    matches!(waiting, Waiting::Unreadable { .. } | Waiting::WrongAccount { .. })
 }

@@ -14,11 +14,7 @@ pub fn serving(rig: &Rig, more: &[(&str, &str)]) -> (Controller, String) {
 }
 
 /// The same from another repository.
-pub fn serving_from(
-    rig: &Rig,
-    repository: impl AsRef<OsStr>,
-    more: &[(&str, &str)],
-) -> (Controller, String) {
+pub fn serving_from(rig: &Rig, repository: impl AsRef<OsStr>, more: &[(&str, &str)]) -> (Controller, String) {
     let (process, address) = listening(rig.command_on(repository, &run_on("127.0.0.1:0")), more);
     (process, format!("http://{address}"))
 }
