@@ -263,7 +263,7 @@ pub fn main() -> ExitCode {
 
 fn start_log(format: LogFormat) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("TRUEUP_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("trueup=info,warn"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("trueup=info,warn,aws_config=error"));
     let log =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     // A file or a collector gets no colours.

@@ -110,8 +110,9 @@ impl Loop {
     /// What the branch declares now. What was read before stays good while it cannot be read.
     fn read(&mut self) {
         let news = self.source.changed_since(self.declared.as_ref());
-        let broken =
-            news.as_ref().err().map(|error| format!("{error:#}")).or_else(|| self.unreachable.clone());
+        // A clone that was never filled cannot be read either, and its fetch says why.
+        let unreadable = || news.as_ref().err().map(|error| format!("{error:#}"));
+        let broken = self.unreachable.clone().or_else(unreadable);
         self.board.source(broken.clone());
         self.notifier.source(broken, SystemClock.now());
         let Ok(Some((head, mut declaration))) = news else { return };
