@@ -66,6 +66,14 @@ pub struct Source {
     remote: Option<Mutex<Remote>>,
     branch: Option<String>,
     path: String,
+    answers: Mutex<Answers>,
+}
+
+/// Which commits are ancestors of the newest one, as far as it was asked: every look at every application asks again.
+#[derive(Default)]
+struct Answers {
+    head: Option<InfraCommit>,
+    known: BTreeMap<InfraCommit, Ancestry>,
 }
 
 /// The newest commit of the branch.
@@ -88,6 +96,7 @@ impl Source {
             remote: None,
             branch: branch.map(str::to_owned),
             path: watched(path),
+            answers: Mutex::default(),
         })
     }
 
@@ -109,6 +118,7 @@ impl Source {
             branch: Some(remote::FETCHED.to_owned()),
             remote: Some(Mutex::new(remote)),
             path: watched(path),
+            answers: Mutex::default(),
         })
     }
 
@@ -248,9 +258,20 @@ impl Source {
 impl History for Source {
     /// Deepens a shallow clone, within bounds, until it can be told.
     fn ancestry(&self, commit: &InfraCommit, head: &InfraCommit) -> Ancestry {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if answers.head.as_ref() != Some(head) {
+            *answers = Answers { head: Some(head.clone()), known: BTreeMap::new() };
+        }
+        if let Some(answer) = answers.known.get(commit) {
+            return *answer;
+        }
         loop {
-            let answer = self.known_ancestry(commit, head);
-            if answer != Ancestry::Unknown || !self.deepen() {
+            let answer = self.known_ancestry(commit, head, MOST_COMMITS);
+            if answer != Ancestry::Unknown {
+                answers.known.insert(commit.clone(), answer);
+                return answer;
+            }
+            if !self.deepen() {
                 return answer;
             }
         }
@@ -258,8 +279,8 @@ impl History for Source {
 }
 
 impl Source {
-    /// As far as the history that is here tells.
-    fn known_ancestry(&self, commit: &InfraCommit, head: &InfraCommit) -> Ancestry {
+    /// As far as the newest so many commits of the history that is here tell.
+    fn known_ancestry(&self, commit: &InfraCommit, head: &InfraCommit, most: usize) -> Ancestry {
         let answer = self.with(|repository| {
             let (Ok(commit), Ok(head)) = (Oid::from_str(commit.as_str()), Oid::from_str(head.as_str()))
             else {
@@ -270,8 +291,11 @@ impl Source {
             let mut walk = repository.revwalk()?;
             walk.push(head)?;
             let mut complete = true;
-            for known in walk.take(MOST_COMMITS) {
+            for (walked, known) in walk.enumerate() {
                 let known = known?;
+                if walked == most {
+                    return Ok(Ancestry::Unknown);
+                }
                 if known == commit {
                     return Ok(Ancestry::Ancestor);
                 }
@@ -419,5 +443,30 @@ mod tests {
         assert_eq!(source.head().unwrap_err().to_string(), "the repository has no commit yet");
         let source = Source::open(folder.path(), Some("main2"), "").unwrap();
         assert_eq!(source.head().unwrap_err().to_string(), "the repository has no branch main2");
+    }
+
+    #[test]
+    fn a_history_that_is_too_long_to_walk_is_unknown_and_not_rewound() {
+        let folder = tempfile::tempdir().unwrap();
+        scratch::init(folder.path()).unwrap();
+        let commits: Vec<InfraCommit> = (0..5)
+            .map(|number| {
+                std::fs::write(folder.path().join("a.yaml"), number.to_string()).unwrap();
+                scratch::commit_all(folder.path(), "change").unwrap()
+            })
+            .collect();
+        let source = Source::open(folder.path(), None, "").unwrap();
+        let (first, head, nowhere) = (&commits[0], &commits[4], InfraCommit::new("1".repeat(40)));
+        for (commit, most, expected) in [
+            (first, 10, Ancestry::Ancestor),
+            (first, 5, Ancestry::Ancestor),
+            (first, 4, Ancestry::Unknown),
+            (&nowhere, 10, Ancestry::NotAncestor),
+            (&nowhere, 4, Ancestry::Unknown),
+        ] {
+            assert_eq!(source.known_ancestry(commit, head, most), expected, "{commit} {most}");
+        }
+        assert_eq!(source.ancestry(head, first), Ancestry::NotAncestor);
+        assert_eq!(source.ancestry(first, head), Ancestry::Ancestor, "each head has its own answers");
     }
 }

@@ -88,7 +88,7 @@ fn a_shallow_clone_is_deepened_until_it_can_tell_who_came_first() {
     let commits: Vec<InfraCommit> = (0..60).map(|number| upstream.commit(&number.to_string())).collect();
     let source = open(&upstream.serve(Door::default()), &Credentials::default(), None).unwrap();
     let head = source.head().unwrap().commit;
-    assert_eq!(source.known_ancestry(&commits[0], &head), Ancestry::Unknown, "the clone has one commit");
+    assert_eq!(source.known_ancestry(&commits[0], &head, 100), Ancestry::Unknown, "the clone has one commit");
     assert_eq!(source.ancestry(&commits[0], &head), Ancestry::Ancestor);
     assert_eq!(source.ancestry(&InfraCommit::new("1".repeat(40)), &head), Ancestry::NotAncestor);
 }

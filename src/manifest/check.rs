@@ -1,11 +1,11 @@
 //! What is wrong with a repository that parses: one thing claimed twice, containers and placeholders that do not exist,
 //! secrets in the open.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::fields::Report;
+use super::fields::{Report, nearest};
 use super::task_definition;
 use super::tree::Node;
 use crate::model::{
@@ -82,6 +82,56 @@ fn claimed_twice(claimants: &[&Desired], what: impl Fn(&Desired) -> String) -> V
             targets: vec![one.target.clone()],
         })
         .collect()
+}
+
+/// `after` and `requires`: names of no application, and orders in which everybody waits for somebody else.
+pub(super) fn order(declaration: &mut Declaration) {
+    let known: BTreeSet<&str> =
+        declaration.applications.iter().map(|declared| declared.target().application.as_str()).collect();
+    let names: Vec<&str> = known.iter().copied().collect();
+    let readable: BTreeMap<&Target, &Desired> =
+        declaration.readable().map(|desired| (&desired.target, desired)).collect();
+    let mut findings = Vec::new();
+    for desired in readable.values() {
+        for name in desired.after.iter().filter(|name| !known.contains(name.as_str())) {
+            let hint = nearest(name.as_str(), &names).map(|near| format!("did you mean `{near}`?"));
+            findings.push(about(desired, "after", format!("no application is named `{name}`"), hint));
+        }
+        if waits_for_itself(desired, &readable) {
+            let message = format!("{} waits for itself, by way of what it comes after", desired.target);
+            findings.push(about(desired, "after", message, None));
+        }
+    }
+    declaration.findings.append(&mut findings);
+}
+
+/// Whether it comes after something that comes after it. Everybody is asked once.
+fn waits_for_itself(desired: &Desired, all: &BTreeMap<&Target, &Desired>) -> bool {
+    let (mut asked, mut next) = (BTreeSet::new(), vec![desired]);
+    while let Some(one) = next.pop() {
+        let first = one.after.iter().map(|name| Target { application: name.clone(), ..one.target.clone() });
+        for first in first.filter_map(|target| all.get(&target)) {
+            if first.target == desired.target {
+                return true;
+            }
+            if asked.insert(&first.target) {
+                next.push(first);
+            }
+        }
+    }
+    false
+}
+
+fn about(desired: &Desired, key: &str, message: String, hint: Option<String>) -> Finding {
+    Finding {
+        severity: Severity::Error,
+        position: desired.declared_at.clone(),
+        field: format!("spec.applications.{}.{key}", desired.target.application),
+        message,
+        hint,
+        excerpt: None,
+        targets: vec![desired.target.clone()],
+    }
 }
 
 /// Whoever is named by an error is frozen.

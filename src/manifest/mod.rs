@@ -111,6 +111,7 @@ pub fn read(files: &Files, infra_commit: Option<InfraCommit>, check_shape: Check
     let documents = read::documents(files);
     let mut declaration = resolve::declaration(files, documents, check_shape);
     check::claims(&mut declaration);
+    check::order(&mut declaration);
     check::freeze(&mut declaration);
     declaration.infra_commit = infra_commit;
     declaration

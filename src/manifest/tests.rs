@@ -160,6 +160,42 @@ fn what_is_not_supported_yet_is_refused_and_freezes_only_its_own() {
 }
 
 #[test]
+fn what_comes_first_has_a_name_and_nobody_waits_for_himself() {
+    let after = |name: &str, first: &str| {
+        let text = APPLICATION.replace("{name: api}", &format!("{{name: {name}}}")).replace("mco-api", name);
+        text + &format!("  environmentTag: {name}\n  after: [{first}]\n")
+    };
+    let entries = "    web: { commit: 3f2c1ab }\n    worker: { commit: 3f2c1ab }\n";
+    let environment = ENVIRONMENT.to_owned() + entries;
+    let files = |api: &str, web: &str, worker: &str| {
+        let applications = [("api", api), ("web", web), ("worker", worker)];
+        let mut files: Vec<(String, String)> =
+            applications.iter().map(|(name, first)| (format!("{name}.yaml"), after(name, first))).collect();
+        files.push(("test.yaml".to_owned(), environment.clone()));
+        files
+    };
+    let check_files = |files: Vec<(String, String)>, findings: &[&str], frozen: &[&str]| {
+        let files: Vec<(&str, &str)> =
+            files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        check(&files, findings, frozen);
+    };
+    check_files(files("web", "worker", ""), &[], &[]);
+    check_files(
+        files("wep", "worker", ""),
+        &["test.yaml:7:5 no application is named `wep` | did you mean `web`?"],
+        &["test/api"],
+    );
+    check_files(
+        files("web", "api", "web"),
+        &[
+            "test.yaml:7:5 test/api waits for itself, by way of what it comes after",
+            "test.yaml:8:5 test/web waits for itself, by way of what it comes after",
+        ],
+        &["test/api", "test/web"],
+    );
+}
+
+#[test]
 fn one_service_or_tag_cannot_belong_to_two() {
     let application = APPLICATION.replace("mco-api-{environment}", "mco-api");
     let staging = ENVIRONMENT.replace("{name: test}", "{name: staging}");
