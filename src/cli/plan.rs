@@ -3,7 +3,7 @@
 use super::source::{Opened, print_findings};
 use super::{End, Format, Names, RepositoryArgs, api, controller, show};
 use crate::controller::Writes;
-use crate::model::Waiting;
+use crate::plan::status::{Class, class};
 
 pub(super) async fn run(arguments: &RepositoryArgs, names: &Names, format: Format) -> anyhow::Result<End> {
     let source = Opened::open(arguments)?;
@@ -18,17 +18,17 @@ pub(super) async fn run(arguments: &RepositoryArgs, names: &Names, format: Forma
         Format::Json => outln!("{:#}", api::plan(&swept)),
     }
     let plans = || swept.iter().filter_map(|swept| swept.plan.as_ref());
-    let unknown = plans().any(|plan| plan.waiting.as_ref().is_some_and(is_unknown));
+    let stuck = plans().any(|plan| plan.waiting.as_ref().map(class).is_some_and(is_error));
     let changes = plans().any(|plan| !plan.steps.is_empty());
     // An error goes before changes: they are not all that there is to say.
-    Ok(match (broken || unknown, changes) {
+    Ok(match (broken || stuck, changes) {
         (true, _) => End::Error,
         (false, true) => End::Changes,
         (false, false) => End::Good,
     })
 }
 
-/// Whether nobody can tell what would be done.
-fn is_unknown(waiting: &Waiting) -> bool {
-    matches!(waiting, Waiting::Unreadable { .. } | Waiting::WrongAccount { .. })
+/// Whether nobody can tell what would be done, or it cannot be done before a person has put something right.
+fn is_error(class: Class) -> bool {
+    matches!(class, Class::Unreadable | Class::Stalled)
 }

@@ -7,6 +7,7 @@ use crate::controller::{Outcome, Swept};
 use crate::git::Head;
 use crate::model::{Commit, Running, Stage, Status, Wait, Waiting};
 use crate::plan::outlook::Outlook;
+use crate::plan::status::{Class, class};
 use crate::plan::{self, Plan, Step, Why};
 
 pub(super) fn status(head: &Head, swept: &[Swept]) -> String {
@@ -188,6 +189,7 @@ fn differences(plan: &Plan) -> String {
 fn nothing(waiting: &Waiting) -> String {
     match waiting {
         Waiting::Settled => plan::status::describe(waiting),
+        other if class(other) == Class::Stalled => format!("stuck: {}", plan::status::describe(other)),
         other => format!("nothing to do: {}", plan::status::describe(other)),
     }
 }

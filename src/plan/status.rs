@@ -258,9 +258,11 @@ impl Class {
 
 pub fn class(waiting: &Waiting) -> Class {
     match waiting {
-        Waiting::Settled | Waiting::Drifted | Waiting::Observing | Waiting::Suspended { .. } => {
-            Class::Settled
-        }
+        Waiting::Settled
+        | Waiting::Drifted
+        | Waiting::Observing
+        | Waiting::Suspended { .. }
+        | Waiting::UnsupportedController(_) => Class::Settled,
         Waiting::LookDeeper
         | Waiting::Deploying { .. }
         | Waiting::FinishingFirst
@@ -273,7 +275,6 @@ pub fn class(waiting: &Waiting) -> Class {
         | Waiting::WrongAccount { .. }
         | Waiting::ServiceMissing { .. }
         | Waiting::ServiceNotActive
-        | Waiting::UnsupportedController(_)
         | Waiting::StrategyMismatch { .. }
         | Waiting::GroupMissing { .. }
         | Waiting::GroupUnfit { .. }

@@ -89,8 +89,10 @@ fn another_account_than_the_declared_one_is_never_written_to() {
 #[test]
 fn an_account_that_the_operator_does_not_allow_is_refused() {
     let rig = promoted();
-    rig.write("../settings.yaml", "allow: {accounts: [\"210987654321\"]}\n");
-    let settings = rig.folder.path().join("../settings.yaml").display().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let settings = folder.path().join("settings.yaml");
+    std::fs::write(&settings, "allow: {accounts: [\"210987654321\"]}\n").unwrap();
+    let settings = settings.display().to_string();
     let output = rig.trueup(&["reconcile", "--timeout", "1", "--config", &settings]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("the account 123456789012 is not allowed to this repository"), "{said}");
@@ -115,7 +117,7 @@ fn a_plan_that_cannot_tell_ends_with_an_error() {
     assert!(rig.expect(&["plan"], 1).contains("cannot read"));
     let rig = promoted();
     rig.replace("test.yaml", "123456789012", "210987654321");
-    assert!(rig.expect(&["plan"], 1).contains("the credentials belong to account 123456789012"));
+    assert!(rig.expect(&["plan"], 1).contains("stuck: the credentials belong to account 123456789012"));
 }
 
 #[test]
