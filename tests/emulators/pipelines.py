@@ -1,0 +1,334 @@
+"""The pipelines of examples/ci, played: each `run` and `script` of theirs by bash, in checkouts as deep as they ask for, with
+the variables that GitHub and GitLab set, against the simulator and a git remote. docker, gh, aws and apk only record.
+
+    python pipelines.py PATH/TO/trueup
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from string import Template
+
+import yaml
+
+from clients import Stage
+
+CI = Path(__file__).parents[2] / "examples/ci"
+# Seconds after which a job hangs. None takes a tenth of it.
+PATIENCE = 240
+# Commits in the infrastructure repository since the last deployment: more than GitLab fetches unless told otherwise.
+HISTORY = 30
+GITLAB_DEPTH = 20
+DECLARED = """apiVersion: trueup.dev/v1
+kind: Application
+metadata: {name: api}
+spec:
+  repository: mco/api
+  service: mco-api-{environment}
+---
+apiVersion: trueup.dev/v1
+kind: Environment
+metadata: {name: test}
+spec:
+  account: "123456789012"
+  region: eu-west-2
+  cluster: mco
+  applications:
+    api: { commit: "aaaaaaa" }
+"""
+PROGRAMS = ("docker", "gh", "aws", "apk")
+STAND_IN = """#!/bin/sh
+echo "$(basename "$0") $*" >>"$RECORD"
+case "$(basename "$0") $1 $2" in
+"docker create "*) echo container ;;
+"docker cp container:/usr/local/bin/trueup") cp "$PROGRAM" "$3" ;;
+"docker login "* ) cat >>"$RECORD" ;;
+"aws ecr get-login-password") echo password ;;
+"gh api --paginate") printf %s "$COMMENT" ;;
+esac
+"""
+
+
+def git(folder, *arguments):
+    named = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", "-C", str(folder)]
+    return subprocess.run([*named, *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+
+class World:
+    """An account with one service, an infrastructure repository, the repository of an application, and a runner."""
+
+    def __init__(self, trueup, endpoint, home):
+        self.trueup, self.home = trueup, home
+        self.record = home / "record"
+        self.infrastructure, self.application = home / "infrastructure.git", home / "api.git"
+        self.work = home / "work"
+        self.work.mkdir()
+        self.stage = Stage(str(trueup), endpoint, self.work)
+        self.account()
+        for bare, file, text in ((self.infrastructure, "trueup.yaml", DECLARED), (self.application, "Dockerfile", "FROM scratch\n")):
+            subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(bare)], check=True)
+            self.change(bare, "main", lambda folder: (folder / file).write_text(text))
+        self.programs = home / "programs"
+        self.programs.mkdir()
+        for name in PROGRAMS:
+            (self.programs / name).write_text(STAND_IN)
+            (self.programs / name).chmod(0o755)
+
+    def account(self):
+        self.stage.ecs.create_cluster(clusterName="mco")
+        self.stage.ecr.create_repository(repositoryName="mco/api")
+        self.stage.build("aaaaaaa")
+        self.stage.ecs.register_task_definition(**self.stage.task_definition("aaaaaaa"))
+        self.stage.ecs.create_service(
+            cluster="mco",
+            serviceName="mco-api-test",
+            taskDefinition="mco-api",
+            desiredCount=1,
+            deploymentConfiguration={"deploymentCircuitBreaker": {"enable": True, "rollback": True}},
+        )
+        self.stage.control("advance", {"seconds": 60})
+
+    def change(self, bare, branch, edit, commits=1):
+        """Commits to a branch of a remote, made from main; the id of the last one."""
+        folder = self.home / "change"
+        git(self.home, "clone", "-q", str(bare), str(folder))
+        git(folder, "checkout", "-q", "-B", branch)
+        edit(folder)
+        git(folder, "add", "-A")
+        for number in range(commits):
+            git(folder, "commit", "-q", "--allow-empty", "-m", f"change {number}")
+        git(folder, "push", "-q", "--force", "origin", branch)
+        commit = git(folder, "rev-parse", "HEAD")
+        shutil.rmtree(folder)
+        return commit
+
+    def build(self):
+        """A commit of the application; its image is there, as if the job's `docker push` had done it."""
+        commit = self.change(self.application, "main", lambda folder: None)
+        return commit, self.stage.build(commit)
+
+    def checkout(self, bare, branch, depth):
+        """What a runner makes before a job; depth 0 is everything. A job sees a commit, not a branch."""
+        folder = self.home / "job"
+        shutil.rmtree(folder, ignore_errors=True)
+        depth = [f"--depth={depth}"] if depth else []
+        git(self.home, "clone", "-q", *depth, "--branch", branch, f"file://{bare}", str(folder))
+        git(folder, "checkout", "-q", "--detach")
+        return folder
+
+    def settings(self, more):
+        """The environment of a job: nothing of this machine but the programs."""
+        path = os.pathsep.join((str(self.programs), os.environ["PATH"]))
+        recorded = {"RECORD": str(self.record), "PROGRAM": str(self.trueup), "COMMENT": "", "CI": "true"}
+        recorded |= {f"GIT_{who}_{what}": "t" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        return {**self.stage.settings, "HOME": str(self.home), "PATH": path, **recorded, **more}
+
+    def bash(self, script, settings, folder, *options):
+        """The output and the code of a script, with this test's places in it."""
+        command = ["bash", "-e", *options, "-c", self.here(script)]
+        settings = {name: self.here(value) for name, value in settings.items()}
+        done = subprocess.run(command, env=settings, cwd=folder, capture_output=True, text=True, timeout=PATIENCE)
+        return done.returncode, f"$ {script}\n{done.stdout}{done.stderr}"
+
+    def here(self, text):
+        remote = re.sub(r"https://git(hub|lab)\.com/mco/infrastructure\.git", f"file://{self.infrastructure}", text)
+        return remote.replace("/tmp/aws-token", str(self.home / "aws-token"))
+
+    def recorded(self):
+        """What the programs were told since the last time."""
+        lines = self.record.read_text().splitlines() if self.record.exists() else []
+        self.record.unlink(missing_ok=True)
+        return lines
+
+    def status(self):
+        git(self.home, "clone", "-q", str(self.infrastructure), str(self.work / "now"))
+        self.stage.folder = self.work / "now"
+        status = self.stage.status()
+        shutil.rmtree(self.stage.folder)
+        return status
+
+
+def github(world, name, job, given, checkout):
+    """Plays a job of a workflow; the code of the step that failed, or 0, and all output."""
+    job = yaml.safe_load((CI / name).read_text())["jobs"][job]
+    known = lambda text: re.sub(r"\$\{\{ (.*?) \}\}", lambda found: given["expressions"][found[1]], text)
+    settings = world.settings({**given["variables"], **{key: known(value) for key, value in job.get("env", {}).items()}})
+    folder, said = None, ""
+    for step in job["steps"]:
+        if step.get("uses", "").startswith("actions/checkout@"):
+            folder = checkout(step.get("with", {}).get("fetch-depth", 1))
+        if "run" not in step:
+            continue
+        own = {key: known(value) for key, value in step.get("env", {}).items()}
+        code, output = world.bash(known(step["run"]), {**settings, **own}, folder)
+        said += output
+        if code:
+            return code, said
+        added = Path(settings["GITHUB_PATH"])
+        if added.exists():
+            settings["PATH"] = os.pathsep.join((*reversed(added.read_text().splitlines()), settings["PATH"]))
+            added.unlink()
+    return 0, said
+
+
+def gitlab(world, name, job, given, checkout):
+    """Plays a job of a GitLab pipeline; its code and its output."""
+    pipeline = yaml.safe_load((CI / name).read_text())
+    job = {**pipeline.get("default", {}), **pipeline[job]}
+    variables = {**given, **{token: f"token for {job['id_tokens'][token]['aud']}" for token in job["id_tokens"]}}
+    for key, value in {**pipeline.get("variables", {}), **job.get("variables", {})}.items():
+        variables[key] = Template(value).substitute(variables)
+    folder = checkout(int(variables.get("GIT_DEPTH", GITLAB_DEPTH)))
+    token = world.home / "aws-token"
+    token.unlink(missing_ok=True)
+    # The image of the job has the program.
+    path = os.pathsep.join((str(world.trueup.parent), str(world.programs), os.environ["PATH"]))
+    settings = world.settings({**variables, "PATH": path})
+    code, said = world.bash("\n".join(job["script"]), settings, folder, "-o", "pipefail")
+    assert token.read_text() == "token for https://gitlab.com", said
+    for artifact in job.get("artifacts", {}).get("paths", ()):
+        assert (folder / artifact).exists(), said
+    return code, said
+
+
+def on_github(world, commit=""):
+    variables = {
+        "GITHUB_SHA": commit,
+        "GITHUB_REPOSITORY": "mco/infrastructure",
+        "GITHUB_PATH": str(world.home / "path"),
+        "GITHUB_STEP_SUMMARY": str(world.home / "summary"),
+    }
+    expressions = {
+        "github.sha": commit,
+        "github.event.number": "7",
+        "github.token": "of the job",
+        "secrets.INFRASTRUCTURE_TOKEN": "may write",
+    }
+    return {"variables": variables, "expressions": expressions}
+
+
+def a_build_on_github_promotes_and_waits(world):
+    commit, digest = world.build()
+    checkout = lambda depth: world.checkout(world.application, "main", depth)
+    code, said = github(world, "github-build.yml", "deploy", on_github(world, commit), checkout)
+    assert code == 0, said
+    assert f"docker push 123456789012.dkr.ecr.eu-west-2.amazonaws.com/mco/api:{commit}" in world.recorded(), said
+    runs(world, commit, digest)
+
+
+def a_build_on_gitlab_promotes_and_waits(world):
+    commit, digest = world.build()
+    given = {"CI_COMMIT_SHA": commit}
+    checkout = lambda depth: world.checkout(world.application, "main", depth)
+    code, said = gitlab(world, "gitlab-build.yml", "build", given, checkout)
+    assert code == 0, said
+    registry = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
+    recorded = world.recorded()
+    assert {f"docker login --username AWS --password-stdin {registry}", "password"} <= set(recorded), recorded
+    assert recorded[-1] == f"docker push {registry}/mco/api:{commit}", recorded
+    code, said = gitlab(world, "gitlab-build.yml", "deploy", given, checkout)
+    assert code == 0, said
+    runs(world, commit, digest)
+
+
+def a_commit_that_fails_fails_the_build(world):
+    commit, digest = world.build()
+    world.stage.control("fault", {"kind": "crash", "digest": digest, "exitCode": 1})
+    checkout = lambda depth: world.checkout(world.application, "main", depth)
+    code, said = github(world, "github-build.yml", "deploy", on_github(world, commit), checkout)
+    assert code == 3, (code, said)
+    world.stage.control("heal", {})
+    world.recorded()
+
+
+def runs(world, commit, digest):
+    status = world.status()
+    assert (status["declared"]["commit"], status["sync"], status["health"]) == (commit, "Synced", "Healthy"), status
+    assert [run["digest"] for run in status["running"]] == [digest], status
+    assert status["tagged"]["commit"] == commit, status
+
+
+def proposed(world):
+    """A branch that declares another commit, with a long history behind it."""
+    main = git(world.infrastructure, "show", "main:trueup.yaml")
+    declared = world.status()["declared"]["commit"]
+    other = "aaaaaaa"
+    assert declared in main and declared != other, main
+    edit = lambda folder: (folder / "trueup.yaml").write_text(main.replace(declared, other))
+    world.change(world.infrastructure, "proposal", edit, HISTORY)
+    return lambda depth: world.checkout(world.infrastructure, "proposal", depth)
+
+
+def a_pull_request_on_github_gets_one_comment(world):
+    checkout, given = proposed(world), on_github(world)
+    code, said = github(world, "github-pull-request.yml", "plan", given, checkout)
+    assert code == 0, said
+    comment = (world.home / "job/comment.md").read_text()
+    assert comment.startswith("<!-- trueup plan -->\n| application |") and "-> aaaaaaa" in comment, comment
+    assert "cannot read" not in comment, comment
+    assert (world.home / "summary").read_text() in comment, comment
+    assert world.recorded()[-1] == "gh pr comment 7 --body-file comment.md"
+    given["variables"]["COMMENT"] = "41"
+    code, said = github(world, "github-pull-request.yml", "plan", given, checkout)
+    assert code == 0, said
+    last = world.recorded()[-1]
+    assert last == "gh api --silent --method PATCH repos/mco/infrastructure/issues/comments/41 --field body=@comment.md", last
+
+
+def a_merge_request_on_gitlab_gets_a_file(world):
+    code, said = gitlab(world, "gitlab-merge-request.yml", "plan", {}, proposed(world))
+    assert code == 0, said
+    plan = (world.home / "job/plan.md").read_text()
+    assert "-> aaaaaaa" in plan and "cannot read" not in plan, plan
+
+
+def a_broken_file_fails_the_request(world):
+    broken = lambda folder: (folder / "trueup.yaml").write_text(DECLARED.replace("cluster:", "clutser:"))
+    world.change(world.infrastructure, "proposal", broken)
+    checkout = lambda depth: world.checkout(world.infrastructure, "proposal", depth)
+    for play, name, given in ((github, "github-pull-request.yml", on_github(world)), (gitlab, "gitlab-merge-request.yml", {})):
+        try:
+            code, said = play(world, name, "plan", given, checkout)
+        except AssertionError as missing:  # the job ended before it made its file
+            code, said = 1, str(missing)
+        assert code == 1 and "clutser" in said, said
+    world.recorded()
+
+
+SCENES = (
+    a_build_on_github_promotes_and_waits,
+    a_build_on_gitlab_promotes_and_waits,
+    a_pull_request_on_github_gets_one_comment,
+    a_merge_request_on_gitlab_gets_a_file,
+    a_broken_file_fails_the_request,
+    a_commit_that_fails_fails_the_build,
+)
+
+
+def main():
+    trueup = Path(sys.argv[1]).resolve()
+    command = [str(trueup), "simulator", "--listen", "127.0.0.1:0", "--speed", "60"]
+    simulator = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    controller = None
+    try:
+        endpoint = simulator.stdout.readline().strip()
+        with tempfile.TemporaryDirectory() as home:
+            world = World(trueup, endpoint, Path(home))
+            command = [str(trueup), "run", "--repo", str(world.infrastructure)]
+            controller = subprocess.Popen(command, env=world.stage.settings, stderr=subprocess.DEVNULL)
+            for scene in SCENES:
+                scene(world)
+                print(f"pipelines: {scene.__name__} ok")
+    finally:
+        for process in (controller, simulator):
+            if process:
+                process.kill()
+                process.wait()
+
+
+if __name__ == "__main__":
+    main()
