@@ -20,9 +20,9 @@ PATIENCE = 240
 PLACES = ("path/to/infrastructure", "https://github.com/mco/infrastructure")
 
 
-def blocks():
+def blocks(page):
     """Language and text of every block of code."""
-    return re.findall(r"^```(\w*)\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+    return re.findall(r"^```(\w*)\n(.*?)^```", (ROOT / page).read_text(), re.M | re.S)
 
 
 def run(command, settings, folder, codes=(0,), ends=True):
@@ -74,7 +74,7 @@ def follow(trueup, endpoint, home):
     named = {"GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.com", "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@example.com"}
     settings.update(named)
     followed = 0
-    for language, text in blocks():
+    for language, text in blocks("README.md"):
         if language == "yaml":
             (folder / "trueup.yaml").write_text(text)
             subprocess.run(["git", "add", "-A"], cwd=folder, check=True)
