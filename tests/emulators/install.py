@@ -89,7 +89,6 @@ def follow(trueup, simulator, emulator, home):
         "SIMULATOR": simulator,
         "PROGRAM": str(trueup),
         "RECORD": str(home / "record"),
-        **{f"GIT_{who}_{what}": "t" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
     }
     followed = subprocess.run(
         ["bash", "-ex", "-o", "pipefail", "-c", commands()],

@@ -121,10 +121,9 @@ class World:
         return folder
 
     def settings(self, more):
-        """The environment of a job: nothing of this machine but the programs."""
+        """The environment of a job: nothing of this machine but the programs, and nobody's name."""
         path = os.pathsep.join((str(self.programs), os.environ["PATH"]))
         recorded = {"RECORD": str(self.record), "PROGRAM": str(self.trueup), "COMMENT": "", "CI": "true"}
-        recorded |= {f"GIT_{who}_{what}": "t" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
         return {**self.stage.settings, "HOME": str(self.home), "PATH": path, **recorded, **more}
 
     def bash(self, script, settings, folder, *options):
@@ -299,12 +298,26 @@ def a_broken_file_fails_the_request(world):
     world.recorded()
 
 
+def what_cannot_be_read_fails_the_request(world):
+    """The comment is made nevertheless: it says what cannot be read."""
+    checkout, given = proposed(world), on_github(world)
+    world.stage.control("fault", {"kind": "deny", "operation": "DescribeServices", "times": 1000})
+    code, said = github(world, "github-pull-request.yml", "plan", given, checkout)
+    assert code == 1, (code, said)
+    assert "cannot read" in (world.home / "job/comment.md").read_text(), said
+    assert world.recorded()[-1] == "gh pr comment 7 --body-file comment.md"
+    code, said = gitlab(world, "gitlab-merge-request.yml", "plan", {}, checkout)
+    assert code == 1, (code, said)
+    world.stage.control("heal", {})
+
+
 SCENES = (
     a_build_on_github_promotes_and_waits,
     a_build_on_gitlab_promotes_and_waits,
     a_pull_request_on_github_gets_one_comment,
     a_merge_request_on_gitlab_gets_a_file,
     a_broken_file_fails_the_request,
+    what_cannot_be_read_fails_the_request,
     a_commit_that_fails_fails_the_build,
 )
 
