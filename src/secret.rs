@@ -15,20 +15,20 @@ pub enum Secret {
 }
 
 impl Secret {
-    /// Trailing line breaks of a file are not part of it.
+    /// Trailing line breaks are not part of it, wherever it comes from.
     pub fn read(&self) -> io::Result<String> {
-        match self {
-            Self::Given(secret) => Ok(secret.clone()),
+        let text = match self {
+            Self::Given(secret) => secret.clone(),
             Self::File(path) => {
                 let mut text = String::new();
                 let read = std::fs::File::open(path)?.take(MOST_BYTES + 1).read_to_string(&mut text)?;
                 if read as u64 > MOST_BYTES {
                     return Err(io::Error::other("it is too large for a secret"));
                 }
-                text.truncate(text.trim_end_matches(['\r', '\n']).len());
-                Ok(text)
+                text
             }
-        }
+        };
+        Ok(text.trim_end_matches(['\r', '\n']).to_owned())
     }
 }
 
@@ -51,6 +51,7 @@ mod tests {
         for (content, expected) in [("one\n", "one"), ("two\r\n\n", "two"), ("", "")] {
             std::fs::write(&path, content).unwrap();
             assert_eq!(secret.read().unwrap(), expected);
+            assert_eq!(Secret::Given(content.to_owned()).read().unwrap(), expected);
         }
         std::fs::write(&path, "x".repeat(64 << 10)).unwrap();
         assert!(secret.read().is_ok());
