@@ -9,7 +9,7 @@ use super::phase::{self, Current};
 use super::{blue_green, diff, memory, render, service_settings, status, windows};
 use crate::model::{
     Ancestry, Applied, ClusterName, CodeDeploy, Commit, ContentHash, Controller, Desired, DesiredImage,
-    Difference, Digest, InFlight, InfraCommit, Memory, Millis, Mode, MoveTag, NewDeployment, Observed,
+    Difference, Digest, Image, InFlight, InfraCommit, Memory, Millis, Mode, MoveTag, NewDeployment, Observed,
     ObservedImage, OnDrift, OnFailure, Outcome, OutcomeKind, Phase, Reading, RepositoryName, Revision,
     Service, ServiceDeployment, ServiceDeploymentStatus, ServiceName, ServiceStatus, SettingsStamp, Shift,
     Stage, StartedBy, Status, Strategy, Tag, TaskDefinitionArn, TaskDefinitionSource, TaskHealth, Wait,
@@ -1072,7 +1072,21 @@ impl<'a> Facts<'a> {
             return same(&Digest::new(digest))
                 && (repository == uri || repository.starts_with(&format!("{uri}:")));
         }
-        self.resolved_digests(arn, container).is_some_and(|digest| same(&digest))
+        let resolved = self.resolved_digests(arn, container);
+        let named = || self.named_digest(declared?, observed).cloned();
+        resolved.or_else(named).is_some_and(|digest| same(&digest))
+    }
+
+    /// What a tag that no task has resolved yet, or that nobody has told the digest of, means now.
+    fn named_digest<'i>(&self, image: &str, observed: &'i ObservedImage) -> Option<&'i Digest> {
+        let (uri, tag) = image.rsplit_once(':')?;
+        if observed.repository.known()?.uri != uri {
+            return None;
+        }
+        let by_tag = |reading: &'i Reading<Image>| {
+            reading.known().filter(|image| image.tags.iter().any(|known| known.as_str() == tag))
+        };
+        by_tag(&observed.built).or_else(|| by_tag(&observed.tagged)).map(|image| &image.digest)
     }
 
     /// The digest ECS resolved for a container of the newest deployment to a revision, or that its tasks run.
