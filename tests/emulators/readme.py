@@ -1,7 +1,8 @@
 """The README, followed word by word in an empty home folder: its demo, its two files, its commands, against the simulator
 in the place of somebody's account.
 
-    python readme.py PATH/TO/trueup
+    python readme.py PATH/TO/trueup   in this checkout, with the program that is built already
+    python readme.py                  in a fresh clone, where the README's own commands build and install it
 """
 
 import os
@@ -14,8 +15,13 @@ from pathlib import Path
 from clients import REGION, Stage
 
 ROOT = Path(__file__).parents[2]
+# What runs this.
+AROUND = "./test"
+# What only a fresh clone needs, and what has its place where the program is there already: the demo without the tool
+# chain's own home folder.
+FRESH = {"cargo install --path . --locked": None, "./demo": "trueup demo --script"}
 # Seconds after which a command hangs. None takes a tenth of it.
-PATIENCE = 240
+PATIENCE = 3600
 # What the README names and a reader has, and what this test has in its place.
 PLACES = ("path/to/infrastructure", "https://github.com/mco/infrastructure")
 
@@ -26,9 +32,10 @@ def blocks(page):
 
 
 def run(command, settings, folder, codes=(0,), ends=True):
+    """In the checkout; what it printed."""
     # `exec`, so that a stop reaches the program and not the shell around it.
     process = subprocess.Popen(
-        f"exec {command}", shell=True, cwd=ROOT, env=settings, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        f"exec {command}", shell=True, cwd=folder, env=settings, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     if not ends:
         # A controller goes on; it must have read the repository and then heed a stop.
@@ -42,20 +49,42 @@ def run(command, settings, folder, codes=(0,), ends=True):
 
 
 def main():
-    trueup = Path(sys.argv[1]).resolve()
-    command = [str(trueup), "simulator", "--listen", "127.0.0.1:0", "--speed", "20"]
-    simulator = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        endpoint = simulator.stdout.readline().strip()
-        with tempfile.TemporaryDirectory() as home:
-            followed = follow(trueup, endpoint, Path(home))
-        print(f"readme: {followed} commands, word by word")
-    finally:
-        simulator.kill()
-        simulator.wait()
+    with tempfile.TemporaryDirectory() as home:
+        if len(sys.argv) > 1:
+            trueup, checkout, settings = Path(sys.argv[1]).resolve(), ROOT, {}
+        else:
+            trueup, checkout, settings = fresh(Path(home))
+        command = [str(trueup), "simulator", "--listen", "127.0.0.1:0", "--speed", "20"]
+        simulator = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        try:
+            endpoint = simulator.stdout.readline().strip()
+            followed = follow(trueup, endpoint, Path(home), checkout, settings)
+        finally:
+            simulator.kill()
+            simulator.wait()
+        print(f"readme: {followed} commands, word by word, in {'this checkout' if checkout == ROOT else 'a fresh clone'}")
 
 
-def follow(trueup, endpoint, home):
+def fresh(home):
+    """A clone in an empty home folder, in which the README's commands have brought the program; where that is."""
+    checkout, own = home / "trueup", Path.home()
+    subprocess.run(["git", "clone", "-q", str(ROOT), str(checkout)], check=True)
+    # A reader has Rust. What is built is kept beside this checkout, so that nobody waits for it twice.
+    settings = {
+        "CARGO_HOME": os.environ.get("CARGO_HOME", str(own / ".cargo")),
+        "RUSTUP_HOME": os.environ.get("RUSTUP_HOME", str(own / ".rustup")),
+        "CARGO_INSTALL_ROOT": str(home),
+        "CARGO_TARGET_DIR": os.environ.get("CARGO_TARGET_DIR", str(ROOT / "target")),
+    }
+    around = {**settings, "HOME": str(home), "PATH": os.environ["PATH"]}
+    written = [line.split("#")[0].strip() for language, text in blocks("README.md") if language == "sh" for line in text.splitlines()]
+    for command in FRESH:
+        assert command in written, f"the README does not say {command}"
+        run(command, around, checkout)
+    return home / "bin" / "trueup", checkout, settings
+
+
+def follow(trueup, endpoint, home, checkout, more):
     """How many commands were run."""
     folder = home / "infrastructure"
     folder.mkdir()
@@ -70,7 +99,7 @@ def follow(trueup, endpoint, home):
     stage.ecs.create_service(cluster="mco", serviceName="mco-api-test", taskDefinition="mco-api", desiredCount=1)
     stage.control("advance", {"seconds": 60})
     subprocess.run(["git", "init", "-q", "-b", "main", str(folder)], check=True)
-    settings = {**stage.settings, "HOME": str(home), "PATH": f"{trueup.parent}{os.pathsep}{os.environ['PATH']}"}
+    settings = {**stage.settings, **more, "HOME": str(home), "PATH": f"{trueup.parent}{os.pathsep}{os.environ['PATH']}"}
     named = {"GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.com", "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@example.com"}
     settings.update(named)
     followed = 0
@@ -83,17 +112,16 @@ def follow(trueup, endpoint, home):
             command = line.split("#")[0].strip()
             for place in PLACES:
                 command = command.replace(place, str(folder))
-            if command in ("./test", "cargo install --path . --locked"):
-                continue  # this runs inside the one, and has the program that the other installs
-            if command == "./demo":
-                command = "trueup demo --script"  # what it runs, without the tool chain's own home folder
+            if command == AROUND or command in FRESH and (checkout != ROOT or FRESH[command] is None):
+                continue
+            command = FRESH.get(command, command)
             codes = (0, 2) if " plan" in command else (0,)
-            run(command, settings, folder, codes, ends=" run " not in command)
+            run(command, settings, checkout, codes, ends=" run " not in command)
             followed += 1
     assert REGION == "eu-west-2" and followed >= 6, followed
     # "Then `trueup run`, and promote": the sentence after the commands.
-    run(f"trueup promote test/api --commit 8c1f0aa --repo {folder}", settings, folder)
-    run(f"trueup reconcile --timeout 200 --repo {folder}", settings, folder)
+    run(f"trueup promote test/api --commit 8c1f0aa --repo {folder}", settings, checkout)
+    run(f"trueup reconcile --timeout 200 --repo {folder}", settings, checkout)
     status = stage.status()
     assert (status["sync"], status["tagged"]["commit"]) == ("Synced", "8c1f0aa"), status
     return followed + 2
