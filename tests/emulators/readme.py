@@ -102,7 +102,7 @@ def follow(trueup, endpoint, home, checkout, more):
     settings = {**stage.settings, **more, "HOME": str(home), "PATH": f"{trueup.parent}{os.pathsep}{os.environ['PATH']}"}
     named = {"GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.com", "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@example.com"}
     settings.update(named)
-    followed = 0
+    followed = len(FRESH) if checkout != ROOT else 0
     for language, text in blocks("README.md"):
         if language == "yaml":
             (folder / "trueup.yaml").write_text(text)
