@@ -18,7 +18,7 @@ const SPEED: f64 = 25.0;
 /// `script`: play the story by itself; otherwise leave the world to the reader.
 pub(super) async fn run(script: Script) -> anyhow::Result<End> {
     let mut stage = Stage::open(SPEED).await?;
-    outln!("{}", stage.introduction());
+    outln!("{}", stage.introduction()?);
     if script == Script::Reader {
         outln!("{}", stage.invitation());
         stage.run_until_stopped().await;

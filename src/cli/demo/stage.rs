@@ -20,6 +20,8 @@ use crate::ports::Clock;
 
 const ACCOUNT: &str = "123456789012";
 const REGION: &str = "eu-west-2";
+/// Where the environment of most scenes is declared.
+const TEST: &str = "environments/test.yaml";
 /// Virtual seconds after which a scene has not come out as told.
 const PATIENCE: u64 = 900;
 
@@ -275,26 +277,40 @@ impl Stage {
         Ok(list.get("serviceDeployments").and_then(Value::as_array).map_or(0, Vec::len))
     }
 
-    pub(super) fn introduction(&self) -> String {
-        format!(
+    pub(super) fn introduction(&self) -> anyhow::Result<String> {
+        let folder = self.folder.path();
+        let declared = std::fs::read_to_string(folder.join(TEST))?;
+        Ok(format!(
             "trueup demo: a simulated AWS, a git repository in {}, and the real controller.\n\
              ECS cluster mco runs mco-api (rolling) in test and staging, and mco-shop (CodeDeploy) in test, all on commit\n\
-             3f2c1ab.\n\
-             Deployments take their time, {} times faster than in life.",
-            self.folder.path().display(),
-            self.speed
-        )
+             3f2c1ab. Deployments take their time, {} times faster than in life.\n\n$ cat {TEST}\n{}",
+            folder.display(),
+            self.speed,
+            declared.trim_end()
+        ))
     }
 
     pub(super) fn invitation(&self) -> String {
+        let folder = self.folder.path().display();
+        let endpoint = &self.endpoint;
         format!(
-            "\nThe controller is running. In another terminal:\n\n  \
-             cd {}\n  export AWS_ENDPOINT_URL={} AWS_REGION={REGION} AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x\n  \
-             trueup status\n  aws ecs describe-services --cluster mco --services mco-api-test\n\n\
-             Images of api and shop of the commits 8c1f0aa (good) and bad0bad (its containers crash) are in ECR. Declare one in\n\
-             environments/test.yaml, commit, and look here. `trueup demo --script` plays the whole story. Ctrl-C ends it.\n",
-            self.folder.path().display(),
-            self.endpoint
+            "
+The controller is running, and tells here what it does. In another terminal:
+
+  cd {folder}
+  export AWS_ENDPOINT_URL={endpoint} AWS_REGION={REGION} AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x
+
+  trueup promote test/api --commit 8c1f0aa         # a deployment by ECS; or change the line in {TEST} and commit
+  trueup promote test/shop --commit 8c1f0aa        # one by CodeDeploy, with its traffic
+  trueup promote test/api --commit bad0bad         # it crashes: rolled back, and held
+  trueup status                                    # what is declared, tagged, deployed and running
+  trueup promote test/api --commit 8c1f0aa
+  aws ecs update-service --cluster mco --service mco-api-test --task-definition mco-api-test:1   # found, and healed
+  trueup promote --from test --to staging api      # the same image, no rebuild
+
+The repository: file://{folder}
+`trueup demo --script` plays the whole story by itself. Ctrl-C ends it.
+"
         )
     }
 
@@ -340,10 +356,7 @@ fn write_files(folder: &Path) -> Result<(), git::GitError> {
         ("applications/api.yaml", application("api", "")),
         ("applications/shop/application.yaml", application("shop", strategy)),
         ("applications/shop/appspec.yaml", blue_green::APP_SPEC.to_owned()),
-        (
-            "environments/test.yaml",
-            environment("test", "  policy: {drift: heal}\n", "    shop: { commit: 3f2c1ab }\n"),
-        ),
+        (TEST, environment("test", "  policy: {drift: heal}\n", "    shop: { commit: 3f2c1ab }\n")),
         ("environments/staging.yaml", environment("staging", "", "")),
     ];
     for (name, text) in files {

@@ -44,7 +44,8 @@ pub(super) const SCENES: &[Scene] = &[
     },
     Scene {
         title: "6  promotion to staging",
-        told: "The same image, no rebuild: the change is one line of environments/staging.yaml.",
+        told: "The same image, no rebuild: the change is one line of environments/staging.yaml.\n`trueup promote --from test \
+               --to staging api` makes it, too.",
         play: |stage| Box::pin(is_promoted(stage)),
     },
 ];
