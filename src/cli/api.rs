@@ -109,6 +109,7 @@ fn running(running: &Running) -> Value {
         "commits": running.commits.iter().map(Commit::as_str).collect::<Vec<_>>(),
         "digest": running.digest.as_ref().map(crate::model::Digest::as_str),
         "tasks": running.tasks,
+        "draining": running.draining,
     })
 }
 

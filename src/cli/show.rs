@@ -63,21 +63,21 @@ fn bar(status: &Status) -> String {
 }
 
 fn running(status: &Status) -> String {
-    if status.running.is_empty() {
-        return format!("- 0/{}", status.desired_count);
-    }
-    let one = |group: &Running| {
+    let name = |group: &Running| {
         let name = group.commits.first().map(|commit| commit.short().to_owned());
         let name = name.or_else(|| group.digest.as_ref().map(|digest| digest.short().to_owned()));
-        (name.unwrap_or_else(|| "unknown".to_owned()), group.tasks)
+        name.unwrap_or_else(|| "unknown".to_owned())
     };
-    if let [only] = status.running.as_slice() {
-        let (name, tasks) = one(only);
-        return format!("{name} {tasks}/{}", status.desired_count);
-    }
-    let all: usize = status.running.iter().map(|group| group.tasks).sum();
-    let groups = status.running.iter().map(one).map(|(name, tasks)| format!("{tasks}/{all} {name}"));
-    groups.collect::<Vec<_>>().join(", ")
+    let groups: Vec<&Running> = status.running.iter().filter(|group| group.tasks > 0).collect();
+    let all: usize = groups.iter().map(|group| group.tasks).sum();
+    let mut told = match groups.as_slice() {
+        [] => vec![format!("- 0/{}", status.desired_count)],
+        [only] => vec![format!("{} {}/{}", name(only), only.tasks, status.desired_count)],
+        several => several.iter().map(|group| format!("{}/{all} {}", group.tasks, name(group))).collect(),
+    };
+    let draining = status.running.iter().filter(|group| group.draining > 0);
+    told.extend(draining.map(|group| format!("{} {} draining", name(group), group.draining)));
+    told.join(", ")
 }
 
 fn remarks(plan: &Plan) -> String {

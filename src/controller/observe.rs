@@ -5,9 +5,9 @@ use std::sync::Mutex;
 
 use crate::manifest;
 use crate::model::{
-    AccountId, Deployment, DeploymentGroup, Desired, DesiredImage, Digest, Group, Image, ImageReference,
-    InfraCommit, Millis, Observed, ObservedImage, OutcomeKind, Phase, Reading, Registry, Repository,
-    RepositoryName, Revision, RolloutState, Service, ServiceDeployment, Task, TaskDefinitionArn,
+    AccountId, Deployment, DeploymentGroup, DeploymentStatus, Desired, DesiredImage, Digest, Group, Image,
+    ImageReference, InfraCommit, Millis, Observed, ObservedImage, OutcomeKind, Phase, Reading, Registry,
+    Repository, RepositoryName, Revision, RolloutState, Service, ServiceDeployment, Task, TaskDefinitionArn,
     TaskDefinitionSource,
 };
 use crate::plan::{blue_green, container_images, memory, phase};
@@ -442,12 +442,13 @@ fn is_failing(service: &Reading<Service>) -> bool {
     service.known().and_then(Service::primary).is_some_and(|primary| primary.failed_tasks > 0)
 }
 
-/// Whether nothing goes on, and the last deployment ended well.
+/// Whether nothing goes on, nothing drains, and the last deployment ended well.
 fn is_quiet(service: &Service, history: &Reading<Vec<ServiceDeployment>>) -> bool {
     let newest = history.known().and_then(|history| history.first());
     let ended_well = newest.is_none_or(|newest| phase::of(newest) == Phase::Succeeded);
     let quiet = |deployment: &Deployment| {
-        deployment.rollout == Some(RolloutState::Completed)
+        deployment.status != DeploymentStatus::Inactive
+            && deployment.rollout == Some(RolloutState::Completed)
             && deployment.failed_tasks == 0
             && deployment.running >= deployment.desired
     };

@@ -37,7 +37,8 @@ pub struct CodeDeployment {
     pub error: Option<CodeDeployError>,
     /// The deployment that undoes this one.
     pub rolled_back_by: Option<String>,
-    /// Whether the group had a good revision before: without one nothing is undone after the traffic has shifted.
+    /// Whether the group had a good revision before. CodeDeploy was seen to undo a first deployment as well, by going
+    /// back to the old task set; its guide only promises to go back to a revision.
     pub has_previous: bool,
     /// All traffic is on the new tasks; the old ones still stand by.
     pub termination_started: bool,
@@ -92,7 +93,7 @@ pub struct Shift {
     pub stage: Stage,
     /// Percent of the production traffic on the new tasks, where that was read.
     pub traffic: Option<u8>,
-    /// Whether AWS could undo it once traffic has moved.
+    /// Whether AWS promises to undo it once traffic has moved.
     pub can_be_undone: bool,
     /// Whether somebody stopped it: it did not fail by itself.
     pub stopped_by_hand: bool,

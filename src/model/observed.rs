@@ -160,6 +160,7 @@ impl LoadBalancer {
 pub enum DeploymentStatus {
     Primary,
     Active,
+    /// Its tasks are on their way out: INACTIVE, or DRAINING where it is a task set.
     Inactive,
 }
 
@@ -289,6 +290,19 @@ pub struct Task {
     pub stopped_reason: Option<String>,
     pub started_at: Option<Millis>,
     pub stopped_at: Option<Millis>,
+}
+
+impl Task {
+    pub fn is_running(&self) -> bool {
+        self.last_status == "RUNNING"
+    }
+
+    /// Whether its containers run while a load balancer lets go of it, for minutes: it still answers what it was asked
+    /// before (Amazon ECS developer guide, "Amazon ECS task lifecycle").
+    pub fn is_draining(&self) -> bool {
+        let exited = self.containers.iter().any(|container| container.exit_code.is_some());
+        self.last_status == "DEACTIVATING" && self.started_at.is_some() && !exited
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -52,6 +52,8 @@ pub struct Running {
     pub commits: Vec<Commit>,
     pub digest: Option<Digest>,
     pub tasks: usize,
+    /// Beside those, tasks that a load balancer is letting go: they run, and get nothing new.
+    pub draining: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

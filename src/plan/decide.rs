@@ -510,9 +510,10 @@ impl<'a> Facts<'a> {
             let outcome = Outcome { result: OutcomeKind::Failed, deployment: current.id.clone() };
             return Ok(Some(self.stamp(&current.target, memory::outcome_tag(&outcome))?));
         }
+        // What AWS has rolled back is not PRIMARY any more: a reading that says so lags behind.
         let undo = recorded
             && primary_is_target
-            && current.phase != Phase::RollingBack
+            && !matches!(current.phase, Phase::RollingBack | Phase::RolledBack)
             && !self.rollback_failed()
             && !service.rolls_back_by_itself()
             && memory.retry.as_ref() != Some(&current.id)

@@ -1,8 +1,8 @@
 //! The phase of a deployment, derived from what AWS says on every pass.
 
 use crate::model::{
-    Controller, Deployment, DeploymentId, Observed, Phase, RolloutState, Service, ServiceDeployment,
-    ServiceDeploymentStatus, TaskDefinitionArn,
+    Controller, Deployment, DeploymentId, DeploymentStatus, Observed, Phase, RolloutState, Service,
+    ServiceDeployment, ServiceDeploymentStatus, TaskDefinitionArn,
 };
 
 /// The phase of one service deployment. A rollback is a failure, not a success; `STOPPED` also means superseded, and
@@ -98,7 +98,8 @@ pub fn current(service: &Service, observed: &Observed) -> Option<Current> {
 /// With `CodeDeploy` the target becomes PRIMARY when all traffic is on it, and not before. Service and deployments are
 /// two readings, of which either may lag behind: what only one of them knows of is going on.
 fn by_code_deploy(service: &Service, primary: &Deployment, observed: &Observed) -> Current {
-    let alone = service.deployments.len() == 1;
+    // What drains has no part in anything any more.
+    let alone = service.deployments.iter().all(|set| set.status != DeploymentStatus::Active);
     let by_primary = |phase| Current {
         id: primary.id.to_string(),
         target: primary.task_definition.clone(),
@@ -113,7 +114,10 @@ fn by_code_deploy(service: &Service, primary: &Deployment, observed: &Observed) 
     let target = newest.target.clone().unwrap_or_else(|| TaskDefinitionArn::new("unknown"));
     let phase = of(newest);
     if target.names(&primary.task_definition) {
-        return Current { id: id(newest), ..by_primary(phase) };
+        // The same revision once more: a task set that was there before is as good as it was.
+        let was_before = phase.is_over() && primary.created_at < newest.created_at;
+        let live_phase = if was_before { Phase::Succeeded } else { phase };
+        return Current { id: id(newest), live_phase, ..by_primary(phase) };
     }
     let phase = match phase {
         Phase::Succeeded if primary.created_at >= newest.created_at => return of_sets,

@@ -73,18 +73,18 @@ fn running(facts: &Facts<'_>) -> Vec<Running> {
     let (Some(wanted), Some(observed)) = (facts.input.desired.images.first(), facts.images.first()) else {
         return Vec::new();
     };
-    let mut tasks: BTreeMap<Option<Digest>, usize> = BTreeMap::new();
-    for task in facts.input.observed.tasks.known().into_iter().flatten() {
-        if task.last_status == "RUNNING" {
-            *tasks.entry(digest_of(facts, task, wanted, observed)).or_default() += 1;
-        }
+    let mut counts: BTreeMap<Option<Digest>, (usize, usize)> = BTreeMap::new();
+    let all = facts.input.observed.tasks.known().into_iter().flatten();
+    for task in all.filter(|task| task.is_running() || task.is_draining()) {
+        let (tasks, draining) = counts.entry(digest_of(facts, task, wanted, observed)).or_default();
+        *(if task.is_running() { tasks } else { draining }) += 1;
     }
-    let mut running: Vec<Running> = tasks
+    let mut running: Vec<Running> = counts
         .into_iter()
-        .map(|(digest, tasks)| {
+        .map(|(digest, (tasks, draining))| {
             let commits =
                 digest.as_ref().map(|digest| commits_of_digest(wanted, observed, digest)).unwrap_or_default();
-            Running { commits, digest, tasks }
+            Running { commits, digest, tasks, draining }
         })
         .collect();
     running.sort_by_key(|group| {

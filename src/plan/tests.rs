@@ -854,6 +854,27 @@ fn limits_suspension_and_observing_withhold_writes() {
 }
 
 #[test]
+fn what_a_load_balancer_lets_go_is_told_beside_what_runs() {
+    let draining = |exited| {
+        let mut old = task(1, 'a');
+        old.last_status = "DEACTIVATING".to_owned();
+        old.containers[0].exit_code = exited;
+        Scene::new()
+            .ours(2, 'b', 1, "ecs-svc/1")
+            .live(2, "ecs-svc/2", RolloutState::Completed)
+            .with(|scene| scene.observed.tasks = Reading::Known(vec![task(2, 'b'), old]))
+            .plan()
+            .status
+            .running
+            .iter()
+            .map(|group| (group.commits[0].to_string(), group.tasks, group.draining))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(draining(None), [("bbbbbbb".to_owned(), 1, 0), ("aaaaaaa".to_owned(), 0, 1)]);
+    assert_eq!(draining(Some(1)), [("bbbbbbb".to_owned(), 1, 0)], "what has exited runs no more");
+}
+
+#[test]
 fn the_status_names_what_runs_by_digest_and_not_by_tag() {
     let mix = Scene::new()
         .ours(2, 'b', 1, "ecs-svc/1")

@@ -71,7 +71,7 @@ impl Facts<'_> {
         if !self.equals_by_effect(&current.live_revision, rendered) {
             self.may_interrupt(service, current)?;
         }
-        // What CodeDeploy cannot undo would leave the traffic divided.
+        // What CodeDeploy did not undo would leave the traffic divided.
         if self.shift(current).is_some_and(|shift| shift.stage == Stage::Shifting && !shift.can_be_undone) {
             return Err(Waiting::FinishingFirst);
         }
@@ -91,16 +91,16 @@ impl Facts<'_> {
     }
 
     /// The deployment in flight has all the traffic and only waits to end its old tasks: the fast way back leads over
-    /// them, any other way begins when they are gone.
+    /// them, any other way begins when that wait is over.
     pub(super) fn clear_the_way(
         &self,
         service: &Service,
         current: &Current,
         rendered: &Value,
     ) -> Result<Vec<Step>, Waiting> {
-        let mut others = service.deployments.iter().filter(|set| set.status != DeploymentStatus::Primary);
-        let can_be_undone = self.shift(current).is_some_and(|shift| shift.can_be_undone);
-        if can_be_undone && others.any(|set| self.equals_by_effect(&set.task_definition, rendered)) {
+        let mut others = service.deployments.iter().filter(|set| set.status == DeploymentStatus::Active);
+        // Should CodeDeploy not undo it, a deployment brings the old content all the same.
+        if others.any(|set| self.equals_by_effect(&set.task_definition, rendered)) {
             return self.stop(current);
         }
         self.once(vec![Step::Continue { deployment: current.id.clone(), wait: Wait::Termination }])

@@ -22,7 +22,10 @@ fn a_changed_commit_is_deployed_tagged_and_told_truly() {
     let status = rig.status();
     assert_eq!(status["declared"]["commit"], "bbbbbbb");
     assert_eq!(status["tagged"]["commit"], "bbbbbbb");
-    assert_eq!(status["running"], json!([{"commits": ["bbbbbbb"], "digest": digest, "tasks": 2}]));
+    assert_eq!(
+        status["running"],
+        json!([{"commits": ["bbbbbbb"], "digest": digest, "tasks": 2, "draining": 0}])
+    );
     assert_eq!((status["sync"].as_str(), status["health"].as_str()), (Some("Synced"), Some("Healthy")));
     assert_eq!(status["lastDeployment"]["phase"], "Succeeded");
     assert_eq!(status["lastDeployment"]["startedBy"], "trueup");

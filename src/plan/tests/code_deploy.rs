@@ -21,7 +21,8 @@ fn set(number: u64, id: &str, status: DeploymentStatus) -> Deployment {
             container: "api".to_owned(),
             port: 8080,
         }),
-        created_at: NOW - 1000,
+        // The first was there before all deployments, which are of now and make the others.
+        created_at: if number == 1 { NOW - 1000 } else { NOW + 2 },
         updated_at: NOW - 1000,
     }
 }
@@ -78,6 +79,19 @@ impl Scene {
         service.deployments =
             sets.iter().enumerate().map(|(index, (number, id))| set(*number, id, status(index))).collect();
         service.task_definition = arn(sets[0].0);
+    }
+
+    /// This task set is on its way out.
+    fn draining(self, id: &str) -> Self {
+        self.with(|scene| {
+            let Reading::Known(service) = &mut scene.observed.service else { return };
+            let set = service.deployments.iter_mut().find(|set| set.id == DeploymentId::new(id)).unwrap();
+            (set.status, set.running) = (DeploymentStatus::Inactive, 0);
+        })
+    }
+
+    fn phase(&self) -> Phase {
+        self.plan().status.last_deployment.unwrap().phase
     }
 
     fn with_sets(mut self, sets: &[(u64, &str)]) -> Self {
@@ -173,10 +187,11 @@ fn a_declared_file_keeps_every_field_and_the_case_of_its_keys() {
 }
 
 #[test]
-fn a_success_is_recorded_when_the_old_tasks_are_gone() {
-    Scene::begun(deployment("d-2", CodeDeployStatus::Succeeded))
-        .with_sets(&[(2, "ecs-svc/2")])
-        .check("stamp mco-api:2 trueup:outcome=succeeded/d-2");
+fn a_success_is_recorded_when_the_old_tasks_begin_to_end() {
+    let succeeded = || Scene::begun(deployment("d-2", CodeDeployStatus::Succeeded));
+    let recorded = "stamp mco-api:2 trueup:outcome=succeeded/d-2";
+    succeeded().with_sets(&[(2, "ecs-svc/2")]).check(recorded);
+    succeeded().with_sets(&[(2, "ecs-svc/2"), (1, "ecs-svc/1")]).draining("ecs-svc/1").check(recorded);
 }
 
 #[test]
@@ -267,8 +282,98 @@ fn after_the_shift_the_termination_wait_is_ended_or_used_to_go_back() {
     waiting(true).declares_c().check("continue d-2");
     waiting(true).declares_a().check("stamp mco-api:2 trueup:outcome=superseded/d-2");
     waiting(true).declares_a().outcome(OutcomeKind::Superseded, "d-2").check("stop d-2");
-    // CodeDeploy knows no good revision to go back to.
-    waiting(false).declares_a().check("continue d-2");
+    // What drains is no fast way: the stop would go back to what is ACTIVE.
+    waiting(true).declares_a().draining("ecs-svc/1").check("continue d-2");
+}
+
+#[test]
+fn a_first_deployment_is_stopped_like_any_other_and_deployed_over_if_codedeploy_does_not_undo_it() {
+    waiting(false).declares_a().check("stamp mco-api:2 trueup:outcome=superseded/d-2");
+    let both = [(2, "ecs-svc/2"), (1, "ecs-svc/1")];
+    let scene = |deployment: CodeDeployment, sets: &[(u64, &str)]| {
+        let undoing = CodeDeployment {
+            is_rollback: true,
+            undoes: Some("d-2".to_owned()),
+            sha256: None,
+            ..self::deployment("d-3", CodeDeployStatus::Succeeded)
+        };
+        Scene::begun(deployment.clone())
+            .with_sets(sets)
+            .code_deployments(&[(deployment, 2), (undoing, 1)], &Progress::default())
+            .outcome(OutcomeKind::Superseded, "d-2")
+            .declares_a()
+    };
+    let undone = CodeDeployment { rolled_back_by: Some("d-3".to_owned()), ..stopped("d-2") };
+    scene(undone, &[(1, "ecs-svc/1"), (2, "ecs-svc/2")]).draining("ecs-svc/2").check("Settled");
+    scene(stopped("d-2"), &both).check("register aaaaaaa 2/head/ecs-svc/2");
+}
+
+#[test]
+fn a_failure_before_the_shift_is_held_however_codedeploy_undoes_it() {
+    let failed = deployment("d-2", CodeDeployStatus::Failed);
+    let recorded = |deployment: &CodeDeployment, others: &[(CodeDeployment, u64)]| {
+        let mut all = vec![(deployment.clone(), 2)];
+        all.extend(others.iter().cloned());
+        let scene = Scene::begun(deployment.clone())
+            .with_sets(&[(1, "ecs-svc/1"), (2, "ecs-svc/2")])
+            .code_deployments(&all, &Progress::default())
+            .outcome(OutcomeKind::Failed, "d-2");
+        (scene.phase(), scene)
+    };
+    // Inside of the same deployment: the new task set is on its way out, or gone.
+    let (phase, scene) = recorded(&failed, &[]);
+    assert_eq!(phase, Phase::Failed);
+    scene.check("Held");
+    recorded(&failed, &[]).1.draining("ecs-svc/2").check("Held");
+    recorded(&failed, &[]).1.with_sets(&[(1, "ecs-svc/1")]).check("Held");
+    // By another one, which may not have been read yet.
+    let undone = CodeDeployment { rolled_back_by: Some("d-3".to_owned()), ..failed };
+    let undoing = |status| CodeDeployment { is_rollback: true, sha256: None, ..deployment("d-3", status) };
+    for (others, phase, said) in [
+        (vec![], Phase::RollingBack, "Deploying"),
+        (vec![(undoing(CodeDeployStatus::InProgress), 1)], Phase::RollingBack, "Deploying"),
+        (vec![(undoing(CodeDeployStatus::Succeeded), 1)], Phase::RolledBack, "Held"),
+    ] {
+        let (told, scene) = recorded(&undone, &others);
+        assert_eq!(told, phase);
+        scene.check(said);
+    }
+}
+
+#[test]
+fn what_codedeploy_has_rolled_back_is_not_undone_again_while_the_service_still_shows_it() {
+    let failed = CodeDeployment {
+        rolled_back_by: Some("d-3".to_owned()),
+        ..deployment("d-2", CodeDeployStatus::Failed)
+    };
+    let undoing = CodeDeployment { is_rollback: true, ..deployment("d-3", CodeDeployStatus::Succeeded) };
+    Scene::begun(failed.clone())
+        .with_sets(&[(2, "ecs-svc/2"), (1, "ecs-svc/1")])
+        .code_deployments(&[(failed, 2), (undoing, 1)], &Progress::default())
+        .outcome(OutcomeKind::Failed, "d-2")
+        .check("Held");
+}
+
+#[test]
+fn a_revision_that_fails_the_second_time_is_still_what_ran_before() {
+    // Revision 1 is deployed once more and fails; the next commit starts from it all the same.
+    let again = CodeDeployment {
+        rolled_back_by: Some("d-3".to_owned()),
+        ..deployment("d-2", CodeDeployStatus::Failed)
+    };
+    let undoing = CodeDeployment { is_rollback: true, ..deployment("d-3", CodeDeployStatus::Succeeded) };
+    Scene::blue_green()
+        .code_deployments(&[(again, 1), (undoing, 1)], &Progress::default())
+        .check("register bbbbbbb 1/head/ecs-svc/1");
+}
+
+#[test]
+fn what_drains_has_no_part_in_anything() {
+    // No deployment is known: the task sets alone say what goes on.
+    let sets = [(2, "ecs-svc/2"), (1, "ecs-svc/1")];
+    let unknown = || Scene::blue_green().ours(2, 'b', 1, "ecs-svc/1").with_sets(&sets);
+    unknown().check("Deploying");
+    unknown().draining("ecs-svc/1").check("stamp mco-api:2 trueup:outcome=succeeded/ecs-svc/2");
 }
 
 #[test]
