@@ -203,7 +203,7 @@ fn traffic_shifts_when_somebody_approves_and_what_is_rejected_is_held() {
         (&status["waiting"]["reason"], &status["tagged"]["commit"]),
         (&json!("Held"), &json!("3f2c1ab"))
     );
-    assert_eq!(rig.code_deployments(), 2);
+    assert_eq!(rig.code_deployments(), 3, "one good, one rejected, one that undoes it");
 }
 
 #[test]

@@ -186,18 +186,75 @@ async fn a_failure_that_nobody_watched_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn the_first_deployment_of_a_group_is_undone_by_trueup() {
-    let mut stage = Stage::blue_green(&json!({}));
-    stage.hook("AfterAllowTraffic", "check");
+async fn a_first_deployment_that_fails_is_undone_by_codedeploy_before_and_after_the_shift() {
+    for event in ["AfterInstall", "AfterAllowTraffic"] {
+        let mut stage = Stage::blue_green(&json!({}));
+        stage.hook(event, "check");
+        stage.hook_fails("check");
+        stage.build("bbbbbbb");
+        stage.declare("bbbbbbb");
+        let swept = stage.process(BTreeMap::new()).run(&stage, 2 * MINUTE).await;
+        check(&stage, &said(&swept), ("Held", 1, 2, "aaaaaaa"));
+        assert_eq!(stage.statuses(), ["Failed", "Succeeded"], "{event}");
+        let last = swept.plan.unwrap().status.last_deployment.unwrap();
+        assert_eq!(last.phase, Phase::RolledBack, "{event}");
+        // The fix goes on from there.
+        stage.world.lock().unwrap().heal();
+        stage.build("ccccccc");
+        stage.declare("ccccccc");
+        let said = let_run(&stage, WHOLE).await;
+        check(&stage, &said, ("Settled", 2, 3, "ccccccc"));
+    }
+}
+
+#[tokio::test]
+async fn before_the_new_tasks_are_made_a_failure_leaves_nothing_to_undo() {
+    let mut stage = promoted(&json!({})).await;
+    stage.hook("BeforeInstall", "check");
     stage.hook_fails("check");
-    stage.build("bbbbbbb");
-    stage.declare("bbbbbbb");
-    let mut running = stage.process(BTreeMap::new());
-    running.run(&stage, 60).await;
-    stage.world.lock().unwrap().heal();
-    let said = said(&running.run(&stage, WHOLE).await);
-    check(&stage, &said, ("Held", 2, 2, "aaaaaaa"));
-    assert_eq!(stage.statuses(), ["Failed", "Succeeded"]);
+    stage.build("ccccccc");
+    stage.declare("ccccccc");
+    let swept = stage.process(BTreeMap::new()).run(&stage, 2 * MINUTE).await;
+    check(&stage, &said(&swept), ("Held", 2, 3, "bbbbbbb"));
+    assert_eq!(swept.plan.unwrap().status.last_deployment.unwrap().phase, Phase::Failed);
+}
+
+/// Commits with the tasks that run and those that drain.
+fn runs(swept: &Swept) -> Vec<(String, usize, usize)> {
+    let running = &swept.plan.as_ref().unwrap().status.running;
+    running.iter().map(|group| (group.commits[0].to_string(), group.tasks, group.draining)).collect()
+}
+
+#[tokio::test]
+async fn the_tag_moves_when_the_old_tasks_begin_to_end_and_they_are_told_until_they_are_gone() {
+    let (stage, mut running) = shifted().await;
+    let new = stage.digest("ccccccc");
+    while stage.digest("test") != new {
+        running.run(&stage, 2).await;
+    }
+    assert_eq!(stage.statuses().last().map(String::as_str), Some("Succeeded"));
+    let swept = running.run(&stage, 2 * MINUTE).await;
+    assert_eq!(said(&swept), "Settled");
+    assert_eq!(runs(&swept), [("ccccccc".to_owned(), 2, 0), ("bbbbbbb".to_owned(), 0, 2)]);
+    let swept = running.run(&stage, 4 * MINUTE).await;
+    assert_eq!(runs(&swept), [("ccccccc".to_owned(), 2, 0)]);
+    // Another process sees the same.
+    let (stage, mut running) = shifted().await;
+    running.run(&stage, 6 * MINUTE).await;
+    let swept = stage.process(BTreeMap::new()).run(&stage, 0).await;
+    assert_eq!(runs(&swept), [("ccccccc".to_owned(), 2, 0), ("bbbbbbb".to_owned(), 0, 2)]);
+}
+
+#[tokio::test]
+async fn a_newer_commit_does_not_wait_for_old_tasks_that_drain() {
+    let (mut stage, mut running) = shifted().await;
+    running.run(&stage, 5 * MINUTE).await;
+    stage.build("ddddddd");
+    stage.declare("ddddddd");
+    running.run(&stage, 30).await;
+    assert_eq!(stage.deployments(), 3);
+    let said = said(&running.run(&stage, 2 * WHOLE).await);
+    check(&stage, &said, ("Settled", 3, 4, "ddddddd"));
 }
 
 #[tokio::test]
@@ -287,7 +344,8 @@ async fn going_back_to_the_old_commit_while_its_tasks_stand_by_is_a_stop() {
 
 #[tokio::test]
 async fn before_the_shift_a_newer_commit_waits_or_replaces_as_the_policy_says() {
-    for (policy, statuses) in [("finish", ["Succeeded", "Succeeded"]), ("replace", ["Stopped", "Succeeded"])]
+    for (policy, statuses) in
+        [("finish", vec!["Succeeded", "Succeeded"]), ("replace", vec!["Stopped", "Succeeded", "Succeeded"])]
     {
         let mut stage = Stage::blue_green(&json!({}));
         stage.environment = format!("  policy: {{inFlight: {policy}}}\n");
@@ -314,7 +372,7 @@ async fn going_back_before_the_shift_stops_at_once() {
     stage.declare("bbbbbbb");
     let said = said(&running.run(&stage, MINUTE).await);
     check(&stage, &said, ("Settled", 2, 3, "bbbbbbb"));
-    assert_eq!(stage.statuses(), ["Succeeded", "Stopped"]);
+    assert_eq!(stage.statuses(), ["Succeeded", "Stopped", "Succeeded"]);
 }
 
 #[tokio::test]

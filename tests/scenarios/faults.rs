@@ -92,7 +92,7 @@ fn interesting(calls: &[String], trouble: Trouble) -> Vec<usize> {
 
 /// A commit that comes up, and one that fails: where ECS rolls back, where trueup does, and where CodeDeploy does before
 /// and after the shift.
-fn stages() -> [(&'static str, Stage); 5] {
+fn stages() -> [(&'static str, Stage); 6] {
     let stage = |breaker, crashes: bool| {
         let mut stage = Stage::new(breaker);
         let digest = stage.build("bbbbbbb");
@@ -111,6 +111,7 @@ fn stages() -> [(&'static str, Stage); 5] {
         ("bad, deadline", stage(Breaker::Off, true)),
         ("good, codeDeploy", blue_green(None)),
         ("bad, codeDeploy", blue_green(Some("AfterAllowTestTraffic"))),
+        ("bad after the shift, codeDeploy", blue_green(Some("AfterAllowTraffic"))),
     ]
 }
 

@@ -67,15 +67,15 @@ async fn one_blue_green_promotion() {
     stage.build("bbbbbbb");
     stage.declare("bbbbbbb");
     let before = running.process.calls().len();
-    assert_eq!(run_as_due(&mut running, &stage, 480).await, "Settled");
+    assert_eq!(run_as_due(&mut running, &stage, 720).await, "Settled");
     let (counts, all) = counted(&running, before);
     print(
-        "one blue/green promotion with five minutes of termination wait, until eight minutes later",
+        "one blue/green promotion with five minutes of termination wait and five of draining, until twelve minutes later",
         &counts,
         all,
     );
     assert_eq!(counts["RegisterTaskDefinition"] + counts["CreateDeployment"] + counts["PutImage"], 3);
-    assert!(all <= 350, "{all}");
+    assert!(all <= 400, "{all}");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Each test is named by the guarantee that it holds.
 
+mod blue_green;
 mod breaker;
 mod code_deploy;
 mod deployments;
@@ -8,9 +9,11 @@ mod faults;
 mod health;
 mod images;
 mod layers;
+mod listeners;
 mod lists;
 mod registration;
 mod removal;
+mod rollbacks;
 mod services;
 mod tasks;
 

@@ -23,7 +23,7 @@ pub(super) const SCENES: &[Scene] = &[
     Scene {
         title: "2  blue/green",
         told: "shop is deployed by CodeDeploy: new tasks beside the old ones, and traffic that moves in steps of 25 %.\nThe \
-               commit has succeeded, and the tag moves, when the old tasks are gone.",
+               commit has succeeded, and the tag moves, when the old tasks begin to end; they drain for a while yet.",
         play: |stage| Box::pin(shifts(stage)),
     },
     Scene {

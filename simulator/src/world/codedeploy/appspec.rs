@@ -3,8 +3,6 @@
 
 use serde_json::{Value, json};
 
-use super::exception;
-use crate::world::AwsError;
 use crate::world::input::Input;
 
 /// The events that may have a hook.
@@ -28,9 +26,9 @@ fn get<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
 }
 
 impl AppSpec {
-    pub fn parse(content: &str) -> Result<Self, AwsError> {
-        let invalid =
-            |why: &str| exception("InvalidRevision", format!("The AppSpec file is not valid: {why}"));
+    /// What it says, or what is wrong with it.
+    pub fn parse(content: &str) -> Result<Self, String> {
+        let invalid = |why: &str| format!("The AppSpec file is not valid: {why}");
         let parsed: Value =
             serde_saphyr::from_str(content).map_err(|_| invalid("it is neither YAML nor JSON"))?;
         if !get(&parsed, "version")

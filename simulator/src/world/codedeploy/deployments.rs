@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::applications::{revision, words};
-use super::lifecycle::{EVENTS, FIRST_AFTER_READY_WAIT};
-use super::{AppSpec, Deployment, Event, RollbackInfo, Stop, Wait, exception, name};
+use super::{AppSpec, Deployment, Failure, RollbackInfo, Wait, exception, name};
 use crate::world::input::{Input, optional, page_of, texts, with_token};
 use crate::world::{Answer, AwsError, World};
 
@@ -26,7 +25,6 @@ impl World {
             return Err(exception("DescriptionTooLong", "The description is longer than 512 characters"));
         }
         let (content, sha256) = revision(input.get("revision"))?;
-        let spec = AppSpec::parse(&content)?;
         let named = found.sent.get("deploymentConfigName").and_then(Value::as_str).unwrap_or_default();
         let configuration = optional(input, "deploymentConfigName")?.unwrap_or(named).to_owned();
         let routing = self.routing(&configuration)?;
@@ -50,9 +48,9 @@ impl World {
             description: description.map(str::to_owned),
             configuration,
             routing,
-            content,
-            sha256,
-            spec,
+            content: Some(content),
+            sha256: Some(sha256),
+            spec: AppSpec::default(),
             previous: found.target,
             rolls_back_on,
             settings,
@@ -62,14 +60,14 @@ impl World {
             created_at: self.now,
             started_at: None,
             completed_at: None,
-            events: EVENTS.iter().map(|name| Event::pending(name)).collect(),
+            events: Vec::new(),
             wait: Wait::None,
+            termination_wait_started: false,
             blue: None,
             green: None,
             weight: 0,
             stop: None,
             rollback: RollbackInfo::default(),
-            clearing: None,
             last_sets: Vec::new(),
         };
         self.add_deployment(deployment);
@@ -77,10 +75,7 @@ impl World {
     }
 
     pub(super) fn add_deployment(&mut self, mut deployment: Deployment) {
-        if deployment.route.test.is_none() {
-            // Without a test listener nothing happens in between.
-            deployment.events.retain(|event| event.name != "AllowTestTraffic");
-        }
+        deployment.schedule();
         let id = deployment.id.clone();
         if let Some(group) = self.group_mut(&deployment.application, &deployment.group) {
             group.last_attempted = Some(id.clone());
@@ -88,12 +83,10 @@ impl World {
         self.code_deploy.deployments.insert(id, deployment);
     }
 
-    /// The deployment that keeps the group from another one: until it and its rollback are over.
+    /// The deployment that keeps the group from another one.
     fn active_deployment(&self, application: &str, group: &str) -> Option<&Deployment> {
         self.code_deploy.deployments.values().find(|deployment| {
-            deployment.application == application
-                && deployment.group == group
-                && (deployment.is_active() || deployment.clearing.is_some())
+            deployment.application == application && deployment.group == group && deployment.is_active()
         })
     }
 
@@ -142,7 +135,8 @@ impl World {
         let asked = input.get("autoRollbackEnabled").and_then(Value::as_bool);
         let rolls_back = asked.unwrap_or_else(|| found.rolls_back_on.contains("DEPLOYMENT_STOP_ON_REQUEST"));
         let message = "The deployment was stopped at the request of a user.".to_owned();
-        let (id, stop) = (found.id.clone(), Stop { code: "MANUAL_STOP", message, rolls_back });
+        let stop = Failure { status: "Stopped", code: "MANUAL_STOP", message, rolls_back };
+        let id = found.id.clone();
         if let Some(deployment) = self.code_deploy.deployments.get_mut(&id) {
             deployment.stop.get_or_insert(stop);
         }
@@ -204,20 +198,9 @@ impl World {
         Ok(json!({"lifecycleEventHookExecutionId": execution}))
     }
 
-    fn end_ready_wait(&mut self, id: &str) {
-        if let Some(deployment) = self.code_deploy.deployments.get_mut(id) {
-            deployment.wait = Wait::None;
-            deployment.status = "InProgress";
-            let next = deployment.events.iter_mut().find(|event| event.name == FIRST_AFTER_READY_WAIT);
-            if let Some(next) = next {
-                next.status = "InProgress";
-            }
-        }
-    }
-
     fn end_termination_wait(&mut self, id: &str) {
         if let Some(deployment) = self.code_deploy.deployments.get_mut(id) {
-            deployment.wait = Wait::Terminating;
+            deployment.wait = Wait::Over;
         }
     }
 }

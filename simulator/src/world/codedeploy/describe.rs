@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::applications::location;
-use super::{Deployment, Event, Wait, exception};
+use super::{Deployment, Event, exception};
 use crate::world::input::{Input, texts};
 use crate::world::{Answer, World};
 
@@ -63,12 +63,6 @@ impl World {
     }
 
     fn describe_target(&self, deployment: &Deployment) -> Value {
-        let status = match deployment.status {
-            "Stopped" => "Failed",
-            "Ready" => "Ready",
-            "Created" => "Pending",
-            other => other,
-        };
         let (cluster, service) = &deployment.service;
         let sets = if deployment.is_active() {
             self.described_sets(deployment)
@@ -81,9 +75,9 @@ impl World {
                 "deploymentId": deployment.id,
                 "targetId": target_id(deployment),
                 "targetArn": self.arn("ecs", &format!("service/{cluster}/{service}")),
-                "lastUpdatedAt": deployment.completed_at.unwrap_or(self.now),
+                "lastUpdatedAt": last_updated(deployment),
                 "lifecycleEvents": deployment.events.iter().map(describe_event).collect::<Vec<_>>(),
-                "status": status,
+                "status": target_status(deployment),
                 "taskSetsInfo": sets,
             },
         })
@@ -121,6 +115,22 @@ impl World {
     }
 }
 
+/// A target has succeeded when all its events have: the deployment goes on with its termination wait.
+fn target_status(deployment: &Deployment) -> &'static str {
+    match deployment.status {
+        "Failed" | "Stopped" => "Failed",
+        "Ready" => "Ready",
+        "Created" => "Pending",
+        _ if deployment.events.iter().all(|event| event.status == "Succeeded") => "Succeeded",
+        _ => "InProgress",
+    }
+}
+
+fn last_updated(deployment: &Deployment) -> u64 {
+    let events = deployment.events.iter().filter_map(|event| event.ended_at.or(event.started_at));
+    events.chain(deployment.started_at).max().unwrap_or(deployment.created_at)
+}
+
 /// `targetgroup/<name>/<number>`
 fn group_name(arn: &str) -> &str {
     arn.split('/').nth(1).unwrap_or(arn)
@@ -145,34 +155,34 @@ fn describe_event(event: &Event) -> Value {
     described
 }
 
+/// Counts of targets, of which there is one. A deployment that goes on has none.
+fn overview(deployment: &Deployment) -> Option<Value> {
+    let count = |status: &str| u64::from(target_status(deployment) == status);
+    (!deployment.is_active()).then(|| {
+        json!({
+            "Pending": 0,
+            "InProgress": 0,
+            "Succeeded": count("Succeeded"),
+            "Failed": count("Failed"),
+            "Skipped": 0,
+            "Ready": 0,
+        })
+    })
+}
+
 /// The content of the revision never comes back here.
 fn described(deployment: &Deployment) -> Value {
-    let mut counts =
-        [("Pending", 0), ("InProgress", 0), ("Succeeded", 0), ("Failed", 0), ("Skipped", 0), ("Ready", 0)];
-    let counted = match deployment.status {
-        "Created" => "Pending",
-        "Stopped" => "Failed",
-        other => other,
-    };
-    for (name, count) in &mut counts {
-        *count = u64::from(*name == counted);
-    }
-    let overview: serde_json::Map<String, Value> =
-        counts.into_iter().map(|(name, count)| (name.to_owned(), json!(count))).collect();
     let mut info = json!({
         "applicationName": deployment.application,
         "deploymentGroupName": deployment.group,
         "deploymentConfigName": deployment.configuration,
         "deploymentId": deployment.id,
-        "revision": location(&deployment.sha256),
         "status": deployment.status,
         "createTime": deployment.created_at,
-        "deploymentOverview": overview,
         "creator": deployment.creator,
         "ignoreApplicationStopFailures": false,
         "updateOutdatedInstancesOnly": false,
-        "instanceTerminationWaitTimeStarted":
-            matches!(deployment.wait, Wait::Termination(_) | Wait::Terminating | Wait::Over),
+        "instanceTerminationWaitTimeStarted": deployment.termination_wait_started,
         "autoRollbackConfiguration": {
             "enabled": !deployment.rolls_back_on.is_empty(),
             "events": deployment.rolls_back_on,
@@ -184,7 +194,9 @@ fn described(deployment: &Deployment) -> Value {
     let optional = [
         ("startTime", deployment.started_at.map(Value::from)),
         ("completeTime", deployment.completed_at.map(Value::from)),
+        ("deploymentOverview", overview(deployment)),
         ("description", deployment.description.clone().map(Value::from)),
+        ("revision", deployment.sha256.as_deref().map(location)),
         ("previousRevision", deployment.previous.as_deref().map(location)),
         ("deploymentStyle", deployment.settings.get("deploymentStyle").cloned()),
         (

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::applications::location;
 use super::configurations::DEFAULT;
-use super::{Group, Route, exception, name};
+use super::{Group, Route, Routing, exception, name};
 use crate::world::ecs::ServiceKey;
 use crate::world::input::{Input, last_part, list, optional, page_of, text, texts, with_token};
 use crate::world::{Answer, AwsError, World};
@@ -45,6 +45,7 @@ impl World {
         let mut sent = Input::new();
         keep(&mut sent, input);
         sent.entry("deploymentConfigName").or_insert_with(|| json!(DEFAULT));
+        self.prepare_listener(&sent, &service)?;
         let created = Group {
             id: id.clone(),
             sent,
@@ -57,6 +58,21 @@ impl World {
             application.groups.insert(group, created);
         }
         Ok(json!({"deploymentGroupId": id}))
+    }
+
+    /// A group that moves traffic in steps rewrites its production listener when it is made, as a listener described
+    /// right after that showed in a recorded run of 2026 on AWS.
+    fn prepare_listener(&mut self, sent: &Input, service: &ServiceKey) -> Result<(), AwsError> {
+        let mut route = self.route(sent)?;
+        let configuration = optional(sent, "deploymentConfigName")?.unwrap_or(DEFAULT);
+        if self.routing(configuration)? == Routing::AllAtOnce {
+            return Ok(());
+        }
+        if self.target_group_of(service) == Some(route.green.as_str()) {
+            std::mem::swap(&mut route.blue, &mut route.green);
+        }
+        self.prepare(&route);
+        Ok(())
     }
 
     pub(super) fn update_deployment_group(&mut self, input: &Input) -> Answer {

@@ -1,16 +1,15 @@
 //! How a deployment goes on, one second at a time (`CodeDeploy` user guide: "`AppSpec` 'hooks' section", "List of
-//! lifecycle event hooks for an Amazon ECS deployment", "Redeploy and roll back a deployment with `CodeDeploy`").
+//! lifecycle event hooks for an Amazon ECS deployment"). What `Install` does is in `install`, how it ends in `ending`.
 
 use serde_json::{Value, json};
 
-use super::{AppSpec, Deployment, Event, RollbackInfo, Stop, Wait};
+use super::{AppSpec, Deployment, Event, Failure, Wait};
 use crate::faults::Hook;
 use crate::world::World;
-use crate::world::ecs::ServiceKey;
 use crate::world::input::Input;
 
-/// In the order of the user guide. `AllowTestTraffic` is there with a test listener only.
-pub(super) const EVENTS: [&str; 8] = [
+/// In the order of the user guide.
+const EVENTS: [&str; 8] = [
     "BeforeInstall",
     "Install",
     "AfterInstall",
@@ -20,25 +19,49 @@ pub(super) const EVENTS: [&str; 8] = [
     "AllowTraffic",
     "AfterAllowTraffic",
 ];
+/// Those that are there with a test listener only: the answer to `GetDeploymentTarget` in the tutorial of the ECS guide,
+/// "Creating a service using a blue/green deployment", has six events.
+const WITH_TEST_LISTENER: [&str; 2] = ["AllowTestTraffic", "AfterAllowTestTraffic"];
 /// The ready wait comes before it: traffic shifts from here on.
-pub(super) const FIRST_AFTER_READY_WAIT: &str = "BeforeAllowTraffic";
+const FIRST_AFTER_READY_WAIT: &str = "BeforeAllowTraffic";
 /// Seconds until a deployment that was created is in progress, and that a function takes to answer. AWS gives no
 /// figures.
 const CREATED: u64 = 2;
 const FUNCTION: u64 = 4;
 /// "A lifecycle event can run at most 3600 seconds" (`CodeDeploy` user guide, "Quotas").
-const LONGEST_EVENT: u64 = 3600;
+pub(super) const LONGEST_EVENT: u64 = 3600;
 const MINUTE: u64 = 60;
+/// The texts of failures are those of the user guide, "Troubleshoot Amazon ECS deployment issues". Which codes come
+/// with what took too long is published for none of them.
+const FUNCTION_FAILED: &str =
+    "The deployment failed because one or more of the lifecycle event validation functions failed.";
+const FUNCTION_SILENT: &str = "The deployment timed out while waiting for a status callback. CodeDeploy expects a status callback within one hour after a deployment hook is invoked.";
+
+/// Why an event fails: the code of the error and its text.
+pub(super) type Reason = (&'static str, String);
 
 impl Event {
-    pub fn pending(name: &'static str) -> Self {
+    fn pending(name: &'static str) -> Self {
         Self { name, status: "Pending", started_at: None, ended_at: None, failure: None }
+    }
+
+    fn begin(&mut self, now: u64) {
+        self.status = "InProgress";
+        self.started_at = Some(now);
     }
 
     fn end(&mut self, status: &'static str, now: u64) {
         self.status = status;
-        self.started_at.get_or_insert(now);
         self.ended_at = Some(now);
+    }
+
+    /// When a deployment ends badly, what goes on has failed; what never began is skipped and has no times.
+    pub fn cut_short(&mut self, now: u64) {
+        match self.status {
+            "InProgress" => self.end("Failed", now),
+            "Pending" => self.status = "Skipped",
+            _ => {}
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -46,25 +69,48 @@ impl Event {
     }
 }
 
-/// Why a deployment ends badly.
-struct Failure {
-    status: &'static str,
-    code: Option<&'static str>,
-    message: String,
-    /// The event that asks for a rollback.
-    rolls_back: bool,
+impl Deployment {
+    /// The events that it will go through.
+    pub fn schedule(&mut self) {
+        let has_test_listener = self.route.test.is_some();
+        let names = EVENTS.iter().filter(|name| has_test_listener || !WITH_TEST_LISTENER.contains(name));
+        self.events = names.map(|name| Event::pending(name)).collect();
+    }
+
+    fn failure(&self, (code, message): Reason) -> Failure {
+        let rolls_back = self.rolls_back_on.contains("DEPLOYMENT_FAILURE");
+        Failure { status: "Failed", code, message, rolls_back }
+    }
+
+    /// Whether traffic only shifts when somebody says so.
+    fn asks_first(&self) -> bool {
+        let action = at(&self.settings, ["deploymentReadyOption", "actionOnTimeout"]);
+        !self.is_rollback() && action.and_then(Value::as_str) == Some("STOP_DEPLOYMENT")
+    }
+
+    /// Whether the old tasks end when their wait is over.
+    pub fn terminates(&self) -> bool {
+        let action = at(&self.settings, ["terminateBlueInstancesOnDeploymentSuccess", "action"]);
+        action.and_then(Value::as_str) != Some("KEEP_ALIVE")
+    }
+
+    /// A hook that somebody else has ended badly meanwhile.
+    fn reported(&self) -> Option<Failure> {
+        let failed = self.events.iter().any(|event| event.status == "Failed");
+        failed.then(|| self.failure(("HOOK_EXECUTION_FAILURE", FUNCTION_FAILED.to_owned())))
+    }
 }
 
 impl World {
     /// One second of all deployments; whether any is under way.
     pub(in crate::world) fn tick_deployments(&mut self) -> bool {
-        let open = |one: &&Deployment| one.is_active() || one.clearing.is_some();
-        let ids: Vec<String> =
-            self.code_deploy.deployments.values().filter(open).map(|one| one.id.clone()).collect();
+        let active = self.code_deploy.deployments.values().filter(|one| one.is_active());
+        let ids: Vec<String> = active.map(|one| one.id.clone()).collect();
         for id in &ids {
             // Taken out while it goes on: it changes the rest of the world.
             let Some(mut deployment) = self.code_deploy.deployments.remove(id) else { continue };
-            let rollback = self.go_on(&mut deployment);
+            let failure = self.go_on(&mut deployment);
+            let rollback = failure.and_then(|failure| self.fail(&mut deployment, failure));
             self.code_deploy.deployments.insert(id.clone(), deployment);
             if let Some(rollback) = rollback {
                 self.add_deployment(rollback);
@@ -73,348 +119,182 @@ impl World {
         !ids.is_empty()
     }
 
-    /// One second of one deployment; the deployment that rolls it back, if there has to be one.
-    fn go_on(&mut self, one: &mut Deployment) -> Option<Deployment> {
-        if let Some(set) = &one.clearing {
-            if self.is_set_steady(&one.service, set).is_none() {
-                one.clearing = None;
-            }
-            return None;
-        }
-        if let Some(failure) = self.reason_to_stop(one) {
-            return self.fail(one, failure);
+    /// One second of one deployment; why it fails, if it does.
+    fn go_on(&mut self, one: &mut Deployment) -> Option<Failure> {
+        if let Some(failure) = one.stop.clone().or_else(|| self.alarm(one)) {
+            return Some(failure);
         }
         if one.status == "Created" {
-            if self.now >= one.created_at + CREATED {
-                one.status = "InProgress";
-                one.started_at = Some(self.now);
-            }
-            return None;
+            return self.start(one);
         }
         match one.wait {
-            Wait::Ready(since) => return self.wait_for_approval(one, since),
+            Wait::None => self.go_on_with_events(one),
+            Wait::Ready(since) => self.time_is_up(one, since),
             Wait::Termination(since) => {
-                let action = at(&one.settings, &["terminateBlueInstancesOnDeploymentSuccess", "action"]);
-                let minutes = at(
-                    &one.settings,
-                    &["terminateBlueInstancesOnDeploymentSuccess", "terminationWaitTimeInMinutes"],
-                );
-                let minutes = minutes.and_then(Value::as_u64).unwrap_or_default();
-                if action.and_then(Value::as_str) == Some("KEEP_ALIVE") {
-                    one.wait = Wait::Over;
-                } else if self.now >= since + minutes * MINUTE {
-                    one.wait = Wait::Terminating;
+                let path = ["terminateBlueInstancesOnDeploymentSuccess", "terminationWaitTimeInMinutes"];
+                if !one.terminates() || self.now >= since + minutes(&one.settings, path) * MINUTE {
+                    self.succeed(one);
                 }
-                return None;
-            }
-            Wait::Terminating => {
-                let Some(blue) = one.blue.clone() else {
-                    one.wait = Wait::Over;
-                    return None;
-                };
-                self.drain_task_set(&one.service, &blue);
-                if self.is_set_steady(&one.service, &blue).is_none() {
-                    one.wait = Wait::Over;
-                }
-                return None;
+                None
             }
             Wait::Over => {
                 self.succeed(one);
-                return None;
+                None
             }
-            Wait::None => {}
         }
-        if let Some(failure) = reported(one) {
-            return self.fail(one, failure);
-        }
-        let Some(index) = one.events.iter().position(|event| !event.is_over()) else {
-            one.wait = Wait::Termination(self.now);
-            return None;
-        };
-        self.go_on_with(one, index).and_then(|failure| self.fail(one, failure))
     }
 
-    fn reason_to_stop(&self, one: &Deployment) -> Option<Failure> {
-        if let Some(Stop { code, message, rolls_back }) = &one.stop {
-            let (code, message) = (Some(*code), message.clone());
-            return Some(Failure { status: "Stopped", code, message, rolls_back: *rolls_back });
+    fn alarm(&self, one: &Deployment) -> Option<Failure> {
+        let watched = one.settings.get("alarmConfiguration")?;
+        if watched.get("enabled") != Some(&json!(true)) || one.is_rollback() {
+            return None;
         }
-        let alarms = one.settings.get("alarmConfiguration")?;
-        let watched = alarms.get("enabled") == Some(&json!(true)) && one.creator == "user";
-        let mut names = alarms.get("alarms").and_then(Value::as_array).into_iter().flatten();
-        let name = names.find_map(|alarm| {
-            alarm.get("name").and_then(Value::as_str).filter(|name| self.alarms.contains(*name))
-        })?;
-        watched.then(|| Failure {
+        let names = watched.get("alarms").and_then(Value::as_array).into_iter().flatten();
+        let names = names.filter_map(|alarm| alarm.get("name")?.as_str());
+        let active: Vec<String> =
+            names.filter(|name| self.alarms.contains(*name)).map(|name| format!("<{name}>")).collect();
+        (!active.is_empty()).then(|| Failure {
             status: "Stopped",
-            code: Some("ALARM_ACTIVE"),
-            message: format!("One or more alarms have been activated according to the Amazon CloudWatch metrics you selected, and the affected deployments have been stopped. Activated alarms: <{name}>"),
+            code: "ALARM_ACTIVE",
+            message: format!("One or more alarms have been activated according to the Amazon CloudWatch metrics you selected, and the affected deployments have been stopped. Activated alarms: {}", active.join(" ")),
             rolls_back: one.rolls_back_on.contains("DEPLOYMENT_STOP_ON_ALARM"),
         })
     }
 
-    /// "If traffic rerouting is not started before the end of the specified wait period, the deployment status is
-    /// changed to Stopped" (`DeploymentReadyOption`).
-    fn wait_for_approval(&mut self, one: &mut Deployment, since: u64) -> Option<Deployment> {
-        let minutes = at(&one.settings, &["deploymentReadyOption", "waitTimeInMinutes"]);
-        if self.now < since + minutes.and_then(Value::as_u64).unwrap_or_default() * MINUTE {
+    /// What is wrong with an `AppSpec` is only found out here: the call that brings it takes any text (aws/aws-cli,
+    /// issue 6267).
+    fn start(&self, one: &mut Deployment) -> Option<Failure> {
+        if self.now < one.created_at + CREATED {
             return None;
         }
-        let rolls_back = !one.rolls_back_on.is_empty();
-        let message = "The wait time for rerouting traffic has expired.".to_owned();
-        self.fail(one, Failure { status: "Stopped", code: None, message, rolls_back })
+        one.status = "InProgress";
+        one.started_at = Some(self.now);
+        match one.content.as_deref().map(AppSpec::parse).transpose() {
+            Ok(spec) => {
+                one.spec = spec.unwrap_or_default();
+                None
+            }
+            Err(why) => Some(one.failure(("INVALID_REVISION", why))),
+        }
     }
 
-    fn go_on_with(&mut self, one: &mut Deployment, index: usize) -> Option<Failure> {
-        let now = self.now;
-        let event = one.events.get_mut(index)?;
-        let name = event.name;
-        let begins = event.started_at.is_none();
-        if begins {
-            if name == FIRST_AFTER_READY_WAIT
-                && event.status == "Pending"
-                && asks_first(&one.settings)
-                && one.creator == "user"
-            {
-                one.wait = Wait::Ready(now);
-                one.status = "Ready";
-                return None;
-            }
-            event.status = "InProgress";
-            event.started_at = Some(now);
+    fn go_on_with_events(&mut self, one: &mut Deployment) -> Option<Failure> {
+        if let Some(failure) = one.reported() {
+            return Some(failure);
         }
-        let age = now - event.started_at.unwrap_or(now);
-        let ends = match name {
-            "Install" => self.install(one, begins, age),
+        let asks_first = one.asks_first();
+        let Some(index) = one.events.iter().position(|event| !event.is_over()) else {
+            one.wait = Wait::Termination(self.now);
+            one.termination_wait_started = one.terminates();
+            return None;
+        };
+        let event = one.events.get_mut(index)?;
+        if event.status == "Pending" && event.name == FIRST_AFTER_READY_WAIT && asks_first {
+            one.wait = Wait::Ready(self.now);
+            one.status = "Ready";
+            return None;
+        }
+        if event.status == "Pending" {
+            event.begin(self.now);
+        }
+        let (name, age) = (event.name, self.now - event.started_at.unwrap_or(self.now));
+        let outcome = self.run(one, name, age);
+        let event = one.events.get_mut(index)?;
+        match outcome {
+            Ok(Outcome::GoesOn) => None,
+            Ok(Outcome::Done) => {
+                event.end("Succeeded", self.now);
+                None
+            }
+            Err(reason) => {
+                event.end("Failed", self.now);
+                let diagnosis = match reason.1.as_str() {
+                    FUNCTION_FAILED => "ScriptFailed",
+                    FUNCTION_SILENT => "ScriptTimedOut",
+                    _ => "UnknownError",
+                };
+                event.failure = Some((diagnosis, reason.1.clone()));
+                Some(one.failure(reason))
+            }
+        }
+    }
+
+    /// "If traffic rerouting is not started before the end of the specified wait period, the deployment status is
+    /// changed to Stopped" (`DeploymentReadyOption`).
+    fn time_is_up(&self, one: &Deployment, since: u64) -> Option<Failure> {
+        let minutes = minutes(&one.settings, ["deploymentReadyOption", "waitTimeInMinutes"]);
+        (self.now >= since + minutes * MINUTE).then(|| Failure {
+            status: "Stopped",
+            code: "TIMEOUT",
+            message: format!("The deployment timed out while waiting for a notification to continue. This time out period is {minutes} minutes."),
+            rolls_back: !one.rolls_back_on.is_empty(),
+        })
+    }
+
+    /// One second of an event that is in progress.
+    fn run(&mut self, one: &mut Deployment, event: &str, age: u64) -> Result<Outcome, Reason> {
+        match event {
+            "Install" => self.install(one, age),
             "AllowTestTraffic" => {
                 if let Some(test) = &one.route.test {
                     self.shift(test, &one.route.blue, &one.route.green, 100);
                 }
-                Ok(true)
+                Ok(Outcome::Done)
             }
             "AllowTraffic" => Ok(self.allow_traffic(one, age)),
-            _ => self.run_hook(one, name, age),
-        };
-        let event = one.events.get_mut(index)?;
-        match ends {
-            Ok(false) => None,
-            Ok(true) => {
-                event.end("Succeeded", now);
-                None
-            }
-            Err((code, message)) => {
-                event.end("Failed", now);
-                let diagnosis =
-                    if code == "HOOK_EXECUTION_FAILURE" { "ScriptFailed" } else { "UnknownError" };
-                event.failure.get_or_insert_with(|| (diagnosis, message.clone()));
-                let rolls_back = one.rolls_back_on.contains("DEPLOYMENT_FAILURE");
-                Some(Failure { status: "Failed", code: Some(code), message, rolls_back })
-            }
+            _ => self.run_hook(one, event, age),
         }
     }
 
-    /// Makes the replacement task set and waits until it is steady.
-    fn install(
-        &mut self,
-        one: &mut Deployment,
-        begins: bool,
-        age: u64,
-    ) -> Result<bool, (&'static str, String)> {
-        if begins && one.green.is_none() {
-            self.clear_leftovers(&one.service);
-            let blue =
-                self.services.get(&one.service).and_then(|service| service.deployments.first()).cloned();
-            let green = self.replacement(one).map_err(|why| ("INVALID_REVISION", why))?;
-            let (container, port) = (one.spec.container.clone(), one.spec.port);
-            let definition = self.definition(&green).ok_or_else(|| missing_definition(&green))?;
-            if !definition.offers(&container, port) {
-                let message = format!(
-                    "The container {container} with the port {port} is not in the task definition {green}"
-                );
-                return Err(("INVALID_REVISION", message));
-            }
-            if let Some(blue) = &blue {
-                self.turn_route(one, &blue.id);
-            }
-            one.blue = blue.map(|blue| blue.id);
-            let mut over = one.spec.over.clone();
-            let balancer = json!([{"targetGroupArn": one.route.green, "containerName": container, "containerPort": port}]);
-            over.insert("loadBalancers".to_owned(), balancer);
-            one.green = Some(self.create_task_set(&one.service, &green, &over, &one.id));
-            return Ok(false);
-        }
-        let steady = one.green.as_ref().and_then(|green| self.is_set_steady(&one.service, green));
-        match steady {
-            Some(true) => Ok(true),
-            None => Err(("ECS_UPDATE_ERROR", "The replacement task set was deleted".to_owned())),
-            Some(false) if age >= LONGEST_EVENT => Err((
-                "HEALTH_CONSTRAINTS",
-                "The deployment timed out while waiting for the replacement task set to become healthy. This time out period is 60 minutes.".to_owned(),
-            )),
-            Some(false) => Ok(false),
-        }
-    }
-
-    fn replacement(&self, one: &Deployment) -> Result<String, String> {
-        let found = self.usable_definition(&one.spec.task_definition);
-        found.map(|definition| definition.arn.clone()).map_err(|error| error.message)
-    }
-
-    /// What an earlier deployment left behind when it failed without a rollback.
-    fn clear_leftovers(&mut self, key: &ServiceKey) {
-        let sets = self.services.get(key).map(|service| &service.deployments);
-        let spare = sets.into_iter().flatten().filter(|set| !set.primary).map(|set| set.id.clone());
-        for id in spare.collect::<Vec<_>>() {
-            self.drain_task_set(key, &id);
-        }
-    }
-
-    /// Green is the target group that the primary task set does not use.
-    fn turn_route(&self, one: &mut Deployment, blue: &str) {
-        let service = self.services.get(&one.service);
-        let set = service.and_then(|service| service.deployments.iter().find(|set| set.id == blue));
-        let revision = service.zip(set).and_then(|(service, set)| service.revisions.get(set.revision));
-        let balancers = revision.and_then(|revision| revision.settings.get("loadBalancers"));
-        let used = balancers.and_then(|all| all.get(0)?.get("targetGroupArn")?.as_str());
-        if used == Some(one.route.green.as_str()) {
-            std::mem::swap(&mut one.route.blue, &mut one.route.green);
-        }
-    }
-
-    fn run_hook(&self, one: &Deployment, event: &str, age: u64) -> Result<bool, (&'static str, String)> {
-        let Some(function) = one.spec.hook(event) else { return Ok(true) };
-        let failure = |why: &str| {
-            let message = format!("The {event} lifecycle event hook function {function} {why}");
-            Err(("HOOK_EXECUTION_FAILURE", message))
-        };
+    fn run_hook(&self, one: &Deployment, event: &str, age: u64) -> Result<Outcome, Reason> {
+        let Some(function) = one.spec.hook(event) else { return Ok(Outcome::Done) };
+        let failure = |why: &str| Err(("HOOK_EXECUTION_FAILURE", why.to_owned()));
         match self.faults.hook(function) {
-            Some(Hook::Fails) if age >= FUNCTION => failure("reported a failure"),
-            Some(Hook::Silent) if age >= LONGEST_EVENT => failure("did not answer within one hour"),
-            None if age >= FUNCTION => Ok(true),
-            _ => Ok(false),
+            Some(Hook::Fails) if age >= FUNCTION => failure(FUNCTION_FAILED),
+            Some(Hook::Silent) if age >= LONGEST_EVENT => failure(FUNCTION_SILENT),
+            None if age >= FUNCTION => Ok(Outcome::Done),
+            _ => Ok(Outcome::GoesOn),
         }
     }
 
-    fn allow_traffic(&mut self, one: &mut Deployment, age: u64) -> bool {
+    fn allow_traffic(&mut self, one: &mut Deployment, age: u64) -> Outcome {
         let weight = one.routing.weight(age);
         if weight != one.weight {
             one.weight = weight;
             self.shift(&one.route.production, &one.route.blue, &one.route.green, weight);
         }
-        if weight == 100
-            && let Some(green) = &one.green
-        {
-            self.make_primary_set(&one.service, green);
-            return true;
-        }
-        false
-    }
-
-    fn succeed(&mut self, one: &mut Deployment) {
-        one.last_sets = self.described_sets(one);
-        one.status = "Succeeded";
-        one.completed_at = Some(self.now);
-        let (id, sha256) = (one.id.clone(), one.sha256.clone());
-        if let Some(group) = self.group_mut(&one.application, &one.group) {
-            group.last_successful = Some(id);
-            group.target = Some(sha256);
+        match &one.green {
+            Some(green) if weight == 100 => {
+                self.make_primary_set(&one.service, green);
+                Outcome::Done
+            }
+            _ => Outcome::GoesOn,
         }
     }
 
-    fn fail(&mut self, one: &mut Deployment, failure: Failure) -> Option<Deployment> {
+    pub(super) fn end_ready_wait(&mut self, id: &str) {
         let now = self.now;
-        one.last_sets = self.described_sets(one);
-        for event in one.events.iter_mut().filter(|event| !event.is_over()) {
-            event.end("Skipped", now);
-        }
-        one.status = failure.status;
-        one.error = failure.code.map(|code| (code, failure.message));
-        one.completed_at = Some(now);
+        let Some(one) = self.code_deploy.deployments.get_mut(id) else { return };
         one.wait = Wait::None;
-        if !failure.rolls_back || one.creator != "user" {
-            return None;
+        one.status = "InProgress";
+        if let Some(next) = one.events.iter_mut().find(|event| event.name == FIRST_AFTER_READY_WAIT) {
+            next.begin(now);
         }
-        let shifted = one.weight > 0;
-        if !shifted {
-            // Nothing was served by it yet: it is taken away within the same deployment.
-            if let Some(test) = &one.route.test {
-                self.shift(test, &one.route.green, &one.route.blue, 100);
-            }
-            if let Some(green) = one.green.clone() {
-                self.drain_task_set(&one.service, &green);
-                one.clearing = Some(green);
-            }
-            one.rollback.message =
-                Some("The replacement task set was removed before any traffic was shifted to it.".to_owned());
-            return None;
-        }
-        self.rollback_of(one)
-    }
-
-    /// "`CodeDeploy` rolls back deployments by redeploying a previously deployed revision of an application as a new
-    /// deployment" (user guide).
-    fn rollback_of(&mut self, one: &mut Deployment) -> Option<Deployment> {
-        let application = self.code_deploy.applications.get(&one.application);
-        let good = one.previous.as_ref().and_then(|sha256| application?.revisions.get(sha256));
-        let Some(content) = good.map(|revision| revision.content.clone()) else {
-            one.rollback.message = Some(
-                "Automatic rollback was not possible: the deployment group has no last known good revision."
-                    .to_owned(),
-            );
-            return None;
-        };
-        let id = self.deployment_id();
-        one.rollback.deployment = Some(id.clone());
-        one.rollback.message = Some(format!("Deployment {} is rolled back by deployment {id}.", one.id));
-        let mut rollback = one.clone();
-        rollback.rollback = RollbackInfo { triggering: Some(one.id.clone()), ..RollbackInfo::default() };
-        rollback.id = id;
-        rollback.creator = "codeDeployRollback";
-        rollback.description = Some(format!("Automatic rollback of deployment {}", one.id));
-        rollback.spec = AppSpec::parse(&content).unwrap_or_default();
-        rollback.sha256 = one.previous.clone().unwrap_or_default();
-        rollback.content = content;
-        rollback.previous = one.previous.clone();
-        rollback.status = "Created";
-        rollback.error = None;
-        (rollback.created_at, rollback.started_at, rollback.completed_at) = (self.now, None, None);
-        rollback.events = EVENTS.iter().map(|name| Event::pending(name)).collect();
-        rollback.routing = super::Routing::AllAtOnce;
-        rollback.stop = None;
-        // It goes back to the task set that is still there, so that what was green is now the one to replace.
-        (rollback.blue, rollback.green) = (one.green.clone(), one.blue.clone());
-        (rollback.route.blue, rollback.route.green) = (one.route.green.clone(), one.route.blue.clone());
-        rollback.weight = 100 - one.weight;
-        // The failed task set is not kept for a look.
-        if let Some(options) = rollback.settings.get_mut("blueGreenDeploymentConfiguration") {
-            options["terminateBlueInstancesOnDeploymentSuccess"] = json!({"action": "TERMINATE"});
-        }
-        Some(rollback)
     }
 }
 
-/// A hook that somebody else has ended badly meanwhile.
-fn reported(one: &Deployment) -> Option<Failure> {
-    let failed = one.events.iter().find(|event| event.status == "Failed")?;
-    Some(Failure {
-        status: "Failed",
-        code: Some("HOOK_EXECUTION_FAILURE"),
-        message: format!("The {} lifecycle event hook reported a failure", failed.name),
-        rolls_back: one.rolls_back_on.contains("DEPLOYMENT_FAILURE"),
-    })
+/// Whether an event that has not failed is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    GoesOn,
+    Done,
 }
 
 /// A member of the blue/green configuration.
-fn at<'a>(settings: &'a Input, path: &[&str; 2]) -> Option<&'a Value> {
-    settings.get("blueGreenDeploymentConfiguration")?.get(path[0])?.get(path[1])
+fn at<'a>(settings: &'a Input, [part, member]: [&str; 2]) -> Option<&'a Value> {
+    settings.get("blueGreenDeploymentConfiguration")?.get(part)?.get(member)
 }
 
-/// Whether traffic only shifts when somebody says so.
-fn asks_first(settings: &Input) -> bool {
-    at(settings, &["deploymentReadyOption", "actionOnTimeout"]).and_then(Value::as_str)
-        == Some("STOP_DEPLOYMENT")
-}
-
-fn missing_definition(arn: &str) -> (&'static str, String) {
-    ("INVALID_REVISION", format!("The task definition {arn} does not exist"))
+fn minutes(settings: &Input, path: [&str; 2]) -> u64 {
+    at(settings, path).and_then(Value::as_u64).unwrap_or_default()
 }

@@ -1,12 +1,14 @@
 //! AWS `CodeDeploy` on its ECS platform as its API reference and user guide describe it: which operation does what.
-//! How a deployment goes on is in `lifecycle`.
+//! How a deployment goes on is in `lifecycle`, `install` and `ending`.
 
 mod applications;
 mod appspec;
 mod configurations;
 mod deployments;
 mod describe;
+mod ending;
 mod groups;
+mod install;
 mod lifecycle;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +20,7 @@ use super::input::{Input, optional};
 use super::{Answer, AwsError, World, unknown};
 use appspec::AppSpec;
 use configurations::Routing;
+use ending::Failure;
 
 /// Everything of `CodeDeploy` in one account and region.
 #[derive(Clone, Debug, Default)]
@@ -75,8 +78,10 @@ struct Deployment {
     description: Option<String>,
     configuration: String,
     routing: Routing,
-    content: String,
-    sha256: String,
+    /// The `AppSpec` file; a rollback where there was no good one before has none.
+    content: Option<String>,
+    sha256: Option<String>,
+    /// What the content says, once it was read.
     spec: AppSpec,
     previous: Option<String>,
     /// What calls for a rollback: the values of `AutoRollbackEvent`.
@@ -91,14 +96,14 @@ struct Deployment {
     completed_at: Option<u64>,
     events: Vec<Event>,
     wait: Wait,
+    termination_wait_started: bool,
     blue: Option<String>,
     green: Option<String>,
     /// Percent of the production traffic that goes to green.
     weight: u64,
-    stop: Option<Stop>,
+    /// Somebody has asked for its end.
+    stop: Option<Failure>,
     rollback: RollbackInfo,
-    /// What is still to be taken away after it has ended: until then the group is not free.
-    clearing: Option<String>,
     /// Task sets as they were when it ended.
     last_sets: Vec<Value>,
 }
@@ -127,19 +132,10 @@ enum Wait {
     None,
     /// For `ContinueDeployment`, since when.
     Ready(u64),
-    /// Until the old tasks are stopped, since when.
+    /// Until the old tasks may end, since when.
     Termination(u64),
-    /// The old tasks are stopping.
-    Terminating,
-    /// Both waits are behind it.
+    /// The old tasks may end.
     Over,
-}
-
-#[derive(Clone, Debug)]
-struct Stop {
-    code: &'static str,
-    message: String,
-    rolls_back: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -152,6 +148,11 @@ struct RollbackInfo {
 impl Deployment {
     fn is_active(&self) -> bool {
         !matches!(self.status, "Succeeded" | "Failed" | "Stopped")
+    }
+
+    /// Whether `CodeDeploy` made it to undo another one.
+    fn is_rollback(&self) -> bool {
+        self.rollback.triggering.is_some()
     }
 }
 

@@ -113,7 +113,7 @@ impl World {
             "pendingCount": pending,
             "createdAt": deployment.created_at,
             "updatedAt": deployment.updated_at,
-            "scale": {"value": 100.0, "unit": "PERCENT"},
+            "scale": {"value": if deployment.draining { 0.0 } else { 100.0 }, "unit": "PERCENT"},
             "stabilityStatus": if steady { "STEADY_STATE" } else { "STABILIZING" },
             "stabilityStatusAt": deployment.updated_at,
         });

@@ -285,18 +285,8 @@ fn fits(definition: &TaskDefinition, service: &Service) -> Result<(), AwsError> 
     }
     for balancer in list(&service.settings, "loadBalancers") {
         let name = balancer.get("containerName").and_then(Value::as_str).unwrap_or_default();
-        let port = balancer.get("containerPort").and_then(Value::as_u64);
-        let named = |container: &&Input| container.get("name").and_then(Value::as_str) == Some(name);
-        let Some(container) = definition.containers().find(named) else {
-            return Err(invalid(format!("The container {name} does not exist in the task definition.")));
-        };
-        let mut ports = list(container, "portMappings").map(|mapping| mapping.get("containerPort")?.as_u64());
-        if !ports.any(|mapped| mapped == port) {
-            let port = port.unwrap_or_default();
-            return Err(invalid(format!(
-                "The container {name} did not have a container port {port} defined."
-            )));
-        }
+        let port = balancer.get("containerPort").and_then(Value::as_u64).unwrap_or_default();
+        definition.offers(name, port)?;
     }
     Ok(())
 }

@@ -60,14 +60,16 @@ impl TaskDefinition {
 
     /// Fargate needs `awsvpc` and a task size, whether or not it is named in `requiresCompatibilities`.
     /// Whether the container maps the port.
-    pub fn offers(&self, container: &str, port: u64) -> bool {
-        let mut named =
-            self.containers().filter(|one| one.get("name").and_then(Value::as_str) == Some(container));
-        named.any(|one| {
-            let mut mapped =
-                list(one, "portMappings").filter_map(|mapping| mapping.get("containerPort")?.as_u64());
-            mapped.any(|mapped| mapped == port)
-        })
+    /// Whether a load balancer can reach this container at this port.
+    pub fn offers(&self, container: &str, port: u64) -> Result<(), AwsError> {
+        let named = |one: &&Input| one.get("name").and_then(Value::as_str) == Some(container);
+        let missing = || invalid(format!("The container {container} does not exist in the task definition."));
+        let found = self.containers().find(named).ok_or_else(missing)?;
+        let mut mapped = list(found, "portMappings").filter_map(|one| one.get("containerPort")?.as_u64());
+        if mapped.any(|mapped| mapped == port) {
+            return Ok(());
+        }
+        Err(invalid(format!("The container {container} did not have a container port {port} defined.")))
     }
 
     pub fn runs_on_fargate(&self) -> bool {

@@ -27,7 +27,7 @@ impl Service {
         let mut tasks = std::mem::take(&mut self.tasks);
         for task in tasks.iter_mut().filter(|task| !task.has_stopped()) {
             if !task.wanted {
-                go_on_stopping(task, around.now);
+                go_on_stopping(task, around.now, self.deregistration(task));
             } else if task.is_running() {
                 self.check(task, around);
             } else {
@@ -132,7 +132,9 @@ impl Service {
             return self.count_failure(&task.deployment, around.now, false);
         }
         let unhealthy = task.digests().any(|digest| around.faults.is_unhealthy(digest));
-        if let Some(target) = self.target(task).filter(|_| unhealthy && age >= TARGET_FAILED_AFTER) {
+        if let Some(target) =
+            self.checked_target(task, around).filter(|_| unhealthy && age >= TARGET_FAILED_AFTER)
+        {
             task.stop(
                 around.now,
                 "ServiceSchedulerInitiated",
@@ -148,7 +150,7 @@ impl Service {
     }
 
     /// The target group that the task is registered with, if there is a load balancer.
-    fn target(&self, task: &Task) -> Option<String> {
+    pub(super) fn target(&self, task: &Task) -> Option<String> {
         let carrier = self.deployments.iter().find(|one| one.id == task.deployment);
         let revision = carrier.and_then(|carrier| self.revisions.get(carrier.revision));
         let settings = revision.map_or(&self.settings, |revision| &revision.settings);
@@ -164,7 +166,8 @@ impl Service {
         };
         let passes = !task.digests().any(|digest| around.faults.is_unhealthy(digest));
         let checked = !task.has_checks() || (task.health() == "HEALTHY" && passes);
-        let reached = self.target(task).is_none() || (passes && around.now - started >= TARGET_HEALTHY_AFTER);
+        let reached = self.checked_target(task, around).is_none()
+            || (passes && around.now - started >= TARGET_HEALTHY_AFTER);
         checked && reached
     }
 
@@ -231,8 +234,9 @@ impl Check {
     }
 }
 
-fn go_on_stopping(task: &mut Task, now: u64) {
-    let since = now - task.stopping_at.unwrap_or(now);
+/// A task that is registered with a target group only begins to stop when it is registered no more.
+fn go_on_stopping(task: &mut Task, now: u64, deregistration: u64) {
+    let since = (now - task.stopping_at.unwrap_or(now)).saturating_sub(deregistration);
     let status = match since {
         0 => return,
         1 | 2 => "STOPPING",

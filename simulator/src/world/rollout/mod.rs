@@ -17,6 +17,7 @@ use super::ecs::{
     Deployment, Families, Service, ServiceDeployment, ServiceKey, ServiceRevision, Status, TRIGGERS, VOLUMES,
     alarms, breaker,
 };
+use super::elb::Balancing;
 use super::input::Input;
 use crate::faults::Faults;
 
@@ -37,6 +38,7 @@ pub(super) struct Around<'a> {
     families: &'a Families,
     registry: &'a Registry,
     alarms: &'a BTreeSet<String>,
+    balancing: &'a Balancing,
     faults: &'a Faults,
 }
 
@@ -59,6 +61,7 @@ impl World {
             families: &self.families,
             registry: &self.registry,
             alarms: &self.alarms,
+            balancing: &self.balancing,
             faults: &self.faults,
         };
         let mut busy = false;

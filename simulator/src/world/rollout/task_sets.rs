@@ -6,6 +6,10 @@ use crate::world::World;
 use crate::world::ecs::{Deployment, ServiceKey, Task};
 use crate::world::input::Input;
 
+/// Seconds for which a target drains: the default of `deregistration_delay.timeout_seconds` (Elastic Load Balancing
+/// API reference, `TargetGroupAttribute`).
+const DEREGISTRATION: u64 = 300;
+
 impl World {
     /// A task set beside the others; its id. `over` is laid over the settings of the service for this set alone.
     pub(in crate::world) fn create_task_set(
@@ -114,6 +118,23 @@ impl Service {
         let mine = self.tasks.iter().filter(|task| task.wanted && task.deployment == set.id);
         let ready = mine.clone().filter(|task| self.is_ready(task, around)).count() as u64;
         ready == mine.count() as u64 && ready == self.wanted_of_set(set)
+    }
+
+    /// The target group whose health counts. While no listener or rule forwards to it, if only with weight 0, no load
+    /// balancer looks at its targets, and a task set is steady without them (`CodeDeploy` user guide, "Troubleshoot
+    /// Amazon ECS deployment issues": "the replacement task set fails the ELB health checks, and my application is
+    /// down"; aws/containers-roadmap, issue 1941).
+    pub(super) fn checked_target(&self, task: &Task, around: &Around) -> Option<String> {
+        let counts = |group: &String| self.controller == "ECS" || around.balancing.is_in_use(group);
+        self.target(task).filter(counts)
+    }
+
+    /// Seconds until a task that is to stop is registered with its target group no more; what has exited by itself is
+    /// not waited for.
+    pub(super) fn deregistration(&self, task: &Task) -> u64 {
+        let exited = matches!(task.stop_code, Some("EssentialContainerExited" | "TaskFailedToStart"));
+        let registered = self.controller != "ECS" && task.started_at.is_some() && self.target(task).is_some();
+        if registered && !exited { DEREGISTRATION } else { 0 }
     }
 
     pub(super) fn sets_are_quiet(&self) -> bool {
