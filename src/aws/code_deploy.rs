@@ -181,13 +181,15 @@ fn convert_group(info: &sdk::DeploymentGroupInfo) -> DeploymentGroup {
     let pairs = info.load_balancer_info().map(sdk::LoadBalancerInfo::target_group_pair_info_list);
     let pair = pairs.and_then(<[sdk::TargetGroupPairInfo]>::first);
     let groups = pair.map(sdk::TargetGroupPairInfo::target_groups).unwrap_or_default();
-    let route = pair.and_then(sdk::TargetGroupPairInfo::prod_traffic_route);
+    let leads =
+        |route: Option<&sdk::TrafficRoute>| route.is_some_and(|route| !route.listener_arns().is_empty());
     let success = info.last_successful_deployment();
     DeploymentGroup {
         is_for_ecs: info.compute_platform() == Some(&sdk::ComputePlatform::Ecs),
         services: services.collect(),
         target_groups: groups.iter().filter_map(|group| group.name().map(str::to_owned)).collect(),
-        has_production_listener: route.is_some_and(|route| !route.listener_arns().is_empty()),
+        has_production_listener: leads(pair.and_then(sdk::TargetGroupPairInfo::prod_traffic_route)),
+        has_test_listener: leads(pair.and_then(sdk::TargetGroupPairInfo::test_traffic_route)),
         last_success: millis(success.and_then(sdk::LastDeploymentInfo::create_time)),
     }
 }

@@ -17,6 +17,7 @@ pub struct DeploymentGroup {
     /// Names of the two target groups.
     pub target_groups: Vec<String>,
     pub has_production_listener: bool,
+    pub has_test_listener: bool,
     /// When the last deployment that succeeded was created.
     pub last_success: Option<Millis>,
 }

@@ -240,6 +240,17 @@ pub fn task_definition_of(content: &Value) -> Option<&str> {
     }
 }
 
+/// Whether an `AppSpec` has a hook for the event.
+pub fn has_hook(content: &Value, event: &str) -> bool {
+    let named = |value: &Value, key: &str| {
+        value.as_object().into_iter().flatten().any(|(name, _)| name.eq_ignore_ascii_case(key))
+    };
+    let mut members = content.as_object().into_iter().flatten();
+    let hooks =
+        members.find(|(name, _)| name.eq_ignore_ascii_case("Hooks")).and_then(|(_, hooks)| hooks.as_array());
+    hooks.into_iter().flatten().any(|hook| named(hook, event))
+}
+
 /// Whether the group can deploy this service, before anything is written.
 pub fn fits(
     group: &DeploymentGroup,

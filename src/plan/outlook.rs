@@ -2,7 +2,7 @@
 
 use super::blue_green;
 use super::decide::{Facts, Step};
-use crate::model::{Commit, Digest, MoveTag, Reading, TaskDefinitionSource};
+use crate::model::{AppSpec, Commit, Digest, Group, MoveTag, Reading, Service, TaskDefinitionSource};
 
 /// The writes that follow from one decision, if nothing comes between.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,13 +55,6 @@ pub(super) fn of(facts: &Facts<'_>, next: Option<&Step>, tagged: Option<&Commit>
             (Reading::Known(tagged), Some(built)) => tagged.digest != built.digest,
             _ => true,
         });
-    let mut risks = Vec::new();
-    if facts.code_deploy.is_none() && !service.rolls_back_by_itself() {
-        risks.push("no circuit breaker with rollback");
-    }
-    if service.desired_count == 0 {
-        risks.push("no task runs: it cannot be proven");
-    }
     Some(Outlook {
         images: images.collect(),
         register: registers.then(|| (family.unwrap_or_default().to_owned(), made_from)),
@@ -83,6 +76,28 @@ pub(super) fn of(facts: &Facts<'_>, next: Option<&Step>, tagged: Option<&Commit>
         cluster: desired.cluster.to_string(),
         desired_count: service.desired_count,
         tag: moves.then(|| (desired.environment_tag.to_string(), tagged.cloned(), desired.commit().clone())),
-        risks,
+        risks: risks(facts, service),
     })
+}
+
+fn risks(facts: &Facts<'_>, service: &Service) -> Vec<&'static str> {
+    let unguarded = facts.code_deploy.is_none() && !service.rolls_back_by_itself();
+    let all = [
+        (unguarded, "no circuit breaker with rollback"),
+        (service.desired_count == 0, "no task runs: it cannot be proven"),
+        (has_idle_hook(facts), "the hook AfterAllowTestTraffic never runs: the group has no test listener"),
+    ];
+    all.into_iter().filter(|(applies, _)| *applies).map(|(_, risk)| risk).collect()
+}
+
+/// Whether a hook is there for test traffic that there will be none of.
+fn has_idle_hook(facts: &Facts<'_>) -> bool {
+    let Some(settings) = &facts.code_deploy else { return false };
+    let is_tested = match (&facts.input.observed.group, &settings.create) {
+        (Some(Reading::Known(Group::Found(group))), _) => group.has_test_listener,
+        (_, Some(new)) => new.test_listener.is_some(),
+        (_, None) => return false,
+    };
+    let hook = |spec: &AppSpec| blue_green::has_hook(&spec.content, "AfterAllowTestTraffic");
+    !is_tested && settings.app_spec.as_ref().is_some_and(hook)
 }

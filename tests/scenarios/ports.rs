@@ -484,6 +484,7 @@ fn deployment_group(info: &Value) -> DeploymentGroup {
             .collect(),
         target_groups: list(pair, "targetGroups").map(|group| text(group, "name").to_owned()).collect(),
         has_production_listener: list(&pair["prodTrafficRoute"], "listenerArns").next().is_some(),
+        has_test_listener: list(&pair["testTrafficRoute"], "listenerArns").next().is_some(),
         last_success: time(&info["lastSuccessfulDeployment"], "createTime"),
     }
 }

@@ -33,6 +33,7 @@ fn group() -> DeploymentGroup {
         services: vec![(ClusterName::new("mco"), ServiceName::new("mco-api-test"))],
         target_groups: vec!["api-1".to_owned(), "api-2".to_owned()],
         has_production_listener: true,
+        has_test_listener: true,
         last_success: None,
     }
 }
@@ -441,8 +442,29 @@ fn the_group_is_checked_before_the_first_write() {
 }
 
 #[test]
-fn what_is_missing_is_made_as_declared_and_never_changed() {
-    let new = NewGroup {
+fn a_hook_that_can_never_run_is_a_risk_that_is_told() {
+    let risks = |group: Group, hooks: Value, create: Option<NewGroup>| {
+        let scene = Scene::blue_green().with(|scene| {
+            let app_spec = AppSpec { path: "appspec.json".to_owned(), content: json!({"hooks": hooks}) };
+            let settings = CodeDeploy { app_spec: Some(app_spec), create, ..CodeDeploy::default() };
+            scene.desired.strategy = Strategy::CodeDeploy(Box::new(settings));
+            scene.observed.group = Some(Reading::Known(group));
+        });
+        scene.plan().outlook.unwrap().risks
+    };
+    let without = || Group::Found(DeploymentGroup { has_test_listener: false, ..group() });
+    let hooks = || json!([{"BeforeInstall": "f"}, {"afterAllowTestTraffic": "f"}]);
+    let told = ["the hook AfterAllowTestTraffic never runs: the group has no test listener"];
+    assert_eq!(risks(without(), hooks(), None), told);
+    assert_eq!(risks(Group::NoGroup, hooks(), Some(new_group())), told);
+    for (group, hooks) in [(Group::Found(group()), hooks()), (without(), json!([{"AfterInstall": "f"}]))] {
+        assert_eq!(risks(group, hooks, None), [] as [&str; 0]);
+    }
+}
+
+/// As declared under `create`.
+fn new_group() -> NewGroup {
+    NewGroup {
         service_role: "role".to_owned(),
         target_groups: ["api-1".to_owned(), "api-2".to_owned()],
         production_listener: "listener".to_owned(),
@@ -450,7 +472,12 @@ fn what_is_missing_is_made_as_declared_and_never_changed() {
         ready_wait: Some(10),
         termination_wait: 5,
         alarms: vec!["errors".to_owned()],
-    };
+    }
+}
+
+#[test]
+fn what_is_missing_is_made_as_declared_and_never_changed() {
+    let new = new_group();
     let found = |found| {
         Scene::blue_green().with(|scene| {
             let settings = CodeDeploy {
