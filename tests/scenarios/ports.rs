@@ -402,7 +402,9 @@ impl CodeDeploy for Process {
     ) -> Result<Vec<CodeDeployment>, CloudError> {
         let mut input = json!({"applicationName": application, "deploymentGroupName": group});
         if let Some(since) = since {
-            input["createTimeRange"] = json!({"start": since / 1000});
+            #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit")]
+            let start = since as f64 / 1000.0;
+            input["createTimeRange"] = json!({"start": start});
         }
         let listed = self.read(Api::CodeDeploy, "ListDeployments", input).await?;
         let ids: Vec<String> =
@@ -651,7 +653,9 @@ fn count(value: &Value, key: &str) -> i32 {
 }
 
 fn time(value: &Value, key: &str) -> Option<Millis> {
-    value.get(key).and_then(Value::as_i64).map(|seconds| seconds * 1000)
+    #[expect(clippy::cast_possible_truncation, reason = "milliseconds since 1970 fit")]
+    let milliseconds = |seconds: f64| (seconds * 1000.0).round() as Millis;
+    value.get(key).and_then(Value::as_f64).map(milliseconds)
 }
 
 fn service(described: &Value) -> Service {

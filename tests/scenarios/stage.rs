@@ -318,7 +318,7 @@ impl Stage {
                 self.call(Api::CodeDeploy, "BatchGetDeployments", &json!({"deploymentIds": batch}));
             all.extend(described["deploymentsInfo"].as_array().unwrap().clone());
         }
-        all.sort_by_key(|one| one["createTime"].as_u64());
+        all.sort_by(|one, two| one["createTime"].as_f64().partial_cmp(&two["createTime"].as_f64()).unwrap());
         all
     }
 

@@ -6,6 +6,7 @@ mod ecs;
 mod elb;
 mod hands;
 mod input;
+mod lookalike;
 mod rollout;
 #[cfg(test)]
 mod tests;

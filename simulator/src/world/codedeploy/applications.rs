@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{Application, Revision, exception, name};
-use crate::world::input::{Input, list, optional, page_of, texts, with_token};
+use super::{Application, Revision, exception, name, page};
+use crate::world::input::{Input, list, optional, texts, with_token};
+use crate::world::lookalike::moment;
 use crate::world::{Answer, AwsError, World};
 
 impl World {
@@ -54,7 +55,7 @@ impl World {
     }
 
     pub(super) fn list_applications(&mut self, input: &Input) -> Answer {
-        let (names, token) = page_of(self.code_deploy.applications.keys().cloned().collect(), input, 100)?;
+        let (names, token) = page(self.code_deploy.applications.keys().cloned().collect(), input)?;
         Ok(with_token(json!({"applications": names}), token))
     }
 
@@ -67,20 +68,27 @@ impl World {
     pub(super) fn register_application_revision(&mut self, input: &Input) -> Answer {
         let (name, _) = self.application(input)?;
         let (content, sha256) = revision(input.get("revision"))?;
-        self.keep_revision(name, &content, &sha256, false);
+        self.keep_revision(name, &content, &sha256);
         Ok(json!({}))
     }
 
-    pub(super) fn keep_revision(&mut self, application: &str, content: &str, sha256: &str, used: bool) {
+    /// Keeps the content where it is not kept yet.
+    fn keep_revision(&mut self, application: &str, content: &str, sha256: &str) -> Option<&mut Revision> {
         let now = self.now;
-        let Some(application) = self.code_deploy.applications.get_mut(application) else { return };
-        let kept = application.revisions.entry(sha256.to_owned()).or_insert_with(|| Revision {
+        let application = self.code_deploy.applications.get_mut(application)?;
+        let kept = application.revisions.entry(sha256.to_owned());
+        Some(kept.or_insert_with(|| Revision {
             content: content.to_owned(),
             registered_at: now,
-            last_used_at: None,
-        });
-        if used {
-            kept.last_used_at = Some(now);
+            used_at: None,
+        }))
+    }
+
+    /// Keeps the content as one that is deployed.
+    pub(super) fn use_revision(&mut self, application: &str, content: &str, sha256: &str) {
+        let now = self.now;
+        if let Some(kept) = self.keep_revision(application, content, sha256) {
+            kept.used_at = Some((kept.used_at.map_or(now, |(first, _)| first), now));
         }
     }
 
@@ -93,9 +101,15 @@ impl World {
         let Some((sha256, kept)) = found else {
             return Err(exception("RevisionDoesNotExist", "The revision does not exist"));
         };
-        let mut info = json!({"description": "Application revision registered by Deployment", "registerTime": kept.registered_at});
-        if let Some(used) = kept.last_used_at {
-            info["lastUsedTime"] = json!(used);
+        let groups = application.groups.iter().filter(|(_, group)| group.target.as_deref() == Some(sha256));
+        let mut info = json!({
+            "description": "Application revision registered by Deployment",
+            "registerTime": moment(kept.registered_at),
+            "deploymentGroups": groups.map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
+        });
+        if let Some((first, last)) = kept.used_at {
+            info["firstUsedTime"] = moment(first);
+            info["lastUsedTime"] = moment(last);
         }
         Ok(json!({
             "applicationName": name,
@@ -107,8 +121,8 @@ impl World {
 
     pub(super) fn list_application_revisions(&mut self, input: &Input) -> Answer {
         let (_, application) = self.application(input)?;
-        let all = application.revisions.keys().map(|sha256| location(sha256)).collect();
-        let (found, token) = page_of(all, input, 100)?;
+        let (found, token) = page(application.revisions.keys().cloned().collect(), input)?;
+        let found: Vec<Value> = found.iter().map(|sha256| location(sha256)).collect();
         Ok(with_token(json!({"revisions": found}), token))
     }
 }
@@ -117,7 +131,7 @@ fn described(name: &str, application: &Application) -> Value {
     json!({
         "applicationId": application.id,
         "applicationName": name,
-        "createTime": application.created_at,
+        "createTime": moment(application.created_at),
         "linkedToGitHub": false,
         "computePlatform": application.platform,
     })

@@ -3,8 +3,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Configuration, exception};
-use crate::world::input::{Input, optional, page_of, text, with_token};
+use super::{Configuration, exception, name, page};
+use crate::world::input::{Input, optional, with_token};
+use crate::world::lookalike::moment;
 use crate::world::{Answer, AwsError, World};
 
 /// Seconds of a minute.
@@ -85,7 +86,7 @@ impl World {
     }
 
     pub(super) fn create_deployment_config(&mut self, input: &Input) -> Answer {
-        let name = text(input, "deploymentConfigName")?.to_owned();
+        let name = name(input, "deploymentConfigName", "DeploymentConfig")?.to_owned();
         if optional(input, "computePlatform")? != Some("ECS") {
             return Err(exception("InvalidComputePlatform", "only the ECS platform is simulated"));
         }
@@ -106,7 +107,7 @@ impl World {
     }
 
     pub(super) fn get_deployment_config(&mut self, input: &Input) -> Answer {
-        let name = text(input, "deploymentConfigName")?;
+        let name = name(input, "deploymentConfigName", "DeploymentConfig")?;
         let routing = self.routing(name)?;
         let mut described = json!({
             "deploymentConfigName": name,
@@ -115,7 +116,7 @@ impl World {
         });
         if let Some(custom) = self.code_deploy.configurations.get(name) {
             described["deploymentConfigId"] = json!(custom.id);
-            described["createTime"] = json!(custom.created_at);
+            described["createTime"] = moment(custom.created_at);
         }
         Ok(json!({"deploymentConfigInfo": described}))
     }
@@ -123,12 +124,15 @@ impl World {
     pub(super) fn list_deployment_configs(&mut self, input: &Input) -> Answer {
         let predefined = PREDEFINED.iter().map(|(name, _)| (*name).to_owned());
         let names = predefined.chain(self.code_deploy.configurations.keys().cloned()).collect();
-        let (names, token) = page_of(names, input, 100)?;
+        let (names, token) = page(names, input)?;
         Ok(with_token(json!({"deploymentConfigsList": names}), token))
     }
 
     pub(super) fn delete_deployment_config(&mut self, input: &Input) -> Answer {
-        let name = text(input, "deploymentConfigName")?;
+        let name = name(input, "deploymentConfigName", "DeploymentConfig")?;
+        if PREDEFINED.iter().any(|(known, _)| *known == name) {
+            return Err(exception("InvalidOperation", format!("{name} is a predefined configuration")));
+        }
         let used = |sent: &Input| sent.get("deploymentConfigName").and_then(Value::as_str) == Some(name);
         let mut groups = self.code_deploy.applications.values().flat_map(|one| one.groups.values());
         if groups.any(|group| used(&group.sent)) {

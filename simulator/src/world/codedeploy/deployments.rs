@@ -5,9 +5,14 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::applications::{revision, words};
-use super::{AppSpec, Deployment, Failure, RollbackInfo, Wait, exception, name};
-use crate::world::input::{Input, optional, page_of, texts, with_token};
+use super::{AppSpec, Deployment, Failure, RollbackInfo, Wait, exception, name, page};
+use crate::world::input::{Input, optional, texts, with_token};
+use crate::world::lookalike::moment;
 use crate::world::{Answer, AwsError, World};
+
+/// The values of `DeploymentStatus`.
+const STATUSES: [&str; 8] =
+    ["Created", "Queued", "InProgress", "Baking", "Succeeded", "Failed", "Stopped", "Ready"];
 
 /// "The Deployment Group 'x' already has an active Deployment 'd-ABC'" (aws/aws-cli, issues).
 fn limit(group: &str, active: &str) -> AwsError {
@@ -20,6 +25,7 @@ impl World {
         let application = name(input, "applicationName", "Application")?.to_owned();
         let group = name(input, "deploymentGroupName", "DeploymentGroup")?.to_owned();
         let found = self.group(&application, &group)?.clone();
+        check_options(input)?;
         let description = optional(input, "description")?;
         if description.is_some_and(|text| text.chars().count() > 512) {
             return Err(exception("DescriptionTooLong", "The description is longer than 512 characters"));
@@ -27,22 +33,23 @@ impl World {
         let (content, sha256) = revision(input.get("revision"))?;
         let named = found.sent.get("deploymentConfigName").and_then(Value::as_str).unwrap_or_default();
         let configuration = optional(input, "deploymentConfigName")?.unwrap_or(named).to_owned();
-        let routing = self.routing(&configuration)?;
         self.check_service(&found.service)?;
         let settings = found.sent;
+        let route = self.route(&settings)?;
+        let routing = self.can_shift(&route, &configuration)?;
         let own = input.get("autoRollbackConfiguration").filter(|own| !own.is_null());
         let rollback = own.or(settings.get("autoRollbackConfiguration"));
         let rolls_back_on = rolls_back_on(rollback)?;
-        if let Some(active) = self.active_deployment(&application, &group) {
+        if let Some(active) = self.active_deployment(&found.id) {
             return Err(limit(&group, &active.id));
         }
-        let route = self.route(&settings)?;
         let id = self.deployment_id();
-        self.keep_revision(&application, &content, &sha256, true);
+        self.use_revision(&application, &content, &sha256);
         let deployment = Deployment {
             id: id.clone(),
-            application: application.clone(),
-            group: group.clone(),
+            application,
+            group,
+            group_id: found.id,
             service: found.service,
             creator: "user",
             description: description.map(str::to_owned),
@@ -76,53 +83,52 @@ impl World {
 
     pub(super) fn add_deployment(&mut self, mut deployment: Deployment) {
         deployment.schedule();
-        let id = deployment.id.clone();
-        if let Some(group) = self.group_mut(&deployment.application, &deployment.group) {
-            group.last_attempted = Some(id.clone());
+        if let Some(group) = self.group_of_mut(&deployment) {
+            group.last_attempted = Some(deployment.id.clone());
         }
-        self.code_deploy.deployments.insert(id, deployment);
+        self.code_deploy.deployments.insert(deployment.id.clone(), deployment);
     }
 
     /// The deployment that keeps the group from another one.
-    fn active_deployment(&self, application: &str, group: &str) -> Option<&Deployment> {
-        self.code_deploy.deployments.values().find(|deployment| {
-            deployment.application == application && deployment.group == group && deployment.is_active()
-        })
+    fn active_deployment(&self, group: &str) -> Option<&Deployment> {
+        let mut all = self.code_deploy.deployments.values();
+        all.find(|deployment| deployment.group_id == group && deployment.is_active())
     }
 
     pub(super) fn deployment(&self, input: &Input) -> Result<&Deployment, AwsError> {
         let id = optional(input, "deploymentId")?.filter(|id| !id.is_empty());
         let id = id.ok_or_else(|| exception("DeploymentIdRequired", "Deployment ID is missing"))?;
-        if id.len() != 11 || !id.starts_with("d-") {
-            return Err(exception("InvalidDeploymentId", format!("Deployment ID is not valid: {id}")));
-        }
+        check_id(id)?;
         let found = self.code_deploy.deployments.get(id);
         let missing = || format!("The deployment {id} could not be found");
         found.ok_or_else(|| exception("DeploymentDoesNotExist", missing()))
     }
 
     pub(super) fn list_deployments(&mut self, input: &Input) -> Answer {
-        let (application, group) =
-            (optional(input, "applicationName")?, optional(input, "deploymentGroupName")?);
-        if let (Some(application), Some(group)) = (application, group) {
-            self.group(application, group)?;
-        } else if application.is_some() != group.is_some() {
-            return Err(exception("DeploymentGroupNameRequired", "Both names are needed, or none"));
-        }
+        let group = match (optional(input, "applicationName")?, optional(input, "deploymentGroupName")?) {
+            (Some(application), Some(group)) => Some(self.group(application, group)?.id.as_str()),
+            (None, None) => None,
+            (Some(_), None) => {
+                return Err(exception("DeploymentGroupNameRequired", "Both names are needed, or none"));
+            }
+            (None, Some(_)) => {
+                return Err(exception("ApplicationNameRequired", "Both names are needed, or none"));
+            }
+        };
         let statuses: Vec<&str> = texts(input, "includeOnlyStatuses").collect();
-        let bound = |side: &str| input.get("createTimeRange").and_then(|range| range.get(side)?.as_f64());
-        let (start, end) = (bound("start"), bound("end"));
+        if let Some(unknown) = statuses.iter().find(|status| !STATUSES.contains(status)) {
+            return Err(exception("InvalidDeploymentStatus", format!("{unknown} is no deployment status")));
+        }
+        let (start, end) = time_range(input)?;
         let chosen = self.code_deploy.deployments.values().filter(|deployment| {
-            #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
-            let at = deployment.created_at as f64;
-            application.is_none_or(|name| name == deployment.application)
-                && group.is_none_or(|name| name == deployment.group)
+            let at = moment(deployment.created_at).as_f64().unwrap_or_default();
+            group.is_none_or(|group| group == deployment.group_id)
                 && (statuses.is_empty() || statuses.contains(&deployment.status))
                 && start.is_none_or(|start| at >= start)
                 && end.is_none_or(|end| at <= end)
         });
         let ids = chosen.map(|deployment| deployment.id.clone()).collect();
-        let (ids, token) = page_of(ids, input, 100)?;
+        let (ids, token) = page(ids, input)?;
         Ok(with_token(json!({"deployments": ids}), token))
     }
 
@@ -183,12 +189,17 @@ impl World {
             }
         };
         let deployment = self.code_deploy.deployments.get_mut(&id);
-        let running = deployment.and_then(|deployment| {
-            deployment.events.iter_mut().find(|one| one.name == event && one.status == "InProgress")
-        });
-        let Some(running) = running else {
-            let message = format!("{execution} is not a hook that is being executed");
-            return Err(exception("InvalidLifecycleEventHookExecutionId", message));
+        let mut events = deployment.into_iter().flat_map(|deployment| &mut deployment.events);
+        let running = match events.find(|one| one.name == event) {
+            Some(found) if found.status == "InProgress" => found,
+            Some(found) if found.status != "Pending" => {
+                let message = format!("The lifecycle event {event} has already completed");
+                return Err(exception("LifecycleEventAlreadyCompleted", message));
+            }
+            _ => {
+                let message = format!("{execution} is not a hook that is being executed");
+                return Err(exception("InvalidLifecycleEventHookExecutionId", message));
+            }
         };
         running.status = status;
         running.ended_at = Some(now);
@@ -202,6 +213,38 @@ impl World {
         if let Some(deployment) = self.code_deploy.deployments.get_mut(id) {
             deployment.wait = Wait::Over;
         }
+    }
+}
+
+pub(super) fn check_id(id: &str) -> Result<(), AwsError> {
+    if id.len() == 11 && id.starts_with("d-") {
+        return Ok(());
+    }
+    Err(exception("InvalidDeploymentId", format!("Deployment ID is not valid: {id}")))
+}
+
+/// Options that are not for ECS and are looked at all the same (`CreateDeployment`).
+fn check_options(input: &Input) -> Result<(), AwsError> {
+    let behaviour = optional(input, "fileExistsBehavior")?.unwrap_or("DISALLOW");
+    if !["DISALLOW", "OVERWRITE", "RETAIN"].contains(&behaviour) {
+        let message = format!("{behaviour} is no behavior for files that exist");
+        return Err(exception("InvalidFileExistsBehavior", message));
+    }
+    match optional(input, "deploymentMode")? {
+        None | Some("STANDARD") => Ok(()),
+        Some(mode) => {
+            Err(exception("InvalidInput", format!("The deployment mode {mode} is not supported for ECS")))
+        }
+    }
+}
+
+fn time_range(input: &Input) -> Result<(Option<f64>, Option<f64>), AwsError> {
+    let bound = |side: &str| input.get("createTimeRange").and_then(|range| range.get(side)?.as_f64());
+    match (bound("start"), bound("end")) {
+        (Some(start), Some(end)) if start > end => {
+            Err(exception("InvalidTimeRange", "The start of the time range is after its end"))
+        }
+        range => Ok(range),
     }
 }
 

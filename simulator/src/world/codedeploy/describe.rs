@@ -3,9 +3,11 @@
 use serde_json::{Value, json};
 
 use super::applications::location;
+use super::deployments::check_id;
 use super::{Deployment, Event, exception};
-use crate::world::input::{Input, texts};
-use crate::world::{Answer, World};
+use crate::world::input::{Input, optional, texts};
+use crate::world::lookalike::moment;
+use crate::world::{Answer, AwsError, World};
 
 /// The most that one call may ask for.
 const MOST: usize = 25;
@@ -27,6 +29,7 @@ impl World {
                 format!("at most {MOST} deployments can be asked for"),
             ));
         }
+        ids.iter().try_for_each(|id| check_id(id))?;
         let found = ids.iter().filter_map(|id| self.code_deploy.deployments.get(*id));
         Ok(json!({"deploymentsInfo": found.map(described).collect::<Vec<_>>()}))
     }
@@ -38,22 +41,22 @@ impl World {
 
     pub(super) fn get_deployment_target(&mut self, input: &Input) -> Answer {
         let deployment = self.started(input)?;
-        let asked = input.get("targetId").and_then(Value::as_str);
-        if asked != Some(target_id(deployment).as_str()) {
-            return Err(exception("DeploymentTargetDoesNotExist", "The deployment target does not exist"));
-        }
+        check_target(deployment, optional(input, "targetId")?)?;
         Ok(json!({"deploymentTarget": self.describe_target(deployment)}))
     }
 
     pub(super) fn batch_get_deployment_targets(&mut self, input: &Input) -> Answer {
         let deployment = self.started(input)?;
-        let id = target_id(deployment);
-        let asked = texts(input, "targetIds").filter(|asked| *asked == id);
-        let targets: Vec<Value> = asked.map(|_| self.describe_target(deployment)).collect();
-        Ok(json!({"deploymentTargets": targets}))
+        let mut asked = texts(input, "targetIds");
+        check_target(deployment, asked.next())?;
+        if asked.next().is_some() {
+            let message = "The target list of an ECS deployment must have exactly one item";
+            return Err(exception("DeploymentTargetListSizeExceeded", message));
+        }
+        Ok(json!({"deploymentTargets": [self.describe_target(deployment)]}))
     }
 
-    fn started(&self, input: &Input) -> Result<&Deployment, crate::world::AwsError> {
+    fn started(&self, input: &Input) -> Result<&Deployment, AwsError> {
         let deployment = self.deployment(input)?;
         if deployment.started_at.is_none() {
             let message = format!("Deployment {} has not started", deployment.id);
@@ -75,7 +78,7 @@ impl World {
                 "deploymentId": deployment.id,
                 "targetId": target_id(deployment),
                 "targetArn": self.arn("ecs", &format!("service/{cluster}/{service}")),
-                "lastUpdatedAt": last_updated(deployment),
+                "lastUpdatedAt": moment(last_updated(deployment)),
                 "lifecycleEvents": deployment.events.iter().map(describe_event).collect::<Vec<_>>(),
                 "status": target_status(deployment),
                 "taskSetsInfo": sets,
@@ -140,13 +143,29 @@ fn target_id(deployment: &Deployment) -> String {
     format!("{}:{}", deployment.service.0, deployment.service.1)
 }
 
+/// Whether it is the one target of the deployment.
+fn check_target(deployment: &Deployment, asked: Option<&str>) -> Result<(), AwsError> {
+    let asked = asked.ok_or_else(|| exception("DeploymentTargetIdRequired", "Target ID is missing"))?;
+    let is_valid = asked.split(':').filter(|part| !part.is_empty()).count() == 2;
+    if !is_valid {
+        let message = format!(
+            "Invalid id {asked} for ECS deployment, valid Id should be in format <cluster-name>:<service-name>"
+        );
+        return Err(exception("InvalidDeploymentTargetId", message));
+    }
+    if asked == target_id(deployment) {
+        return Ok(());
+    }
+    Err(exception("DeploymentTargetDoesNotExist", format!("The deployment target {asked} does not exist")))
+}
+
 fn describe_event(event: &Event) -> Value {
     let mut described = json!({"lifecycleEventName": event.name, "status": event.status});
     if let Some(at) = event.started_at {
-        described["startTime"] = json!(at);
+        described["startTime"] = moment(at);
     }
     if let Some(at) = event.ended_at {
-        described["endTime"] = json!(at);
+        described["endTime"] = moment(at);
     }
     if let Some((code, message)) = &event.failure {
         described["diagnostics"] =
@@ -178,7 +197,7 @@ fn described(deployment: &Deployment) -> Value {
         "deploymentConfigName": deployment.configuration,
         "deploymentId": deployment.id,
         "status": deployment.status,
-        "createTime": deployment.created_at,
+        "createTime": moment(deployment.created_at),
         "creator": deployment.creator,
         "ignoreApplicationStopFailures": false,
         "updateOutdatedInstancesOnly": false,
@@ -192,8 +211,8 @@ fn described(deployment: &Deployment) -> Value {
         "computePlatform": "ECS",
     });
     let optional = [
-        ("startTime", deployment.started_at.map(Value::from)),
-        ("completeTime", deployment.completed_at.map(Value::from)),
+        ("startTime", deployment.started_at.map(moment)),
+        ("completeTime", deployment.completed_at.map(moment)),
         ("deploymentOverview", overview(deployment)),
         ("description", deployment.description.clone().map(Value::from)),
         ("revision", deployment.sha256.as_deref().map(location)),

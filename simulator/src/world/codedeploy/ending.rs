@@ -27,10 +27,9 @@ impl World {
             self.drain_task_set(&one.service, blue);
         }
         self.end(one, "Succeeded");
-        let (id, sha256) = (one.id.clone(), one.sha256.clone());
-        if let Some(group) = self.group_mut(&one.application, &one.group) {
-            group.last_successful = Some(id);
-            group.target = sha256;
+        if let Some(group) = self.group_of_mut(one) {
+            group.last_successful = Some(one.id.clone());
+            group.target.clone_from(&one.sha256);
         }
     }
 

@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 
 use super::applications::location;
 use super::configurations::DEFAULT;
-use super::{Group, Route, Routing, exception, name};
+use super::{Deployment, Group, Route, Routing, exception, name, page};
 use crate::world::ecs::ServiceKey;
-use crate::world::input::{Input, last_part, list, optional, page_of, text, texts, with_token};
+use crate::world::input::{Input, last_part, list, optional, texts, with_token};
+use crate::world::lookalike::moment;
 use crate::world::{Answer, AwsError, World};
 
 /// The members of a group that are described as they were sent.
@@ -34,8 +35,7 @@ impl World {
         }
         let group = name(input, "deploymentGroupName", "DeploymentGroup")?.to_owned();
         if found.groups.contains_key(&group) {
-            let message = format!("Deployment group name already exists: {group}");
-            return Err(exception("DeploymentGroupAlreadyExists", message));
+            return Err(taken(&group));
         }
         if optional(input, "serviceRoleArn")?.is_none_or(str::is_empty) {
             return Err(exception("RoleRequired", "Service role ARN is missing"));
@@ -79,9 +79,20 @@ impl World {
         let application = name(input, "applicationName", "Application")?.to_owned();
         let group = name(input, "currentDeploymentGroupName", "DeploymentGroup")?.to_owned();
         let mut changed = self.group(&application, &group)?.clone();
+        let renamed = match optional(input, "newDeploymentGroupName")? {
+            Some(_) => name(input, "newDeploymentGroupName", "DeploymentGroup")?.to_owned(),
+            None => group.clone(),
+        };
+        if renamed != group && self.group(&application, &renamed).is_ok() {
+            return Err(taken(&renamed));
+        }
         keep(&mut changed.sent, input);
-        changed.service = self.check_group(&changed.sent.clone(), Some(&changed.id))?;
-        let renamed = optional(input, "newDeploymentGroupName")?.unwrap_or(&group).to_owned();
+        changed.service = self.check_group(&changed.sent, Some(&changed.id))?;
+        for deployment in self.code_deploy.deployments.values_mut() {
+            if deployment.group_id == changed.id {
+                deployment.group.clone_from(&renamed);
+            }
+        }
         if let Some(application) = self.code_deploy.applications.get_mut(&application) {
             application.groups.remove(&group);
             application.groups.insert(renamed, changed);
@@ -104,7 +115,6 @@ impl World {
             let message = "For ECS deployment groups, the deployment style must be BLUE_GREEN with WITH_TRAFFIC_CONTROL";
             return Err(exception("InvalidDeploymentStyle", message));
         }
-        self.routing(optional(sent, "deploymentConfigName")?.unwrap_or(DEFAULT))?;
         let services: Vec<&Value> = list(sent, "ecsServices").collect();
         let [service] = services.as_slice() else {
             return Err(exception("InvalidECSService", "Exactly one ECS service must be specified"));
@@ -128,13 +138,25 @@ impl World {
             let message = "The blue/green configuration is not valid for an ECS deployment group";
             return Err(exception("InvalidBlueGreenDeploymentConfiguration", message));
         }
-        self.route(sent)?;
+        let route = self.route(sent)?;
+        self.can_shift(&route, optional(sent, "deploymentConfigName")?.unwrap_or(DEFAULT))?;
         let mut groups = self.code_deploy.applications.values().flat_map(|one| one.groups.values());
         if groups.any(|group| group.service == key && Some(group.id.as_str()) != own) {
             let message = format!("The ECS service {} is already associated with a deployment group", key.1);
             return Err(exception("ECSServiceMappingLimitExceeded", message));
         }
         Ok(key)
+    }
+
+    /// How the traffic moves, which only an Application Load Balancer can do in steps (user guide, "Troubleshoot Amazon
+    /// ECS deployment issues", which names no code).
+    pub(super) fn can_shift(&self, route: &Route, configuration: &str) -> Result<Routing, AwsError> {
+        let routing = self.routing(configuration)?;
+        if routing != Routing::AllAtOnce && self.is_network_listener(&route.production) {
+            let message = "Only ALB supports gradual traffic routing, use AllAtOnce Traffic routing instead when you create/update Deployment group";
+            return Err(exception("InvalidTrafficRoutingConfiguration", message));
+        }
+        Ok(routing)
     }
 
     pub(super) fn check_service(&self, key: &ServiceKey) -> Result<(), AwsError> {
@@ -192,8 +214,10 @@ impl World {
         })
     }
 
-    pub(super) fn group_mut(&mut self, application: &str, group: &str) -> Option<&mut Group> {
-        self.code_deploy.applications.get_mut(application)?.groups.get_mut(group)
+    /// The group of a deployment, whatever its name is by now.
+    pub(super) fn group_of_mut(&mut self, one: &Deployment) -> Option<&mut Group> {
+        let application = self.code_deploy.applications.get_mut(&one.application)?;
+        application.groups.values_mut().find(|group| group.id == one.group_id)
     }
 
     pub(super) fn get_deployment_group(&mut self, input: &Input) -> Answer {
@@ -214,12 +238,13 @@ impl World {
 
     pub(super) fn list_deployment_groups(&mut self, input: &Input) -> Answer {
         let (name, application) = self.application(input)?;
-        let (groups, token) = page_of(application.groups.keys().cloned().collect(), input, 100)?;
+        let (groups, token) = page(application.groups.keys().cloned().collect(), input)?;
         Ok(with_token(json!({"applicationName": name, "deploymentGroups": groups}), token))
     }
 
     pub(super) fn delete_deployment_group(&mut self, input: &Input) -> Answer {
-        let (application, group) = (text(input, "applicationName")?, text(input, "deploymentGroupName")?);
+        let application = name(input, "applicationName", "Application")?;
+        let group = name(input, "deploymentGroupName", "DeploymentGroup")?;
         if let Some(application) = self.code_deploy.applications.get_mut(application) {
             application.groups.remove(group);
         }
@@ -232,6 +257,10 @@ impl World {
             "deploymentGroupId": group.id,
             "deploymentGroupName": name,
             "computePlatform": "ECS",
+            "ec2TagFilters": [],
+            "onPremisesInstanceTagFilters": [],
+            "autoScalingGroups": [],
+            "outdatedInstancesStrategy": "UPDATE",
             "triggerConfigurations": [],
             "terminationHookEnabled": false,
         });
@@ -249,14 +278,18 @@ impl World {
             let Some(deployment) = id.as_ref().and_then(|id| self.code_deploy.deployments.get(id)) else {
                 continue;
             };
-            let mut last = json!({"deploymentId": deployment.id, "status": deployment.status, "createTime": deployment.created_at});
+            let mut last = json!({"deploymentId": deployment.id, "status": deployment.status, "createTime": moment(deployment.created_at)});
             if let Some(completed) = deployment.completed_at {
-                last["endTime"] = json!(completed);
+                last["endTime"] = moment(completed);
             }
             described[key] = last;
         }
         described
     }
+}
+
+fn taken(name: &str) -> AwsError {
+    exception("DeploymentGroupAlreadyExists", format!("Deployment group name already exists: {name}"))
 }
 
 fn keep(sent: &mut Input, input: &Input) {

@@ -16,7 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::ecs::ServiceKey;
-use super::input::{Input, optional};
+use super::input::{Input, optional, page_of};
+use super::lookalike::uuid;
 use super::{Answer, AwsError, World, unknown};
 use appspec::AppSpec;
 use configurations::Routing;
@@ -46,7 +47,8 @@ struct Application {
 struct Revision {
     content: String,
     registered_at: u64,
-    last_used_at: Option<u64>,
+    /// When first and last.
+    used_at: Option<(u64, u64)>,
 }
 
 #[derive(Clone, Debug)]
@@ -72,7 +74,9 @@ struct Configuration {
 struct Deployment {
     id: String,
     application: String,
+    /// The name of its group, which may change, and its id.
     group: String,
+    group_id: String,
     service: ServiceKey,
     creator: &'static str,
     description: Option<String>,
@@ -173,6 +177,11 @@ fn name<'a>(input: &'a Input, key: &str, what: &str) -> Result<&'a str, AwsError
     }
 }
 
+/// A page of a hundred, as all its lists have; the size cannot be asked for.
+fn page(items: Vec<String>, input: &Input) -> Result<(Vec<String>, Option<String>), AwsError> {
+    page_of(items, input, 100).map_err(|error| exception("InvalidNextToken", error.message))
+}
+
 impl World {
     pub(super) fn code_deploy(&mut self, operation: &str, input: &Input) -> Answer {
         match operation {
@@ -224,7 +233,6 @@ impl World {
 
     /// The shape of an id of an application, a group or a configuration.
     fn uuid(&mut self) -> String {
-        let number = self.id();
-        format!("00000000-0000-4000-9000-{number:012x}")
+        uuid(self.id())
     }
 }

@@ -310,6 +310,14 @@ impl World {
         Some(member(found, "TargetGroupArn"))
     }
 
+    /// Whether the listener belongs to a Network Load Balancer.
+    pub(super) fn is_network_listener(&self, arn: &str) -> bool {
+        let listener = self.balancing.listeners.get(arn);
+        let balancer =
+            listener.and_then(|listener| self.balancing.balancers.get(member(listener, "LoadBalancerArn")));
+        balancer.is_some_and(|balancer| member(balancer, "Type") == "network")
+    }
+
     pub(super) fn has_listener(&self, arn: &str) -> bool {
         self.balancing.listeners.contains_key(arn)
     }

@@ -271,6 +271,133 @@ fn a_group_is_for_one_service_of_codedeploy_with_everything_it_needs() {
 }
 
 #[test]
+fn a_group_keeps_its_deployments_under_another_name_and_takes_nobody_elses() {
+    let mut made = BlueGreen::new(&json!({}));
+    let balancers =
+        json!([{"targetGroupArn": made.groups[0], "containerName": "api", "containerPort": 8080}]);
+    made.world.begin(&json!({"serviceName": "web", "loadBalancers": balancers,
+        "deploymentController": {"type": "CODE_DEPLOY"}}));
+    let web =
+        json!({"deploymentGroupName": "web", "ecsServices": [{"clusterName": "mco", "serviceName": "web"}]});
+    let web = laid_over(made.group(), &web);
+    made.code_deploy("CreateDeploymentGroup", &web);
+    let rename = |new: &str| json!({"applicationName": "API", "currentDeploymentGroupName": "test", "newDeploymentGroupName": new});
+    assert_eq!(
+        made.refused("UpdateDeploymentGroup", &rename("web")),
+        "DeploymentGroupAlreadyExistsException"
+    );
+    let id = made.begin("bbbbbbb", &no_hooks());
+    made.code_deploy("UpdateDeploymentGroup", &rename("renamed"));
+    let renamed = json!({"applicationName": "API", "deploymentGroupName": "renamed"});
+    let next = laid_over(deployment("mco-api:1", &no_hooks()), &renamed);
+    assert_eq!(made.refused("CreateDeployment", &next), "DeploymentLimitExceededException");
+    made.until(&id, "Succeeded");
+    assert_eq!(made.info(&id)["deploymentGroupName"], "renamed");
+    let group = made.code_deploy("GetDeploymentGroup", &renamed)["deploymentGroupInfo"].clone();
+    assert_eq!(group["lastSuccessfulDeployment"]["deploymentId"], json!(id));
+    assert_eq!(made.code_deploy("ListDeployments", &renamed)["deployments"], json!([id]));
+    // Another one of the old name is another group.
+    made.code_deploy("DeleteDeploymentGroup", &renamed);
+    let group = made.group();
+    made.code_deploy("CreateDeploymentGroup", &group);
+    let named = json!({"applicationName": "API", "deploymentGroupName": "test"});
+    assert_eq!(made.code_deploy("ListDeployments", &named)["deployments"], json!([]));
+}
+
+#[test]
+fn a_network_load_balancer_shifts_all_at_once() {
+    let mut made = BlueGreen::new(&json!({}));
+    let balancer = json!({"Name": "net", "Type": "network"});
+    let balancer = made.world.call(Api::Elb, "CreateLoadBalancer", &balancer).unwrap();
+    let listener = json!({"LoadBalancerArn": balancer["LoadBalancers"][0]["LoadBalancerArn"], "Port": 80,
+        "Protocol": "TCP", "DefaultActions": [{"Type": "forward", "TargetGroupArn": made.groups[0]}]});
+    let listener = made.world.call(Api::Elb, "CreateListener", &listener).unwrap();
+    made.production = listener["Listeners"][0]["ListenerArn"].as_str().unwrap().to_owned();
+    let routes = made.without_test_listener();
+    made.update_group(&json!({"loadBalancerInfo": routes}));
+    let canary = json!({"deploymentConfigName": "CodeDeployDefault.ECSCanary10Percent5Minutes"});
+    let update = laid_over(json!({"applicationName": "API", "currentDeploymentGroupName": "test"}), &canary);
+    let create = laid_over(deployment("mco-api:1", &no_hooks()), &canary);
+    for (operation, input) in [("UpdateDeploymentGroup", update), ("CreateDeployment", create)] {
+        let error = made.world.call(Api::CodeDeploy, operation, &input).unwrap_err();
+        assert!(error.message.starts_with("Only ALB supports gradual traffic routing"), "{error:?}");
+    }
+    made.deployed("bbbbbbb");
+}
+
+#[test]
+fn every_refusal_has_a_code_that_the_operation_declares() {
+    let mut made = BlueGreen::new(&json!({}));
+    let id = made.begin("bbbbbbb", &json!([{"BeforeInstall": "f"}]));
+    made.world.advance(5);
+    let target = |ids: Value| json!({"deploymentId": id, "targetIds": ids});
+    let hook = |event: &str| json!({"deploymentId": id, "lifecycleEventHookExecutionId": format!("{id}:{event}"), "status": "Succeeded"});
+    for (operation, input, code) in [
+        ("ListApplications", json!({"nextToken": "x"}), "InvalidNextToken"),
+        ("ListDeployments", json!({"nextToken": "x"}), "InvalidNextToken"),
+        ("ListDeployments", json!({"includeOnlyStatuses": ["Done"]}), "InvalidDeploymentStatus"),
+        ("ListDeployments", json!({"createTimeRange": {"start": 2, "end": 1}}), "InvalidTimeRange"),
+        ("ListDeployments", json!({"applicationName": "API"}), "DeploymentGroupNameRequired"),
+        ("ListDeployments", json!({"deploymentGroupName": "test"}), "ApplicationNameRequired"),
+        ("GetDeploymentConfig", json!({}), "DeploymentConfigNameRequired"),
+        ("DeleteDeploymentConfig", json!({}), "DeploymentConfigNameRequired"),
+        (
+            "DeleteDeploymentConfig",
+            json!({"deploymentConfigName": "CodeDeployDefault.ECSAllAtOnce"}),
+            "InvalidOperation",
+        ),
+        ("DeleteDeploymentGroup", json!({}), "ApplicationNameRequired"),
+        ("DeleteDeploymentGroup", json!({"applicationName": "API"}), "DeploymentGroupNameRequired"),
+        ("BatchGetDeployments", json!({"deploymentIds": ["x"]}), "InvalidDeploymentId"),
+        ("BatchGetDeploymentTargets", target(json!([])), "DeploymentTargetIdRequired"),
+        (
+            "BatchGetDeploymentTargets",
+            target(json!(["mco:api", "mco:web"])),
+            "DeploymentTargetListSizeExceeded",
+        ),
+        ("BatchGetDeploymentTargets", target(json!(["mco:web"])), "DeploymentTargetDoesNotExist"),
+        ("GetDeploymentTarget", json!({"deploymentId": id, "targetId": "api"}), "InvalidDeploymentTargetId"),
+        ("GetDeploymentTarget", json!({"deploymentId": id}), "DeploymentTargetIdRequired"),
+        (
+            "PutLifecycleEventHookExecutionStatus",
+            hook("AfterInstall"),
+            "InvalidLifecycleEventHookExecutionId",
+        ),
+        ("CreateDeployment", json!({"fileExistsBehavior": "MERGE"}), "InvalidFileExistsBehavior"),
+        ("CreateDeployment", json!({"deploymentMode": "RESTART"}), "InvalidInput"),
+    ] {
+        let input = match operation {
+            "CreateDeployment" => laid_over(deployment("mco-api:1", &no_hooks()), &input),
+            _ => input,
+        };
+        assert_eq!(made.refused(operation, &input), format!("{code}Exception"), "{operation} {input}");
+    }
+    made.world.advance(30);
+    assert_eq!(
+        made.refused("PutLifecycleEventHookExecutionStatus", &hook("BeforeInstall")),
+        "LifecycleEventAlreadyCompletedException"
+    );
+}
+
+#[test]
+fn times_have_milliseconds_and_ids_no_order() {
+    let mut made = BlueGreen::new(&json!({}));
+    let id = made.deployed("bbbbbbb");
+    let created = made.info(&id)["createTime"].as_f64().unwrap();
+    assert!(created.fract() != 0.0, "{created}");
+    let since = |made: &mut BlueGreen, start: f64| {
+        made.code_deploy("ListDeployments", &json!({"createTimeRange": {"start": start}}))["deployments"]
+            .clone()
+    };
+    assert_eq!(since(&mut made, created), json!([id]));
+    assert_eq!(since(&mut made, created + 0.001), json!([]));
+    let group = made
+        .code_deploy("GetDeploymentGroup", &json!({"applicationName": "API", "deploymentGroupName": "test"}));
+    let uuid = group["deploymentGroupInfo"]["deploymentGroupId"].as_str().unwrap().to_owned();
+    assert!(uuid.len() == 36 && !uuid.starts_with("0000"), "{uuid}");
+}
+
+#[test]
 fn an_app_spec_is_read_in_any_case_and_its_network_is_the_task_sets_own() {
     let mut made = BlueGreen::new(&json!({}));
     let content = "version: 0.0\nresources:\n- targetService:\n    type: AWS::ECS::Service\n    properties:\n      taskDefinition: mco-api:1\n      loadBalancerInfo: {containerName: api, containerPort: 8080}\n      platformVersion: '1.4.0'\n";
@@ -288,6 +415,11 @@ fn an_app_spec_is_read_in_any_case_and_its_network_is_the_task_sets_own() {
     let revision = json!({"applicationName": "API", "revision": {"revisionType": "AppSpecContent", "appSpecContent": {"sha256": sha256}}});
     let found = made.code_deploy("GetApplicationRevision", &revision);
     assert_eq!(found["revision"]["appSpecContent"]["content"], json!(content));
+    assert!(found["revisionInfo"]["firstUsedTime"].is_number());
+    assert_eq!(found["revisionInfo"]["deploymentGroups"], json!([]));
+    made.until(&id, "Succeeded");
+    let found = made.code_deploy("GetApplicationRevision", &revision);
+    assert_eq!(found["revisionInfo"]["deploymentGroups"], json!(["test"]));
 }
 
 #[test]

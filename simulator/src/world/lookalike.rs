@@ -1,0 +1,90 @@
+//! Ids and times that look like AWS's: ids without order, times with milliseconds. The same in every run.
+
+use serde_json::{Value, json};
+
+/// A number that shows neither the one it is made of nor its neighbours (`SplitMix64`); different ones stay different.
+pub(super) fn mixed(number: u64) -> u64 {
+    let mut mixed = number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
+}
+
+/// A UUID of version 4.
+pub(super) fn uuid(number: u64) -> String {
+    let (high, low) = (mixed(number), mixed(!number));
+    format!(
+        "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
+        high >> 32,
+        (high >> 16) & 0xFFFF,
+        high & 0xFFF,
+        0x8000 | ((low >> 48) & 0x3FFF),
+        low & 0xFFFF_FFFF_FFFF
+    )
+}
+
+/// A point in time, which the world counts in whole seconds. All of one second have the same milliseconds, so that the
+/// order stays.
+pub(super) fn moment(seconds: u64) -> Value {
+    #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 and milliseconds fit")]
+    let time = seconds as f64 + milliseconds(seconds) as f64 / 1000.0;
+    json!(time)
+}
+
+/// The same in ISO 8601, as in XML.
+pub(super) fn iso(seconds: u64) -> String {
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    let (year, month, day) = date(days);
+    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
+    let milliseconds = milliseconds(seconds);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milliseconds:03}Z")
+}
+
+fn milliseconds(seconds: u64) -> u64 {
+    mixed(seconds) % 1000
+}
+
+/// Year, month and day of so many days after 1970-01-01. Years begin in March here, so that the leap day is their last
+/// (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`).
+fn date(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_look_random_and_times_keep_their_order() {
+        let ids: Vec<String> = (0..1000).map(uuid).collect();
+        assert!(ids.iter().all(|id| id.len() == 36 && id.as_bytes()[14] == b'4'));
+        let mut sorted = ids.clone();
+        sorted.sort();
+        assert_ne!(sorted, ids);
+        sorted.dedup();
+        assert_eq!(sorted.len(), 1000);
+        let times: Vec<f64> = (1_767_225_600..1_767_226_600).filter_map(|at| moment(at).as_f64()).collect();
+        assert!(times.windows(2).all(|pair| pair[0] < pair[1]));
+        assert!(times.iter().any(|time| time.fract() != 0.0));
+    }
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        for (seconds, day) in [
+            (0, "1970-01-01T00:00:00."),
+            (951_782_399, "2000-02-28T23:59:59."),
+            (951_782_400, "2000-02-29T00:00:00."),
+            (1_767_225_600, "2026-01-01T00:00:00."),
+            (1_772_323_200, "2026-03-01T00:00:00."),
+        ] {
+            assert!(iso(seconds).starts_with(day), "{}", iso(seconds));
+        }
+    }
+}
