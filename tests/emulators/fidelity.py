@@ -256,7 +256,20 @@ def blue_green(stage):
     deploy.get_application_revision(applicationName="API", revision=named)
     for breakage in ("garbage: [", "version: 0.0"):
         broken = {"revisionType": "AppSpecContent", "appSpecContent": {"content": breakage}}
-        refused(deploy.create_deployment, **group, revision=broken)
+        taken = deploy.create_deployment(**group, revision=broken)["deploymentId"]
+        stage.control("advance", {"seconds": 10})
+        error = deploy.get_deployment(deploymentId=taken)["deploymentInfo"]["errorInformation"]
+        assert error["code"] == "INVALID_REVISION", error
+    wrong = {"revisionType": "AppSpecContent", "appSpecContent": {"content": "version: 0.0", "sha256": "00"}}
+    refused(deploy.create_deployment, **group, revision=wrong)
+    refused(deploy.create_deployment, **group, revision=revision, fileExistsBehavior="MERGE")
+    refused(deploy.create_deployment, **group, revision=revision, deploymentMode="RESTART")
+    refused(deploy.list_deployments, nextToken="nope")
+    refused(deploy.list_deployments, **group, includeOnlyStatuses=["Done"])
+    refused(deploy.list_deployments, applicationName="API")
+    refused(deploy.list_applications, nextToken="nope")
+    refused(deploy.delete_deployment_config, deploymentConfigName="CodeDeployDefault.ECSAllAtOnce")
+    refused(deploy.batch_get_deployments, deploymentIds=["nope"])
     stage.build("bbbbbbb")
     first = stage.create("bbbbbbb", [{"AfterInstall": "silent"}])
     refused(deploy.create_deployment, **group, revision=revision)
@@ -267,11 +280,15 @@ def blue_green(stage):
         deploy.get_deployment_target(deploymentId=first, targetId="mco:mco-api")
         stage.ecs.describe_services(cluster="mco", services=["mco-api"])
     deploy.batch_get_deployment_targets(deploymentId=first, targetIds=["mco:mco-api"])
+    refused(deploy.batch_get_deployment_targets, deploymentId=first, targetIds=[])
+    refused(deploy.batch_get_deployment_targets, deploymentId=first, targetIds=["mco:mco-api", "mco:other"])
+    refused(deploy.get_deployment_target, deploymentId=first, targetId="mco:other")
     deploy.list_deployment_targets(deploymentId=first)
     refused(deploy.get_deployment_target, deploymentId=first, targetId="nope")
     hook = {"deploymentId": first, "lifecycleEventHookExecutionId": f"{first}:AfterInstall", "status": "Succeeded"}
     refused(deploy.put_lifecycle_event_hook_execution_status, **{**hook, "lifecycleEventHookExecutionId": "nope"})
     deploy.put_lifecycle_event_hook_execution_status(**hook)
+    refused(deploy.put_lifecycle_event_hook_execution_status, **hook)
     stage.control("heal", {})
     stage.control("advance", {"seconds": 30})
     refused(deploy.continue_deployment, deploymentId=first, deploymentWaitType="READY_WAIT")
@@ -297,19 +314,33 @@ def balancing(stage):
     groups = [group["TargetGroupArn"] for group in elb.describe_target_groups()["TargetGroups"]]
     refused(elb.describe_target_groups, Names=["nope"])
     refused(elb.create_target_group, Name="api-1")
+    refused(elb.create_load_balancer, Name="mco", Scheme="internal")
+    refused(elb.describe_load_balancers, Names=["nope"])
+    refused(elb.describe_listeners)
+    refused(elb.describe_target_groups, LoadBalancerArn="nope")
+    refused(elb.describe_target_health, TargetGroupArn="nope")
     elb.describe_target_groups(LoadBalancerArn=balancer)
     elb.get_waiter("load_balancer_exists").wait(LoadBalancerArns=[balancer], WaiterConfig={"Delay": 1, "MaxAttempts": 2})
     elb.get_waiter("load_balancer_available").wait(LoadBalancerArns=[balancer], WaiterConfig={"Delay": 1, "MaxAttempts": 2})
     elb.describe_target_health(TargetGroupArn=groups[0])
+    elb.describe_target_health(TargetGroupArn=groups[0], Targets=[{"Id": "10.9.9.9", "Port": 80}])
     forward = [{"Type": "forward", "ForwardConfig": {"TargetGroups": [{"TargetGroupArn": groups[0], "Weight": 1}]}}]
     listener = elb.create_listener(LoadBalancerArn=balancer, Protocol="HTTP", Port=81, DefaultActions=forward)["Listeners"][0]["ListenerArn"]
-    refused(elb.create_listener, LoadBalancerArn=balancer, Protocol="HTTP", Port=81, DefaultActions=forward)
+    same = elb.create_listener(LoadBalancerArn=balancer, Protocol="HTTP", Port=81, DefaultActions=forward)
+    assert same["Listeners"][0]["ListenerArn"] == listener, same
+    other = [{"Type": "forward", "TargetGroupArn": groups[1]}]
+    refused(elb.create_listener, LoadBalancerArn=balancer, Protocol="HTTP", Port=81, DefaultActions=other)
     elb.describe_listeners(LoadBalancerArn=balancer)
     elb.modify_listener(ListenerArn=listener, DefaultActions=forward)
     refused(elb.modify_listener, ListenerArn="nope", DefaultActions=forward)
     conditions = [{"Field": "path-pattern", "Values": ["/x"]}]
     rule = elb.create_rule(ListenerArn=listener, Priority=7, Conditions=conditions, Actions=forward)["Rules"][0]["RuleArn"]
-    elb.describe_rules(ListenerArn=listener)
+    refused(elb.create_rule, ListenerArn=listener, Priority=7, Conditions=conditions, Actions=forward)
+    rules = elb.describe_rules(ListenerArn=listener)["Rules"]
+    assert [told["Priority"] for told in rules] == ["7", "default"], rules
+    refused(elb.describe_rules)
+    refused(elb.describe_rules, ListenerArn="nope")
+    refused(elb.modify_rule, RuleArn=rules[1]["RuleArn"], Actions=forward)
     elb.modify_rule(RuleArn=rule, Actions=forward)
     refused(elb.delete_target_group, TargetGroupArn=groups[0])
     elb.delete_listener(ListenerArn=listener)

@@ -1,5 +1,6 @@
 //! Each test is named by the guarantee that it holds.
 
+mod balancing;
 mod blue_green;
 mod breaker;
 mod code_deploy;

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use super::services::{ServiceKey, not_found};
+use crate::world::elb::interface;
 use crate::world::input::{
     Input, Tags, batch, described_tags, invalid, last_part, optional, page, text, texts, with_token,
 };
@@ -196,6 +197,10 @@ impl World {
             "overrides": {"containerOverrides": []},
             "attachments": [],
         });
+        if definition.is_some_and(|found| found.network_mode() == Some("awsvpc")) {
+            let settings = service.map(|service| &service.settings);
+            described["attachments"] = json!([interface(task, settings.unwrap_or(&Input::new()))]);
+        }
         let sizes = ["cpu", "memory"]
             .map(|key| (key, definition.and_then(|found| found.described.get(key)).cloned()));
         let times = [

@@ -21,10 +21,10 @@ impl Balancing {
         let default = default.flat_map(|listener| {
             list(listener, "DefaultActions").map(|action| (member(listener, "ListenerArn"), action))
         });
-        let rules = self.rules.values().filter(move |rule| member(rule, "ListenerArn") == listener);
-        default.chain(
-            rules.flat_map(|rule| list(rule, "Actions").map(|action| (member(rule, "RuleArn"), action))),
-        )
+        let rules = self.rules.iter().filter(move |(_, rule)| member(rule, "ListenerArn") == listener);
+        let rules =
+            rules.flat_map(|(arn, rule)| list(rule, "Actions").map(move |action| (arn.as_str(), action)));
+        default.chain(rules)
     }
 
     /// The load balancers with a listener or rule that forwards to the target group, with whatever weight.
@@ -88,7 +88,10 @@ pub(super) fn weights(action: &Value) -> Vec<(String, u64)> {
 pub(super) fn set_weights(action: &mut Value, weights: &[(String, u64)]) {
     let groups = weights.iter().map(|(arn, weight)| json!({"TargetGroupArn": arn, "Weight": weight}));
     action["Type"] = json!("forward");
-    action["ForwardConfig"] = json!({"TargetGroups": groups.collect::<Vec<_>>()});
+    action["ForwardConfig"] = json!({
+        "TargetGroups": groups.collect::<Vec<_>>(),
+        "TargetGroupStickinessConfig": {"Enabled": false},
+    });
     if let ([(arn, _)], Some(action)) = (weights, action.as_object_mut()) {
         action.insert("TargetGroupArn".to_owned(), json!(arn));
     } else if let Some(action) = action.as_object_mut() {

@@ -68,6 +68,11 @@ impl BlueGreen {
         self.world.call(Api::CodeDeploy, operation, input).unwrap()
     }
 
+    #[track_caller]
+    pub fn elb(&mut self, operation: &str, input: &Value) -> Value {
+        self.world.call(Api::Elb, operation, input).unwrap()
+    }
+
     /// Starts a deployment of the tag with these hooks; its id.
     pub fn begin(&mut self, tag: &str, hooks: &Value) -> String {
         self.world.push(tag);

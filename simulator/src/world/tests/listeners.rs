@@ -4,13 +4,8 @@ use serde_json::{Value, json};
 
 use super::blue_green::{BlueGreen, MINUTE, no_hooks, set};
 use crate::faults::Fault;
-use crate::world::Api;
 
 impl BlueGreen {
-    fn elb(&mut self, operation: &str, input: &Value) -> Value {
-        self.world.call(Api::Elb, operation, input).unwrap()
-    }
-
     /// Target groups by their place in the pair or by ARN, with weights.
     fn forward(&self, weights: &[(&str, u64)]) -> Value {
         let groups = weights.iter().map(|(group, weight)| {
@@ -35,29 +30,6 @@ impl BlueGreen {
         assert!(!self.end(&id).2, "nothing was made that could be undone");
         self.error(&id)
     }
-}
-
-#[test]
-fn targets_are_healthy_when_their_tasks_are() {
-    let mut made = BlueGreen::new(&json!({}));
-    let group = made.groups[0].clone();
-    let described =
-        made.world.call(Api::Elb, "DescribeTargetHealth", &json!({"TargetGroupArn": group})).unwrap();
-    let states: Vec<_> = described["TargetHealthDescriptions"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|one| &one["TargetHealth"]["State"])
-        .collect();
-    assert_eq!(states, [&json!("healthy"), &json!("healthy")]);
-    assert_eq!(
-        made.world.refused(Api::Elb, "DescribeTargetHealth", &json!({"TargetGroupArn": "x"})),
-        "TargetGroupNotFound"
-    );
-    assert_eq!(
-        made.world.refused(Api::Elb, "DeleteTargetGroup", &json!({"TargetGroupArn": group})),
-        "ResourceInUse"
-    );
 }
 
 #[test]
