@@ -3,7 +3,7 @@
 //! Refusals and lost answers meet calls and are used up by them; what is said of an image or of a kind of read lasts
 //! until its time has passed or [`World::heal`].
 
-use crate::world::{Api, AwsError, World};
+use crate::world::{Api, AwsError, Repeat, World};
 
 /// The code of a call whose answer is lost. No client ever sees it: behind HTTP the connection breaks.
 pub const LOST: &str = "SimulatedLostAnswer";
@@ -33,6 +33,8 @@ pub enum Fault {
     HookFails { function: String },
     /// The function that a hook calls never answers by itself.
     HookSilent { function: String },
+    /// A push of an immutable tag that is on the image already is refused like one that would move it.
+    TagExists,
     /// Until so many virtual seconds have passed, reads of this kind see the world as it was at the injection.
     Stale { kind: ReadKind, seconds: u64 },
 }
@@ -153,6 +155,7 @@ impl Fault {
             | Self::CannotPull { .. }
             | Self::HookFails { .. }
             | Self::HookSilent { .. }
+            | Self::TagExists
             | Self::Stale { .. } => true,
         }
     }
@@ -212,6 +215,10 @@ impl Faults {
             Fault::HookSilent { function } if function == called => Some(Hook::Silent),
             _ => None,
         })
+    }
+
+    pub(crate) fn repeated_push(&self) -> Repeat {
+        if self.active.contains(&Fault::TagExists) { Repeat::TagExists } else { Repeat::ImageExists }
     }
 
     pub(crate) fn cannot_pull(&self, wanted: &str) -> bool {

@@ -126,13 +126,14 @@ fn every_fault_can_be_injected_and_healed() {
         json!({"kind": "crash", "digest": "sha256:0", "exitCode": 137}),
         json!({"kind": "unhealthy", "digest": "sha256:0"}),
         json!({"kind": "cannotPull", "digest": "sha256:0"}),
+        json!({"kind": "tagExists"}),
     ];
     let kinds = ["services", "serviceDeployments", "tasks", "taskDefinitionList", "taskDefinition", "images"];
     let stale = kinds.map(|read| json!({"kind": "stale", "read": read, "seconds": 30}));
     for fault in faults.iter().chain(&stale) {
         assert_eq!(rig.control("fault", fault), 204, "{fault}");
     }
-    assert_eq!(rig.state()["faults"], 15);
+    assert_eq!(rig.state()["faults"], 16);
     assert_eq!(rig.control("heal", &json!({})), 204);
     assert_eq!(rig.state()["faults"], 0);
     for wrong in [

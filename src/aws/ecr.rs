@@ -201,17 +201,16 @@ impl Ecr for EcrClient {
             .set_image_manifest_media_type(media_type)
             .image_digest(digest.as_str())
             .image_tag(tag.as_str());
-        match call.send().await {
-            Ok(_) => Ok(()),
+        let Err(error) = call.send().await else { return Ok(()) };
+        match error.as_service_error().and_then(ProvideErrorMetadata::code) {
             // The tag already points there: done.
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|e| e.code() == Some("ImageAlreadyExistsException")) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(classify_write(&error)),
+            Some("ImageAlreadyExistsException") => Ok(()),
+            // An immutable tag that points there already is answered so too, by some reports.
+            Some("ImageTagAlreadyExistsException") => match self.image_by_tag(registry, name, tag).await {
+                Ok(found) if found.digest == *digest => Ok(()),
+                _ => Err(classify_write(&error)),
+            },
+            _ => Err(classify_write(&error)),
         }
     }
 }

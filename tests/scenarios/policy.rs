@@ -45,14 +45,10 @@ async fn promoted(mut stage: Stage) -> (BTreeSet<String>, BTreeSet<String>) {
 
 #[tokio::test]
 async fn the_policy_grants_every_call_and_nothing_else() {
-    let listeners = |stage: &Stage| {
-        let described = stage.call(trueup_simulator::Api::Elb, "DescribeListeners", &json!({}));
-        described["Listeners"][0]["ListenerArn"].as_str().unwrap().to_owned()
-    };
     let mut made = Stage::blue_green(&Value::Null);
     let create = format!(
         "create: {{serviceRole: r, targetGroups: [api-1, api-2], productionListener: \"{}\"}}, deploymentGroup",
-        listeners(&made)
+        made.listener(80)
     );
     made.application = made.application.replace("deploymentGroup", &create);
     let rolling = Stage::new(Breaker::On);

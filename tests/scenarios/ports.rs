@@ -571,6 +571,10 @@ impl Ecr for Process {
             json!({"repositoryName": name.as_str(), "imageManifest": manifest, "imageTag": tag.as_str()});
         match self.write(Api::Ecr, "PutImage", input).await {
             Err(CloudError::Rejected(why)) if why.starts_with("ImageAlreadyExists") => Ok(()),
+            Err(CloudError::Rejected(why)) if why.starts_with("ImageTagAlreadyExists") => {
+                let found = self.image_by_tag(None, name, tag).await?;
+                if found.digest == *digest { Ok(()) } else { Err(CloudError::Rejected(why)) }
+            }
             other => other.map(drop),
         }
     }

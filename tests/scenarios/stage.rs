@@ -299,6 +299,20 @@ impl Stage {
         std::thread::spawn(|| SERVERS.block_on(serve)).join().unwrap()
     }
 
+    /// The ways to the world: in process, and by the real SDK.
+    pub fn reaches(&self) -> [Box<dyn Reach>; 2] {
+        [Box::new(Process::new(&self.world, BTreeMap::new(), None)), Box::new(self.served())]
+    }
+
+    /// The ARN of the listener at this port: 80 for production, 8080 for tests.
+    pub fn listener(&self, port: u64) -> String {
+        let balancers = self.call(Api::Elb, "DescribeLoadBalancers", &json!({}))["LoadBalancers"].clone();
+        let of = json!({"LoadBalancerArn": balancers[0]["LoadBalancerArn"]});
+        let listeners = self.call(Api::Elb, "DescribeListeners", &of)["Listeners"].clone();
+        let mut all = listeners.as_array().unwrap().iter();
+        all.find(|listener| listener["Port"] == port).unwrap()["ListenerArn"].as_str().unwrap().to_owned()
+    }
+
     /// Service deployments that were ever started, the first being that of `CreateService`; with CodeDeploy the
     /// deployments that somebody asked for.
     pub fn deployments(&self) -> usize {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use trueup::model::{Health, Sync};
+use trueup::model::{Digest, Health, RepositoryName, Sync, Tag};
 use trueup_simulator::{Api, Fault};
 
 use crate::stage::{Breaker, Stage, said};
@@ -449,4 +449,22 @@ async fn service_settings_go_with_the_deployment_and_follow_the_drift_policy() {
         (2, 2),
         "no setting of this kind starts a deployment"
     );
+}
+
+#[tokio::test]
+async fn a_tag_that_is_there_already_is_moved_whatever_ecr_calls_it() {
+    let stage = Stage::new(Breaker::On);
+    let other = Digest::new(stage.build("bbbbbbb"));
+    let there = Digest::new(stage.digest("test").unwrap());
+    let immutable = json!({"repositoryName": "mco/api", "imageTagMutability": "IMMUTABLE"});
+    stage.call(Api::Ecr, "PutImageTagMutability", &immutable);
+    let (name, tag) = (RepositoryName::new("mco/api"), Tag::new("test"));
+    for fault in [None, Some(Fault::TagExists)] {
+        fault.into_iter().for_each(|fault| stage.world.lock().unwrap().inject(fault));
+        for reach in stage.reaches() {
+            let ecr = reach.ports(None).ecr;
+            ecr.move_tag(None, &name, &there, &tag).await.unwrap();
+            ecr.move_tag(None, &name, &other, &tag).await.unwrap_err();
+        }
+    }
 }

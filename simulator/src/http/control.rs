@@ -124,6 +124,7 @@ fn parse_fault(mut asked: Asked) -> Option<Fault> {
         "cannotPull" => Fault::CannotPull { digest: asked.text("digest")? },
         "hookFails" => Fault::HookFails { function: asked.text("function")? },
         "hookSilent" => Fault::HookSilent { function: asked.text("function")? },
+        "tagExists" => Fault::TagExists,
         "stale" => {
             Fault::Stale { kind: parse_kind(&asked.text("read")?)?, seconds: asked.number("seconds")? }
         }

@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::faults::Faults;
+pub(crate) use ecr::Repeat;
 use ecs::{Cluster, Families, Service, ServiceKey};
 use input::Input;
 

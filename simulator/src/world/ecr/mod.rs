@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::input::{Input, invalid, list, optional, text};
 use super::{Answer, AwsError, World, unknown};
+pub(crate) use put::Repeat;
 
 /// The registry of one account in one region.
 #[derive(Clone, Debug)]
@@ -42,6 +43,7 @@ struct Image {
     media_type: String,
     tags: BTreeSet<String>,
     pushed_at: u64,
+    pulled_at: Option<u64>,
     storage: Storage,
 }
 
@@ -60,6 +62,21 @@ impl Image {
             Storage::Archived(_) => "ARCHIVED",
             Storage::Activating(until) if until > now => "ACTIVATING",
             Storage::Active | Storage::Activating(_) => "ACTIVE",
+        }
+    }
+
+    fn archived_at(&self) -> Option<u64> {
+        match self.storage {
+            Storage::Archived(at) => Some(at),
+            Storage::Active | Storage::Activating(_) => None,
+        }
+    }
+
+    /// When it came back from the archive, if it ever did.
+    fn activated_at(&self, now: u64) -> Option<u64> {
+        match self.storage {
+            Storage::Activating(until) if until <= now => Some(until),
+            _ => None,
         }
     }
 
@@ -157,6 +174,18 @@ impl Registry {
         Ok((found, name.to_owned()))
     }
 
+    /// These images have just been pulled. AWS keeps the time once a day at most (Amazon ECR API reference,
+    /// `ImageDetail`), here always.
+    pub(super) fn record_pulls<'a>(&mut self, digests: impl Iterator<Item = &'a String>, now: u64) {
+        for digest in digests {
+            for repository in self.repositories.values_mut() {
+                if let Some(image) = repository.images.get_mut(digest) {
+                    image.pulled_at = Some(now);
+                }
+            }
+        }
+    }
+
     /// What a container runs by this reference, if it can be pulled. `kept`: the digest that the deployment runs
     /// already. Images of other registries than ECR always exist; their digest is made of their name.
     pub(super) fn pull(&self, reference: &str, kept: Option<&str>, now: u64) -> Option<String> {
@@ -179,14 +208,14 @@ impl Registry {
 impl World {
     pub(super) fn ecr(&mut self, operation: &str, input: &Input) -> Answer {
         self.is_own_registry(operation, input)?;
-        let (now, registry) = (self.now, &mut self.registry);
+        let (now, repeat, registry) = (self.now, self.faults.repeated_push(), &mut self.registry);
         match operation {
             "CreateRepository" => registry.create_repository(input, now),
             "DeleteRepository" => registry.delete_repository(input),
             "DescribeRepositories" => registry.describe_repositories(input),
             "PutImageTagMutability" => registry.put_image_tag_mutability(input),
             "GetAuthorizationToken" => Ok(registry.authorization(now)),
-            "PutImage" => registry.put_image(input, now),
+            "PutImage" => registry.put_image(input, now, repeat),
             "BatchGetImage" => registry.batch_get_image(input, now),
             "DescribeImages" => registry.describe_images(input, now),
             "ListImages" => registry.list_images(input, now),

@@ -13,9 +13,29 @@ const MOST_BYTES: usize = 4 << 20;
 /// Amazon ECR user guide, "Amazon ECR service quotas": tags of one image.
 const MOST_TAGS: usize = 1000;
 
+/// What a push of an immutable tag is answered that is on the image already. Reports disagree:
+/// `ImageAlreadyExistsException` (aws/aws-sdk, issue 750), `ImageTagAlreadyExistsException` (aws/containers-roadmap,
+/// issue 2179; moby/buildkit, issue 3776).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    ImageExists,
+    TagExists,
+}
+
+/// What is pushed where.
+struct Push<'a> {
+    account: &'a str,
+    name: &'a str,
+    digest: &'a str,
+    tag: Option<&'a str>,
+    now: u64,
+    repeat: Repeat,
+}
+
 impl Registry {
     /// Moving a tag takes it from the image that had it, without asking which one that was: the last one wins.
-    pub(super) fn put_image(&mut self, input: &Input, now: u64) -> Answer {
+    /// `repeat`: how a push is answered of an immutable tag that is on the image already.
+    pub(super) fn put_image(&mut self, input: &Input, now: u64, repeat: Repeat) -> Answer {
         let manifest = text(input, "imageManifest")?.to_owned();
         let tag = optional(input, "imageTag")?.map(str::to_owned);
         if tag.as_deref().is_some_and(|tag| !is_tag(tag)) {
@@ -33,7 +53,9 @@ impl Registry {
         let account = self.account.clone();
         let (repository, name) = self.repository_mut(input)?;
         repository.has_all_of(&parsed)?;
-        repository.may_put(&name, &digest, tag.as_deref(), now)?;
+        let push = Push { account: &account, name: &name, digest: &digest, tag: tag.as_deref(), now, repeat };
+        repository.may_put(&push)?;
+        repository.has_room(&digest)?;
         if let Some(tag) = &tag {
             for image in repository.images.values_mut() {
                 image.tags.remove(tag);
@@ -44,14 +66,11 @@ impl Registry {
             media_type: media_type.clone(),
             tags: BTreeSet::new(),
             pushed_at: now,
+            pulled_at: None,
             storage: Storage::Active,
         });
         // Pushing it again brings an image back from the archive; moving a tag does not change `imagePushedAt`.
         image.storage = Storage::Active;
-        if image.tags.len() >= MOST_TAGS {
-            let message = "The maximum number of tags for the image has been reached";
-            return Err(AwsError::client("LimitExceededException", message));
-        }
         image.tags.extend(tag.clone());
         let mut id = json!({"imageDigest": digest});
         if let Some(tag) = tag {
@@ -125,29 +144,46 @@ impl Repository {
     }
 
     /// Nothing to do is an error, and so is a tag that may not move.
-    fn may_put(&self, name: &str, digest: &str, tag: Option<&str>, now: u64) -> Result<(), AwsError> {
-        let present = self.images.get(digest).filter(|image| image.status(now) == "ACTIVE");
-        let exists = |message: String| AwsError::client("ImageAlreadyExistsException", message);
-        let Some(tag) = tag else {
-            return match present {
-                Some(_) => Err(exists(format!(
-                    "Image with digest '{digest}' already exists in the '{name}' repository"
-                ))),
-                None => Ok(()),
-            };
+    fn may_put(&self, push: &Push<'_>) -> Result<(), AwsError> {
+        let present = self.images.get(push.digest).filter(|image| image.status(push.now) == "ACTIVE");
+        let Some(tag) = push.tag else {
+            return present.map_or(Ok(()), |_| Err(push.image_exists("")));
         };
+        let is_immutable = !self.is_mutable(tag);
         match self.by_tag(tag) {
-            Some(known) if known == digest && present.is_some() => Err(exists(format!(
-                "Image with digest '{digest}' and tag '{tag}' already exists in the '{name}' repository"
-            ))),
-            Some(known) if known != digest && !self.is_mutable(tag) => {
-                let message = format!(
-                    "The image tag '{tag}' already exists in the '{name}' repository and cannot be overwritten because the tag is immutable."
-                );
-                Err(AwsError::client("ImageTagAlreadyExistsException", message))
-            }
+            Some(known) if known == push.digest && present.is_some() => match push.repeat {
+                Repeat::TagExists if is_immutable => Err(push.tag_exists(tag)),
+                _ => Err(push.image_exists(&format!(" and tag '{tag}'"))),
+            },
+            Some(known) if known != push.digest && is_immutable => Err(push.tag_exists(tag)),
             _ => Ok(()),
         }
+    }
+
+    fn has_room(&self, digest: &str) -> Result<(), AwsError> {
+        if self.images.get(digest).is_none_or(|image| image.tags.len() < MOST_TAGS) {
+            return Ok(());
+        }
+        let message = "The maximum number of tags for the image has been reached";
+        Err(AwsError::client("LimitExceededException", message))
+    }
+}
+
+impl Push<'_> {
+    fn image_exists(&self, what: &str) -> AwsError {
+        let message = format!(
+            "Image with digest '{}'{what} already exists in the repository with name '{}' in registry with id '{}'",
+            self.digest, self.name, self.account
+        );
+        AwsError::client("ImageAlreadyExistsException", message)
+    }
+
+    fn tag_exists(&self, tag: &str) -> AwsError {
+        let message = format!(
+            "The image tag '{tag}' already exists in the '{}' repository and cannot be overwritten because the tag is immutable.",
+            self.name
+        );
+        AwsError::client("ImageTagAlreadyExistsException", message)
     }
 }
 

@@ -4,8 +4,9 @@
 use serde_json::{Value, json};
 
 use super::put::blobs;
-use super::{Image, Registry, Repository, Storage, children, failure, image_ids};
+use super::{Image, Registry, Repository, children, failure, image_ids};
 use crate::world::input::{Input, invalid, page, with_token};
+use crate::world::lookalike::moment;
 use crate::world::{Answer, AwsError};
 
 /// `filter` of a list: "default shows only ACTIVE" images.
@@ -104,15 +105,24 @@ impl Registry {
             "repositoryName": name,
             "imageDigest": digest,
             "imageSizeInBytes": repository.size(image),
-            "imagePushedAt": image.pushed_at,
+            "imagePushedAt": moment(image.pushed_at),
             "imageManifestMediaType": image.media_type,
             "imageStatus": image.status(now),
         });
         if !image.tags.is_empty() {
             detail["imageTags"] = json!(image.tags);
         }
-        if let Storage::Archived(at) = image.storage {
-            detail["lastArchivedAt"] = json!(at);
+        let artifact = image.parsed().get("config").and_then(|config| config.get("mediaType")).cloned();
+        let times = [
+            ("artifactMediaType", artifact),
+            ("lastRecordedPullTime", image.pulled_at.map(moment)),
+            ("lastArchivedAt", image.archived_at().map(moment)),
+            ("lastActivatedAt", image.activated_at(now).map(moment)),
+        ];
+        for (key, value) in times {
+            if let Some(value) = value {
+                detail[key] = value;
+            }
         }
         detail
     }

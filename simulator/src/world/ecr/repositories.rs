@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Registry, Repository};
 use crate::world::input::{Input, flag, invalid, list, optional, page, text, texts, with_token};
+use crate::world::lookalike::moment;
 use crate::world::{Answer, AwsError};
 
 impl Repository {
@@ -82,7 +83,7 @@ impl Registry {
             "registryId": self.account,
             "repositoryName": name,
             "repositoryUri": format!("{}/{name}", self.host()),
-            "createdAt": repository.created_at,
+            "createdAt": moment(repository.created_at),
             "imageTagMutability": repository.mutability,
             "imageScanningConfiguration": {"scanOnPush": repository.scan_on_push},
             "encryptionConfiguration": {"encryptionType": "AES256"},
@@ -143,7 +144,7 @@ impl Registry {
     pub(super) fn authorization(&self, now: u64) -> Value {
         json!({"authorizationData": [{
             "authorizationToken": STANDARD.encode("AWS:simulator"),
-            "expiresAt": now + 12 * 3600,
+            "expiresAt": moment(now + 12 * 3600),
             "proxyEndpoint": format!("https://{}", self.host()),
         }]})
     }

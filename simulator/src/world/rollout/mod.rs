@@ -71,6 +71,9 @@ impl World {
             service.judge(&mut around);
             busy |= !service.is_quiet(&around);
         }
+        let tasks = self.services.values().flat_map(|service| &service.tasks);
+        let pulled = tasks.filter(|task| task.pull_stopped_at == Some(self.now));
+        self.registry.record_pulls(pulled.flat_map(|task| task.digests()), self.now);
         busy
     }
 

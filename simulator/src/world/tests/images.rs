@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::{Api, World};
 use super::{laid_over, world};
+use crate::faults::Fault;
 
 fn put(world: &mut World, manifest: &str, more: &Value) -> Result<String, String> {
     let input = laid_over(json!({"repositoryName": "mco/api", "imageManifest": manifest}), more);
@@ -52,13 +53,14 @@ fn a_tag_moves_from_image_to_image_and_the_push_time_stays() {
     assert_eq!(put(&mut world, &other, &json!({"imageTag": "test"})).unwrap(), second);
     assert_eq!(digest_of_tag(&mut world, "test"), json!(second));
     let described = world.ecr_call("DescribeImages", &json!({"repositoryName": "mco/api"}));
-    let pushed: Vec<u64> = described["imageDetails"]
+    let pushed: Vec<f64> = described["imageDetails"]
         .as_array()
         .unwrap()
         .iter()
-        .map(|detail| detail["imagePushedAt"].as_u64().unwrap())
+        .map(|detail| detail["imagePushedAt"].as_f64().unwrap())
         .collect();
-    assert!(pushed.iter().all(|at| *at < world.now()));
+    let now = json!(world.now()).as_f64().unwrap();
+    assert!(pushed.iter().all(|at| *at < now));
 }
 
 #[test]
@@ -136,6 +138,59 @@ fn mutability_says_which_tags_may_move() {
             assert_eq!(again, Err("ImageAlreadyExistsException".to_owned()), "{mutability} {tag}");
         }
     }
+}
+
+#[test]
+fn an_immutable_tag_that_is_there_already_is_refused_in_either_word() {
+    let mut world = world();
+    set_mutability(&mut world, "IMMUTABLE", &[]);
+    put(&mut world, "{}", &json!({"imageTag": "1234567"})).unwrap();
+    let again = json!({"repositoryName": "mco/api", "imageManifest": "{}", "imageTag": "1234567"});
+    let error = world.call(Api::Ecr, "PutImage", &again).unwrap_err();
+    assert_eq!(error.code, "ImageAlreadyExistsException");
+    assert!(
+        error.message.ends_with(
+            "and tag '1234567' already exists in the repository with name 'mco/api' in registry with id '123456789012'"
+        ),
+        "{}",
+        error.message
+    );
+    world.inject(Fault::TagExists);
+    assert_eq!(world.refused(Api::Ecr, "PutImage", &again), "ImageTagAlreadyExistsException");
+    set_mutability(&mut world, "MUTABLE", &[]);
+    assert_eq!(world.refused(Api::Ecr, "PutImage", &again), "ImageAlreadyExistsException");
+}
+
+#[test]
+fn a_tag_too_many_moves_nothing() {
+    let mut world = world();
+    for number in 0..1000 {
+        put(&mut world, "{}", &json!({"imageTag": format!("t{number}")})).unwrap();
+    }
+    put(&mut world, "{\"x\": 1}", &json!({"imageTag": "test"})).unwrap();
+    let refused = put(&mut world, "{}", &json!({"imageTag": "test"}));
+    assert_eq!(refused, Err("LimitExceededException".to_owned()));
+    let asked = json!({"repositoryName": "mco/api", "imageIds": [{"imageTag": "test"}]});
+    let found = world.ecr_call("BatchGetImage", &asked)["images"][0]["imageManifest"].clone();
+    assert_eq!(found, "{\"x\": 1}");
+}
+
+#[test]
+fn an_image_tells_when_it_was_pulled_and_what_it_is_configured_by() {
+    let mut world = world();
+    let tell = |world: &mut World, tag: &str| {
+        let asked = json!({"repositoryName": "mco/api", "imageIds": [{"imageTag": tag}]});
+        world.ecr_call("DescribeImages", &asked)["imageDetails"][0].clone()
+    };
+    assert_eq!(tell(&mut world, "aaaaaaa")["lastRecordedPullTime"], Value::Null);
+    world.begin(&json!({}));
+    world.advance(20);
+    let pulled = tell(&mut world, "aaaaaaa")["lastRecordedPullTime"].as_f64().unwrap();
+    assert!(pulled.fract() != 0.0);
+    let config = json!({"config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": "x"}});
+    put(&mut world, &config.to_string(), &json!({"imageTag": "configured"})).unwrap();
+    let told = tell(&mut world, "configured")["artifactMediaType"].clone();
+    assert_eq!(told, "application/vnd.oci.image.config.v1+json");
 }
 
 #[test]

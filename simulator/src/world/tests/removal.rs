@@ -85,6 +85,8 @@ fn an_archived_image_is_hidden_and_comes_back_after_a_while() {
     world.advance(20 * 60);
     assert_eq!(status(&mut world), "ACTIVE");
     assert!(exists(&mut world, &digest));
+    let asked = json!({"repositoryName": "mco/api", "imageIds": [{"imageDigest": digest}]});
+    assert!(world.ecr_call("DescribeImages", &asked)["imageDetails"][0]["lastActivatedAt"].is_number());
 }
 
 #[test]
