@@ -90,6 +90,40 @@ impl ReadKind {
     }
 }
 
+/// What every API may answer instead of doing anything ("Common errors" of each API reference). The query protocol has
+/// other words for it than JSON, and codes of HTTP of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Throttled,
+    Failed,
+    Denied,
+    Expired,
+    Lost,
+}
+
+impl Refusal {
+    /// `what` is not allowed.
+    pub(crate) fn told(self, api: Api, what: &str) -> AwsError {
+        let query = matches!(api, Api::Elb | Api::Sts);
+        let (json, short, status) = match self {
+            Self::Throttled => ("ThrottlingException", "Throttling", 400),
+            // `ServerException` is declared by ECS and ECR alone.
+            Self::Failed if matches!(api, Api::Ecs | Api::Ecr) => ("ServerException", "", 500),
+            Self::Failed => ("InternalFailure", "InternalFailure", 500),
+            Self::Denied => ("AccessDeniedException", "AccessDenied", if query { 403 } else { 400 }),
+            Self::Expired => ("ExpiredTokenException", "ExpiredToken", if query { 403 } else { 400 }),
+            Self::Lost => return lost(),
+        };
+        let message = match self {
+            Self::Throttled => "Rate exceeded",
+            Self::Failed => "Service Unavailable. Please try again later.",
+            Self::Denied => what,
+            Self::Expired | Self::Lost => "The security token included in the request is expired",
+        };
+        AwsError::with_status(if query { short } else { json }, message, status)
+    }
+}
+
 /// What a function does that a hook calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hook {
@@ -116,25 +150,14 @@ fn means(asked: &str, called: &str) -> bool {
 }
 
 impl Fault {
-    /// What a call that meets this fault is answered instead; the call has no effect.
-    fn refusal(&self, called: &str) -> Option<AwsError> {
+    /// Why a call that meets this fault is refused; the call has no effect.
+    fn refusal(&self, called: &str) -> Option<Refusal> {
         match self {
-            Self::Throttle { operation, .. } if means(operation, called) => {
-                Some(AwsError::client("ThrottlingException", "Rate exceeded"))
-            }
-            Self::ServerError { operation, .. } if means(operation, called) => {
-                let message = "Service Unavailable. Please try again later.";
-                Some(AwsError::with_status("ServerException", message, 500))
-            }
-            Self::Deny { operation, .. } if means(operation, called) => {
-                let message = format!("User is not authorized to perform: {called}");
-                Some(AwsError::client("AccessDeniedException", message))
-            }
-            Self::ExpiredToken { .. } => {
-                let message = "The security token included in the request is expired";
-                Some(AwsError::client("ExpiredTokenException", message))
-            }
-            Self::LoseRequest { operation } if means(operation, called) => Some(lost()),
+            Self::Throttle { operation, .. } if means(operation, called) => Some(Refusal::Throttled),
+            Self::ServerError { operation, .. } if means(operation, called) => Some(Refusal::Failed),
+            Self::Deny { operation, .. } if means(operation, called) => Some(Refusal::Denied),
+            Self::ExpiredToken { .. } => Some(Refusal::Expired),
+            Self::LoseRequest { operation } if means(operation, called) => Some(Refusal::Lost),
             _ => None,
         }
     }
@@ -173,7 +196,7 @@ impl Fault {
 
 impl Faults {
     /// The fault that was injected first goes first.
-    fn refusal(&mut self, called: &str) -> Option<AwsError> {
+    pub(crate) fn refusal(&mut self, called: &str) -> Option<Refusal> {
         let (index, refusal) = self
             .active
             .iter()
@@ -254,11 +277,6 @@ impl World {
     /// Nothing goes wrong any more: all faults are gone. What they have done stays.
     pub fn heal(&mut self) {
         self.faults = Faults::default();
-    }
-
-    /// Before a call: what is answered instead of it.
-    pub(crate) fn refusal(&mut self, operation: &str) -> Option<AwsError> {
-        self.faults.refusal(operation)
     }
 
     /// After a call: whether its answer is lost.

@@ -45,7 +45,7 @@ impl Rig {
         stream.write_all(request.as_bytes()).unwrap();
         let mut bytes = Vec::new();
         let ended = stream.read_to_end(&mut bytes);
-        let text = String::from_utf8(bytes).unwrap();
+        let text = String::from_utf8_lossy(&bytes);
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
         Reply {
@@ -110,7 +110,32 @@ fn sts_speaks_the_query_protocol_in_success_and_error() {
     assert!(unknown.status == 400 && unknown.body.contains("<Code>InvalidAction</Code>"), "{}", unknown.body);
     assert_eq!(rig.control("fault", &json!({"kind": "expiredToken"})), 204);
     let expired = rig.send("POST", "/", "", form);
-    assert!(expired.body.contains("<Code>ExpiredTokenException</Code>"), "{}", expired.body);
+    assert!(expired.status == 403 && expired.body.contains("<Code>ExpiredToken</Code>"), "{}", expired.body);
+    for (form, code) in [
+        ("Action=ModifyLoadBalancerAttributes&Version=2015-12-01", "InvalidAction"),
+        ("Version=2015-12-01", "MissingAction"),
+    ] {
+        let refused = rig.send("POST", "/", "", form);
+        let said = format!("<Code>{code}</Code>");
+        assert!(refused.status == 400 && refused.body.contains(&said), "{}", refused.body);
+    }
+}
+
+#[test]
+fn every_answer_has_the_id_of_its_request() {
+    let rig = Rig::new();
+    let id = |reply: &Reply| {
+        let line = reply.head.lines().find_map(|line| line.strip_prefix("x-amzn-requestid: "));
+        line.unwrap().to_owned()
+    };
+    let form = "Action=GetCallerIdentity&Version=2011-06-15";
+    let query = rig.send("POST", "/", "", form);
+    assert!(query.body.contains(&format!("<RequestId>{}</RequestId>", id(&query))), "{}", query.body);
+    let path = "/service/CodeDeploy_20141006/operation/ListApplications";
+    let cbor = rig.send("POST", path, "", "");
+    let refused = rig.call("Other.CreateThing", &json!({}));
+    let ids = std::collections::BTreeSet::from([id(&query), id(&cluster(&rig)), id(&cbor), id(&refused)]);
+    assert_eq!(ids.len(), 4, "{ids:?}");
 }
 
 #[test]

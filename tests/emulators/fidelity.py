@@ -21,7 +21,12 @@ from clients import ACCOUNT, REGION, REGISTRY, Stage
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "simulator.md"
 # Errors that any operation may answer (AWS: "Common errors" of each API), and the simulator's own for what it has not.
-COMMON = {"ThrottlingException", "AccessDeniedException", "ServerException", "UnsupportedOperation", "ValidationError"}
+COMMON = {"UnsupportedOperation", "ValidationError"}
+# What the faults of the simulator answer, by protocol.
+REFUSALS = {
+    "json": {"ThrottlingException", "AccessDeniedException", "ExpiredTokenException"},
+    "query": {"Throttling", "AccessDenied", "ExpiredToken"},
+}
 
 
 class Checker:
@@ -58,7 +63,7 @@ class Checker:
         else:
             code = json.loads(body)["__type"].split("#")[-1]
         declared = {shape.error_code if hasattr(shape, "error_code") else shape.name for shape in operation_model.error_shapes}
-        declared |= {shape.name for shape in operation_model.error_shapes} | COMMON
+        declared |= {shape.name for shape in operation_model.error_shapes} | COMMON | REFUSALS[protocol]
         if code not in declared and code.removesuffix("Exception") not in declared:
             self.problems[f"{name}: error {code} is not declared"] += 1
 
@@ -348,6 +353,25 @@ def balancing(stage):
     elb.delete_target_group(TargetGroupArn=groups[1])
 
 
+def refusals(stage):
+    """Each protocol has its own words for a refusal, and botocore understands them."""
+    for call, words in (
+        (stage.ecs.list_clusters, ("ThrottlingException", "AccessDeniedException", "ExpiredTokenException")),
+        (stage.deploy.list_applications, ("ThrottlingException", "AccessDeniedException", "ExpiredTokenException")),
+        (stage.elb.describe_load_balancers, ("Throttling", "AccessDenied", "ExpiredToken")),
+    ):
+        for kind, code in zip(("throttle", "deny", "expiredToken"), words):
+            # Throttling is tried again by botocore itself.
+            stage.control("fault", {"kind": kind, "times": 10})
+            try:
+                call()
+                raise SystemExit(f"{kind} did not reach {call}")
+            except ClientError as error:
+                assert error.response["Error"]["Code"] == code, error.response
+                assert error.response["ResponseMetadata"]["RequestId"], error.response
+            stage.control("heal", {})
+
+
 def documented():
     """The operations in the first column of the document's table."""
     table = DOCUMENT.read_text().split("## Operations", 1)[1].split("\n## ", 1)[0]
@@ -371,7 +395,7 @@ def main():
             assert sts.get_caller_identity()["Account"] == ACCOUNT and REGISTRY.startswith(ACCOUNT)
             stage.world()
             stage.control("fault", {"kind": "hookSilent", "function": "silent"})
-            for scene in (images, rolling, blue_green, balancing):
+            for scene in (images, rolling, blue_green, balancing, refusals):
                 scene(stage)
         for problem, times in sorted(checker.problems.items()):
             print(f"fidelity: {problem} ({times} x)", file=sys.stderr)

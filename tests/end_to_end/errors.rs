@@ -103,7 +103,7 @@ fn an_account_that_the_operator_does_not_allow_is_refused() {
 fn an_expired_token_and_a_missing_right_are_said_as_such() {
     let rig = promoted();
     rig.world.lock().unwrap().inject(Fault::ExpiredToken { times: 1000 });
-    check(&rig, "ExpiredTokenException");
+    check(&rig, "ExpiredToken: The security token");
     let rig = promoted();
     rig.world.lock().unwrap().inject(Fault::Deny { operation: "DescribeServices".to_owned(), times: 1000 });
     check(&rig, "AccessDeniedException");

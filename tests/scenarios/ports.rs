@@ -200,7 +200,7 @@ fn classify(error: &AwsError) -> CloudError {
     let text = format!("{}: {}", error.code, error.message);
     match error.code.as_str() {
         "ThrottlingException" => CloudError::Throttled(text),
-        "SimulatedLostAnswer" | "ServerException" => CloudError::Ambiguous(text),
+        "SimulatedLostAnswer" | "ServerException" | "InternalFailure" => CloudError::Ambiguous(text),
         "AccessDeniedException" | "ExpiredTokenException" => CloudError::Denied(text),
         "ClusterNotFoundException"
         | "ServiceNotFoundException"

@@ -8,7 +8,7 @@ use ciborium::Value as Cbor;
 use serde_json::{Value, json};
 
 use super::Server;
-use super::wire::{broken, error, status};
+use super::wire::{broken, error, status, with_id};
 use crate::faults::LOST;
 use crate::world::{Api, AwsError};
 
@@ -35,14 +35,19 @@ pub(super) async fn call(
     Path((service, operation)): Path<(String, String)>,
     body: Bytes,
 ) -> Response {
+    let id = server.request_id();
+    with_id(answer(&server, &service, &operation, &body), &id)
+}
+
+fn answer(server: &Server, service: &str, operation: &str, body: &[u8]) -> Response {
     if service != "CodeDeploy_20141006" {
         return refused(&error("UnknownOperationException", "this service is not simulated", 404));
     }
     let read =
         |body: &[u8]| -> Option<Cbor> { ciborium::de::from_reader_with_recursion_limit(body, DEEPEST).ok() };
-    let input = if body.is_empty() { Some(json!({})) } else { read(&body).map(to_json) };
+    let input = if body.is_empty() { Some(json!({})) } else { read(body).map(to_json) };
     let answer = match input {
-        Some(input) => server.with(|world| world.call(Api::CodeDeploy, &operation, &input)),
+        Some(input) => server.with(|world| world.call(Api::CodeDeploy, operation, &input)),
         None => Err(error("SerializationException", "the body is no CBOR", 400)),
     };
     match answer {

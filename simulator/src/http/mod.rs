@@ -6,6 +6,7 @@ mod control;
 mod query;
 mod wire;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 
 use crate::world::World;
+use crate::world::lookalike::uuid;
 
 /// Bytes of one request: a part of a layer has 20 MiB, a third more in base64.
 const MOST_BYTES: usize = 32 << 20;
@@ -27,6 +29,7 @@ const TICK: Duration = Duration::from_millis(50);
 struct Server {
     world: Arc<Mutex<World>>,
     clock: Arc<Mutex<Clock>>,
+    requests: Arc<AtomicU64>,
 }
 
 /// Turns real time into virtual time.
@@ -60,7 +63,7 @@ pub async fn serve(
     speed: f64,
 ) -> std::io::Result<()> {
     let clock = Clock { speed, seen: Instant::now(), rest: 0.0 };
-    let server = Server { world, clock: Arc::new(Mutex::new(clock)) };
+    let server = Server { world, clock: Arc::new(Mutex::new(clock)), requests: Arc::default() };
     let clockwork = server.clone();
     let routes = Router::new()
         .route("/", post(wire::call))
@@ -89,6 +92,11 @@ async fn ticking(server: Server) {
 }
 
 impl Server {
+    /// The id of the next request.
+    fn request_id(&self) -> String {
+        uuid(self.requests.fetch_add(1, Ordering::Relaxed))
+    }
+
     /// The world, with the time that has passed since the last look.
     fn with<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
         let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use super::Server;
-use super::wire::{broken, error, refused, status};
+use super::wire::{broken, error, status};
 use crate::faults::LOST;
 use crate::world::{Api, AwsError};
 
@@ -14,7 +14,7 @@ const MOST_FIELDS: usize = 2_000;
 /// Parts of the name of a field.
 const DEEPEST: usize = 16;
 
-pub(super) fn call(server: &Server, body: &[u8]) -> Response {
+pub(super) fn call(server: &Server, body: &[u8], id: &str) -> Response {
     let mut fields: Vec<(String, String)> =
         form_urlencoded::parse(body).into_owned().take(MOST_FIELDS + 1).collect();
     let mut take = |name: &str| {
@@ -22,18 +22,22 @@ pub(super) fn call(server: &Server, body: &[u8]) -> Response {
         Some(fields.swap_remove(index).1)
     };
     let (action, version) = (take("Action"), take("Version"));
-    let Some(action) = action.filter(|_| fields.len() <= MOST_FIELDS) else {
-        return refused(&error("UnknownOperationException", "no operation is named", 404));
-    };
     let (api, namespace) = match version.as_deref() {
         Some("2015-12-01") => (Api::Elb, "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/"),
         _ => (Api::Sts, "https://sts.amazonaws.com/doc/2011-06-15/"),
     };
-    let input = tree(fields);
-    let (status, xml) = match server.with(|world| world.call(api, &action, &input)) {
-        Ok(answer) => (StatusCode::OK, answer_xml(&action, namespace, &answer)),
+    let answer = match action.filter(|_| fields.len() <= MOST_FIELDS) {
+        None => Err(error("MissingAction", "The request is missing an action or a required parameter", 400)),
+        Some(action) => {
+            let input = tree(fields);
+            let answer = server.with(|world| world.call(api, &action, &input));
+            answer.map(|answer| answer_xml(&action, namespace, &answer, id))
+        }
+    };
+    let (status, xml) = match answer {
+        Ok(xml) => (StatusCode::OK, xml),
         Err(error) if error.code == LOST => return broken(),
-        Err(error) => (status(&error), error_xml(namespace, &error)),
+        Err(error) => (status(&error), error_xml(namespace, &error, id)),
     };
     (status, [(header::CONTENT_TYPE, "text/xml")], xml).into_response()
 }
@@ -67,11 +71,11 @@ fn lists(value: Value) -> Value {
     Value::Object(members.into_iter().map(|(key, value)| (key, lists(value))).collect::<Map<_, _>>())
 }
 
-fn answer_xml(action: &str, namespace: &str, answer: &Value) -> String {
+fn answer_xml(action: &str, namespace: &str, answer: &Value, id: &str) -> String {
     let mut result = String::new();
     write(&mut result, answer);
     format!(
-        "<{action}Response xmlns=\"{namespace}\"><{action}Result>{result}</{action}Result><ResponseMetadata><RequestId>0</RequestId></ResponseMetadata></{action}Response>"
+        "<{action}Response xmlns=\"{namespace}\"><{action}Result>{result}</{action}Result><ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata></{action}Response>"
     )
 }
 
@@ -95,10 +99,10 @@ fn element(xml: &mut String, name: &str, value: &Value) {
     xml.extend(["</", name, ">"]);
 }
 
-fn error_xml(namespace: &str, error: &AwsError) -> String {
+fn error_xml(namespace: &str, error: &AwsError, id: &str) -> String {
     let kind = if error.status < 500 { "Sender" } else { "Receiver" };
     format!(
-        "<ErrorResponse xmlns=\"{namespace}\"><Error><Type>{kind}</Type><Code>{}</Code><Message>{}</Message></Error><RequestId>0</RequestId></ErrorResponse>",
+        "<ErrorResponse xmlns=\"{namespace}\"><Error><Type>{kind}</Type><Code>{}</Code><Message>{}</Message></Error><RequestId>{id}</RequestId></ErrorResponse>",
         escaped(&error.code),
         escaped(&error.message)
     )

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body::Frame;
 use serde_json::{Value, json};
@@ -18,7 +18,15 @@ use crate::world::{Api, AwsError};
 /// The operation is chosen by the header `x-amz-target` alone; STS and Elastic Load Balancing have it in a form.
 pub(super) async fn call(State(server): State<Server>, headers: HeaderMap, body: Bytes) -> Response {
     let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok());
-    let Some(target) = target else { return query::call(&server, &body) };
+    let id = server.request_id();
+    let answer = match target {
+        Some(target) => json_call(&server, target, &body),
+        None => query::call(&server, &body, &id),
+    };
+    with_id(answer, &id)
+}
+
+fn json_call(server: &Server, target: &str, body: &[u8]) -> Response {
     let (prefix, operation) = target.split_once('.').unwrap_or((target, ""));
     let api = match prefix {
         "AmazonEC2ContainerServiceV20141113" => Api::Ecs,
@@ -26,7 +34,7 @@ pub(super) async fn call(State(server): State<Server>, headers: HeaderMap, body:
         "CodeDeploy_20141006" => Api::CodeDeploy,
         _ => return refused(&error("UnknownOperationException", "this service is not simulated", 404)),
     };
-    let input = if body.is_empty() { Ok(json!({})) } else { serde_json::from_slice(&body) };
+    let input = if body.is_empty() { Ok(json!({})) } else { serde_json::from_slice(body) };
     let answer = match input {
         Ok(input) => server.with(|world| world.call(api, operation, &input)),
         Err(_) => Err(error("SerializationException", "the body is no JSON", 400)),
@@ -38,11 +46,19 @@ pub(super) async fn call(State(server): State<Server>, headers: HeaderMap, body:
     }
 }
 
+/// The id of the request, as every answer has it.
+pub(super) fn with_id(mut answer: Response, id: &str) -> Response {
+    if let Ok(id) = HeaderValue::from_str(id) {
+        answer.headers_mut().insert("x-amzn-requestid", id);
+    }
+    answer
+}
+
 pub(super) fn error(code: &str, message: &str, status: u16) -> AwsError {
     AwsError { code: code.to_owned(), message: message.to_owned(), status }
 }
 
-pub(super) fn refused(error: &AwsError) -> Response {
+fn refused(error: &AwsError) -> Response {
     json_answer(status(error), &json!({"__type": error.code, "message": error.message}))
 }
 

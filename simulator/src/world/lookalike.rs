@@ -11,7 +11,7 @@ pub(super) fn mixed(number: u64) -> u64 {
 }
 
 /// A UUID of version 4.
-pub(super) fn uuid(number: u64) -> String {
+pub(crate) fn uuid(number: u64) -> String {
     let (high, low) = (mixed(number), mixed(!number));
     format!(
         "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",

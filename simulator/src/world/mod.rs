@@ -6,7 +6,7 @@ mod ecs;
 mod elb;
 mod hands;
 mod input;
-mod lookalike;
+pub(crate) mod lookalike;
 mod rollout;
 #[cfg(test)]
 mod tests;
@@ -141,8 +141,8 @@ impl World {
     /// One call of the API. An answer that is lost has the code [`crate::LOST`].
     pub fn call(&mut self, api: Api, operation: &str, input: &Value) -> Answer {
         *self.calls.entry(operation.to_owned()).or_default() += 1;
-        if let Some(refusal) = self.refusal(operation) {
-            return Err(refusal);
+        if let Some(refusal) = self.faults.refusal(operation) {
+            return Err(refusal.told(api, &self.not_authorized(api, operation, input)));
         }
         let Value::Object(input) = input else {
             return Err(AwsError::client("SerializationException", "the body is no JSON object"));
@@ -175,11 +175,34 @@ impl World {
                 "Arn": self.caller(),
                 "UserId": "AIDASIMULATOR",
             })),
-            _ => Err(AwsError::client(
-                "InvalidAction",
-                format!("Could not find operation {operation} for version 2011-06-15"),
-            )),
+            _ => Err(invalid_action(operation, "2011-06-15")),
         }
+    }
+
+    /// The text of a denial (IAM user guide, "Troubleshoot access denied error messages").
+    fn not_authorized(&self, api: Api, operation: &str, input: &Value) -> String {
+        let text = |key: &str| input.get(key).and_then(Value::as_str);
+        let (service, resource) = match api {
+            Api::Ecs => (
+                "ecs",
+                text("service")
+                    .map(|name| format!("service/{}/{name}", text("cluster").unwrap_or("default"))),
+            ),
+            Api::Ecr => ("ecr", text("repositoryName").map(|name| format!("repository/{name}"))),
+            Api::CodeDeploy => (
+                "codedeploy",
+                text("applicationName")
+                    .zip(text("deploymentGroupName"))
+                    .map(|(application, group)| format!("deploymentgroup:{application}/{group}")),
+            ),
+            Api::Elb => ("elasticloadbalancing", None),
+            Api::Sts => ("sts", None),
+        };
+        let resource = resource.map_or_else(|| "*".to_owned(), |resource| self.arn(service, &resource));
+        format!(
+            "User: {} is not authorized to perform: {service}:{operation} on resource: {resource} because no identity-based policy allows the {service}:{operation} action",
+            self.caller()
+        )
     }
 
     /// Who calls: credentials are not looked at.
@@ -196,6 +219,11 @@ impl World {
     fn arn(&self, service: &str, resource: &str) -> String {
         format!("arn:aws:{service}:{}:{}:{resource}", self.region, self.account)
     }
+}
+
+/// An operation that a service of the query protocol does not have.
+fn invalid_action(operation: &str, version: &str) -> AwsError {
+    AwsError::client("InvalidAction", format!("Could not find operation {operation} for version {version}"))
 }
 
 fn unknown(operation: &str) -> AwsError {

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::input::{Input, optional, texts};
 use super::lookalike::mixed;
-use super::{Answer, AwsError, World, unknown};
+use super::{Answer, AwsError, World, invalid_action};
 pub(super) use forwarding::Forward;
 pub(super) use targets::interface;
 
@@ -98,7 +98,7 @@ impl World {
             "CreateRule" => self.create_rule(input),
             "DescribeRules" => self.describe_rules(input),
             "ModifyRule" => self.modify_rule(input),
-            _ => Err(unknown(operation)),
+            _ => Err(invalid_action(operation, "2015-12-01")),
         }
     }
 

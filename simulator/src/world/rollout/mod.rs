@@ -14,8 +14,8 @@ use std::collections::BTreeSet;
 use super::World;
 use super::ecr::Registry;
 use super::ecs::{
-    Deployment, Families, Service, ServiceDeployment, ServiceKey, ServiceRevision, Status, TRIGGERS, VOLUMES,
-    alarms, breaker,
+    Deployment, Families, Service, ServiceDeployment, ServiceKey, ServiceRevision, Status, TRIGGERS, Task,
+    VOLUMES, alarms, breaker,
 };
 use super::elb::Balancing;
 use super::input::Input;
@@ -73,7 +73,7 @@ impl World {
         }
         let tasks = self.services.values().flat_map(|service| &service.tasks);
         let pulled = tasks.filter(|task| task.pull_stopped_at == Some(self.now));
-        self.registry.record_pulls(pulled.flat_map(|task| task.digests()), self.now);
+        self.registry.record_pulls(pulled.flat_map(Task::digests), self.now);
         busy
     }
 

@@ -42,6 +42,64 @@ fn a_refusal_meets_so_many_calls_and_none_of_them_has_an_effect() {
 }
 
 #[test]
+fn every_api_refuses_in_its_own_words() {
+    let json = |server| {
+        [
+            ("ThrottlingException", 400),
+            (server, 500),
+            ("AccessDeniedException", 400),
+            ("ExpiredTokenException", 400),
+        ]
+    };
+    let query = [("Throttling", 400), ("InternalFailure", 500), ("AccessDenied", 403), ("ExpiredToken", 403)];
+    for (api, operation, expected) in [
+        (Api::Ecs, "ListClusters", json("ServerException")),
+        (Api::Ecr, "DescribeRepositories", json("ServerException")),
+        (Api::CodeDeploy, "ListApplications", json("InternalFailure")),
+        (Api::Elb, "DescribeLoadBalancers", query),
+        (Api::Sts, "GetCallerIdentity", query),
+    ] {
+        let mut world = world();
+        for fault in [
+            Fault::Throttle { operation: operation.to_owned(), times: 1 },
+            Fault::ServerError { operation: operation.to_owned(), times: 1 },
+            Fault::Deny { operation: operation.to_owned(), times: 1 },
+            Fault::ExpiredToken { times: 1 },
+        ] {
+            world.inject(fault);
+        }
+        let told = expected.map(|_| {
+            let error = world.call(api, operation, &json!({})).unwrap_err();
+            (error.code, error.status)
+        });
+        assert_eq!(told, expected.map(|(code, status)| (code.to_owned(), status)), "{operation}");
+        world.call(api, operation, &json!({})).unwrap();
+    }
+}
+
+#[test]
+fn a_denial_names_who_what_and_where() {
+    let mut world = world();
+    let mut told = |api, operation: &str, input: &serde_json::Value| {
+        world.inject(Fault::Deny { operation: operation.to_owned(), times: 1 });
+        world.call(api, operation, input).unwrap_err().message
+    };
+    let update = told(Api::Ecs, "UpdateService", &json!({"cluster": "mco", "service": "api"}));
+    assert_eq!(
+        update,
+        "User: arn:aws:iam::123456789012:user/simulator is not authorized to perform: ecs:UpdateService on resource: arn:aws:ecs:eu-west-2:123456789012:service/mco/api because no identity-based policy allows the ecs:UpdateService action"
+    );
+    let group = json!({"applicationName": "API", "deploymentGroupName": "test"});
+    let create = told(Api::CodeDeploy, "CreateDeployment", &group);
+    assert!(
+        create.contains("on resource: arn:aws:codedeploy:eu-west-2:123456789012:deploymentgroup:API/test "),
+        "{create}"
+    );
+    let list = told(Api::Ecs, "ListClusters", &json!({}));
+    assert!(list.contains("ecs:ListClusters on resource: * because"), "{list}");
+}
+
+#[test]
 fn a_lost_answer_has_its_effect_and_a_lost_request_has_none() {
     let lost = Err(("SimulatedLostAnswer".to_owned(), 400));
     let faults = [
