@@ -280,7 +280,7 @@ pub(super) fn complaints(swept: &[Swept]) {
 /// What is going on with one target, in a line: what it runs, and why nothing is done or what comes next.
 pub(super) fn progress(one: &Swept) -> String {
     let [_, _, _, running, sync, health, now] = row(one);
-    format!("{:<13} {running:<28} {sync:<9} {health:<11} {now}", one.target.to_string()).trim_end().to_owned()
+    format!("{:<13} {running:<32} {sync:<9} {health:<11} {now}", one.target.to_string()).trim_end().to_owned()
 }
 
 /// Logs what was written, or why a write failed.

@@ -8,7 +8,8 @@ use crate::faults::Fault;
 
 #[test]
 fn a_hook_that_fails_before_the_shift_is_undone_by_a_deployment_that_drains_the_new_tasks() {
-    let mut made = BlueGreen::new(&json!({}));
+    let linear = json!({"deploymentConfigName": "CodeDeployDefault.ECSLinear10PercentEvery1Minutes"});
+    let mut made = BlueGreen::new(&linear);
     made.world.inject(Fault::HookFails { function: "smoke".to_owned() });
     let id = made.begin("bbbbbbb", &json!([{"AfterAllowTestTraffic": "smoke"}]));
     made.until(&id, "Failed");
@@ -20,10 +21,11 @@ fn a_hook_that_fails_before_the_shift_is_undone_by_a_deployment_that_drains_the_
     let told = made.events(&id);
     assert!(told.contains("AfterAllowTestTraffic Failed, BeforeAllowTraffic Skipped"), "{told}");
     let undoing = made.undone_by(&id);
+    assert_eq!(made.info(&undoing)["deploymentConfigName"], "CodeDeployDefault.ECSAllAtOnce");
     made.until(&undoing, "Succeeded");
     assert_eq!(made.sets(), [set("PRIMARY", "1"), set("DRAINING", "2")]);
     let (production, test) = (made.production.clone(), made.test.clone());
-    assert_eq!((made.weights(&production), made.weights(&test)), ([1, 0], [100, 0]));
+    assert_eq!((made.weights(&production), made.weights(&test)), ([100, 0], [100, 0]));
 }
 
 #[test]
