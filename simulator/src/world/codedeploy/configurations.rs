@@ -11,8 +11,9 @@ use crate::world::{Answer, AwsError, World};
 /// Seconds of a minute.
 const MINUTE: u64 = 60;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Routing {
+    #[default]
     AllAtOnce,
     /// Percent first, the rest after so many minutes.
     Canary(u64, u64),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::applications::{revision, words};
-use super::{AppSpec, Deployment, Failure, RollbackInfo, Wait, exception, name, page};
+use super::{Deployment, Failure, Wait, exception, name, page};
 use crate::world::input::{Input, optional, texts, with_token};
 use crate::world::lookalike::moment;
 use crate::world::{Answer, AwsError, World};
@@ -57,25 +57,13 @@ impl World {
             routing,
             content: Some(content),
             sha256: Some(sha256),
-            spec: AppSpec::default(),
             previous: found.target,
             rolls_back_on,
             settings,
             route,
             status: "Created",
-            error: None,
             created_at: self.now,
-            started_at: None,
-            completed_at: None,
-            events: Vec::new(),
-            wait: Wait::None,
-            termination_wait_started: false,
-            blue: None,
-            green: None,
-            weight: 0,
-            stop: None,
-            rollback: RollbackInfo::default(),
-            last_sets: Vec::new(),
+            ..Deployment::default()
         };
         self.add_deployment(deployment);
         Ok(json!({"deploymentId": id}))

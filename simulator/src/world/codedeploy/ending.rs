@@ -7,7 +7,7 @@
 use serde_json::json;
 
 use super::configurations::DEFAULT;
-use super::{Deployment, RollbackInfo, Routing, Wait};
+use super::{Deployment, RollbackInfo};
 use crate::world::World;
 
 /// Why a deployment ends badly.
@@ -68,30 +68,29 @@ impl World {
         let message = format!("Deployment {id} is triggered to roll back deployment {}.", one.id);
         let mut rollback = Deployment {
             id,
+            application: one.application.clone(),
+            group: one.group.clone(),
+            group_id: one.group_id.clone(),
+            service: one.service.clone(),
             creator: "codeDeployRollback",
-            description: None,
             configuration: DEFAULT.to_owned(),
-            routing: Routing::AllAtOnce,
             sha256: content.as_ref().and(one.previous.clone()),
             content,
+            previous: one.previous.clone(),
+            rolls_back_on: one.rolls_back_on.clone(),
+            settings: one.settings.clone(),
+            route: one.route.clone(),
             status: "Created",
-            error: None,
             created_at: self.now,
-            started_at: None,
-            completed_at: None,
-            wait: Wait::None,
-            termination_wait_started: false,
             blue: Some(failed),
             green: Some(old),
             weight: 100 - one.weight,
-            stop: None,
             rollback: RollbackInfo {
                 deployment: None,
                 triggering: Some(one.id.clone()),
                 message: Some(message),
             },
-            last_sets: Vec::new(),
-            ..one.clone()
+            ..Deployment::default()
         };
         std::mem::swap(&mut rollback.route.blue, &mut rollback.route.green);
         // The failed task set is not kept for a look.

@@ -70,7 +70,7 @@ struct Configuration {
     created_at: u64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Deployment {
     id: String,
     application: String,
@@ -130,9 +130,10 @@ struct Event {
     failure: Option<(&'static str, String)>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Wait {
     /// Between the events, for nobody.
+    #[default]
     None,
     /// For `ContinueDeployment`, since when.
     Ready(u64),
