@@ -15,7 +15,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 
 use crate::world::World;
-use crate::world::lookalike::uuid;
+use crate::world::ids::uuid;
 
 /// Bytes of one request: a part of a layer has 20 MiB, a third more in base64.
 const MOST_BYTES: usize = 32 << 20;

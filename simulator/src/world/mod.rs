@@ -5,11 +5,12 @@ mod ecr;
 mod ecs;
 mod elb;
 mod hands;
+pub(crate) mod ids;
 mod input;
-pub(crate) mod lookalike;
 mod rollout;
 #[cfg(test)]
 mod tests;
+mod times;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Application, Revision, exception, name, page};
 use crate::world::input::{Input, list, optional, texts, with_token};
-use crate::world::lookalike::moment;
+use crate::world::times::moment;
 use crate::world::{Answer, AwsError, World};
 
 impl World {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Configuration, exception, name, page};
 use crate::world::input::{Input, optional, with_token};
-use crate::world::lookalike::moment;
+use crate::world::times::moment;
 use crate::world::{Answer, AwsError, World};
 
 /// Seconds of a minute.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::applications::{revision, words};
 use super::{Deployment, Failure, Wait, exception, name, page};
 use crate::world::input::{Input, optional, texts, with_token};
-use crate::world::lookalike::moment;
+use crate::world::times::moment;
 use crate::world::{Answer, AwsError, World};
 
 /// The values of `DeploymentStatus`.

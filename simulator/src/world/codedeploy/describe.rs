@@ -6,7 +6,7 @@ use super::applications::location;
 use super::deployments::check_id;
 use super::{Deployment, Event, exception};
 use crate::world::input::{Input, optional, texts};
-use crate::world::lookalike::moment;
+use crate::world::times::moment;
 use crate::world::{Answer, AwsError, World};
 
 /// The most that one call may ask for.

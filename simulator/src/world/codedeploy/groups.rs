@@ -7,7 +7,7 @@ use super::configurations::DEFAULT;
 use super::{Deployment, Group, Route, Routing, exception, name, page};
 use crate::world::ecs::ServiceKey;
 use crate::world::input::{Input, last_part, list, optional, texts, with_token};
-use crate::world::lookalike::moment;
+use crate::world::times::moment;
 use crate::world::{Answer, AwsError, World};
 
 /// The members of a group that are described as they were sent.

@@ -16,8 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::ecs::ServiceKey;
+use super::ids::uuid;
 use super::input::{Input, optional, page_of};
-use super::lookalike::uuid;
 use super::{Answer, AwsError, World, unknown};
 use appspec::AppSpec;
 use configurations::Routing;

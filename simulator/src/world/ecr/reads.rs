@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::put::blobs;
 use super::{Image, Registry, Repository, children, failure, image_ids};
 use crate::world::input::{Input, invalid, page, with_token};
-use crate::world::lookalike::moment;
+use crate::world::times::moment;
 use crate::world::{Answer, AwsError};
 
 /// `filter` of a list: "default shows only ACTIVE" images.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Registry, Repository};
 use crate::world::input::{Input, flag, invalid, list, optional, page, text, texts, with_token};
-use crate::world::lookalike::moment;
+use crate::world::times::moment;
 use crate::world::{Answer, AwsError};
 
 impl Repository {

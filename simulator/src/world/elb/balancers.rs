@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{Balancing, chosen, member, object, required};
+use crate::world::ids::mixed;
 use crate::world::input::{Input, optional, texts};
-use crate::world::lookalike::{iso, mixed};
+use crate::world::times::iso;
 use crate::world::{Answer, AwsError, World};
 
 /// Seconds until a new load balancer is active. AWS publishes no figures.

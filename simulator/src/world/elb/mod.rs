@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::ids::mixed;
 use super::input::{Input, optional, texts};
-use super::lookalike::mixed;
 use super::{Answer, AwsError, World, invalid_action};
 pub(super) use forwarding::Forward;
 pub(super) use targets::interface;

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{Balancing, member, missing, number, object, required, validation};
+use crate::world::ids::mixed;
 use crate::world::input::{Input, list, optional, texts};
-use crate::world::lookalike::mixed;
 use crate::world::{Answer, AwsError, World};
 
 impl World {

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::{missing, number, required};
 use crate::world::ecs::{Service, Task};
+use crate::world::ids::{mixed, uuid};
 use crate::world::input::{Input, list, optional};
-use crate::world::lookalike::{mixed, uuid};
 use crate::world::{Answer, World};
 
 /// State, reason and description, in the words of the API.
