@@ -507,3 +507,29 @@ async fn a_stop_by_hand_during_the_shift_brings_the_traffic_back() {
     check(&stage, &now, ("Held", 2, 3, "bbbbbbb"));
     assert_eq!(stage.statuses(), ["Succeeded", "Stopped", "Succeeded"]);
 }
+
+#[tokio::test]
+async fn a_listener_that_another_hand_put_back_is_named_and_holds_the_commit_until_it_is_right() {
+    let mut stage = promoted(&json!({})).await;
+    let lead = |stage: &Stage, name: &str| {
+        let group = stage.call(Api::Elb, "DescribeTargetGroups", &json!({"Names": [name]}));
+        let actions =
+            json!([{"Type": "forward", "TargetGroupArn": group["TargetGroups"][0]["TargetGroupArn"]}]);
+        let input = json!({"ListenerArn": stage.listener(80), "DefaultActions": actions});
+        stage.call(Api::Elb, "ModifyListener", &input);
+    };
+    // As Terraform does, which knows nothing of the deployment since.
+    lead(&stage, "api-1");
+    stage.build("ccccccc");
+    stage.declare("ccccccc");
+    let mut running = stage.process(BTreeMap::new());
+    let swept = running.run(&stage, MINUTE).await;
+    check(&stage, &said(&swept), ("Held", 2, 3, "bbbbbbb"));
+    let plan = swept.plan.unwrap();
+    let cause = plan.status.causes.first().cloned().unwrap_or_default();
+    assert!(cause.contains("Primary taskset target group must be behind listener"), "{cause}");
+    lead(&stage, "api-2");
+    running.controller.write_one(&stage.declaration, "test/api", plan.retry.unwrap()).await.unwrap();
+    let said = said(&running.run(&stage, WHOLE).await);
+    check(&stage, &said, ("Settled", 3, 3, "ccccccc"));
+}
