@@ -1074,20 +1074,8 @@ impl<'a> Facts<'a> {
                 && (repository == uri || repository.starts_with(&format!("{uri}:")));
         }
         let resolved = self.resolved_digests(arn, container);
-        let named = || self.named_digest(declared?, observed).cloned();
+        let named = || named_digest(declared?, observed).cloned();
         resolved.or_else(named).is_some_and(|digest| same(&digest))
-    }
-
-    /// What a tag that no task has resolved yet, or that nobody has told the digest of, means now.
-    fn named_digest<'i>(&self, image: &str, observed: &'i ObservedImage) -> Option<&'i Digest> {
-        let (uri, tag) = image.rsplit_once(':')?;
-        if observed.repository.known()?.uri != uri {
-            return None;
-        }
-        let by_tag = |reading: &'i Reading<Image>| {
-            reading.known().filter(|image| image.tags.iter().any(|known| known.as_str() == tag))
-        };
-        by_tag(&observed.built).or_else(|| by_tag(&observed.tagged)).map(|image| &image.digest)
     }
 
     /// The digest ECS resolved for a container of the newest deployment to a revision, or that its tasks run.
@@ -1106,6 +1094,18 @@ impl<'a> Facts<'a> {
                 .and_then(|c| c.digest.clone())
         })
     }
+}
+
+/// What a tag that no task has resolved yet, or that nobody has told the digest of, means now.
+fn named_digest<'i>(image: &str, observed: &'i ObservedImage) -> Option<&'i Digest> {
+    let (uri, tag) = image.rsplit_once(':')?;
+    if observed.repository.known()?.uri != uri {
+        return None;
+    }
+    let by_tag = |reading: &'i Reading<Image>| {
+        reading.known().filter(|image| image.tags.iter().any(|known| known.as_str() == tag))
+    };
+    by_tag(&observed.built).or_else(|| by_tag(&observed.tagged)).map(|image| &image.digest)
 }
 
 pub(super) fn unreadable(what: &'static str, why: &str) -> Waiting {
