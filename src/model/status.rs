@@ -217,9 +217,9 @@ pub enum Waiting {
     Held {
         commit: Commit,
         deployment: Option<String>,
+        /// Why AWS could not go back to what was good, where it could not: what runs may be broken.
+        stranded: Option<String>,
     },
-    /// AWS could not roll back; a person must look.
-    RollbackFailed,
     /// Somebody changed it, and `drift` is not `heal`.
     Drifted,
     /// The infra commit on record is not an ancestor of this one.

@@ -228,7 +228,7 @@ impl News<'_> {
     }
 
     fn hold(&mut self, before: Option<&Told>) -> Option<Commit> {
-        let Some(Waiting::Held { commit, deployment }) = &self.now.waiting else { return None };
+        let Some(Waiting::Held { commit, deployment, .. }) = &self.now.waiting else { return None };
         let known = before.is_none_or(|before| before.held.as_ref().is_some_and(|held| held.matches(commit)));
         if !known {
             let about = deployment.clone().unwrap_or_default();
@@ -326,7 +326,8 @@ mod tests {
     }
 
     fn held() -> Status {
-        let waiting = Waiting::Held { commit: Commit::new("bbbbbbb"), deployment: Some("d2".to_owned()) };
+        let (commit, failed) = (Commit::new("bbbbbbb"), Some("d2".to_owned()));
+        let waiting = Waiting::Held { commit, deployment: failed, stranded: None };
         Status { waiting: Some(waiting), is_recorded: true, ..deployment("d2", Phase::RolledBack) }
     }
 

@@ -323,7 +323,7 @@ impl<'a> Facts<'a> {
         match &self.input.desired.task_definition {
             TaskDefinitionSource::File { input, .. } => Ok(input.clone()),
             TaskDefinitionSource::Service => {
-                let arn = self.last_good().or_else(|| self.settled_live());
+                let arn = self.last_good().or_else(|| self.ended_live());
                 let arn = arn
                     .ok_or_else(|| Waiting::NoBase { why: "no deployment here ever succeeded".to_owned() })?;
                 match revisions.get(&arn) {
@@ -361,9 +361,10 @@ impl<'a> Facts<'a> {
         }
     }
 
-    fn settled_live(&self) -> Option<TaskDefinitionArn> {
+    /// What is live, once nothing goes on: where no deployment ever succeeded, nothing else describes the service.
+    fn ended_live(&self) -> Option<TaskDefinitionArn> {
         let current = self.current.as_ref()?;
-        (current.live_phase == Phase::Succeeded).then(|| current.live_revision.clone())
+        (current.phase.is_over() && current.live_phase.is_over()).then(|| current.live_revision.clone())
     }
 
     /// Newest first.
@@ -513,7 +514,7 @@ impl<'a> Facts<'a> {
         let undo = recorded
             && primary_is_target
             && current.phase != Phase::RollingBack
-            && !self.rollback_failed()
+            && self.failed_rollback().is_none()
             && !service.rolls_back_by_itself()
             && memory.retry.as_ref() != Some(&current.id)
             && self.input.desired.policy.on_failure == OnFailure::Rollback;
@@ -646,8 +647,9 @@ impl<'a> Facts<'a> {
         newest.shift.as_ref().filter(|shift| shift.stage != Stage::Ended)
     }
 
-    fn rollback_failed(&self) -> bool {
-        self.history().next().is_some_and(|newest| newest.status == ServiceDeploymentStatus::RollbackFailed)
+    /// The newest deployment, if AWS could not undo it.
+    fn failed_rollback(&self) -> Option<&ServiceDeployment> {
+        self.history().next().filter(|newest| newest.status == ServiceDeploymentStatus::RollbackFailed)
     }
 
     /// Whether a person asked for another try after this very failure.
@@ -656,17 +658,22 @@ impl<'a> Facts<'a> {
     }
 
     fn held(&self, phase: Phase, id: String) -> Waiting {
-        if self.rollback_failed() && phase == Phase::Failed {
-            return Waiting::RollbackFailed;
+        let failed = self.failed_rollback().filter(|_| phase == Phase::Failed);
+        Waiting::Held {
+            commit: self.input.desired.commit().clone(),
+            deployment: Some(id),
+            stranded: failed.map(|failed| failed.reason.clone().unwrap_or_default()),
         }
-        Waiting::Held { commit: self.input.desired.commit().clone(), deployment: Some(id) }
     }
 
     /// The stamp with which a person lets the held revision be tried again. It names the failed deployment, so that
-    /// saying it twice is saying it once.
+    /// saying it twice is saying it once. A revision of another hand takes no stamp: it is deployed at once.
     fn retry(&self, waiting: Option<&Waiting>) -> Option<Step> {
         let Some(Waiting::Held { deployment: Some(failed), .. }) = waiting else { return None };
-        let held = self.ours.keys().find(|arn| self.failure_of(arn).as_ref() == Some(failed))?;
+        let Some(held) = self.ours.keys().find(|arn| self.failure_of(arn).as_ref() == Some(failed)) else {
+            let live = &self.current.as_ref()?.live_revision;
+            return self.deploy(live, Why::Retry).ok()?.into_iter().next();
+        };
         let (key, value) = memory::retry_tag(failed);
         Some(Step::Stamp { revision: (*held).clone(), key, value })
     }

@@ -167,7 +167,7 @@ fn health(facts: &Facts<'_>, waiting: Option<&Waiting>) -> Health {
         .primary()
         .is_some_and(|primary| primary.failed_tasks > 0 && primary.running < primary.desired);
     match (waiting, facts.current.as_ref().map(|current| current.phase)) {
-        (Some(Waiting::Held { .. } | Waiting::RollbackFailed), _) => Health::Degraded,
+        (Some(Waiting::Held { .. }), _) => Health::Degraded,
         (_, Some(Phase::Failed | Phase::RollingBack)) => Health::Degraded,
         (_, Some(Phase::InProgress | Phase::Pending)) => Health::Progressing,
         _ if service.desired_count == 0 => Health::Suspended,
@@ -270,7 +270,7 @@ pub fn class(waiting: &Waiting) -> Class {
         Waiting::ImageNotBuilt { .. } => Class::Build,
         Waiting::TagShared { .. } | Waiting::Turn { .. } => Class::Others,
         Waiting::Unreadable { .. } => Class::Unreadable,
-        Waiting::Held { .. } | Waiting::RollbackFailed => Class::Failed,
+        Waiting::Held { .. } => Class::Failed,
         Waiting::Frozen
         | Waiting::WrongAccount { .. }
         | Waiting::ServiceMissing { .. }
@@ -326,8 +326,8 @@ pub fn reason(waiting: &Waiting) -> &'static str {
         Waiting::DescribedOtherwise { .. } => "DescribedOtherwise",
         Waiting::Deploying { .. } => "Deploying",
         Waiting::FinishingFirst => "FinishingFirst",
-        Waiting::Held { .. } => "Held",
-        Waiting::RollbackFailed => "RollbackFailed",
+        Waiting::Held { stranded: None, .. } => "Held",
+        Waiting::Held { stranded: Some(_), .. } => "RollbackFailed",
         Waiting::Drifted => "Drifted",
         Waiting::SourceBehind { .. } => "SourceBehind",
         Waiting::Consistency { .. } => "Consistency",
@@ -410,8 +410,11 @@ pub fn describe(waiting: &Waiting) -> String {
             format!("{doing} {what}{hand}{}", stage.unwrap_or_default())
         }
         Waiting::FinishingFirst => "the deployment in flight finishes first".to_owned(),
-        Waiting::Held { commit, .. } => format!("held: {} failed here", commit.short()),
-        Waiting::RollbackFailed => "the rollback failed; a person must look".to_owned(),
+        Waiting::Held { commit, stranded: None, .. } => format!("held: {} failed here", commit.short()),
+        Waiting::Held { commit, stranded: Some(why), .. } => {
+            let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+            format!("held: {} failed here, and AWS could not roll back{why}", commit.short())
+        }
         Waiting::Drifted => "changed by another hand".to_owned(),
         Waiting::SourceBehind { applied } => {
             format!("infra commit {applied} was applied and is not part of this history")
@@ -486,9 +489,9 @@ pub fn hint(waiting: &Waiting, target: &crate::model::Target) -> Option<String> 
         Waiting::DescribedOtherwise { revision, .. } => {
             format!("write these fields as AWS describes them, or deregister {revision} if another hand has made it")
         }
-        Waiting::Held { .. } => format!("declare another commit, or: trueup retry {target}"),
-        Waiting::RollbackFailed => {
-            "look at the service's events, and deploy a good task definition by hand".to_owned()
+        Waiting::Held { stranded: None, .. } => format!("declare another commit, or: trueup retry {target}"),
+        Waiting::Held { stranded: Some(_), .. } => {
+            format!("what runs may be broken: declare a good commit soon, or: trueup retry {target}")
         }
         Waiting::SourceBehind { .. } => {
             "bring the branch to a commit that has the applied one among its ancestors".to_owned()

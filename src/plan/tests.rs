@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Input, Plan, Recent, Step, memory, plan, service_settings, status, windows};
+use super::{Input, Plan, Recent, Step, Why, memory, plan, service_settings, status, windows};
 use crate::model::*;
 
 const NOW: Millis = 10_000_000;
@@ -580,6 +580,59 @@ fn a_rollback_by_aws_is_followed_and_never_disturbed() {
     let failed_rollback =
         rolled_back().tag(2, failed("d2")).history(&[("d2", 2, RollbackFailed), ("d1", 1, Successful)]);
     failed_rollback.check("RollbackFailed");
+}
+
+/// The only deployment that there ever was, to revision `number`, failed, and AWS had nothing to go back to.
+fn stranded(scene: Scene, number: u64) -> Scene {
+    let scene = scene.live(number, "ecs-svc/2", RolloutState::Failed);
+    scene.history(&[("d2", number, RollbackFailed)]).with(|scene| {
+        if let Reading::Known(history) = &mut scene.observed.service_deployments {
+            history[0].sources.clear();
+            history[0].reason = Some("No rollback candidate was found to run the rollback.".to_owned());
+        }
+    })
+}
+
+#[test]
+fn where_aws_could_not_roll_back_the_commit_is_held_until_another_one_or_a_retry() {
+    let ours = || stranded(Scene::new().ours(2, 'b', 1, "ecs-svc/1"), 2);
+    ours().check("stamp mco-api:2 trueup:outcome=failed/d2");
+    let held = || ours().tag(2, failed("d2"));
+    held().check("RollbackFailed");
+    let plan = held().plan();
+    let waiting = plan.waiting.unwrap();
+    assert_eq!(
+        status::describe(&waiting),
+        "held: bbbbbbb failed here, and AWS could not roll back: No rollback candidate was found to run the rollback."
+    );
+    assert!(status::hint(&waiting, &target()).unwrap().contains("trueup retry test/api"));
+    assert_eq!(plan.status.health, Health::Degraded);
+    let (key, value) = memory::retry_tag("d2");
+    assert_eq!(plan.retry, Some(Step::Stamp { revision: arn(2), key, value }));
+    held().tag(2, memory::retry_tag("d2")).check("deploy mco-api:2 Retry");
+    // The failed revision is the only one that says what the service is made of; one in flight does not say it yet.
+    held().with(declares_c).check("register ccccccc 2/head/ecs-svc/2");
+    let going = ours().live(2, "ecs-svc/2", RolloutState::InProgress).with(|scene| {
+        scene.observed.service_deployments = Reading::Known(Vec::new());
+    });
+    going.with(declares_c).check("Deploying");
+}
+
+fn declares_c(scene: &mut Scene) {
+    scene.desired.images[0].commit = Commit::new("ccccccc");
+    scene.observed.images[0].built = Reading::Known(image('c', &["ccccccc"]));
+}
+
+#[test]
+fn a_first_deployment_of_another_hand_that_failed_is_held_retried_and_replaced_as_well() {
+    let theirs = || stranded(Scene::new().declares_a(), 1);
+    theirs().check("RollbackFailed");
+    let retry = theirs().plan().retry;
+    assert!(
+        matches!(&retry, Some(Step::Deploy { revision, why: Why::Retry, .. }) if *revision == arn(1)),
+        "a foreign revision is not stamped: {retry:?}"
+    );
+    theirs().with(declares_c).check("register ccccccc 1/head/ecs-svc/2");
 }
 
 /// Revision 2 makes no progress on a service without a circuit breaker.

@@ -756,7 +756,7 @@ fn service_deployment(described: &Value, revisions: &Value) -> ServiceDeployment
             "ROLLBACK_FAILED" => ServiceDeploymentStatus::RollbackFailed,
             _ => ServiceDeploymentStatus::Unknown,
         },
-        reason: None,
+        reason: described.get("statusReason").and_then(Value::as_str).map(str::to_owned),
         target: definition(target),
         sources: list(described, "sourceServiceRevisions")
             .filter_map(|one| definition(text(one, "arn")))

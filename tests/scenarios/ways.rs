@@ -383,6 +383,73 @@ async fn a_failed_commit_is_tried_once_more_after_retry_and_may_then_succeed() {
 }
 
 #[tokio::test]
+async fn a_first_deployment_that_failed_is_held_until_another_commit_is_declared() {
+    let mut stage = Stage::broken();
+    let mut running = stage.process(BTreeMap::new());
+    let last = running.run(&stage, 60).await;
+    assert_eq!((said(&last).as_str(), stage.deployments()), ("RollbackFailed", 1));
+    assert_eq!(last.plan.unwrap().status.health, Health::Degraded);
+    stage.build("bbbbbbb");
+    stage.declare("bbbbbbb");
+    let said = said(&running.run(&stage, 160).await);
+    check(&stage, &said, ("Settled", 2, 2, "bbbbbbb"));
+}
+
+/// The revision of another hand that CreateService brought, and one of trueup's own.
+#[tokio::test]
+async fn where_nothing_could_be_rolled_back_to_a_retry_tries_once_more() {
+    for (commit, deployments) in [("aaaaaaa", 1), ("bbbbbbb", 2)] {
+        let mut stage = Stage::broken();
+        if commit == "bbbbbbb" {
+            stage.build("bbbbbbb");
+            crash(&stage, "bbbbbbb");
+            stage.declare("bbbbbbb");
+        }
+        let mut running = stage.process(BTreeMap::new());
+        let last = running.run(&stage, 300).await;
+        assert_eq!((said(&last).as_str(), stage.deployments()), ("RollbackFailed", deployments), "{commit}");
+        stage.world.lock().unwrap().heal();
+        let retry = last.plan.unwrap().retry.unwrap();
+        let mut by_hand = stage.process(BTreeMap::new()).controller;
+        by_hand.write_one(&stage.declaration, "test/api", retry).await.unwrap();
+        let said = said(&running.run(&stage, 200).await);
+        check(&stage, &said, ("Settled", deployments + 1, deployments, commit));
+    }
+}
+
+#[tokio::test]
+async fn a_fix_that_fails_during_a_rollback_leaves_the_way_open_for_the_next_commit() {
+    let mut stage = Stage::new(Breaker::On);
+    for commit in ["bbbbbbb", "ccccccc"] {
+        stage.build(commit);
+        crash(&stage, commit);
+    }
+    stage.declare("bbbbbbb");
+    let mut running = stage.process(BTreeMap::new());
+    while said(&running.run(&stage, 2).await) != "Deploying" || !is_rolling_back(&stage) {}
+    // Somebody cannot wait for the rollback to end.
+    let theirs = stage.register("ccccccc");
+    stage.update(&json!({"taskDefinition": theirs}));
+    let last = running.run(&stage, 300).await;
+    assert_eq!((said(&last).as_str(), stage.deployments()), ("RollbackFailed", 3));
+    let waiting = last.plan.unwrap().waiting.unwrap();
+    assert!(
+        trueup::plan::status::describe(&waiting)
+            .ends_with("No rollback candidate was found to run the rollback.")
+    );
+    stage.build("ddddddd");
+    stage.declare("ddddddd");
+    let said = said(&running.run(&stage, 300).await);
+    check(&stage, &said, ("Settled", 4, 4, "ddddddd"));
+}
+
+fn is_rolling_back(stage: &Stage) -> bool {
+    let list = json!({"cluster": "mco", "service": "mco-api-test"});
+    let listed = stage.call(Api::Ecs, "ListServiceDeployments", &list);
+    listed["serviceDeployments"][0]["status"] == "ROLLBACK_IN_PROGRESS"
+}
+
+#[tokio::test]
 async fn an_alarm_rolls_back_and_the_commit_is_held() {
     let mut stage = Stage::new(Breaker::Off);
     let alarms = json!({"alarms": {"alarmNames": ["errors"], "enable": true, "rollback": true}});

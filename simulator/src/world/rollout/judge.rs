@@ -9,6 +9,9 @@ use crate::world::ecs::{Rollback, Service, Snapshot, TRIGGERS, VOLUMES, alarms, 
 /// five minutes by default".
 const BAKE: u64 = 180;
 
+/// Developer guide, "Troubleshooting with Amazon ECS Action Logs".
+const NO_CANDIDATE: &str = "No rollback candidate was found to run the rollback.";
+
 /// Why a deployment fails.
 enum Cause {
     Breaker,
@@ -189,8 +192,7 @@ impl Service {
 
     /// The deployment is FAILED; where it is to roll back, the last one that completed becomes PRIMARY again.
     fn fail(&mut self, cause: &Cause, around: &mut Around) {
-        let (now, was_rollback, end) = (around.now, self.rolls_back(), self.snapshot());
-        let good = self.last_good().filter(|_| self.is_to_roll_back(cause) && !was_rollback);
+        let now = around.now;
         let Some(failed) = self.deployments.first_mut() else { return };
         failed.rollout = "FAILED";
         failed.reason = cause.rollout_reason().to_owned();
@@ -199,15 +201,29 @@ impl Service {
         self.tell(around, &event);
         if let Some(newest) = self.history.first_mut() {
             newest.mark(cause, now);
-            if good.is_none() {
-                newest.end(if was_rollback { "ROLLBACK_FAILED" } else { "STOPPED" }, now);
-                newest.stopped_at = Some(now);
-                newest.ended_with = Some(end);
+        }
+        let was_rollback = self.rolls_back();
+        match self.rollback_candidate() {
+            _ if was_rollback => self.end_newest("ROLLBACK_FAILED", now),
+            _ if !self.is_to_roll_back(cause) => self.end_newest("STOPPED", now),
+            Some(revision) => self.roll_back(revision, cause, around),
+            None if matches!(cause, Cause::Stopped) => self.end_newest("STOPPED", now),
+            None => {
+                self.end_newest("ROLLBACK_FAILED", now);
+                if let Some(newest) = self.history.first_mut() {
+                    newest.reason = Some(NO_CANDIDATE.to_owned());
+                }
             }
         }
-        if let Some(revision) = good {
-            self.roll_back(revision, cause, around);
-        }
+    }
+
+    /// Nothing is started any more.
+    fn end_newest(&mut self, status: &'static str, now: u64) {
+        let end = self.snapshot();
+        let Some(newest) = self.history.first_mut() else { return };
+        newest.end(status, now);
+        newest.stopped_at = (status == "STOPPED").then_some(now);
+        newest.ended_with = Some(end);
     }
 
     fn is_to_roll_back(&self, cause: &Cause) -> bool {
@@ -218,9 +234,20 @@ impl Service {
         }
     }
 
-    /// The revision of the last deployment before this one that was successful.
-    fn last_good(&self) -> Option<usize> {
-        self.history.iter().skip(1).find(|older| older.status == "SUCCESSFUL").map(|older| older.target)
+    /// The revision of the newest deployment that is COMPLETED. What is rolled back to is IN_PROGRESS again, and no
+    /// candidate before it has completed: "Deployment 3 starts and there is no deployment in the COMPLETED state, so
+    /// Deployment 3 cannot roll back" (developer guide, on the circuit breaker).
+    fn rollback_candidate(&self) -> Option<usize> {
+        let before = self
+            .history
+            .iter()
+            .skip(1)
+            .find(|older| !matches!(older.status, "STOP_REQUESTED" | "STOPPED"))?;
+        match before.status {
+            "SUCCESSFUL" => Some(before.target),
+            "ROLLBACK_SUCCESSFUL" => before.rollback.as_ref().map(|rollback| rollback.revision),
+            _ => None,
+        }
     }
 
     /// No new revision is made; a deployment that is still listed is taken up again under its id.

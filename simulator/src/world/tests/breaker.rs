@@ -99,8 +99,35 @@ fn a_first_deployment_that_fails_has_nothing_to_roll_back_to() {
     world.register("bbbbbbb");
     world.begin(&breaker(true));
     world.advance(TRIPPED);
-    assert_eq!(world.statuses(), ["STOPPED"]);
+    assert_eq!(world.statuses(), ["ROLLBACK_FAILED"]);
+    let newest = world.newest();
+    assert_eq!(newest["statusReason"], "No rollback candidate was found to run the rollback.");
+    assert_eq!((&newest["rollback"], &newest["stoppedAt"]), (&Value::Null, &Value::Null));
     assert_eq!(world.deployments(), [("PRIMARY".to_owned(), "FAILED".to_owned(), 0)]);
+}
+
+#[test]
+fn what_is_just_being_rolled_back_to_is_no_candidate() {
+    let mut world = world_with_service(&breaker(true));
+    deploy_crashing(&mut world, "bbbbbbb");
+    while world.statuses()[0] != "ROLLBACK_IN_PROGRESS" {
+        world.advance(1);
+    }
+    deploy_crashing(&mut world, "ccccccc");
+    world.advance(TRIPPED);
+    assert_eq!(world.statuses(), ["ROLLBACK_FAILED", "ROLLBACK_FAILED", "SUCCESSFUL"]);
+    assert_eq!(world.newest()["statusReason"], "No rollback candidate was found to run the rollback.");
+    deploy_crashing(&mut world, "ddddddd");
+    world.advance(TRIPPED);
+    assert_eq!(world.statuses()[0], "ROLLBACK_FAILED", "nothing has completed since");
+    world.deploy("eeeeeee");
+    world.advance(SETTLED);
+    deploy_crashing(&mut world, "fffffff");
+    world.advance(TRIPPED);
+    assert_eq!(world.statuses()[..2], ["ROLLBACK_SUCCESSFUL", "SUCCESSFUL"]);
+    deploy_crashing(&mut world, "0000000");
+    world.advance(TRIPPED);
+    assert_eq!(world.statuses()[0], "ROLLBACK_SUCCESSFUL", "what was rolled back to has completed again");
 }
 
 #[test]
