@@ -447,11 +447,9 @@ fn is_quiet(service: &Service, history: &Reading<Vec<ServiceDeployment>>) -> boo
     let newest = history.known().and_then(|history| history.first());
     let ended_well = newest.is_none_or(|newest| phase::of(newest) == Phase::Succeeded);
     let quiet = |deployment: &Deployment| {
-        deployment.rollout == Some(RolloutState::Completed)
-            && deployment.failed_tasks == 0
-            && deployment.running >= deployment.desired
+        deployment.rollout == Some(RolloutState::Completed) && deployment.failed_tasks == 0
     };
-    ended_well && service.deployments.iter().all(quiet)
+    ended_well && service.running_count >= service.desired_count && service.deployments.iter().all(quiet)
 }
 
 /// Revisions that take part in what goes on: those of the live deployments, and of the newest service deployments.

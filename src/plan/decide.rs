@@ -566,7 +566,7 @@ impl<'a> Facts<'a> {
     /// No progress for longer than the deadline, and nothing at AWS that would end it.
     fn is_stuck(&self, service: &Service, current: &Current) -> bool {
         let Some(primary) = service.primary() else { return false };
-        let complete = primary.running >= primary.desired && primary.failed_tasks == 0;
+        let complete = primary.running >= service.desired_count && primary.failed_tasks == 0;
         // CodeDeploy has deadlines of its own for everything.
         let ends_by_itself = service.rolls_back_by_itself() || self.code_deploy.is_some();
         if current.phase != Phase::InProgress || ends_by_itself || complete {

@@ -64,7 +64,9 @@ pub fn current(service: &Service, observed: &Observed) -> Option<Current> {
         Some(RolloutState::Completed) => Phase::Succeeded,
         Some(RolloutState::Failed) => Phase::Failed,
         Some(RolloutState::InProgress) => Phase::InProgress,
-        None if service.deployments.len() == 1 && primary.running == primary.desired => Phase::Succeeded,
+        None if service.deployments.len() == 1 && primary.running == service.desired_count => {
+            Phase::Succeeded
+        }
         None => Phase::InProgress,
     };
     let by_primary = Current {

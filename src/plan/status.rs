@@ -165,7 +165,7 @@ fn health(facts: &Facts<'_>, waiting: Option<&Waiting>) -> Health {
     };
     let failing = service
         .primary()
-        .is_some_and(|primary| primary.failed_tasks > 0 && primary.running < primary.desired);
+        .is_some_and(|primary| primary.failed_tasks > 0 && primary.running < service.desired_count);
     match (waiting, facts.current.as_ref().map(|current| current.phase)) {
         (Some(Waiting::Held { .. }), _) => Health::Degraded,
         (_, Some(Phase::Failed | Phase::RollingBack)) => Health::Degraded,

@@ -215,7 +215,6 @@ fn service(number: u64, id: &str, rollout: RolloutState) -> Service {
             status: DeploymentStatus::Primary,
             task_definition: arn(number),
             rollout: Some(rollout),
-            desired: 1,
             running: i32::from(rollout == RolloutState::Completed),
             failed_tasks: 0,
             load_balancer: None,
@@ -883,6 +882,20 @@ fn a_count_of_zero_proves_nothing() {
     zero.check("Settled");
     let status = zero.plan().status;
     assert_eq!((status.health, status.running.len()), (Health::Suspended, 0));
+}
+
+#[test]
+fn a_service_is_degraded_while_its_tasks_fail_and_fewer_run_than_it_is_to_have() {
+    let failing = |running| {
+        let scene = Scene::new().declares_a().with(|scene| {
+            if let Reading::Known(service) = &mut scene.observed.service {
+                (service.desired_count, service.running_count) = (2, running);
+                (service.deployments[0].running, service.deployments[0].failed_tasks) = (running, 1);
+            }
+        });
+        scene.plan().status.health
+    };
+    assert_eq!((failing(1), failing(2)), (Health::Degraded, Health::Healthy));
 }
 
 #[test]

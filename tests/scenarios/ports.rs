@@ -703,7 +703,6 @@ fn deployment(described: &Value) -> Deployment {
             "IN_PROGRESS" => Some(RolloutState::InProgress),
             _ => None,
         },
-        desired: count(described, "desiredCount"),
         running: count(described, "runningCount"),
         failed_tasks: count(described, "failedTasks"),
         load_balancer: None,
@@ -724,7 +723,6 @@ fn task_set(described: &Value) -> Deployment {
             "STEADY_STATE" => Some(RolloutState::Completed),
             _ => Some(RolloutState::InProgress),
         },
-        desired: count(described, "computedDesiredCount"),
         load_balancer: balancer.map(|balancer| LoadBalancer {
             target_group: text(balancer, "targetGroupArn").to_owned(),
             container: text(balancer, "containerName").to_owned(),

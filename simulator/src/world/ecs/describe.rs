@@ -86,7 +86,7 @@ impl World {
             let (running, pending) = service.counts(Some(&deployment.id));
             json!({
                 "arn": service.revisions.get(deployment.revision).map(|revision| &revision.arn),
-                "requestedTaskCount": requested(service, deployment),
+                "requestedTaskCount": deployment.desired,
                 "runningTaskCount": running,
                 "pendingTaskCount": pending,
             })
@@ -151,17 +151,13 @@ fn set_status(set: &Deployment) -> &'static str {
     }
 }
 
-fn requested(service: &Service, deployment: &Deployment) -> u64 {
-    if deployment.primary { service.desired } else { 0 }
-}
-
 fn describe_deployment(service: &Service, deployment: &Deployment) -> Value {
     let (running, pending) = service.counts(Some(&deployment.id));
     let mut described = json!({
         "id": deployment.id,
         "status": if deployment.primary { "PRIMARY" } else { "ACTIVE" },
         "taskDefinition": deployment.task_definition,
-        "desiredCount": requested(service, deployment),
+        "desiredCount": deployment.desired,
         "runningCount": running,
         "pendingCount": pending,
         "failedTasks": deployment.failed_tasks,

@@ -15,7 +15,7 @@ pub(super) use clusters::Cluster;
 pub(super) use configuration::{alarms, breaker, percents};
 pub(super) use service_writes::{TRIGGERS, VOLUMES};
 pub(super) use services::{
-    Deployment, Rollback, Service, ServiceDeployment, ServiceKey, ServiceRevision, Snapshot, Status,
+    Deployment, Rollback, Service, ServiceDeployment, ServiceKey, ServiceRevision, Status,
 };
 pub(super) use task_definitions::{Families, TaskDefinition, find_definition};
 pub(super) use tasks::{Check, Container, Task};

@@ -69,17 +69,12 @@ impl World {
     fn describe_service_deployment(&self, service: &Service, deployment: &ServiceDeployment) -> Value {
         let arn = |index: usize| service.revisions.get(index).map(|revision| &revision.arn);
         // Once it has ended, the counts are those of its end.
-        let target = match deployment.ended_with {
-            Some(end) => (end.requested, end.running, end.pending),
-            None => {
-                let (running, pending) = service.counts(Some(&deployment.carried_by));
-                (service.desired, running, pending)
-            }
-        };
+        let target = deployment.ended_with.unwrap_or_else(|| service.snapshot(&deployment.carried_by));
         let sources = deployment.sources.iter().map(|index| {
             let carrier = service.deployments.iter().find(|other| other.revision == *index);
             let (running, pending) = carrier.map_or((0, 0), |carrier| service.counts(Some(&carrier.id)));
-            json!({"arn": arn(*index), "requestedTaskCount": 0, "runningTaskCount": running, "pendingTaskCount": pending})
+            let requested = carrier.map_or(0, |carrier| carrier.desired);
+            json!({"arn": arn(*index), "requestedTaskCount": requested, "runningTaskCount": running, "pendingTaskCount": pending})
         });
         let mut described = json!({
             "serviceDeploymentArn": deployment.arn,
@@ -91,9 +86,9 @@ impl World {
             "sourceServiceRevisions": sources.collect::<Vec<_>>(),
             "targetServiceRevision": {
                 "arn": arn(deployment.target),
-                "requestedTaskCount": target.0,
-                "runningTaskCount": target.1,
-                "pendingTaskCount": target.2,
+                "requestedTaskCount": target.requested,
+                "runningTaskCount": target.running,
+                "pendingTaskCount": target.pending,
             },
             "deploymentConfiguration": deployment.configuration,
             "deploymentCircuitBreaker": {

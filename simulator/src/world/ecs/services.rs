@@ -54,6 +54,8 @@ pub(in crate::world) struct Deployment {
     pub task_definition: String,
     /// Index in `Service.revisions`.
     pub revision: usize,
+    /// How many tasks it is to have: 0 until the scheduler has come to it, and less and less once it is replaced.
+    pub desired: u64,
     pub rollout: &'static str,
     pub reason: String,
     pub failed_tasks: u64,
@@ -105,6 +107,7 @@ pub(in crate::world) struct Rollback {
     pub revision: usize,
 }
 
+/// Counts of tasks.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::world) struct Snapshot {
     pub requested: u64,
@@ -137,6 +140,13 @@ impl Service {
         !self.has_ended()
             && (self.deployments.iter().any(|deployment| deployment.task_definition == task_definition)
                 || self.tasks.iter().any(|task| task.wanted && task.task_definition == task_definition))
+    }
+
+    /// The counts of a deployment at this moment.
+    pub fn snapshot(&self, deployment: &str) -> Snapshot {
+        let found = self.deployments.iter().find(|one| one.id == deployment);
+        let (running, pending) = self.counts(Some(deployment));
+        Snapshot { requested: found.map_or(0, |found| found.desired), running, pending }
     }
 
     /// Running and pending tasks, of one deployment or of all.

@@ -3,7 +3,7 @@
 //! deployment failures", "Stopping Amazon ECS service deployments").
 
 use super::Around;
-use crate::world::ecs::{Rollback, Service, Snapshot, TRIGGERS, VOLUMES, alarms, breaker};
+use crate::world::ecs::{Rollback, Service, TRIGGERS, VOLUMES, alarms, breaker};
 
 /// Seconds that a deployment with alarms goes on watching them after all is in place. AWS computes it: "less than
 /// five minutes by default".
@@ -85,13 +85,10 @@ impl Service {
 
     /// PENDING becomes `IN_PROGRESS`, and what was replaced has stopped.
     fn begin_and_stop(&mut self, now: u64) {
-        let (desired, counts) =
-            (self.desired, self.history.iter().map(|one| self.counts(Some(&one.carried_by))));
-        let counts: Vec<_> = counts.take(2).collect();
-        for (index, (deployment, (running, pending))) in self.history.iter_mut().zip(counts).enumerate() {
-            if deployment.finished_at.is_some() {
-                continue;
-            }
+        let open = self.history.iter().enumerate().filter(|(_, one)| one.finished_at.is_none());
+        let open: Vec<_> = open.map(|(index, one)| (index, self.snapshot(&one.carried_by))).collect();
+        for (index, end) in open {
+            let Some(deployment) = self.history.get_mut(index) else { continue };
             if index == 0 && deployment.status == "PENDING" {
                 deployment.status = "IN_PROGRESS";
                 deployment.started_at = Some(now);
@@ -101,7 +98,7 @@ impl Service {
                 let rolling_back = deployment.status == "ROLLBACK_IN_PROGRESS";
                 deployment.end(if rolling_back { "ROLLBACK_FAILED" } else { "STOPPED" }, now);
                 deployment.stopped_at = Some(now);
-                deployment.ended_with = Some(Snapshot { requested: desired, running, pending });
+                deployment.ended_with = Some(end);
             }
         }
     }
@@ -164,19 +161,12 @@ impl Service {
         primary.reason = format!("ECS deployment {} completed.", primary.id);
         primary.updated_at = now;
         let completed = format!("(deployment {}) deployment completed.", primary.id);
-        let (rolling_back, end) = (self.rolls_back(), self.snapshot());
-        if let Some(newest) = self.history.first_mut().filter(|newest| newest.finished_at.is_none()) {
-            newest.end(if rolling_back { "ROLLBACK_SUCCESSFUL" } else { "SUCCESSFUL" }, now);
-            newest.ended_with = Some(end);
+        let rolling_back = self.rolls_back();
+        if self.history.first().is_some_and(|newest| newest.finished_at.is_none()) {
+            self.end_newest(if rolling_back { "ROLLBACK_SUCCESSFUL" } else { "SUCCESSFUL" }, now);
         }
         self.tell(around, &completed);
         self.tell_steady(around);
-    }
-
-    fn snapshot(&self) -> Snapshot {
-        let carrier = self.history.first().map(|newest| newest.carried_by.clone());
-        let (running, pending) = self.counts(carrier.as_deref());
-        Snapshot { requested: self.desired, running, pending }
     }
 
     pub(super) fn tell_steady(&mut self, around: &mut Around) {
@@ -217,13 +207,12 @@ impl Service {
         }
     }
 
-    /// Nothing is started any more.
     fn end_newest(&mut self, status: &'static str, now: u64) {
-        let end = self.snapshot();
+        let end = self.history.first().map(|newest| self.snapshot(&newest.carried_by));
         let Some(newest) = self.history.first_mut() else { return };
         newest.end(status, now);
         newest.stopped_at = (status == "STOPPED").then_some(now);
-        newest.ended_with = Some(end);
+        newest.ended_with = end;
     }
 
     fn is_to_roll_back(&self, cause: &Cause) -> bool {
@@ -254,12 +243,12 @@ impl Service {
     fn roll_back(&mut self, revision: usize, cause: &Cause, around: &mut Around) {
         let now = around.now;
         let listed = self.deployments.iter().position(|deployment| deployment.revision == revision);
-        let (id, created_at) = match listed {
+        let (id, created_at, desired) = match listed {
             Some(index) => {
                 let listed = self.deployments.remove(index);
-                (listed.id, listed.created_at)
+                (listed.id, listed.created_at, listed.desired)
             }
-            None => (format!("ecs-svc/{}", 1_000_000_000_000_000_000 + around.id()), now),
+            None => (format!("ecs-svc/{}", 1_000_000_000_000_000_000 + around.id()), now, 0),
         };
         if let Some(newest) = self.history.first_mut() {
             newest.status = "ROLLBACK_IN_PROGRESS";
@@ -283,6 +272,7 @@ impl Service {
         self.make_primary(id, revision, around.alarms.clone(), now);
         if let Some(primary) = self.deployments.first_mut() {
             primary.created_at = created_at;
+            primary.desired = desired;
             primary.reason = reason;
         }
         self.tell(around, &event);

@@ -179,6 +179,7 @@ impl Service {
             primary: true,
             task_definition: target.task_definition.clone(),
             revision,
+            desired: 0,
             rollout: "IN_PROGRESS",
             failed_tasks: 0,
             created_at: now,

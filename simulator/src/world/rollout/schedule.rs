@@ -30,12 +30,14 @@ impl Service {
         if self.controller != "ECS" {
             return self.schedule_sets(around);
         }
-        let Some(primary) = self.deployments.first() else { return };
+        let desired = self.desired;
+        let Some(primary) = self.deployments.first_mut() else { return };
         // "A service deployment will transition to a failed state and stop launching new tasks"
         // (`DeploymentCircuitBreaker`): what runs is left as it is.
         if primary.rollout == "FAILED" {
             return;
         }
+        primary.desired = desired;
         let target = primary.clone();
         let (primary, not_before) = (target.id.clone(), target.not_before);
         let counts = self.count(&primary, around);
@@ -86,6 +88,10 @@ impl Service {
                 }
                 spare -= u64::from(ready);
                 chosen.push(index);
+                let carrier = self.deployments.iter_mut().find(|one| one.id == task.deployment);
+                if let Some(carrier) = carrier {
+                    carrier.desired = carrier.desired.saturating_sub(1);
+                }
             }
         }
         self.stop_tasks(&chosen, around)

@@ -38,6 +38,40 @@ fn a_deployment_takes_its_time_and_replaces_the_old_one() {
     assert_eq!(world.statuses(), ["SUCCESSFUL", "SUCCESSFUL"]);
 }
 
+/// The counts that each deployment, its revision, and the two sides of the newest service deployment ask for.
+fn asked(world: &mut World) -> (Vec<Value>, Vec<Value>, Value, Value) {
+    let (service, newest) = (world.service(), world.newest());
+    let of = |list: &str, count: &str| {
+        let all = service[list].as_array().unwrap().iter();
+        all.map(|one| one[count].clone()).collect::<Vec<Value>>()
+    };
+    (
+        of("deployments", "desiredCount"),
+        of("currentServiceRevisions", "requestedTaskCount"),
+        newest["targetServiceRevision"]["requestedTaskCount"].clone(),
+        newest["sourceServiceRevisions"][0]["requestedTaskCount"].clone(),
+    )
+}
+
+#[test]
+fn a_new_deployment_asks_for_no_task_until_the_scheduler_has_come_to_it_and_an_old_one_for_less_and_less() {
+    let mut world = world_with_service(&json!({"desiredCount": 3}));
+    let both = |new: u64, old: u64| {
+        let pair = vec![json!(new), json!(old)];
+        (pair.clone(), pair, json!(new), json!(old))
+    };
+    world.deploy("bbbbbbb");
+    assert_eq!(world.service()["desiredCount"], 3, "that of the service is there at once");
+    assert_eq!(asked(&mut world), both(0, 3));
+    world.advance(1);
+    assert_eq!(asked(&mut world), both(3, 3));
+    while world.deployments()[0].2 == 0 {
+        assert_eq!(asked(&mut world), both(3, 3));
+        world.advance(1);
+    }
+    assert_eq!(asked(&mut world), both(3, 0));
+}
+
 #[test]
 fn running_tasks_stay_between_the_minimum_and_the_maximum_percent() {
     assert_eq!(bounds(&json!({})), (4, 8));
