@@ -581,6 +581,35 @@ fn a_rollback_by_aws_is_followed_and_never_disturbed() {
     failed_rollback.check("RollbackFailed");
 }
 
+#[test]
+fn a_rollback_that_only_the_service_shows_is_followed_too() {
+    // Our revision 1 is PRIMARY again under its old id; the list still ends with its success.
+    let scene = Scene::new()
+        .ours(1, 'a', 1, "ecs-svc/0")
+        .ours(2, 'b', 2, "ecs-svc/1")
+        .live(1, "ecs-svc/1", RolloutState::InProgress)
+        .history(&[("d1", 1, Successful)]);
+    let undone = scene.with(|scene| {
+        let failed = service(2, "ecs-svc/2", RolloutState::InProgress).deployments.remove(0);
+        let failed = Deployment { status: DeploymentStatus::Active, created_at: NOW - 500, ..failed };
+        if let Reading::Known(service) = &mut scene.observed.service {
+            service.deployments.push(failed);
+        }
+    });
+    undone.check("Deploying");
+    assert_eq!(undone.plan().status.health, Health::Degraded);
+}
+
+#[test]
+fn what_the_service_sees_going_on_goes_on_whatever_the_list_says() {
+    let retried = rolled_back().tag(2, failed("d2")).tag(2, memory::retry_tag("d2"));
+    retried.live(2, "ecs-svc/3", RolloutState::InProgress).check("Deploying");
+    let theirs = rolled_back().tag(2, failed("d2")).with(declares_c).with(|scene| {
+        drop(scene.observed.revisions.insert(arn(9), Reading::Known(foreign(9, "elsewhere:1"))));
+    });
+    theirs.live(9, "ecs-svc/9", RolloutState::InProgress).check("Deploying");
+}
+
 /// The only deployment that there ever was, to revision `number`, failed, and AWS had nothing to go back to.
 fn stranded(scene: Scene, number: u64) -> Scene {
     let scene = scene.live(number, "ecs-svc/2", RolloutState::Failed);
