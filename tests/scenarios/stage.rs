@@ -108,7 +108,7 @@ impl Stage {
     pub fn broken() -> Self {
         let mut stage = Self::bare();
         let digest = stage.digest("aaaaaaa").unwrap();
-        stage.world.lock().unwrap().inject(Fault::Crash { digest, exit_code: 1 });
+        stage.world.lock().unwrap().inject(Fault::Crash { digest, exit_code: 1, after_seconds: 0 });
         stage.create_service(
             &json!({"deploymentConfiguration": {"deploymentCircuitBreaker": {"enable": true, "rollback": true}}}),
         );

@@ -28,7 +28,7 @@ async fn let_run(stage: &Stage, seconds: u64) -> String {
 
 fn crash(stage: &Stage, commit: &str) {
     let digest = stage.digest(commit).unwrap();
-    stage.world.lock().unwrap().inject(Fault::Crash { digest, exit_code: 1 });
+    stage.world.lock().unwrap().inject(Fault::Crash { digest, exit_code: 1, after_seconds: 0 });
 }
 
 /// Commit bbbbbbb is declared, built and deployed.
@@ -126,7 +126,7 @@ async fn a_newer_commit_supersedes_the_one_in_flight_which_is_not_held() {
 #[tokio::test]
 async fn a_burst_of_commits_ends_with_the_newest_and_lets_one_finish_on_the_way() {
     let mut stage = Stage::new(Breaker::On);
-    let commits: Vec<String> = (0..8).map(|number| format!("{number}0000000")).collect();
+    let commits: Vec<String> = (0..12).map(|number| format!("{number:x}0000000")).collect();
     for commit in &commits {
         stage.build(commit);
     }
@@ -137,7 +137,7 @@ async fn a_burst_of_commits_ends_with_the_newest_and_lets_one_finish_on_the_way(
     }
     let said = said(&running.run(&stage, 240).await);
     assert_eq!(said, "Settled");
-    assert_eq!(stage.digest("test"), stage.digest("70000000"));
+    assert_eq!(stage.digest("test"), stage.digest("b0000000"));
     let list = json!({"cluster": "mco", "service": "mco-api-test"});
     let deployments = stage.call(Api::Ecs, "ListServiceDeployments", &list)["serviceDeployments"].clone();
     let statuses: Vec<&str> =

@@ -20,7 +20,7 @@ use super::{Api, World};
 
 const REGISTRY: &str = "123456789012.dkr.ecr.eu-west-2.amazonaws.com";
 /// Longer than any deployment that nothing holds up.
-const SETTLED: u64 = 60;
+const SETTLED: u64 = 90;
 
 /// A cluster `mco`, a repository `mco/api` with the image `aaaaaaa`, and revision 1 of `mco-api` that runs it.
 fn world() -> World {

@@ -12,6 +12,8 @@ const PULLED_AFTER: u64 = 8;
 const RUNNING_AFTER: u64 = 12;
 /// Seconds from the order to stop until the task has.
 const STOPPED_AFTER: u64 = 4;
+/// Seconds of running until a task counts that nothing checks (Amazon ECS API reference, `DeploymentConfiguration`).
+const UNCHECKED_AFTER: u64 = 40;
 /// Seconds of running until a load balancer finds a target healthy, or gives up on it: two or more checks.
 const TARGET_HEALTHY_AFTER: u64 = 10;
 const TARGET_FAILED_AFTER: u64 = 60;
@@ -89,17 +91,6 @@ impl Service {
     fn run(&mut self, task: &mut Task, around: &Around) {
         task.status = "RUNNING";
         task.started_at = Some(around.now);
-        for container in &mut task.containers {
-            if let Some(code) = container.digest.iter().find_map(|digest| around.faults.crash(digest)) {
-                container.exit(code);
-            }
-        }
-        let exited = |container: &Container| container.essential && container.exit_code.is_some();
-        if task.containers.iter().any(exited) {
-            task.started_at = None;
-            task.stop(around.now, "EssentialContainerExited", "Essential container in task exited");
-            return self.count_failure(&task.deployment, around.now, true);
-        }
         if let Some(deployment) = self.deployments.iter_mut().find(|one| one.id == task.deployment) {
             deployment.failed_rounds = 0;
             deployment.updated_at = around.now;
@@ -110,6 +101,10 @@ impl Service {
     /// Health checks of containers and of a target; the grace period holds for both.
     fn check(&mut self, task: &mut Task, around: &mut Around) {
         let age = around.now - task.started_at.unwrap_or(around.now);
+        crash(task, age, around);
+        if self.has_exited(task, around.now) {
+            return;
+        }
         let health = task.health();
         for container in &mut task.containers {
             let passes = !container.digest.iter().any(|digest| around.faults.is_unhealthy(digest));
@@ -147,6 +142,21 @@ impl Service {
         self.count_success(task, around);
     }
 
+    /// A task ends with its essential containers. It has failed if it was never healthy; restarts are not slowed
+    /// (developer guide, "Amazon ECS service throttle logic").
+    pub(in crate::world) fn has_exited(&mut self, task: &mut Task, now: u64) -> bool {
+        let exited = |container: &Container| container.essential && container.exit_code.is_some();
+        if !task.containers.iter().any(exited) {
+            return false;
+        }
+        task.stop(now, "EssentialContainerExited", "Essential container in task exited");
+        self.steady = false;
+        if !task.was_ready {
+            self.count_failure(&task.deployment, now, false);
+        }
+        true
+    }
+
     /// The target group that the task is registered with, if there is a load balancer.
     fn target(&self, task: &Task) -> Option<String> {
         let carrier = self.deployments.iter().find(|one| one.id == task.deployment);
@@ -157,15 +167,16 @@ impl Service {
         named.as_str().map(str::to_owned)
     }
 
-    /// Running, with its health checks and its target healthy where it has them.
+    /// Running, with its health checks and its target healthy; for a while where it has neither.
     pub(super) fn is_ready(&self, task: &Task, around: &Around) -> bool {
         let Some(started) = task.started_at.filter(|_| task.wanted && task.is_running()) else {
             return false;
         };
         let passes = !task.digests().any(|digest| around.faults.is_unhealthy(digest));
+        let (has_target, age) = (self.target(task).is_some(), around.now - started);
         let checked = !task.has_checks() || (task.health() == "HEALTHY" && passes);
-        let reached = self.target(task).is_none() || (passes && around.now - started >= TARGET_HEALTHY_AFTER);
-        checked && reached
+        let reached = !has_target || (passes && age >= TARGET_HEALTHY_AFTER);
+        checked && reached && (has_target || task.has_checks() || age >= UNCHECKED_AFTER)
     }
 
     /// One healthy task sets the count of failures back (`resetOnHealthyTask`, on by default).
@@ -186,7 +197,7 @@ impl Service {
         }
     }
 
-    /// Only tasks that never came to run make the next ones wait.
+    /// Tasks that never came to run make the next ones wait.
     fn count_failure(&mut self, deployment: &str, now: u64, never_ran: bool) {
         if let Some(newest) = self.history.first_mut().filter(|newest| newest.carried_by == deployment) {
             newest.failures += 1;
@@ -200,6 +211,15 @@ impl Service {
             let pause = FIRST_PAUSE << deployment.failed_rounds.min(10);
             deployment.not_before = now + pause.min(LONGEST_PAUSE);
             deployment.failed_rounds += 1;
+        }
+    }
+}
+
+fn crash(task: &mut Task, age: u64, around: &Around) {
+    for container in task.containers.iter_mut().filter(|container| container.exit_code.is_none()) {
+        let code = container.digest.as_ref().and_then(|digest| around.faults.crash(digest, age));
+        if let Some(code) = code {
+            container.exit(code);
         }
     }
 }

@@ -12,7 +12,7 @@ const TRIPPED: u64 = 300;
 /// Deploys an image whose containers exit; its digest.
 fn deploy_crashing(world: &mut World, tag: &str) -> String {
     let digest = world.deploy(tag);
-    world.inject(Fault::Crash { digest: digest.clone(), exit_code: 1 });
+    world.inject(Fault::Crash { digest: digest.clone(), exit_code: 1, after_seconds: 0 });
     digest
 }
 
@@ -69,7 +69,9 @@ fn the_old_tasks_run_on_while_the_new_ones_fail() {
     deploy_crashing(&mut world, "bbbbbbb");
     for _ in 0..TRIPPED {
         world.advance(1);
-        assert_eq!(world.service()["runningCount"], 2);
+        let tasks = world.tasks("RUNNING");
+        let old = |task: &&Value| task["taskDefinitionArn"].as_str().unwrap().ends_with(":1");
+        assert_eq!(tasks.iter().filter(old).filter(|task| task["lastStatus"] == "RUNNING").count(), 2);
     }
 }
 
@@ -95,7 +97,7 @@ fn without_rollback_it_is_failed_and_starts_nothing_more() {
 fn a_first_deployment_that_fails_has_nothing_to_roll_back_to() {
     let mut world = world();
     let digest = world.push("bbbbbbb");
-    world.inject(Fault::Crash { digest, exit_code: 1 });
+    world.inject(Fault::Crash { digest, exit_code: 1, after_seconds: 0 });
     world.register("bbbbbbb");
     world.begin(&breaker(true));
     world.advance(TRIPPED);
@@ -130,17 +132,44 @@ fn what_is_just_being_rolled_back_to_is_no_candidate() {
     assert_eq!(world.statuses()[0], "ROLLBACK_SUCCESSFUL", "what was rolled back to has completed again");
 }
 
-#[test]
-fn without_a_breaker_it_fails_for_ever_at_growing_intervals() {
+/// The seconds between the starts of the tasks that stopped in the last hour of four, of a service of one task.
+fn pauses(fault: impl Fn(String) -> Fault) -> Vec<u64> {
     let mut world = world_with_service(&json!({"desiredCount": 1}));
-    deploy_crashing(&mut world, "bbbbbbb");
+    let digest = world.deploy("bbbbbbb");
+    world.inject(fault(digest));
     world.advance(4 * 3600);
     assert_eq!(world.statuses(), ["IN_PROGRESS", "SUCCESSFUL"]);
     let mut starts: Vec<u64> =
         world.tasks("STOPPED").iter().map(|task| task["createdAt"].as_u64().unwrap()).collect();
     starts.sort_unstable();
-    // Those of the last hour: a quarter of an hour apart.
-    assert!(starts.len() <= 4 && starts.windows(2).all(|pair| pair[1] - pair[0] >= 900), "{starts:?}");
+    starts.windows(2).map(|pair| pair[1] - pair[0]).collect()
+}
+
+#[test]
+fn without_a_breaker_it_fails_for_ever_and_only_tasks_that_never_ran_at_growing_intervals() {
+    let cannot_pull = pauses(|digest| Fault::CannotPull { digest });
+    assert!(cannot_pull.len() <= 3 && cannot_pull.iter().all(|pause| *pause >= 900), "{cannot_pull:?}");
+    let crash = pauses(|digest| Fault::Crash { digest, exit_code: 1, after_seconds: 0 });
+    assert!(crash.len() == 99 && crash.iter().all(|pause| *pause == 13), "{crash:?}");
+}
+
+#[test]
+fn a_crash_counts_only_before_the_task_was_healthy() {
+    for (after_seconds, failed) in [(39, 2), (41, 0)] {
+        let mut world = world_with_service(&json!({}));
+        let digest = world.deploy("bbbbbbb");
+        world.inject(Fault::Crash { digest, exit_code: 1, after_seconds });
+        world.advance(1 + 12 + 41);
+        assert_eq!(world.service()["deployments"][0]["failedTasks"], failed, "{after_seconds}");
+        assert_eq!(
+            world
+                .tasks("STOPPED")
+                .iter()
+                .filter(|task| task["stopCode"] == "EssentialContainerExited")
+                .count(),
+            2
+        );
+    }
 }
 
 #[test]
@@ -178,7 +207,7 @@ fn a_rollback_brings_back_the_settings_of_its_revision() {
     let balancer = json!([{"targetGroupArn": "tg", "containerName": "api", "containerPort": 8080}]);
     let mut world = world_with_service(&breaker(true));
     let digest = world.push("bbbbbbb");
-    world.inject(Fault::Crash { digest, exit_code: 1 });
+    world.inject(Fault::Crash { digest, exit_code: 1, after_seconds: 0 });
     let arn = world.register("bbbbbbb");
     let updated = world.update(&json!({"taskDefinition": arn, "loadBalancers": balancer}));
     assert_eq!(updated["loadBalancers"], balancer);

@@ -86,15 +86,28 @@ fn a_crash_tells_the_exit_code_and_out_of_memory_the_reason() {
     {
         let mut world = world_with_service(&json!({}));
         let digest = world.deploy("bbbbbbb");
-        world.inject(Fault::Crash { digest, exit_code: code });
-        world.advance(20);
+        world.inject(Fault::Crash { digest, exit_code: code, after_seconds: 0 });
+        world.advance(13);
+        assert_eq!(world.service()["deployments"][0]["runningCount"], 2, "it runs first");
+        world.advance(7);
         let stopped = world.tasks("STOPPED").remove(0);
         assert_eq!(stopped["stopCode"], "EssentialContainerExited");
         assert_eq!(stopped["stoppedReason"], "Essential container in task exited");
         let container = &stopped["containers"][0];
         assert_eq!((&container["exitCode"], &container["reason"]), (&json!(code), &reason));
-        assert_eq!(stopped["startedAt"], Value::Null, "it never ran");
+        assert!(stopped["startedAt"].is_u64() && stopped["pullStoppedAt"].is_u64());
     }
+}
+
+#[test]
+fn a_crash_may_come_a_while_after_the_start() {
+    let mut world = world_with_service(&json!({}));
+    let digest = world.deploy("bbbbbbb");
+    world.inject(Fault::Crash { digest, exit_code: 2, after_seconds: 20 });
+    world.advance(1 + 12 + 19);
+    assert_eq!((world.service()["runningCount"].clone(), world.tasks("STOPPED")), (json!(4), Vec::new()));
+    world.advance(1);
+    assert_eq!(world.tasks("STOPPED")[0]["containers"][0]["exitCode"], 2);
 }
 
 #[test]
@@ -108,7 +121,7 @@ fn a_container_that_is_not_essential_may_exit() {
     ]);
     let definition = json!({"family": "mco-api", "containerDefinitions": containers});
     world.ecs_call("RegisterTaskDefinition", &definition);
-    world.inject(Fault::Crash { digest, exit_code: 3 });
+    world.inject(Fault::Crash { digest, exit_code: 3, after_seconds: 0 });
     world.begin(&json!({}));
     world.advance(SETTLED);
     assert_eq!(world.service()["runningCount"], 2);
