@@ -212,7 +212,7 @@ mod tests {
             conditions: Vec::new(),
             waiting,
             last_deployment: Some(LastDeployment {
-                id: "1".to_owned(),
+                id: Some("1".to_owned()),
                 commit: None,
                 phase,
                 shift: None,

@@ -72,7 +72,8 @@ pub enum ConditionKind {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastDeployment {
-    pub id: String,
+    /// `None` while AWS's list of deployments has not caught up with the service, which gives it another name.
+    pub id: Option<String>,
     pub commit: Option<Commit>,
     pub phase: Phase,
     /// Where it stands; with CodeDeploy only.

@@ -899,8 +899,9 @@ impl<'a> Facts<'a> {
             let waits = self.shift(current).is_some_and(|shift| shift.stage == Stage::AwaitingTermination);
             return if waits { Ok(()) } else { Err(Waiting::FinishingFirst) };
         }
-        let replaced =
-            self.history().skip(1).take_while(|older| self.phase_of(older) == Phase::Superseded).count();
+        // The list may not show the one in flight yet.
+        let older = self.history().skip_while(|one| phase::id(one) == current.id);
+        let replaced = older.take_while(|older| self.phase_of(older) == Phase::Superseded).count();
         let finish = match self.input.desired.policy.in_flight {
             InFlight::Finish => true,
             InFlight::Replace => false,

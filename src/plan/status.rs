@@ -512,14 +512,18 @@ pub fn hint(waiting: &Waiting, target: &crate::model::Target) -> Option<String> 
 fn last_deployment(facts: &Facts<'_>) -> Option<LastDeployment> {
     let current = facts.current.as_ref()?;
     let memory = facts.ours.get(&current.target);
-    let newest = facts.input.observed.service_deployments.known().and_then(|history| history.first());
-    let newest = newest.filter(|newest| phase::id(newest) == current.id);
+    let history = facts.input.observed.service_deployments.known();
+    let listed = history.and_then(|history| history.first());
+    let newest = listed.filter(|newest| phase::id(newest) == current.id);
+    // Services at rest for long have an empty list; what goes on will be in it.
+    let lags = newest.is_none() && (listed.is_some() || !current.phase.is_over());
+    let is_unlisted = history.is_some() && facts.code_deploy.is_none() && lags;
     let primary = facts.service.and_then(|service| service.primary());
     let applied = memory.and_then(|memory| memory.applied.as_ref());
     let started_at =
         newest.map(|newest| newest.created_at).or_else(|| primary.map(|primary| primary.created_at));
     Some(LastDeployment {
-        id: current.id.clone(),
+        id: (!is_unlisted).then(|| current.id.clone()),
         commit: memory.map(|memory| memory.commit.clone()),
         phase: current.phase,
         shift: facts.shift(current).cloned(),

@@ -835,6 +835,10 @@ fn our_own_older_deployment_is_replaced_but_not_for_ever() {
     };
     older(2).check("register bbbbbbb 2/head/ecs-svc/3");
     older(3).check("FinishingFirst");
+    // What was allowed to finish has, and the list does not show the one after it yet.
+    let before = [("d5", 1, Successful), ("d4", 3, Stopped), ("d3", 3, Stopped), ("d2", 3, Stopped)];
+    let unlisted = older(3).history(&before);
+    unlisted.check("register bbbbbbb 2/head/ecs-svc/3");
     older(0).with(|scene| scene.desired.policy.in_flight = InFlight::Finish).check("FinishingFirst");
 }
 

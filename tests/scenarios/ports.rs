@@ -267,6 +267,9 @@ impl Ecs for Process {
         let briefs = self.read(Api::Ecs, "ListServiceDeployments", input).await?;
         let arns: Vec<&str> =
             list(&briefs, "serviceDeployments").map(|one| text(one, "serviceDeploymentArn")).collect();
+        if arns.is_empty() {
+            return Ok(Vec::new());
+        }
         let input = json!({"serviceDeploymentArns": arns});
         let described = self.read(Api::Ecs, "DescribeServiceDeployments", input).await?;
         let mut deployments = Vec::new();

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use trueup::model::{Health, Sync};
+use trueup::notify::transition;
 use trueup_simulator::{Api, Fault};
 
-use crate::stage::{Breaker, Stage, said};
+use crate::stage::{Breaker, Running, Stage, TICK, said};
 
 const API: &str = "  repository: mco/api\n  service: mco-api-{environment}\n";
 
@@ -31,6 +32,19 @@ fn crash(stage: &Stage, commit: &str) {
     stage.world.lock().unwrap().inject(Fault::Crash { digest, exit_code: 1, after_seconds: 0 });
 }
 
+/// The events that are told while a process looks for so many seconds.
+async fn told(running: &mut Running, stage: &Stage, seconds: u64) -> Vec<&'static str> {
+    let (mut before, mut events) = (None, Vec::new());
+    for second in (0..seconds).step_by(TICK as usize) {
+        let status = running.pass(stage).await.swap_remove(0).plan.unwrap().status;
+        let (alerts, told) = transition::of_target(before.as_ref(), &status, second as i64);
+        events.extend(alerts.iter().map(|alert| alert.event.name()));
+        before = Some(told);
+        stage.advance(TICK);
+    }
+    events
+}
+
 /// Commit bbbbbbb is declared, built and deployed.
 async fn promoted() -> Stage {
     let mut stage = Stage::new(Breaker::On);
@@ -44,6 +58,24 @@ async fn promoted() -> Stage {
 #[tokio::test]
 async fn a_new_commit_is_deployed_once_and_tagged_after_it_succeeded() {
     promoted().await;
+}
+
+/// AWS's list shows a deployment later than the service does, under another name.
+#[tokio::test]
+async fn each_deployment_is_told_once_at_its_start_and_at_its_end() {
+    let mut stage = Stage::new(Breaker::On);
+    let mut running = stage.process(BTreeMap::new());
+    running.pass(&stage).await;
+    for (commit, end) in [("bbbbbbb", "deployment.succeeded"), ("ccccccc", "deployment.rolled_back")] {
+        stage.build(commit);
+        if commit == "ccccccc" {
+            crash(&stage, commit);
+        }
+        stage.declare(commit);
+        let events = told(&mut running, &stage, 200).await;
+        assert_eq!(events[..2], ["deployment.started", end], "{commit}");
+        assert!(events[2..].iter().all(|event| *event == "commit.held"), "{events:?}");
+    }
 }
 
 #[tokio::test]

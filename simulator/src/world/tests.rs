@@ -21,6 +21,8 @@ use super::{Api, World};
 const REGISTRY: &str = "123456789012.dkr.ecr.eu-west-2.amazonaws.com";
 /// Longer than any deployment that nothing holds up.
 const SETTLED: u64 = 90;
+/// Until a new service deployment can be seen.
+const LISTED: u64 = 3;
 
 /// A cluster `mco`, a repository `mco/api` with the image `aaaaaaa`, and revision 1 of `mco-api` that runs it.
 fn world() -> World {

@@ -92,8 +92,8 @@ impl World {
             })
         });
         described["currentServiceRevisions"] = revisions.collect();
-        if let Some(newest) = service.history.first() {
-            described["currentServiceDeployment"] = json!(newest.arn);
+        if let Some(newest) = self.current_service_deployment(service) {
+            described["currentServiceDeployment"] = json!(newest);
         }
     }
 

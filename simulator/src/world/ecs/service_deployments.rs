@@ -12,10 +12,18 @@ use crate::world::{Answer, AwsError, World};
 
 /// Service deployments are kept for 90 days.
 const KEPT: u64 = 90 * 24 * 3600;
+/// Seconds until a new one can be seen. AWS publishes no figure; "a moment" is what people see.
+const LISTED_AFTER: u64 = 3;
 
 impl World {
-    fn is_kept(&self, deployment: &ServiceDeployment) -> bool {
-        deployment.finished_at.is_none() || deployment.created_at + KEPT > self.now
+    fn is_listed(&self, deployment: &ServiceDeployment) -> bool {
+        let age = self.now - deployment.created_at;
+        age >= LISTED_AFTER && (deployment.finished_at.is_none() || age < KEPT)
+    }
+
+    /// The newest service deployment, once it can be seen.
+    pub(super) fn current_service_deployment<'a>(&self, service: &'a Service) -> Option<&'a str> {
+        service.history.first().filter(|newest| self.is_listed(newest)).map(|newest| newest.arn.as_str())
     }
 
     pub(super) fn list_service_deployments(&mut self, input: &Input) -> Answer {
@@ -28,7 +36,7 @@ impl World {
         let chosen = service.history.iter().filter(|deployment| {
             #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
             let at = deployment.created_at as f64;
-            self.is_kept(deployment)
+            self.is_listed(deployment)
                 && (wanted.is_empty() || wanted.contains(&deployment.status))
                 && after.is_none_or(|after| at >= after)
                 && before.is_none_or(|before| at <= before)
@@ -56,7 +64,7 @@ impl World {
         for arn in batch(input, "serviceDeploymentArns", 20)? {
             let services = self.services.values();
             let mut all = services.flat_map(|service| service.history.iter().map(move |one| (service, one)));
-            match all.find(|(_, deployment)| deployment.arn == arn && self.is_kept(deployment)) {
+            match all.find(|(_, deployment)| deployment.arn == arn && self.is_listed(deployment)) {
                 Some((service, deployment)) => {
                     found.push(self.describe_service_deployment(service, deployment));
                 }

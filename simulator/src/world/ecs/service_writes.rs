@@ -51,9 +51,7 @@ impl World {
         let key = (cluster, name);
         if let Some(present) = self.services.get(&key) {
             match present.status {
-                Status::Active if present.created_with == *input => {
-                    return Ok(json!({"service": self.describe_service(present, true)}));
-                }
+                Status::Active if present.created_with == *input => return self.described(&key),
                 Status::Active => return Err(invalid("Creation of service was not idempotent.")),
                 Status::Draining => return Err(invalid("Unable to Start a service that is still Draining.")),
                 Status::Inactive(_) => {}
@@ -185,9 +183,14 @@ impl World {
         self.described(&key)
     }
 
+    /// The answer to a write: without the service deployment, which is made afterwards.
     fn described(&self, key: &ServiceKey) -> Answer {
         let service = self.services.get(key).ok_or_else(not_found)?;
-        Ok(json!({"service": self.describe_service(service, true)}))
+        let mut described = self.describe_service(service, true);
+        if let Value::Object(members) = &mut described {
+            members.shift_remove("currentServiceDeployment");
+        }
+        Ok(json!({"service": described}))
     }
 }
 

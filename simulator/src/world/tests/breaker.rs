@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::World;
-use super::{SETTLED, breaker, world, world_with_service};
+use super::{LISTED, SETTLED, breaker, world, world_with_service};
 use crate::faults::Fault;
 
 /// Long enough for a few rounds of tasks that fail.
@@ -24,6 +24,7 @@ fn threshold(desired: u64, configuration: &Value) -> Value {
     }
     let configuration = json!({"deploymentCircuitBreaker": enabled});
     world.begin(&json!({"desiredCount": desired, "deploymentConfiguration": configuration}));
+    world.advance(LISTED);
     world.newest()["deploymentCircuitBreaker"]["threshold"].clone()
 }
 
@@ -43,6 +44,7 @@ fn a_failed_deployment_rolls_back_to_the_last_one_that_completed() {
     let good = world.service()["deployments"][0]["id"].clone();
     let revision = world.newest()["targetServiceRevision"]["arn"].clone();
     deploy_crashing(&mut world, "bbbbbbb");
+    world.advance(LISTED);
     let mut seen = Vec::new();
     for _ in 0..TRIPPED {
         world.advance(1);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::World;
-use super::{SETTLED, world, world_with_service};
+use super::{LISTED, SETTLED, world, world_with_service};
 
 fn state(status: &str, rollout: &str, running: u64) -> (String, String, u64) {
     (status.to_owned(), rollout.to_owned(), running)
@@ -27,12 +27,11 @@ fn bounds(configuration: &Value) -> (u64, usize) {
 fn a_deployment_takes_its_time_and_replaces_the_old_one() {
     let mut world = world_with_service(&json!({}));
     world.deploy("bbbbbbb");
-    assert_eq!(world.statuses(), ["PENDING", "SUCCESSFUL"]);
-    world.advance(1);
-    assert_eq!(world.statuses(), ["IN_PROGRESS", "SUCCESSFUL"]);
     assert_eq!(world.deployments(), [state("PRIMARY", "IN_PROGRESS", 0), state("ACTIVE", "COMPLETED", 2)]);
+    world.advance(LISTED);
+    assert_eq!(world.statuses(), ["IN_PROGRESS", "SUCCESSFUL"]);
     let side_by_side = [state("PRIMARY", "IN_PROGRESS", 2), state("ACTIVE", "COMPLETED", 2)];
-    world.advance(12);
+    world.advance(1 + 12 - LISTED);
     assert_eq!(world.deployments(), side_by_side);
     // Nothing checks these tasks: they count 40 seconds after they run.
     world.advance(39);
@@ -44,28 +43,20 @@ fn a_deployment_takes_its_time_and_replaces_the_old_one() {
     assert_eq!(world.statuses(), ["SUCCESSFUL", "SUCCESSFUL"]);
 }
 
-/// The counts that each deployment, its revision, and the two sides of the newest service deployment ask for.
-fn asked(world: &mut World) -> (Vec<Value>, Vec<Value>, Value, Value) {
-    let (service, newest) = (world.service(), world.newest());
+/// How many tasks the deployments ask for, and how many their revisions.
+fn asked(world: &mut World) -> [Vec<Value>; 2] {
+    let service = world.service();
     let of = |list: &str, count: &str| {
         let all = service[list].as_array().unwrap().iter();
         all.map(|one| one[count].clone()).collect::<Vec<Value>>()
     };
-    (
-        of("deployments", "desiredCount"),
-        of("currentServiceRevisions", "requestedTaskCount"),
-        newest["targetServiceRevision"]["requestedTaskCount"].clone(),
-        newest["sourceServiceRevisions"][0]["requestedTaskCount"].clone(),
-    )
+    [of("deployments", "desiredCount"), of("currentServiceRevisions", "requestedTaskCount")]
 }
 
 #[test]
 fn a_new_deployment_asks_for_no_task_until_the_scheduler_has_come_to_it_and_an_old_one_for_less_and_less() {
     let mut world = world_with_service(&json!({"desiredCount": 3}));
-    let both = |new: u64, old: u64| {
-        let pair = vec![json!(new), json!(old)];
-        (pair.clone(), pair, json!(new), json!(old))
-    };
+    let both = |new: u64, old: u64| [vec![json!(new), json!(old)], vec![json!(new), json!(old)]];
     world.deploy("bbbbbbb");
     assert_eq!(world.service()["desiredCount"], 3, "that of the service is there at once");
     assert_eq!(asked(&mut world), both(0, 3));
@@ -75,6 +66,33 @@ fn a_new_deployment_asks_for_no_task_until_the_scheduler_has_come_to_it_and_an_o
     assert_eq!(asked(&mut world), both(3, 3));
     world.advance(1);
     assert_eq!(asked(&mut world), both(3, 0));
+    let newest = world.newest();
+    assert_eq!(newest["targetServiceRevision"]["requestedTaskCount"], 3);
+    assert_eq!(newest["sourceServiceRevisions"][0]["requestedTaskCount"], 0);
+}
+
+#[test]
+fn a_new_service_deployment_is_seen_a_moment_after_the_write_and_not_in_its_answer() {
+    let mut world = world();
+    let service =
+        json!({"cluster": "mco", "serviceName": "api", "taskDefinition": "mco-api", "desiredCount": 2});
+    let mut answers = vec![world.ecs_call("CreateService", &service)["service"].clone()];
+    assert_eq!(world.statuses(), Vec::<String>::new());
+    world.advance(SETTLED);
+    let (first, before) = (world.newest(), world.service());
+    assert_eq!(before["currentServiceDeployment"], first["serviceDeploymentArn"]);
+    answers.push(world.update(&json!({"forceNewDeployment": true})));
+    for _ in 0..LISTED {
+        assert_eq!(
+            (world.newest(), &world.service()["currentServiceDeployment"]),
+            (first.clone(), &Value::Null)
+        );
+        world.advance(1);
+    }
+    let newest = world.newest();
+    assert_ne!(newest["serviceDeploymentArn"], first["serviceDeploymentArn"]);
+    assert_eq!(world.service()["currentServiceDeployment"], newest["serviceDeploymentArn"]);
+    assert!(answers.iter().all(|answer| answer["currentServiceDeployment"].is_null()));
 }
 
 #[test]
@@ -103,8 +121,8 @@ fn a_newer_deployment_stops_the_one_in_flight() {
     world.deploy("bbbbbbb");
     world.advance(14);
     world.deploy("ccccccc");
-    assert_eq!(world.statuses(), ["PENDING", "STOP_REQUESTED", "SUCCESSFUL"]);
-    world.advance(1);
+    assert_eq!(world.statuses(), ["STOP_REQUESTED", "SUCCESSFUL"]);
+    world.advance(LISTED);
     assert_eq!(world.statuses(), ["IN_PROGRESS", "STOPPED", "SUCCESSFUL"]);
     world.advance(SETTLED);
     assert_eq!(world.statuses(), ["SUCCESSFUL", "STOPPED", "SUCCESSFUL"]);
@@ -155,7 +173,7 @@ fn all_tasks_of_a_deployment_run_the_digest_that_the_first_resolved() {
 fn a_service_without_tasks_completes_at_once_and_resolves_nothing() {
     let mut world = world();
     world.begin(&json!({"desiredCount": 0}));
-    world.advance(2);
+    world.advance(LISTED);
     assert_eq!(world.deployments(), [state("PRIMARY", "COMPLETED", 0)]);
     let target = world.newest()["targetServiceRevision"]["arn"].clone();
     let revisions = world.ecs_call("DescribeServiceRevisions", &json!({"serviceRevisionArns": [target]}));

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::{Api, World};
-use super::{SETTLED, laid_over, world, world_with_service};
+use super::{LISTED, SETTLED, laid_over, world, world_with_service};
 
 /// All items, and how many pages they took.
 fn paged(world: &mut World, api: Api, operation: &str, input: &Value, key: &str) -> (Vec<Value>, usize) {
@@ -124,12 +124,13 @@ fn service_deployments_are_listed_by_status_and_time() {
     let mut world = world_with_service(&json!({}));
     let before = world.now();
     world.deploy("bbbbbbb");
+    world.advance(LISTED);
     let count = |world: &mut World, filter: Value| {
         let input = laid_over(json!({"cluster": "mco", "service": "api"}), &filter);
         world.ecs_call("ListServiceDeployments", &input)["serviceDeployments"].as_array().unwrap().len()
     };
     assert_eq!(count(&mut world, json!({"status": ["SUCCESSFUL"]})), 1);
-    assert_eq!(count(&mut world, json!({"status": ["PENDING", "SUCCESSFUL"]})), 2);
+    assert_eq!(count(&mut world, json!({"status": ["IN_PROGRESS", "SUCCESSFUL"]})), 2);
     assert_eq!(count(&mut world, json!({"createdAt": {"before": before - 1}})), 1);
     assert_eq!(count(&mut world, json!({"createdAt": {"after": before - 1}})), 1);
 }
