@@ -6,7 +6,7 @@ use super::Service;
 use crate::world::AwsError;
 use crate::world::input::{Input, invalid};
 
-/// The circuit breaker of a service.
+/// The circuit breaker of a configuration, for so many tasks.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::world) struct Breaker {
     pub enabled: bool,
@@ -17,14 +17,14 @@ pub(in crate::world) struct Breaker {
 }
 
 /// Developer guide, "How the Amazon ECS deployment circuit breaker detects failures".
-pub(in crate::world) fn breaker(service: &Service) -> Breaker {
-    let sent = service.configuration.get("deploymentCircuitBreaker");
+pub(in crate::world) fn breaker(configuration: &Input, desired: u64) -> Breaker {
+    let sent = configuration.get("deploymentCircuitBreaker");
     let flag = |key: &str| sent.and_then(|breaker| breaker.get(key)).and_then(Value::as_bool);
     Breaker {
         enabled: flag("enable") == Some(true),
         rolls_back: flag("rollback") == Some(true),
         resets: flag("resetOnHealthyTask") != Some(false),
-        threshold: threshold(sent.and_then(|breaker| breaker.get("thresholdConfiguration")), service.desired),
+        threshold: threshold(sent.and_then(|breaker| breaker.get("thresholdConfiguration")), desired),
     }
 }
 

@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::TaskDefinition;
-use super::configuration::{alarms, breaker};
+use super::configuration::alarms;
 use super::services::{Service, ServiceDeployment, ServiceRevision, not_found};
 use crate::world::input::{Input, batch, invalid, last_part, optional, page, text, texts, with_token};
 use crate::world::{Answer, AwsError, World};
@@ -102,7 +102,7 @@ impl World {
             "deploymentCircuitBreaker": {
                 "status": deployment.breaker,
                 "failureCount": deployment.failures,
-                "threshold": breaker(service).threshold,
+                "threshold": deployment.threshold,
             },
             "alarms": {
                 "status": deployment.alarms,

@@ -58,6 +58,8 @@ pub(in crate::world) struct Deployment {
     pub desired: u64,
     pub rollout: &'static str,
     pub reason: String,
+    /// When it turns FAILED and why: a while after it is rolled back.
+    pub fails: Option<(u64, &'static str)>,
     pub failed_tasks: u64,
     pub created_at: u64,
     pub updated_at: u64,
@@ -85,6 +87,8 @@ pub(in crate::world) struct ServiceDeployment {
     pub sources: Vec<usize>,
     pub breaker: &'static str,
     pub failures: u64,
+    /// That of its own configuration for the count of the service, until it ends.
+    pub threshold: u64,
     pub alarms: &'static str,
     pub triggered_alarms: Vec<String>,
     pub configuration: Input,
@@ -94,7 +98,7 @@ pub(in crate::world) struct ServiceDeployment {
     pub stopped_at: Option<u64>,
     pub finished_at: Option<u64>,
     pub rollback: Option<Rollback>,
-    /// The deployment that carries it out: its own, or the one it rolls back to.
+    /// The deployment that brings its target.
     pub carried_by: String,
     /// The counts when it ended.
     pub ended_with: Option<Snapshot>,
@@ -147,6 +151,11 @@ impl Service {
         let found = self.deployments.iter().find(|one| one.id == deployment);
         let (running, pending) = self.counts(Some(deployment));
         Snapshot { requested: found.map_or(0, |found| found.desired), running, pending }
+    }
+
+    /// What may end the newest deployment: set when it began.
+    pub fn rules(&self) -> &Input {
+        self.history.first().map_or(&self.configuration, |newest| &newest.configuration)
     }
 
     /// Running and pending tasks, of one deployment or of all.

@@ -8,6 +8,10 @@ use crate::world::ecs::{Rollback, Service, TRIGGERS, VOLUMES, alarms, breaker};
 /// Seconds that a deployment with alarms goes on watching them after all is in place. AWS computes it: "less than
 /// five minutes by default".
 const BAKE: u64 = 180;
+/// Seconds from the beginning of a rollback until what it undoes is FAILED, and until it may be over where the old tasks
+/// still run. About a hundred and eighty were measured.
+const FAILED_AFTER: u64 = 20;
+const ROLLED_BACK_AFTER: u64 = 30;
 
 /// Developer guide, "Troubleshooting with Amazon ECS Action Logs".
 const NO_CANDIDATE: &str = "No rollback candidate was found to run the rollback.";
@@ -56,6 +60,7 @@ impl Service {
         if self.controller != "ECS" {
             return self.judge_sets(around);
         }
+        self.turn_failed(around.now);
         self.drop_drained();
         let Some(primary) = self.deployments.first() else { return };
         if primary.rollout != "IN_PROGRESS" {
@@ -73,12 +78,10 @@ impl Service {
             }
             return;
         }
-        let (breaker, failed) =
-            (breaker(self), self.deployments.first().map_or(0, |primary| primary.failed_tasks));
-        if let Some(primary) = self.deployments.first_mut() {
-            primary.baking_since = None;
-        }
-        if breaker.enabled && failed >= breaker.threshold {
+        let breaker = breaker(self.rules(), self.desired);
+        let Some(primary) = self.deployments.first_mut() else { return };
+        primary.baking_since = None;
+        if breaker.enabled && primary.failed_tasks >= breaker.threshold {
             self.fail(&Cause::Breaker, around);
         }
     }
@@ -89,6 +92,7 @@ impl Service {
         let open: Vec<_> = open.map(|(index, one)| (index, self.snapshot(&one.carried_by))).collect();
         for (index, end) in open {
             let Some(deployment) = self.history.get_mut(index) else { continue };
+            deployment.threshold = breaker(&deployment.configuration, self.desired).threshold;
             if index == 0 && deployment.status == "PENDING" {
                 deployment.status = "IN_PROGRESS";
                 deployment.started_at = Some(now);
@@ -110,12 +114,23 @@ impl Service {
         }
     }
 
+    fn turn_failed(&mut self, now: u64) {
+        for deployment in &mut self.deployments {
+            if let Some((_, reason)) = deployment.fails.take_if(|(at, _)| *at <= now) {
+                deployment.rollout = "FAILED";
+                deployment.reason = reason.to_owned();
+                deployment.updated_at = now;
+            }
+        }
+    }
+
     /// What was replaced is no longer listed when its tasks have stopped; what failed stays until the next one is done.
     fn drop_drained(&mut self) {
         let tasks = &self.tasks;
         self.deployments.retain(|deployment| {
             deployment.primary
                 || deployment.rollout == "FAILED"
+                || deployment.fails.is_some()
                 || tasks.iter().any(|task| task.deployment == deployment.id && !task.has_stopped())
         });
     }
@@ -131,11 +146,14 @@ impl Service {
                 ready += 1;
             }
         }
-        ready >= self.desired && others == 0
+        let rollback = self.history.first().and_then(|newest| newest.rollback.as_ref());
+        let just_begun =
+            rollback.is_some_and(|rollback| around.now < rollback.started_at + ROLLED_BACK_AFTER);
+        ready >= self.desired && others == 0 && !just_begun
     }
 
     fn has_baked(&mut self, now: u64) -> bool {
-        let watched = alarms(&self.configuration).is_some() && !self.rolls_back();
+        let watched = alarms(self.rules()).is_some() && !self.rolls_back();
         let Some(primary) = self.deployments.first_mut() else { return false };
         let since = *primary.baking_since.get_or_insert(now);
         !watched || now >= since + BAKE
@@ -148,7 +166,7 @@ impl Service {
     /// An alarm that was in ALARM when the deployment began is ignored for the whole of it.
     fn triggered_alarms(&self, around: &Around) -> Option<Vec<String>> {
         let ignored = &self.deployments.first()?.ignored_alarms;
-        let (mut names, _) = alarms(&self.configuration).filter(|_| !self.rolls_back())?;
+        let (mut names, _) = alarms(self.rules()).filter(|_| !self.rolls_back())?;
         names.retain(|name| around.alarms.contains(name) && !ignored.contains(name));
         (!names.is_empty()).then_some(names)
     }
@@ -180,13 +198,11 @@ impl Service {
         }
     }
 
-    /// The deployment is FAILED; where it is to roll back, the last one that completed becomes PRIMARY again.
+    /// The deployment has failed; where it is to roll back, the last one that completed becomes PRIMARY again.
     fn fail(&mut self, cause: &Cause, around: &mut Around) {
         let now = around.now;
         let Some(failed) = self.deployments.first_mut() else { return };
-        failed.rollout = "FAILED";
-        failed.reason = cause.rollout_reason().to_owned();
-        failed.updated_at = now;
+        failed.fails = Some((now, cause.rollout_reason()));
         let event = format!("(deployment {}) deployment failed: {}", failed.id, cause.event());
         self.tell(around, &event);
         if let Some(newest) = self.history.first_mut() {
@@ -205,6 +221,7 @@ impl Service {
                 }
             }
         }
+        self.turn_failed(now);
     }
 
     fn end_newest(&mut self, status: &'static str, now: u64) {
@@ -217,8 +234,8 @@ impl Service {
 
     fn is_to_roll_back(&self, cause: &Cause) -> bool {
         match cause {
-            Cause::Breaker => breaker(self).rolls_back,
-            Cause::Alarms(_) => alarms(&self.configuration).is_some_and(|(_, rolls_back)| rolls_back),
+            Cause::Breaker => breaker(self.rules(), self.desired).rolls_back,
+            Cause::Alarms(_) => alarms(self.rules()).is_some_and(|(_, rolls_back)| rolls_back),
             Cause::Stopped => true,
         }
     }
@@ -239,9 +256,13 @@ impl Service {
         }
     }
 
-    /// No new revision is made; a deployment that is still listed is taken up again under its id.
+    /// No new revision is made; a deployment that is still listed is taken up again under its id. The other one goes on
+    /// for a while, as far as one can see.
     fn roll_back(&mut self, revision: usize, cause: &Cause, around: &mut Around) {
         let now = around.now;
+        if let Some((at, _)) = self.deployments.first_mut().and_then(|failed| failed.fails.as_mut()) {
+            *at = now + FAILED_AFTER;
+        }
         let listed = self.deployments.iter().position(|deployment| deployment.revision == revision);
         let (id, created_at, desired) = match listed {
             Some(index) => {
@@ -253,8 +274,6 @@ impl Service {
         if let Some(newest) = self.history.first_mut() {
             newest.status = "ROLLBACK_IN_PROGRESS";
             newest.rollback = Some(Rollback { reason: cause.status_reason(), started_at: now, revision });
-            newest.carried_by.clone_from(&id);
-            newest.failures = 0;
         }
         if let Some(target) = self.revisions.get(revision) {
             for key in TRIGGERS.iter().chain([&VOLUMES]) {

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::Around;
-use crate::world::ecs::{Check, Container, Service, Task};
+use crate::world::ecs::{Check, Container, Service, ServiceDeployment, Task, breaker};
 
 /// Seconds from creation until a task has reached the state. AWS publishes no figures; Fargate tasks take about this.
 const PENDING_AFTER: u64 = 3;
@@ -185,21 +185,28 @@ impl Service {
             return;
         }
         task.was_ready = true;
-        if !crate::world::ecs::breaker(self).resets {
+        if !breaker(self.rules(), self.desired).resets {
             return;
         }
         if let Some(deployment) = self.deployments.iter_mut().find(|one| one.id == task.deployment) {
             deployment.failed_tasks = 0;
             deployment.updated_at = around.now;
         }
-        if let Some(newest) = self.history.first_mut().filter(|newest| newest.carried_by == task.deployment) {
+        if let Some(newest) = self.watched(&task.deployment) {
             newest.failures = 0;
         }
     }
 
+    /// The service deployment that a deployment carries out, as long as its failures decide anything.
+    fn watched(&mut self, deployment: &str) -> Option<&mut ServiceDeployment> {
+        let newest = self.history.first_mut()?;
+        let counts = newest.carried_by == deployment && newest.finished_at.is_none();
+        (counts && newest.rollback.is_none()).then_some(newest)
+    }
+
     /// Tasks that never came to run make the next ones wait.
     fn count_failure(&mut self, deployment: &str, now: u64, never_ran: bool) {
-        if let Some(newest) = self.history.first_mut().filter(|newest| newest.carried_by == deployment) {
+        if let Some(newest) = self.watched(deployment) {
             newest.failures += 1;
             newest.updated_at = now;
         }

@@ -131,14 +131,16 @@ impl ServiceDeployment {
         now: u64,
     ) -> Self {
         let monitored = |on: bool| if on { "MONITORING" } else { "DISABLED" };
+        let breaker = breaker(&service.configuration, service.desired);
         Self {
             arn,
             status: "PENDING",
             reason: None,
             target,
             sources,
-            breaker: monitored(breaker(service).enabled),
+            breaker: monitored(breaker.enabled),
             failures: 0,
+            threshold: breaker.threshold,
             alarms: monitored(alarms(&service.configuration).is_some()),
             triggered_alarms: Vec::new(),
             configuration: service.configuration.clone(),
@@ -181,6 +183,7 @@ impl Service {
             revision,
             desired: 0,
             rollout: "IN_PROGRESS",
+            fails: None,
             failed_tasks: 0,
             created_at: now,
             updated_at: now,

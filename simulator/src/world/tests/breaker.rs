@@ -65,6 +65,61 @@ fn a_failed_deployment_rolls_back_to_the_last_one_that_completed() {
     assert!(events.contains(&format!("rolling back to deployment {}.", good.as_str().unwrap())), "{events}");
 }
 
+/// A service of two tasks whose rollback from a crashing image has just begun.
+fn rolling_back() -> World {
+    let mut world = world_with_service(&breaker(true));
+    deploy_crashing(&mut world, "bbbbbbb");
+    while world.statuses()[0] != "ROLLBACK_IN_PROGRESS" {
+        world.advance(1);
+    }
+    world
+}
+
+#[test]
+fn what_is_rolled_back_goes_on_for_a_while_before_it_is_failed() {
+    let mut world = rolling_back();
+    let mut seen: Vec<Vec<(String, String)>> = Vec::new();
+    for _ in 0..SETTLED {
+        let service = world.service();
+        let text = |one: &Value, key: &str| one[key].as_str().unwrap().to_owned();
+        let all = service["deployments"].as_array().unwrap().iter();
+        let now: Vec<_> = all.map(|one| (text(one, "status"), text(one, "rolloutState"))).collect();
+        if seen.last() != Some(&now) {
+            seen.push(now);
+        }
+        world.advance(1);
+    }
+    let state = |status: &str, rollout: &str| (status.to_owned(), rollout.to_owned());
+    let going = state("PRIMARY", "IN_PROGRESS");
+    let expected = [
+        vec![going.clone(), state("ACTIVE", "IN_PROGRESS")],
+        vec![going, state("ACTIVE", "FAILED")],
+        vec![state("PRIMARY", "COMPLETED")],
+    ];
+    assert_eq!(seen, expected);
+}
+
+#[test]
+fn what_is_said_of_a_failed_deployment_stays_true_after_it() {
+    let mut world = rolling_back();
+    let counts = |world: &mut World| {
+        let newest = world.newest();
+        let (breaker, target) = (&newest["deploymentCircuitBreaker"], &newest["targetServiceRevision"]);
+        let counts = [&breaker["failureCount"], &breaker["threshold"], &target["runningTaskCount"]];
+        (breaker["status"].clone(), counts.map(|count| count.as_u64().unwrap()))
+    };
+    let told = (json!("TRIGGERED"), [4, 3, 0]);
+    assert_eq!(counts(&mut world), told, "the tasks of the good revision are not its own");
+    world.advance(SETTLED);
+    assert_eq!((counts(&mut world), world.statuses()[0].as_str()), (told.clone(), "ROLLBACK_SUCCESSFUL"));
+    let task = world.tasks("RUNNING")[0]["taskArn"].as_str().unwrap().to_owned();
+    assert!(world.exit_task(&task, 1));
+    assert!(world.autoscale("mco", "api", 100));
+    world.update(&json!({"deploymentConfiguration": {"deploymentCircuitBreaker": {"enable": false, "rollback": false}}}));
+    world.advance(SETTLED);
+    assert_eq!(counts(&mut world), told);
+}
+
 #[test]
 fn the_old_tasks_run_on_while_the_new_ones_fail() {
     let mut world = world_with_service(&breaker(true));
@@ -112,11 +167,7 @@ fn a_first_deployment_that_fails_has_nothing_to_roll_back_to() {
 
 #[test]
 fn what_is_just_being_rolled_back_to_is_no_candidate() {
-    let mut world = world_with_service(&breaker(true));
-    deploy_crashing(&mut world, "bbbbbbb");
-    while world.statuses()[0] != "ROLLBACK_IN_PROGRESS" {
-        world.advance(1);
-    }
+    let mut world = rolling_back();
     deploy_crashing(&mut world, "ccccccc");
     world.advance(TRIPPED);
     assert_eq!(world.statuses(), ["ROLLBACK_FAILED", "ROLLBACK_FAILED", "SUCCESSFUL"]);
