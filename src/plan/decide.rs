@@ -18,6 +18,8 @@ use crate::model::{
 
 /// Replacements of one another in a row after which the one in flight is allowed to finish.
 const MOST_REPLACEMENTS: usize = 3;
+/// How the reason begins of a task that a deployment has stopped (Amazon ECS developer guide, "stopped tasks error messages").
+const SCALED_IN: &str = "Scaling activity initiated by";
 /// A task without a health check counts as progress once it has run this long.
 const STEADY_AFTER: Millis = 120_000;
 
@@ -580,8 +582,10 @@ impl<'a> Facts<'a> {
     fn last_progress(&self, primary: &crate::model::Deployment) -> Millis {
         let tasks = self.input.observed.tasks.known().into_iter().flatten();
         let progress = tasks.filter_map(|task| {
+            // An old task that dies is replaced from its own revision: only one that is scaled in is progress.
             if task.task_definition != primary.task_definition {
-                return task.stopped_at;
+                let reason = task.stopped_reason.as_deref().unwrap_or_default();
+                return task.stopped_at.filter(|_| reason.starts_with(SCALED_IN));
             }
             let since = task.started_at.filter(|_| task.last_status == "RUNNING")?;
             let proven = match task.health {

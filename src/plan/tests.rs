@@ -710,6 +710,17 @@ fn progress_moves_the_deadline_and_a_healthy_target_is_never_failed() {
         scene.observed.tasks = Reading::Known(vec![healthy]);
     });
     progress.check("Deploying");
+    let old = |reason: &str| {
+        let stopped = Task {
+            last_status: "STOPPED".to_owned(),
+            stopped_at: Some(NOW + 10 * 60 * 1000),
+            stopped_reason: Some(reason.to_owned()),
+            ..task(1, 'a')
+        };
+        stuck().with(|scene| scene.observed.tasks = Reading::Known(vec![stopped]))
+    };
+    old("Scaling activity initiated by (deployment ecs-svc/1)").check("Deploying");
+    old("Essential container in task exited").check("stamp mco-api:2 trueup:outcome=failed/d2");
     let complete = stuck().with(|scene| {
         if let Reading::Known(service) = &mut scene.observed.service {
             service.deployments[0].running = 1;
