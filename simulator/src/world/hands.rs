@@ -18,6 +18,11 @@ impl World {
         if service.daemon || (deploying && desired < service.desired) {
             return false;
         }
+        // "applies scale-out to both service revisions" ("What's new" of 2025-11).
+        let more = desired.saturating_sub(service.desired);
+        for old in service.deployments.iter_mut().filter(|old| !old.primary && old.rollout == "COMPLETED") {
+            old.desired += more;
+        }
         service.desired = desired;
         service.steady = false;
         true

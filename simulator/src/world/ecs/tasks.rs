@@ -26,6 +26,8 @@ pub(in crate::world) struct Task {
     pub delay: u64,
     /// Whether it was ever running with everything healthy.
     pub was_ready: bool,
+    /// Why it is to be replaced: its checks have failed.
+    pub failing: Option<String>,
     pub created_at: u64,
     pub pull_started_at: Option<u64>,
     pub pull_stopped_at: Option<u64>,
@@ -68,6 +70,15 @@ impl Task {
     /// Whether it belongs to those that the scheduler counts as started.
     pub fn has_stopped(&self) -> bool {
         self.stopped_at.is_some()
+    }
+
+    /// To run, and with nothing against it.
+    pub fn is_sound(&self) -> bool {
+        self.wanted && self.failing.is_none()
+    }
+
+    pub fn is_failing(&self) -> bool {
+        self.wanted && self.failing.is_some()
     }
 
     /// Of the essential containers that have a check: HEALTHY if all are, UNHEALTHY if any is, else UNKNOWN.

@@ -117,29 +117,29 @@ impl Service {
         task.version += u64::from(task.health() != health);
         let grace =
             self.settings.get("healthCheckGracePeriodSeconds").and_then(Value::as_u64).unwrap_or_default();
-        let id = task.arn.rsplit('/').next().unwrap_or_default().to_owned();
-        if age < grace {
-            return self.count_success(task, around);
-        }
-        if task.health() == "UNHEALTHY" {
-            task.stop(around.now, "ServiceSchedulerInitiated", "Task failed container health checks");
-            self.tell(around, &format!("(task {id}) failed container health checks."));
-            return self.count_failure(&task.deployment, around.now, false);
-        }
-        let unhealthy = task.digests().any(|digest| around.faults.is_unhealthy(digest));
-        if let Some(target) = self.target(task).filter(|_| unhealthy && age >= TARGET_FAILED_AFTER) {
-            task.stop(
-                around.now,
-                "ServiceSchedulerInitiated",
-                format!("Task failed ELB health checks in (target-group {target})"),
-            );
-            let event = format!(
-                "(task {id}) is unhealthy in (target-group {target}) due to (reason Health checks failed)"
-            );
-            self.tell(around, &event);
-            return self.count_failure(&task.deployment, around.now, false);
+        if age >= grace && task.is_sound() {
+            self.look_for_failure(task, age, around);
         }
         self.count_success(task, around);
+    }
+
+    /// The scheduler replaces a task whose checks or target have failed.
+    fn look_for_failure(&mut self, task: &mut Task, age: u64, around: &mut Around) {
+        let id = task.arn.rsplit('/').next().unwrap_or_default().to_owned();
+        let passes = !task.digests().any(|digest| around.faults.is_unhealthy(digest));
+        let target = self.target(task).filter(|_| !passes && age >= TARGET_FAILED_AFTER);
+        let event = if task.health() == "UNHEALTHY" {
+            task.failing = Some("Task failed container health checks".to_owned());
+            format!("(task {id}) failed container health checks.")
+        } else if let Some(target) = target {
+            task.failing = Some(format!("Task failed ELB health checks in (target-group {target})"));
+            format!(
+                "(task {id}) is unhealthy in (target-group {target}) due to (reason Health checks failed)"
+            )
+        } else {
+            return;
+        };
+        self.tell(around, &event);
     }
 
     /// A task ends with its essential containers. It has failed if it was never healthy; restarts are not slowed
@@ -169,7 +169,7 @@ impl Service {
 
     /// Running, with its health checks and its target healthy; for a while where it has neither.
     pub(super) fn is_ready(&self, task: &Task, around: &Around) -> bool {
-        let Some(started) = task.started_at.filter(|_| task.wanted && task.is_running()) else {
+        let Some(started) = task.started_at.filter(|_| task.is_sound() && task.is_running()) else {
             return false;
         };
         let passes = !task.digests().any(|digest| around.faults.is_unhealthy(digest));
@@ -205,7 +205,7 @@ impl Service {
     }
 
     /// Tasks that never came to run make the next ones wait.
-    fn count_failure(&mut self, deployment: &str, now: u64, never_ran: bool) {
+    pub(super) fn count_failure(&mut self, deployment: &str, now: u64, never_ran: bool) {
         if let Some(newest) = self.watched(deployment) {
             newest.failures += 1;
             newest.updated_at = now;

@@ -74,8 +74,10 @@ impl Service {
     }
 
     pub(super) fn schedule_sets(&mut self, around: &mut Around) {
+        let failing = self.indices(Task::is_failing);
+        self.stop_tasks(&failing, around);
         for set in self.deployments.clone() {
-            let mine: Vec<usize> = self.alive_of(&set.id);
+            let mine = self.indices(|task| task.wanted && task.deployment == set.id);
             let (have, wanted) = (mine.len() as u64, self.wanted_of_set(&set));
             if have > wanted {
                 let surplus = usize::try_from(have - wanted).unwrap_or(usize::MAX);
@@ -85,12 +87,6 @@ impl Service {
                 self.start(&set, wanted - have, around);
             }
         }
-    }
-
-    /// Indices of its tasks that are to run.
-    fn alive_of(&self, set: &str) -> Vec<usize> {
-        let mine = |task: &Task| task.wanted && task.deployment == set;
-        self.tasks.iter().enumerate().filter(|(_, task)| mine(task)).map(|(index, _)| index).collect()
     }
 
     /// A set is steady with all its tasks healthy and none on the way (`stabilityStatus`); a drained one is gone.

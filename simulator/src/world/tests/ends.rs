@@ -108,6 +108,13 @@ fn the_autoscaler_sets_the_count_but_does_not_scale_in_during_a_deployment() {
     world.advance(1);
     assert!(!world.autoscale("mco", "api", 1));
     assert!(world.autoscale("mco", "api", 5));
+    let asked: Vec<Value> = world.service()["deployments"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["desiredCount"].clone())
+        .collect();
+    assert_eq!(asked[1], 5, "the old revision grows too");
     world.advance(SETTLED);
     assert!(world.autoscale("mco", "api", 1));
     world.advance(SETTLED);
