@@ -764,6 +764,12 @@ impl<'a> Facts<'a> {
         }
     }
 
+    fn settings_to_send(&self) -> Option<Value> {
+        let declared = self.input.desired.service_settings.as_ref()?;
+        let live = self.service.map_or(&Value::Null, |service| &service.settings);
+        Some(service_settings::to_send(declared, live))
+    }
+
     fn settings_differences(&self) -> Vec<Difference> {
         match (self.declared_settings(), self.service) {
             (Some(declared), Some(service)) => service_settings::differences(&declared, &service.settings),
@@ -983,9 +989,7 @@ impl<'a> Facts<'a> {
                 let new = blue_green::new_deployment(settings, desired, service, revision, commit)?;
                 By::CodeDeploy(Box::new(new))
             }
-            _ => By::UpdateService {
-                settings: desired.service_settings.clone().filter(|_| why != Why::Rollback),
-            },
+            _ => By::UpdateService { settings: self.settings_to_send().filter(|_| why != Why::Rollback) },
         };
         let (cluster, service) = (desired.cluster.clone(), desired.service.clone());
         self.once(vec![Step::Deploy { cluster, service, revision: revision.clone(), by, why }])

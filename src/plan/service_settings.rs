@@ -2,11 +2,15 @@
 //!
 //! Only what is declared is compared and sent; every other field of the service belongs to somebody else.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::normalise::sort_keys;
 use crate::model::Difference;
+
+const PROVIDERS: &str = "capacityProviderStrategy";
 
 /// Members of `UpdateService` that a repository may own (Amazon ECS API reference, `UpdateService`). The task definition
 /// and the deployment itself are not among them.
@@ -44,6 +48,28 @@ pub fn beside_code_deploy(declared: &Value) -> Value {
     let fields = declared.as_object().into_iter().flatten();
     let kept = fields.filter(|(key, _)| !OF_THE_DEPLOYMENT.contains(&key.as_str()));
     Value::Object(kept.map(|(key, value)| (key.clone(), value.clone())).collect())
+}
+
+/// What `UpdateService` is given. A change of the capacity providers is refused without a forced deployment.
+pub fn to_send(declared: &Value, live: &Value) -> Value {
+    let mut sent = declared.clone();
+    let is_declared = declared.get(PROVIDERS).is_some();
+    if is_declared && providers(declared) != providers(live) {
+        sent["forceNewDeployment"] = Value::from(true);
+    }
+    sent
+}
+
+/// Name, weight and base of each capacity provider; the numbers are 0 where they are left out (Amazon ECS API reference,
+/// `CapacityProviderStrategyItem`).
+fn providers(settings: &Value) -> BTreeSet<(&str, i64, i64)> {
+    let items = settings.get(PROVIDERS).and_then(Value::as_array).into_iter().flatten();
+    let number = |item: &Value, key: &str| item.get(key).and_then(Value::as_i64).unwrap_or_default();
+    items
+        .filter_map(|item| {
+            Some((item.get("capacityProvider")?.as_str()?, number(item, "weight"), number(item, "base")))
+        })
+        .collect()
 }
 
 /// The fields of a described service that a repository may own.
@@ -103,6 +129,20 @@ mod tests {
     fn the_stamp_does_not_know_the_order_of_the_keys() {
         assert_eq!(hash(&json!({"a": 1, "b": 2})), hash(&json!({"b": 2, "a": 1})));
         assert_ne!(hash(&json!({"a": 1})), hash(&json!({"a": 2})));
+    }
+
+    #[test]
+    fn another_strategy_of_capacity_providers_is_sent_with_force() {
+        let spot = |weight: Value| json!({"capacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT", "weight": weight}]});
+        let forces = |declared: &Value, live: &Value| to_send(declared, live)["forceNewDeployment"] == true;
+        let live = json!({"capacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT", "weight": 1, "base": 0}]});
+        assert!(!forces(&spot(json!(1)), &live));
+        assert!(forces(&spot(json!(2)), &live));
+        assert!(forces(&spot(json!(1)), &json!({})), "from a launch type");
+        assert!(forces(&json!({"capacityProviderStrategy": []}), &live), "back to it");
+        assert!(!forces(&json!({"capacityProviderStrategy": []}), &json!({})));
+        assert!(!forces(&json!({"enableExecuteCommand": true}), &live), "it is not declared");
+        assert_eq!(to_send(&spot(json!(1)), &live), spot(json!(1)));
     }
 
     #[test]

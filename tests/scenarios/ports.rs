@@ -367,7 +367,9 @@ impl Ecs for Process {
         input["cluster"] = json!(cluster.as_str());
         input["service"] = json!(service.as_str());
         input["taskDefinition"] = json!(revision.as_str());
-        input["forceNewDeployment"] = json!(force);
+        if force {
+            input["forceNewDeployment"] = json!(true);
+        }
         self.write(Api::Ecs, "UpdateService", input).await.map(drop)
     }
 

@@ -516,6 +516,20 @@ async fn two_applications_that_share_a_family_keep_apart() {
 }
 
 #[tokio::test]
+async fn another_capacity_provider_strategy_is_deployed_with_force_and_then_rests() {
+    let mut stage = Stage::new(Breaker::On);
+    stage.build("bbbbbbb");
+    let mut running = stage.process(BTreeMap::new());
+    for (weight, deployments) in [(1, 2), (2, 3)] {
+        let strategy = format!("[{{capacityProvider: FARGATE_SPOT, weight: {weight}}}]");
+        let settings = format!("{API}  serviceSettings: {{capacityProviderStrategy: {strategy}}}\n");
+        stage.write(&[("api", "bbbbbbb", &settings)]);
+        let now = said(&running.run(&stage, 200).await);
+        check(&stage, &now, ("Settled", deployments, 2, "bbbbbbb"));
+    }
+}
+
+#[tokio::test]
 async fn service_settings_go_with_the_deployment_and_follow_the_drift_policy() {
     let mut stage = Stage::new(Breaker::On);
     stage.build("bbbbbbb");

@@ -37,6 +37,8 @@ const QUIET: [&str; 8] = [
     "propagateTags",
     "availabilityZoneRebalancing",
 ];
+/// The text was measured.
+const NOT_FORCED: &str = "When switching from launch type to capacity provider strategy on an existing service, or making a change to a capacity provider strategy on a service that is already using one, you must force a new deployment.";
 const DAEMON_COUNT: &str = "The daemon scheduling strategy does not support a desired count for services. Remove the desired count value and try again";
 pub(in crate::world) const VOLUMES: &str = "volumeConfigurations";
 
@@ -145,11 +147,15 @@ impl World {
             }
             changed.desired = desired;
         }
+        let strategy = strategy(&changed.settings);
         let volumes = input.get(VOLUMES).filter(|volumes| !volumes.is_null());
         let volumes_differ = volumes.is_some_and(|volumes| changed.settings.get(VOLUMES) != Some(volumes));
         changed.configuration =
             merged(input.get("deploymentConfiguration"), &changed.configuration, changed.daemon)?;
         take_settings(&mut changed.settings, input);
+        if strategy != self::strategy(&changed.settings) && !flag(input, "forceNewDeployment") {
+            return Err(invalid(NOT_FORCED));
+        }
         let triggered = flag(input, "forceNewDeployment")
             || volumes_differ
             || TRIGGERS.iter().any(|trigger| input.get(*trigger).is_some_and(|value| !value.is_null()));
@@ -203,11 +209,21 @@ fn desired(input: &Input) -> Result<Option<u64>, AwsError> {
     }
 }
 
+fn strategy(settings: &Input) -> Vec<Value> {
+    list(settings, "capacityProviderStrategy").cloned().collect()
+}
+
 fn take_settings(settings: &mut Input, input: &Input) {
     for key in TRIGGERS.iter().chain(&QUIET).chain([&VOLUMES]) {
         if let Some(value) = input.get(*key).filter(|value| !value.is_null()) {
             settings.insert((*key).to_owned(), value.clone());
         }
+    }
+    // The numbers of a capacity provider are described also where they are 0.
+    let strategy = settings.get_mut("capacityProviderStrategy").and_then(Value::as_array_mut);
+    for provider in strategy.into_iter().flatten().filter_map(Value::as_object_mut) {
+        provider.entry("weight").or_insert_with(|| json!(0));
+        provider.entry("base").or_insert_with(|| json!(0));
     }
     // What is described of a network always says whether it gives public addresses.
     let network =

@@ -132,6 +132,23 @@ fn a_capacity_provider_strategy_takes_the_place_of_the_launch_type() {
 }
 
 #[test]
+fn another_capacity_provider_strategy_needs_force() {
+    let strategy = |weight: u64| json!({"capacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT", "weight": weight}]});
+    let mut world = world_with_service(&json!({}));
+    let update = |more: &Value| laid_over(json!({"cluster": "mco", "service": "api"}), more);
+    let forced = |weight: u64| laid_over(strategy(weight), &json!({"forceNewDeployment": true}));
+    let refused = |world: &mut World, more: &Value| world.why_refused("UpdateService", &update(more));
+    assert!(refused(&mut world, &strategy(1)).ends_with("you must force a new deployment."));
+    let described = world.update(&forced(1))["capacityProviderStrategy"][0].clone();
+    assert_eq!(described, json!({"capacityProvider": "FARGATE_SPOT", "weight": 1, "base": 0}));
+    world.update(&strategy(1));
+    assert!(refused(&mut world, &strategy(2)).ends_with("you must force a new deployment."));
+    let none = json!({"capacityProviderStrategy": []});
+    assert!(refused(&mut world, &none).ends_with("you must force a new deployment."));
+    assert_eq!(world.update(&laid_over(none, &json!({"forceNewDeployment": true})))["launchType"], "EC2");
+}
+
+#[test]
 fn what_codedeploy_or_task_sets_decide_is_refused_even_unchanged() {
     for (controller, part) in [("CODE_DEPLOY", "Use AWS CodeDeploy"), ("EXTERNAL", "Use task sets")] {
         let mut world = world_with_service(&json!({"deploymentController": {"type": controller}}));
