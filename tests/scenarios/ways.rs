@@ -123,6 +123,19 @@ async fn without_a_breaker_the_deadline_ends_it_and_trueup_rolls_back() {
 }
 
 #[tokio::test]
+async fn a_deployment_that_has_no_room_for_a_task_is_ended_by_the_deadline() {
+    let mut stage = Stage::new(Breaker::Off);
+    // 125 percent of three tasks are three, and none of them may go.
+    stage.update(&json!({"desiredCount": 3, "deploymentConfiguration": {"maximumPercent": 125}}));
+    stage.advance(60);
+    stage.build("bbbbbbb");
+    stage.environment = "  policy: {progressDeadline: 2m}\n".to_owned();
+    stage.declare("bbbbbbb");
+    let said = let_run(&stage, 400).await;
+    check(&stage, &said, ("Held", 3, 2, "aaaaaaa"));
+}
+
+#[tokio::test]
 async fn an_image_that_is_not_built_or_goes_away_is_waited_for() {
     let mut stage = Stage::new(Breaker::On);
     stage.declare("bbbbbbb");

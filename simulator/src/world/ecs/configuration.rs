@@ -79,7 +79,12 @@ fn check(configuration: &Input, daemon: bool) -> Result<(), AwsError> {
         found.ok_or_else(|| invalid(format!("{key} must not be negative.")))
     };
     let most = percent("maximumPercent")?;
-    percent("minimumHealthyPercent")?;
+    let least = percent("minimumHealthyPercent")?;
+    if (least, most) == (100, 100) {
+        return Err(invalid(
+            "Both maximumPercent and minimumHealthyPercent cannot be 100 as this will block deployments",
+        ));
+    }
     if daemon && most != 100 {
         return Err(invalid(
             "The daemon scheduling strategy does not support a maximumPercent other than 100.",

@@ -107,10 +107,12 @@ fn running_tasks_stay_between_the_minimum_and_the_maximum_percent() {
 
 #[test]
 fn percentages_that_leave_no_room_hold_a_deployment_up_for_ever_and_say_so() {
-    let mut world = world_with_service(&json!({"deploymentConfiguration": {"maximumPercent": 100}}));
+    // 125 percent of three tasks are three: the example of the developer guide.
+    let percent = json!({"desiredCount": 3, "deploymentConfiguration": {"maximumPercent": 125}});
+    let mut world = world_with_service(&percent);
     world.deploy("bbbbbbb");
     world.advance(3600);
-    assert_eq!(world.deployments(), [state("PRIMARY", "IN_PROGRESS", 0), state("ACTIVE", "COMPLETED", 2)]);
+    assert_eq!(world.deployments(), [state("PRIMARY", "IN_PROGRESS", 0), state("ACTIVE", "COMPLETED", 3)]);
     let told = world.events().matches("because of the service deployment configuration").count();
     assert_eq!(told, 1);
 }

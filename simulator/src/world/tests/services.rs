@@ -201,6 +201,16 @@ fn a_daemon_has_no_count_and_neither_fargate_nor_another_controller() {
 }
 
 #[test]
+fn percentages_that_would_always_block_are_refused() {
+    let percent = json!({"deploymentConfiguration": {"maximumPercent": 100}});
+    let said = create(&mut world(), &percent).unwrap_err();
+    assert!(said.ends_with("cannot be 100 as this will block deployments"), "{said}");
+    let mut world = world_with_service(&json!({}));
+    world.why_refused("UpdateService", &laid_over(json!({"cluster": "mco", "service": "api"}), &percent));
+    assert_eq!(world.service()["deploymentConfiguration"]["maximumPercent"], 200);
+}
+
+#[test]
 fn other_strategies_than_rolling_are_refused_not_imitated() {
     let more = json!({"deploymentConfiguration": {"strategy": "BLUE_GREEN"}});
     assert!(create(&mut world(), &more).unwrap_err().contains("not simulated"));
