@@ -124,7 +124,8 @@ impl World {
         described
     }
 
-    /// Only rolling back is offered ("The valid values are `ROLLBACK`"), also where no rollback is configured.
+    /// Only rolling back is offered ("The valid values are `ROLLBACK`"), also where no rollback is configured. What is
+    /// stopping or rolling back goes on as it does (developer guide, "Stopping Amazon ECS service deployments").
     pub(super) fn stop_service_deployment(&mut self, input: &Input) -> Answer {
         let (arn, now) = (text(input, "serviceDeploymentArn")?.to_owned(), self.now);
         match optional(input, "stopType")? {
@@ -136,13 +137,18 @@ impl World {
             let message = "Service deployment not found.";
             return Err(AwsError::client("ServiceDeploymentNotFoundException", message));
         };
-        if !matches!(deployment.status, "PENDING" | "IN_PROGRESS") {
-            let message = format!("Service deployment in status {} cannot be stopped.", deployment.status);
-            return Err(AwsError::client("ConflictException", message));
+        match deployment.status {
+            "PENDING" | "IN_PROGRESS" => {
+                deployment.status = "ROLLBACK_REQUESTED";
+                deployment.reason = Some("Service deployment stopped by a user.".to_owned());
+                deployment.updated_at = now;
+            }
+            "STOP_REQUESTED" | "ROLLBACK_REQUESTED" | "ROLLBACK_IN_PROGRESS" => {}
+            ended => {
+                let message = format!("Service deployment in status {ended} cannot be stopped.");
+                return Err(AwsError::client("ConflictException", message));
+            }
         }
-        deployment.status = "ROLLBACK_REQUESTED";
-        deployment.reason = Some("Service deployment stopped by a user.".to_owned());
-        deployment.updated_at = now;
         Ok(json!({"serviceDeploymentArn": arn}))
     }
 
