@@ -100,8 +100,10 @@ fn compare(path: &str, declared: &Value, live: &Value, found: &mut Vec<Differenc
         }
         Value::Array(items) if is_same_list(items, live) => {}
         _ if declared == live => {}
-        // An empty list or map that was never set is described as absent.
+        // An empty list, a flag that is off and a zero that were never set are described as absent.
         Value::Array(items) if items.is_empty() && live.is_null() => {}
+        Value::Bool(false) if live.is_null() => {}
+        Value::Number(number) if number.as_i64() == Some(0) && live.is_null() => {}
         _ => found.push(Difference {
             field: path.to_owned(),
             live: (!live.is_null()).then(|| live.to_string()),
@@ -159,6 +161,15 @@ mod tests {
             (json!({"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["a", "b"]}}}), vec![]),
             (json!({"loadBalancers": [{"containerName": "api", "targetGroupArn": "t"}]}), vec![]),
             (json!({"placementStrategy": []}), vec![]),
+            (json!({"healthCheckGracePeriodSeconds": 0}), vec![]),
+            (
+                json!({"deploymentConfiguration": {"alarms": {"alarmNames": [], "enable": false, "rollback": false}}}),
+                vec![],
+            ),
+            (
+                json!({"deploymentConfiguration": {"alarms": {"enable": true}}}),
+                vec!["service.deploymentConfiguration.alarms.enable - -> true"],
+            ),
             (
                 json!({"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["a", "a"]}}}),
                 vec![

@@ -529,6 +529,19 @@ async fn two_applications_that_share_a_family_keep_apart() {
 }
 
 #[tokio::test]
+async fn settings_that_say_what_aws_fills_in_change_nothing() {
+    let mut stage = Stage::new(Breaker::On);
+    let before = stage.writes();
+    let settings = "{availabilityZoneRebalancing: ENABLED, capacityProviderStrategy: [], enableECSManagedTags: false, \
+        enableExecuteCommand: false, healthCheckGracePeriodSeconds: 0, placementStrategy: [], propagateTags: NONE, \
+        deploymentConfiguration: {alarms: {alarmNames: [], enable: false, rollback: false}, bakeTimeInMinutes: 0, \
+        deploymentCircuitBreaker: {enable: true, rollback: true}, maximumPercent: 200, strategy: ROLLING}}";
+    stage.write(&[("api", "aaaaaaa", &format!("{API}  serviceSettings: {settings}\n"))]);
+    let said = let_run(&stage, 60).await;
+    assert_eq!((said.as_str(), stage.writes()), ("Settled", before));
+}
+
+#[tokio::test]
 async fn another_capacity_provider_strategy_is_deployed_with_force_and_then_rests() {
     let mut stage = Stage::new(Breaker::On);
     stage.build("bbbbbbb");

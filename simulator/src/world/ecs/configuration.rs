@@ -69,6 +69,7 @@ pub(super) fn merged(sent: Option<&Value>, present: &Input, daemon: bool) -> Res
     merged.entry("minimumHealthyPercent").or_insert_with(|| json!(least));
     merged.entry("deploymentCircuitBreaker").or_insert_with(|| json!({"enable": false, "rollback": false}));
     merged.entry("strategy").or_insert_with(|| json!("ROLLING"));
+    merged.entry("bakeTimeInMinutes").or_insert_with(|| json!(0));
     check(&merged, daemon)?;
     Ok(merged)
 }

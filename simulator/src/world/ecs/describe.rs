@@ -4,7 +4,10 @@ use serde_json::{Value, json};
 
 use super::services::{Deployment, Service, Status};
 use crate::world::World;
-use crate::world::input::described_tags;
+use crate::world::input::{Input, described_tags, list};
+
+/// What LATEST means on Fargate for Linux.
+const NEWEST_PLATFORM: &str = "1.4.0";
 
 impl Service {
     /// None with a capacity provider strategy.
@@ -14,6 +17,21 @@ impl Service {
             return None;
         }
         Some(self.settings.get("launchType").and_then(Value::as_str).unwrap_or("EC2"))
+    }
+
+    /// By its launch type or its capacity providers.
+    fn is_fargate(&self) -> bool {
+        let mut providers = list(&self.settings, "capacityProviderStrategy").peekable();
+        let name =
+            |provider: &Value| provider.get("capacityProvider").and_then(Value::as_str).map(str::to_owned);
+        match providers.peek() {
+            None => self.launch_type() == Some("FARGATE"),
+            Some(_) => providers.all(|one| name(one).is_some_and(|name| name.starts_with("FARGATE"))),
+        }
+    }
+
+    fn is_balanced(&self) -> bool {
+        list(&self.settings, "loadBalancers").next().is_some()
     }
 
     fn status_name(&self) -> &'static str {
@@ -55,7 +73,15 @@ impl World {
             "enableExecuteCommand": false,
             "resourceManagementType": "CUSTOMER",
         });
-        for (key, value) in &service.settings {
+        if service.is_balanced() {
+            described["roleArn"] = json!(self.service_role());
+            described["healthCheckGracePeriodSeconds"] = json!(0);
+        }
+        if service.is_fargate() {
+            described["platformVersion"] = json!("LATEST");
+            described["platformFamily"] = json!("Linux");
+        }
+        for (key, value) in service.settings.iter().filter(|(key, value)| is_described(key, value)) {
             described[key] = value.clone();
         }
         if let Some(launch_type) = service.launch_type() {
@@ -69,6 +95,11 @@ impl World {
         }
         self.describe_carriers(service, &mut described);
         described
+    }
+
+    /// The role by which ECS reaches the load balancer.
+    fn service_role(&self) -> String {
+        format!("arn:aws:iam::{}:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS", self.account)
     }
 
     /// `deployments` for the ECS controller, `taskSets` for the others.
@@ -143,6 +174,21 @@ const SET_MEMBERS: [&str; 5] = [
     "capacityProviderStrategy",
 ];
 
+/// An emptied strategy is left out.
+fn is_described(key: &str, value: &Value) -> bool {
+    key != "capacityProviderStrategy" || value.as_array().is_some_and(|providers| !providers.is_empty())
+}
+
+/// The platform version that a revision really runs on, and its family.
+pub(super) fn describe_platform(service: &Service, settings: Option<&Input>, described: &mut Value) {
+    if service.is_fargate() {
+        let asked = settings.and_then(|settings| settings.get("platformVersion")).and_then(Value::as_str);
+        let version = asked.filter(|version| *version != "LATEST").unwrap_or(NEWEST_PLATFORM);
+        described["platformVersion"] = json!(version);
+        described["platformFamily"] = json!("Linux");
+    }
+}
+
 fn set_status(set: &Deployment) -> &'static str {
     match (set.draining, set.primary) {
         (true, _) => "DRAINING",
@@ -167,13 +213,18 @@ fn describe_deployment(service: &Service, deployment: &Deployment) -> Value {
         "rolloutStateReason": deployment.reason,
     });
     let settings = service.revisions.get(deployment.revision).map(|revision| &revision.settings);
-    for key in
-        ["networkConfiguration", "platformVersion", "serviceConnectConfiguration", "volumeConfigurations"]
-    {
-        if let Some(value) = settings.and_then(|settings| settings.get(key)) {
+    for key in [
+        "networkConfiguration",
+        "serviceConnectConfiguration",
+        "volumeConfigurations",
+        "capacityProviderStrategy",
+    ] {
+        let value = settings.and_then(|settings| settings.get(key));
+        if let Some(value) = value.filter(|value| is_described(key, value)) {
             described[key] = value.clone();
         }
     }
+    describe_platform(service, settings, &mut described);
     if let Some(launch_type) = service.launch_type() {
         described["launchType"] = json!(launch_type);
     }

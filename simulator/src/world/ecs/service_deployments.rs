@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::TaskDefinition;
 use super::configuration::alarms;
+use super::describe::describe_platform;
 use super::services::{Service, ServiceDeployment, ServiceRevision, not_found};
 use crate::world::input::{Input, batch, invalid, last_part, optional, page, text, texts, with_token};
 use crate::world::{Answer, AwsError, World};
@@ -104,12 +105,12 @@ impl World {
                 "failureCount": deployment.failures,
                 "threshold": deployment.threshold,
             },
-            "alarms": {
-                "status": deployment.alarms,
-                "alarmNames": alarms(&deployment.configuration).map(|(names, _)| names).unwrap_or_default(),
-                "triggeredAlarmNames": deployment.triggered_alarms,
-            },
+            "alarms": {"status": deployment.alarms},
         });
+        if let Some((names, _)) = alarms(&deployment.configuration) {
+            described["alarms"]["alarmNames"] = json!(names);
+            described["alarms"]["triggeredAlarmNames"] = json!(deployment.triggered_alarms);
+        }
         set(&mut described, "startedAt", deployment.started_at);
         set(&mut described, "stoppedAt", deployment.stopped_at);
         set(&mut described, "finishedAt", deployment.finished_at);
@@ -186,6 +187,7 @@ impl World {
         for (key, value) in &revision.settings {
             described[key] = value.clone();
         }
+        describe_platform(service, Some(&revision.settings), &mut described);
         set(&mut described, "launchType", service.launch_type());
         described
     }

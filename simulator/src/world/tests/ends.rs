@@ -36,6 +36,12 @@ fn an_alarm_rolls_a_running_deployment_back() {
 }
 
 #[test]
+fn a_deployment_without_alarms_says_only_that_they_are_disabled() {
+    let mut world = world_with_service(&json!({}));
+    assert_eq!(world.newest()["alarms"], json!({"status": "DISABLED"}));
+}
+
+#[test]
 fn without_rollback_an_alarm_only_fails_the_deployment() {
     let mut world = world_with_service(&alarms(false));
     world.advance(300);

@@ -28,13 +28,48 @@ fn register_awsvpc(world: &mut World) {
 fn a_new_service_has_the_defaults_of_aws() {
     let created = create(&mut world(), &json!({})).unwrap();
     let configuration = json!({"maximumPercent": 200, "minimumHealthyPercent": 100,
-        "deploymentCircuitBreaker": {"enable": false, "rollback": false}, "strategy": "ROLLING"});
+        "deploymentCircuitBreaker": {"enable": false, "rollback": false}, "strategy": "ROLLING",
+        "bakeTimeInMinutes": 0});
     assert_eq!(created["deploymentConfiguration"], configuration);
     assert_eq!(created["deploymentController"], json!({"type": "ECS"}));
     let members =
         ["status", "schedulingStrategy", "launchType", "propagateTags", "availabilityZoneRebalancing"];
     let described = members.map(|member| created[member].as_str().unwrap());
     assert_eq!(described, ["ACTIVE", "REPLICA", "EC2", "NONE", "ENABLED"]);
+}
+
+#[test]
+fn what_aws_fills_in_on_fargate_and_behind_a_load_balancer_is_there() {
+    let mut world = world();
+    register_awsvpc(&mut world);
+    let balancers = json!([{"targetGroupArn": "tg", "containerName": "api", "containerPort": 8080}]);
+    let fargate =
+        json!({"taskDefinition": AWSVPC, "networkConfiguration": network(), "loadBalancers": balancers});
+    let of =
+        |service: &Value, member: &str| (service[member].clone(), service["deployments"][0][member].clone());
+    let launched =
+        create(&mut world, &laid_over(fargate.clone(), &json!({"launchType": "FARGATE"}))).unwrap();
+    assert_eq!(of(&launched, "platformVersion"), (json!("LATEST"), json!("1.4.0")));
+    assert_eq!(of(&launched, "platformFamily"), (json!("Linux"), json!("Linux")));
+    assert_eq!(launched["healthCheckGracePeriodSeconds"], 0);
+    assert!(launched["roleArn"].as_str().unwrap().ends_with("/AWSServiceRoleForECS"));
+    let strategy = json!([{"capacityProvider": "FARGATE_SPOT", "weight": 1, "base": 0}]);
+    let provided =
+        json!({"serviceName": "spot", "capacityProviderStrategy": strategy, "platformVersion": "1.3.0"});
+    let provided = create(&mut world, &laid_over(fargate, &provided)).unwrap();
+    assert_eq!(of(&provided, "platformVersion"), (json!("1.3.0"), json!("1.3.0")));
+    assert_eq!(of(&provided, "capacityProviderStrategy"), (strategy.clone(), strategy));
+    // Elsewhere there is none of it.
+    let plain = create(&mut world, &json!({"serviceName": "plain"})).unwrap();
+    for member in [
+        "platformVersion",
+        "platformFamily",
+        "roleArn",
+        "healthCheckGracePeriodSeconds",
+        "capacityProviderStrategy",
+    ] {
+        assert_eq!(of(&plain, member), (Value::Null, Value::Null), "{member}");
+    }
 }
 
 #[test]
@@ -145,7 +180,8 @@ fn another_capacity_provider_strategy_needs_force() {
     assert!(refused(&mut world, &strategy(2)).ends_with("you must force a new deployment."));
     let none = json!({"capacityProviderStrategy": []});
     assert!(refused(&mut world, &none).ends_with("you must force a new deployment."));
-    assert_eq!(world.update(&laid_over(none, &json!({"forceNewDeployment": true})))["launchType"], "EC2");
+    let emptied = world.update(&laid_over(none, &json!({"forceNewDeployment": true})));
+    assert_eq!((&emptied["launchType"], &emptied["capacityProviderStrategy"]), (&json!("EC2"), &Value::Null));
 }
 
 #[test]
