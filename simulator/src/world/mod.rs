@@ -5,6 +5,7 @@ mod ecr;
 mod ecs;
 mod elb;
 mod hands;
+mod ids;
 mod input;
 mod rollout;
 #[cfg(test)]

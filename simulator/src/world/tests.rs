@@ -149,15 +149,21 @@ impl World {
         described["serviceDeployments"][0].clone()
     }
 
-    /// The tasks whose desired status is this.
+    /// The tasks whose desired status is this, in no order.
     fn tasks(&mut self, desired: &str) -> Vec<Value> {
-        let listed = self.ecs_call("ListTasks", &json!({"cluster": "mco", "desiredStatus": desired}));
-        if listed["taskArns"].as_array().unwrap().is_empty() {
-            return Vec::new();
+        let (mut tasks, mut input) = (Vec::new(), json!({"cluster": "mco", "desiredStatus": desired}));
+        loop {
+            let listed = self.ecs_call("ListTasks", &input);
+            if listed["taskArns"].as_array().unwrap().is_empty() {
+                return tasks;
+            }
+            let describe = json!({"cluster": "mco", "tasks": listed["taskArns"], "include": ["TAGS"]});
+            tasks.extend(self.ecs_call("DescribeTasks", &describe)["tasks"].as_array().unwrap().clone());
+            if listed["nextToken"].is_null() {
+                return tasks;
+            }
+            input["nextToken"] = listed["nextToken"].clone();
         }
-        let described =
-            self.ecs_call("DescribeTasks", &json!({"cluster": "mco", "tasks": listed["taskArns"]}));
-        described["tasks"].as_array().unwrap().clone()
     }
 
     fn events(&mut self) -> String {

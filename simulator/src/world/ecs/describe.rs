@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::services::{Deployment, Service, Status};
 use crate::world::World;
+use crate::world::ids;
 use crate::world::input::{Input, described_tags, list};
 
 /// What LATEST means on Fargate for Linux.
@@ -46,9 +47,9 @@ impl Service {
 impl World {
     pub(super) fn describe_service(&self, service: &Service, with_tags: bool) -> Value {
         let (running, pending) = service.counts(None);
-        let events = service.events.iter().map(|(number, at, message)| {
-            json!({"id": format!("00000000-0000-4000-8000-{number:012x}"), "createdAt": at, "message": message})
-        });
+        let events = service.events.iter().map(
+            |(number, at, message)| json!({"id": ids::uuid(*number), "createdAt": at, "message": message}),
+        );
         let mut described = json!({
             "serviceArn": self.service_arn(service),
             "serviceName": service.name,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 
 use super::Task;
+use crate::world::ids;
 use crate::world::input::{Input, Tags, batch, last_part, optional, page, text, texts, with_token};
 use crate::world::{Answer, AwsError, World};
 
@@ -211,7 +212,9 @@ impl World {
                 && launch_type.is_none_or(|wanted| service.launch_type() == Some(wanted))
                 && daemon.is_none_or(|daemon| service.daemon == daemon)
         });
-        let (arns, token) = page(chosen.map(|service| self.service_arn(service)).collect(), input, 10, 100)?;
+        let mut arns: Vec<String> = chosen.map(|service| self.service_arn(service)).collect();
+        arns.sort_by_key(|arn| ids::place(arn));
+        let (arns, token) = page(arns, input, 10, 100)?;
         Ok(with_token(json!({"serviceArns": arns}), token))
     }
 }

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use super::services::{ServiceKey, not_found};
+use crate::world::ids;
 use crate::world::input::{
     Input, Tags, batch, described_tags, invalid, last_part, optional, page, text, texts, with_token,
 };
@@ -149,7 +150,9 @@ impl World {
                 && family.is_none_or(|_| of_family(task))
                 && started_by.is_none_or(|id| id == task.deployment)
         });
-        let (arns, token) = page(chosen.map(|(_, task)| task.arn.clone()).collect(), input, 100, 100)?;
+        let mut arns: Vec<String> = chosen.map(|(_, task)| task.arn.clone()).collect();
+        arns.sort_by_key(|arn| ids::place(arn));
+        let (arns, token) = page(arns, input, 100, 100)?;
         Ok(with_token(json!({"taskArns": arns}), token))
     }
 

@@ -4,6 +4,7 @@
 
 use super::Around;
 use crate::world::ecs::{Rollback, Service, TRIGGERS, VOLUMES, alarms, breaker};
+use crate::world::ids;
 
 /// Seconds that a deployment with alarms goes on watching them after all is in place. AWS computes it: "less than
 /// five minutes by default".
@@ -269,7 +270,7 @@ impl Service {
                 let listed = self.deployments.remove(index);
                 (listed.id, listed.created_at, listed.desired)
             }
-            None => (format!("ecs-svc/{}", 1_000_000_000_000_000_000 + around.id()), now, 0),
+            None => (format!("ecs-svc/{}", ids::digits(around.id())), now, 0),
         };
         if let Some(newest) = self.history.first_mut() {
             newest.status = "ROLLBACK_IN_PROGRESS";

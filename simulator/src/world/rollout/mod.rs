@@ -17,6 +17,7 @@ use super::ecs::{
     Deployment, Families, Service, ServiceDeployment, ServiceKey, ServiceRevision, Status, TRIGGERS, VOLUMES,
     alarms, breaker,
 };
+use super::ids;
 use super::input::Input;
 use crate::faults::Faults;
 
@@ -88,10 +89,11 @@ impl World {
 
     /// Makes a new PRIMARY deployment; the one before drains.
     pub(super) fn start_deployment(&mut self, key: &ServiceKey, task_definition: &str) {
-        let number = 1_000_000_000_000_000_000 + self.id();
+        let number = self.id();
         let (now, path) = (self.now, format!("{}/{}", key.0, key.1));
+        let (name, number) = (ids::letters(number), ids::digits(number));
         let revision_arn = self.arn("ecs", &format!("service-revision/{path}/{number}"));
-        let deployment_arn = self.arn("ecs", &format!("service-deployment/{path}/{number}"));
+        let deployment_arn = self.arn("ecs", &format!("service-deployment/{path}/{name}"));
         let active_alarms = self.alarms.clone();
         let Some(service) = self.services.get_mut(key) else { return };
         let sources = service.deployments.iter().map(|deployment| deployment.revision).collect();

@@ -7,6 +7,7 @@ use super::{Around, EVENTS};
 use crate::world::ecs::{
     Check, Container, Deployment, Service, Status, Task, TaskDefinition, find_definition, percents,
 };
+use crate::world::ids;
 use crate::world::input::Tags;
 
 /// The most seconds that a seed adds to the start of a task.
@@ -203,7 +204,7 @@ impl Service {
         let mut started = Vec::new();
         for _ in 0..starts {
             let number = around.id();
-            let arn = format!("{}task/{}/{number:032x}", around.arns, self.cluster);
+            let arn = format!("{}task/{}/{}", around.arns, self.cluster, ids::hexadecimal(number));
             started.push(short_id(&arn).to_owned());
             self.tasks.push(Task {
                 arn,
@@ -306,13 +307,7 @@ fn container(definition: &crate::world::input::Input) -> Container {
     }
 }
 
-/// The same for a seed and a task in every run (`SplitMix64`); none for seed 0.
+/// The same for a seed and a task in every run; none for seed 0.
 fn delay(seed: u64, number: u64) -> u64 {
-    if seed == 0 {
-        return 0;
-    }
-    let mut mixed = seed.wrapping_add(number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    (mixed ^ (mixed >> 31)) % (MOST_DELAY + 1)
+    if seed == 0 { 0 } else { ids::mixed(seed ^ ids::mixed(number)) % (MOST_DELAY + 1) }
 }

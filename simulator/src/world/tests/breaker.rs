@@ -203,7 +203,7 @@ fn without_a_breaker_it_fails_for_ever_and_only_tasks_that_never_ran_at_growing_
     let cannot_pull = pauses(|digest| Fault::CannotPull { digest });
     assert!(cannot_pull.len() <= 3 && cannot_pull.iter().all(|pause| *pause >= 900), "{cannot_pull:?}");
     let crash = pauses(|digest| Fault::Crash { digest, exit_code: 1, after_seconds: 0 });
-    assert!(crash.len() == 99 && crash.iter().all(|pause| *pause == 13), "{crash:?}");
+    assert!(crash.len() > 200 && crash.iter().all(|pause| *pause == 13), "{crash:?}");
 }
 
 #[test]

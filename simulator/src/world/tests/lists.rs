@@ -52,6 +52,41 @@ fn lists_come_in_pages_of_the_documented_size() {
 }
 
 #[test]
+fn neither_ids_nor_lists_tell_which_came_first() {
+    let mut world = world_with_service(&json!({"desiredCount": 20}));
+    for number in 0..9 {
+        let service = json!({"cluster": "mco", "serviceName": format!("s{number}"), "taskDefinition": "mco-api", "desiredCount": 0});
+        world.ecs_call("CreateService", &service);
+    }
+    let mut names: Vec<Vec<String>> = Vec::new();
+    for _ in 0..20 {
+        world.update(&json!({"forceNewDeployment": true}));
+        world.advance(SETTLED);
+        let (service, newest) = (world.service(), world.newest());
+        let arns = [
+            &service["deployments"][0]["id"],
+            &newest["serviceDeploymentArn"],
+            &newest["targetServiceRevision"]["arn"],
+        ];
+        names.push(arns.map(|arn| arn.as_str().unwrap().rsplit('/').next().unwrap().to_owned()).to_vec());
+    }
+    for (index, length) in [(0, 19), (1, 21)] {
+        let column: Vec<&String> = names.iter().map(|row| &row[index]).collect();
+        assert!(column.iter().all(|name| name.len() == length) && !column.is_sorted(), "{column:?}");
+    }
+    assert!(
+        names.iter().all(|row| row[0] == row[2] && row[0] != row[1]),
+        "a revision and its deployment are related"
+    );
+    for (operation, key) in [("ListTasks", "taskArns"), ("ListServices", "serviceArns")] {
+        let listed = world.ecs_call(operation, &json!({"cluster": "mco"}));
+        let arns: Vec<&str> =
+            listed[key].as_array().unwrap().iter().map(|arn| arn.as_str().unwrap()).collect();
+        assert!(!arns.is_sorted(), "{arns:?}");
+    }
+}
+
+#[test]
 fn batches_have_the_documented_size() {
     let mut world = world();
     let names = |count: usize| (0..count).map(|number| number.to_string()).collect::<Vec<_>>();

@@ -179,16 +179,15 @@ fn tags_reach_only_tasks_that_start_later() {
     let settings = json!({"propagateTags": "SERVICE", "enableECSManagedTags": true, "desiredCount": 2});
     world.update(&settings);
     world.advance(SETTLED);
-    let listed = world.ecs_call("ListTasks", &json!({"cluster": "mco"}));
-    let describe = json!({"cluster": "mco", "tasks": listed["taskArns"], "include": ["TAGS"]});
-    let tasks = world.ecs_call("DescribeTasks", &describe);
-    assert_eq!(tasks["tasks"][0]["tags"], json!([]));
+    let mut tasks = world.tasks("RUNNING");
+    tasks.sort_by_key(|task| task["createdAt"].as_u64());
+    assert_eq!(tasks[0]["tags"], json!([]));
     let expected = json!([
         {"key": "aws:ecs:clusterName", "value": "mco"},
         {"key": "aws:ecs:serviceName", "value": "api"},
         {"key": "team", "value": "a"},
     ]);
-    assert_eq!(tasks["tasks"][1]["tags"], expected);
+    assert_eq!(tasks[1]["tags"], expected);
 }
 
 #[test]
