@@ -46,6 +46,10 @@ fn breaker(rollback: bool) -> Value {
     json!({"deploymentConfiguration": {"deploymentCircuitBreaker": {"enable": true, "rollback": rollback}}})
 }
 
+fn balanced() -> Value {
+    json!({"loadBalancers": [{"targetGroupArn": "tg", "containerName": "api", "containerPort": 8080}]})
+}
+
 fn laid_over(mut below: Value, above: &Value) -> Value {
     for (key, value) in above.as_object().into_iter().flatten() {
         below[key] = value.clone();

@@ -54,13 +54,14 @@ impl Service {
     }
 
     /// The first task of a deployment resolves the digest and later ones use the same (developer guide, "Container
-    /// image resolution"), unless the container asks for no version consistency.
+    /// image resolution"), unless the container asks for no version consistency, or somebody else than ECS deploys.
     fn pull(&mut self, task: &mut Task, around: &Around) {
         task.status = "ACTIVATING";
         task.pull_stopped_at = Some(around.now);
         let revision = self.deployments.iter().find(|one| one.id == task.deployment).map(|one| one.revision);
         let revision = revision.and_then(|index| self.revisions.get_mut(index));
-        let mut resolved = revision.map(|revision| &mut revision.digests);
+        let by_ecs = self.controller == "ECS";
+        let mut resolved = revision.map(|revision| &mut revision.digests).filter(|_| by_ecs);
         let mut missing = None;
         for container in &mut task.containers {
             let kept = resolved.as_ref().and_then(|digests| digests.get(&container.name));

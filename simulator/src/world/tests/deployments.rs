@@ -1,9 +1,11 @@
 //! Rolling deployments: what is started and stopped when, and what is told meanwhile.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::super::World;
-use super::{LISTED, SETTLED, world, world_with_service};
+use super::{LISTED, SETTLED, balanced, laid_over, world, world_with_service};
 
 fn state(status: &str, rollout: &str, running: u64) -> (String, String, u64) {
     (status.to_owned(), rollout.to_owned(), running)
@@ -169,6 +171,20 @@ fn all_tasks_of_a_deployment_run_the_digest_that_the_first_resolved() {
     world.update(&json!({"forceNewDeployment": true}));
     world.advance(SETTLED);
     assert_eq!(digests(&mut world), [second.clone(), second.clone(), second]);
+}
+
+#[test]
+fn each_task_of_a_task_set_resolves_the_digest_anew() {
+    let mut world =
+        world_with_service(&laid_over(balanced(), &json!({"deploymentController": {"type": "CODE_DEPLOY"}})));
+    let manifest = json!({"schemaVersion": 2, "about": "another"}).to_string();
+    let put = json!({"repositoryName": "mco/api", "imageManifest": manifest, "imageTag": "aaaaaaa"});
+    world.ecr_call("PutImage", &put);
+    world.update(&json!({"desiredCount": 3}));
+    world.advance(SETTLED);
+    let digests: BTreeSet<String> =
+        world.tasks("RUNNING").iter().map(|task| task["containers"][0]["imageDigest"].to_string()).collect();
+    assert_eq!(digests.len(), 2);
 }
 
 #[test]
