@@ -7,7 +7,7 @@ use super::{phase, render};
 use crate::model::{
     Commit, Condition, ConditionKind, Controller, DesiredImage, Difference, Digest, Health, Image,
     LastDeployment, ObservedImage, Phase, Reading, Running, Shift, Stage, StartedBy, Status, Sync, Task,
-    Waiting,
+    TaskContainer, Waiting,
 };
 
 pub(super) fn of(
@@ -546,11 +546,7 @@ fn causes(facts: &Facts<'_>, health: Health) -> Vec<String> {
     for task in tasks.filter(|task| {
         task.task_definition == current.target && task.last_status == "STOPPED" && failed(task)
     }) {
-        let exits = task.containers.iter().filter_map(|container| {
-            let why = container.reason.as_deref().map(|reason| format!(", {reason}")).unwrap_or_default();
-            container.exit_code.map(|code| format!("container {} exited with {code}{why}", container.name))
-        });
-        let exits: Vec<String> = exits.collect();
+        let exits: Vec<String> = task.containers.iter().filter_map(end_of_container).collect();
         let text =
             if exits.is_empty() { task.stopped_reason.clone().unwrap_or_default() } else { exits.join("; ") };
         *grouped.entry(text).or_default() += 1;
@@ -562,6 +558,17 @@ fn causes(facts: &Facts<'_>, health: Health) -> Vec<String> {
     grouped.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let grouped = grouped.into_iter().map(|(text, count)| format!("{count} x {text}"));
     failure.into_iter().chain(grouped).take(5).collect()
+}
+
+/// What a container says of its end: one that never started has a reason alone.
+fn end_of_container(container: &TaskContainer) -> Option<String> {
+    let name = &container.name;
+    match (container.exit_code, &container.reason) {
+        (Some(code), Some(reason)) => Some(format!("container {name} exited with {code}, {reason}")),
+        (Some(code), None) => Some(format!("container {name} exited with {code}")),
+        (None, Some(reason)) => Some(format!("container {name}: {reason}")),
+        (None, None) => None,
+    }
 }
 
 /// Whether a stopped task says anything about its image: the scheduler and people stop healthy ones too.

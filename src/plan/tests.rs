@@ -446,6 +446,33 @@ fn rolled_back() -> Scene {
     Scene::new().ours(2, 'b', 1, "ecs-svc/1").history(&[("d2", 2, RollbackSuccessful), ("d1", 1, Successful)])
 }
 
+#[test]
+fn the_causes_of_a_failure_are_the_ends_of_its_tasks() {
+    let stopped = |exit_code, reason: Option<&str>, stopped_reason: &str| {
+        let mut task = Task { last_status: "STOPPED".to_owned(), ..task(2, 'b') };
+        task.stopped_reason = Some(stopped_reason.to_owned());
+        (task.containers[0].exit_code, task.containers[0].reason) = (exit_code, reason.map(str::to_owned));
+        task
+    };
+    let scene = rolled_back().with(|scene| {
+        scene.observed.tasks = Reading::Known(vec![
+            stopped(Some(137), Some("OutOfMemoryError"), "Essential container in task exited"),
+            stopped(Some(1), None, "Essential container in task exited"),
+            stopped(Some(1), None, "Essential container in task exited"),
+            // As EC2 says it, and as Fargate does.
+            stopped(None, Some("CannotPullContainerError: x"), "Task failed to start"),
+            stopped(None, None, "CannotPullContainerError: y"),
+        ]);
+    });
+    let expected = [
+        "2 x container api exited with 1",
+        "1 x CannotPullContainerError: y",
+        "1 x container api exited with 137, OutOfMemoryError",
+        "1 x container api: CannotPullContainerError: x",
+    ];
+    assert_eq!(scene.plan().status.causes, expected);
+}
+
 fn failed(id: &str) -> (String, String) {
     memory::outcome_tag(&Outcome { result: OutcomeKind::Failed, deployment: id.to_owned() })
 }
