@@ -91,6 +91,18 @@ async fn a_commit_that_crashes_is_rolled_back_by_the_breaker_and_held() {
 }
 
 #[tokio::test]
+async fn an_image_that_cannot_be_pulled_is_rolled_back_and_said_as_the_cause() {
+    let mut stage = Stage::new(Breaker::On);
+    let digest = stage.build("bbbbbbb");
+    stage.world.lock().unwrap().inject(Fault::CannotPull { digest });
+    stage.declare("bbbbbbb");
+    let last = stage.process(BTreeMap::new()).run(&stage, 300).await;
+    check(&stage, &said(&last), ("Held", 2, 2, "aaaaaaa"));
+    let causes = last.plan.unwrap().status.causes;
+    assert!(causes[0].starts_with("4 x container api: CannotPullContainerError: "), "{causes:?}");
+}
+
+#[tokio::test]
 async fn a_failure_is_remembered_when_aws_has_forgotten_the_deployment() {
     let mut stage = Stage::new(Breaker::On);
     stage.build("bbbbbbb");

@@ -21,7 +21,7 @@ impl Service {
     }
 
     /// By its launch type or its capacity providers.
-    fn is_fargate(&self) -> bool {
+    pub fn is_fargate(&self) -> bool {
         let mut providers = list(&self.settings, "capacityProviderStrategy").peekable();
         let name =
             |provider: &Value| provider.get("capacityProvider").and_then(Value::as_str).map(str::to_owned);

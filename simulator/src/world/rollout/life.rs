@@ -17,10 +17,13 @@ const UNCHECKED_AFTER: u64 = 40;
 /// Seconds of running until a load balancer finds a target healthy, or gives up on it: two or more checks.
 const TARGET_HEALTHY_AFTER: u64 = 10;
 const TARGET_FAILED_AFTER: u64 = 60;
-/// Seconds before tasks are started again after the first round that did not come to run, and at most. It doubles
-/// (developer guide, "Amazon ECS service throttle logic": "incrementally increased up to a maximum of 15 minutes").
-const FIRST_PAUSE: u64 = 5;
-const LONGEST_PAUSE: u64 = 15 * 60;
+/// Seconds for which Fargate tries to pull an image. Ninety-two were measured.
+const FARGATE_PULLS_FOR: u64 = 90;
+/// Seconds before tasks are started again after the first round that did not come to run, how it grows, and at most
+/// (developer guide, "Amazon ECS service throttle logic": "up to a maximum of 27 minutes"; 40 and 280 were measured).
+const FIRST_PAUSE: u64 = 30;
+const PAUSE_GROWS: u64 = 8;
+const LONGEST_PAUSE: u64 = 27 * 60;
 /// The exit code of a container that ends by SIGTERM.
 const TERMINATED: i64 = 143;
 
@@ -39,30 +42,56 @@ impl Service {
         self.tasks = tasks;
     }
 
-    fn go_on_starting(&mut self, task: &mut Task, around: &Around) {
+    fn go_on_starting(&mut self, task: &mut Task, around: &mut Around) {
         let age = around.now - task.created_at;
+        let pulled = task.pull_stopped_at.unwrap_or(around.now);
         let status = task.status;
-        if age == PENDING_AFTER {
-            task.status = "PENDING";
-            task.pull_started_at = Some(around.now);
-        } else if age == PULLED_AFTER + task.delay {
-            self.pull(task, around);
-        } else if age == RUNNING_AFTER + task.delay {
-            self.run(task, around);
+        match status {
+            "PROVISIONING" if age >= PENDING_AFTER => {
+                task.status = "PENDING";
+                task.pull_started_at = Some(around.now);
+            }
+            "PENDING" if age >= PULLED_AFTER + task.delay => self.pull(task, age, around),
+            "ACTIVATING" if around.now - pulled >= RUNNING_AFTER - PULLED_AFTER => self.run(task, around),
+            _ => {}
         }
         task.version += u64::from(task.status != status);
     }
 
-    /// The first task of a deployment resolves the digest and later ones use the same (developer guide, "Container
-    /// image resolution"), unless the container asks for no version consistency, or somebody else than ECS deploys.
-    fn pull(&mut self, task: &mut Task, around: &Around) {
-        task.status = "ACTIVATING";
-        task.pull_stopped_at = Some(around.now);
+    fn pull(&mut self, task: &mut Task, age: u64, around: &mut Around) {
+        let Some(missing) = self.resolve(task, around) else {
+            task.status = "ACTIVATING";
+            task.pull_stopped_at = Some(around.now);
+            return;
+        };
+        if self.is_fargate() {
+            if age >= FARGATE_PULLS_FOR {
+                let reason = format!(
+                    "CannotPullContainerError: pull image manifest has been retried 7 time(s): failed to resolve ref {missing}: {missing}: not found"
+                );
+                task.stop(around.now, "TaskFailedToStart", reason.clone());
+                self.tell(around, &format!("was unable to place a task. Reason: {reason}."));
+                self.throttle(&task.deployment, around);
+            }
+            return;
+        }
+        if let Some(container) = task.containers.iter_mut().find(|container| container.digest.is_none()) {
+            container.reason = Some(format!(
+                "CannotPullContainerError: Error response from daemon: manifest for {missing} not found: manifest unknown: Requested image not found"
+            ));
+        }
+        task.stop(around.now, "TaskFailedToStart", "Task failed to start");
+        self.throttle(&task.deployment, around);
+    }
+
+    /// Gives the containers their digests; the image that cannot be had. The first task of a deployment resolves the digest
+    /// and later ones use the same (developer guide, "Container image resolution"), unless the container asks for no version
+    /// consistency, or somebody else than ECS deploys.
+    fn resolve(&mut self, task: &mut Task, around: &Around) -> Option<String> {
         let revision = self.deployments.iter().find(|one| one.id == task.deployment).map(|one| one.revision);
         let revision = revision.and_then(|index| self.revisions.get_mut(index));
         let by_ecs = self.controller == "ECS";
         let mut resolved = revision.map(|revision| &mut revision.digests).filter(|_| by_ecs);
-        let mut missing = None;
         for container in &mut task.containers {
             let kept = resolved.as_ref().and_then(|digests| digests.get(&container.name));
             let kept = kept.filter(|_| container.consistent).cloned();
@@ -73,20 +102,10 @@ impl Service {
                     }
                     container.digest = Some(digest);
                 }
-                _ => {
-                    missing = Some(container.image.clone());
-                    break;
-                }
+                _ => return Some(container.image.clone()),
             }
         }
-        if let Some(image) = missing {
-            let reason = format!(
-                "CannotPullContainerError: pull image manifest has been retried 7 time(s): failed to resolve ref {image}: {image}: not found"
-            );
-            task.pull_stopped_at = None;
-            task.stop(around.now, "TaskFailedToStart", reason);
-            self.count_failure(&task.deployment, around.now, true);
-        }
+        None
     }
 
     fn run(&mut self, task: &mut Task, around: &Around) {
@@ -153,7 +172,7 @@ impl Service {
         task.stop(now, "EssentialContainerExited", "Essential container in task exited");
         self.steady = false;
         if !task.was_ready {
-            self.count_failure(&task.deployment, now, false);
+            self.count_failure(&task.deployment, now);
         }
         true
     }
@@ -205,20 +224,30 @@ impl Service {
         (counts && newest.rollback.is_none()).then_some(newest)
     }
 
-    /// Tasks that never came to run make the next ones wait.
-    pub(super) fn count_failure(&mut self, deployment: &str, now: u64, never_ran: bool) {
+    /// Counts a task that has failed, for the circuit breaker.
+    pub(super) fn count_failure(&mut self, deployment: &str, now: u64) {
         if let Some(newest) = self.watched(deployment) {
             newest.failures += 1;
             newest.updated_at = now;
         }
-        let Some(deployment) = self.deployments.iter_mut().find(|one| one.id == deployment) else { return };
-        deployment.failed_tasks += 1;
-        deployment.updated_at = now;
+        if let Some(deployment) = self.deployments.iter_mut().find(|one| one.id == deployment) {
+            deployment.failed_tasks += 1;
+            deployment.updated_at = now;
+        }
+    }
+
+    /// A task that never came to run has failed and makes the next ones wait.
+    fn throttle(&mut self, deployment: &str, around: &mut Around) {
+        let now = around.now;
+        self.count_failure(deployment, now);
         // Tasks that fail in the same second are one round.
-        if never_ran && deployment.not_before <= now {
-            let pause = FIRST_PAUSE << deployment.failed_rounds.min(10);
-            deployment.not_before = now + pause.min(LONGEST_PAUSE);
-            deployment.failed_rounds += 1;
+        let carrier = self.deployments.iter_mut().find(|one| one.id == deployment);
+        let Some(carrier) = carrier.filter(|carrier| carrier.not_before <= now) else { return };
+        let pause = FIRST_PAUSE.saturating_mul(PAUSE_GROWS.saturating_pow(carrier.failed_rounds));
+        carrier.not_before = now + pause.min(LONGEST_PAUSE);
+        carrier.failed_rounds += 1;
+        if carrier.failed_rounds == 2 {
+            self.tell(around, "is unable to consistently start tasks successfully.");
         }
     }
 }

@@ -186,7 +186,7 @@ impl Service {
             task.stop(around.now, "ServiceSchedulerInitiated", reason);
             let deployment = task.deployment.clone();
             if failed {
-                self.count_failure(&deployment, around.now, false);
+                self.count_failure(&deployment, around.now);
             }
         }
         if !stopped.is_empty() {

@@ -73,10 +73,43 @@ fn an_image_that_cannot_be_pulled_says_so_and_has_no_exit_code() {
         world.advance(14);
         let stopped = world.tasks("STOPPED").remove(0);
         assert_eq!(stopped["stopCode"], "TaskFailedToStart");
-        assert!(stopped["stoppedReason"].as_str().unwrap().starts_with("CannotPullContainerError: "));
+        assert_eq!(stopped["stoppedReason"], "Task failed to start");
+        let reason = stopped["containers"][0]["reason"].as_str().unwrap();
+        assert!(reason.starts_with("CannotPullContainerError: "), "{reason}");
         assert_eq!(stopped["containers"][0]["exitCode"], Value::Null);
         assert_eq!(stopped["containers"][0]["imageDigest"], Value::Null);
     }
+}
+
+#[test]
+fn fargate_tries_to_pull_for_a_while_and_says_why_it_could_not() {
+    let mut world = world();
+    let image = format!("{REGISTRY}/mco/api:later");
+    let definition = json!({"family": "mco-api", "networkMode": "awsvpc", "cpu": "256", "memory": "512",
+        "containerDefinitions": [{"name": "api", "image": image}]});
+    world.ecs_call("RegisterTaskDefinition", &definition);
+    let network = json!({"awsvpcConfiguration": {"subnets": ["subnet-1"]}});
+    world.begin(&json!({"launchType": "FARGATE", "networkConfiguration": network, "desiredCount": 1}));
+    world.advance(1 + 89);
+    assert_eq!(world.tasks("RUNNING")[0]["lastStatus"], "PENDING");
+    world.advance(1);
+    let stopped = world.tasks("STOPPED").remove(0);
+    let reason = stopped["stoppedReason"].as_str().unwrap().to_owned();
+    assert!(reason.starts_with("CannotPullContainerError: pull image manifest has been retried 7 time(s): "));
+    assert_eq!(
+        (&stopped["stopCode"], &stopped["containers"][0]["reason"]),
+        (&json!("TaskFailedToStart"), &Value::Null)
+    );
+    assert!(world.events().contains(&format!("was unable to place a task. Reason: {reason}.")));
+    // The second time in a row is the beginning of a row, and what comes while it tries is found.
+    assert!(!world.events().contains("consistently"));
+    world.advance(30 + 90);
+    assert!(world.events().contains("(service api) is unable to consistently start tasks successfully."));
+    world.advance(240 + 10);
+    assert_eq!(world.tasks("RUNNING")[0]["lastStatus"], "PENDING");
+    world.push("later");
+    world.advance(SETTLED);
+    assert_eq!(world.service()["deployments"][0]["rolloutState"], "COMPLETED");
 }
 
 #[test]
