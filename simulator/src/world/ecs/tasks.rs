@@ -238,6 +238,15 @@ impl World {
     }
 }
 
+/// The agent knows three words for a container (aws/amazon-ecs-agent).
+fn container_status(task: &Task, container: &Container) -> &'static str {
+    match task.status {
+        _ if container.exit_code.is_some() || task.has_stopped() => "STOPPED",
+        _ if task.started_at.is_some() => "RUNNING",
+        _ => "PENDING",
+    }
+}
+
 fn describe_container(task: &Task, container: &Container) -> Value {
     let id = last_part(&task.arn);
     let mut described = json!({
@@ -245,7 +254,7 @@ fn describe_container(task: &Task, container: &Container) -> Value {
         "taskArn": task.arn,
         "name": container.name,
         "image": container.image,
-        "lastStatus": if container.exit_code.is_some() { "STOPPED" } else { task.status },
+        "lastStatus": container_status(task, container),
         "healthStatus": container.check.as_ref().map_or("UNKNOWN", |check| check.status),
         "networkInterfaces": [],
     });

@@ -296,7 +296,7 @@ fn go_on_stopping(task: &mut Task, now: u64) {
         3 => "DEPROVISIONING",
         _ => "STOPPED",
     };
-    if since == 1 && task.pull_stopped_at.is_some() {
+    if since == 1 && task.started_at.is_some() {
         for container in task.containers.iter_mut().filter(|container| container.exit_code.is_none()) {
             container.exit_code = Some(TERMINATED);
         }

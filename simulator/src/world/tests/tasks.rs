@@ -10,15 +10,17 @@ use crate::faults::Fault;
 fn a_task_goes_through_every_state_of_its_life() {
     let mut world = world();
     world.begin(&json!({"desiredCount": 1}));
-    let mut seen: Vec<Value> = Vec::new();
+    let (mut seen, mut of_container): (Vec<Value>, Vec<Value>) = (Vec::new(), Vec::new());
     for second in 0..40 {
         if second == 25 {
             world.update(&json!({"desiredCount": 0}));
         }
         world.advance(1);
         for task in world.tasks("RUNNING").iter().chain(&world.tasks("STOPPED")) {
-            if seen.last() != Some(&task["lastStatus"]) {
-                seen.push(task["lastStatus"].clone());
+            for (seen, one) in [(&mut seen, task), (&mut of_container, &task["containers"][0])] {
+                if seen.last() != Some(&one["lastStatus"]) {
+                    seen.push(one["lastStatus"].clone());
+                }
             }
         }
     }
@@ -33,6 +35,7 @@ fn a_task_goes_through_every_state_of_its_life() {
         "STOPPED",
     ];
     assert_eq!(seen, life);
+    assert_eq!(of_container, ["PENDING", "RUNNING", "STOPPED"]);
     let stopped = world.tasks("STOPPED").remove(0);
     assert_eq!(stopped["stopCode"], "ServiceSchedulerInitiated");
     assert!(
@@ -46,6 +49,18 @@ fn a_task_goes_through_every_state_of_its_life() {
     let times = order.map(|key| stopped[key].as_u64().unwrap());
     assert!(times.is_sorted(), "{times:?}");
     assert_eq!(stopped["version"], 8, "one a state");
+}
+
+#[test]
+fn a_container_that_was_pulled_and_never_started_has_no_exit_code() {
+    let mut world = world();
+    world.begin(&json!({"desiredCount": 1}));
+    world.advance(10);
+    assert_eq!(world.tasks("RUNNING")[0]["lastStatus"], "ACTIVATING");
+    world.update(&json!({"desiredCount": 0}));
+    world.advance(10);
+    let container = world.tasks("STOPPED")[0]["containers"][0].clone();
+    assert_eq!((&container["lastStatus"], &container["exitCode"]), (&json!("STOPPED"), &Value::Null));
 }
 
 #[test]
