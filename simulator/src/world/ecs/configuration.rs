@@ -58,7 +58,12 @@ pub(in crate::world) fn alarms(configuration: &Input) -> Option<(Vec<String>, bo
 }
 
 /// Lays what was sent over what was there, with AWS's defaults.
-pub(super) fn merged(sent: Option<&Value>, present: &Input, daemon: bool) -> Result<Input, AwsError> {
+pub(super) fn merged(
+    sent: Option<&Value>,
+    present: &Input,
+    controller: &str,
+    daemon: bool,
+) -> Result<Input, AwsError> {
     let mut merged: Map<String, Value> = present.clone();
     for (key, value) in sent.and_then(Value::as_object).into_iter().flatten() {
         merged.insert(key.clone(), value.clone());
@@ -71,7 +76,29 @@ pub(super) fn merged(sent: Option<&Value>, present: &Input, daemon: bool) -> Res
     merged.entry("strategy").or_insert_with(|| json!("ROLLING"));
     merged.entry("bakeTimeInMinutes").or_insert_with(|| json!(0));
     check(&merged, daemon)?;
+    check_watching(&merged, controller)?;
     Ok(merged)
+}
+
+/// Only ECS itself watches for failures, and percentages are percentages (developer guide, on the circuit breaker).
+fn check_watching(configuration: &Input, controller: &str) -> Result<(), AwsError> {
+    let is_on =
+        |key: &str| configuration.get(key).is_some_and(|what| what.get("enable") == Some(&json!(true)));
+    if controller != "ECS" && (is_on("deploymentCircuitBreaker") || is_on("alarms")) {
+        return Err(invalid(format!(
+            "Deployment circuit breaker and alarms are not supported with the {controller} deployment controller."
+        )));
+    }
+    let threshold = configuration.get("deploymentCircuitBreaker");
+    let Some(threshold) = threshold.and_then(|breaker| breaker.get("thresholdConfiguration")) else {
+        return Ok(());
+    };
+    let value = threshold.get("value").and_then(Value::as_u64);
+    match (threshold.get("type").and_then(Value::as_str), value) {
+        (Some("COUNT"), Some(1..)) | (Some("BOUNDED_PERCENT" | "UNBOUNDED_PERCENT"), Some(1..=100)) => Ok(()),
+        (Some("COUNT"), _) => Err(invalid("The threshold of the circuit breaker must be 1 at least.")),
+        _ => Err(invalid("The threshold of the circuit breaker must be between 1 and 100 percent.")),
+    }
 }
 
 fn check(configuration: &Input, daemon: bool) -> Result<(), AwsError> {

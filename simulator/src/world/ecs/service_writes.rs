@@ -102,15 +102,20 @@ impl World {
         settings.entry("availabilityZoneRebalancing").or_insert_with(|| json!("ENABLED"));
         if daemon {
             check_daemon(input, &controller, &settings)?;
+        } else if desired(input)?.is_none() && controller != "EXTERNAL" {
+            return Err(invalid("desiredCount is required with the REPLICA scheduling strategy."));
+        }
+        if controller == "CODE_DEPLOY" && list(&settings, "loadBalancers").next().is_none() {
+            return Err(invalid("loadBalancers is required with the CODE_DEPLOY deployment controller."));
         }
         Ok(Service {
             name: key.1.clone(),
             cluster: key.0.clone(),
             status: Status::Active,
             desired: if daemon { INSTANCES } else { desired(input)?.unwrap_or_default() },
+            configuration: merged(input.get("deploymentConfiguration"), &Input::new(), &controller, daemon)?,
             controller,
             daemon,
-            configuration: merged(input.get("deploymentConfiguration"), &Input::new(), daemon)?,
             settings,
             tags: tags_of(input)?,
             created_at: self.now,
@@ -150,8 +155,12 @@ impl World {
         let strategy = strategy(&changed.settings);
         let volumes = input.get(VOLUMES).filter(|volumes| !volumes.is_null());
         let volumes_differ = volumes.is_some_and(|volumes| changed.settings.get(VOLUMES) != Some(volumes));
-        changed.configuration =
-            merged(input.get("deploymentConfiguration"), &changed.configuration, changed.daemon)?;
+        changed.configuration = merged(
+            input.get("deploymentConfiguration"),
+            &changed.configuration,
+            &changed.controller,
+            changed.daemon,
+        )?;
         take_settings(&mut changed.settings, input);
         if strategy != self::strategy(&changed.settings) && !flag(input, "forceNewDeployment") {
             return Err(invalid(NOT_FORCED));

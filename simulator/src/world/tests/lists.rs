@@ -27,8 +27,7 @@ fn paged(world: &mut World, api: Api, operation: &str, input: &Value, key: &str)
 fn lists_come_in_pages_of_the_documented_size() {
     let mut world = world_with_service(&json!({"desiredCount": 101}));
     for number in 0..11 {
-        let service =
-            json!({"cluster": "mco", "serviceName": format!("s{number}"), "taskDefinition": "mco-api"});
+        let service = json!({"cluster": "mco", "serviceName": format!("s{number}"), "taskDefinition": "mco-api", "desiredCount": 0});
         world.ecs_call("CreateService", &service);
     }
     for _ in 0..20 {

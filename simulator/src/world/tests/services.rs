@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::{Api, World};
-use super::{SETTLED, laid_over, world, world_with_service};
+use super::{SETTLED, balanced, laid_over, world, world_with_service};
 
 const AWSVPC: &str = "awsvpc";
 
@@ -187,7 +187,8 @@ fn another_capacity_provider_strategy_needs_force() {
 #[test]
 fn what_codedeploy_or_task_sets_decide_is_refused_even_unchanged() {
     for (controller, part) in [("CODE_DEPLOY", "Use AWS CodeDeploy"), ("EXTERNAL", "Use task sets")] {
-        let mut world = world_with_service(&json!({"deploymentController": {"type": controller}}));
+        let controlled = json!({"deploymentController": {"type": controller}});
+        let mut world = world_with_service(&laid_over(controlled, &balanced()));
         for change in [
             json!({"taskDefinition": "mco-api:1"}),
             json!({"forceNewDeployment": true}),
@@ -208,7 +209,8 @@ fn what_codedeploy_or_task_sets_decide_is_refused_even_unchanged() {
 
 #[test]
 fn a_codedeploy_service_shows_its_task_set() {
-    let mut world = world_with_service(&json!({"deploymentController": {"type": "CODE_DEPLOY"}}));
+    let code_deploy = json!({"deploymentController": {"type": "CODE_DEPLOY"}});
+    let mut world = world_with_service(&laid_over(code_deploy, &balanced()));
     let set = world.service()["taskSets"][0].clone();
     assert_eq!((&set["status"], &set["stabilityStatus"]), (&json!("PRIMARY"), &json!("STEADY_STATE")));
     assert_eq!((&set["runningCount"], &set["computedDesiredCount"]), (&json!(2), &json!(2)));
@@ -234,6 +236,33 @@ fn a_daemon_has_no_count_and_neither_fargate_nor_another_controller() {
     here.deploy("bbbbbbb");
     here.advance(2 * SETTLED);
     assert_eq!(here.deployments(), [("PRIMARY".to_owned(), "COMPLETED".to_owned(), 2)]);
+}
+
+#[test]
+fn what_a_new_service_needs_is_asked_for() {
+    let breaker = |more: &Value| {
+        let breaker = laid_over(json!({"enable": true, "rollback": true}), more);
+        json!({"deploymentConfiguration": {"deploymentCircuitBreaker": breaker}})
+    };
+    let threshold =
+        |kind: &str, value: u64| breaker(&json!({"thresholdConfiguration": {"type": kind, "value": value}}));
+    let code_deploy = json!({"deploymentController": {"type": "CODE_DEPLOY"}});
+    let alarms = json!({"deploymentConfiguration": {"alarms": {"alarmNames": ["a"], "enable": true, "rollback": true}}});
+    for (more, part) in [
+        (code_deploy.clone(), "loadBalancers is required"),
+        (json!({"desiredCount": Value::Null}), "desiredCount is required"),
+        (
+            laid_over(laid_over(code_deploy.clone(), &balanced()), &breaker(&json!({}))),
+            "not supported with the CODE_DEPLOY",
+        ),
+        (laid_over(laid_over(code_deploy, &balanced()), &alarms), "not supported with the CODE_DEPLOY"),
+        (threshold("BOUNDED_PERCENT", 101), "between 1 and 100 percent"),
+        (threshold("UNBOUNDED_PERCENT", 0), "between 1 and 100 percent"),
+        (threshold("COUNT", 0), "1 at least"),
+    ] {
+        let said = create(&mut world(), &more).unwrap_err();
+        assert!(said.contains(part), "{more}: {said}");
+    }
 }
 
 #[test]
