@@ -50,6 +50,17 @@ impl Cause {
             Self::Stopped => "Service deployment stopped by a user.".to_owned(),
         }
     }
+
+    /// The same where it is rolled back.
+    fn rollback_reason(&self) -> String {
+        match self {
+            Self::Breaker => {
+                "Service deployment rolled back because the circuit breaker threshold was exceeded."
+                    .to_owned()
+            }
+            _ => self.status_reason(),
+        }
+    }
 }
 
 impl Service {
@@ -274,7 +285,8 @@ impl Service {
         };
         if let Some(newest) = self.history.first_mut() {
             newest.status = "ROLLBACK_IN_PROGRESS";
-            newest.rollback = Some(Rollback { reason: cause.status_reason(), started_at: now, revision });
+            newest.reason = Some(cause.rollback_reason());
+            newest.rollback = Some(Rollback { reason: cause.rollback_reason(), started_at: now, revision });
         }
         if let Some(target) = self.revisions.get(revision) {
             for key in TRIGGERS.iter().chain([&VOLUMES]) {

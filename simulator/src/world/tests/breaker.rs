@@ -58,6 +58,8 @@ fn a_failed_deployment_rolls_back_to_the_last_one_that_completed() {
     assert_eq!(service["deployments"].as_array().unwrap().len(), 1);
     assert_eq!(service["deployments"][0]["id"], good, "taken up again under its id");
     let newest = world.newest();
+    let reason = "Service deployment rolled back because the circuit breaker threshold was exceeded.";
+    assert_eq!((&newest["statusReason"], &newest["rollback"]["reason"]), (&json!(reason), &json!(reason)));
     assert_eq!(newest["deploymentCircuitBreaker"]["status"], "TRIGGERED");
     assert_eq!(newest["rollback"]["serviceRevisionArn"], revision, "no new revision is made");
     let events = world.events();
