@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::Around;
 use crate::world::ecs::{Check, Container, Service, ServiceDeployment, Task, breaker};
+use crate::world::input::list;
 
 /// Seconds from creation until a task has reached the state. AWS publishes no figures; Fargate tasks take about this.
 const PENDING_AFTER: u64 = 3;
@@ -32,7 +33,7 @@ impl Service {
         let mut tasks = std::mem::take(&mut self.tasks);
         for task in tasks.iter_mut().filter(|task| !task.has_stopped()) {
             if !task.wanted {
-                go_on_stopping(task, around.now);
+                go_on_stopping(task, around.now, self.drains_for(task));
             } else if task.is_running() {
                 self.check(task, around);
             } else {
@@ -40,6 +41,7 @@ impl Service {
             }
         }
         self.tasks = tasks;
+        self.tell_of_targets(around);
     }
 
     fn go_on_starting(&mut self, task: &mut Task, around: &mut Around) {
@@ -146,6 +148,8 @@ impl Service {
     /// The scheduler replaces a task whose checks or target have failed.
     fn look_for_failure(&mut self, task: &mut Task, age: u64, around: &mut Around) {
         let id = task.arn.rsplit('/').next().unwrap_or_default().to_owned();
+        let port = list(&self.settings, "loadBalancers").find_map(|one| one.get("containerPort")?.as_u64());
+        let port = port.map(|port| format!(" (port {port})")).unwrap_or_default();
         let passes = !task.digests().any(|digest| around.faults.is_unhealthy(digest));
         let target = self.target(task).filter(|_| !passes && age >= TARGET_FAILED_AFTER);
         let event = if task.health() == "UNHEALTHY" {
@@ -154,7 +158,7 @@ impl Service {
         } else if let Some(target) = target {
             task.failing = Some(format!("Task failed ELB health checks in (target-group {target})"));
             format!(
-                "(task {id}) is unhealthy in (target-group {target}) due to (reason Health checks failed)"
+                "(task {id}){port} is unhealthy in (target-group {target}) due to (reason Health checks failed)"
             )
         } else {
             return;
@@ -175,16 +179,6 @@ impl Service {
             self.count_failure(&task.deployment, now);
         }
         true
-    }
-
-    /// The target group that the task is registered with, if there is a load balancer.
-    fn target(&self, task: &Task) -> Option<String> {
-        let carrier = self.deployments.iter().find(|one| one.id == task.deployment);
-        let revision = carrier.and_then(|carrier| self.revisions.get(carrier.revision));
-        let settings = revision.map_or(&self.settings, |revision| &revision.settings);
-        let balancer = settings.get("loadBalancers").and_then(Value::as_array)?.first()?;
-        let named = balancer.get("targetGroupArn").or_else(|| balancer.get("loadBalancerName"))?;
-        named.as_str().map(str::to_owned)
     }
 
     /// Running, with its health checks and its target healthy; for a while where it has neither.
@@ -288,8 +282,9 @@ impl Check {
     }
 }
 
-fn go_on_stopping(task: &mut Task, now: u64) {
-    let since = now - task.stopping_at.unwrap_or(now);
+/// It stays DEACTIVATING for so long, and then stops.
+fn go_on_stopping(task: &mut Task, now: u64, drains_for: u64) {
+    let since = (now - task.stopping_at.unwrap_or(now)).saturating_sub(drains_for);
     let status = match since {
         0 => return,
         1 | 2 => "STOPPING",

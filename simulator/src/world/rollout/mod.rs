@@ -7,6 +7,7 @@
 mod judge;
 mod life;
 mod schedule;
+mod targets;
 mod task_sets;
 
 use std::collections::BTreeSet;
@@ -203,7 +204,16 @@ impl Service {
 
     /// Adds an event; `what` follows the name of the service.
     fn tell(&mut self, around: &mut Around, what: &str) {
-        let event = (around.id(), around.now, format!("(service {}) {what}", self.name));
+        self.add_event(around, format!("(service {}) {what}", self.name));
+    }
+
+    /// The same of one deployment.
+    fn tell_of_set(&mut self, around: &mut Around, deployment: &str, what: &str) {
+        self.add_event(around, format!("(service {}, taskSet {deployment}) {what}", self.name));
+    }
+
+    fn add_event(&mut self, around: &mut Around, message: String) {
+        let event = (around.id(), around.now, message);
         self.events.insert(0, event);
         self.events.truncate(EVENTS);
     }

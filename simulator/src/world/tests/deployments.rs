@@ -213,6 +213,34 @@ fn events_tell_of_the_deployment_newest_first() {
 }
 
 #[test]
+fn events_tell_of_targets_and_a_stop_waits_until_they_are_drained() {
+    let mut world = world_with_service(&balanced());
+    let old = world.service()["deployments"][0]["id"].as_str().unwrap().to_owned();
+    world.update(&json!({"forceNewDeployment": true}));
+    // Healthy targets 10 s after they run; then the old ones have to go.
+    world.advance(1 + 12 + 10 + 30);
+    assert_eq!(world.tasks("STOPPED")[0]["lastStatus"], "DEACTIVATING");
+    world.advance(4);
+    assert_eq!(world.tasks("STOPPED")[0]["lastStatus"], "STOPPED");
+    world.advance(SETTLED);
+    let events = world.events();
+    let told = [
+        "(service api) has reached a steady state.".to_owned(),
+        "deployment completed.".to_owned(),
+        format!("(service api, taskSet {old}) has begun draining connections on 2 tasks."),
+        "(service api) deregistered 2 targets in (target-group tg)".to_owned(),
+        "(service api) has stopped 2 running tasks: ".to_owned(),
+        "(service api) registered 2 targets in (target-group tg)".to_owned(),
+        "(service api) has started 2 tasks: ".to_owned(),
+    ];
+    let mut lines = events.lines();
+    for part in told {
+        let line = lines.next().unwrap();
+        assert!(line.contains(&part), "{part}: {line}");
+    }
+}
+
+#[test]
 fn the_counts_of_an_ended_deployment_stay_those_of_its_end() {
     let mut world = world_with_service(&json!({}));
     let first = world.newest()["serviceDeploymentArn"].clone();
