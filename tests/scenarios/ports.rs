@@ -329,6 +329,7 @@ impl Ecs for Process {
             "registeredAt",
             "registeredBy",
             "deregisteredAt",
+            "deleteRequestedAt",
             "compatibilities",
             "requiresAttributes",
         ] {

@@ -54,7 +54,8 @@ impl World {
             let message = "The Cluster cannot be deleted while Services are active.";
             return Err(AwsError::client("ClusterContainsServicesException", message));
         }
-        let described = self.describe_cluster(&name);
+        let mut described = self.describe_cluster(&name);
+        described["status"] = json!("INACTIVE");
         self.clusters.remove(&name);
         self.services.retain(|key, _| key.0 != name);
         Ok(json!({"cluster": described}))

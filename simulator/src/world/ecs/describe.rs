@@ -88,8 +88,9 @@ impl World {
         if let Some(launch_type) = service.launch_type() {
             described["launchType"] = json!(launch_type);
         }
-        if let Some(primary) = service.deployments.first() {
-            described["taskDefinition"] = json!(primary.task_definition);
+        let primary = service.deployments.first().map(|primary| &primary.task_definition);
+        if let Some(task_definition) = primary.or(service.ran.as_ref()) {
+            described["taskDefinition"] = json!(task_definition);
         }
         if with_tags {
             described["tags"] = described_tags(&service.tags);

@@ -120,6 +120,7 @@ impl World {
             tags: tags_of(input)?,
             created_at: self.now,
             created_with: input.clone(),
+            ran: None,
             deployments: Vec::new(),
             history: Vec::new(),
             revisions: Vec::new(),

@@ -27,6 +27,8 @@ pub(in crate::world) struct Service {
     pub created_at: u64,
     /// What `CreateService` was given: the same once more is answered with this service.
     pub created_with: Input,
+    /// What an INACTIVE service ran last.
+    pub ran: Option<String>,
     /// The PRIMARY first.
     pub deployments: Vec<Deployment>,
     /// Newest first.

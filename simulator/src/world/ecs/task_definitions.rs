@@ -27,6 +27,7 @@ pub(in crate::world) struct TaskDefinition {
     pub tags: Tags,
     registered_at: u64,
     deregistered_at: Option<u64>,
+    delete_requested_at: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +101,7 @@ impl World {
             tags,
             registered_at: self.now,
             deregistered_at: None,
+            delete_requested_at: None,
         };
         let answer = self.describe_revision(&registered, true);
         self.families.entry(family).or_default().push(registered);
@@ -118,6 +120,9 @@ impl World {
         set("registeredBy", json!(self.caller()));
         if let Some(at) = definition.deregistered_at {
             set("deregisteredAt", json!(at));
+        }
+        if let Some(at) = definition.delete_requested_at {
+            set("deleteRequestedAt", json!(at));
         }
         // The tags stand beside the definition, not in it.
         let mut answer = json!({"taskDefinition": described});
@@ -174,8 +179,11 @@ impl World {
         let status = optional(input, "status")?.unwrap_or("ALL");
         let is_active =
             |revisions: &[TaskDefinition]| revisions.iter().any(|found| found.status == Status::Active);
+        let is_there =
+            |revisions: &[TaskDefinition]| revisions.iter().any(|one| one.status != Status::Deleted);
         let mut names = Vec::new();
-        for (name, revisions) in self.families.iter().filter(|(name, _)| name.starts_with(prefix)) {
+        let families = self.families.iter().filter(|(name, _)| name.starts_with(prefix));
+        for (name, revisions) in families.filter(|(_, revisions)| is_there(revisions)) {
             if status == "ALL" || (status == "ACTIVE") == is_active(revisions) {
                 names.push(name.clone());
             }
@@ -200,11 +208,12 @@ impl World {
 
     /// Only what was deregistered can be deleted. While a service or a task needs it, it stays `DELETE_IN_PROGRESS`.
     pub(super) fn delete_task_definitions(&mut self, input: &Input) -> Answer {
-        let (mut deleted, mut failures) = (Vec::new(), Vec::new());
+        let ((mut deleted, mut failures), now) = ((Vec::new(), Vec::new()), self.now);
         for name in batch(input, "taskDefinitions", 10)? {
             match self.definition_mut(name) {
                 Some(found) if found.status != Status::Active => {
                     found.status = Status::DeleteInProgress;
+                    found.delete_requested_at.get_or_insert(now);
                     let found = found.clone();
                     deleted.push(self.describe_revision(&found, false)["taskDefinition"].take());
                 }

@@ -66,9 +66,6 @@ impl Cause {
 impl Service {
     pub(super) fn judge(&mut self, around: &mut Around) {
         self.begin_and_stop(around.now);
-        if self.has_ended() {
-            return self.end_history(around.now);
-        }
         if self.controller != "ECS" {
             return self.judge_sets(around);
         }
@@ -116,13 +113,6 @@ impl Service {
                 deployment.stopped_at = Some(now);
                 deployment.ended_with = Some(end);
             }
-        }
-    }
-
-    fn end_history(&mut self, now: u64) {
-        for deployment in self.history.iter_mut().filter(|deployment| deployment.finished_at.is_none()) {
-            deployment.end("STOPPED", now);
-            deployment.stopped_at = Some(now);
         }
     }
 

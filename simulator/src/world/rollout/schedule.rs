@@ -263,13 +263,16 @@ impl Service {
         );
     }
 
-    /// A deleted service stops its tasks and is INACTIVE when they have stopped.
+    /// A deleted service stops its tasks and is INACTIVE when they have stopped. Its service deployments are deleted with it
+    /// (developer guide, "View service history using Amazon ECS service deployments").
     fn drain(&mut self, around: &mut Around) {
         let alive = self.indices(|task| task.wanted);
         self.stop_tasks(&alive, around);
         if self.tasks.iter().all(Task::has_stopped) {
             self.status = Status::Inactive(around.now);
+            self.ran = self.deployments.first().map(|primary| primary.task_definition.clone());
             self.deployments.clear();
+            self.history.clear();
             self.events.truncate(EVENTS);
         }
     }

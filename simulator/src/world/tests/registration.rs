@@ -202,10 +202,15 @@ fn a_deleted_revision_stays_while_it_is_needed_and_its_number_never_comes_back()
     world.ecs_call("DeregisterTaskDefinition", &json!({"taskDefinition": "mco-api:1"}));
     let deleted = world.ecs_call("DeleteTaskDefinitions", &delete);
     assert_eq!(deleted["taskDefinitions"][0]["status"], "DELETE_IN_PROGRESS");
+    assert!(deleted["taskDefinitions"][0]["deleteRequestedAt"].is_number());
     world.advance(10);
     world.ecs_call("DescribeTaskDefinition", &json!({"taskDefinition": "mco-api:1"}));
     world.ecs_call("DeleteService", &json!({"cluster": "mco", "service": "api", "force": true}));
     world.advance(10);
     world.refused(Api::Ecs, "DescribeTaskDefinition", &json!({"taskDefinition": "mco-api:1"}));
+    for status in ["ALL", "INACTIVE"] {
+        let families = world.ecs_call("ListTaskDefinitionFamilies", &json!({"status": status}));
+        assert_eq!(families["families"], json!([]), "nothing is left of it");
+    }
     assert!(world.register("aaaaaaa").ends_with("mco-api:2"));
 }

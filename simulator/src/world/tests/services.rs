@@ -295,8 +295,15 @@ fn a_service_is_deleted_only_when_scaled_down_or_by_force_and_drains_first() {
         Err("Unable to Start a service that is still Draining.".to_owned())
     );
     assert_eq!(world.refused(Api::Ecs, "UpdateService", &delete), "ServiceNotActiveException");
+    let deployment = world.newest()["serviceDeploymentArn"].clone();
     world.advance(10);
-    assert_eq!(world.service()["status"], "INACTIVE");
+    let gone = world.service();
+    assert_eq!(gone["status"], "INACTIVE");
+    assert!(gone["taskDefinition"].as_str().unwrap().ends_with(":1"), "{gone}");
+    assert_eq!(world.statuses(), Vec::<String>::new(), "its deployments go with it");
+    let described =
+        world.ecs_call("DescribeServiceDeployments", &json!({"serviceDeploymentArns": [deployment]}));
+    assert_eq!(described["failures"][0]["reason"], "MISSING");
     assert_eq!(world.refused(Api::Ecs, "UpdateService", &delete), "ServiceNotActiveException");
     create(&mut world, &json!({})).unwrap();
     assert_eq!(world.service()["status"], "ACTIVE");
@@ -318,7 +325,8 @@ fn a_cluster_with_services_is_not_deleted() {
     let delete = json!({"cluster": "mco"});
     assert_eq!(world.refused(Api::Ecs, "DeleteCluster", &delete), "ClusterContainsServicesException");
     world.ecs_call("DeleteService", &json!({"cluster": "mco", "service": "api", "force": true}));
-    world.advance(10);
-    world.ecs_call("DeleteCluster", &delete);
+    assert_eq!(world.service()["status"], "DRAINING", "that does not count any more");
+    let deleted = world.ecs_call("DeleteCluster", &delete);
+    assert_eq!(deleted["cluster"]["status"], "INACTIVE");
     assert_eq!(world.refused(Api::Ecs, "ListServices", &delete), "ClusterNotFoundException");
 }
