@@ -101,7 +101,8 @@ impl World {
 
     /// The role by which ECS reaches the load balancer.
     fn service_role(&self) -> String {
-        format!("arn:aws:iam::{}:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS", self.account)
+        let (partition, account) = (self.partition(), &self.account);
+        format!("arn:{partition}:iam::{account}:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS")
     }
 
     /// `deployments` for the ECS controller, `taskSets` for the others.

@@ -3,6 +3,7 @@
 mod clusters;
 mod configuration;
 mod describe;
+mod names;
 mod registration;
 mod service_deployments;
 mod service_writes;

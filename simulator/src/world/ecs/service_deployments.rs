@@ -8,7 +8,7 @@ use super::TaskDefinition;
 use super::configuration::alarms;
 use super::describe::describe_platform;
 use super::services::{Service, ServiceDeployment, ServiceRevision, not_found};
-use crate::world::input::{Input, batch, invalid, last_part, optional, page, text, texts, with_token};
+use crate::world::input::{Input, batch, invalid, optional, page, text, texts, with_token};
 use crate::world::{Answer, AwsError, World};
 
 /// Service deployments are kept for 90 days.
@@ -28,7 +28,7 @@ impl World {
     }
 
     pub(super) fn list_service_deployments(&mut self, input: &Input) -> Answer {
-        let key = (self.cluster(input)?, last_part(text(input, "service")?).to_owned());
+        let key = self.named_service(input, "service")?;
         let service = self.services.get(&key).ok_or_else(not_found)?;
         let wanted: Vec<&str> = texts(input, "status").collect();
         let bound =

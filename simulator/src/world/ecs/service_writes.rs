@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::TaskDefinition;
 use super::configuration::merged;
 use super::services::{Service, ServiceKey, Status, not_found};
-use crate::world::input::{Input, count, flag, invalid, last_part, list, optional, tags_of, text};
+use crate::world::input::{Input, count, flag, invalid, list, optional, tags_of, text};
 use crate::world::{Answer, AwsError, World};
 
 /// Container instances that a daemon has a task on: the simulator knows no instances.
@@ -188,7 +188,7 @@ impl World {
 
     /// The service goes on DRAINING until its tasks have stopped, then it is INACTIVE.
     pub(super) fn delete_service(&mut self, input: &Input) -> Answer {
-        let key = (self.cluster(input)?, last_part(text(input, "service")?).to_owned());
+        let key = self.named_service(input, "service")?;
         let service =
             self.services.get_mut(&key).filter(|service| !service.has_ended()).ok_or_else(not_found)?;
         if service.desired > 0 && !service.daemon && !flag(input, "force") {

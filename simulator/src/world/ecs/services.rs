@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Task;
 use crate::world::ids;
-use crate::world::input::{Input, Tags, batch, last_part, optional, page, text, texts, with_token};
+use crate::world::input::{Input, Tags, batch, optional, page, texts, with_token};
 use crate::world::{Answer, AwsError, World};
 
 /// Cluster and name.
@@ -173,7 +173,7 @@ impl Service {
 impl World {
     /// An ACTIVE service.
     pub(super) fn service_key(&self, input: &Input) -> Result<ServiceKey, AwsError> {
-        let key = (self.cluster(input)?, last_part(text(input, "service")?).to_owned());
+        let key = self.named_service(input, "service")?;
         match self.services.get(&key) {
             Some(service) if service.is_active() => Ok(key),
             Some(_) => Err(AwsError::client("ServiceNotActiveException", "Service was not ACTIVE.")),
@@ -191,7 +191,7 @@ impl World {
         let with_tags = texts(input, "include").any(|what| what == "TAGS");
         let (mut services, mut failures) = (Vec::new(), Vec::new());
         for name in batch(input, "services", 10)? {
-            let short = last_part(name);
+            let short = self.within("service", &cluster, name)?;
             match self.services.get(&(cluster.clone(), short.to_owned())) {
                 Some(service) => services.push(self.describe_service(service, with_tags)),
                 None => failures.push(json!({

@@ -133,12 +133,12 @@ impl World {
     }
 
     pub(in crate::world) fn definition(&self, name: &str) -> Option<&TaskDefinition> {
-        find_definition(&self.families, name)
+        find_definition(&self.families, self.own("task-definition", name)?)
     }
 
     /// By `family:revision` or ARN.
     pub(super) fn definition_mut(&mut self, name: &str) -> Option<&mut TaskDefinition> {
-        let (family, number) = last_part(name).rsplit_once(':')?;
+        let (family, number) = self.own("task-definition", name)?.rsplit_once(':')?;
         let index = number.parse::<usize>().ok()?.checked_sub(1)?;
         self.families.get_mut(family)?.get_mut(index).filter(|found| found.status != Status::Deleted)
     }

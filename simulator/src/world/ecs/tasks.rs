@@ -127,7 +127,8 @@ impl World {
 
     pub(super) fn list_tasks(&mut self, input: &Input) -> Answer {
         let cluster = self.cluster(input)?;
-        let service = optional(input, "serviceName")?.map(last_part);
+        let service = optional(input, "serviceName")?;
+        let service = service.map(|name| self.within("service", &cluster, name)).transpose()?;
         if service.is_some_and(|name| !self.services.contains_key(&(cluster.clone(), name.to_owned()))) {
             return Err(not_found());
         }
@@ -162,7 +163,7 @@ impl World {
         let with_tags = texts(input, "include").any(|what| what == "TAGS");
         let (mut found, mut failures) = (Vec::new(), Vec::new());
         for name in batch(input, "tasks", 100)? {
-            let id = last_part(name);
+            let id = self.within("task", &cluster, name)?;
             let mut here = self.all_tasks().filter(|(key, _)| key.0 == cluster);
             match here.find(|(_, task)| last_part(&task.arn) == id) {
                 Some((key, task)) => found.push(self.describe_task(key, task, with_tags)),
@@ -177,7 +178,7 @@ impl World {
 
     pub(super) fn stop_task(&mut self, input: &Input) -> Answer {
         let (cluster, now) = (self.cluster(input)?, self.now);
-        let id = last_part(text(input, "task")?).to_owned();
+        let id = self.within("task", &cluster, text(input, "task")?)?.to_owned();
         let reason = optional(input, "reason")?.unwrap_or("Task stopped by user").to_owned();
         for (key, service) in self.services.iter_mut().filter(|(key, _)| key.0 == cluster) {
             let Some(task) = service.tasks.iter_mut().find(|task| last_part(&task.arn) == id) else {

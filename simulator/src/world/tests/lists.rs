@@ -86,6 +86,64 @@ fn neither_ids_nor_lists_tell_which_came_first() {
 }
 
 #[test]
+fn an_arn_of_elsewhere_is_nothing_here() {
+    let mut world = world_with_service(&json!({}));
+    let (service, task) = (world.service(), world.tasks("RUNNING").remove(0));
+    let arns = [&service["clusterArn"], &service["serviceArn"], &task["taskArn"], &service["taskDefinition"]];
+    let [cluster, service, task, definition] = arns.map(|arn| arn.as_str().unwrap().to_owned());
+    let calls = |from: &str, to: &str| {
+        let of = |arn: &str| arn.replacen(from, to, 1);
+        [
+            ("DescribeServices", json!({"cluster": of(&cluster), "services": ["api"]})),
+            ("DescribeServices", json!({"cluster": "mco", "services": [of(&service)]})),
+            ("UpdateService", json!({"cluster": "mco", "service": of(&service)})),
+            ("ListServiceDeployments", json!({"cluster": "mco", "service": of(&service)})),
+            ("ListTasks", json!({"cluster": "mco", "serviceName": of(&service)})),
+            ("DescribeTasks", json!({"cluster": "mco", "tasks": [of(&task)]})),
+            ("StopTask", json!({"cluster": "mco", "task": of(&task)})),
+            ("DescribeTaskDefinition", json!({"taskDefinition": of(&definition)})),
+            ("UpdateService", json!({"cluster": "mco", "service": "api", "taskDefinition": of(&definition)})),
+            ("DeregisterTaskDefinition", json!({"taskDefinition": of(&definition)})),
+        ]
+    };
+    for (operation, input) in
+        calls("eu-west-2", "eu-west-1").into_iter().chain(calls("123456789012", "210987654321"))
+    {
+        let code = world.refused(Api::Ecs, operation, &input);
+        let known = ["ClusterNotFoundException", "InvalidParameterException", "ClientException"];
+        assert!(known.contains(&code.as_str()), "{operation} {code}");
+    }
+    let other = json!({"cluster": "mco", "services": [service.replacen("/mco/", "/other/", 1)]});
+    let code = world.refused(Api::Ecs, "DescribeServices", &other);
+    assert_eq!(code, "InvalidParameterException", "an ARN of another cluster");
+    let foreign = cluster.replacen("eu-west-2", "eu-west-1", 1);
+    let described = world.ecs_call("DescribeClusters", &json!({"clusters": [foreign, cluster]}));
+    assert_eq!(
+        (described["failures"][0]["arn"].clone(), &described["clusters"][0]["clusterName"]),
+        (json!(foreign), &json!("mco"))
+    );
+    for (operation, input) in calls("x", "x") {
+        world.ecs_call(operation, &input);
+    }
+}
+
+#[test]
+fn arns_have_the_partition_of_their_region() {
+    for (region, partition) in
+        [("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"), ("eu-west-2", "aws")]
+    {
+        let mut world = World::new("123456789012", region);
+        let made = world.ecs_call("CreateCluster", &json!({"clusterName": "mco"}));
+        assert_eq!(
+            made["cluster"]["clusterArn"],
+            format!("arn:{partition}:ecs:{region}:123456789012:cluster/mco")
+        );
+        let identity = world.call(Api::Sts, "GetCallerIdentity", &json!({})).unwrap();
+        assert!(identity["Arn"].as_str().unwrap().starts_with(&format!("arn:{partition}:iam::")));
+    }
+}
+
+#[test]
 fn batches_have_the_documented_size() {
     let mut world = world();
     let names = |count: usize| (0..count).map(|number| number.to_string()).collect::<Vec<_>>();
