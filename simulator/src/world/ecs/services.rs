@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Task;
 use crate::world::ids;
-use crate::world::input::{Input, Tags, batch, optional, page, texts, with_token};
+use crate::world::input::{Input, Tags, batch, invalid, optional, page, texts, with_token};
 use crate::world::{Answer, AwsError, World};
 
 /// Cluster and name.
@@ -206,11 +206,17 @@ impl World {
     /// Without DRAINING and INACTIVE ones.
     pub(super) fn list_services(&mut self, input: &Input) -> Answer {
         let cluster = self.cluster(input)?;
-        let launch_type = optional(input, "launchType")?;
+        let launch_type = launch_type_filter(input)?;
+        let by_customer = match optional(input, "resourceManagementType")? {
+            None | Some("CUSTOMER") => true,
+            Some("ECS") => false,
+            Some(_) => return Err(invalid("Invalid resourceManagementType.")),
+        };
         let daemon = optional(input, "schedulingStrategy")?.map(|strategy| strategy == "DAEMON");
         let chosen = self.services.values().filter(|service| {
             service.cluster == cluster
                 && service.is_active()
+                && by_customer
                 && launch_type.is_none_or(|wanted| service.launch_type() == Some(wanted))
                 && daemon.is_none_or(|daemon| service.daemon == daemon)
         });
@@ -218,6 +224,14 @@ impl World {
         arns.sort_by_key(|arn| ids::place(arn));
         let (arns, token) = page(arns, input, 10, 100)?;
         Ok(with_token(json!({"serviceArns": arns}), token))
+    }
+}
+
+pub(super) fn launch_type_filter(input: &Input) -> Result<Option<&str>, AwsError> {
+    match optional(input, "launchType")? {
+        None => Ok(None),
+        Some(known @ ("EC2" | "FARGATE" | "EXTERNAL" | "MANAGED_INSTANCES")) => Ok(Some(known)),
+        Some(_) => Err(invalid("Invalid launchType.")),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::services::{ServiceKey, not_found};
+use super::services::{Service, ServiceKey, launch_type_filter, not_found};
 use crate::world::ids;
 use crate::world::input::{
     Input, Tags, batch, described_tags, invalid, last_part, optional, page, text, texts, with_token,
@@ -143,6 +143,10 @@ impl World {
             "PENDING" => return Ok(json!({"taskArns": []})),
             _ => return Err(invalid("Invalid desiredStatus.")),
         };
+        let launch_type = launch_type_filter(input)?;
+        // The simulator knows no instances, so that no task is on any.
+        let on_instance = optional(input, "containerInstance")?.is_some();
+        let launched = |key: &ServiceKey| self.services.get(key).and_then(Service::launch_type);
         let of_family = |task: &Task| last_part(&task.task_definition).split(':').next() == family;
         let chosen = self.all_tasks().filter(|(key, task)| {
             key.0 == cluster
@@ -150,6 +154,8 @@ impl World {
                 && service.is_none_or(|name| name == key.1)
                 && family.is_none_or(|_| of_family(task))
                 && started_by.is_none_or(|id| id == task.deployment)
+                && launch_type.is_none_or(|wanted| launched(key) == Some(wanted))
+                && !on_instance
         });
         let mut arns: Vec<String> = chosen.map(|(_, task)| task.arn.clone()).collect();
         arns.sort_by_key(|arn| ids::place(arn));

@@ -191,7 +191,7 @@ fn revisions_are_listed_in_the_order_of_their_numbers_by_whole_family_and_status
 }
 
 #[test]
-fn tasks_are_listed_by_service_family_and_starter() {
+fn tasks_and_services_are_listed_by_every_filter() {
     let mut world = world_with_service(&json!({}));
     let deployment = world.service()["deployments"][0]["id"].clone();
     for (filter, found) in [
@@ -201,12 +201,27 @@ fn tasks_are_listed_by_service_family_and_starter() {
         (json!({"startedBy": deployment}), 2),
         (json!({"startedBy": "other"}), 0),
         (json!({"desiredStatus": "PENDING"}), 0),
+        (json!({"launchType": "EC2"}), 2),
+        (json!({"launchType": "FARGATE"}), 0),
+        (json!({"containerInstance": "i"}), 0),
     ] {
         let listed = world.ecs_call("ListTasks", &laid_over(json!({"cluster": "mco"}), &filter));
         assert_eq!(listed["taskArns"].as_array().unwrap().len(), found, "{filter}");
     }
     let both = json!({"cluster": "mco", "startedBy": "x", "family": "y"});
     assert_eq!(world.refused(Api::Ecs, "ListTasks", &both), "InvalidParameterException");
+    for (filter, found) in [
+        (json!({"launchType": "EC2"}), 1),
+        (json!({"launchType": "FARGATE"}), 0),
+        (json!({"resourceManagementType": "CUSTOMER"}), 1),
+        (json!({"resourceManagementType": "ECS"}), 0),
+        (json!({"schedulingStrategy": "DAEMON"}), 0),
+    ] {
+        let listed = world.ecs_call("ListServices", &laid_over(json!({"cluster": "mco"}), &filter));
+        assert_eq!(listed["serviceArns"].as_array().unwrap().len(), found, "{filter}");
+    }
+    let wrong = json!({"cluster": "mco", "launchType": "MOON"});
+    assert_eq!(world.refused(Api::Ecs, "ListServices", &wrong), "InvalidParameterException");
     let missing = json!({"cluster": "mco", "serviceName": "none"});
     assert_eq!(world.refused(Api::Ecs, "ListTasks", &missing), "ServiceNotFoundException");
 }
