@@ -656,7 +656,7 @@ fn count(value: &Value, key: &str) -> i32 {
 }
 
 fn time(value: &Value, key: &str) -> Option<Millis> {
-    value.get(key).and_then(Value::as_i64).map(|seconds| seconds * 1000)
+    value.get(key).and_then(Value::as_f64).map(|seconds| (seconds * 1000.0) as Millis)
 }
 
 fn service(described: &Value) -> Service {

@@ -46,6 +46,13 @@ fn breaker(rollback: bool) -> Value {
     json!({"deploymentConfiguration": {"deploymentCircuitBreaker": {"enable": true, "rollback": rollback}}})
 }
 
+/// A time of ECS, which has milliseconds, in whole seconds.
+fn seconds(time: &Value) -> u64 {
+    let time = time.as_f64().unwrap();
+    assert!(time.fract() > 0.0, "{time}");
+    time as u64
+}
+
 fn balanced() -> Value {
     json!({"loadBalancers": [{"targetGroupArn": "tg", "containerName": "api", "containerPort": 8080}]})
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::services::{Deployment, Service, Status};
+use super::time;
 use crate::world::World;
 use crate::world::ids;
 use crate::world::input::{Input, described_tags, list};
@@ -48,7 +49,7 @@ impl World {
     pub(super) fn describe_service(&self, service: &Service, with_tags: bool) -> Value {
         let (running, pending) = service.counts(None);
         let events = service.events.iter().map(
-            |(number, at, message)| json!({"id": ids::uuid(*number), "createdAt": at, "message": message}),
+            |(number, at, message)| json!({"id": ids::uuid(*number), "createdAt": time(*at), "message": message}),
         );
         let mut described = json!({
             "serviceArn": self.service_arn(service),
@@ -63,7 +64,7 @@ impl World {
             "schedulingStrategy": if service.daemon { "DAEMON" } else { "REPLICA" },
             "deployments": [],
             "events": events.collect::<Vec<_>>(),
-            "createdAt": service.created_at,
+            "createdAt": time(service.created_at),
             "createdBy": self.caller(),
             "loadBalancers": [],
             "serviceRegistries": [],
@@ -145,11 +146,11 @@ impl World {
             "computedDesiredCount": service.wanted_of_set(deployment),
             "runningCount": running,
             "pendingCount": pending,
-            "createdAt": deployment.created_at,
-            "updatedAt": deployment.updated_at,
+            "createdAt": time(deployment.created_at),
+            "updatedAt": time(deployment.updated_at),
             "scale": {"value": 100.0, "unit": "PERCENT"},
             "stabilityStatus": if steady { "STEADY_STATE" } else { "STABILIZING" },
-            "stabilityStatusAt": deployment.updated_at,
+            "stabilityStatusAt": time(deployment.updated_at),
         });
         if let Some(id) = &deployment.external_id {
             described["startedBy"] = json!("CODE_DEPLOY");
@@ -210,8 +211,8 @@ fn describe_deployment(service: &Service, deployment: &Deployment) -> Value {
         "runningCount": running,
         "pendingCount": pending,
         "failedTasks": deployment.failed_tasks,
-        "createdAt": deployment.created_at,
-        "updatedAt": deployment.updated_at,
+        "createdAt": time(deployment.created_at),
+        "updatedAt": time(deployment.updated_at),
         "rolloutState": deployment.rollout,
         "rolloutStateReason": deployment.reason,
     });

@@ -4,10 +4,10 @@
 
 use serde_json::{Value, json};
 
-use super::TaskDefinition;
 use super::configuration::alarms;
 use super::describe::describe_platform;
 use super::services::{Service, ServiceDeployment, ServiceRevision, not_found};
+use super::{TaskDefinition, precise, time};
 use crate::world::input::{Input, batch, invalid, optional, page, text, texts, with_token};
 use crate::world::{Answer, AwsError, World};
 
@@ -35,8 +35,7 @@ impl World {
             |side: &str| input.get("createdAt").and_then(|bounds| bounds.get(side)).and_then(Value::as_f64);
         let (after, before) = (bound("after"), bound("before"));
         let chosen = service.history.iter().filter(|deployment| {
-            #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
-            let at = deployment.created_at as f64;
+            let at = precise(deployment.created_at);
             self.is_listed(deployment)
                 && (wanted.is_empty() || wanted.contains(&deployment.status))
                 && after.is_none_or(|after| at >= after)
@@ -47,12 +46,12 @@ impl World {
                 "serviceDeploymentArn": deployment.arn,
                 "serviceArn": self.service_arn(service),
                 "clusterArn": self.cluster_arn(&service.cluster),
-                "createdAt": deployment.created_at,
+                "createdAt": time(deployment.created_at),
                 "status": deployment.status,
                 "targetServiceRevisionArn": service.revisions.get(deployment.target).map(|revision| &revision.arn),
             });
-            set(&mut brief, "startedAt", deployment.started_at);
-            set(&mut brief, "finishedAt", deployment.finished_at);
+            set(&mut brief, "startedAt", deployment.started_at.map(time));
+            set(&mut brief, "finishedAt", deployment.finished_at.map(time));
             set(&mut brief, "statusReason", deployment.reason.as_deref());
             brief
         });
@@ -89,8 +88,8 @@ impl World {
             "serviceDeploymentArn": deployment.arn,
             "serviceArn": self.service_arn(service),
             "clusterArn": self.cluster_arn(&service.cluster),
-            "createdAt": deployment.created_at,
-            "updatedAt": deployment.updated_at,
+            "createdAt": time(deployment.created_at),
+            "updatedAt": time(deployment.updated_at),
             "status": deployment.status,
             "sourceServiceRevisions": sources.collect::<Vec<_>>(),
             "targetServiceRevision": {
@@ -111,14 +110,14 @@ impl World {
             described["alarms"]["alarmNames"] = json!(names);
             described["alarms"]["triggeredAlarmNames"] = json!(deployment.triggered_alarms);
         }
-        set(&mut described, "startedAt", deployment.started_at);
-        set(&mut described, "stoppedAt", deployment.stopped_at);
-        set(&mut described, "finishedAt", deployment.finished_at);
+        set(&mut described, "startedAt", deployment.started_at.map(time));
+        set(&mut described, "stoppedAt", deployment.stopped_at.map(time));
+        set(&mut described, "finishedAt", deployment.finished_at.map(time));
         set(&mut described, "statusReason", deployment.reason.as_deref());
         if let Some(rollback) = &deployment.rollback {
             described["rollback"] = json!({
                 "reason": rollback.reason,
-                "startedAt": rollback.started_at,
+                "startedAt": time(rollback.started_at),
                 "serviceRevisionArn": arn(rollback.revision),
             });
         }
@@ -182,7 +181,7 @@ impl World {
             "clusterArn": self.cluster_arn(&service.cluster),
             "taskDefinition": revision.task_definition,
             "containerImages": images.collect::<Vec<_>>(),
-            "createdAt": revision.created_at,
+            "createdAt": time(revision.created_at),
         });
         for (key, value) in &revision.settings {
             described[key] = value.clone();

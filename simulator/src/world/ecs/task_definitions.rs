@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::client_error;
 use super::registration::describe_registration;
+use super::{client_error, time};
 use crate::world::input::{
     Input, Tags, batch, described_tags, invalid, last_part, list, optional, page, tags_of, text, texts,
     with_token,
@@ -116,13 +116,13 @@ impl World {
         set("status", json!(definition.status.name()));
         set("compatibilities", json!(definition.compatibilities()));
         set("requiresAttributes", json!([]));
-        set("registeredAt", json!(definition.registered_at));
+        set("registeredAt", time(definition.registered_at));
         set("registeredBy", json!(self.caller()));
         if let Some(at) = definition.deregistered_at {
-            set("deregisteredAt", json!(at));
+            set("deregisteredAt", time(at));
         }
         if let Some(at) = definition.delete_requested_at {
-            set("deleteRequestedAt", json!(at));
+            set("deleteRequestedAt", time(at));
         }
         // The tags stand beside the definition, not in it.
         let mut answer = json!({"taskDefinition": described});

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use super::services::{Service, ServiceKey, launch_type_filter, not_found};
+use super::time;
 use crate::world::ids;
 use crate::world::input::{
     Input, Tags, batch, described_tags, invalid, last_part, optional, page, text, texts, with_token,
@@ -212,7 +213,7 @@ impl World {
             "healthStatus": task.health(),
             "connectivity": "CONNECTED",
             "version": task.version,
-            "createdAt": task.created_at,
+            "createdAt": time(task.created_at),
             "containers": task.containers.iter().map(|container| describe_container(task, container)).collect::<Vec<_>>(),
             "overrides": {"containerOverrides": []},
             "attachments": [],
@@ -227,7 +228,7 @@ impl World {
             ("executionStoppedAt", task.stopped_at),
             ("stoppedAt", task.stopped_at),
         ];
-        let times = times.map(|(key, time)| (key, time.map(Value::from)));
+        let times = times.map(|(key, at)| (key, at.map(time)));
         let stop = [
             ("stopCode", task.stop_code.map(Value::from)),
             ("stoppedReason", task.reason.clone().map(Value::from)),

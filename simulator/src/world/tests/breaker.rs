@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::World;
-use super::{LISTED, SETTLED, breaker, world, world_with_service};
+use super::{LISTED, SETTLED, breaker, seconds, world, world_with_service};
 use crate::faults::Fault;
 
 /// Long enough for a few rounds of tasks that fail.
@@ -195,7 +195,7 @@ fn pauses(fault: impl Fn(String) -> Fault) -> Vec<u64> {
     world.advance(4 * 3600);
     assert_eq!(world.statuses(), ["IN_PROGRESS", "SUCCESSFUL"]);
     let mut starts: Vec<u64> =
-        world.tasks("STOPPED").iter().map(|task| task["createdAt"].as_u64().unwrap()).collect();
+        world.tasks("STOPPED").iter().map(|task| seconds(&task["createdAt"])).collect();
     starts.sort_unstable();
     starts.windows(2).map(|pair| pair[1] - pair[0]).collect()
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::super::World;
-use super::{LISTED, SETTLED, balanced, laid_over, world, world_with_service};
+use super::{LISTED, SETTLED, balanced, laid_over, seconds, world, world_with_service};
 
 fn state(status: &str, rollout: &str, running: u64) -> (String, String, u64) {
     (status.to_owned(), rollout.to_owned(), running)
@@ -273,7 +273,7 @@ fn a_seed_varies_the_start_of_tasks_and_always_in_the_same_way() {
         world.begin(&json!({"desiredCount": 20}));
         world.advance(SETTLED);
         let mut starts: Vec<u64> =
-            world.tasks("RUNNING").iter().map(|task| task["startedAt"].as_u64().unwrap()).collect();
+            world.tasks("RUNNING").iter().map(|task| seconds(&task["startedAt"])).collect();
         starts.dedup();
         starts
     };
