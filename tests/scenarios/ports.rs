@@ -656,7 +656,8 @@ fn count(value: &Value, key: &str) -> i32 {
 }
 
 fn time(value: &Value, key: &str) -> Option<Millis> {
-    value.get(key).and_then(Value::as_f64).map(|seconds| (seconds * 1000.0) as Millis)
+    let since_1970 = std::time::Duration::from_secs_f64(value.get(key)?.as_f64()?);
+    Millis::try_from(since_1970.as_millis()).ok()
 }
 
 fn service(described: &Value) -> Service {

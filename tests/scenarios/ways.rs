@@ -35,9 +35,9 @@ fn crash(stage: &Stage, commit: &str) {
 /// The events that are told while a process looks for so many seconds.
 async fn told(running: &mut Running, stage: &Stage, seconds: u64) -> Vec<&'static str> {
     let (mut before, mut events) = (None, Vec::new());
-    for second in (0..seconds).step_by(TICK as usize) {
+    for _ in 0..seconds / TICK {
         let status = running.pass(stage).await.swap_remove(0).plan.unwrap().status;
-        let (alerts, told) = transition::of_target(before.as_ref(), &status, second as i64);
+        let (alerts, told) = transition::of_target(before.as_ref(), &status, status.checked_at);
         events.extend(alerts.iter().map(|alert| alert.event.name()));
         before = Some(told);
         stage.advance(TICK);
@@ -452,7 +452,7 @@ async fn a_first_deployment_that_failed_is_held_until_another_commit_is_declared
     check(&stage, &said, ("Settled", 2, 2, "bbbbbbb"));
 }
 
-/// The revision of another hand that CreateService brought, and one of trueup's own.
+/// The revision of another hand that `CreateService` brought, and one of trueup's own.
 #[tokio::test]
 async fn where_nothing_could_be_rolled_back_to_a_retry_tries_once_more() {
     for (commit, deployments) in [("aaaaaaa", 1), ("bbbbbbb", 2)] {

@@ -24,7 +24,7 @@ pub(super) fn hexadecimal(number: u64) -> String {
 pub(super) fn letters(number: u64) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let bits = (u128::from(mixed(number)) << 64) | u128::from(mixed(!number));
-    let letter = |place: usize| ALPHABET.iter().nth((bits >> (6 * place)) as usize % ALPHABET.len());
+    let letter = |place: usize| ALPHABET.get((bits >> (6 * place)) as usize % ALPHABET.len());
     (0..21).filter_map(letter).map(|letter| char::from(*letter)).collect()
 }
 

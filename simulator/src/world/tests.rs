@@ -50,7 +50,7 @@ fn breaker(rollback: bool) -> Value {
 fn seconds(time: &Value) -> u64 {
     let time = time.as_f64().unwrap();
     assert!(time.fract() > 0.0, "{time}");
-    time as u64
+    std::time::Duration::from_secs_f64(time).as_secs()
 }
 
 fn balanced() -> Value {

@@ -242,7 +242,7 @@ impl Service {
         }
     }
 
-    /// The revision of the newest deployment that is COMPLETED. What is rolled back to is IN_PROGRESS again, and no
+    /// The revision of the newest deployment that is COMPLETED. What is rolled back to is `IN_PROGRESS` again, and no
     /// candidate before it has completed: "Deployment 3 starts and there is no deployment in the COMPLETED state, so
     /// Deployment 3 cannot roll back" (developer guide, on the circuit breaker).
     fn rollback_candidate(&self) -> Option<usize> {
