@@ -4,7 +4,7 @@
 
 use super::Around;
 use crate::world::ecs::{Rollback, Service, TRIGGERS, VOLUMES, alarms, breaker};
-use crate::world::ids;
+use crate::world::input::last_part;
 
 /// Seconds that a deployment with alarms goes on watching them after all is in place. AWS computes it: "less than
 /// five minutes by default".
@@ -258,33 +258,27 @@ impl Service {
         }
     }
 
-    /// No new revision is made; a deployment that is still listed is taken up again under its id. The other one goes on
-    /// for a while, as far as one can see.
+    /// No new revision is made; the deployment of the good one is taken up again under its id. The other one goes on for a
+    /// while, as far as one can see.
     fn roll_back(&mut self, revision: usize, cause: &Cause, around: &mut Around) {
         let now = around.now;
         if let Some((at, _)) = self.deployments.first_mut().and_then(|failed| failed.fails.as_mut()) {
             *at = now + FAILED_AFTER;
         }
-        let listed = self.deployments.iter().position(|deployment| deployment.revision == revision);
-        let (id, created_at, desired) = match listed {
-            Some(index) => {
-                let listed = self.deployments.remove(index);
-                (listed.id, listed.created_at, listed.desired)
-            }
-            None => (format!("ecs-svc/{}", ids::digits(around.id())), now, 0),
-        };
+        let Some(target) = self.revisions.get(revision) else { return };
+        let (id, created_at) = (format!("ecs-svc/{}", last_part(&target.arn)), target.created_at);
+        let listed = self.deployments.iter().position(|deployment| deployment.id == id);
+        let desired = listed.map_or(0, |index| self.deployments.remove(index).desired);
+        for key in TRIGGERS.iter().chain([&VOLUMES]) {
+            match target.settings.get(*key) {
+                Some(value) => self.settings.insert((*key).to_owned(), value.clone()),
+                None => self.settings.shift_remove(*key),
+            };
+        }
         if let Some(newest) = self.history.first_mut() {
             newest.status = "ROLLBACK_IN_PROGRESS";
             newest.reason = Some(cause.rollback_reason());
             newest.rollback = Some(Rollback { reason: cause.rollback_reason(), started_at: now, revision });
-        }
-        if let Some(target) = self.revisions.get(revision) {
-            for key in TRIGGERS.iter().chain([&VOLUMES]) {
-                match target.settings.get(*key) {
-                    Some(value) => self.settings.insert((*key).to_owned(), value.clone()),
-                    None => self.settings.shift_remove(*key),
-                };
-            }
         }
         let event = format!("rolling back to deployment {id}.");
         let reason = match cause {

@@ -20,6 +20,7 @@ fn stop(world: &mut World) -> Result<Value, String> {
 fn an_alarm_rolls_a_running_deployment_back() {
     let mut world = world_with_service(&alarms(true));
     world.advance(300);
+    let good = world.service()["deployments"][0]["id"].clone();
     world.deploy("bbbbbbb");
     world.advance(SETTLED);
     assert_eq!(world.statuses()[0], "IN_PROGRESS", "it bakes");
@@ -30,6 +31,7 @@ fn an_alarm_rolls_a_running_deployment_back() {
     let expected = json!({"status": "TRIGGERED", "alarmNames": ["errors", "latency"], "triggeredAlarmNames": ["latency"]});
     assert_eq!(newest["alarms"], expected);
     assert!(world.events().contains("deployment failed: alarm detected."));
+    assert_eq!(world.service()["deployments"][0]["id"], good, "also when it had left the list");
     world.advance(SETTLED);
     assert_eq!(world.statuses()[0], "ROLLBACK_SUCCESSFUL");
     assert!(world.service()["taskDefinition"].as_str().unwrap().ends_with(":1"));
