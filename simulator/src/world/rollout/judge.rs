@@ -10,7 +10,7 @@ use crate::world::input::last_part;
 /// five minutes by default".
 const BAKE: u64 = 180;
 /// Seconds from the beginning of a rollback until what it undoes is FAILED, and until it may be over where the old tasks
-/// still run. About a hundred and eighty were measured.
+/// still run. About 100 and 80 were measured.
 const FAILED_AFTER: u64 = 20;
 const ROLLED_BACK_AFTER: u64 = 30;
 
