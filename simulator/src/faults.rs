@@ -23,8 +23,8 @@ pub enum Fault {
     Deny { operation: String, times: u32 },
     /// The next `times` calls of any operation come with credentials that have expired.
     ExpiredToken { times: u32 },
-    /// Containers of this image exit with the code before the task is running.
-    Crash { digest: String, exit_code: i64 },
+    /// Containers of this image run and exit with the code so many seconds later, one at least.
+    Crash { digest: String, exit_code: i64, after_seconds: u64 },
     /// Containers of this image run, but neither their health check nor their target ever becomes healthy.
     Unhealthy { digest: String },
     /// The image cannot be pulled.
@@ -219,10 +219,14 @@ impl Faults {
         found.map(|index| self.spend(index)).is_some()
     }
 
-    /// The exit code with which a container of this image dies.
-    pub(crate) fn crash(&self, running: &str) -> Option<i64> {
+    /// The exit code with which a container of this image dies that has been running for `age` seconds.
+    pub(crate) fn crash(&self, running: &str, age: u64) -> Option<i64> {
         self.active.iter().find_map(|fault| match fault {
-            Fault::Crash { digest, exit_code } if digest == running => Some(*exit_code),
+            Fault::Crash { digest, exit_code, after_seconds }
+                if digest == running && age >= (*after_seconds).max(1) =>
+            {
+                Some(*exit_code)
+            }
             _ => None,
         })
     }

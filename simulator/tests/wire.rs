@@ -148,7 +148,7 @@ fn every_fault_can_be_injected_and_healed() {
         json!({"kind": "serverError", "operation": "*", "times": 1}),
         json!({"kind": "deny", "operation": "RegisterTaskDefinition"}),
         json!({"kind": "expiredToken", "times": 3}),
-        json!({"kind": "crash", "digest": "sha256:0", "exitCode": 137}),
+        json!({"kind": "crash", "digest": "sha256:0", "exitCode": 137, "afterSeconds": 20}),
         json!({"kind": "unhealthy", "digest": "sha256:0"}),
         json!({"kind": "cannotPull", "digest": "sha256:0"}),
         json!({"kind": "tagExists"}),
@@ -164,6 +164,7 @@ fn every_fault_can_be_injected_and_healed() {
     for wrong in [
         json!({"kind": "thunder"}),
         json!({"kind": "crash"}),
+        json!({"kind": "crash", "digest": "sha256:0", "afterSeconds": "soon"}),
         json!({"kind": "throttle", "operation": "x", "tmies": 2}),
         json!({"kind": "stale", "read": "everything", "seconds": 1}),
         json!([]),

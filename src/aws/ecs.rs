@@ -409,7 +409,6 @@ fn convert_deployment(deployment: &sdk::Deployment) -> Option<Deployment> {
             sdk::DeploymentRolloutState::InProgress => Some(RolloutState::InProgress),
             _ => None,
         }),
-        desired: deployment.desired_count(),
         running: deployment.running_count(),
         failed_tasks: deployment.failed_tasks(),
         load_balancer: None,
@@ -433,7 +432,6 @@ fn convert_task_set(set: &sdk::TaskSet) -> Option<Deployment> {
             Some(sdk::StabilityStatus::Stabilizing) => Some(RolloutState::InProgress),
             _ => None,
         },
-        desired: set.computed_desired_count(),
         running: set.running_count(),
         failed_tasks: 0,
         load_balancer: balancer.map(|balancer| LoadBalancer {

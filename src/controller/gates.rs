@@ -85,7 +85,7 @@ impl Ledger {
         if is_in_flight(status) || !unseen {
             mark(&mut self.in_flight, &status.target, is_in_flight(status));
         }
-        let failed = matches!(status.waiting, Some(Waiting::Held { .. } | Waiting::RollbackFailed));
+        let failed = matches!(status.waiting, Some(Waiting::Held { .. }));
         mark(&mut self.failed, &status.target, failed);
         self.statuses.insert(status.target.clone(), status.clone());
     }
@@ -212,7 +212,7 @@ mod tests {
             conditions: Vec::new(),
             waiting,
             last_deployment: Some(LastDeployment {
-                id: "1".to_owned(),
+                id: Some("1".to_owned()),
                 commit: None,
                 phase,
                 shift: None,
@@ -231,7 +231,8 @@ mod tests {
     }
 
     fn held(name: &str) -> Status {
-        let waiting = Waiting::Held { commit: crate::model::Commit::new("bbbbbbb"), deployment: None };
+        let commit = crate::model::Commit::new("bbbbbbb");
+        let waiting = Waiting::Held { commit, deployment: None, stranded: None };
         status(name, Sync::OutOfSync, Phase::RolledBack, Some(waiting))
     }
 
@@ -287,8 +288,6 @@ mod tests {
         check(&limited, &[going("api"), going("one"), synced("two")], None, None);
         check(&limited, &[going("one"), going("two")], Some("2 deployments are in flight in test"), None);
         check(&limited, &[held("api"), held("one")], Some("1 applications are held in test"), None);
-        let stuck = status("one", Sync::OutOfSync, Phase::Failed, Some(Waiting::RollbackFailed));
-        check(&limited, &[stuck], Some("1 applications are held in test"), None);
     }
 
     #[test]

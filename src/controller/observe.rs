@@ -450,9 +450,8 @@ fn is_quiet(service: &Service, history: &Reading<Vec<ServiceDeployment>>) -> boo
         deployment.status != DeploymentStatus::Inactive
             && deployment.rollout == Some(RolloutState::Completed)
             && deployment.failed_tasks == 0
-            && deployment.running >= deployment.desired
     };
-    ended_well && service.deployments.iter().all(quiet)
+    ended_well && service.running_count >= service.desired_count && service.deployments.iter().all(quiet)
 }
 
 /// Revisions that take part in what goes on: those of the live deployments, and of the newest service deployments.

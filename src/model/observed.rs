@@ -125,14 +125,14 @@ pub enum Scheduling {
     Daemon,
 }
 
-/// One entry of `Service.deployments[]` or of `Service.taskSets[]`.
+/// One entry of `Service.deployments[]` or of `Service.taskSets[]`. Its own desired count is left out: it is 0 until the
+/// scheduler has come to it, so that only that of the service says how many tasks there are to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deployment {
     pub id: DeploymentId,
     pub status: DeploymentStatus,
     pub task_definition: TaskDefinitionArn,
     pub rollout: Option<RolloutState>,
-    pub desired: i32,
     pub running: i32,
     pub failed_tasks: i32,
     /// Of a task set.

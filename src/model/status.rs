@@ -74,7 +74,8 @@ pub enum ConditionKind {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastDeployment {
-    pub id: String,
+    /// `None` while AWS's list of deployments has not caught up with the service, which gives it another name.
+    pub id: Option<String>,
     pub commit: Option<Commit>,
     pub phase: Phase,
     /// Where it stands; with CodeDeploy only.
@@ -219,9 +220,9 @@ pub enum Waiting {
     Held {
         commit: Commit,
         deployment: Option<String>,
+        /// Why AWS could not go back to what was good, where it could not: what runs may be broken.
+        stranded: Option<String>,
     },
-    /// AWS could not roll back; a person must look.
-    RollbackFailed,
     /// Somebody changed it, and `drift` is not `heal`.
     Drifted,
     /// The infra commit on record is not an ancestor of this one.

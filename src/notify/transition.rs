@@ -164,7 +164,7 @@ impl News<'_> {
             key: format!("{}/{target}/{about}", event.name()),
             target: Some(target.clone()),
             commit: commit.cloned(),
-            deployment: self.now.last_deployment.as_ref().map(|last| last.id.clone()),
+            deployment: self.now.last_deployment.as_ref().and_then(|last| last.id.clone()),
             summary: format!("{target}: {what}"),
             causes: if bad { self.now.causes.clone() } else { Vec::new() },
             differences: if event == Event::DriftFound { self.now.drift.clone() } else { Vec::new() },
@@ -172,16 +172,17 @@ impl News<'_> {
     }
 
     fn deployment(&mut self, before: Option<&Told>) -> Option<(String, Phase)> {
-        let Some(last) = &self.now.last_deployment else {
+        let last = self.now.last_deployment.as_ref();
+        let Some((last, id)) = last.and_then(|last| Some((last, last.id.as_ref()?))) else {
             return before.and_then(|before| before.deployment.clone());
         };
-        let known = before.and_then(|before| before.deployment.as_ref()).filter(|(id, _)| *id == last.id);
+        let known = before.and_then(|before| before.deployment.as_ref()).filter(|(known, _)| known == id);
         let is_new = before.is_some() && known.is_none();
         if is_new {
             let by = if last.started_by == StartedBy::Other { " by another hand" } else { "" };
             self.tell(
                 Event::DeploymentStarted,
-                &last.id,
+                id,
                 last.commit.as_ref(),
                 &format!("deployment of {} started{by}", name(last)),
             );
@@ -190,9 +191,9 @@ impl News<'_> {
         // On first sight only what nobody has recorded is news, and only of our own deployments.
         let unheard = before.is_some() || (!self.now.is_recorded && last.started_by == StartedBy::Trueup);
         if last.phase.is_over() && !was_over && unheard {
-            self.ended(last);
+            self.ended(last, id);
         }
-        Some((last.id.clone(), last.phase))
+        Some((id.clone(), last.phase))
     }
 
     /// Traffic waits for somebody's word, or all of it has come: said when it is so, and long before the end.
@@ -208,14 +209,15 @@ impl News<'_> {
             }
             _ => return None,
         };
-        let told = Some((last.id.clone(), event));
+        let id = last.id.clone()?;
+        let told = Some((id.clone(), event));
         if before.is_some_and(|before| before.milestone != told) {
-            self.tell(event, &last.id, last.commit.as_ref(), &what);
+            self.tell(event, &id, last.commit.as_ref(), &what);
         }
         told
     }
 
-    fn ended(&mut self, last: &LastDeployment) {
+    fn ended(&mut self, last: &LastDeployment, id: &str) {
         let (event, what) = match last.phase {
             Phase::Succeeded => (Event::DeploymentSucceeded, format!("{} succeeded", name(last))),
             Phase::RolledBack => {
@@ -224,11 +226,11 @@ impl News<'_> {
             Phase::Failed => (Event::DeploymentFailed, format!("{} failed", name(last))),
             _ => return,
         };
-        self.tell(event, &last.id, last.commit.as_ref(), &what);
+        self.tell(event, id, last.commit.as_ref(), &what);
     }
 
     fn hold(&mut self, before: Option<&Told>) -> Option<Commit> {
-        let Some(Waiting::Held { commit, deployment }) = &self.now.waiting else { return None };
+        let Some(Waiting::Held { commit, deployment, .. }) = &self.now.waiting else { return None };
         let known = before.is_none_or(|before| before.held.as_ref().is_some_and(|held| held.matches(commit)));
         if !known {
             let about = deployment.clone().unwrap_or_default();
@@ -314,7 +316,7 @@ mod tests {
 
     fn deployment(id: &str, phase: Phase) -> Status {
         let last = LastDeployment {
-            id: id.to_owned(),
+            id: Some(id.to_owned()),
             commit: Some(Commit::new("bbbbbbb")),
             phase,
             started_by: StartedBy::Trueup,
@@ -326,7 +328,8 @@ mod tests {
     }
 
     fn held() -> Status {
-        let waiting = Waiting::Held { commit: Commit::new("bbbbbbb"), deployment: Some("d2".to_owned()) };
+        let (commit, failed) = (Commit::new("bbbbbbb"), Some("d2".to_owned()));
+        let waiting = Waiting::Held { commit, deployment: failed, stranded: None };
         Status { waiting: Some(waiting), is_recorded: true, ..deployment("d2", Phase::RolledBack) }
     }
 
@@ -376,6 +379,15 @@ mod tests {
             &[status(), going, held(), held()],
             &["deployment.started", "deployment.rolled_back", "commit.held"],
         );
+    }
+
+    #[test]
+    fn a_deployment_that_has_no_name_yet_is_told_when_it_has_one() {
+        let mut unlisted = deployment("d2", Phase::InProgress);
+        unlisted.last_deployment.as_mut().unwrap().id = None;
+        let (first, going) = (deployment("d1", Phase::Succeeded), deployment("d2", Phase::InProgress));
+        let first = Status { is_recorded: true, ..first };
+        check(&[first, unlisted, going], &["deployment.started"]);
     }
 
     #[test]

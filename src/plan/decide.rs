@@ -18,6 +18,8 @@ use crate::model::{
 
 /// Replacements of one another in a row after which the one in flight is allowed to finish.
 const MOST_REPLACEMENTS: usize = 3;
+/// How the reason begins of a task that a deployment has stopped (Amazon ECS developer guide, "stopped tasks error messages").
+const SCALED_IN: &str = "Scaling activity initiated by";
 /// A task without a health check counts as progress once it has run this long.
 const STEADY_AFTER: Millis = 120_000;
 
@@ -323,7 +325,7 @@ impl<'a> Facts<'a> {
         match &self.input.desired.task_definition {
             TaskDefinitionSource::File { input, .. } => Ok(input.clone()),
             TaskDefinitionSource::Service => {
-                let arn = self.last_good().or_else(|| self.settled_live());
+                let arn = self.last_good().or_else(|| self.ended_live());
                 let arn = arn
                     .ok_or_else(|| Waiting::NoBase { why: "no deployment here ever succeeded".to_owned() })?;
                 match revisions.get(&arn) {
@@ -361,9 +363,10 @@ impl<'a> Facts<'a> {
         }
     }
 
-    fn settled_live(&self) -> Option<TaskDefinitionArn> {
+    /// What is live, once nothing goes on: where no deployment ever succeeded, nothing else describes the service.
+    fn ended_live(&self) -> Option<TaskDefinitionArn> {
         let current = self.current.as_ref()?;
-        (current.live_phase == Phase::Succeeded).then(|| current.live_revision.clone())
+        (current.phase.is_over() && current.live_phase.is_over()).then(|| current.live_revision.clone())
     }
 
     /// Newest first.
@@ -514,7 +517,7 @@ impl<'a> Facts<'a> {
         let undo = recorded
             && primary_is_target
             && !matches!(current.phase, Phase::RollingBack | Phase::RolledBack)
-            && !self.rollback_failed()
+            && self.failed_rollback().is_none()
             && !service.rolls_back_by_itself()
             && memory.retry.as_ref() != Some(&current.id)
             && self.input.desired.policy.on_failure == OnFailure::Rollback;
@@ -566,7 +569,7 @@ impl<'a> Facts<'a> {
     /// No progress for longer than the deadline, and nothing at AWS that would end it.
     fn is_stuck(&self, service: &Service, current: &Current) -> bool {
         let Some(primary) = service.primary() else { return false };
-        let complete = primary.running >= primary.desired && primary.failed_tasks == 0;
+        let complete = primary.running >= service.desired_count && primary.failed_tasks == 0;
         // CodeDeploy has deadlines of its own for everything.
         let ends_by_itself = service.rolls_back_by_itself() || self.code_deploy.is_some();
         if current.phase != Phase::InProgress || ends_by_itself || complete {
@@ -580,8 +583,10 @@ impl<'a> Facts<'a> {
     fn last_progress(&self, primary: &crate::model::Deployment) -> Millis {
         let tasks = self.input.observed.tasks.known().into_iter().flatten();
         let progress = tasks.filter_map(|task| {
+            // An old task that dies is replaced from its own revision: only one that is scaled in is progress.
             if task.task_definition != primary.task_definition {
-                return task.stopped_at;
+                let reason = task.stopped_reason.as_deref().unwrap_or_default();
+                return task.stopped_at.filter(|_| reason.starts_with(SCALED_IN));
             }
             let since = task.started_at.filter(|_| task.last_status == "RUNNING")?;
             let proven = match task.health {
@@ -647,8 +652,9 @@ impl<'a> Facts<'a> {
         newest.shift.as_ref().filter(|shift| shift.stage != Stage::Ended)
     }
 
-    fn rollback_failed(&self) -> bool {
-        self.history().next().is_some_and(|newest| newest.status == ServiceDeploymentStatus::RollbackFailed)
+    /// The newest deployment, if AWS could not undo it.
+    fn failed_rollback(&self) -> Option<&ServiceDeployment> {
+        self.history().next().filter(|newest| newest.status == ServiceDeploymentStatus::RollbackFailed)
     }
 
     /// Whether a person asked for another try after this very failure.
@@ -657,17 +663,22 @@ impl<'a> Facts<'a> {
     }
 
     fn held(&self, phase: Phase, id: String) -> Waiting {
-        if self.rollback_failed() && phase == Phase::Failed {
-            return Waiting::RollbackFailed;
+        let failed = self.failed_rollback().filter(|_| phase == Phase::Failed);
+        Waiting::Held {
+            commit: self.input.desired.commit().clone(),
+            deployment: Some(id),
+            stranded: failed.map(|failed| failed.reason.clone().unwrap_or_default()),
         }
-        Waiting::Held { commit: self.input.desired.commit().clone(), deployment: Some(id) }
     }
 
     /// The stamp with which a person lets the held revision be tried again. It names the failed deployment, so that
-    /// saying it twice is saying it once.
+    /// saying it twice is saying it once. A revision of another hand takes no stamp: it is deployed at once.
     fn retry(&self, waiting: Option<&Waiting>) -> Option<Step> {
         let Some(Waiting::Held { deployment: Some(failed), .. }) = waiting else { return None };
-        let held = self.ours.keys().find(|arn| self.failure_of(arn).as_ref() == Some(failed))?;
+        let Some(held) = self.ours.keys().find(|arn| self.failure_of(arn).as_ref() == Some(failed)) else {
+            let live = &self.current.as_ref()?.live_revision;
+            return self.deploy(live, Why::Retry).ok()?.into_iter().next();
+        };
         let (key, value) = memory::retry_tag(failed);
         Some(Step::Stamp { revision: (*held).clone(), key, value })
     }
@@ -752,6 +763,12 @@ impl<'a> Facts<'a> {
             Some(stamp) if !stamp.done => self.deploy(live, Why::GitChanged),
             _ => self.stamp(live, memory::settings_tag(&SettingsStamp { hash: declared, done: false })),
         }
+    }
+
+    fn settings_to_send(&self) -> Option<Value> {
+        let declared = self.input.desired.service_settings.as_ref()?;
+        let live = self.service.map_or(&Value::Null, |service| &service.settings);
+        Some(service_settings::to_send(declared, live))
     }
 
     fn settings_differences(&self) -> Vec<Difference> {
@@ -893,8 +910,9 @@ impl<'a> Facts<'a> {
             let waits = self.shift(current).is_some_and(|shift| shift.stage == Stage::AwaitingTermination);
             return if waits { Ok(()) } else { Err(Waiting::FinishingFirst) };
         }
-        let replaced =
-            self.history().skip(1).take_while(|older| self.phase_of(older) == Phase::Superseded).count();
+        // The list may not show the one in flight yet.
+        let older = self.history().skip_while(|one| phase::id(one) == current.id);
+        let replaced = older.take_while(|older| self.phase_of(older) == Phase::Superseded).count();
         let finish = match self.input.desired.policy.in_flight {
             InFlight::Finish => true,
             InFlight::Replace => false,
@@ -972,9 +990,7 @@ impl<'a> Facts<'a> {
                 let new = blue_green::new_deployment(settings, desired, service, revision, commit)?;
                 By::CodeDeploy(Box::new(new))
             }
-            _ => By::UpdateService {
-                settings: desired.service_settings.clone().filter(|_| why != Why::Rollback),
-            },
+            _ => By::UpdateService { settings: self.settings_to_send().filter(|_| why != Why::Rollback) },
         };
         let (cluster, service) = (desired.cluster.clone(), desired.service.clone());
         self.once(vec![Step::Deploy { cluster, service, revision: revision.clone(), by, why }])

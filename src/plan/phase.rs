@@ -64,7 +64,9 @@ pub fn current(service: &Service, observed: &Observed) -> Option<Current> {
         Some(RolloutState::Completed) => Phase::Succeeded,
         Some(RolloutState::Failed) => Phase::Failed,
         Some(RolloutState::InProgress) => Phase::InProgress,
-        None if service.deployments.len() == 1 && primary.running == primary.desired => Phase::Succeeded,
+        None if service.deployments.len() == 1 && primary.running == service.desired_count => {
+            Phase::Succeeded
+        }
         None => Phase::InProgress,
     };
     let by_primary = Current {
@@ -75,10 +77,22 @@ pub fn current(service: &Service, observed: &Observed) -> Option<Current> {
         live_revision: primary.task_definition.clone(),
         live_phase: rollout,
     };
+    let by_service = undone(service, primary).map_or_else(
+        || by_primary.clone(),
+        |undone| Current {
+            id: undone.id.to_string(),
+            target: undone.task_definition.clone(),
+            phase: Phase::RollingBack,
+            ..by_primary.clone()
+        },
+    );
     let Some(newest) = observed.service_deployments.known().and_then(|history| history.first()) else {
-        return Some(by_primary);
+        return Some(by_service);
     };
     let told = of(newest);
+    if told.is_over() && goes_on(primary) {
+        return Some(by_service);
+    }
     let id = id(newest);
     match &newest.target {
         Some(target) if *target == primary.task_definition => Some(Current {
@@ -91,8 +105,19 @@ pub fn current(service: &Service, observed: &Observed) -> Option<Current> {
         Some(target) if matches!(told, Phase::RollingBack | Phase::RolledBack | Phase::Failed) => {
             Some(Current { id, phase: told, target: target.clone(), ..by_primary })
         }
-        _ => Some(by_primary),
+        _ => Some(by_service),
     }
+}
+
+fn goes_on(deployment: &Deployment) -> bool {
+    deployment.rollout == Some(RolloutState::InProgress)
+}
+
+/// The deployment that is being rolled back, as the service itself tells it: what AWS goes back to is PRIMARY again under
+/// its old id, and older than what it replaces.
+fn undone<'a>(service: &'a Service, primary: &Deployment) -> Option<&'a Deployment> {
+    let newer = service.deployments.iter().filter(|one| one.created_at > primary.created_at);
+    newer.max_by_key(|one| one.created_at).filter(|_| goes_on(primary))
 }
 
 /// With `CodeDeploy` the target becomes PRIMARY when all traffic is on it, and not before. Service and deployments are

@@ -2,11 +2,15 @@
 //!
 //! Only what is declared is compared and sent; every other field of the service belongs to somebody else.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::normalise::sort_keys;
 use crate::model::Difference;
+
+const PROVIDERS: &str = "capacityProviderStrategy";
 
 /// Members of `UpdateService` that a repository may own (Amazon ECS API reference, `UpdateService`). The task definition
 /// and the deployment itself are not among them.
@@ -46,6 +50,28 @@ pub fn beside_code_deploy(declared: &Value) -> Value {
     Value::Object(kept.map(|(key, value)| (key.clone(), value.clone())).collect())
 }
 
+/// What `UpdateService` is given. A change of the capacity providers is refused without a forced deployment.
+pub fn to_send(declared: &Value, live: &Value) -> Value {
+    let mut sent = declared.clone();
+    let is_declared = declared.get(PROVIDERS).is_some();
+    if is_declared && providers(declared) != providers(live) {
+        sent["forceNewDeployment"] = Value::from(true);
+    }
+    sent
+}
+
+/// Name, weight and base of each capacity provider; the numbers are 0 where they are left out (Amazon ECS API reference,
+/// `CapacityProviderStrategyItem`).
+fn providers(settings: &Value) -> BTreeSet<(&str, i64, i64)> {
+    let items = settings.get(PROVIDERS).and_then(Value::as_array).into_iter().flatten();
+    let number = |item: &Value, key: &str| item.get(key).and_then(Value::as_i64).unwrap_or_default();
+    items
+        .filter_map(|item| {
+            Some((item.get("capacityProvider")?.as_str()?, number(item, "weight"), number(item, "base")))
+        })
+        .collect()
+}
+
 /// The fields of a described service that a repository may own.
 pub fn of(described: &Value) -> Value {
     let fields = KEYS.iter().filter_map(|key| Some(((*key).to_owned(), described.get(*key)?.clone())));
@@ -74,8 +100,10 @@ fn compare(path: &str, declared: &Value, live: &Value, found: &mut Vec<Differenc
         }
         Value::Array(items) if is_same_list(items, live) => {}
         _ if declared == live => {}
-        // An empty list or map that was never set is described as absent.
+        // An empty list, a flag that is off and a zero that were never set are described as absent.
         Value::Array(items) if items.is_empty() && live.is_null() => {}
+        Value::Bool(false) if live.is_null() => {}
+        Value::Number(number) if number.as_i64() == Some(0) && live.is_null() => {}
         _ => found.push(Difference {
             field: path.to_owned(),
             live: (!live.is_null()).then(|| live.to_string()),
@@ -106,6 +134,20 @@ mod tests {
     }
 
     #[test]
+    fn another_strategy_of_capacity_providers_is_sent_with_force() {
+        let spot = |weight: Value| json!({"capacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT", "weight": weight}]});
+        let forces = |declared: &Value, live: &Value| to_send(declared, live)["forceNewDeployment"] == true;
+        let live = json!({"capacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT", "weight": 1, "base": 0}]});
+        assert!(!forces(&spot(json!(1)), &live));
+        assert!(forces(&spot(json!(2)), &live));
+        assert!(forces(&spot(json!(1)), &json!({})), "from a launch type");
+        assert!(forces(&json!({"capacityProviderStrategy": []}), &live), "back to it");
+        assert!(!forces(&json!({"capacityProviderStrategy": []}), &json!({})));
+        assert!(!forces(&json!({"enableExecuteCommand": true}), &live), "it is not declared");
+        assert_eq!(to_send(&spot(json!(1)), &live), spot(json!(1)));
+    }
+
+    #[test]
     fn only_what_is_declared_is_compared() {
         let live = json!({
             "desiredCount": 4,
@@ -119,6 +161,15 @@ mod tests {
             (json!({"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["a", "b"]}}}), vec![]),
             (json!({"loadBalancers": [{"containerName": "api", "targetGroupArn": "t"}]}), vec![]),
             (json!({"placementStrategy": []}), vec![]),
+            (json!({"healthCheckGracePeriodSeconds": 0}), vec![]),
+            (
+                json!({"deploymentConfiguration": {"alarms": {"alarmNames": [], "enable": false, "rollback": false}}}),
+                vec![],
+            ),
+            (
+                json!({"deploymentConfiguration": {"alarms": {"enable": true}}}),
+                vec!["service.deploymentConfiguration.alarms.enable - -> true"],
+            ),
             (
                 json!({"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["a", "a"]}}}),
                 vec![

@@ -7,7 +7,7 @@ use super::{phase, render};
 use crate::model::{
     Commit, Condition, ConditionKind, Controller, DesiredImage, Difference, Digest, Health, Image,
     LastDeployment, ObservedImage, Phase, Reading, Running, Shift, Stage, StartedBy, Status, Sync, Task,
-    Waiting,
+    TaskContainer, Waiting,
 };
 
 pub(super) fn of(
@@ -165,9 +165,9 @@ fn health(facts: &Facts<'_>, waiting: Option<&Waiting>) -> Health {
     };
     let failing = service
         .primary()
-        .is_some_and(|primary| primary.failed_tasks > 0 && primary.running < primary.desired);
+        .is_some_and(|primary| primary.failed_tasks > 0 && primary.running < service.desired_count);
     match (waiting, facts.current.as_ref().map(|current| current.phase)) {
-        (Some(Waiting::Held { .. } | Waiting::RollbackFailed), _) => Health::Degraded,
+        (Some(Waiting::Held { .. }), _) => Health::Degraded,
         (_, Some(Phase::Failed | Phase::RollingBack)) => Health::Degraded,
         (_, Some(Phase::InProgress | Phase::Pending)) => Health::Progressing,
         _ if service.desired_count == 0 => Health::Suspended,
@@ -270,7 +270,7 @@ pub fn class(waiting: &Waiting) -> Class {
         Waiting::ImageNotBuilt { .. } => Class::Build,
         Waiting::TagShared { .. } | Waiting::Turn { .. } => Class::Others,
         Waiting::Unreadable { .. } => Class::Unreadable,
-        Waiting::Held { .. } | Waiting::RollbackFailed => Class::Failed,
+        Waiting::Held { .. } => Class::Failed,
         Waiting::Frozen
         | Waiting::WrongAccount { .. }
         | Waiting::ServiceMissing { .. }
@@ -326,8 +326,8 @@ pub fn reason(waiting: &Waiting) -> &'static str {
         Waiting::DescribedOtherwise { .. } => "DescribedOtherwise",
         Waiting::Deploying { .. } => "Deploying",
         Waiting::FinishingFirst => "FinishingFirst",
-        Waiting::Held { .. } => "Held",
-        Waiting::RollbackFailed => "RollbackFailed",
+        Waiting::Held { stranded: None, .. } => "Held",
+        Waiting::Held { stranded: Some(_), .. } => "RollbackFailed",
         Waiting::Drifted => "Drifted",
         Waiting::SourceBehind { .. } => "SourceBehind",
         Waiting::Consistency { .. } => "Consistency",
@@ -410,8 +410,11 @@ pub fn describe(waiting: &Waiting) -> String {
             format!("{doing} {what}{hand}{}", stage.unwrap_or_default())
         }
         Waiting::FinishingFirst => "the deployment in flight finishes first".to_owned(),
-        Waiting::Held { commit, .. } => format!("held: {} failed here", commit.short()),
-        Waiting::RollbackFailed => "the rollback failed; a person must look".to_owned(),
+        Waiting::Held { commit, stranded: None, .. } => format!("held: {} failed here", commit.short()),
+        Waiting::Held { commit, stranded: Some(why), .. } => {
+            let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+            format!("held: {} failed here, and AWS could not roll back{why}", commit.short())
+        }
         Waiting::Drifted => "changed by another hand".to_owned(),
         Waiting::SourceBehind { applied } => {
             format!("infra commit {applied} was applied and is not part of this history")
@@ -486,9 +489,9 @@ pub fn hint(waiting: &Waiting, target: &crate::model::Target) -> Option<String> 
         Waiting::DescribedOtherwise { revision, .. } => {
             format!("write these fields as AWS describes them, or deregister {revision} if another hand has made it")
         }
-        Waiting::Held { .. } => format!("declare another commit, or: trueup retry {target}"),
-        Waiting::RollbackFailed => {
-            "look at the service's events, and deploy a good task definition by hand".to_owned()
+        Waiting::Held { stranded: None, .. } => format!("declare another commit, or: trueup retry {target}"),
+        Waiting::Held { stranded: Some(_), .. } => {
+            format!("what runs may be broken: declare a good commit soon, or: trueup retry {target}")
         }
         Waiting::SourceBehind { .. } => {
             "bring the branch to a commit that has the applied one among its ancestors".to_owned()
@@ -509,14 +512,18 @@ pub fn hint(waiting: &Waiting, target: &crate::model::Target) -> Option<String> 
 fn last_deployment(facts: &Facts<'_>) -> Option<LastDeployment> {
     let current = facts.current.as_ref()?;
     let memory = facts.ours.get(&current.target);
-    let newest = facts.input.observed.service_deployments.known().and_then(|history| history.first());
-    let newest = newest.filter(|newest| phase::id(newest) == current.id);
+    let history = facts.input.observed.service_deployments.known();
+    let listed = history.and_then(|history| history.first());
+    let newest = listed.filter(|newest| phase::id(newest) == current.id);
+    // Services at rest for long have an empty list; what goes on will be in it.
+    let lags = newest.is_none() && (listed.is_some() || !current.phase.is_over());
+    let is_unlisted = history.is_some() && facts.code_deploy.is_none() && lags;
     let primary = facts.service.and_then(|service| service.primary());
     let applied = memory.and_then(|memory| memory.applied.as_ref());
     let started_at =
         newest.map(|newest| newest.created_at).or_else(|| primary.map(|primary| primary.created_at));
     Some(LastDeployment {
-        id: current.id.clone(),
+        id: (!is_unlisted).then(|| current.id.clone()),
         commit: memory.map(|memory| memory.commit.clone()),
         phase: current.phase,
         shift: facts.shift(current).cloned(),
@@ -539,11 +546,7 @@ fn causes(facts: &Facts<'_>, health: Health) -> Vec<String> {
     for task in tasks.filter(|task| {
         task.task_definition == current.target && task.last_status == "STOPPED" && failed(task)
     }) {
-        let exits = task.containers.iter().filter_map(|container| {
-            let why = container.reason.as_deref().map(|reason| format!(", {reason}")).unwrap_or_default();
-            container.exit_code.map(|code| format!("container {} exited with {code}{why}", container.name))
-        });
-        let exits: Vec<String> = exits.collect();
+        let exits: Vec<String> = task.containers.iter().filter_map(end_of_container).collect();
         let text =
             if exits.is_empty() { task.stopped_reason.clone().unwrap_or_default() } else { exits.join("; ") };
         *grouped.entry(text).or_default() += 1;
@@ -555,6 +558,17 @@ fn causes(facts: &Facts<'_>, health: Health) -> Vec<String> {
     grouped.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let grouped = grouped.into_iter().map(|(text, count)| format!("{count} x {text}"));
     failure.into_iter().chain(grouped).take(5).collect()
+}
+
+/// What a container says of its end: one that never started has a reason alone.
+fn end_of_container(container: &TaskContainer) -> Option<String> {
+    let name = &container.name;
+    match (container.exit_code, &container.reason) {
+        (Some(code), Some(reason)) => Some(format!("container {name} exited with {code}, {reason}")),
+        (Some(code), None) => Some(format!("container {name} exited with {code}")),
+        (None, Some(reason)) => Some(format!("container {name}: {reason}")),
+        (None, None) => None,
+    }
 }
 
 /// Whether a stopped task says anything about its image: the scheduler and people stop healthy ones too.

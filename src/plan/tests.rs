@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Input, Plan, Recent, Step, memory, plan, service_settings, status, windows};
+use super::{Input, Plan, Recent, Step, Why, memory, plan, service_settings, status, windows};
 use crate::model::*;
 
 const NOW: Millis = 10_000_000;
@@ -215,7 +215,6 @@ fn service(number: u64, id: &str, rollout: RolloutState) -> Service {
             status: DeploymentStatus::Primary,
             task_definition: arn(number),
             rollout: Some(rollout),
-            desired: 1,
             running: i32::from(rollout == RolloutState::Completed),
             failed_tasks: 0,
             load_balancer: None,
@@ -447,6 +446,33 @@ fn rolled_back() -> Scene {
     Scene::new().ours(2, 'b', 1, "ecs-svc/1").history(&[("d2", 2, RollbackSuccessful), ("d1", 1, Successful)])
 }
 
+#[test]
+fn the_causes_of_a_failure_are_the_ends_of_its_tasks() {
+    let stopped = |exit_code, reason: Option<&str>, stopped_reason: &str| {
+        let mut task = Task { last_status: "STOPPED".to_owned(), ..task(2, 'b') };
+        task.stopped_reason = Some(stopped_reason.to_owned());
+        (task.containers[0].exit_code, task.containers[0].reason) = (exit_code, reason.map(str::to_owned));
+        task
+    };
+    let scene = rolled_back().with(|scene| {
+        scene.observed.tasks = Reading::Known(vec![
+            stopped(Some(137), Some("OutOfMemoryError"), "Essential container in task exited"),
+            stopped(Some(1), None, "Essential container in task exited"),
+            stopped(Some(1), None, "Essential container in task exited"),
+            // As EC2 says it, and as Fargate does.
+            stopped(None, Some("CannotPullContainerError: x"), "Task failed to start"),
+            stopped(None, None, "CannotPullContainerError: y"),
+        ]);
+    });
+    let expected = [
+        "2 x container api exited with 1",
+        "1 x CannotPullContainerError: y",
+        "1 x container api exited with 137, OutOfMemoryError",
+        "1 x container api: CannotPullContainerError: x",
+    ];
+    assert_eq!(scene.plan().status.causes, expected);
+}
+
 fn failed(id: &str) -> (String, String) {
     memory::outcome_tag(&Outcome { result: OutcomeKind::Failed, deployment: id.to_owned() })
 }
@@ -582,6 +608,88 @@ fn a_rollback_by_aws_is_followed_and_never_disturbed() {
     failed_rollback.check("RollbackFailed");
 }
 
+#[test]
+fn a_rollback_that_only_the_service_shows_is_followed_too() {
+    // Our revision 1 is PRIMARY again under its old id; the list still ends with its success.
+    let scene = Scene::new()
+        .ours(1, 'a', 1, "ecs-svc/0")
+        .ours(2, 'b', 2, "ecs-svc/1")
+        .live(1, "ecs-svc/1", RolloutState::InProgress)
+        .history(&[("d1", 1, Successful)]);
+    let undone = scene.with(|scene| {
+        let failed = service(2, "ecs-svc/2", RolloutState::InProgress).deployments.remove(0);
+        let failed = Deployment { status: DeploymentStatus::Active, created_at: NOW - 500, ..failed };
+        if let Reading::Known(service) = &mut scene.observed.service {
+            service.deployments.push(failed);
+        }
+    });
+    undone.check("Deploying");
+    assert_eq!(undone.plan().status.health, Health::Degraded);
+}
+
+#[test]
+fn what_the_service_sees_going_on_goes_on_whatever_the_list_says() {
+    let retried = rolled_back().tag(2, failed("d2")).tag(2, memory::retry_tag("d2"));
+    retried.live(2, "ecs-svc/3", RolloutState::InProgress).check("Deploying");
+    let theirs = rolled_back().tag(2, failed("d2")).with(declares_c).with(|scene| {
+        drop(scene.observed.revisions.insert(arn(9), Reading::Known(foreign(9, "elsewhere:1"))));
+    });
+    theirs.live(9, "ecs-svc/9", RolloutState::InProgress).check("Deploying");
+}
+
+/// The only deployment that there ever was, to revision `number`, failed, and AWS had nothing to go back to.
+fn stranded(scene: Scene, number: u64) -> Scene {
+    let scene = scene.live(number, "ecs-svc/2", RolloutState::Failed);
+    scene.history(&[("d2", number, RollbackFailed)]).with(|scene| {
+        if let Reading::Known(history) = &mut scene.observed.service_deployments {
+            history[0].sources.clear();
+            history[0].reason = Some("No rollback candidate was found to run the rollback.".to_owned());
+        }
+    })
+}
+
+#[test]
+fn where_aws_could_not_roll_back_the_commit_is_held_until_another_one_or_a_retry() {
+    let ours = || stranded(Scene::new().ours(2, 'b', 1, "ecs-svc/1"), 2);
+    ours().check("stamp mco-api:2 trueup:outcome=failed/d2");
+    let held = || ours().tag(2, failed("d2"));
+    held().check("RollbackFailed");
+    let plan = held().plan();
+    let waiting = plan.waiting.unwrap();
+    assert_eq!(
+        status::describe(&waiting),
+        "held: bbbbbbb failed here, and AWS could not roll back: No rollback candidate was found to run the rollback."
+    );
+    assert!(status::hint(&waiting, &target()).unwrap().contains("trueup retry test/api"));
+    assert_eq!(plan.status.health, Health::Degraded);
+    let (key, value) = memory::retry_tag("d2");
+    assert_eq!(plan.retry, Some(Step::Stamp { revision: arn(2), key, value }));
+    held().tag(2, memory::retry_tag("d2")).check("deploy mco-api:2 Retry");
+    // The failed revision is the only one that says what the service is made of; one in flight does not say it yet.
+    held().with(declares_c).check("register ccccccc 2/head/ecs-svc/2");
+    let going = ours().live(2, "ecs-svc/2", RolloutState::InProgress).with(|scene| {
+        scene.observed.service_deployments = Reading::Known(Vec::new());
+    });
+    going.with(declares_c).check("Deploying");
+}
+
+fn declares_c(scene: &mut Scene) {
+    scene.desired.images[0].commit = Commit::new("ccccccc");
+    scene.observed.images[0].built = Reading::Known(image('c', &["ccccccc"]));
+}
+
+#[test]
+fn a_first_deployment_of_another_hand_that_failed_is_held_retried_and_replaced_as_well() {
+    let theirs = || stranded(Scene::new().declares_a(), 1);
+    theirs().check("RollbackFailed");
+    let retry = theirs().plan().retry;
+    assert!(
+        matches!(&retry, Some(Step::Deploy { revision, why: Why::Retry, .. }) if *revision == arn(1)),
+        "a foreign revision is not stamped: {retry:?}"
+    );
+    theirs().with(declares_c).check("register ccccccc 1/head/ecs-svc/2");
+}
+
 /// Revision 2 makes no progress on a service without a circuit breaker.
 fn stuck() -> Scene {
     let scene = Scene::new()
@@ -629,6 +737,17 @@ fn progress_moves_the_deadline_and_a_healthy_target_is_never_failed() {
         scene.observed.tasks = Reading::Known(vec![healthy]);
     });
     progress.check("Deploying");
+    let old = |reason: &str| {
+        let stopped = Task {
+            last_status: "STOPPED".to_owned(),
+            stopped_at: Some(NOW + 10 * 60 * 1000),
+            stopped_reason: Some(reason.to_owned()),
+            ..task(1, 'a')
+        };
+        stuck().with(|scene| scene.observed.tasks = Reading::Known(vec![stopped]))
+    };
+    old("Scaling activity initiated by (deployment ecs-svc/1)").check("Deploying");
+    old("Essential container in task exited").check("stamp mco-api:2 trueup:outcome=failed/d2");
     let complete = stuck().with(|scene| {
         if let Reading::Known(service) = &mut scene.observed.service {
             service.deployments[0].running = 1;
@@ -754,6 +873,10 @@ fn our_own_older_deployment_is_replaced_but_not_for_ever() {
     };
     older(2).check("register bbbbbbb 2/head/ecs-svc/3");
     older(3).check("FinishingFirst");
+    // What was allowed to finish has, and the list does not show the one after it yet.
+    let before = [("d5", 1, Successful), ("d4", 3, Stopped), ("d3", 3, Stopped), ("d2", 3, Stopped)];
+    let unlisted = older(3).history(&before);
+    unlisted.check("register bbbbbbb 2/head/ecs-svc/3");
     older(0).with(|scene| scene.desired.policy.in_flight = InFlight::Finish).check("FinishingFirst");
 }
 
@@ -830,6 +953,20 @@ fn a_count_of_zero_proves_nothing() {
     zero.check("Settled");
     let status = zero.plan().status;
     assert_eq!((status.health, status.running.len()), (Health::Suspended, 0));
+}
+
+#[test]
+fn a_service_is_degraded_while_its_tasks_fail_and_fewer_run_than_it_is_to_have() {
+    let failing = |running| {
+        let scene = Scene::new().declares_a().with(|scene| {
+            if let Reading::Known(service) = &mut scene.observed.service {
+                (service.desired_count, service.running_count) = (2, running);
+                (service.deployments[0].running, service.deployments[0].failed_tasks) = (running, 1);
+            }
+        });
+        scene.plan().status.health
+    };
+    assert_eq!((failing(1), failing(2)), (Health::Degraded, Health::Healthy));
 }
 
 #[test]

@@ -199,6 +199,8 @@ def rolling(stage):
     ecs.list_services(**here)
     ecs.update_service(**named, taskDefinition=second)
     refused(ecs.update_service, **here, service="nope", desiredCount=1)
+    # A new service deployment is listed a moment after the write.
+    stage.control("advance", {"seconds": 5})
     deployments = ecs.list_service_deployments(**named)["serviceDeployments"]
     described = ecs.describe_service_deployments(serviceDeploymentArns=[deployments[0]["serviceDeploymentArn"]])
     ecs.stop_service_deployment(serviceDeploymentArn=deployments[0]["serviceDeploymentArn"])

@@ -67,7 +67,7 @@ fn each_alert_comes_once_also_from_a_new_process() {
     let looks = || rig.world.lock().unwrap().calls("DescribeServices");
     until("the first look", || looks() > 1);
     let digest = rig.build("bbbbbbb");
-    rig.world.lock().unwrap().inject(Fault::Crash { digest, exit_code: 137 });
+    rig.world.lock().unwrap().inject(Fault::Crash { digest, exit_code: 137, after_seconds: 0 });
     rig.declare("bbbbbbb");
     until("the hold", || receiver.has("commit.held"));
     drop(controller);

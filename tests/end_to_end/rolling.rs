@@ -40,7 +40,7 @@ fn a_changed_commit_is_deployed_tagged_and_told_truly() {
 fn a_bad_commit_is_rolled_back_held_and_tried_once_more_only_after_retry() {
     let rig = Rig::new();
     let digest = rig.build("bbbbbbb");
-    rig.world.lock().unwrap().inject(Fault::Crash { digest, exit_code: 137 });
+    rig.world.lock().unwrap().inject(Fault::Crash { digest, exit_code: 137, after_seconds: 0 });
     rig.declare("bbbbbbb");
     rig.expect(&["reconcile", "--timeout", "120"], 3);
     assert_eq!(rig.deployments(), 2);

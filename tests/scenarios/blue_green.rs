@@ -303,7 +303,7 @@ async fn traffic_waits_for_approval_and_what_nobody_approves_is_held() {
     };
     let now = i64::try_from(stage.world.lock().unwrap().now()).unwrap() * 1000;
     assert!((25 * 60_000..30 * 60_000).contains(&(until - now)), "{until} {now}");
-    let id = swept.plan.unwrap().status.last_deployment.unwrap().id;
+    let id = swept.plan.unwrap().status.last_deployment.unwrap().id.unwrap();
     stage.call(
         Api::CodeDeploy,
         "ContinueDeployment",

@@ -1,7 +1,7 @@
 //! Every fault at every call of a promotion, and the bounds of what it may cost.
 //!
 //! A learning run lists the calls. Then each call is hit by each fault in a world of its own; after a crash a new
-//! process with an empty memory goes on. Looks come every two virtual seconds, over rollouts of seven looks and more.
+//! process with an empty memory goes on. Looks come every two virtual seconds, over rollouts of thirty looks and more.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use crate::ports::{Kind, Other, Trouble};
 use crate::stage::{Breaker, Running, Stage, TICK, WRITES, check_truth, said};
 
 /// Virtual seconds after which everything must have come to rest.
-const LONG: u64 = 240;
-/// How many times in a row a process must find nothing to do.
+const LONG: u64 = 400;
+/// How many times in a row a process must find nothing to do once the service is at rest.
 const STEADY: usize = 18;
 
 /// A second controller, with a memory of its own.
@@ -61,7 +61,8 @@ async fn run(stage: &Stage, plan: BTreeMap<usize, Trouble>, beside: Option<Arc<B
         } else {
             check_truth(stage, &swept);
             let now = said(&swept[0]);
-            steady = if now == last && matches!(now.as_str(), "Settled" | "Held") { steady + 1 } else { 0 };
+            let rests = matches!(now.as_str(), "Settled" | "Held") && stage.running().len() == 2;
+            steady = if now == last && rests { steady + 1 } else { 0 };
             last = now;
         }
         if let Some(beside) = &beside {
@@ -97,7 +98,7 @@ fn stages() -> [(&'static str, Stage); 6] {
         let mut stage = Stage::new(breaker);
         let digest = stage.build("bbbbbbb");
         if crashes {
-            stage.world.lock().unwrap().inject(Fault::Crash { digest, exit_code: 1 });
+            stage.world.lock().unwrap().inject(Fault::Crash { digest, exit_code: 1, after_seconds: 0 });
         }
         if breaker == Breaker::Off {
             stage.environment = "  policy: {progressDeadline: 1m}\n".to_owned();

@@ -91,7 +91,7 @@ async fn a_thousand_services_that_rest() {
         let service = json!({"cluster": "mco", "serviceName": format!("fleet-{number}"), "taskDefinition": "mco-api:1", "desiredCount": 1});
         stage.call(Api::Ecs, "CreateService", &service);
     }
-    stage.advance(30);
+    stage.advance(60);
     let applications: Vec<(&str, &str, &str)> =
         names.iter().map(|(name, text)| (name.as_str(), "aaaaaaa", text.as_str())).collect();
     stage.write(&applications);

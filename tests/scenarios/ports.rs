@@ -267,6 +267,9 @@ impl Ecs for Process {
         let briefs = self.read(Api::Ecs, "ListServiceDeployments", input).await?;
         let arns: Vec<&str> =
             list(&briefs, "serviceDeployments").map(|one| text(one, "serviceDeploymentArn")).collect();
+        if arns.is_empty() {
+            return Ok(Vec::new());
+        }
         let input = json!({"serviceDeploymentArns": arns});
         let described = self.read(Api::Ecs, "DescribeServiceDeployments", input).await?;
         let mut deployments = Vec::new();
@@ -326,6 +329,7 @@ impl Ecs for Process {
             "registeredAt",
             "registeredBy",
             "deregisteredAt",
+            "deleteRequestedAt",
             "compatibilities",
             "requiresAttributes",
         ] {
@@ -364,7 +368,9 @@ impl Ecs for Process {
         input["cluster"] = json!(cluster.as_str());
         input["service"] = json!(service.as_str());
         input["taskDefinition"] = json!(revision.as_str());
-        input["forceNewDeployment"] = json!(force);
+        if force {
+            input["forceNewDeployment"] = json!(true);
+        }
         self.write(Api::Ecs, "UpdateService", input).await.map(drop)
     }
 
@@ -657,9 +663,8 @@ fn count(value: &Value, key: &str) -> i32 {
 }
 
 fn time(value: &Value, key: &str) -> Option<Millis> {
-    #[expect(clippy::cast_possible_truncation, reason = "milliseconds since 1970 fit")]
-    let milliseconds = |seconds: f64| (seconds * 1000.0).round() as Millis;
-    value.get(key).and_then(Value::as_f64).map(milliseconds)
+    let since_1970 = std::time::Duration::from_secs_f64(value.get(key)?.as_f64()?);
+    Millis::try_from(since_1970.as_millis()).ok()
 }
 
 fn service(described: &Value) -> Service {
@@ -712,7 +717,6 @@ fn deployment(described: &Value) -> Deployment {
             "IN_PROGRESS" => Some(RolloutState::InProgress),
             _ => None,
         },
-        desired: count(described, "desiredCount"),
         running: count(described, "runningCount"),
         failed_tasks: count(described, "failedTasks"),
         load_balancer: None,
@@ -733,7 +737,6 @@ fn task_set(described: &Value) -> Deployment {
             "STEADY_STATE" => Some(RolloutState::Completed),
             _ => Some(RolloutState::InProgress),
         },
-        desired: count(described, "computedDesiredCount"),
         load_balancer: balancer.map(|balancer| LoadBalancer {
             target_group: text(balancer, "targetGroupArn").to_owned(),
             container: text(balancer, "containerName").to_owned(),
@@ -765,7 +768,7 @@ fn service_deployment(described: &Value, revisions: &Value) -> ServiceDeployment
             "ROLLBACK_FAILED" => ServiceDeploymentStatus::RollbackFailed,
             _ => ServiceDeploymentStatus::Unknown,
         },
-        reason: None,
+        reason: described.get("statusReason").and_then(Value::as_str).map(str::to_owned),
         target: definition(target),
         sources: list(described, "sourceServiceRevisions")
             .filter_map(|one| definition(text(one, "arn")))

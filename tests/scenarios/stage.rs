@@ -12,7 +12,7 @@ use trueup::controller::{Controller, Reach, Swept, Writes};
 use trueup::manifest::{self, Files};
 use trueup::model::*;
 use trueup::ports::History;
-use trueup_simulator::{Api, World, http};
+use trueup_simulator::{Api, Fault, World, http};
 
 use crate::ports::{Other, Process, Trouble, WorldClock};
 
@@ -100,6 +100,18 @@ impl Stage {
             &json!({"deploymentConfiguration": {"deploymentCircuitBreaker": {"enable": on, "rollback": on}}}),
         );
         let mut stage = stage;
+        stage.declare("aaaaaaa");
+        stage
+    }
+
+    /// The same, but commit aaaaaaa crashes: its first deployment has failed, and there was nothing to go back to.
+    pub fn broken() -> Self {
+        let mut stage = Self::bare();
+        let digest = stage.digest("aaaaaaa").unwrap();
+        stage.world.lock().unwrap().inject(Fault::Crash { digest, exit_code: 1, after_seconds: 0 });
+        stage.create_service(
+            &json!({"deploymentConfiguration": {"deploymentCircuitBreaker": {"enable": true, "rollback": true}}}),
+        );
         stage.declare("aaaaaaa");
         stage
     }

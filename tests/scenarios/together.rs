@@ -90,7 +90,7 @@ async fn a_new_process_sees_the_failures_of_all_before_it_starts_anything() {
     stage.environment = "  rollout: {stopAfterFailures: 1}\n".to_owned();
     let (one, two) = (of("one", "  environmentTag: one\n"), of("two", "  environmentTag: two\n"));
     let digest = stage.build("ccccccc");
-    stage.world.lock().unwrap().inject(Fault::Crash { digest, exit_code: 1 });
+    stage.world.lock().unwrap().inject(Fault::Crash { digest, exit_code: 1, after_seconds: 0 });
     stage.write(&[("one", "aaaaaaa", &one), ("two", "ccccccc", &two)]);
     run(&stage, &mut stage.process(BTreeMap::new()), &names, 600).await;
     let before = stage.writes();

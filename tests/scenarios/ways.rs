@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use trueup::model::{Digest, Health, RepositoryName, Sync, Tag};
+use trueup::notify::transition;
 use trueup_simulator::{Api, Fault};
 
-use crate::stage::{Breaker, Stage, said};
+use crate::stage::{Breaker, Running, Stage, TICK, said};
 
 const API: &str = "  repository: mco/api\n  service: mco-api-{environment}\n";
 
@@ -28,7 +29,20 @@ async fn let_run(stage: &Stage, seconds: u64) -> String {
 
 fn crash(stage: &Stage, commit: &str) {
     let digest = stage.digest(commit).unwrap();
-    stage.world.lock().unwrap().inject(Fault::Crash { digest, exit_code: 1 });
+    stage.world.lock().unwrap().inject(Fault::Crash { digest, exit_code: 1, after_seconds: 0 });
+}
+
+/// The events that are told while a process looks for so many seconds.
+async fn told(running: &mut Running, stage: &Stage, seconds: u64) -> Vec<&'static str> {
+    let (mut before, mut events) = (None, Vec::new());
+    for _ in 0..seconds / TICK {
+        let status = running.pass(stage).await.swap_remove(0).plan.unwrap().status;
+        let (alerts, told) = transition::of_target(before.as_ref(), &status, status.checked_at);
+        events.extend(alerts.iter().map(|alert| alert.event.name()));
+        before = Some(told);
+        stage.advance(TICK);
+    }
+    events
 }
 
 /// Commit bbbbbbb is declared, built and deployed.
@@ -46,6 +60,24 @@ async fn a_new_commit_is_deployed_once_and_tagged_after_it_succeeded() {
     promoted().await;
 }
 
+/// AWS's list shows a deployment later than the service does, under another name.
+#[tokio::test]
+async fn each_deployment_is_told_once_at_its_start_and_at_its_end() {
+    let mut stage = Stage::new(Breaker::On);
+    let mut running = stage.process(BTreeMap::new());
+    running.pass(&stage).await;
+    for (commit, end) in [("bbbbbbb", "deployment.succeeded"), ("ccccccc", "deployment.rolled_back")] {
+        stage.build(commit);
+        if commit == "ccccccc" {
+            crash(&stage, commit);
+        }
+        stage.declare(commit);
+        let events = told(&mut running, &stage, 200).await;
+        assert_eq!(events[..2], ["deployment.started", end], "{commit}");
+        assert!(events[2..].iter().all(|event| *event == "commit.held"), "{events:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_commit_that_crashes_is_rolled_back_by_the_breaker_and_held() {
     let mut stage = Stage::new(Breaker::On);
@@ -56,6 +88,18 @@ async fn a_commit_that_crashes_is_rolled_back_by_the_breaker_and_held() {
     check(&stage, &said, ("Held", 2, 2, "aaaaaaa"));
     let said = let_run(&stage, 300).await;
     check(&stage, &said, ("Held", 2, 2, "aaaaaaa"));
+}
+
+#[tokio::test]
+async fn an_image_that_cannot_be_pulled_is_rolled_back_and_said_as_the_cause() {
+    let mut stage = Stage::new(Breaker::On);
+    let digest = stage.build("bbbbbbb");
+    stage.world.lock().unwrap().inject(Fault::CannotPull { digest });
+    stage.declare("bbbbbbb");
+    let last = stage.process(BTreeMap::new()).run(&stage, 300).await;
+    check(&stage, &said(&last), ("Held", 2, 2, "aaaaaaa"));
+    let causes = last.plan.unwrap().status.causes;
+    assert!(causes[0].starts_with("4 x container api: CannotPullContainerError: "), "{causes:?}");
 }
 
 #[tokio::test]
@@ -88,6 +132,19 @@ async fn without_a_breaker_the_deadline_ends_it_and_trueup_rolls_back() {
         let expected = if leave { ("Deploying", 2, 2, "aaaaaaa") } else { ("Held", 3, 2, "aaaaaaa") };
         check(&stage, &said, expected);
     }
+}
+
+#[tokio::test]
+async fn a_deployment_that_has_no_room_for_a_task_is_ended_by_the_deadline() {
+    let mut stage = Stage::new(Breaker::Off);
+    // 125 percent of three tasks are three, and none of them may go.
+    stage.update(&json!({"desiredCount": 3, "deploymentConfiguration": {"maximumPercent": 125}}));
+    stage.advance(60);
+    stage.build("bbbbbbb");
+    stage.environment = "  policy: {progressDeadline: 2m}\n".to_owned();
+    stage.declare("bbbbbbb");
+    let said = let_run(&stage, 400).await;
+    check(&stage, &said, ("Held", 3, 2, "aaaaaaa"));
 }
 
 #[tokio::test]
@@ -126,7 +183,7 @@ async fn a_newer_commit_supersedes_the_one_in_flight_which_is_not_held() {
 #[tokio::test]
 async fn a_burst_of_commits_ends_with_the_newest_and_lets_one_finish_on_the_way() {
     let mut stage = Stage::new(Breaker::On);
-    let commits: Vec<String> = (0..8).map(|number| format!("{number}0000000")).collect();
+    let commits: Vec<String> = (0..12).map(|number| format!("{number:x}0000000")).collect();
     for commit in &commits {
         stage.build(commit);
     }
@@ -137,7 +194,7 @@ async fn a_burst_of_commits_ends_with_the_newest_and_lets_one_finish_on_the_way(
     }
     let said = said(&running.run(&stage, 240).await);
     assert_eq!(said, "Settled");
-    assert_eq!(stage.digest("test"), stage.digest("70000000"));
+    assert_eq!(stage.digest("test"), stage.digest("b0000000"));
     let list = json!({"cluster": "mco", "service": "mco-api-test"});
     let deployments = stage.call(Api::Ecs, "ListServiceDeployments", &list)["serviceDeployments"].clone();
     let statuses: Vec<&str> =
@@ -383,6 +440,73 @@ async fn a_failed_commit_is_tried_once_more_after_retry_and_may_then_succeed() {
 }
 
 #[tokio::test]
+async fn a_first_deployment_that_failed_is_held_until_another_commit_is_declared() {
+    let mut stage = Stage::broken();
+    let mut running = stage.process(BTreeMap::new());
+    let last = running.run(&stage, 60).await;
+    assert_eq!((said(&last).as_str(), stage.deployments()), ("RollbackFailed", 1));
+    assert_eq!(last.plan.unwrap().status.health, Health::Degraded);
+    stage.build("bbbbbbb");
+    stage.declare("bbbbbbb");
+    let said = said(&running.run(&stage, 160).await);
+    check(&stage, &said, ("Settled", 2, 2, "bbbbbbb"));
+}
+
+/// The revision of another hand that `CreateService` brought, and one of trueup's own.
+#[tokio::test]
+async fn where_nothing_could_be_rolled_back_to_a_retry_tries_once_more() {
+    for (commit, deployments) in [("aaaaaaa", 1), ("bbbbbbb", 2)] {
+        let mut stage = Stage::broken();
+        if commit == "bbbbbbb" {
+            stage.build("bbbbbbb");
+            crash(&stage, "bbbbbbb");
+            stage.declare("bbbbbbb");
+        }
+        let mut running = stage.process(BTreeMap::new());
+        let last = running.run(&stage, 300).await;
+        assert_eq!((said(&last).as_str(), stage.deployments()), ("RollbackFailed", deployments), "{commit}");
+        stage.world.lock().unwrap().heal();
+        let retry = last.plan.unwrap().retry.unwrap();
+        let mut by_hand = stage.process(BTreeMap::new()).controller;
+        by_hand.write_one(&stage.declaration, "test/api", retry).await.unwrap();
+        let said = said(&running.run(&stage, 200).await);
+        check(&stage, &said, ("Settled", deployments + 1, deployments, commit));
+    }
+}
+
+#[tokio::test]
+async fn a_fix_that_fails_during_a_rollback_leaves_the_way_open_for_the_next_commit() {
+    let mut stage = Stage::new(Breaker::On);
+    for commit in ["bbbbbbb", "ccccccc"] {
+        stage.build(commit);
+        crash(&stage, commit);
+    }
+    stage.declare("bbbbbbb");
+    let mut running = stage.process(BTreeMap::new());
+    while said(&running.run(&stage, 2).await) != "Deploying" || !is_rolling_back(&stage) {}
+    // Somebody cannot wait for the rollback to end.
+    let theirs = stage.register("ccccccc");
+    stage.update(&json!({"taskDefinition": theirs}));
+    let last = running.run(&stage, 300).await;
+    assert_eq!((said(&last).as_str(), stage.deployments()), ("RollbackFailed", 3));
+    let waiting = last.plan.unwrap().waiting.unwrap();
+    assert!(
+        trueup::plan::status::describe(&waiting)
+            .ends_with("No rollback candidate was found to run the rollback.")
+    );
+    stage.build("ddddddd");
+    stage.declare("ddddddd");
+    let said = said(&running.run(&stage, 300).await);
+    check(&stage, &said, ("Settled", 4, 4, "ddddddd"));
+}
+
+fn is_rolling_back(stage: &Stage) -> bool {
+    let list = json!({"cluster": "mco", "service": "mco-api-test"});
+    let listed = stage.call(Api::Ecs, "ListServiceDeployments", &list);
+    listed["serviceDeployments"][0]["status"] == "ROLLBACK_IN_PROGRESS"
+}
+
+#[tokio::test]
 async fn an_alarm_rolls_back_and_the_commit_is_held() {
     let mut stage = Stage::new(Breaker::Off);
     let alarms = json!({"alarms": {"alarmNames": ["errors"], "enable": true, "rollback": true}});
@@ -414,6 +538,33 @@ async fn two_applications_that_share_a_family_keep_apart() {
         assert_eq!((stage.digest("test"), stage.digest("worker")), (stage.digest(api), stage.digest(other)));
     }
     assert_eq!((stage.deployments(), stage.revisions()), (3, 5), "two revisions each, beside the first");
+}
+
+#[tokio::test]
+async fn settings_that_say_what_aws_fills_in_change_nothing() {
+    let mut stage = Stage::new(Breaker::On);
+    let before = stage.writes();
+    let settings = "{availabilityZoneRebalancing: ENABLED, capacityProviderStrategy: [], enableECSManagedTags: false, \
+        enableExecuteCommand: false, healthCheckGracePeriodSeconds: 0, placementStrategy: [], propagateTags: NONE, \
+        deploymentConfiguration: {alarms: {alarmNames: [], enable: false, rollback: false}, bakeTimeInMinutes: 0, \
+        deploymentCircuitBreaker: {enable: true, rollback: true}, maximumPercent: 200, strategy: ROLLING}}";
+    stage.write(&[("api", "aaaaaaa", &format!("{API}  serviceSettings: {settings}\n"))]);
+    let said = let_run(&stage, 60).await;
+    assert_eq!((said.as_str(), stage.writes()), ("Settled", before));
+}
+
+#[tokio::test]
+async fn another_capacity_provider_strategy_is_deployed_with_force_and_then_rests() {
+    let mut stage = Stage::new(Breaker::On);
+    stage.build("bbbbbbb");
+    let mut running = stage.process(BTreeMap::new());
+    for (weight, deployments) in [(1, 2), (2, 3)] {
+        let strategy = format!("[{{capacityProvider: FARGATE_SPOT, weight: {weight}}}]");
+        let settings = format!("{API}  serviceSettings: {{capacityProviderStrategy: {strategy}}}\n");
+        stage.write(&[("api", "bbbbbbb", &settings)]);
+        let now = said(&running.run(&stage, 200).await);
+        check(&stage, &now, ("Settled", deployments, 2, "bbbbbbb"));
+    }
 }
 
 #[tokio::test]

@@ -104,6 +104,11 @@ impl Asked {
         self.0.remove("exitCode").map_or(Some(1), |code| code.as_i64())
     }
 
+    /// How long it goes well: not at all if it is not said.
+    fn after_seconds(&mut self) -> Option<u64> {
+        self.0.remove("afterSeconds").map_or(Some(0), |seconds| seconds.as_u64())
+    }
+
     /// The only member that is left.
     fn last<T>(&mut self, key: &str, read: fn(&Value) -> Option<T>) -> Option<T> {
         let value = self.0.remove(key)?;
@@ -119,7 +124,11 @@ fn parse_fault(mut asked: Asked) -> Option<Fault> {
         "serverError" => Fault::ServerError { operation: asked.operation()?, times: asked.times()? },
         "deny" => Fault::Deny { operation: asked.operation()?, times: asked.times()? },
         "expiredToken" => Fault::ExpiredToken { times: asked.times()? },
-        "crash" => Fault::Crash { digest: asked.text("digest")?, exit_code: asked.exit_code()? },
+        "crash" => Fault::Crash {
+            digest: asked.text("digest")?,
+            exit_code: asked.exit_code()?,
+            after_seconds: asked.after_seconds()?,
+        },
         "unhealthy" => Fault::Unhealthy { digest: asked.text("digest")? },
         "cannotPull" => Fault::CannotPull { digest: asked.text("digest")? },
         "hookFails" => Fault::HookFails { function: asked.text("function")? },

@@ -18,6 +18,11 @@ impl World {
         if service.daemon || (deploying && desired < service.desired) {
             return false;
         }
+        // "applies scale-out to both service revisions" ("What's new" of 2025-11).
+        let more = desired.saturating_sub(service.desired);
+        for old in service.deployments.iter_mut().filter(|old| !old.primary && old.rollout == "COMPLETED") {
+            old.desired += more;
+        }
         service.desired = desired;
         service.steady = false;
         true
@@ -36,13 +41,18 @@ impl World {
     pub fn exit_task(&mut self, task: &str, exit_code: i64) -> bool {
         let (id, now) = (task.rsplit('/').next().unwrap_or(task), self.now);
         for service in self.services.values_mut() {
-            let found = service.tasks.iter_mut().find(|task| task.arn.rsplit('/').next() == Some(id));
-            let Some(task) = found.filter(|task| task.wanted && task.is_running()) else { continue };
-            let essential = task.containers.iter_mut().filter(|container| container.essential);
-            essential.for_each(|container: &mut Container| container.exit(exit_code));
-            task.stop(now, "EssentialContainerExited", "Essential container in task exited");
-            service.steady = false;
-            return true;
+            let mut tasks = std::mem::take(&mut service.tasks);
+            let mut found = tasks.iter_mut().filter(|task| task.wanted && task.is_running());
+            let found = found.find(|task| task.arn.rsplit('/').next() == Some(id));
+            let exited = found.is_some_and(|task| {
+                let essential = task.containers.iter_mut().filter(|container| container.essential);
+                essential.for_each(|container: &mut Container| container.exit(exit_code));
+                service.has_exited(task, now)
+            });
+            service.tasks = tasks;
+            if exited {
+                return true;
+            }
         }
         false
     }

@@ -9,9 +9,33 @@ pub(super) fn mixed(number: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
+/// Nineteen digits, of a service revision and of the deployment that brings it.
+pub(super) fn digits(number: u64) -> String {
+    const LEAST: u64 = 1_000_000_000_000_000_000;
+    (LEAST + mixed(number) % (8 * LEAST)).to_string()
+}
+
+/// Thirty-two hexadecimal digits, of a task.
+pub(super) fn hexadecimal(number: u64) -> String {
+    format!("{:016x}{:016x}", mixed(number), mixed(!number))
+}
+
+/// Twenty-one letters, digits, hyphens and underscores, of a service deployment.
+pub(super) fn letters(number: u64) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let bits = (u128::from(mixed(number)) << 64) | u128::from(mixed(!number));
+    let letter = |place: usize| ALPHABET.get((bits >> (6 * place)) as usize % ALPHABET.len());
+    (0..21).filter_map(letter).map(|letter| char::from(*letter)).collect()
+}
+
 /// Version 4.
 pub(crate) fn uuid(number: u64) -> String {
     let (high, low) = (mixed(number), mixed(!number));
     let (first, second, third) = (high >> 32, (high >> 16) & 0xffff, high & 0xfff);
     format!("{first:08x}-{second:04x}-4{third:03x}-a{:03x}-{:012x}", low >> 52, low & 0xffff_ffff_ffff)
+}
+
+/// A place in a list that AWS gives in no order.
+pub(super) fn place(name: &str) -> u64 {
+    mixed(name.bytes().fold(0, |sum: u64, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte))))
 }

@@ -208,7 +208,7 @@ impl World {
 
     /// Who calls: credentials are not looked at.
     fn caller(&self) -> String {
-        format!("arn:aws:iam::{}:user/simulator", self.account)
+        format!("arn:{}:iam::{}:user/simulator", self.partition(), self.account)
     }
 
     /// The next of a row of numbers that never repeats.
@@ -218,7 +218,18 @@ impl World {
     }
 
     fn arn(&self, service: &str, resource: &str) -> String {
-        format!("arn:aws:{service}:{}:{}:{resource}", self.region, self.account)
+        format!("arn:{}:{service}:{}:{}:{resource}", self.partition(), self.region, self.account)
+    }
+
+    /// Of the region (AWS general reference, "Amazon Resource Names").
+    fn partition(&self) -> &'static str {
+        if self.region.starts_with("cn-") {
+            "aws-cn"
+        } else if self.region.starts_with("us-gov-") {
+            "aws-us-gov"
+        } else {
+            "aws"
+        }
     }
 }
 

@@ -24,7 +24,9 @@ use super::{Api, World};
 
 const REGISTRY: &str = "123456789012.dkr.ecr.eu-west-2.amazonaws.com";
 /// Longer than any deployment that nothing holds up.
-const SETTLED: u64 = 60;
+const SETTLED: u64 = 90;
+/// Until a new service deployment can be seen.
+const LISTED: u64 = 3;
 
 /// A cluster `mco`, a repository `mco/api` with the image `aaaaaaa`, and revision 1 of `mco-api` that runs it.
 fn world() -> World {
@@ -46,6 +48,17 @@ fn world_with_service(more: &Value) -> World {
 
 fn breaker(rollback: bool) -> Value {
     json!({"deploymentConfiguration": {"deploymentCircuitBreaker": {"enable": true, "rollback": rollback}}})
+}
+
+/// A time of ECS, which has milliseconds, in whole seconds.
+fn seconds(time: &Value) -> u64 {
+    let time = time.as_f64().unwrap();
+    assert!(time.fract() > 0.0, "{time}");
+    std::time::Duration::from_secs_f64(time).as_secs()
+}
+
+fn balanced() -> Value {
+    json!({"loadBalancers": [{"targetGroupArn": "tg", "containerName": "api", "containerPort": 8080}]})
 }
 
 fn laid_over(mut below: Value, above: &Value) -> Value {
@@ -151,15 +164,21 @@ impl World {
         described["serviceDeployments"][0].clone()
     }
 
-    /// The tasks whose desired status is this.
+    /// The tasks whose desired status is this, in no order.
     fn tasks(&mut self, desired: &str) -> Vec<Value> {
-        let listed = self.ecs_call("ListTasks", &json!({"cluster": "mco", "desiredStatus": desired}));
-        if listed["taskArns"].as_array().unwrap().is_empty() {
-            return Vec::new();
+        let (mut tasks, mut input) = (Vec::new(), json!({"cluster": "mco", "desiredStatus": desired}));
+        loop {
+            let listed = self.ecs_call("ListTasks", &input);
+            if listed["taskArns"].as_array().unwrap().is_empty() {
+                return tasks;
+            }
+            let describe = json!({"cluster": "mco", "tasks": listed["taskArns"], "include": ["TAGS"]});
+            tasks.extend(self.ecs_call("DescribeTasks", &describe)["tasks"].as_array().unwrap().clone());
+            if listed["nextToken"].is_null() {
+                return tasks;
+            }
+            input["nextToken"] = listed["nextToken"].clone();
         }
-        let described =
-            self.ecs_call("DescribeTasks", &json!({"cluster": "mco", "tasks": listed["taskArns"]}));
-        described["tasks"].as_array().unwrap().clone()
     }
 
     fn events(&mut self) -> String {

@@ -148,7 +148,7 @@ impl Stage {
 
     /// Containers of this image exit at once.
     pub(super) fn breaks(&self, digest: String) {
-        self.with(|world| world.inject(Fault::Crash { digest, exit_code: 137 }));
+        self.with(|world| world.inject(Fault::Crash { digest, exit_code: 137, after_seconds: 0 }));
     }
 
     /// What a reader would do in an editor: changes the text of a file, and commits it.

@@ -13,7 +13,6 @@ fn set(number: u64, id: &str, status: DeploymentStatus) -> Deployment {
         status,
         task_definition: arn(number),
         rollout: Some(RolloutState::Completed),
-        desired: 1,
         running: 1,
         failed_tasks: 0,
         load_balancer: Some(LoadBalancer {

@@ -2,9 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::world::input::{
-    Input, Tags, described_tags, last_part, optional, page, tags_of, texts, with_token,
-};
+use crate::world::input::{Input, Tags, described_tags, optional, page, tags_of, texts, with_token};
 use crate::world::{Answer, AwsError, World};
 
 #[derive(Clone, Debug)]
@@ -22,21 +20,25 @@ impl World {
     }
 
     pub(super) fn describe_clusters(&mut self, input: &Input) -> Answer {
-        let mut names: Vec<&str> = texts(input, "clusters").map(last_part).collect();
+        let mut names: Vec<&str> = texts(input, "clusters").collect();
         if names.is_empty() {
             names.push("default");
         }
         let (mut clusters, mut failures) = (Vec::new(), Vec::new());
         for name in names {
-            match self.clusters.get(name) {
-                Some(cluster) => {
+            let own = self.own("cluster", name);
+            match own.and_then(|name| Some((name, self.clusters.get(name)?))) {
+                Some((name, cluster)) => {
                     let mut described = self.describe_cluster(name);
                     if texts(input, "include").any(|what| what == "TAGS") {
                         described["tags"] = described_tags(&cluster.tags);
                     }
                     clusters.push(described);
                 }
-                None => failures.push(json!({"arn": self.cluster_arn(name), "reason": "MISSING"})),
+                None => {
+                    let arn = own.filter(|own| *own == name).map(|name| self.cluster_arn(name));
+                    failures.push(json!({"arn": arn.as_deref().unwrap_or(name), "reason": "MISSING"}));
+                }
             }
         }
         Ok(json!({"clusters": clusters, "failures": failures}))
@@ -54,7 +56,8 @@ impl World {
             let message = "The Cluster cannot be deleted while Services are active.";
             return Err(AwsError::client("ClusterContainsServicesException", message));
         }
-        let described = self.describe_cluster(&name);
+        let mut described = self.describe_cluster(&name);
+        described["status"] = json!("INACTIVE");
         self.clusters.remove(&name);
         self.services.retain(|key, _| key.0 != name);
         Ok(json!({"cluster": described}))
@@ -81,8 +84,8 @@ impl World {
 
     /// The name of the cluster that is asked about. A wrong one is an error, never an entry in `failures`.
     pub(super) fn cluster(&self, input: &Input) -> Result<String, AwsError> {
-        let name = last_part(optional(input, "cluster")?.unwrap_or("default"));
-        if self.clusters.contains_key(name) {
+        let name = self.own("cluster", optional(input, "cluster")?.unwrap_or("default"));
+        if let Some(name) = name.filter(|name| self.clusters.contains_key(*name)) {
             return Ok(name.to_owned());
         }
         Err(AwsError::client("ClusterNotFoundException", "Cluster not found."))

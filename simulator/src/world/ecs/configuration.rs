@@ -6,7 +6,7 @@ use super::Service;
 use crate::world::AwsError;
 use crate::world::input::{Input, invalid};
 
-/// The circuit breaker of a service.
+/// The circuit breaker of a configuration, for so many tasks.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::world) struct Breaker {
     pub enabled: bool,
@@ -17,14 +17,14 @@ pub(in crate::world) struct Breaker {
 }
 
 /// Developer guide, "How the Amazon ECS deployment circuit breaker detects failures".
-pub(in crate::world) fn breaker(service: &Service) -> Breaker {
-    let sent = service.configuration.get("deploymentCircuitBreaker");
+pub(in crate::world) fn breaker(configuration: &Input, desired: u64) -> Breaker {
+    let sent = configuration.get("deploymentCircuitBreaker");
     let flag = |key: &str| sent.and_then(|breaker| breaker.get(key)).and_then(Value::as_bool);
     Breaker {
         enabled: flag("enable") == Some(true),
         rolls_back: flag("rollback") == Some(true),
         resets: flag("resetOnHealthyTask") != Some(false),
-        threshold: threshold(sent.and_then(|breaker| breaker.get("thresholdConfiguration")), service.desired),
+        threshold: threshold(sent.and_then(|breaker| breaker.get("thresholdConfiguration")), desired),
     }
 }
 
@@ -58,7 +58,12 @@ pub(in crate::world) fn alarms(configuration: &Input) -> Option<(Vec<String>, bo
 }
 
 /// Lays what was sent over what was there, with AWS's defaults.
-pub(super) fn merged(sent: Option<&Value>, present: &Input, daemon: bool) -> Result<Input, AwsError> {
+pub(super) fn merged(
+    sent: Option<&Value>,
+    present: &Input,
+    controller: &str,
+    daemon: bool,
+) -> Result<Input, AwsError> {
     let mut merged: Map<String, Value> = present.clone();
     for (key, value) in sent.and_then(Value::as_object).into_iter().flatten() {
         merged.insert(key.clone(), value.clone());
@@ -69,8 +74,31 @@ pub(super) fn merged(sent: Option<&Value>, present: &Input, daemon: bool) -> Res
     merged.entry("minimumHealthyPercent").or_insert_with(|| json!(least));
     merged.entry("deploymentCircuitBreaker").or_insert_with(|| json!({"enable": false, "rollback": false}));
     merged.entry("strategy").or_insert_with(|| json!("ROLLING"));
+    merged.entry("bakeTimeInMinutes").or_insert_with(|| json!(0));
     check(&merged, daemon)?;
+    check_watching(&merged, controller)?;
     Ok(merged)
+}
+
+/// Only ECS itself watches for failures, and percentages are percentages (developer guide, on the circuit breaker).
+fn check_watching(configuration: &Input, controller: &str) -> Result<(), AwsError> {
+    let is_on =
+        |key: &str| configuration.get(key).is_some_and(|what| what.get("enable") == Some(&json!(true)));
+    if controller != "ECS" && (is_on("deploymentCircuitBreaker") || is_on("alarms")) {
+        return Err(invalid(format!(
+            "Deployment circuit breaker and alarms are not supported with the {controller} deployment controller."
+        )));
+    }
+    let threshold = configuration.get("deploymentCircuitBreaker");
+    let Some(threshold) = threshold.and_then(|breaker| breaker.get("thresholdConfiguration")) else {
+        return Ok(());
+    };
+    let value = threshold.get("value").and_then(Value::as_u64);
+    match (threshold.get("type").and_then(Value::as_str), value) {
+        (Some("COUNT"), Some(1..)) | (Some("BOUNDED_PERCENT" | "UNBOUNDED_PERCENT"), Some(1..=100)) => Ok(()),
+        (Some("COUNT"), _) => Err(invalid("The threshold of the circuit breaker must be 1 at least.")),
+        _ => Err(invalid("The threshold of the circuit breaker must be between 1 and 100 percent.")),
+    }
 }
 
 fn check(configuration: &Input, daemon: bool) -> Result<(), AwsError> {
@@ -79,7 +107,12 @@ fn check(configuration: &Input, daemon: bool) -> Result<(), AwsError> {
         found.ok_or_else(|| invalid(format!("{key} must not be negative.")))
     };
     let most = percent("maximumPercent")?;
-    percent("minimumHealthyPercent")?;
+    let least = percent("minimumHealthyPercent")?;
+    if (least, most) == (100, 100) {
+        return Err(invalid(
+            "Both maximumPercent and minimumHealthyPercent cannot be 100 as this will block deployments",
+        ));
+    }
     if daemon && most != 100 {
         return Err(invalid(
             "The daemon scheduling strategy does not support a maximumPercent other than 100.",

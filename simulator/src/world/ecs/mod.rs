@@ -3,6 +3,7 @@
 mod clusters;
 mod configuration;
 mod describe;
+mod names;
 mod registration;
 mod service_deployments;
 mod service_writes;
@@ -15,13 +16,28 @@ pub(super) use clusters::Cluster;
 pub(super) use configuration::{alarms, breaker, percents};
 pub(super) use service_writes::{TRIGGERS, VOLUMES};
 pub(super) use services::{
-    Deployment, Rollback, Service, ServiceDeployment, ServiceKey, ServiceRevision, Snapshot, Status,
+    Deployment, Rollback, Service, ServiceDeployment, ServiceKey, ServiceRevision, Status,
 };
 pub(super) use task_definitions::{Families, TaskDefinition, find_definition};
 pub(super) use tasks::{Check, Container, Task};
 
+use serde_json::Value;
+
 use super::input::Input;
 use super::{Answer, AwsError, World, unknown};
+
+/// Part of a second that every time of ECS has: clients must read milliseconds.
+const FRACTION: f64 = 0.217;
+
+/// A time on the wire.
+fn time(seconds: u64) -> Value {
+    Value::from(precise(seconds))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
+fn precise(seconds: u64) -> f64 {
+    seconds as f64 + FRACTION
+}
 
 fn client_error(message: impl Into<String>) -> AwsError {
     AwsError::client("ClientException", message)

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::client_error;
 use crate::world::AwsError;
+use crate::world::ids;
 use crate::world::input::{Input, list, optional, texts};
 
 /// Developer guide, "Amazon ECS service quotas".
@@ -22,6 +23,11 @@ pub(super) fn describe_registration(input: &Input) -> Result<Input, AwsError> {
     }
     let mut described = input.clone();
     described.shift_remove("tags");
+    for role in ["taskRoleArn", "executionRoleArn"] {
+        if optional(&described, role)? == Some("") {
+            described.shift_remove(role);
+        }
+    }
     for key in ["volumes", "placementConstraints"] {
         described.entry(key).or_insert_with(|| json!([]));
     }
@@ -222,6 +228,15 @@ fn check_health_check(container: &Input) -> Result<(), AwsError> {
 }
 
 fn fill_container(container: &mut Input, network: Option<&str>) {
+    // AWS describes them in an order of its own.
+    for key in ["environment", "secrets"] {
+        if let Some(Value::Array(variables)) = container.get_mut(key) {
+            let name = |variable: &Value| {
+                ids::place(variable.get("name").and_then(Value::as_str).unwrap_or_default())
+            };
+            variables.sort_by_key(name);
+        }
+    }
     container.entry("cpu").or_insert_with(|| json!(0));
     container.entry("essential").or_insert_with(|| json!(true));
     for key in ["environment", "mountPoints", "portMappings", "volumesFrom", "systemControls"] {

@@ -4,31 +4,39 @@
 
 use serde_json::{Value, json};
 
-use super::TaskDefinition;
-use super::configuration::{alarms, breaker};
+use super::configuration::alarms;
+use super::describe::describe_platform;
 use super::services::{Service, ServiceDeployment, ServiceRevision, not_found};
-use crate::world::input::{Input, batch, invalid, last_part, optional, page, text, texts, with_token};
+use super::{TaskDefinition, precise, time};
+use crate::world::input::{Input, batch, invalid, optional, page, text, texts, with_token};
 use crate::world::{Answer, AwsError, World};
 
 /// Service deployments are kept for 90 days.
 const KEPT: u64 = 90 * 24 * 3600;
+/// Seconds until a new one can be seen. AWS publishes no figure; "a moment" is what people see.
+const LISTED_AFTER: u64 = 3;
 
 impl World {
-    fn is_kept(&self, deployment: &ServiceDeployment) -> bool {
-        deployment.finished_at.is_none() || deployment.created_at + KEPT > self.now
+    fn is_listed(&self, deployment: &ServiceDeployment) -> bool {
+        let age = self.now - deployment.created_at;
+        age >= LISTED_AFTER && (deployment.finished_at.is_none() || age < KEPT)
+    }
+
+    /// The newest service deployment, once it can be seen.
+    pub(super) fn current_service_deployment<'a>(&self, service: &'a Service) -> Option<&'a str> {
+        service.history.first().filter(|newest| self.is_listed(newest)).map(|newest| newest.arn.as_str())
     }
 
     pub(super) fn list_service_deployments(&mut self, input: &Input) -> Answer {
-        let key = (self.cluster(input)?, last_part(text(input, "service")?).to_owned());
+        let key = self.named_service(input, "service")?;
         let service = self.services.get(&key).ok_or_else(not_found)?;
         let wanted: Vec<&str> = texts(input, "status").collect();
         let bound =
             |side: &str| input.get("createdAt").and_then(|bounds| bounds.get(side)).and_then(Value::as_f64);
         let (after, before) = (bound("after"), bound("before"));
         let chosen = service.history.iter().filter(|deployment| {
-            #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
-            let at = deployment.created_at as f64;
-            self.is_kept(deployment)
+            let at = precise(deployment.created_at);
+            self.is_listed(deployment)
                 && (wanted.is_empty() || wanted.contains(&deployment.status))
                 && after.is_none_or(|after| at >= after)
                 && before.is_none_or(|before| at <= before)
@@ -38,12 +46,12 @@ impl World {
                 "serviceDeploymentArn": deployment.arn,
                 "serviceArn": self.service_arn(service),
                 "clusterArn": self.cluster_arn(&service.cluster),
-                "createdAt": deployment.created_at,
+                "createdAt": time(deployment.created_at),
                 "status": deployment.status,
                 "targetServiceRevisionArn": service.revisions.get(deployment.target).map(|revision| &revision.arn),
             });
-            set(&mut brief, "startedAt", deployment.started_at);
-            set(&mut brief, "finishedAt", deployment.finished_at);
+            set(&mut brief, "startedAt", deployment.started_at.map(time));
+            set(&mut brief, "finishedAt", deployment.finished_at.map(time));
             set(&mut brief, "statusReason", deployment.reason.as_deref());
             brief
         });
@@ -56,7 +64,7 @@ impl World {
         for arn in batch(input, "serviceDeploymentArns", 20)? {
             let services = self.services.values();
             let mut all = services.flat_map(|service| service.history.iter().map(move |one| (service, one)));
-            match all.find(|(_, deployment)| deployment.arn == arn && self.is_kept(deployment)) {
+            match all.find(|(_, deployment)| deployment.arn == arn && self.is_listed(deployment)) {
                 Some((service, deployment)) => {
                     found.push(self.describe_service_deployment(service, deployment));
                 }
@@ -69,59 +77,55 @@ impl World {
     fn describe_service_deployment(&self, service: &Service, deployment: &ServiceDeployment) -> Value {
         let arn = |index: usize| service.revisions.get(index).map(|revision| &revision.arn);
         // Once it has ended, the counts are those of its end.
-        let target = match deployment.ended_with {
-            Some(end) => (end.requested, end.running, end.pending),
-            None => {
-                let (running, pending) = service.counts(Some(&deployment.carried_by));
-                (service.desired, running, pending)
-            }
-        };
+        let target = deployment.ended_with.unwrap_or_else(|| service.snapshot(&deployment.carried_by));
         let sources = deployment.sources.iter().map(|index| {
             let carrier = service.deployments.iter().find(|other| other.revision == *index);
             let (running, pending) = carrier.map_or((0, 0), |carrier| service.counts(Some(&carrier.id)));
-            json!({"arn": arn(*index), "requestedTaskCount": 0, "runningTaskCount": running, "pendingTaskCount": pending})
+            let requested = carrier.map_or(0, |carrier| carrier.desired);
+            json!({"arn": arn(*index), "requestedTaskCount": requested, "runningTaskCount": running, "pendingTaskCount": pending})
         });
         let mut described = json!({
             "serviceDeploymentArn": deployment.arn,
             "serviceArn": self.service_arn(service),
             "clusterArn": self.cluster_arn(&service.cluster),
-            "createdAt": deployment.created_at,
-            "updatedAt": deployment.updated_at,
+            "createdAt": time(deployment.created_at),
+            "updatedAt": time(deployment.updated_at),
             "status": deployment.status,
             "sourceServiceRevisions": sources.collect::<Vec<_>>(),
             "targetServiceRevision": {
                 "arn": arn(deployment.target),
-                "requestedTaskCount": target.0,
-                "runningTaskCount": target.1,
-                "pendingTaskCount": target.2,
+                "requestedTaskCount": target.requested,
+                "runningTaskCount": target.running,
+                "pendingTaskCount": target.pending,
             },
             "deploymentConfiguration": deployment.configuration,
             "deploymentCircuitBreaker": {
                 "status": deployment.breaker,
                 "failureCount": deployment.failures,
-                "threshold": breaker(service).threshold,
+                "threshold": deployment.threshold,
             },
-            "alarms": {
-                "status": deployment.alarms,
-                "alarmNames": alarms(&deployment.configuration).map(|(names, _)| names).unwrap_or_default(),
-                "triggeredAlarmNames": deployment.triggered_alarms,
-            },
+            "alarms": {"status": deployment.alarms},
         });
-        set(&mut described, "startedAt", deployment.started_at);
-        set(&mut described, "stoppedAt", deployment.stopped_at);
-        set(&mut described, "finishedAt", deployment.finished_at);
+        if let Some((names, _)) = alarms(&deployment.configuration) {
+            described["alarms"]["alarmNames"] = json!(names);
+            described["alarms"]["triggeredAlarmNames"] = json!(deployment.triggered_alarms);
+        }
+        set(&mut described, "startedAt", deployment.started_at.map(time));
+        set(&mut described, "stoppedAt", deployment.stopped_at.map(time));
+        set(&mut described, "finishedAt", deployment.finished_at.map(time));
         set(&mut described, "statusReason", deployment.reason.as_deref());
         if let Some(rollback) = &deployment.rollback {
             described["rollback"] = json!({
                 "reason": rollback.reason,
-                "startedAt": rollback.started_at,
+                "startedAt": time(rollback.started_at),
                 "serviceRevisionArn": arn(rollback.revision),
             });
         }
         described
     }
 
-    /// Only rolling back is offered ("The valid values are `ROLLBACK`"), also where no rollback is configured.
+    /// Only rolling back is offered ("The valid values are `ROLLBACK`"), also where no rollback is configured. What is
+    /// stopping or rolling back goes on as it does (developer guide, "Stopping Amazon ECS service deployments").
     pub(super) fn stop_service_deployment(&mut self, input: &Input) -> Answer {
         let (arn, now) = (text(input, "serviceDeploymentArn")?.to_owned(), self.now);
         match optional(input, "stopType")? {
@@ -133,13 +137,18 @@ impl World {
             let message = "Service deployment not found.";
             return Err(AwsError::client("ServiceDeploymentNotFoundException", message));
         };
-        if !matches!(deployment.status, "PENDING" | "IN_PROGRESS") {
-            let message = format!("Service deployment in status {} cannot be stopped.", deployment.status);
-            return Err(AwsError::client("ConflictException", message));
+        match deployment.status {
+            "PENDING" | "IN_PROGRESS" => {
+                deployment.status = "ROLLBACK_REQUESTED";
+                deployment.reason = Some("Service deployment stopped by a user.".to_owned());
+                deployment.updated_at = now;
+            }
+            "STOP_REQUESTED" | "ROLLBACK_REQUESTED" | "ROLLBACK_IN_PROGRESS" => {}
+            ended => {
+                let message = format!("Service deployment in status {ended} cannot be stopped.");
+                return Err(AwsError::client("ConflictException", message));
+            }
         }
-        deployment.status = "ROLLBACK_REQUESTED";
-        deployment.reason = Some("Service deployment stopped by a user.".to_owned());
-        deployment.updated_at = now;
         Ok(json!({"serviceDeploymentArn": arn}))
     }
 
@@ -172,11 +181,12 @@ impl World {
             "clusterArn": self.cluster_arn(&service.cluster),
             "taskDefinition": revision.task_definition,
             "containerImages": images.collect::<Vec<_>>(),
-            "createdAt": revision.created_at,
+            "createdAt": time(revision.created_at),
         });
         for (key, value) in &revision.settings {
             described[key] = value.clone();
         }
+        describe_platform(service, Some(&revision.settings), &mut described);
         set(&mut described, "launchType", service.launch_type());
         described
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::TaskDefinition;
 use super::configuration::merged;
 use super::services::{Service, ServiceKey, Status, not_found};
-use crate::world::input::{Input, count, flag, invalid, last_part, list, optional, tags_of, text};
+use crate::world::input::{Input, count, flag, invalid, list, optional, tags_of, text};
 use crate::world::{Answer, AwsError, World};
 
 /// Container instances that a daemon has a task on: the simulator knows no instances.
@@ -37,6 +37,8 @@ const QUIET: [&str; 8] = [
     "propagateTags",
     "availabilityZoneRebalancing",
 ];
+/// The text was measured.
+const NOT_FORCED: &str = "When switching from launch type to capacity provider strategy on an existing service, or making a change to a capacity provider strategy on a service that is already using one, you must force a new deployment.";
 const DAEMON_COUNT: &str = "The daemon scheduling strategy does not support a desired count for services. Remove the desired count value and try again";
 pub(in crate::world) const VOLUMES: &str = "volumeConfigurations";
 
@@ -51,9 +53,7 @@ impl World {
         let key = (cluster, name);
         if let Some(present) = self.services.get(&key) {
             match present.status {
-                Status::Active if present.created_with == *input => {
-                    return Ok(json!({"service": self.describe_service(present, true)}));
-                }
+                Status::Active if present.created_with == *input => return self.described(&key),
                 Status::Active => return Err(invalid("Creation of service was not idempotent.")),
                 Status::Draining => return Err(invalid("Unable to Start a service that is still Draining.")),
                 Status::Inactive(_) => {}
@@ -102,19 +102,25 @@ impl World {
         settings.entry("availabilityZoneRebalancing").or_insert_with(|| json!("ENABLED"));
         if daemon {
             check_daemon(input, &controller, &settings)?;
+        } else if desired(input)?.is_none() && controller != "EXTERNAL" {
+            return Err(invalid("desiredCount is required with the REPLICA scheduling strategy."));
+        }
+        if controller == "CODE_DEPLOY" && list(&settings, "loadBalancers").next().is_none() {
+            return Err(invalid("loadBalancers is required with the CODE_DEPLOY deployment controller."));
         }
         Ok(Service {
             name: key.1.clone(),
             cluster: key.0.clone(),
             status: Status::Active,
             desired: if daemon { INSTANCES } else { desired(input)?.unwrap_or_default() },
+            configuration: merged(input.get("deploymentConfiguration"), &Input::new(), &controller, daemon)?,
             controller,
             daemon,
-            configuration: merged(input.get("deploymentConfiguration"), &Input::new(), daemon)?,
             settings,
             tags: tags_of(input)?,
             created_at: self.now,
             created_with: input.clone(),
+            ran: None,
             deployments: Vec::new(),
             history: Vec::new(),
             revisions: Vec::new(),
@@ -147,11 +153,19 @@ impl World {
             }
             changed.desired = desired;
         }
+        let strategy = strategy(&changed.settings);
         let volumes = input.get(VOLUMES).filter(|volumes| !volumes.is_null());
         let volumes_differ = volumes.is_some_and(|volumes| changed.settings.get(VOLUMES) != Some(volumes));
-        changed.configuration =
-            merged(input.get("deploymentConfiguration"), &changed.configuration, changed.daemon)?;
+        changed.configuration = merged(
+            input.get("deploymentConfiguration"),
+            &changed.configuration,
+            &changed.controller,
+            changed.daemon,
+        )?;
         take_settings(&mut changed.settings, input);
+        if strategy != self::strategy(&changed.settings) && !flag(input, "forceNewDeployment") {
+            return Err(invalid(NOT_FORCED));
+        }
         let triggered = flag(input, "forceNewDeployment")
             || volumes_differ
             || TRIGGERS.iter().any(|trigger| input.get(*trigger).is_some_and(|value| !value.is_null()));
@@ -174,7 +188,7 @@ impl World {
 
     /// The service goes on DRAINING until its tasks have stopped, then it is INACTIVE.
     pub(super) fn delete_service(&mut self, input: &Input) -> Answer {
-        let key = (self.cluster(input)?, last_part(text(input, "service")?).to_owned());
+        let key = self.named_service(input, "service")?;
         let service =
             self.services.get_mut(&key).filter(|service| !service.has_ended()).ok_or_else(not_found)?;
         if service.desired > 0 && !service.daemon && !flag(input, "force") {
@@ -185,9 +199,14 @@ impl World {
         self.described(&key)
     }
 
+    /// The answer to a write: without the service deployment, which is made afterwards.
     fn described(&self, key: &ServiceKey) -> Answer {
         let service = self.services.get(key).ok_or_else(not_found)?;
-        Ok(json!({"service": self.describe_service(service, true)}))
+        let mut described = self.describe_service(service, true);
+        if let Value::Object(members) = &mut described {
+            members.shift_remove("currentServiceDeployment");
+        }
+        Ok(json!({"service": described}))
     }
 }
 
@@ -200,11 +219,21 @@ fn desired(input: &Input) -> Result<Option<u64>, AwsError> {
     }
 }
 
+fn strategy(settings: &Input) -> Vec<Value> {
+    list(settings, "capacityProviderStrategy").cloned().collect()
+}
+
 fn take_settings(settings: &mut Input, input: &Input) {
     for key in TRIGGERS.iter().chain(&QUIET).chain([&VOLUMES]) {
         if let Some(value) = input.get(*key).filter(|value| !value.is_null()) {
             settings.insert((*key).to_owned(), value.clone());
         }
+    }
+    // The numbers of a capacity provider are described also where they are 0.
+    let strategy = settings.get_mut("capacityProviderStrategy").and_then(Value::as_array_mut);
+    for provider in strategy.into_iter().flatten().filter_map(Value::as_object_mut) {
+        provider.entry("weight").or_insert_with(|| json!(0));
+        provider.entry("base").or_insert_with(|| json!(0));
     }
     // What is described of a network always says whether it gives public addresses.
     let network =

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 
 use super::Task;
-use crate::world::input::{Input, Tags, batch, last_part, optional, page, text, texts, with_token};
+use crate::world::ids;
+use crate::world::input::{Input, Tags, batch, invalid, optional, page, texts, with_token};
 use crate::world::{Answer, AwsError, World};
 
 /// Cluster and name.
@@ -26,6 +27,8 @@ pub(in crate::world) struct Service {
     pub created_at: u64,
     /// What `CreateService` was given: the same once more is answered with this service.
     pub created_with: Input,
+    /// What an INACTIVE service ran last.
+    pub ran: Option<String>,
     /// The PRIMARY first.
     pub deployments: Vec<Deployment>,
     /// Newest first.
@@ -54,8 +57,12 @@ pub(in crate::world) struct Deployment {
     pub task_definition: String,
     /// Index in `Service.revisions`.
     pub revision: usize,
+    /// How many tasks it is to have: 0 until the scheduler has come to it, and less and less once it is replaced.
+    pub desired: u64,
     pub rollout: &'static str,
     pub reason: String,
+    /// When it turns FAILED and why: a while after it is rolled back.
+    pub fails: Option<(u64, &'static str)>,
     pub failed_tasks: u64,
     pub created_at: u64,
     pub updated_at: u64,
@@ -83,6 +90,8 @@ pub(in crate::world) struct ServiceDeployment {
     pub sources: Vec<usize>,
     pub breaker: &'static str,
     pub failures: u64,
+    /// That of its own configuration for the count of the service, until it ends.
+    pub threshold: u64,
     pub alarms: &'static str,
     pub triggered_alarms: Vec<String>,
     pub configuration: Input,
@@ -92,7 +101,7 @@ pub(in crate::world) struct ServiceDeployment {
     pub stopped_at: Option<u64>,
     pub finished_at: Option<u64>,
     pub rollback: Option<Rollback>,
-    /// The deployment that carries it out: its own, or the one it rolls back to.
+    /// The deployment that brings its target.
     pub carried_by: String,
     /// The counts when it ended.
     pub ended_with: Option<Snapshot>,
@@ -105,6 +114,7 @@ pub(in crate::world) struct Rollback {
     pub revision: usize,
 }
 
+/// Counts of tasks.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::world) struct Snapshot {
     pub requested: u64,
@@ -139,6 +149,18 @@ impl Service {
                 || self.tasks.iter().any(|task| task.wanted && task.task_definition == task_definition))
     }
 
+    /// The counts of a deployment at this moment.
+    pub fn snapshot(&self, deployment: &str) -> Snapshot {
+        let found = self.deployments.iter().find(|one| one.id == deployment);
+        let (running, pending) = self.counts(Some(deployment));
+        Snapshot { requested: found.map_or(0, |found| found.desired), running, pending }
+    }
+
+    /// What may end the newest deployment: set when it began.
+    pub fn rules(&self) -> &Input {
+        self.history.first().map_or(&self.configuration, |newest| &newest.configuration)
+    }
+
     /// Running and pending tasks, of one deployment or of all.
     pub fn counts(&self, deployment: Option<&str>) -> (usize, usize) {
         let wanted = self.tasks.iter().filter(|task| task.wanted);
@@ -151,7 +173,7 @@ impl Service {
 impl World {
     /// An ACTIVE service.
     pub(super) fn service_key(&self, input: &Input) -> Result<ServiceKey, AwsError> {
-        let key = (self.cluster(input)?, last_part(text(input, "service")?).to_owned());
+        let key = self.named_service(input, "service")?;
         match self.services.get(&key) {
             Some(service) if service.is_active() => Ok(key),
             Some(_) => Err(AwsError::client("ServiceNotActiveException", "Service was not ACTIVE.")),
@@ -169,7 +191,7 @@ impl World {
         let with_tags = texts(input, "include").any(|what| what == "TAGS");
         let (mut services, mut failures) = (Vec::new(), Vec::new());
         for name in batch(input, "services", 10)? {
-            let short = last_part(name);
+            let short = self.within("service", &cluster, name)?;
             match self.services.get(&(cluster.clone(), short.to_owned())) {
                 Some(service) => services.push(self.describe_service(service, with_tags)),
                 None => failures.push(json!({
@@ -184,16 +206,32 @@ impl World {
     /// Without DRAINING and INACTIVE ones.
     pub(super) fn list_services(&mut self, input: &Input) -> Answer {
         let cluster = self.cluster(input)?;
-        let launch_type = optional(input, "launchType")?;
+        let launch_type = launch_type_filter(input)?;
+        let by_customer = match optional(input, "resourceManagementType")? {
+            None | Some("CUSTOMER") => true,
+            Some("ECS") => false,
+            Some(_) => return Err(invalid("Invalid resourceManagementType.")),
+        };
         let daemon = optional(input, "schedulingStrategy")?.map(|strategy| strategy == "DAEMON");
         let chosen = self.services.values().filter(|service| {
             service.cluster == cluster
                 && service.is_active()
+                && by_customer
                 && launch_type.is_none_or(|wanted| service.launch_type() == Some(wanted))
                 && daemon.is_none_or(|daemon| service.daemon == daemon)
         });
-        let (arns, token) = page(chosen.map(|service| self.service_arn(service)).collect(), input, 10, 100)?;
+        let mut arns: Vec<String> = chosen.map(|service| self.service_arn(service)).collect();
+        arns.sort_by_key(|arn| ids::place(arn));
+        let (arns, token) = page(arns, input, 10, 100)?;
         Ok(with_token(json!({"serviceArns": arns}), token))
+    }
+}
+
+pub(super) fn launch_type_filter(input: &Input) -> Result<Option<&str>, AwsError> {
+    match optional(input, "launchType")? {
+        None => Ok(None),
+        Some(known @ ("EC2" | "FARGATE" | "EXTERNAL" | "MANAGED_INSTANCES")) => Ok(Some(known)),
+        Some(_) => Err(invalid("Invalid launchType.")),
     }
 }
 

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::client_error;
 use super::registration::describe_registration;
+use super::{client_error, time};
 use crate::world::input::{
     Input, Tags, batch, described_tags, invalid, last_part, list, optional, page, tags_of, text, texts,
     with_token,
@@ -27,6 +27,7 @@ pub(in crate::world) struct TaskDefinition {
     pub tags: Tags,
     registered_at: u64,
     deregistered_at: Option<u64>,
+    delete_requested_at: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +103,7 @@ impl World {
             tags,
             registered_at: self.now,
             deregistered_at: None,
+            delete_requested_at: None,
         };
         let answer = self.describe_revision(&registered, true);
         self.families.entry(family).or_default().push(registered);
@@ -116,10 +118,13 @@ impl World {
         set("status", json!(definition.status.name()));
         set("compatibilities", json!(definition.compatibilities()));
         set("requiresAttributes", json!([]));
-        set("registeredAt", json!(definition.registered_at));
+        set("registeredAt", time(definition.registered_at));
         set("registeredBy", json!(self.caller()));
         if let Some(at) = definition.deregistered_at {
-            set("deregisteredAt", json!(at));
+            set("deregisteredAt", time(at));
+        }
+        if let Some(at) = definition.delete_requested_at {
+            set("deleteRequestedAt", time(at));
         }
         // The tags stand beside the definition, not in it.
         let mut answer = json!({"taskDefinition": described});
@@ -130,12 +135,12 @@ impl World {
     }
 
     pub(in crate::world) fn definition(&self, name: &str) -> Option<&TaskDefinition> {
-        find_definition(&self.families, name)
+        find_definition(&self.families, self.own("task-definition", name)?)
     }
 
     /// By `family:revision` or ARN.
     pub(super) fn definition_mut(&mut self, name: &str) -> Option<&mut TaskDefinition> {
-        let (family, number) = last_part(name).rsplit_once(':')?;
+        let (family, number) = self.own("task-definition", name)?.rsplit_once(':')?;
         let index = number.parse::<usize>().ok()?.checked_sub(1)?;
         self.families.get_mut(family)?.get_mut(index).filter(|found| found.status != Status::Deleted)
     }
@@ -176,8 +181,11 @@ impl World {
         let status = optional(input, "status")?.unwrap_or("ALL");
         let is_active =
             |revisions: &[TaskDefinition]| revisions.iter().any(|found| found.status == Status::Active);
+        let is_there =
+            |revisions: &[TaskDefinition]| revisions.iter().any(|one| one.status != Status::Deleted);
         let mut names = Vec::new();
-        for (name, revisions) in self.families.iter().filter(|(name, _)| name.starts_with(prefix)) {
+        let families = self.families.iter().filter(|(name, _)| name.starts_with(prefix));
+        for (name, revisions) in families.filter(|(_, revisions)| is_there(revisions)) {
             if status == "ALL" || (status == "ACTIVE") == is_active(revisions) {
                 names.push(name.clone());
             }
@@ -202,11 +210,12 @@ impl World {
 
     /// Only what was deregistered can be deleted. While a service or a task needs it, it stays `DELETE_IN_PROGRESS`.
     pub(super) fn delete_task_definitions(&mut self, input: &Input) -> Answer {
-        let (mut deleted, mut failures) = (Vec::new(), Vec::new());
+        let ((mut deleted, mut failures), now) = ((Vec::new(), Vec::new()), self.now);
         for name in batch(input, "taskDefinitions", 10)? {
             match self.definition_mut(name) {
                 Some(found) if found.status != Status::Active => {
                     found.status = Status::DeleteInProgress;
+                    found.delete_requested_at.get_or_insert(now);
                     let found = found.clone();
                     deleted.push(self.describe_revision(&found, false)["taskDefinition"].take());
                 }

@@ -3,8 +3,10 @@
 
 use serde_json::{Value, json};
 
-use super::services::{ServiceKey, not_found};
+use super::services::{Service, ServiceKey, launch_type_filter, not_found};
+use super::time;
 use crate::world::elb::interface;
+use crate::world::ids;
 use crate::world::input::{
     Input, Tags, batch, described_tags, invalid, last_part, optional, page, text, texts, with_token,
 };
@@ -27,6 +29,8 @@ pub(in crate::world) struct Task {
     pub delay: u64,
     /// Whether it was ever running with everything healthy.
     pub was_ready: bool,
+    /// Why it is to be replaced: its checks have failed.
+    pub failing: Option<String>,
     pub created_at: u64,
     pub pull_started_at: Option<u64>,
     pub pull_stopped_at: Option<u64>,
@@ -69,6 +73,15 @@ impl Task {
     /// Whether it belongs to those that the scheduler counts as started.
     pub fn has_stopped(&self) -> bool {
         self.stopped_at.is_some()
+    }
+
+    /// To run, and with nothing against it.
+    pub fn is_sound(&self) -> bool {
+        self.wanted && self.failing.is_none()
+    }
+
+    pub fn is_failing(&self) -> bool {
+        self.wanted && self.failing.is_some()
     }
 
     /// Of the essential containers that have a check: HEALTHY if all are, UNHEALTHY if any is, else UNKNOWN.
@@ -116,7 +129,8 @@ impl World {
 
     pub(super) fn list_tasks(&mut self, input: &Input) -> Answer {
         let cluster = self.cluster(input)?;
-        let service = optional(input, "serviceName")?.map(last_part);
+        let service = optional(input, "serviceName")?;
+        let service = service.map(|name| self.within("service", &cluster, name)).transpose()?;
         if service.is_some_and(|name| !self.services.contains_key(&(cluster.clone(), name.to_owned()))) {
             return Err(not_found());
         }
@@ -131,6 +145,10 @@ impl World {
             "PENDING" => return Ok(json!({"taskArns": []})),
             _ => return Err(invalid("Invalid desiredStatus.")),
         };
+        let launch_type = launch_type_filter(input)?;
+        // The simulator knows no instances, so that no task is on any.
+        let on_instance = optional(input, "containerInstance")?.is_some();
+        let launched = |key: &ServiceKey| self.services.get(key).and_then(Service::launch_type);
         let of_family = |task: &Task| last_part(&task.task_definition).split(':').next() == family;
         let chosen = self.all_tasks().filter(|(key, task)| {
             key.0 == cluster
@@ -138,8 +156,12 @@ impl World {
                 && service.is_none_or(|name| name == key.1)
                 && family.is_none_or(|_| of_family(task))
                 && started_by.is_none_or(|id| id == task.deployment)
+                && launch_type.is_none_or(|wanted| launched(key) == Some(wanted))
+                && !on_instance
         });
-        let (arns, token) = page(chosen.map(|(_, task)| task.arn.clone()).collect(), input, 100, 100)?;
+        let mut arns: Vec<String> = chosen.map(|(_, task)| task.arn.clone()).collect();
+        arns.sort_by_key(|arn| ids::place(arn));
+        let (arns, token) = page(arns, input, 100, 100)?;
         Ok(with_token(json!({"taskArns": arns}), token))
     }
 
@@ -149,7 +171,7 @@ impl World {
         let with_tags = texts(input, "include").any(|what| what == "TAGS");
         let (mut found, mut failures) = (Vec::new(), Vec::new());
         for name in batch(input, "tasks", 100)? {
-            let id = last_part(name);
+            let id = self.within("task", &cluster, name)?;
             let mut here = self.all_tasks().filter(|(key, _)| key.0 == cluster);
             match here.find(|(_, task)| last_part(&task.arn) == id) {
                 Some((key, task)) => found.push(self.describe_task(key, task, with_tags)),
@@ -164,7 +186,7 @@ impl World {
 
     pub(super) fn stop_task(&mut self, input: &Input) -> Answer {
         let (cluster, now) = (self.cluster(input)?, self.now);
-        let id = last_part(text(input, "task")?).to_owned();
+        let id = self.within("task", &cluster, text(input, "task")?)?.to_owned();
         let reason = optional(input, "reason")?.unwrap_or("Task stopped by user").to_owned();
         for (key, service) in self.services.iter_mut().filter(|(key, _)| key.0 == cluster) {
             let Some(task) = service.tasks.iter_mut().find(|task| last_part(&task.arn) == id) else {
@@ -192,7 +214,7 @@ impl World {
             "healthStatus": task.health(),
             "connectivity": "CONNECTED",
             "version": task.version,
-            "createdAt": task.created_at,
+            "createdAt": time(task.created_at),
             "containers": task.containers.iter().map(|container| describe_container(task, container)).collect::<Vec<_>>(),
             "overrides": {"containerOverrides": []},
             "attachments": [],
@@ -211,7 +233,7 @@ impl World {
             ("executionStoppedAt", task.stopped_at),
             ("stoppedAt", task.stopped_at),
         ];
-        let times = times.map(|(key, time)| (key, time.map(Value::from)));
+        let times = times.map(|(key, at)| (key, at.map(time)));
         let stop = [
             ("stopCode", task.stop_code.map(Value::from)),
             ("stoppedReason", task.reason.clone().map(Value::from)),
@@ -229,6 +251,15 @@ impl World {
     }
 }
 
+/// The agent knows three words for a container (aws/amazon-ecs-agent).
+fn container_status(task: &Task, container: &Container) -> &'static str {
+    match task.status {
+        _ if container.exit_code.is_some() || task.has_stopped() => "STOPPED",
+        _ if task.started_at.is_some() => "RUNNING",
+        _ => "PENDING",
+    }
+}
+
 fn describe_container(task: &Task, container: &Container) -> Value {
     let id = last_part(&task.arn);
     let mut described = json!({
@@ -236,7 +267,7 @@ fn describe_container(task: &Task, container: &Container) -> Value {
         "taskArn": task.arn,
         "name": container.name,
         "image": container.image,
-        "lastStatus": if container.exit_code.is_some() { "STOPPED" } else { task.status },
+        "lastStatus": container_status(task, container),
         "healthStatus": container.check.as_ref().map_or("UNKNOWN", |check| check.status),
         "networkInterfaces": [],
     });

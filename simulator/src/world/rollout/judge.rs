@@ -3,11 +3,19 @@
 //! deployment failures", "Stopping Amazon ECS service deployments").
 
 use super::Around;
-use crate::world::ecs::{Rollback, Service, Snapshot, TRIGGERS, VOLUMES, alarms, breaker};
+use crate::world::ecs::{Rollback, Service, TRIGGERS, VOLUMES, alarms, breaker};
+use crate::world::input::last_part;
 
 /// Seconds that a deployment with alarms goes on watching them after all is in place. AWS computes it: "less than
 /// five minutes by default".
 const BAKE: u64 = 180;
+/// Seconds from the beginning of a rollback until what it undoes is FAILED, and until it may be over where the old tasks
+/// still run. About 100 and 80 were measured.
+const FAILED_AFTER: u64 = 20;
+const ROLLED_BACK_AFTER: u64 = 30;
+
+/// Developer guide, "Troubleshooting with Amazon ECS Action Logs".
+const NO_CANDIDATE: &str = "No rollback candidate was found to run the rollback.";
 
 /// Why a deployment fails.
 enum Cause {
@@ -42,17 +50,26 @@ impl Cause {
             Self::Stopped => "Service deployment stopped by a user.".to_owned(),
         }
     }
+
+    /// The same where it is rolled back.
+    fn rollback_reason(&self) -> String {
+        match self {
+            Self::Breaker => {
+                "Service deployment rolled back because the circuit breaker threshold was exceeded."
+                    .to_owned()
+            }
+            _ => self.status_reason(),
+        }
+    }
 }
 
 impl Service {
     pub(super) fn judge(&mut self, around: &mut Around) {
         self.begin_and_stop(around.now);
-        if self.has_ended() {
-            return self.end_history(around.now);
-        }
         if self.controller != "ECS" {
             return self.judge_sets(around);
         }
+        self.turn_failed(around.now);
         self.drop_drained();
         let Some(primary) = self.deployments.first() else { return };
         if primary.rollout != "IN_PROGRESS" {
@@ -70,25 +87,21 @@ impl Service {
             }
             return;
         }
-        let (breaker, failed) =
-            (breaker(self), self.deployments.first().map_or(0, |primary| primary.failed_tasks));
-        if let Some(primary) = self.deployments.first_mut() {
-            primary.baking_since = None;
-        }
-        if breaker.enabled && failed >= breaker.threshold {
+        let breaker = breaker(self.rules(), self.desired);
+        let Some(primary) = self.deployments.first_mut() else { return };
+        primary.baking_since = None;
+        if breaker.enabled && primary.failed_tasks >= breaker.threshold {
             self.fail(&Cause::Breaker, around);
         }
     }
 
     /// PENDING becomes `IN_PROGRESS`, and what was replaced has stopped.
     fn begin_and_stop(&mut self, now: u64) {
-        let (desired, counts) =
-            (self.desired, self.history.iter().map(|one| self.counts(Some(&one.carried_by))));
-        let counts: Vec<_> = counts.take(2).collect();
-        for (index, (deployment, (running, pending))) in self.history.iter_mut().zip(counts).enumerate() {
-            if deployment.finished_at.is_some() {
-                continue;
-            }
+        let open = self.history.iter().enumerate().filter(|(_, one)| one.finished_at.is_none());
+        let open: Vec<_> = open.map(|(index, one)| (index, self.snapshot(&one.carried_by))).collect();
+        for (index, end) in open {
+            let Some(deployment) = self.history.get_mut(index) else { continue };
+            deployment.threshold = breaker(&deployment.configuration, self.desired).threshold;
             if index == 0 && deployment.status == "PENDING" {
                 deployment.status = "IN_PROGRESS";
                 deployment.started_at = Some(now);
@@ -98,15 +111,18 @@ impl Service {
                 let rolling_back = deployment.status == "ROLLBACK_IN_PROGRESS";
                 deployment.end(if rolling_back { "ROLLBACK_FAILED" } else { "STOPPED" }, now);
                 deployment.stopped_at = Some(now);
-                deployment.ended_with = Some(Snapshot { requested: desired, running, pending });
+                deployment.ended_with = Some(end);
             }
         }
     }
 
-    fn end_history(&mut self, now: u64) {
-        for deployment in self.history.iter_mut().filter(|deployment| deployment.finished_at.is_none()) {
-            deployment.end("STOPPED", now);
-            deployment.stopped_at = Some(now);
+    fn turn_failed(&mut self, now: u64) {
+        for deployment in &mut self.deployments {
+            if let Some((_, reason)) = deployment.fails.take_if(|(at, _)| *at <= now) {
+                deployment.rollout = "FAILED";
+                deployment.reason = reason.to_owned();
+                deployment.updated_at = now;
+            }
         }
     }
 
@@ -116,6 +132,7 @@ impl Service {
         self.deployments.retain(|deployment| {
             deployment.primary
                 || deployment.rollout == "FAILED"
+                || deployment.fails.is_some()
                 || tasks.iter().any(|task| task.deployment == deployment.id && !task.has_stopped())
         });
     }
@@ -131,11 +148,14 @@ impl Service {
                 ready += 1;
             }
         }
-        ready >= self.desired && others == 0
+        let rollback = self.history.first().and_then(|newest| newest.rollback.as_ref());
+        let just_begun =
+            rollback.is_some_and(|rollback| around.now < rollback.started_at + ROLLED_BACK_AFTER);
+        ready >= self.desired && others == 0 && !just_begun
     }
 
     fn has_baked(&mut self, now: u64) -> bool {
-        let watched = alarms(&self.configuration).is_some() && !self.rolls_back();
+        let watched = alarms(self.rules()).is_some() && !self.rolls_back();
         let Some(primary) = self.deployments.first_mut() else { return false };
         let since = *primary.baking_since.get_or_insert(now);
         !watched || now >= since + BAKE
@@ -148,7 +168,7 @@ impl Service {
     /// An alarm that was in ALARM when the deployment began is ignored for the whole of it.
     fn triggered_alarms(&self, around: &Around) -> Option<Vec<String>> {
         let ignored = &self.deployments.first()?.ignored_alarms;
-        let (mut names, _) = alarms(&self.configuration).filter(|_| !self.rolls_back())?;
+        let (mut names, _) = alarms(self.rules()).filter(|_| !self.rolls_back())?;
         names.retain(|name| around.alarms.contains(name) && !ignored.contains(name));
         (!names.is_empty()).then_some(names)
     }
@@ -161,19 +181,12 @@ impl Service {
         primary.reason = format!("ECS deployment {} completed.", primary.id);
         primary.updated_at = now;
         let completed = format!("(deployment {}) deployment completed.", primary.id);
-        let (rolling_back, end) = (self.rolls_back(), self.snapshot());
-        if let Some(newest) = self.history.first_mut().filter(|newest| newest.finished_at.is_none()) {
-            newest.end(if rolling_back { "ROLLBACK_SUCCESSFUL" } else { "SUCCESSFUL" }, now);
-            newest.ended_with = Some(end);
+        let rolling_back = self.rolls_back();
+        if self.history.first().is_some_and(|newest| newest.finished_at.is_none()) {
+            self.end_newest(if rolling_back { "ROLLBACK_SUCCESSFUL" } else { "SUCCESSFUL" }, now);
         }
         self.tell(around, &completed);
         self.tell_steady(around);
-    }
-
-    fn snapshot(&self) -> Snapshot {
-        let carrier = self.history.first().map(|newest| newest.carried_by.clone());
-        let (running, pending) = self.counts(carrier.as_deref());
-        Snapshot { requested: self.desired, running, pending }
     }
 
     pub(super) fn tell_steady(&mut self, around: &mut Around) {
@@ -187,66 +200,85 @@ impl Service {
         }
     }
 
-    /// The deployment is FAILED; where it is to roll back, the last one that completed becomes PRIMARY again.
+    /// The deployment has failed; where it is to roll back, the last one that completed becomes PRIMARY again.
     fn fail(&mut self, cause: &Cause, around: &mut Around) {
-        let (now, was_rollback, end) = (around.now, self.rolls_back(), self.snapshot());
-        let good = self.last_good().filter(|_| self.is_to_roll_back(cause) && !was_rollback);
+        let now = around.now;
         let Some(failed) = self.deployments.first_mut() else { return };
-        failed.rollout = "FAILED";
-        failed.reason = cause.rollout_reason().to_owned();
-        failed.updated_at = now;
+        failed.fails = Some((now, cause.rollout_reason()));
         let event = format!("(deployment {}) deployment failed: {}", failed.id, cause.event());
         self.tell(around, &event);
         if let Some(newest) = self.history.first_mut() {
             newest.mark(cause, now);
-            if good.is_none() {
-                newest.end(if was_rollback { "ROLLBACK_FAILED" } else { "STOPPED" }, now);
-                newest.stopped_at = Some(now);
-                newest.ended_with = Some(end);
+        }
+        let was_rollback = self.rolls_back();
+        match self.rollback_candidate() {
+            _ if was_rollback => self.end_newest("ROLLBACK_FAILED", now),
+            _ if !self.is_to_roll_back(cause) => self.end_newest("STOPPED", now),
+            Some(revision) => self.roll_back(revision, cause, around),
+            None if matches!(cause, Cause::Stopped) => self.end_newest("STOPPED", now),
+            None => {
+                self.end_newest("ROLLBACK_FAILED", now);
+                if let Some(newest) = self.history.first_mut() {
+                    newest.reason = Some(NO_CANDIDATE.to_owned());
+                }
             }
         }
-        if let Some(revision) = good {
-            self.roll_back(revision, cause, around);
-        }
+        self.turn_failed(now);
+    }
+
+    fn end_newest(&mut self, status: &'static str, now: u64) {
+        let end = self.history.first().map(|newest| self.snapshot(&newest.carried_by));
+        let Some(newest) = self.history.first_mut() else { return };
+        newest.end(status, now);
+        newest.stopped_at = (status == "STOPPED").then_some(now);
+        newest.ended_with = end;
     }
 
     fn is_to_roll_back(&self, cause: &Cause) -> bool {
         match cause {
-            Cause::Breaker => breaker(self).rolls_back,
-            Cause::Alarms(_) => alarms(&self.configuration).is_some_and(|(_, rolls_back)| rolls_back),
+            Cause::Breaker => breaker(self.rules(), self.desired).rolls_back,
+            Cause::Alarms(_) => alarms(self.rules()).is_some_and(|(_, rolls_back)| rolls_back),
             Cause::Stopped => true,
         }
     }
 
-    /// The revision of the last deployment before this one that was successful.
-    fn last_good(&self) -> Option<usize> {
-        self.history.iter().skip(1).find(|older| older.status == "SUCCESSFUL").map(|older| older.target)
+    /// The revision of the newest deployment that is COMPLETED. What is rolled back to is `IN_PROGRESS` again, and no
+    /// candidate before it has completed: "Deployment 3 starts and there is no deployment in the COMPLETED state, so
+    /// Deployment 3 cannot roll back" (developer guide, on the circuit breaker).
+    fn rollback_candidate(&self) -> Option<usize> {
+        let before = self
+            .history
+            .iter()
+            .skip(1)
+            .find(|older| !matches!(older.status, "STOP_REQUESTED" | "STOPPED"))?;
+        match before.status {
+            "SUCCESSFUL" => Some(before.target),
+            "ROLLBACK_SUCCESSFUL" => before.rollback.as_ref().map(|rollback| rollback.revision),
+            _ => None,
+        }
     }
 
-    /// No new revision is made; a deployment that is still listed is taken up again under its id.
+    /// No new revision is made; the deployment of the good one is taken up again under its id. The other one goes on for a
+    /// while, as far as one can see.
     fn roll_back(&mut self, revision: usize, cause: &Cause, around: &mut Around) {
         let now = around.now;
-        let listed = self.deployments.iter().position(|deployment| deployment.revision == revision);
-        let (id, created_at) = match listed {
-            Some(index) => {
-                let listed = self.deployments.remove(index);
-                (listed.id, listed.created_at)
-            }
-            None => (format!("ecs-svc/{}", 1_000_000_000_000_000_000 + around.id()), now),
-        };
+        if let Some((at, _)) = self.deployments.first_mut().and_then(|failed| failed.fails.as_mut()) {
+            *at = now + FAILED_AFTER;
+        }
+        let Some(target) = self.revisions.get(revision) else { return };
+        let (id, created_at) = (format!("ecs-svc/{}", last_part(&target.arn)), target.created_at);
+        let listed = self.deployments.iter().position(|deployment| deployment.id == id);
+        let desired = listed.map_or(0, |index| self.deployments.remove(index).desired);
+        for key in TRIGGERS.iter().chain([&VOLUMES]) {
+            match target.settings.get(*key) {
+                Some(value) => self.settings.insert((*key).to_owned(), value.clone()),
+                None => self.settings.shift_remove(*key),
+            };
+        }
         if let Some(newest) = self.history.first_mut() {
             newest.status = "ROLLBACK_IN_PROGRESS";
-            newest.rollback = Some(Rollback { reason: cause.status_reason(), started_at: now, revision });
-            newest.carried_by.clone_from(&id);
-            newest.failures = 0;
-        }
-        if let Some(target) = self.revisions.get(revision) {
-            for key in TRIGGERS.iter().chain([&VOLUMES]) {
-                match target.settings.get(*key) {
-                    Some(value) => self.settings.insert((*key).to_owned(), value.clone()),
-                    None => self.settings.shift_remove(*key),
-                };
-            }
+            newest.reason = Some(cause.rollback_reason());
+            newest.rollback = Some(Rollback { reason: cause.rollback_reason(), started_at: now, revision });
         }
         let event = format!("rolling back to deployment {id}.");
         let reason = match cause {
@@ -256,6 +288,7 @@ impl Service {
         self.make_primary(id, revision, around.alarms.clone(), now);
         if let Some(primary) = self.deployments.first_mut() {
             primary.created_at = created_at;
+            primary.desired = desired;
             primary.reason = reason;
         }
         self.tell(around, &event);

@@ -4,7 +4,8 @@
 use serde_json::Value;
 
 use super::Around;
-use crate::world::ecs::{Check, Container, Service, Task};
+use crate::world::ecs::{Check, Container, Service, ServiceDeployment, Task, breaker};
+use crate::world::input::list;
 
 /// Seconds from creation until a task has reached the state. AWS publishes no figures; Fargate tasks take about this.
 const PENDING_AFTER: u64 = 3;
@@ -12,13 +13,18 @@ const PULLED_AFTER: u64 = 8;
 const RUNNING_AFTER: u64 = 12;
 /// Seconds from the order to stop until the task has.
 const STOPPED_AFTER: u64 = 4;
+/// Seconds of running until a task counts that nothing checks (Amazon ECS API reference, `DeploymentConfiguration`).
+const UNCHECKED_AFTER: u64 = 40;
 /// Seconds of running until a load balancer finds a target healthy, or gives up on it: two or more checks.
 const TARGET_HEALTHY_AFTER: u64 = 10;
 const TARGET_FAILED_AFTER: u64 = 60;
-/// Seconds before tasks are started again after the first round that did not come to run, and at most. It doubles
-/// (developer guide, "Amazon ECS service throttle logic": "incrementally increased up to a maximum of 15 minutes").
-const FIRST_PAUSE: u64 = 5;
-const LONGEST_PAUSE: u64 = 15 * 60;
+/// Seconds for which Fargate tries to pull an image. Ninety-two were measured.
+const FARGATE_PULLS_FOR: u64 = 90;
+/// Seconds before tasks are started again after the first round that did not come to run, how it grows, and at most
+/// (developer guide, "Amazon ECS service throttle logic": "up to a maximum of 27 minutes"; 40 and 280 were measured).
+const FIRST_PAUSE: u64 = 30;
+const PAUSE_GROWS: u64 = 8;
+const LONGEST_PAUSE: u64 = 27 * 60;
 /// The exit code of a container that ends by SIGTERM.
 const TERMINATED: i64 = 143;
 
@@ -27,7 +33,7 @@ impl Service {
         let mut tasks = std::mem::take(&mut self.tasks);
         for task in tasks.iter_mut().filter(|task| !task.has_stopped()) {
             if !task.wanted {
-                go_on_stopping(task, around.now, self.deregistration(task));
+                go_on_stopping(task, around.now, self.drains_for(task));
             } else if task.is_running() {
                 self.check(task, around);
             } else {
@@ -35,31 +41,59 @@ impl Service {
             }
         }
         self.tasks = tasks;
+        self.tell_of_targets(around);
     }
 
-    fn go_on_starting(&mut self, task: &mut Task, around: &Around) {
+    fn go_on_starting(&mut self, task: &mut Task, around: &mut Around) {
         let age = around.now - task.created_at;
+        let pulled = task.pull_stopped_at.unwrap_or(around.now);
         let status = task.status;
-        if age == PENDING_AFTER {
-            task.status = "PENDING";
-            task.pull_started_at = Some(around.now);
-        } else if age == PULLED_AFTER + task.delay {
-            self.pull(task, around);
-        } else if age == RUNNING_AFTER + task.delay {
-            self.run(task, around);
+        match status {
+            "PROVISIONING" if age >= PENDING_AFTER => {
+                task.status = "PENDING";
+                task.pull_started_at = Some(around.now);
+            }
+            "PENDING" if age >= PULLED_AFTER + task.delay => self.pull(task, age, around),
+            "ACTIVATING" if around.now - pulled >= RUNNING_AFTER - PULLED_AFTER => self.run(task, around),
+            _ => {}
         }
         task.version += u64::from(task.status != status);
     }
 
-    /// The first task of a deployment resolves the digest and later ones use the same (developer guide, "Container
-    /// image resolution"), unless the container asks for no version consistency.
-    fn pull(&mut self, task: &mut Task, around: &Around) {
-        task.status = "ACTIVATING";
-        task.pull_stopped_at = Some(around.now);
+    fn pull(&mut self, task: &mut Task, age: u64, around: &mut Around) {
+        let Some(missing) = self.resolve(task, around) else {
+            task.status = "ACTIVATING";
+            task.pull_stopped_at = Some(around.now);
+            return;
+        };
+        if self.is_fargate() {
+            if age >= FARGATE_PULLS_FOR {
+                let reason = format!(
+                    "CannotPullContainerError: pull image manifest has been retried 7 time(s): failed to resolve ref {missing}: {missing}: not found"
+                );
+                task.stop(around.now, "TaskFailedToStart", reason.clone());
+                self.tell(around, &format!("was unable to place a task. Reason: {reason}."));
+                self.throttle(&task.deployment, around);
+            }
+            return;
+        }
+        if let Some(container) = task.containers.iter_mut().find(|container| container.digest.is_none()) {
+            container.reason = Some(format!(
+                "CannotPullContainerError: Error response from daemon: manifest for {missing} not found: manifest unknown: Requested image not found"
+            ));
+        }
+        task.stop(around.now, "TaskFailedToStart", "Task failed to start");
+        self.throttle(&task.deployment, around);
+    }
+
+    /// Gives the containers their digests; the image that cannot be had. The first task of a deployment resolves the digest
+    /// and later ones use the same (developer guide, "Container image resolution"), unless the container asks for no version
+    /// consistency, or somebody else than ECS deploys.
+    fn resolve(&mut self, task: &mut Task, around: &Around) -> Option<String> {
         let revision = self.deployments.iter().find(|one| one.id == task.deployment).map(|one| one.revision);
         let revision = revision.and_then(|index| self.revisions.get_mut(index));
-        let mut resolved = revision.map(|revision| &mut revision.digests);
-        let mut missing = None;
+        let by_ecs = self.controller == "ECS";
+        let mut resolved = revision.map(|revision| &mut revision.digests).filter(|_| by_ecs);
         for container in &mut task.containers {
             let kept = resolved.as_ref().and_then(|digests| digests.get(&container.name));
             let kept = kept.filter(|_| container.consistent).cloned();
@@ -70,36 +104,15 @@ impl Service {
                     }
                     container.digest = Some(digest);
                 }
-                _ => {
-                    missing = Some(container.image.clone());
-                    break;
-                }
+                _ => return Some(container.image.clone()),
             }
         }
-        if let Some(image) = missing {
-            let reason = format!(
-                "CannotPullContainerError: pull image manifest has been retried 7 time(s): failed to resolve ref {image}: {image}: not found"
-            );
-            task.pull_stopped_at = None;
-            task.stop(around.now, "TaskFailedToStart", reason);
-            self.count_failure(&task.deployment, around.now, true);
-        }
+        None
     }
 
     fn run(&mut self, task: &mut Task, around: &Around) {
         task.status = "RUNNING";
         task.started_at = Some(around.now);
-        for container in &mut task.containers {
-            if let Some(code) = container.digest.iter().find_map(|digest| around.faults.crash(digest)) {
-                container.exit(code);
-            }
-        }
-        let exited = |container: &Container| container.essential && container.exit_code.is_some();
-        if task.containers.iter().any(exited) {
-            task.started_at = None;
-            task.stop(around.now, "EssentialContainerExited", "Essential container in task exited");
-            return self.count_failure(&task.deployment, around.now, true);
-        }
         if let Some(deployment) = self.deployments.iter_mut().find(|one| one.id == task.deployment) {
             deployment.failed_rounds = 0;
             deployment.updated_at = around.now;
@@ -110,6 +123,10 @@ impl Service {
     /// Health checks of containers and of a target; the grace period holds for both.
     fn check(&mut self, task: &mut Task, around: &mut Around) {
         let age = around.now - task.started_at.unwrap_or(around.now);
+        crash(task, age, around);
+        if self.has_exited(task, around.now) {
+            return;
+        }
         let health = task.health();
         for container in &mut task.containers {
             let passes = !container.digest.iter().any(|digest| around.faults.is_unhealthy(digest));
@@ -122,53 +139,60 @@ impl Service {
         task.version += u64::from(task.health() != health);
         let grace =
             self.settings.get("healthCheckGracePeriodSeconds").and_then(Value::as_u64).unwrap_or_default();
-        let id = task.arn.rsplit('/').next().unwrap_or_default().to_owned();
-        if age < grace {
-            return self.count_success(task, around);
-        }
-        if task.health() == "UNHEALTHY" {
-            task.stop(around.now, "ServiceSchedulerInitiated", "Task failed container health checks");
-            self.tell(around, &format!("(task {id}) failed container health checks."));
-            return self.count_failure(&task.deployment, around.now, false);
-        }
-        let unhealthy = task.digests().any(|digest| around.faults.is_unhealthy(digest));
-        if let Some(target) =
-            self.checked_target(task, around).filter(|_| unhealthy && age >= TARGET_FAILED_AFTER)
-        {
-            task.stop(
-                around.now,
-                "ServiceSchedulerInitiated",
-                format!("Task failed ELB health checks in (target-group {target})"),
-            );
-            let event = format!(
-                "(task {id}) is unhealthy in (target-group {target}) due to (reason Health checks failed)"
-            );
-            self.tell(around, &event);
-            return self.count_failure(&task.deployment, around.now, false);
+        if age >= grace && task.is_sound() {
+            self.look_for_failure(task, age, around);
         }
         self.count_success(task, around);
     }
 
-    /// The target group that the task is registered with, if there is a load balancer.
-    pub(super) fn target(&self, task: &Task) -> Option<String> {
-        let carrier = self.deployments.iter().find(|one| one.id == task.deployment);
-        let revision = carrier.and_then(|carrier| self.revisions.get(carrier.revision));
-        let settings = revision.map_or(&self.settings, |revision| &revision.settings);
-        let balancer = settings.get("loadBalancers").and_then(Value::as_array)?.first()?;
-        let named = balancer.get("targetGroupArn").or_else(|| balancer.get("loadBalancerName"))?;
-        named.as_str().map(str::to_owned)
+    /// The scheduler replaces a task whose checks or target have failed.
+    fn look_for_failure(&mut self, task: &mut Task, age: u64, around: &mut Around) {
+        let id = task.arn.rsplit('/').next().unwrap_or_default().to_owned();
+        let port = list(&self.settings, "loadBalancers").find_map(|one| one.get("containerPort")?.as_u64());
+        let port = port.map(|port| format!(" (port {port})")).unwrap_or_default();
+        let passes = !task.digests().any(|digest| around.faults.is_unhealthy(digest));
+        let target = self.checked_target(task, around).filter(|_| !passes && age >= TARGET_FAILED_AFTER);
+        let event = if task.health() == "UNHEALTHY" {
+            task.failing = Some("Task failed container health checks".to_owned());
+            format!("(task {id}) failed container health checks.")
+        } else if let Some(target) = target {
+            task.failing = Some(format!("Task failed ELB health checks in (target-group {target})"));
+            format!(
+                "(task {id}){port} is unhealthy in (target-group {target}) due to (reason Health checks failed)"
+            )
+        } else {
+            return;
+        };
+        self.tell(around, &event);
     }
 
-    /// Running, with its health checks and its target healthy where it has them.
+    /// A task ends with its essential containers. It has failed if it was never healthy; restarts are not slowed
+    /// (developer guide, "Amazon ECS service throttle logic").
+    pub(in crate::world) fn has_exited(&mut self, task: &mut Task, now: u64) -> bool {
+        let exited = |container: &Container| container.essential && container.exit_code.is_some();
+        if !task.containers.iter().any(exited) {
+            return false;
+        }
+        task.stop(now, "EssentialContainerExited", "Essential container in task exited");
+        self.steady = false;
+        if !task.was_ready {
+            self.count_failure(&task.deployment, now);
+        }
+        true
+    }
+
+    /// Running, with its health checks and its target healthy; for a while where it has neither.
     pub(super) fn is_ready(&self, task: &Task, around: &Around) -> bool {
-        let Some(started) = task.started_at.filter(|_| task.wanted && task.is_running()) else {
+        let Some(started) = task.started_at.filter(|_| task.is_sound() && task.is_running()) else {
             return false;
         };
         let passes = !task.digests().any(|digest| around.faults.is_unhealthy(digest));
+        let (has_target, age) = (self.checked_target(task, around).is_some(), around.now - started);
         let checked = !task.has_checks() || (task.health() == "HEALTHY" && passes);
-        let reached = self.checked_target(task, around).is_none()
-            || (passes && around.now - started >= TARGET_HEALTHY_AFTER);
-        checked && reached
+        let reached = !has_target || (passes && age >= TARGET_HEALTHY_AFTER);
+        // Of a task set nothing is asked but that its tasks run (Amazon ECS API reference, `TaskSet`, `stabilityStatus`).
+        let is_looked_at = has_target || task.has_checks() || self.controller != "ECS";
+        checked && reached && (is_looked_at || age >= UNCHECKED_AFTER)
     }
 
     /// One healthy task sets the count of failures back (`resetOnHealthyTask`, on by default).
@@ -177,32 +201,58 @@ impl Service {
             return;
         }
         task.was_ready = true;
-        if !crate::world::ecs::breaker(self).resets {
+        if !breaker(self.rules(), self.desired).resets {
             return;
         }
         if let Some(deployment) = self.deployments.iter_mut().find(|one| one.id == task.deployment) {
             deployment.failed_tasks = 0;
             deployment.updated_at = around.now;
         }
-        if let Some(newest) = self.history.first_mut().filter(|newest| newest.carried_by == task.deployment) {
+        if let Some(newest) = self.watched(&task.deployment) {
             newest.failures = 0;
         }
     }
 
-    /// Only tasks that never came to run make the next ones wait.
-    fn count_failure(&mut self, deployment: &str, now: u64, never_ran: bool) {
-        if let Some(newest) = self.history.first_mut().filter(|newest| newest.carried_by == deployment) {
+    /// The service deployment that a deployment carries out, as long as its failures decide anything.
+    fn watched(&mut self, deployment: &str) -> Option<&mut ServiceDeployment> {
+        let newest = self.history.first_mut()?;
+        let counts = newest.carried_by == deployment && newest.finished_at.is_none();
+        (counts && newest.rollback.is_none()).then_some(newest)
+    }
+
+    /// Counts a task that has failed, for the circuit breaker.
+    pub(super) fn count_failure(&mut self, deployment: &str, now: u64) {
+        if let Some(newest) = self.watched(deployment) {
             newest.failures += 1;
             newest.updated_at = now;
         }
-        let Some(deployment) = self.deployments.iter_mut().find(|one| one.id == deployment) else { return };
-        deployment.failed_tasks += 1;
-        deployment.updated_at = now;
+        if let Some(deployment) = self.deployments.iter_mut().find(|one| one.id == deployment) {
+            deployment.failed_tasks += 1;
+            deployment.updated_at = now;
+        }
+    }
+
+    /// A task that never came to run has failed and makes the next ones wait.
+    fn throttle(&mut self, deployment: &str, around: &mut Around) {
+        let now = around.now;
+        self.count_failure(deployment, now);
         // Tasks that fail in the same second are one round.
-        if never_ran && deployment.not_before <= now {
-            let pause = FIRST_PAUSE << deployment.failed_rounds.min(10);
-            deployment.not_before = now + pause.min(LONGEST_PAUSE);
-            deployment.failed_rounds += 1;
+        let carrier = self.deployments.iter_mut().find(|one| one.id == deployment);
+        let Some(carrier) = carrier.filter(|carrier| carrier.not_before <= now) else { return };
+        let pause = FIRST_PAUSE.saturating_mul(PAUSE_GROWS.saturating_pow(carrier.failed_rounds));
+        carrier.not_before = now + pause.min(LONGEST_PAUSE);
+        carrier.failed_rounds += 1;
+        if carrier.failed_rounds == 2 {
+            self.tell(around, "is unable to consistently start tasks successfully.");
+        }
+    }
+}
+
+fn crash(task: &mut Task, age: u64, around: &Around) {
+    for container in task.containers.iter_mut().filter(|container| container.exit_code.is_none()) {
+        let code = container.digest.as_ref().and_then(|digest| around.faults.crash(digest, age));
+        if let Some(code) = code {
+            container.exit(code);
         }
     }
 }
@@ -234,16 +284,16 @@ impl Check {
     }
 }
 
-/// A task that is registered with a target group only begins to stop when it is registered no more.
-fn go_on_stopping(task: &mut Task, now: u64, deregistration: u64) {
-    let since = (now - task.stopping_at.unwrap_or(now)).saturating_sub(deregistration);
+/// It stays DEACTIVATING for so long, and then stops.
+fn go_on_stopping(task: &mut Task, now: u64, drains_for: u64) {
+    let since = (now - task.stopping_at.unwrap_or(now)).saturating_sub(drains_for);
     let status = match since {
         0 => return,
         1 | 2 => "STOPPING",
         3 => "DEPROVISIONING",
         _ => "STOPPED",
     };
-    if since == 1 && task.pull_stopped_at.is_some() {
+    if since == 1 && task.started_at.is_some() {
         for container in task.containers.iter_mut().filter(|container| container.exit_code.is_none()) {
             container.exit_code = Some(TERMINATED);
         }

@@ -7,6 +7,7 @@
 mod judge;
 mod life;
 mod schedule;
+mod targets;
 mod task_sets;
 
 use std::collections::BTreeSet;
@@ -18,6 +19,7 @@ use super::ecs::{
     VOLUMES, alarms, breaker,
 };
 use super::elb::Balancing;
+use super::ids;
 use super::input::Input;
 use crate::faults::Faults;
 
@@ -94,10 +96,11 @@ impl World {
 
     /// Makes a new PRIMARY deployment; the one before drains.
     pub(super) fn start_deployment(&mut self, key: &ServiceKey, task_definition: &str) {
-        let number = 1_000_000_000_000_000_000 + self.id();
+        let number = self.id();
         let (now, path) = (self.now, format!("{}/{}", key.0, key.1));
+        let (name, number) = (ids::letters(number), ids::digits(number));
         let revision_arn = self.arn("ecs", &format!("service-revision/{path}/{number}"));
-        let deployment_arn = self.arn("ecs", &format!("service-deployment/{path}/{number}"));
+        let deployment_arn = self.arn("ecs", &format!("service-deployment/{path}/{name}"));
         let active_alarms = self.alarms.clone();
         let Some(service) = self.services.get_mut(key) else { return };
         let sources = service.deployments.iter().map(|deployment| deployment.revision).collect();
@@ -137,14 +140,16 @@ impl ServiceDeployment {
         now: u64,
     ) -> Self {
         let monitored = |on: bool| if on { "MONITORING" } else { "DISABLED" };
+        let breaker = breaker(&service.configuration, service.desired);
         Self {
             arn,
             status: "PENDING",
             reason: None,
             target,
             sources,
-            breaker: monitored(breaker(service).enabled),
+            breaker: monitored(breaker.enabled),
             failures: 0,
+            threshold: breaker.threshold,
             alarms: monitored(alarms(&service.configuration).is_some()),
             triggered_alarms: Vec::new(),
             configuration: service.configuration.clone(),
@@ -185,7 +190,9 @@ impl Service {
             primary: true,
             task_definition: target.task_definition.clone(),
             revision,
+            desired: 0,
             rollout: "IN_PROGRESS",
+            fails: None,
             failed_tasks: 0,
             created_at: now,
             updated_at: now,
@@ -203,7 +210,16 @@ impl Service {
 
     /// Adds an event; `what` follows the name of the service.
     fn tell(&mut self, around: &mut Around, what: &str) {
-        let event = (around.id(), around.now, format!("(service {}) {what}", self.name));
+        self.add_event(around, format!("(service {}) {what}", self.name));
+    }
+
+    /// The same of one deployment.
+    fn tell_of_set(&mut self, around: &mut Around, deployment: &str, what: &str) {
+        self.add_event(around, format!("(service {}, taskSet {deployment}) {what}", self.name));
+    }
+
+    fn add_event(&mut self, around: &mut Around, message: String) {
+        let event = (around.id(), around.now, message);
         self.events.insert(0, event);
         self.events.truncate(EVENTS);
     }

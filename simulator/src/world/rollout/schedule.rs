@@ -7,6 +7,7 @@ use super::{Around, EVENTS};
 use crate::world::ecs::{
     Check, Container, Deployment, Service, Status, Task, TaskDefinition, find_definition, percents,
 };
+use crate::world::ids;
 use crate::world::input::Tags;
 
 /// The most seconds that a seed adds to the start of a task.
@@ -17,8 +18,8 @@ const MOST_DELAY: u64 = 8;
 struct Counts {
     alive: u64,
     new: u64,
+    new_ready: u64,
     ready: u64,
-    ready_old: u64,
     settled: bool,
 }
 
@@ -30,31 +31,21 @@ impl Service {
         if self.controller != "ECS" {
             return self.schedule_sets(around);
         }
-        let Some(primary) = self.deployments.first() else { return };
+        let desired = self.desired;
+        let Some(primary) = self.deployments.first_mut() else { return };
         // "A service deployment will transition to a failed state and stop launching new tasks"
         // (`DeploymentCircuitBreaker`): what runs is left as it is.
         if primary.rollout == "FAILED" {
             return;
         }
-        let target = primary.clone();
-        let (primary, not_before) = (target.id.clone(), target.not_before);
+        primary.desired = desired;
+        let primary = primary.id.clone();
+        self.stop_unproven(around);
         let counts = self.count(&primary, around);
-        let (least, most) = percents(self);
-        let most = most.max(u64::from(self.desired > 0));
-        let missing = self.desired.saturating_sub(counts.new);
-        let room = most.saturating_sub(counts.alive);
-        // Old tasks go when new ones are healthy, or earlier if there is no room for the new ones; never below the
-        // minimum.
-        let surplus = (counts.ready).saturating_sub(self.desired).min(counts.ready_old);
-        let in_the_way = missing.saturating_sub(room);
-        let spare = counts.ready.saturating_sub(least).min(surplus.max(in_the_way));
-        let stopped = self.stop_old(&primary, spare, around) + self.scale_in(&primary, &counts, around);
-        let alive = self.tasks.iter().filter(|task| task.wanted).count() as u64;
-        let starts = missing.min(most.saturating_sub(alive));
-        if around.now >= not_before {
-            self.start(&target, starts, around);
-        }
-        if missing > 0 && starts == 0 && stopped == 0 && counts.settled {
+        let stopped = self.stop_replaced(&primary, &counts, around) + self.scale_in(&primary, around);
+        let started = self.start_missing(around);
+        let stopped = stopped + self.stop_failing(around);
+        if counts.new < desired && started == 0 && stopped == 0 && counts.settled {
             self.tell_stuck(around);
         }
     }
@@ -62,50 +53,125 @@ impl Service {
     fn count(&self, primary: &str, around: &Around) -> Counts {
         let mut counts = Counts { settled: true, ..Counts::default() };
         for task in &self.tasks {
-            counts.settled &= task.has_stopped() || task.is_running();
-            if !task.wanted {
-                continue;
-            }
-            let (new, ready) = (task.deployment == primary, self.is_ready(task, around));
-            counts.alive += 1;
+            let ready = self.is_ready(task, around);
+            counts.settled &= task.has_stopped() || ready;
+            let new = task.wanted && task.deployment == primary;
+            counts.alive += u64::from(task.wanted);
             counts.new += u64::from(new);
+            counts.new_ready += u64::from(new && ready);
             counts.ready += u64::from(ready);
-            counts.ready_old += u64::from(ready && !new);
         }
         counts
     }
 
-    /// Stops what is left of older deployments: at once what is not healthy, and `spare` healthy tasks.
-    fn stop_old(&mut self, primary: &str, mut spare: u64, around: &mut Around) -> usize {
-        let mut chosen = Vec::new();
-        for (index, task) in self.tasks.iter().enumerate() {
-            if task.wanted && task.deployment != primary {
-                let ready = self.is_ready(task, around);
-                if ready && spare == 0 {
-                    continue;
-                }
-                spare -= u64::from(ready);
-                chosen.push(index);
+    /// Whether tasks of the deployment that die or get unhealthy are replaced: "using the same service revision they belong
+    /// to" (developer guide). One that was replaced before it completed only gives up what it has.
+    fn is_kept_up(&self, deployment: &str) -> bool {
+        let carrier = self.deployments.iter().find(|one| one.id == deployment);
+        carrier.is_some_and(|carrier| carrier.primary || carrier.rollout == "COMPLETED")
+    }
+
+    fn stop_unproven(&mut self, around: &mut Around) {
+        let unproven =
+            |task: &Task| task.wanted && !self.is_kept_up(&task.deployment) && !self.is_ready(task, around);
+        let chosen = self.indices(unproven);
+        self.give_up(&chosen, around);
+    }
+
+    /// Old tasks go when new ones are healthy, or earlier if there is no room for the new ones: first those that are not
+    /// healthy, and never below the minimum.
+    fn stop_replaced(&mut self, primary: &str, counts: &Counts, around: &mut Around) -> usize {
+        let least = self.bounds().0;
+        let old = counts.alive - counts.new;
+        let replaced = old.saturating_sub(self.desired.saturating_sub(counts.new_ready));
+        let in_the_way = self.desired.saturating_sub(counts.new).saturating_sub(self.room());
+        let (mut wanted, mut spare) = (replaced.max(in_the_way), counts.ready.saturating_sub(least));
+        let mut old = self.indices(|task| task.wanted && task.deployment != primary);
+        let ready = |index: &usize| self.tasks.get(*index).is_some_and(|task| self.is_ready(task, around));
+        old.sort_by_key(ready);
+        old.retain(|index| {
+            let cost = u64::from(ready(index));
+            let goes = wanted > 0 && spare >= cost;
+            wanted -= u64::from(goes);
+            spare -= if goes { cost } else { 0 };
+            goes
+        });
+        self.give_up(&old, around)
+    }
+
+    /// Stops tasks that are not to be replaced.
+    fn give_up(&mut self, chosen: &[usize], around: &mut Around) -> usize {
+        for task in chosen.iter().filter_map(|index| self.tasks.get(*index)) {
+            if let Some(carrier) = self.deployments.iter_mut().find(|one| one.id == task.deployment) {
+                carrier.desired = carrier.desired.saturating_sub(1);
             }
         }
-        self.stop_tasks(&chosen, around)
+        self.stop_tasks(chosen, around)
     }
 
     /// Stops tasks of the present deployment beyond the desired count: first those that do not run yet, then the newest.
-    fn scale_in(&mut self, primary: &str, counts: &Counts, around: &mut Around) -> usize {
-        let surplus = usize::try_from(counts.new.saturating_sub(self.desired)).unwrap_or(usize::MAX);
-        if surplus == 0 {
-            return 0;
-        }
-        let mine = |task: &Task| task.wanted && task.deployment == primary;
-        let mut mine: Vec<usize> =
-            self.tasks.iter().enumerate().filter(|(_, task)| mine(task)).map(|(index, _)| index).collect();
+    fn scale_in(&mut self, primary: &str, around: &mut Around) -> usize {
+        let mut mine = self.indices(|task| task.is_sound() && task.deployment == primary);
+        let surplus = (mine.len() as u64).saturating_sub(self.desired);
         mine.sort_by_key(|index| {
             let task = self.tasks.get(*index);
             (task.is_some_and(Task::is_running), std::cmp::Reverse(*index))
         });
-        mine.truncate(surplus);
+        mine.truncate(usize::try_from(surplus).unwrap_or(usize::MAX));
         self.stop_tasks(&mine, around)
+    }
+
+    /// Starts what the deployments miss, the oldest first, within the maximum.
+    fn start_missing(&mut self, around: &mut Around) -> u64 {
+        let room = self.room();
+        let mut left = room;
+        for deployment in self.deployments.clone().iter().rev() {
+            let starts = self.missing(deployment).min(left);
+            if self.is_kept_up(&deployment.id) && around.now >= deployment.not_before {
+                self.start(deployment, starts, around);
+                left -= starts;
+            }
+        }
+        room - left
+    }
+
+    fn missing(&self, deployment: &Deployment) -> u64 {
+        let sound = self.tasks.iter().filter(|task| task.is_sound() && task.deployment == deployment.id);
+        deployment.desired.saturating_sub(sound.count() as u64)
+    }
+
+    /// Unhealthy tasks are stopped when their replacements are healthy ("What's new" of 2023-10-23). Without room for these
+    /// it is one at a time.
+    fn stop_failing(&mut self, around: &mut Around) -> usize {
+        let mut stopped = 0;
+        for deployment in self.deployments.clone() {
+            let mine = |task: &Task| task.wanted && task.deployment == deployment.id;
+            let mut failing = self.indices(|task| mine(task) && task.is_failing());
+            let ready = self.indices(|task| mine(task) && self.is_ready(task, around)).len();
+            let wanted = usize::try_from(deployment.desired).unwrap_or(usize::MAX);
+            let replaced = (failing.len() + ready).saturating_sub(wanted);
+            let in_the_way = usize::from(self.missing(&deployment) > 0 && self.room() == 0);
+            failing.truncate(replaced.max(in_the_way));
+            stopped += self.stop_tasks(&failing, around);
+        }
+        stopped
+    }
+
+    /// How many tasks may be started now.
+    fn room(&self) -> u64 {
+        let alive = self.tasks.iter().filter(|task| task.wanted).count() as u64;
+        self.bounds().1.saturating_sub(alive)
+    }
+
+    /// The fewest healthy and the most running tasks.
+    fn bounds(&self) -> (u64, u64) {
+        let (least, most) = percents(self);
+        (least, most.max(u64::from(self.desired > 0)))
+    }
+
+    pub(super) fn indices(&self, chosen: impl Fn(&Task) -> bool) -> Vec<usize> {
+        let all = self.tasks.iter().enumerate().filter(|(_, task)| chosen(task));
+        all.map(|(index, _)| index).collect()
     }
 
     pub(super) fn stop_tasks(&mut self, chosen: &[usize], around: &mut Around) -> usize {
@@ -115,8 +181,13 @@ impl Service {
             if task.is_running() {
                 stopped.push(short_id(&task.arn).to_owned());
             }
-            let reason = format!("Scaling activity initiated by (deployment {})", task.deployment);
+            let scaling = || format!("Scaling activity initiated by (deployment {})", task.deployment);
+            let (reason, failed) = (task.failing.clone().unwrap_or_else(scaling), task.failing.is_some());
             task.stop(around.now, "ServiceSchedulerInitiated", reason);
+            let deployment = task.deployment.clone();
+            if failed {
+                self.count_failure(&deployment, around.now);
+            }
         }
         if !stopped.is_empty() {
             let ids = listed(&stopped);
@@ -133,7 +204,7 @@ impl Service {
         let mut started = Vec::new();
         for _ in 0..starts {
             let number = around.id();
-            let arn = format!("{}task/{}/{number:032x}", around.arns, self.cluster);
+            let arn = format!("{}task/{}/{}", around.arns, self.cluster, ids::hexadecimal(number));
             started.push(short_id(&arn).to_owned());
             self.tasks.push(Task {
                 arn,
@@ -146,6 +217,7 @@ impl Service {
                 version: 1,
                 delay: delay(around.seed, number),
                 was_ready: false,
+                failing: None,
                 created_at: around.now,
                 pull_started_at: None,
                 pull_stopped_at: None,
@@ -191,14 +263,16 @@ impl Service {
         );
     }
 
-    /// A deleted service stops its tasks and is INACTIVE when they have stopped.
+    /// A deleted service stops its tasks and is INACTIVE when they have stopped. Its service deployments are deleted with it
+    /// (developer guide, "View service history using Amazon ECS service deployments").
     fn drain(&mut self, around: &mut Around) {
-        let alive: Vec<usize> =
-            self.tasks.iter().enumerate().filter(|(_, task)| task.wanted).map(|(index, _)| index).collect();
+        let alive = self.indices(|task| task.wanted);
         self.stop_tasks(&alive, around);
         if self.tasks.iter().all(Task::has_stopped) {
             self.status = Status::Inactive(around.now);
+            self.ran = self.deployments.first().map(|primary| primary.task_definition.clone());
             self.deployments.clear();
+            self.history.clear();
             self.events.truncate(EVENTS);
         }
     }
@@ -236,13 +310,7 @@ fn container(definition: &crate::world::input::Input) -> Container {
     }
 }
 
-/// The same for a seed and a task in every run (`SplitMix64`); none for seed 0.
+/// The same for a seed and a task in every run; none for seed 0.
 fn delay(seed: u64, number: u64) -> u64 {
-    if seed == 0 {
-        return 0;
-    }
-    let mut mixed = seed.wrapping_add(number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    (mixed ^ (mixed >> 31)) % (MOST_DELAY + 1)
+    if seed == 0 { 0 } else { ids::mixed(seed ^ ids::mixed(number)) % (MOST_DELAY + 1) }
 }

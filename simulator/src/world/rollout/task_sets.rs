@@ -6,10 +6,6 @@ use crate::world::World;
 use crate::world::ecs::{Deployment, ServiceKey, Task};
 use crate::world::input::Input;
 
-/// Seconds for which a target drains: the default of `deregistration_delay.timeout_seconds` (Elastic Load Balancing
-/// API reference, `TargetGroupAttribute`).
-const DEREGISTRATION: u64 = 300;
-
 impl World {
     /// A task set beside the others; its id. `over` is laid over the settings of the service for this set alone.
     pub(in crate::world) fn create_task_set(
@@ -78,8 +74,10 @@ impl Service {
     }
 
     pub(super) fn schedule_sets(&mut self, around: &mut Around) {
+        let failing = self.indices(Task::is_failing);
+        self.stop_tasks(&failing, around);
         for set in self.deployments.clone() {
-            let mine: Vec<usize> = self.alive_of(&set.id);
+            let mine = self.indices(|task| task.wanted && task.deployment == set.id);
             let (have, wanted) = (mine.len() as u64, self.wanted_of_set(&set));
             if have > wanted {
                 let surplus = usize::try_from(have - wanted).unwrap_or(usize::MAX);
@@ -89,12 +87,6 @@ impl Service {
                 self.start(&set, wanted - have, around);
             }
         }
-    }
-
-    /// Indices of its tasks that are to run.
-    fn alive_of(&self, set: &str) -> Vec<usize> {
-        let mine = |task: &Task| task.wanted && task.deployment == set;
-        self.tasks.iter().enumerate().filter(|(_, task)| mine(task)).map(|(index, _)| index).collect()
     }
 
     /// A set is steady with all its tasks healthy and none on the way (`stabilityStatus`); a drained one is gone.
@@ -127,14 +119,6 @@ impl Service {
     pub(super) fn checked_target(&self, task: &Task, around: &Around) -> Option<String> {
         let counts = |group: &String| self.controller == "ECS" || around.balancing.is_in_use(group);
         self.target(task).filter(counts)
-    }
-
-    /// Seconds until a task that is to stop is registered with its target group no more; what has exited by itself is
-    /// not waited for.
-    pub(super) fn deregistration(&self, task: &Task) -> u64 {
-        let exited = matches!(task.stop_code, Some("EssentialContainerExited" | "TaskFailedToStart"));
-        let registered = self.controller != "ECS" && task.started_at.is_some() && self.target(task).is_some();
-        if registered && !exited { DEREGISTRATION } else { 0 }
     }
 
     pub(super) fn sets_are_quiet(&self) -> bool {

@@ -1,9 +1,11 @@
 //! Rolling deployments: what is started and stopped when, and what is told meanwhile.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::super::World;
-use super::{SETTLED, world, world_with_service};
+use super::{LISTED, SETTLED, balanced, laid_over, seconds, world, world_with_service};
 
 fn state(status: &str, rollout: &str, running: u64) -> (String, String, u64) {
     (status.to_owned(), rollout.to_owned(), running)
@@ -27,15 +29,72 @@ fn bounds(configuration: &Value) -> (u64, usize) {
 fn a_deployment_takes_its_time_and_replaces_the_old_one() {
     let mut world = world_with_service(&json!({}));
     world.deploy("bbbbbbb");
-    assert_eq!(world.statuses(), ["PENDING", "SUCCESSFUL"]);
-    world.advance(1);
-    assert_eq!(world.statuses(), ["IN_PROGRESS", "SUCCESSFUL"]);
     assert_eq!(world.deployments(), [state("PRIMARY", "IN_PROGRESS", 0), state("ACTIVE", "COMPLETED", 2)]);
-    world.advance(12);
+    world.advance(LISTED);
+    assert_eq!(world.statuses(), ["IN_PROGRESS", "SUCCESSFUL"]);
+    let side_by_side = [state("PRIMARY", "IN_PROGRESS", 2), state("ACTIVE", "COMPLETED", 2)];
+    world.advance(1 + 12 - LISTED);
+    assert_eq!(world.deployments(), side_by_side);
+    // Nothing checks these tasks: they count 40 seconds after they run.
+    world.advance(39);
+    assert_eq!(world.deployments(), side_by_side);
+    world.advance(1);
     assert_eq!(world.deployments(), [state("PRIMARY", "IN_PROGRESS", 2), state("ACTIVE", "COMPLETED", 0)]);
     world.advance(SETTLED);
     assert_eq!(world.deployments(), [state("PRIMARY", "COMPLETED", 2)]);
     assert_eq!(world.statuses(), ["SUCCESSFUL", "SUCCESSFUL"]);
+}
+
+/// How many tasks the deployments ask for, and how many their revisions.
+fn asked(world: &mut World) -> [Vec<Value>; 2] {
+    let service = world.service();
+    let of = |list: &str, count: &str| {
+        let all = service[list].as_array().unwrap().iter();
+        all.map(|one| one[count].clone()).collect::<Vec<Value>>()
+    };
+    [of("deployments", "desiredCount"), of("currentServiceRevisions", "requestedTaskCount")]
+}
+
+#[test]
+fn a_new_deployment_asks_for_no_task_until_the_scheduler_has_come_to_it_and_an_old_one_for_less_and_less() {
+    let mut world = world_with_service(&json!({"desiredCount": 3}));
+    let both = |new: u64, old: u64| [vec![json!(new), json!(old)], vec![json!(new), json!(old)]];
+    world.deploy("bbbbbbb");
+    assert_eq!(world.service()["desiredCount"], 3, "that of the service is there at once");
+    assert_eq!(asked(&mut world), both(0, 3));
+    world.advance(1);
+    assert_eq!(asked(&mut world), both(3, 3));
+    world.advance(12 + 39);
+    assert_eq!(asked(&mut world), both(3, 3));
+    world.advance(1);
+    assert_eq!(asked(&mut world), both(3, 0));
+    let newest = world.newest();
+    assert_eq!(newest["targetServiceRevision"]["requestedTaskCount"], 3);
+    assert_eq!(newest["sourceServiceRevisions"][0]["requestedTaskCount"], 0);
+}
+
+#[test]
+fn a_new_service_deployment_is_seen_a_moment_after_the_write_and_not_in_its_answer() {
+    let mut world = world();
+    let service =
+        json!({"cluster": "mco", "serviceName": "api", "taskDefinition": "mco-api", "desiredCount": 2});
+    let mut answers = vec![world.ecs_call("CreateService", &service)["service"].clone()];
+    assert_eq!(world.statuses(), Vec::<String>::new());
+    world.advance(SETTLED);
+    let (first, before) = (world.newest(), world.service());
+    assert_eq!(before["currentServiceDeployment"], first["serviceDeploymentArn"]);
+    answers.push(world.update(&json!({"forceNewDeployment": true})));
+    for _ in 0..LISTED {
+        assert_eq!(
+            (world.newest(), &world.service()["currentServiceDeployment"]),
+            (first.clone(), &Value::Null)
+        );
+        world.advance(1);
+    }
+    let newest = world.newest();
+    assert_ne!(newest["serviceDeploymentArn"], first["serviceDeploymentArn"]);
+    assert_eq!(world.service()["currentServiceDeployment"], newest["serviceDeploymentArn"]);
+    assert!(answers.iter().all(|answer| answer["currentServiceDeployment"].is_null()));
 }
 
 #[test]
@@ -50,10 +109,12 @@ fn running_tasks_stay_between_the_minimum_and_the_maximum_percent() {
 
 #[test]
 fn percentages_that_leave_no_room_hold_a_deployment_up_for_ever_and_say_so() {
-    let mut world = world_with_service(&json!({"deploymentConfiguration": {"maximumPercent": 100}}));
+    // 125 percent of three tasks are three: the example of the developer guide.
+    let percent = json!({"desiredCount": 3, "deploymentConfiguration": {"maximumPercent": 125}});
+    let mut world = world_with_service(&percent);
     world.deploy("bbbbbbb");
     world.advance(3600);
-    assert_eq!(world.deployments(), [state("PRIMARY", "IN_PROGRESS", 0), state("ACTIVE", "COMPLETED", 2)]);
+    assert_eq!(world.deployments(), [state("PRIMARY", "IN_PROGRESS", 0), state("ACTIVE", "COMPLETED", 3)]);
     let told = world.events().matches("because of the service deployment configuration").count();
     assert_eq!(told, 1);
 }
@@ -64,8 +125,8 @@ fn a_newer_deployment_stops_the_one_in_flight() {
     world.deploy("bbbbbbb");
     world.advance(14);
     world.deploy("ccccccc");
-    assert_eq!(world.statuses(), ["PENDING", "STOP_REQUESTED", "SUCCESSFUL"]);
-    world.advance(1);
+    assert_eq!(world.statuses(), ["STOP_REQUESTED", "SUCCESSFUL"]);
+    world.advance(LISTED);
     assert_eq!(world.statuses(), ["IN_PROGRESS", "STOPPED", "SUCCESSFUL"]);
     world.advance(SETTLED);
     assert_eq!(world.statuses(), ["SUCCESSFUL", "STOPPED", "SUCCESSFUL"]);
@@ -113,10 +174,24 @@ fn all_tasks_of_a_deployment_run_the_digest_that_the_first_resolved() {
 }
 
 #[test]
+fn each_task_of_a_task_set_resolves_the_digest_anew() {
+    let mut world =
+        world_with_service(&laid_over(balanced(), &json!({"deploymentController": {"type": "CODE_DEPLOY"}})));
+    let manifest = json!({"schemaVersion": 2, "about": "another"}).to_string();
+    let put = json!({"repositoryName": "mco/api", "imageManifest": manifest, "imageTag": "aaaaaaa"});
+    world.ecr_call("PutImage", &put);
+    world.update(&json!({"desiredCount": 3}));
+    world.advance(SETTLED);
+    let digests: BTreeSet<String> =
+        world.tasks("RUNNING").iter().map(|task| task["containers"][0]["imageDigest"].to_string()).collect();
+    assert_eq!(digests.len(), 2);
+}
+
+#[test]
 fn a_service_without_tasks_completes_at_once_and_resolves_nothing() {
     let mut world = world();
     world.begin(&json!({"desiredCount": 0}));
-    world.advance(2);
+    world.advance(LISTED);
     assert_eq!(world.deployments(), [state("PRIMARY", "COMPLETED", 0)]);
     let target = world.newest()["targetServiceRevision"]["arn"].clone();
     let revisions = world.ecs_call("DescribeServiceRevisions", &json!({"serviceRevisionArns": [target]}));
@@ -135,6 +210,34 @@ fn events_tell_of_the_deployment_newest_first() {
     );
     assert!(lines[2].starts_with("(service api) has started 2 tasks: (task "));
     assert_eq!(lines.len(), 3);
+}
+
+#[test]
+fn events_tell_of_targets_and_a_stop_waits_until_they_are_drained() {
+    let mut world = world_with_service(&balanced());
+    let old = world.service()["deployments"][0]["id"].as_str().unwrap().to_owned();
+    world.update(&json!({"forceNewDeployment": true}));
+    // Healthy targets 10 s after they run; then the old ones have to go.
+    world.advance(1 + 12 + 10 + 30);
+    assert_eq!(world.tasks("STOPPED")[0]["lastStatus"], "DEACTIVATING");
+    world.advance(4);
+    assert_eq!(world.tasks("STOPPED")[0]["lastStatus"], "STOPPED");
+    world.advance(SETTLED);
+    let events = world.events();
+    let told = [
+        "(service api) has reached a steady state.".to_owned(),
+        "deployment completed.".to_owned(),
+        format!("(service api, taskSet {old}) has begun draining connections on 2 tasks."),
+        "(service api) deregistered 2 targets in (target-group tg)".to_owned(),
+        "(service api) has stopped 2 running tasks: ".to_owned(),
+        "(service api) registered 2 targets in (target-group tg)".to_owned(),
+        "(service api) has started 2 tasks: ".to_owned(),
+    ];
+    let mut lines = events.lines();
+    for part in told {
+        let line = lines.next().unwrap();
+        assert!(line.contains(&part), "{part}: {line}");
+    }
 }
 
 #[test]
@@ -170,7 +273,7 @@ fn a_seed_varies_the_start_of_tasks_and_always_in_the_same_way() {
         world.begin(&json!({"desiredCount": 20}));
         world.advance(SETTLED);
         let mut starts: Vec<u64> =
-            world.tasks("RUNNING").iter().map(|task| task["startedAt"].as_u64().unwrap()).collect();
+            world.tasks("RUNNING").iter().map(|task| seconds(&task["startedAt"])).collect();
         starts.dedup();
         starts
     };

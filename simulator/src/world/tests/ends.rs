@@ -20,6 +20,7 @@ fn stop(world: &mut World) -> Result<Value, String> {
 fn an_alarm_rolls_a_running_deployment_back() {
     let mut world = world_with_service(&alarms(true));
     world.advance(300);
+    let good = world.service()["deployments"][0]["id"].clone();
     world.deploy("bbbbbbb");
     world.advance(SETTLED);
     assert_eq!(world.statuses()[0], "IN_PROGRESS", "it bakes");
@@ -30,9 +31,16 @@ fn an_alarm_rolls_a_running_deployment_back() {
     let expected = json!({"status": "TRIGGERED", "alarmNames": ["errors", "latency"], "triggeredAlarmNames": ["latency"]});
     assert_eq!(newest["alarms"], expected);
     assert!(world.events().contains("deployment failed: alarm detected."));
+    assert_eq!(world.service()["deployments"][0]["id"], good, "also when it had left the list");
     world.advance(SETTLED);
     assert_eq!(world.statuses()[0], "ROLLBACK_SUCCESSFUL");
     assert!(world.service()["taskDefinition"].as_str().unwrap().ends_with(":1"));
+}
+
+#[test]
+fn a_deployment_without_alarms_says_only_that_they_are_disabled() {
+    let mut world = world_with_service(&json!({}));
+    assert_eq!(world.newest()["alarms"], json!({"status": "DISABLED"}));
 }
 
 #[test]
@@ -65,10 +73,12 @@ fn a_user_stops_a_deployment_and_it_rolls_back_also_where_none_is_configured() {
     world.deploy("bbbbbbb");
     world.advance(5);
     stop(&mut world).unwrap();
-    assert_eq!(world.statuses()[0], "ROLLBACK_REQUESTED");
-    world.advance(1);
-    assert_eq!(world.statuses()[0], "ROLLBACK_IN_PROGRESS");
-    assert_eq!(stop(&mut world), Err("ConflictException".to_owned()));
+    for status in ["ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS"] {
+        assert_eq!(world.statuses()[0], status);
+        stop(&mut world).unwrap();
+        assert_eq!(world.statuses()[0], status, "again is without effect");
+        world.advance(1);
+    }
     world.advance(SETTLED);
     assert_eq!(world.statuses()[0], "ROLLBACK_SUCCESSFUL");
     assert_eq!(stop(&mut world), Err("ConflictException".to_owned()));
@@ -108,6 +118,13 @@ fn the_autoscaler_sets_the_count_but_does_not_scale_in_during_a_deployment() {
     world.advance(1);
     assert!(!world.autoscale("mco", "api", 1));
     assert!(world.autoscale("mco", "api", 5));
+    let asked: Vec<Value> = world.service()["deployments"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["desiredCount"].clone())
+        .collect();
+    assert_eq!(asked[1], 5, "the old revision grows too");
     world.advance(SETTLED);
     assert!(world.autoscale("mco", "api", 1));
     world.advance(SETTLED);

@@ -1,5 +1,7 @@
 //! Health: of containers, of tasks, of targets, and what it does to a deployment.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::super::World;
@@ -47,6 +49,9 @@ fn a_check_that_fails_stops_the_task_after_its_retries_and_trips_the_breaker() {
     // Started in the first second, running twelve later, unhealthy twenty later.
     world.advance(1 + 12 + 19);
     assert_eq!(world.tasks("RUNNING").len(), 4);
+    // There is no room for replacements first, so they go one at a time.
+    world.advance(1);
+    assert_eq!(world.tasks("STOPPED").len(), 1);
     world.advance(1);
     let stopped = world.tasks("STOPPED");
     assert_eq!(stopped.len(), 2);
@@ -95,17 +100,87 @@ fn a_target_that_stays_unhealthy_fails_the_task_after_the_grace_period() {
     assert_eq!(world.statuses()[0], "ROLLBACK_SUCCESSFUL");
 }
 
-#[test]
-fn a_running_service_that_turns_unhealthy_replaces_its_tasks() {
-    let mut world = world_with_service(&json!({}));
+/// Tasks by their health.
+fn healths(world: &mut World) -> BTreeMap<String, usize> {
+    let mut healths = BTreeMap::new();
+    for task in world.tasks("RUNNING") {
+        *healths.entry(task["healthStatus"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    healths
+}
+
+/// A service of two checked tasks at rest, one of which is unhealthy from now on.
+fn turns_unhealthy(configuration: &Value) -> World {
+    let mut world = world_with_service(&json!({"deploymentConfiguration": configuration}));
     let digest = deploy_checked(&mut world, "bbbbbbb");
-    world.advance(SETTLED);
-    world.inject(Fault::Unhealthy { digest });
-    world.advance(SETTLED);
-    assert!(!world.tasks("STOPPED").is_empty());
-    assert_eq!(world.statuses()[0], "SUCCESSFUL", "the deployment had ended");
-    world.heal();
     world.advance(2 * SETTLED);
-    assert_eq!(world.service()["runningCount"], 2);
-    assert_eq!(world.tasks("RUNNING")[0]["healthStatus"], "HEALTHY");
+    world.inject(Fault::Unhealthy { digest });
+    while !healths(&mut world).contains_key("UNHEALTHY") && world.tasks("STOPPED").len() == 2 {
+        world.advance(1);
+    }
+    world.heal();
+    world
+}
+
+#[test]
+fn an_unhealthy_task_goes_when_its_replacement_is_healthy() {
+    let mut world = turns_unhealthy(&json!({}));
+    let all = |unhealthy: usize, unknown: usize, healthy: usize| {
+        let all = [("UNHEALTHY", unhealthy), ("UNKNOWN", unknown), ("HEALTHY", healthy)];
+        let some = all.into_iter().filter(|(_, count)| *count > 0);
+        some.map(|(name, count)| (name.to_owned(), count)).collect::<BTreeMap<_, _>>()
+    };
+    let unhealthy = |task: &&Value| task["healthStatus"] == "UNHEALTHY";
+    let before: Vec<Value> =
+        world.tasks("RUNNING").iter().filter(unhealthy).map(|task| task["taskArn"].clone()).collect();
+    let mut seen = Vec::new();
+    for _ in 0..SETTLED {
+        let now = healths(&mut world);
+        if seen.last() != Some(&now) {
+            seen.push(now);
+        }
+        world.advance(1);
+    }
+    // What is unhealthy once goes, even if it recovers.
+    assert_eq!(seen, [all(2, 2, 0), all(0, 2, 2), all(0, 0, 2)]);
+    assert!(world.tasks("RUNNING").iter().all(|task| !before.contains(&task["taskArn"])));
+    assert_eq!(world.statuses()[0], "SUCCESSFUL", "the deployment had ended");
+}
+
+#[test]
+fn without_room_an_unhealthy_task_goes_first() {
+    let mut world = turns_unhealthy(&json!({"maximumPercent": 100, "minimumHealthyPercent": 50}));
+    let mut most = 0;
+    for _ in 0..2 * SETTLED {
+        most = most.max(world.tasks("RUNNING").len());
+        world.advance(1);
+    }
+    assert_eq!((most, healths(&mut world)), (2, BTreeMap::from([("HEALTHY".to_owned(), 2)])));
+}
+
+#[test]
+fn old_tasks_that_die_during_a_deployment_are_replaced_from_their_own_revision() {
+    let mut world = world_with_service(&json!({}));
+    let digest = world.deploy("bbbbbbb");
+    world.inject(Fault::Crash { digest, exit_code: 1, after_seconds: 0 });
+    world.advance(20);
+    let old = |world: &mut World| {
+        let tasks = world.tasks("RUNNING");
+        let old = tasks.iter().filter(|task| task["taskDefinitionArn"].as_str().unwrap().ends_with(":1"));
+        old.map(|task| task["taskArn"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let before = old(&mut world);
+    assert!(world.exit_task(&before[0], 1));
+    world.advance(1);
+    let after = old(&mut world);
+    assert_eq!((before.len(), after.len()), (2, 2));
+    assert!(!after.contains(&before[0]) && after.contains(&before[1]));
+    // One in flight that is replaced in its turn only gives up what it has.
+    world.deploy("ccccccc");
+    world.advance(5);
+    let tasks = world.tasks("RUNNING");
+    assert!(
+        tasks.iter().all(|task| !task["taskDefinitionArn"].as_str().unwrap().ends_with(":2")),
+        "{tasks:?}"
+    );
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::{Api, World};
-use super::{SETTLED, laid_over, world, world_with_service};
+use super::{LISTED, SETTLED, laid_over, world, world_with_service};
 
 /// All items, and how many pages they took.
 fn paged(world: &mut World, api: Api, operation: &str, input: &Value, key: &str) -> (Vec<Value>, usize) {
@@ -27,8 +27,7 @@ fn paged(world: &mut World, api: Api, operation: &str, input: &Value, key: &str)
 fn lists_come_in_pages_of_the_documented_size() {
     let mut world = world_with_service(&json!({"desiredCount": 101}));
     for number in 0..11 {
-        let service =
-            json!({"cluster": "mco", "serviceName": format!("s{number}"), "taskDefinition": "mco-api"});
+        let service = json!({"cluster": "mco", "serviceName": format!("s{number}"), "taskDefinition": "mco-api", "desiredCount": 0});
         world.ecs_call("CreateService", &service);
     }
     for _ in 0..20 {
@@ -48,6 +47,99 @@ fn lists_come_in_pages_of_the_documented_size() {
     for input in [json!({"maxResults": 101}), json!({"maxResults": 0}), json!({"nextToken": "x"})] {
         let input = laid_over(json!({"cluster": "mco"}), &input);
         assert_eq!(world.refused(Api::Ecs, "ListServices", &input), "InvalidParameterException");
+    }
+}
+
+#[test]
+fn neither_ids_nor_lists_tell_which_came_first() {
+    let mut world = world_with_service(&json!({"desiredCount": 20}));
+    for number in 0..9 {
+        let service = json!({"cluster": "mco", "serviceName": format!("s{number}"), "taskDefinition": "mco-api", "desiredCount": 0});
+        world.ecs_call("CreateService", &service);
+    }
+    let mut names: Vec<Vec<String>> = Vec::new();
+    for _ in 0..20 {
+        world.update(&json!({"forceNewDeployment": true}));
+        world.advance(SETTLED);
+        let (service, newest) = (world.service(), world.newest());
+        let arns = [
+            &service["deployments"][0]["id"],
+            &newest["serviceDeploymentArn"],
+            &newest["targetServiceRevision"]["arn"],
+        ];
+        names.push(arns.map(|arn| arn.as_str().unwrap().rsplit('/').next().unwrap().to_owned()).to_vec());
+    }
+    for (index, length) in [(0, 19), (1, 21)] {
+        let column: Vec<&String> = names.iter().map(|row| &row[index]).collect();
+        assert!(column.iter().all(|name| name.len() == length) && !column.is_sorted(), "{column:?}");
+    }
+    assert!(
+        names.iter().all(|row| row[0] == row[2] && row[0] != row[1]),
+        "a revision and its deployment are related"
+    );
+    for (operation, key) in [("ListTasks", "taskArns"), ("ListServices", "serviceArns")] {
+        let listed = world.ecs_call(operation, &json!({"cluster": "mco"}));
+        let arns: Vec<&str> =
+            listed[key].as_array().unwrap().iter().map(|arn| arn.as_str().unwrap()).collect();
+        assert!(!arns.is_sorted(), "{arns:?}");
+    }
+}
+
+#[test]
+fn an_arn_of_elsewhere_is_nothing_here() {
+    let mut world = world_with_service(&json!({}));
+    let (service, task) = (world.service(), world.tasks("RUNNING").remove(0));
+    let arns = [&service["clusterArn"], &service["serviceArn"], &task["taskArn"], &service["taskDefinition"]];
+    let [cluster, service, task, definition] = arns.map(|arn| arn.as_str().unwrap().to_owned());
+    let calls = |from: &str, to: &str| {
+        let of = |arn: &str| arn.replacen(from, to, 1);
+        [
+            ("DescribeServices", json!({"cluster": of(&cluster), "services": ["api"]})),
+            ("DescribeServices", json!({"cluster": "mco", "services": [of(&service)]})),
+            ("UpdateService", json!({"cluster": "mco", "service": of(&service)})),
+            ("ListServiceDeployments", json!({"cluster": "mco", "service": of(&service)})),
+            ("ListTasks", json!({"cluster": "mco", "serviceName": of(&service)})),
+            ("DescribeTasks", json!({"cluster": "mco", "tasks": [of(&task)]})),
+            ("StopTask", json!({"cluster": "mco", "task": of(&task)})),
+            ("DescribeTaskDefinition", json!({"taskDefinition": of(&definition)})),
+            ("UpdateService", json!({"cluster": "mco", "service": "api", "taskDefinition": of(&definition)})),
+            ("DeregisterTaskDefinition", json!({"taskDefinition": of(&definition)})),
+        ]
+    };
+    for (operation, input) in
+        calls("eu-west-2", "eu-west-1").into_iter().chain(calls("123456789012", "210987654321"))
+    {
+        let code = world.refused(Api::Ecs, operation, &input);
+        let known = ["ClusterNotFoundException", "InvalidParameterException", "ClientException"];
+        assert!(known.contains(&code.as_str()), "{operation} {code}");
+    }
+    let other = json!({"cluster": "mco", "services": [service.replacen("/mco/", "/other/", 1)]});
+    let code = world.refused(Api::Ecs, "DescribeServices", &other);
+    assert_eq!(code, "InvalidParameterException", "an ARN of another cluster");
+    let foreign = cluster.replacen("eu-west-2", "eu-west-1", 1);
+    let described = world.ecs_call("DescribeClusters", &json!({"clusters": [foreign, cluster]}));
+    assert_eq!(
+        (described["failures"][0]["arn"].clone(), &described["clusters"][0]["clusterName"]),
+        (json!(foreign), &json!("mco"))
+    );
+    for (operation, input) in calls("x", "x") {
+        world.ecs_call(operation, &input);
+    }
+}
+
+#[test]
+fn arns_have_the_partition_of_their_region() {
+    for (region, partition) in
+        [("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"), ("eu-west-2", "aws")]
+    {
+        let mut world = World::new("123456789012", region);
+        let made = world.ecs_call("CreateCluster", &json!({"clusterName": "mco"}));
+        assert_eq!(
+            made["cluster"]["clusterArn"],
+            format!("arn:{partition}:ecs:{region}:123456789012:cluster/mco")
+        );
+        let identity = world.call(Api::Sts, "GetCallerIdentity", &json!({})).unwrap();
+        assert!(identity["Arn"].as_str().unwrap().starts_with(&format!("arn:{partition}:iam::")));
     }
 }
 
@@ -99,7 +191,7 @@ fn revisions_are_listed_in_the_order_of_their_numbers_by_whole_family_and_status
 }
 
 #[test]
-fn tasks_are_listed_by_service_family_and_starter() {
+fn tasks_and_services_are_listed_by_every_filter() {
     let mut world = world_with_service(&json!({}));
     let deployment = world.service()["deployments"][0]["id"].clone();
     for (filter, found) in [
@@ -109,12 +201,27 @@ fn tasks_are_listed_by_service_family_and_starter() {
         (json!({"startedBy": deployment}), 2),
         (json!({"startedBy": "other"}), 0),
         (json!({"desiredStatus": "PENDING"}), 0),
+        (json!({"launchType": "EC2"}), 2),
+        (json!({"launchType": "FARGATE"}), 0),
+        (json!({"containerInstance": "i"}), 0),
     ] {
         let listed = world.ecs_call("ListTasks", &laid_over(json!({"cluster": "mco"}), &filter));
         assert_eq!(listed["taskArns"].as_array().unwrap().len(), found, "{filter}");
     }
     let both = json!({"cluster": "mco", "startedBy": "x", "family": "y"});
     assert_eq!(world.refused(Api::Ecs, "ListTasks", &both), "InvalidParameterException");
+    for (filter, found) in [
+        (json!({"launchType": "EC2"}), 1),
+        (json!({"launchType": "FARGATE"}), 0),
+        (json!({"resourceManagementType": "CUSTOMER"}), 1),
+        (json!({"resourceManagementType": "ECS"}), 0),
+        (json!({"schedulingStrategy": "DAEMON"}), 0),
+    ] {
+        let listed = world.ecs_call("ListServices", &laid_over(json!({"cluster": "mco"}), &filter));
+        assert_eq!(listed["serviceArns"].as_array().unwrap().len(), found, "{filter}");
+    }
+    let wrong = json!({"cluster": "mco", "launchType": "MOON"});
+    assert_eq!(world.refused(Api::Ecs, "ListServices", &wrong), "InvalidParameterException");
     let missing = json!({"cluster": "mco", "serviceName": "none"});
     assert_eq!(world.refused(Api::Ecs, "ListTasks", &missing), "ServiceNotFoundException");
 }
@@ -124,12 +231,13 @@ fn service_deployments_are_listed_by_status_and_time() {
     let mut world = world_with_service(&json!({}));
     let before = world.now();
     world.deploy("bbbbbbb");
+    world.advance(LISTED);
     let count = |world: &mut World, filter: Value| {
         let input = laid_over(json!({"cluster": "mco", "service": "api"}), &filter);
         world.ecs_call("ListServiceDeployments", &input)["serviceDeployments"].as_array().unwrap().len()
     };
     assert_eq!(count(&mut world, json!({"status": ["SUCCESSFUL"]})), 1);
-    assert_eq!(count(&mut world, json!({"status": ["PENDING", "SUCCESSFUL"]})), 2);
+    assert_eq!(count(&mut world, json!({"status": ["IN_PROGRESS", "SUCCESSFUL"]})), 2);
     assert_eq!(count(&mut world, json!({"createdAt": {"before": before - 1}})), 1);
     assert_eq!(count(&mut world, json!({"createdAt": {"after": before - 1}})), 1);
 }

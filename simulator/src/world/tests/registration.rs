@@ -44,6 +44,25 @@ fn defaults_are_written_into_a_registration() {
 }
 
 #[test]
+fn variables_come_back_in_another_order_and_empty_roles_not_at_all() {
+    let mut world = world();
+    let names = ["A", "B", "C", "D", "E", "F"];
+    let variables = |value: &str| names.map(|name| json!({"name": name, value: "x"}));
+    let container = json!({"name": "a", "image": "b", "memory": 64, "environment": variables("value"), "secrets": variables("valueFrom")});
+    let definition = json!({"family": "f", "taskRoleArn": "", "executionRoleArn": "", "containerDefinitions": [container]});
+    let registered = world.ecs_call("RegisterTaskDefinition", &definition)["taskDefinition"].clone();
+    assert_eq!((&registered["taskRoleArn"], &registered["executionRoleArn"]), (&Value::Null, &Value::Null));
+    for key in ["environment", "secrets"] {
+        let described = registered["containerDefinitions"][0][key].as_array().unwrap();
+        let mut order: Vec<&str> =
+            described.iter().map(|variable| variable["name"].as_str().unwrap()).collect();
+        assert_ne!(order, names, "{key}");
+        order.sort_unstable();
+        assert_eq!(order, names, "{key}");
+    }
+}
+
+#[test]
 fn a_port_of_its_own_network_is_the_port_of_the_host() {
     let sent = laid_over(
         containers(&json!({"portMappings": [{"containerPort": 80, "hostPort": 0}]})),
@@ -183,10 +202,15 @@ fn a_deleted_revision_stays_while_it_is_needed_and_its_number_never_comes_back()
     world.ecs_call("DeregisterTaskDefinition", &json!({"taskDefinition": "mco-api:1"}));
     let deleted = world.ecs_call("DeleteTaskDefinitions", &delete);
     assert_eq!(deleted["taskDefinitions"][0]["status"], "DELETE_IN_PROGRESS");
+    assert!(deleted["taskDefinitions"][0]["deleteRequestedAt"].is_number());
     world.advance(10);
     world.ecs_call("DescribeTaskDefinition", &json!({"taskDefinition": "mco-api:1"}));
     world.ecs_call("DeleteService", &json!({"cluster": "mco", "service": "api", "force": true}));
     world.advance(10);
     world.refused(Api::Ecs, "DescribeTaskDefinition", &json!({"taskDefinition": "mco-api:1"}));
+    for status in ["ALL", "INACTIVE"] {
+        let families = world.ecs_call("ListTaskDefinitionFamilies", &json!({"status": status}));
+        assert_eq!(families["families"], json!([]), "nothing is left of it");
+    }
     assert!(world.register("aaaaaaa").ends_with("mco-api:2"));
 }

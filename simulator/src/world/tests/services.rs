@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::{Api, World};
-use super::{SETTLED, laid_over, world, world_with_service};
+use super::{SETTLED, balanced, laid_over, world, world_with_service};
 
 const AWSVPC: &str = "awsvpc";
 
@@ -28,13 +28,48 @@ fn register_awsvpc(world: &mut World) {
 fn a_new_service_has_the_defaults_of_aws() {
     let created = create(&mut world(), &json!({})).unwrap();
     let configuration = json!({"maximumPercent": 200, "minimumHealthyPercent": 100,
-        "deploymentCircuitBreaker": {"enable": false, "rollback": false}, "strategy": "ROLLING"});
+        "deploymentCircuitBreaker": {"enable": false, "rollback": false}, "strategy": "ROLLING",
+        "bakeTimeInMinutes": 0});
     assert_eq!(created["deploymentConfiguration"], configuration);
     assert_eq!(created["deploymentController"], json!({"type": "ECS"}));
     let members =
         ["status", "schedulingStrategy", "launchType", "propagateTags", "availabilityZoneRebalancing"];
     let described = members.map(|member| created[member].as_str().unwrap());
     assert_eq!(described, ["ACTIVE", "REPLICA", "EC2", "NONE", "ENABLED"]);
+}
+
+#[test]
+fn what_aws_fills_in_on_fargate_and_behind_a_load_balancer_is_there() {
+    let mut world = world();
+    register_awsvpc(&mut world);
+    let balancers = json!([{"targetGroupArn": "tg", "containerName": "api", "containerPort": 8080}]);
+    let fargate =
+        json!({"taskDefinition": AWSVPC, "networkConfiguration": network(), "loadBalancers": balancers});
+    let of =
+        |service: &Value, member: &str| (service[member].clone(), service["deployments"][0][member].clone());
+    let launched =
+        create(&mut world, &laid_over(fargate.clone(), &json!({"launchType": "FARGATE"}))).unwrap();
+    assert_eq!(of(&launched, "platformVersion"), (json!("LATEST"), json!("1.4.0")));
+    assert_eq!(of(&launched, "platformFamily"), (json!("Linux"), json!("Linux")));
+    assert_eq!(launched["healthCheckGracePeriodSeconds"], 0);
+    assert!(launched["roleArn"].as_str().unwrap().ends_with("/AWSServiceRoleForECS"));
+    let strategy = json!([{"capacityProvider": "FARGATE_SPOT", "weight": 1, "base": 0}]);
+    let provided =
+        json!({"serviceName": "spot", "capacityProviderStrategy": strategy, "platformVersion": "1.3.0"});
+    let provided = create(&mut world, &laid_over(fargate, &provided)).unwrap();
+    assert_eq!(of(&provided, "platformVersion"), (json!("1.3.0"), json!("1.3.0")));
+    assert_eq!(of(&provided, "capacityProviderStrategy"), (strategy.clone(), strategy));
+    // Elsewhere there is none of it.
+    let plain = create(&mut world, &json!({"serviceName": "plain"})).unwrap();
+    for member in [
+        "platformVersion",
+        "platformFamily",
+        "roleArn",
+        "healthCheckGracePeriodSeconds",
+        "capacityProviderStrategy",
+    ] {
+        assert_eq!(of(&plain, member), (Value::Null, Value::Null), "{member}");
+    }
 }
 
 #[test]
@@ -132,9 +167,28 @@ fn a_capacity_provider_strategy_takes_the_place_of_the_launch_type() {
 }
 
 #[test]
+fn another_capacity_provider_strategy_needs_force() {
+    let strategy = |weight: u64| json!({"capacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT", "weight": weight}]});
+    let mut world = world_with_service(&json!({}));
+    let update = |more: &Value| laid_over(json!({"cluster": "mco", "service": "api"}), more);
+    let forced = |weight: u64| laid_over(strategy(weight), &json!({"forceNewDeployment": true}));
+    let refused = |world: &mut World, more: &Value| world.why_refused("UpdateService", &update(more));
+    assert!(refused(&mut world, &strategy(1)).ends_with("you must force a new deployment."));
+    let described = world.update(&forced(1))["capacityProviderStrategy"][0].clone();
+    assert_eq!(described, json!({"capacityProvider": "FARGATE_SPOT", "weight": 1, "base": 0}));
+    world.update(&strategy(1));
+    assert!(refused(&mut world, &strategy(2)).ends_with("you must force a new deployment."));
+    let none = json!({"capacityProviderStrategy": []});
+    assert!(refused(&mut world, &none).ends_with("you must force a new deployment."));
+    let emptied = world.update(&laid_over(none, &json!({"forceNewDeployment": true})));
+    assert_eq!((&emptied["launchType"], &emptied["capacityProviderStrategy"]), (&json!("EC2"), &Value::Null));
+}
+
+#[test]
 fn what_codedeploy_or_task_sets_decide_is_refused_even_unchanged() {
     for (controller, part) in [("CODE_DEPLOY", "Use AWS CodeDeploy"), ("EXTERNAL", "Use task sets")] {
-        let mut world = world_with_service(&json!({"deploymentController": {"type": controller}}));
+        let controlled = json!({"deploymentController": {"type": controller}});
+        let mut world = world_with_service(&laid_over(controlled, &balanced()));
         for change in [
             json!({"taskDefinition": "mco-api:1"}),
             json!({"forceNewDeployment": true}),
@@ -155,7 +209,8 @@ fn what_codedeploy_or_task_sets_decide_is_refused_even_unchanged() {
 
 #[test]
 fn a_codedeploy_service_shows_its_task_set() {
-    let mut world = world_with_service(&json!({"deploymentController": {"type": "CODE_DEPLOY"}}));
+    let code_deploy = json!({"deploymentController": {"type": "CODE_DEPLOY"}});
+    let mut world = world_with_service(&laid_over(code_deploy, &balanced()));
     let set = world.service()["taskSets"][0].clone();
     assert_eq!((&set["status"], &set["stabilityStatus"]), (&json!("PRIMARY"), &json!("STEADY_STATE")));
     assert_eq!((&set["runningCount"], &set["computedDesiredCount"]), (&json!(2), &json!(2)));
@@ -184,6 +239,43 @@ fn a_daemon_has_no_count_and_neither_fargate_nor_another_controller() {
 }
 
 #[test]
+fn what_a_new_service_needs_is_asked_for() {
+    let breaker = |more: &Value| {
+        let breaker = laid_over(json!({"enable": true, "rollback": true}), more);
+        json!({"deploymentConfiguration": {"deploymentCircuitBreaker": breaker}})
+    };
+    let threshold =
+        |kind: &str, value: u64| breaker(&json!({"thresholdConfiguration": {"type": kind, "value": value}}));
+    let code_deploy = json!({"deploymentController": {"type": "CODE_DEPLOY"}});
+    let alarms = json!({"deploymentConfiguration": {"alarms": {"alarmNames": ["a"], "enable": true, "rollback": true}}});
+    for (more, part) in [
+        (code_deploy.clone(), "loadBalancers is required"),
+        (json!({"desiredCount": Value::Null}), "desiredCount is required"),
+        (
+            laid_over(laid_over(code_deploy.clone(), &balanced()), &breaker(&json!({}))),
+            "not supported with the CODE_DEPLOY",
+        ),
+        (laid_over(laid_over(code_deploy, &balanced()), &alarms), "not supported with the CODE_DEPLOY"),
+        (threshold("BOUNDED_PERCENT", 101), "between 1 and 100 percent"),
+        (threshold("UNBOUNDED_PERCENT", 0), "between 1 and 100 percent"),
+        (threshold("COUNT", 0), "1 at least"),
+    ] {
+        let said = create(&mut world(), &more).unwrap_err();
+        assert!(said.contains(part), "{more}: {said}");
+    }
+}
+
+#[test]
+fn percentages_that_would_always_block_are_refused() {
+    let percent = json!({"deploymentConfiguration": {"maximumPercent": 100}});
+    let said = create(&mut world(), &percent).unwrap_err();
+    assert!(said.ends_with("cannot be 100 as this will block deployments"), "{said}");
+    let mut world = world_with_service(&json!({}));
+    world.why_refused("UpdateService", &laid_over(json!({"cluster": "mco", "service": "api"}), &percent));
+    assert_eq!(world.service()["deploymentConfiguration"]["maximumPercent"], 200);
+}
+
+#[test]
 fn other_strategies_than_rolling_are_refused_not_imitated() {
     let more = json!({"deploymentConfiguration": {"strategy": "BLUE_GREEN"}});
     assert!(create(&mut world(), &more).unwrap_err().contains("not simulated"));
@@ -203,8 +295,15 @@ fn a_service_is_deleted_only_when_scaled_down_or_by_force_and_drains_first() {
         Err("Unable to Start a service that is still Draining.".to_owned())
     );
     assert_eq!(world.refused(Api::Ecs, "UpdateService", &delete), "ServiceNotActiveException");
+    let deployment = world.newest()["serviceDeploymentArn"].clone();
     world.advance(10);
-    assert_eq!(world.service()["status"], "INACTIVE");
+    let gone = world.service();
+    assert_eq!(gone["status"], "INACTIVE");
+    assert!(gone["taskDefinition"].as_str().unwrap().ends_with(":1"), "{gone}");
+    assert_eq!(world.statuses(), Vec::<String>::new(), "its deployments go with it");
+    let described =
+        world.ecs_call("DescribeServiceDeployments", &json!({"serviceDeploymentArns": [deployment]}));
+    assert_eq!(described["failures"][0]["reason"], "MISSING");
     assert_eq!(world.refused(Api::Ecs, "UpdateService", &delete), "ServiceNotActiveException");
     create(&mut world, &json!({})).unwrap();
     assert_eq!(world.service()["status"], "ACTIVE");
@@ -226,7 +325,8 @@ fn a_cluster_with_services_is_not_deleted() {
     let delete = json!({"cluster": "mco"});
     assert_eq!(world.refused(Api::Ecs, "DeleteCluster", &delete), "ClusterContainsServicesException");
     world.ecs_call("DeleteService", &json!({"cluster": "mco", "service": "api", "force": true}));
-    world.advance(10);
-    world.ecs_call("DeleteCluster", &delete);
+    assert_eq!(world.service()["status"], "DRAINING", "that does not count any more");
+    let deleted = world.ecs_call("DeleteCluster", &delete);
+    assert_eq!(deleted["cluster"]["status"], "INACTIVE");
     assert_eq!(world.refused(Api::Ecs, "ListServices", &delete), "ClusterNotFoundException");
 }

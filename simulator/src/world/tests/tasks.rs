@@ -3,22 +3,24 @@
 use serde_json::{Value, json};
 
 use super::super::Api;
-use super::{REGISTRY, SETTLED, laid_over, world, world_with_service};
+use super::{REGISTRY, SETTLED, laid_over, seconds, world, world_with_service};
 use crate::faults::Fault;
 
 #[test]
 fn a_task_goes_through_every_state_of_its_life() {
     let mut world = world();
     world.begin(&json!({"desiredCount": 1}));
-    let mut seen: Vec<Value> = Vec::new();
+    let (mut seen, mut of_container): (Vec<Value>, Vec<Value>) = (Vec::new(), Vec::new());
     for second in 0..40 {
         if second == 25 {
             world.update(&json!({"desiredCount": 0}));
         }
         world.advance(1);
         for task in world.tasks("RUNNING").iter().chain(&world.tasks("STOPPED")) {
-            if seen.last() != Some(&task["lastStatus"]) {
-                seen.push(task["lastStatus"].clone());
+            for (seen, one) in [(&mut seen, task), (&mut of_container, &task["containers"][0])] {
+                if seen.last() != Some(&one["lastStatus"]) {
+                    seen.push(one["lastStatus"].clone());
+                }
             }
         }
     }
@@ -33,6 +35,7 @@ fn a_task_goes_through_every_state_of_its_life() {
         "STOPPED",
     ];
     assert_eq!(seen, life);
+    assert_eq!(of_container, ["PENDING", "RUNNING", "STOPPED"]);
     let stopped = world.tasks("STOPPED").remove(0);
     assert_eq!(stopped["stopCode"], "ServiceSchedulerInitiated");
     assert!(
@@ -43,9 +46,21 @@ fn a_task_goes_through_every_state_of_its_life() {
     );
     assert_eq!(stopped["containers"][0]["exitCode"], 143);
     let order = ["createdAt", "pullStartedAt", "pullStoppedAt", "startedAt", "stoppingAt", "stoppedAt"];
-    let times = order.map(|key| stopped[key].as_u64().unwrap());
+    let times = order.map(|key| seconds(&stopped[key]));
     assert!(times.is_sorted(), "{times:?}");
     assert_eq!(stopped["version"], 8, "one a state");
+}
+
+#[test]
+fn a_container_that_was_pulled_and_never_started_has_no_exit_code() {
+    let mut world = world();
+    world.begin(&json!({"desiredCount": 1}));
+    world.advance(10);
+    assert_eq!(world.tasks("RUNNING")[0]["lastStatus"], "ACTIVATING");
+    world.update(&json!({"desiredCount": 0}));
+    world.advance(10);
+    let container = world.tasks("STOPPED")[0]["containers"][0].clone();
+    assert_eq!((&container["lastStatus"], &container["exitCode"]), (&json!("STOPPED"), &Value::Null));
 }
 
 #[test]
@@ -73,10 +88,43 @@ fn an_image_that_cannot_be_pulled_says_so_and_has_no_exit_code() {
         world.advance(14);
         let stopped = world.tasks("STOPPED").remove(0);
         assert_eq!(stopped["stopCode"], "TaskFailedToStart");
-        assert!(stopped["stoppedReason"].as_str().unwrap().starts_with("CannotPullContainerError: "));
+        assert_eq!(stopped["stoppedReason"], "Task failed to start");
+        let reason = stopped["containers"][0]["reason"].as_str().unwrap();
+        assert!(reason.starts_with("CannotPullContainerError: "), "{reason}");
         assert_eq!(stopped["containers"][0]["exitCode"], Value::Null);
         assert_eq!(stopped["containers"][0]["imageDigest"], Value::Null);
     }
+}
+
+#[test]
+fn fargate_tries_to_pull_for_a_while_and_says_why_it_could_not() {
+    let mut world = world();
+    let image = format!("{REGISTRY}/mco/api:later");
+    let definition = json!({"family": "mco-api", "networkMode": "awsvpc", "cpu": "256", "memory": "512",
+        "containerDefinitions": [{"name": "api", "image": image}]});
+    world.ecs_call("RegisterTaskDefinition", &definition);
+    let network = json!({"awsvpcConfiguration": {"subnets": ["subnet-1"]}});
+    world.begin(&json!({"launchType": "FARGATE", "networkConfiguration": network, "desiredCount": 1}));
+    world.advance(1 + 89);
+    assert_eq!(world.tasks("RUNNING")[0]["lastStatus"], "PENDING");
+    world.advance(1);
+    let stopped = world.tasks("STOPPED").remove(0);
+    let reason = stopped["stoppedReason"].as_str().unwrap().to_owned();
+    assert!(reason.starts_with("CannotPullContainerError: pull image manifest has been retried 7 time(s): "));
+    assert_eq!(
+        (&stopped["stopCode"], &stopped["containers"][0]["reason"]),
+        (&json!("TaskFailedToStart"), &Value::Null)
+    );
+    assert!(world.events().contains(&format!("was unable to place a task. Reason: {reason}.")));
+    // The second time in a row is the beginning of a row, and what comes while it tries is found.
+    assert!(!world.events().contains("consistently"));
+    world.advance(30 + 90);
+    assert!(world.events().contains("(service api) is unable to consistently start tasks successfully."));
+    world.advance(240 + 10);
+    assert_eq!(world.tasks("RUNNING")[0]["lastStatus"], "PENDING");
+    world.push("later");
+    world.advance(SETTLED);
+    assert_eq!(world.service()["deployments"][0]["rolloutState"], "COMPLETED");
 }
 
 #[test]
@@ -86,15 +134,28 @@ fn a_crash_tells_the_exit_code_and_out_of_memory_the_reason() {
     {
         let mut world = world_with_service(&json!({}));
         let digest = world.deploy("bbbbbbb");
-        world.inject(Fault::Crash { digest, exit_code: code });
-        world.advance(20);
+        world.inject(Fault::Crash { digest, exit_code: code, after_seconds: 0 });
+        world.advance(13);
+        assert_eq!(world.service()["deployments"][0]["runningCount"], 2, "it runs first");
+        world.advance(7);
         let stopped = world.tasks("STOPPED").remove(0);
         assert_eq!(stopped["stopCode"], "EssentialContainerExited");
         assert_eq!(stopped["stoppedReason"], "Essential container in task exited");
         let container = &stopped["containers"][0];
         assert_eq!((&container["exitCode"], &container["reason"]), (&json!(code), &reason));
-        assert_eq!(stopped["startedAt"], Value::Null, "it never ran");
+        assert!(stopped["startedAt"].is_number() && stopped["pullStoppedAt"].is_number());
     }
+}
+
+#[test]
+fn a_crash_may_come_a_while_after_the_start() {
+    let mut world = world_with_service(&json!({}));
+    let digest = world.deploy("bbbbbbb");
+    world.inject(Fault::Crash { digest, exit_code: 2, after_seconds: 20 });
+    world.advance(1 + 12 + 19);
+    assert_eq!((world.service()["runningCount"].clone(), world.tasks("STOPPED")), (json!(4), Vec::new()));
+    world.advance(1);
+    assert_eq!(world.tasks("STOPPED")[0]["containers"][0]["exitCode"], 2);
 }
 
 #[test]
@@ -108,7 +169,7 @@ fn a_container_that_is_not_essential_may_exit() {
     ]);
     let definition = json!({"family": "mco-api", "containerDefinitions": containers});
     world.ecs_call("RegisterTaskDefinition", &definition);
-    world.inject(Fault::Crash { digest, exit_code: 3 });
+    world.inject(Fault::Crash { digest, exit_code: 3, after_seconds: 0 });
     world.begin(&json!({}));
     world.advance(SETTLED);
     assert_eq!(world.service()["runningCount"], 2);
@@ -166,16 +227,15 @@ fn tags_reach_only_tasks_that_start_later() {
     let settings = json!({"propagateTags": "SERVICE", "enableECSManagedTags": true, "desiredCount": 2});
     world.update(&settings);
     world.advance(SETTLED);
-    let listed = world.ecs_call("ListTasks", &json!({"cluster": "mco"}));
-    let describe = json!({"cluster": "mco", "tasks": listed["taskArns"], "include": ["TAGS"]});
-    let tasks = world.ecs_call("DescribeTasks", &describe);
-    assert_eq!(tasks["tasks"][0]["tags"], json!([]));
+    let mut tasks = world.tasks("RUNNING");
+    tasks.sort_by_key(|task| seconds(&task["createdAt"]));
+    assert_eq!(tasks[0]["tags"], json!([]));
     let expected = json!([
         {"key": "aws:ecs:clusterName", "value": "mco"},
         {"key": "aws:ecs:serviceName", "value": "api"},
         {"key": "team", "value": "a"},
     ]);
-    assert_eq!(tasks["tasks"][1]["tags"], expected);
+    assert_eq!(tasks[1]["tags"], expected);
 }
 
 #[test]
