@@ -9,8 +9,10 @@ use std::time::Duration;
 use globset::{Glob, GlobMatcher};
 
 use crate::git::Credentials;
-use crate::manifest::fields::{Report, kind, nearest};
-use crate::manifest::tree::{self, Kind, Node};
+use crate::manifest::fields::kind;
+use crate::manifest::nearest::suggestion;
+use crate::manifest::report::{Report, Source};
+use crate::manifest::tree::{self, Key, Kind, Node};
 use crate::model::{AccountId, Declaration, Declared, Desired, Finding, Severity};
 use crate::secret::Secret;
 
@@ -167,7 +169,7 @@ fn gathered(given: &dyn Fn(&str) -> Option<String>, file: Option<&str>) -> Resul
 
 /// The settings of a file, by key.
 pub fn parse(path: &str, text: &str) -> Result<Raw, SettingsError> {
-    let mut report = Report { file: path, text, findings: Vec::new() };
+    let mut report = Source { file: path, text }.report();
     let mut raw = Raw::new();
     match tree::documents(text) {
         Ok(documents) => match documents.as_slice() {
@@ -175,18 +177,15 @@ pub fn parse(path: &str, text: &str) -> Result<Raw, SettingsError> {
             [only] if only.is_null() => {}
             [only] => flatten(only, "", &mut raw, &mut report),
             [_, second, ..] => {
-                report.error((second.line, second.column), "", "expected one document", None);
+                report.error(second, "", "expected one document");
             }
         },
-        Err(broken) => {
-            report.error((broken.line, broken.column), "", broken.message, broken.hint.map(str::to_owned));
-        }
+        Err(broken) => report.broken(broken),
     }
     if report.has_errors() { Err(SettingsError::Findings(report.findings)) } else { Ok(raw) }
 }
 
 fn flatten(node: &Node, path: &str, raw: &mut Raw, report: &mut Report<'_>) {
-    let at = (node.line, node.column);
     let known = KEYS.iter().map(|(key, _)| *key).find(|key| *key == path);
     match (&node.kind, known) {
         (Kind::Scalar { text, .. }, Some(key)) => {
@@ -199,7 +198,9 @@ fn flatten(node: &Node, path: &str, raw: &mut Raw, report: &mut Report<'_>) {
             });
             raw.insert(key, texts.collect::<Vec<_>>().join(","));
         }
-        (_, Some(_)) => report.error(at, path, format!("expected text, found {}", kind(node)), None),
+        (_, Some(_)) => {
+            report.error(node, path, format!("expected text, found {}", kind(node)));
+        }
         (Kind::Map(entries), None) => {
             for (key, value) in entries {
                 let inner = if path.is_empty() { key.text.clone() } else { format!("{path}.{}", key.text) };
@@ -208,23 +209,25 @@ fn flatten(node: &Node, path: &str, raw: &mut Raw, report: &mut Report<'_>) {
                 if leads_somewhere {
                     flatten(value, &inner, raw, report);
                 } else {
-                    unknown(&inner, (key.line, key.column), report);
+                    unknown(&inner, key, report);
                 }
             }
         }
-        (_, None) => report.error(at, path, format!("expected a map, found {}", kind(node)), None),
+        (_, None) => {
+            report.error(node, path, format!("expected a map, found {}", kind(node)));
+        }
     }
 }
 
-fn unknown(path: &str, at: (usize, usize), report: &mut Report<'_>) {
+fn unknown(path: &str, key: &Key, report: &mut Report<'_>) {
     let is_secret = matches!(path, "repository.token" | "alerts.webhook.secret");
     let keys: Vec<&str> = KEYS.iter().map(|(key, _)| *key).collect();
     let hint = if is_secret {
         Some(format!("a secret is never written here: use `{path}File`, or an environment variable"))
     } else {
-        nearest(path, &keys).map(|near| format!("did you mean `{near}`?"))
+        suggestion(path, &keys)
     };
-    report.error(at, path, format!("unknown setting `{path}`"), hint);
+    report.error(key, path, format!("unknown setting `{path}`")).hint = hint;
 }
 
 /// In the variable, or in the file that a key names. It can be read now; a file may hold another one later.

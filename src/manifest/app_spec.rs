@@ -2,8 +2,10 @@
 //! structure for Amazon ECS deployments"). Keys are found in any case, as AWS's own tools do; what is not checked here
 //! is sent as it is.
 
-use super::fields::{Report, kind, nearest};
-use super::tree::{self, Kind, Node};
+use super::fields::kind;
+use super::nearest::suggestion;
+use super::report::Report;
+use super::tree::{self, Kind, Node, Place};
 use crate::plan::blue_green;
 
 const HOOKS: [&str; 5] =
@@ -41,29 +43,22 @@ fn words(node: &Node) -> Option<&str> {
 
 /// Reports what CodeDeploy would refuse.
 pub(super) fn check(root: &Node, report: &mut Report<'_>) {
-    if let Err((at, field, message)) = structure(root) {
-        report.error(
-            at,
-            &field,
-            message,
-            Some("the AppSpec of a pipeline's CodeDeployToECS action can be used as it is".to_owned()),
-        );
+    if let Err((place, field, message)) = structure(root) {
+        report.error(place, &field, message).hint =
+            Some("the AppSpec of a pipeline's CodeDeployToECS action can be used as it is".to_owned());
     }
-    for (at, field, message, hint) in unknown_names(root) {
-        report.error(at, &field, message, hint);
-    }
+    unknown_names(root, report);
 }
 
-type Complaint = ((usize, usize), String, String);
+type Complaint = (Place, String, String);
 
 fn structure(root: &Node) -> Result<(), Complaint> {
-    let at = |node: &Node| (node.line, node.column);
     let member = |node: &Node, key: &str| match get(node, key) {
         Some(_) => Ok(()),
-        None => Err((at(node), key.to_owned(), format!("`{key}` is missing"))),
+        None => Err((node.place, key.to_owned(), format!("`{key}` is missing"))),
     };
     if !matches!(root.kind, Kind::Map(_)) {
-        return Err((at(root), String::new(), format!("expected a map, found {}", kind(root))));
+        return Err((root.place, String::new(), format!("expected a map, found {}", kind(root))));
     }
     member(root, "version")?;
     member(root, "Resources")?;
@@ -74,17 +69,17 @@ fn structure(root: &Node) -> Result<(), Complaint> {
     };
     let one = "expected a list with one TargetService".to_owned();
     let target = target.and_then(|item| get(item, "TargetService"));
-    let target = target.ok_or_else(|| (at(resources), "Resources".to_owned(), one))?;
+    let target = target.ok_or_else(|| (resources.place, "Resources".to_owned(), one))?;
     member(target, "Type")?;
     if let Some(found) = get(target, "Type").filter(|node| words(node) != Some("AWS::ECS::Service")) {
-        return Err((at(found), "Type".to_owned(), "expected AWS::ECS::Service".to_owned()));
+        return Err((found.place, "Type".to_owned(), "expected AWS::ECS::Service".to_owned()));
     }
     member(target, "Properties")?;
     let Some(properties) = get(target, "Properties") else { return Ok(()) };
     member(properties, "TaskDefinition")?;
     if let Some(definition) = get(properties, "TaskDefinition").filter(|node| words(node).is_none()) {
         let message = format!("expected {} or an ARN", blue_green::TASK_DEFINITION);
-        return Err((at(definition), "TaskDefinition".to_owned(), message));
+        return Err((definition.place, "TaskDefinition".to_owned(), message));
     }
     member(properties, "LoadBalancerInfo")?;
     if let Some(balancer) = get(properties, "LoadBalancerInfo") {
@@ -93,7 +88,7 @@ fn structure(root: &Node) -> Result<(), Complaint> {
         if let Some(port) = get(balancer, "ContainerPort") {
             let number = words(port).and_then(|text| text.parse::<u16>().ok());
             if number.is_none_or(|port| port == 0) {
-                return Err((at(port), "ContainerPort".to_owned(), "expected a port".to_owned()));
+                return Err((port.place, "ContainerPort".to_owned(), "expected a port".to_owned()));
             }
         }
     }
@@ -105,10 +100,8 @@ fn structure(root: &Node) -> Result<(), Complaint> {
     Ok(())
 }
 
-type Unknown = ((usize, usize), String, String, Option<String>);
-
 /// Properties and hooks that CodeDeploy does not know.
-fn unknown_names(root: &Node) -> Vec<Unknown> {
+fn unknown_names(root: &Node, report: &mut Report<'_>) {
     let target = get(root, "Resources").and_then(|resources| match &resources.kind {
         Kind::List(items) => get(items.first()?, "TargetService"),
         _ => None,
@@ -119,20 +112,12 @@ fn unknown_names(root: &Node) -> Vec<Unknown> {
         _ => &[],
     });
     let known = properties.map(|node| (node, &PROPERTIES)).chain(hooks.map(|node| (node, &HOOKS)));
-    let mut found = Vec::new();
     for (node, known) in known {
         let Kind::Map(entries) = &node.kind else { continue };
-        for (key, _) in
-            entries.iter().filter(|(key, _)| !known.iter().any(|one| one.eq_ignore_ascii_case(&key.text)))
-        {
-            let hint = nearest(&key.text, known).map(|near| format!("did you mean `{near}`?"));
-            found.push((
-                (key.line, key.column),
-                key.text.clone(),
-                format!("unknown name `{}`", key.text),
-                hint,
-            ));
+        let is_known = |text: &str| known.iter().any(|one| one.eq_ignore_ascii_case(text));
+        for (key, _) in entries.iter().filter(|(key, _)| !is_known(&key.text)) {
+            report.error(key, &key.text, format!("unknown name `{}`", key.text)).hint =
+                suggestion(&key.text, known);
         }
     }
-    found
 }

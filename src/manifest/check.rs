@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::fields::{Report, nearest};
+use super::nearest::suggestion;
+use super::report::Report;
 use super::task_definition;
 use super::tree::Node;
 use crate::model::{
@@ -94,7 +95,7 @@ pub(super) fn order(declaration: &mut Declaration) {
     let mut findings = Vec::new();
     for desired in readable.values() {
         for name in desired.after.iter().filter(|name| !known.contains(name.as_str())) {
-            let hint = nearest(name.as_str(), &names).map(|near| format!("did you mean `{near}`?"));
+            let hint = suggestion(name.as_str(), &names);
             findings.push(about(desired, "after", format!("no application is named `{name}`"), hint));
         }
         if waits_for_itself(desired, &readable) {
@@ -148,26 +149,22 @@ pub(super) fn freeze(declaration: &mut Declaration) {
 /// Containers that are named but not in the task definition.
 pub(super) fn containers(input: &Value, file: &Node, images: &[DesiredImage], report: &mut Report<'_>) {
     let present: Vec<&str> = container_images(input).map(|(name, _)| name).collect();
-    let at =
-        file.get("containerDefinitions").map_or((file.line, file.column), |node| (node.line, node.column));
+    let definitions = file.get("containerDefinitions").unwrap_or(file);
     for image in images {
         match &image.containers {
             Containers::Named(names) => {
                 for name in names.iter().filter(|name| !present.contains(&name.as_str())) {
-                    let hint = Some(format!("it has {}", present.join(", ")));
-                    report.error(at, "containerDefinitions", format!("no container is named `{name}`"), hint);
+                    let message = format!("no container is named `{name}`");
+                    report.error(definitions, "containerDefinitions", message).hint =
+                        Some(format!("it has {}", present.join(", ")));
                 }
             }
             Containers::Placeholder(placeholder) => {
                 let marked = container_images(input).any(|(_, image)| image == placeholder);
                 if !marked && present.len() != 1 {
-                    let hint = Some("or name them with `containers`".to_owned());
-                    report.error(
-                        at,
-                        "containerDefinitions",
-                        format!("no container has the image {placeholder}"),
-                        hint,
-                    );
+                    let message = format!("no container has the image {placeholder}");
+                    report.error(definitions, "containerDefinitions", message).hint =
+                        Some("or name them with `containers`".to_owned());
                 }
             }
         }
@@ -186,9 +183,8 @@ pub(super) fn placeholders(input: &Value, file: &Node, images: &[DesiredImage], 
         path.ends_with("].image") && of_images
     };
     for (path, name) in found.iter().filter(|(path, name)| !is_image(path, name)) {
-        let node = file.at_path(path);
-        let hint = Some(format!("add {} to `values`", name.trim_matches(['<', '>'])));
-        report.error((node.line, node.column), path, format!("nothing fills {name}"), hint);
+        report.error(file.at_path(path), path, format!("nothing fills {name}")).hint =
+            Some(format!("add {} to `values`", name.trim_matches(['<', '>'])));
     }
 }
 
@@ -205,11 +201,9 @@ pub(super) fn plain_secrets(input: &Value, file: &Node, report: &mut Report<'_>)
                 .any(|mark| value.starts_with(mark));
             if !value.is_empty() && (looks_secret(name) || marked) {
                 let path = format!("containerDefinitions[{container}].environment[{index}]");
-                let node = file.at_path(&path);
-                let hint =
-                    Some("use `secrets` with a reference to Secrets Manager or Parameter Store".to_owned());
                 let message = format!("the environment variable {name} looks like a secret in plain text");
-                report.warning((node.line, node.column), &path, message, hint);
+                report.warning(file.at_path(&path), &path, message).hint =
+                    Some("use `secrets` with a reference to Secrets Manager or Parameter Store".to_owned());
             }
         }
     }

@@ -35,7 +35,7 @@ pub fn set_commit(
     commit: &str,
 ) -> Result<Edited, EditError> {
     let documents = tree::documents(text)
-        .map_err(|broken| EditError::Broken { line: broken.line, message: broken.message })?;
+        .map_err(|broken| EditError::Broken { line: broken.place.line, message: broken.message })?;
     let named = |node: &&Node| {
         scalar(node.get("kind")) == Some("Environment")
             && scalar(node.get("metadata").and_then(|metadata| metadata.get("name"))) == Some(environment)
@@ -48,7 +48,7 @@ pub fn set_commit(
         .ok_or_else(|| EditError::NoApplication(application.to_owned()))?;
     let value = entry.get("commit").ok_or_else(|| EditError::NoCommit(application.to_owned()))?;
     let old = scalar(Some(value)).ok_or_else(|| EditError::NoCommit(application.to_owned()))?;
-    let unusual = || EditError::Unusual { line: value.line, commit: commit.to_owned() };
+    let unusual = || EditError::Unusual { line: value.place.line, commit: commit.to_owned() };
     let start = offset(text, value).ok_or_else(unusual)?;
     let written = written(&text[start..], old).ok_or_else(unusual)?;
     let edited = format!("{}\"{commit}\"{}", &text[..start], &text[start + written..]);
@@ -64,9 +64,10 @@ fn scalar(node: Option<&Node>) -> Option<&str> {
 
 /// Where a node starts, in bytes. Lines and columns count from 1, columns in characters.
 fn offset(text: &str, node: &Node) -> Option<usize> {
-    let line = text.split_inclusive('\n').nth(node.line.checked_sub(1)?)?;
-    let before: usize = text.split_inclusive('\n').take(node.line - 1).map(str::len).sum();
-    let column = line.char_indices().nth(node.column.checked_sub(1)?)?.0;
+    let lines_before = node.place.line.checked_sub(1)?;
+    let line = text.split_inclusive('\n').nth(lines_before)?;
+    let before: usize = text.split_inclusive('\n').take(lines_before).map(str::len).sum();
+    let column = line.char_indices().nth(node.place.column.checked_sub(1)?)?.0;
     Some(before + column)
 }
 

@@ -1,6 +1,6 @@
 //! `imagedefinitions.json`, as CodePipeline writes it: a list of containers and their images.
 
-use super::tree::{Kind, Node};
+use super::tree::{Kind, Node, Place};
 use crate::model::Registry;
 
 /// One entry: which container, and what it says about the image.
@@ -8,8 +8,8 @@ use crate::model::Registry;
 pub(super) struct Entry {
     pub container: String,
     pub image: Reference,
-    /// Line and column of the address.
-    pub at: (usize, usize),
+    /// Where the address stands.
+    pub place: Place,
 }
 
 /// `<account>.dkr.ecr.<region>.<suffix>/<repository>` and a tag or a digest.
@@ -23,32 +23,32 @@ pub(super) struct Reference {
 }
 
 /// Reads the list. The error has the place and the message.
-pub(super) fn entries(node: &Node) -> Result<Vec<Entry>, ((usize, usize), String)> {
-    let at = (node.line, node.column);
+pub(super) fn entries(node: &Node) -> Result<Vec<Entry>, (Place, String)> {
     let Kind::List(items) = &node.kind else {
-        return Err((at, "expected a list of containers, each with `name` and `imageUri`".to_owned()));
+        let message = "expected a list of containers, each with `name` and `imageUri`";
+        return Err((node.place, message.to_owned()));
     };
     if items.is_empty() {
-        return Err((at, "the list is empty".to_owned()));
+        return Err((node.place, "the list is empty".to_owned()));
     }
     items.iter().map(entry).collect()
 }
 
-fn entry(node: &Node) -> Result<Entry, ((usize, usize), String)> {
-    let text = |key: &str| match node.get(key).map(|value| (&value.kind, (value.line, value.column))) {
-        Some((Kind::Scalar { text, .. }, at)) if !text.is_empty() => Ok((text.clone(), at)),
-        Some((_, at)) => Err((at, format!("`{key}` must be text"))),
-        None => Err(((node.line, node.column), format!("`{key}` is missing"))),
+fn entry(node: &Node) -> Result<Entry, (Place, String)> {
+    let text = |key: &str| match node.get(key) {
+        Some(Node { kind: Kind::Scalar { text, .. }, place }) if !text.is_empty() => {
+            Ok((text.clone(), *place))
+        }
+        Some(other) => Err((other.place, format!("`{key}` must be text"))),
+        None => Err((node.place, format!("`{key}` is missing"))),
     };
     let (container, _) = text("name")?;
-    let (uri, at) = text("imageUri")?;
+    let (uri, place) = text("imageUri")?;
     let image = Reference::parse(&uri).ok_or_else(|| {
-        (
-            at,
-            format!("{uri} is no image of ECR; only those can be followed, leave the others out of the list"),
-        )
+        let message = "is no image of ECR; only those can be followed, leave the others out of the list";
+        (place, format!("{uri} {message}"))
     })?;
-    Ok(Entry { container, image, at })
+    Ok(Entry { container, image, place })
 }
 
 impl Reference {

@@ -8,7 +8,9 @@ mod check;
 pub mod edit;
 pub(crate) mod fields;
 mod image_definitions;
+pub(crate) mod nearest;
 mod read;
+pub(crate) mod report;
 mod resolve;
 mod schema;
 mod task_definition;
@@ -23,7 +25,7 @@ use serde_json::Value;
 use crate::model::{Declaration, InfraCommit};
 
 pub use app_spec::task_definition as app_spec_task_definition;
-pub(crate) use fields::nearest;
+pub(crate) use nearest::nearest;
 pub use schema::schema;
 
 /// Every key of the documents, whose full example is `examples/every-key`.

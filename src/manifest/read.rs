@@ -3,24 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::Files;
-use super::fields::{Fields, Report, nearest};
-use super::tree::{self, Kind, Node};
+use super::fields::Fields;
+use super::nearest::suggestion;
+use super::report::{Report, Source};
+use super::tree::{self, Kind, Node, Place};
 use crate::model::Finding;
 
 pub(super) const API_VERSION: &str = "trueup.dev/v1";
-
-/// Where a node stands, for findings.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Source<'f> {
-    pub file: &'f str,
-    pub text: &'f str,
-}
-
-impl<'f> Source<'f> {
-    pub(super) fn report(self) -> Report<'f> {
-        Report { file: self.file, text: self.text, findings: Vec::new() }
-    }
-}
 
 /// One `Application` or `Environment` document.
 #[derive(Clone, Debug)]
@@ -50,7 +39,7 @@ pub(super) fn documents(files: &Files) -> Documents<'_> {
             Err(why) => {
                 let source = Source { file: path, text: "" };
                 let mut report = source.report();
-                report.error((0, 0), "", format!("cannot be read: {why}"), None);
+                report.error(Place::WHOLE_FILE, "", format!("cannot be read: {why}"));
                 all.findings.append(&mut report.findings);
             }
         }
@@ -77,7 +66,7 @@ fn read_file<'f>(source: Source<'f>, all: &mut Documents<'f>) {
             }
         }
         Err(broken) => {
-            report.error((broken.line, broken.column), "", broken.message, broken.hint.map(str::to_owned));
+            report.broken(broken);
             all.unparsed.push(source);
         }
     }
@@ -87,40 +76,24 @@ fn read_file<'f>(source: Source<'f>, all: &mut Documents<'f>) {
 fn read_document<'f>(node: &Node, source: Source<'f>, all: &mut Documents<'f>, report: &mut Report<'f>) {
     let before = report.findings.len();
     let mut fields = Fields::of(node, "", report);
-    let version = fields.text("apiVersion", report);
-    if let Some(other) =
-        version.as_deref().filter(|version| *version != API_VERSION && version.starts_with("trueup.dev/"))
-    {
+    let version = fields.text("apiVersion");
+    let other = version.as_deref().filter(|version| *version != API_VERSION);
+    if let Some(other) = other.filter(|version| version.starts_with("trueup.dev/")) {
         let message = format!("apiVersion `{other}` is not known to this version of trueup");
-        report.error(
-            (node.line, node.column),
-            "apiVersion",
-            message,
-            Some(format!("it reads {API_VERSION}")),
-        );
+        fields.report.error(node, "apiVersion", message).hint = Some(format!("it reads {API_VERSION}"));
     }
     if version.as_deref() != Some(API_VERSION) {
         return;
     }
-    let kind = fields.required("kind", report);
-    let name = fields.node("metadata").and_then(|metadata| {
-        let mut fields = Fields::of(metadata, "metadata", report);
-        let name = fields.required("name", report);
-        fields.finish(report);
-        name
-    });
+    let kind = fields.required("kind");
+    let name = fields.node("metadata").and_then(|metadata| name(metadata, fields.report));
     let spec = fields.node("spec").filter(|spec| matches!(spec.kind, Kind::Map(_))).cloned();
     if spec.is_none() {
-        report.error((node.line, node.column), "spec", "`spec` is missing or no map", None);
+        fields.report.error(node, "spec", "`spec` is missing or no map");
     }
-    fields.finish(report);
+    fields.finish();
     let Some(name) = name.filter(|name| is_name(name)) else {
-        report.error(
-            (node.line, node.column),
-            "metadata.name",
-            "needs a name of letters, digits, `-`, `_` and `.`",
-            None,
-        );
+        report.error(node, "metadata.name", "needs a name of letters, digits, `-`, `_` and `.`");
         return;
     };
     let broken = report.findings.len() > before;
@@ -129,12 +102,18 @@ fn read_document<'f>(node: &Node, source: Source<'f>, all: &mut Documents<'f>, r
         Some("Application") => all.applications.push(document),
         Some("Environment") => all.environments.push(document),
         Some(other) => {
-            let hint =
-                nearest(other, &["Application", "Environment"]).map(|near| format!("did you mean `{near}`?"));
-            report.error((node.line, node.column), "kind", format!("unknown kind `{other}`"), hint);
+            report.error(node, "kind", format!("unknown kind `{other}`")).hint =
+                suggestion(other, &["Application", "Environment"]);
         }
         None => {}
     }
+}
+
+fn name(metadata: &Node, report: &mut Report<'_>) -> Option<String> {
+    let mut fields = Fields::of(metadata, "metadata", report);
+    let name = fields.required("name");
+    fields.finish();
+    name
 }
 
 /// Names stand in tags of AWS and in `ENVIRONMENT/APPLICATION`.
@@ -156,7 +135,8 @@ fn report_duplicates(all: &mut Documents<'_>) {
             document.broken = true;
             let mut report = document.source.report();
             let message = format!("{word} `{}` is declared more than once", document.name);
-            report.error((0, 0), "metadata.name", message, Some("rename or remove one of them".to_owned()));
+            report.error(Place::WHOLE_FILE, "metadata.name", message).hint =
+                Some("rename or remove one of them".to_owned());
             all.findings.append(&mut report.findings);
         }
     }

@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::fields::{Fields, Report, kind, nearest, text};
-use super::read::{Document, Documents, Source};
-use super::tree::{self, Kind, Node};
+use super::fields::{Fields, entries, items, kind, text, texts, unknown_keys};
+use super::nearest::suggestion;
+use super::read::{Document, Documents};
+use super::report::{Report, Source};
+use super::tree::{self, Key, Kind, Node, Place};
 use super::{CheckShape, Files, app_spec, image_definitions, task_definition};
 use crate::model::{
     AccountId, AppSpec, ApplicationName, ClusterName, CodeDeploy, Commit, Containers, Declaration, Declared,
     Desired, DesiredImage, Digest, EnvironmentName, Finding, ImageReference, InFlight, Mode, MoveTag,
-    NewGroup, OnDrift, OnFailure, Pin, Policy, Position, Region, Registry, RepositoryName, Rollout,
-    ServiceName, Strategy, Tag, Target, TaskDefinitionSource,
+    NewGroup, OnDrift, OnFailure, Pin, Policy, Region, Registry, RepositoryName, Rollout, ServiceName,
+    Severity, Strategy, Tag, Target, TaskDefinitionSource,
 };
 use crate::plan::service_settings;
 
@@ -64,21 +66,92 @@ pub(super) fn declaration(
 fn check_keys(document: &Document<'_>, findings: &mut Vec<Finding>) {
     let Some(Kind::Map(entries)) = document.spec.as_ref().map(|spec| &spec.kind) else { return };
     let mut report = document.source.report();
-    for (key, _) in entries.iter().filter(|(key, _)| !SPEC_KEYS.contains(&key.text.as_str())) {
-        unknown_key(
-            &mut report,
-            (key.line, key.column),
-            &format!("spec.{}", key.text),
-            &key.text,
-            &SPEC_KEYS,
-        );
-    }
+    unknown_keys(entries, &SPEC_KEYS, "spec", &mut report);
     findings.append(&mut report.findings);
 }
 
-fn unknown_key(report: &mut Report<'_>, at: (usize, usize), path: &str, key: &str, known: &[&str]) {
-    let hint = nearest(key, known).map(|near| format!("did you mean `{near}`?"));
-    report.error(at, path, format!("unknown field `{key}`"), hint);
+fn expand(
+    files: &Files,
+    document: &Document<'_>,
+    documents: &Documents<'_>,
+    check_shape: CheckShape<'_>,
+    declaration: &mut Declaration,
+) {
+    let Some(spec) = &document.spec else { return };
+    let mut report = document.source.report();
+    let mut fields = Fields::of(spec, "spec", &mut report);
+    let common = common(document, &mut fields);
+    let applications = fields.node("applications");
+    let entries = applications.and_then(|node| entries(node, "spec.applications", fields.report));
+    fields.finish();
+    let environment = Environment { document, common, broken: report.has_errors() || document.broken };
+    declaration.findings.append(&mut report.findings);
+    for (key, node) in entries.unwrap_or_default() {
+        let (declared, mut findings) = entry(files, &environment, (key, node), documents, check_shape);
+        for finding in &mut findings {
+            finding.targets.push(declared.target().clone());
+        }
+        declaration.findings.append(&mut findings);
+        declaration.applications.push(declared);
+    }
+}
+
+/// An environment's document, and whether something in it is wrong.
+struct Environment<'d, 'f> {
+    document: &'d Document<'f>,
+    common: Common,
+    broken: bool,
+}
+
+/// One application in one environment.
+fn entry(
+    files: &Files,
+    environment: &Environment<'_, '_>,
+    (key, node): (&Key, &Node),
+    documents: &Documents<'_>,
+    check_shape: CheckShape<'_>,
+) -> (Declared, Vec<Finding>) {
+    let target =
+        Target { environment: environment.common.name.clone(), application: ApplicationName::new(&key.text) };
+    let path = format!("spec.applications.{}", key.text);
+    let Some(application) = documents.applications.iter().find(|application| application.name == key.text)
+    else {
+        let names: Vec<&str> =
+            documents.applications.iter().map(|application| application.name.as_str()).collect();
+        let mut report = environment.document.source.report();
+        report.error(key, &path, format!("no application is named `{}`", key.text)).hint =
+            suggestion(&key.text, &names);
+        return (Declared::Frozen(target), report.findings);
+    };
+    let Some(spec) = &application.spec else { return (Declared::Frozen(target), Vec::new()) };
+    let merged =
+        Merged { base: (spec, application.source), entry: (node, environment.document.source), path };
+    let mut resolver = Resolver {
+        files,
+        merged,
+        common: &environment.common,
+        target: target.clone(),
+        findings: Vec::new(),
+        check_shape,
+    };
+    let resolved = resolver.desired(key);
+    let is_error = |finding: &Finding| finding.severity == Severity::Error;
+    let broken = environment.broken
+        || application.broken
+        || has_unknown_keys(spec)
+        || resolver.findings.iter().any(is_error);
+    let declared = match resolved {
+        Some(desired) if !broken => Declared::Readable(Box::new(desired)),
+        _ => Declared::Frozen(target),
+    };
+    (declared, resolver.findings)
+}
+
+fn has_unknown_keys(spec: &Node) -> bool {
+    match &spec.kind {
+        Kind::Map(entries) => entries.iter().any(|(key, _)| !SPEC_KEYS.contains(&key.text.as_str())),
+        _ => true,
+    }
 }
 
 /// What an environment says of itself, before its applications.
@@ -94,195 +167,96 @@ struct Common {
     rollout: Rollout,
 }
 
-fn expand(
-    files: &Files,
-    document: &Document<'_>,
-    documents: &Documents<'_>,
-    check_shape: CheckShape<'_>,
-    declaration: &mut Declaration,
-) {
-    let Some(spec) = &document.spec else { return };
-    let mut report = document.source.report();
-    let mut fields = Fields::of(spec, "spec", &mut report);
-    let common = common(document, &mut fields, &mut report);
-    let entries = match fields.node("applications").map(|node| (&node.kind, node)) {
-        Some((Kind::Map(entries), _)) => entries.as_slice(),
-        Some((_, node)) => {
-            report.error(
-                (node.line, node.column),
-                "spec.applications",
-                format!("expected a map, found {}", kind(node)),
-                None,
-            );
-            &[]
-        }
-        None => &[],
-    };
-    fields.finish(&mut report);
-    let environment_is_broken = report.has_errors() || document.broken;
-    declaration.findings.append(&mut report.findings);
-    for (key, entry) in entries {
-        let target =
-            Target { environment: common.name.clone(), application: ApplicationName::new(&key.text) };
-        let mut report = document.source.report();
-        let path = format!("spec.applications.{}", key.text);
-        let application = documents.applications.iter().find(|application| application.name == key.text);
-        if application.is_none() {
-            let names: Vec<&str> =
-                documents.applications.iter().map(|application| application.name.as_str()).collect();
-            let hint = nearest(&key.text, &names).map(|near| format!("did you mean `{near}`?"));
-            report.error(
-                (key.line, key.column),
-                &path,
-                format!("no application is named `{}`", key.text),
-                hint,
-            );
-        }
-        let mut resolved = None;
-        let mut broken = environment_is_broken
-            || application.is_none_or(|application| application.broken || application.spec.is_none());
-        if let Some((application, spec)) =
-            application.and_then(|application| Some((application, application.spec.as_ref()?)))
-        {
-            let unknown_in_spec = match &spec.kind {
-                Kind::Map(entries) => entries.iter().any(|(key, _)| !SPEC_KEYS.contains(&key.text.as_str())),
-                _ => true,
-            };
-            broken |= unknown_in_spec;
-            let merged = Merged {
-                base: (spec, application.source),
-                entry: (entry, document.source),
-                path: path.clone(),
-            };
-            let mut resolver = Resolver {
-                files,
-                merged,
-                common: &common,
-                target: target.clone(),
-                findings: Vec::new(),
-                check_shape,
-            };
-            resolved = resolver.desired((key.line, key.column));
-            let mut found = resolver.findings;
-            broken |= found.iter().any(|finding| finding.severity == crate::model::Severity::Error);
-            report.findings.append(&mut found);
-        }
-        for finding in &mut report.findings {
-            finding.targets.push(target.clone());
-        }
-        declaration.findings.append(&mut report.findings);
-        declaration.applications.push(match resolved {
-            Some(desired) if !broken => Declared::Readable(Box::new(desired)),
-            _ => Declared::Frozen(target),
-        });
-    }
-}
-
-fn common(document: &Document<'_>, fields: &mut Fields<'_>, report: &mut Report<'_>) -> Common {
-    let account = account(fields, report);
-    let registry =
-        fields.node("registry").map(|node| registry(node, "spec.registry", report)).unwrap_or_default();
-    let policy = fields.node("policy").map(|node| policy(node, "spec.policy", &Policy::default(), report));
-    let mode = fields.word("mode", &[("apply", true), ("observe", false)], report);
-    let suspended = fields.node("suspend").and_then(|node| suspension(node, report));
-    let rollout = fields.node("rollout").map(|node| {
-        let mut fields = Fields::of(node, "spec.rollout", report);
-        let default = Rollout::default();
-        let rollout = Rollout {
-            max_in_flight: fields.number("maxInFlight", report).unwrap_or(default.max_in_flight).max(1),
-            stop_after_failures: fields.number("stopAfterFailures", report),
-        };
-        fields.finish(report);
-        rollout
-    });
+fn common(document: &Document<'_>, fields: &mut Fields<'_, '_, '_>) -> Common {
+    let mode = fields.word("mode", &[("apply", Mode::Apply), ("observe", Mode::Observe)]);
+    let suspended = fields.node("suspend").and_then(|node| suspension(node, fields.report));
+    let policy = fields.node("policy");
+    let policy = policy.map(|node| policy_over(&Policy::default(), node, "spec.policy", fields.report));
+    let registry = fields.node("registry").map(|node| registry(node, "spec.registry", fields.report));
+    let rollout = fields.node("rollout").map(|node| rollout(node, fields.report));
     Common {
         name: EnvironmentName::new(&document.name),
-        account,
-        region: fields.text("region", report).map(Region::new),
-        cluster: fields.text("cluster", report),
-        tag: Tag::new(fields.text("environmentTag", report).unwrap_or_else(|| document.name.clone())),
-        registry,
+        account: account(fields),
+        region: fields.text("region").map(Region::new),
+        cluster: fields.text("cluster"),
+        tag: Tag::new(fields.text("environmentTag").unwrap_or_else(|| document.name.clone())),
+        registry: registry.unwrap_or_default(),
         policy: policy.unwrap_or_default(),
-        mode: suspended.unwrap_or(if mode == Some(false) { Mode::Observe } else { Mode::Apply }),
+        mode: suspended.or(mode).unwrap_or(Mode::Apply),
         rollout: rollout.unwrap_or_default(),
     }
 }
 
-fn account(fields: &mut Fields<'_>, report: &mut Report<'_>) -> Option<AccountId> {
-    let node = fields.node("account")?;
-    let path = fields.path("account");
-    let account = text(node, &path, report)?;
+fn account(fields: &mut Fields<'_, '_, '_>) -> Option<AccountId> {
+    let (path, node) = (fields.path("account"), fields.node("account")?);
+    let account = text(node, &path, fields.report)?;
     if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
-        report.error(
-            (node.line, node.column),
-            &path,
-            format!("`{account}` is no AWS account"),
-            Some("twelve digits".to_owned()),
-        );
+        fields.report.error(node, &path, format!("`{account}` is no AWS account")).hint =
+            Some("twelve digits".to_owned());
     }
     Some(AccountId::new(account))
 }
 
 fn registry(node: &Node, path: &str, report: &mut Report<'_>) -> Registry {
     let mut fields = Fields::of(node, path, report);
-    let registry = Registry {
-        account: account(&mut fields, report),
-        region: fields.text("region", report).map(Region::new),
-    };
-    fields.finish(report);
+    let registry = Registry { account: account(&mut fields), region: fields.text("region").map(Region::new) };
+    fields.finish();
     registry
 }
 
 fn suspension(node: &Node, report: &mut Report<'_>) -> Option<Mode> {
     let mut fields = Fields::of(node, "spec.suspend", report);
-    let reason = fields.required("reason", report);
-    let until = fields.node("until").and_then(|node| {
-        let time = text(node, "spec.suspend.until", report)?;
-        let parsed = time.parse::<jiff::Timestamp>();
-        if parsed.is_err() {
-            let hint = Some("such as 2027-01-31T08:00:00Z".to_owned());
-            report.error(
-                (node.line, node.column),
-                "spec.suspend.until",
-                format!("`{time}` is no point in time"),
-                hint,
-            );
-        }
-        parsed.ok().map(jiff::Timestamp::as_second)
-    });
-    fields.finish(report);
+    let reason = fields.required("reason");
+    let until = fields.node("until").and_then(|node| second(node, "spec.suspend.until", fields.report));
+    fields.finish();
     Some(Mode::Suspended { until, reason: reason? })
 }
 
-/// Merges key by key over `base`.
-fn policy(node: &Node, path: &str, base: &Policy, report: &mut Report<'_>) -> Policy {
-    let mut fields = Fields::of(node, path, report);
-    let drift = [("alert", OnDrift::Alert), ("heal", OnDrift::Heal), ("ignore", OnDrift::Ignore)];
-    let policy = Policy {
-        drift: fields.word("drift", &drift, report).unwrap_or(base.drift),
-        on_failure: fields
-            .word("onFailure", &[("rollback", OnFailure::Rollback), ("leave", OnFailure::Leave)], report)
-            .unwrap_or(base.on_failure),
-        progress_deadline: duration(&mut fields, "progressDeadline", report)
-            .unwrap_or(base.progress_deadline),
-        in_flight: fields
-            .word("inFlight", &[("replace", InFlight::Replace), ("finish", InFlight::Finish)], report)
-            .unwrap_or(base.in_flight),
-        pin: fields
-            .word("pin", &[("digest", Pin::Digest), ("commitTag", Pin::CommitTag)], report)
-            .unwrap_or(base.pin),
-        move_tag: fields
-            .word("moveTag", &[("afterSuccess", MoveTag::AfterSuccess), ("never", MoveTag::Never)], report)
-            .unwrap_or(base.move_tag),
+/// A point in time, as seconds since 1970.
+fn second(node: &Node, path: &str, report: &mut Report<'_>) -> Option<i64> {
+    let written = text(node, path, report)?;
+    let parsed = written.parse::<jiff::Timestamp>();
+    if parsed.is_err() {
+        report.error(node, path, format!("`{written}` is no point in time")).hint =
+            Some("such as 2027-01-31T08:00:00Z".to_owned());
+    }
+    parsed.ok().map(jiff::Timestamp::as_second)
+}
+
+fn rollout(node: &Node, report: &mut Report<'_>) -> Rollout {
+    let mut fields = Fields::of(node, "spec.rollout", report);
+    let default = Rollout::default();
+    let rollout = Rollout {
+        max_in_flight: fields.number("maxInFlight").unwrap_or(default.max_in_flight).max(1),
+        stop_after_failures: fields.number("stopAfterFailures"),
     };
-    fields.finish(report);
+    fields.finish();
+    rollout
+}
+
+/// Key by key over `base`.
+fn policy_over(base: &Policy, node: &Node, path: &str, report: &mut Report<'_>) -> Policy {
+    let drift = [("alert", OnDrift::Alert), ("heal", OnDrift::Heal), ("ignore", OnDrift::Ignore)];
+    let on_failure = [("rollback", OnFailure::Rollback), ("leave", OnFailure::Leave)];
+    let in_flight = [("replace", InFlight::Replace), ("finish", InFlight::Finish)];
+    let pin = [("digest", Pin::Digest), ("commitTag", Pin::CommitTag)];
+    let move_tag = [("afterSuccess", MoveTag::AfterSuccess), ("never", MoveTag::Never)];
+    let mut fields = Fields::of(node, path, report);
+    let policy = Policy {
+        drift: fields.word("drift", &drift).unwrap_or(base.drift),
+        on_failure: fields.word("onFailure", &on_failure).unwrap_or(base.on_failure),
+        progress_deadline: duration(&mut fields, "progressDeadline").unwrap_or(base.progress_deadline),
+        in_flight: fields.word("inFlight", &in_flight).unwrap_or(base.in_flight),
+        pin: fields.word("pin", &pin).unwrap_or(base.pin),
+        move_tag: fields.word("moveTag", &move_tag).unwrap_or(base.move_tag),
+    };
+    fields.finish();
     policy
 }
 
-fn duration(fields: &mut Fields<'_>, key: &'static str, report: &mut Report<'_>) -> Option<Duration> {
-    let node = fields.node(key)?;
-    let path = fields.path(key);
-    let written = text(node, &path, report)?;
+fn duration(fields: &mut Fields<'_, '_, '_>, key: &'static str) -> Option<Duration> {
+    let (path, node) = (fields.path(key), fields.node(key)?);
+    let written = text(node, &path, fields.report)?;
     let split = written.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(written.len());
     let (number, unit) = written.split_at(split);
     let seconds = match unit {
@@ -293,8 +267,8 @@ fn duration(fields: &mut Fields<'_>, key: &'static str, report: &mut Report<'_>)
     };
     let parsed = number.parse::<u64>().ok().zip(seconds).and_then(|(number, unit)| number.checked_mul(unit));
     if parsed.is_none() {
-        let hint = Some("a number with s, m or h, such as 15m".to_owned());
-        report.error((node.line, node.column), &path, format!("`{written}` is no duration"), hint);
+        fields.report.error(node, &path, format!("`{written}` is no duration")).hint =
+            Some("a number with s, m or h, such as 15m".to_owned());
     }
     parsed.map(Duration::from_secs)
 }
@@ -305,22 +279,20 @@ fn new_group(node: &Node, path: &str, environment: &str, report: &mut Report<'_>
     let expand = |text: String| text.replace("{environment}", environment);
     let minutes = |time: Duration| time.as_secs().div_ceil(60);
     let mut fields = Fields::of(node, &path, report);
-    let service_role = fields.required("serviceRole", report).map(expand);
-    let groups = fields.texts("targetGroups", report).unwrap_or_default();
-    let production = fields.required("productionListener", report).map(expand);
-    let test_listener = fields.text("testListener", report).map(expand);
-    let ready_wait = duration(&mut fields, "readyWait", report).map(minutes);
-    let termination_wait = duration(&mut fields, "terminationWait", report).map_or(5, minutes);
-    let alarms = fields.texts("alarms", report).unwrap_or_default();
-    fields.finish(report);
+    let service_role = fields.required("serviceRole").map(expand);
+    let groups = fields.texts("targetGroups").unwrap_or_default();
+    let production = fields.required("productionListener").map(expand);
+    let test_listener = fields.text("testListener").map(expand);
+    let ready_wait = duration(&mut fields, "readyWait").map(minutes);
+    let termination_wait = duration(&mut fields, "terminationWait").map_or(5, minutes);
+    let alarms = fields.texts("alarms").unwrap_or_default();
+    fields.finish();
     let pair: Result<[String; 2], _> = groups.into_iter().map(expand).collect::<Vec<_>>().try_into();
     if pair.is_err() {
-        let message = "expected the names of two target groups";
-        report.error((node.line, node.column), &format!("{path}.targetGroups"), message, None);
+        report.error(node, &format!("{path}.targetGroups"), "expected the names of two target groups");
     }
     if ready_wait.is_some_and(|minutes| minutes > LONGEST_WAIT) || termination_wait > LONGEST_WAIT {
-        let message = format!("a wait is {LONGEST_WAIT} minutes at most");
-        report.error((node.line, node.column), &path, message, None);
+        report.error(node, &path, format!("a wait is {LONGEST_WAIT} minutes at most"));
     }
     Some(NewGroup {
         service_role: service_role?,
@@ -331,6 +303,13 @@ fn new_group(node: &Node, path: &str, environment: &str, report: &mut Report<'_>
         termination_wait,
         alarms: alarms.into_iter().map(expand).collect(),
     })
+}
+
+/// Where a task definition that is no file starts from.
+#[derive(Clone, Copy)]
+enum Base {
+    Service,
+    Family,
 }
 
 /// The application's `spec` under the entry of an environment, whose keys replace whole keys.
@@ -349,8 +328,8 @@ impl<'n, 'f> Merged<'n, 'f> {
     }
 }
 
-/// A text and where it stands: line and column.
-type Written = (String, (usize, usize));
+/// A text and where it stands.
+type Written = (String, Place);
 
 struct Resolver<'n, 'f> {
     files: &'f Files,
@@ -362,7 +341,7 @@ struct Resolver<'n, 'f> {
 }
 
 impl<'f> Resolver<'_, 'f> {
-    fn desired(&mut self, at: (usize, usize)) -> Option<Desired> {
+    fn desired(&mut self, key: &Key) -> Option<Desired> {
         self.check_entry_keys();
         let images = self.images()?;
         let service = self.template("service").or_else(|| {
@@ -376,14 +355,14 @@ impl<'f> Resolver<'_, 'f> {
         let strategy = self.strategy();
         let task_definition = self.task_definition(&images)?;
         let policy =
-            self.with("policy", |node, path, report, common| policy(node, path, &common.policy, report));
+            self.with("policy", |node, path, report, common| policy_over(&common.policy, node, path, report));
         let registry = self.with("registry", |node, path, report, _| registry(node, path, report));
         let after: Vec<String> =
             ["after", "requires"].iter().flat_map(|key| self.texts(key).unwrap_or_default()).collect();
         let service_settings = self.service_settings(matches!(strategy, Strategy::CodeDeploy(_)));
         Some(Desired {
             target: self.target.clone(),
-            declared_at: Position { file: self.merged.entry.1.file.to_owned(), line: at.0, column: at.1 },
+            declared_at: self.merged.entry.1.position(key),
             account: self.common.account.clone(),
             region: self.common.region.clone(),
             cluster: ClusterName::new(cluster),
@@ -405,14 +384,11 @@ impl<'f> Resolver<'_, 'f> {
     fn error(
         &mut self,
         source: Source<'f>,
-        at: (usize, usize),
+        place: impl Into<Place>,
         path: &str,
         message: impl Into<String>,
-        hint: Option<String>,
-    ) {
-        let mut report = source.report();
-        report.error(at, path, message, hint);
-        self.findings.append(&mut report.findings);
+    ) -> &mut Finding {
+        self.findings.push_mut(source.finding(Severity::Error, place, path, message))
     }
 
     fn with<T>(
@@ -438,29 +414,12 @@ impl<'f> Resolver<'_, 'f> {
     }
 
     fn texts(&mut self, key: &str) -> Option<Vec<String>> {
-        self.with(key, |node, path, report, _| match &node.kind {
-            Kind::List(items) => items.iter().filter_map(|item| text(item, path, report)).collect(),
-            _ => {
-                report.error(
-                    (node.line, node.column),
-                    path,
-                    format!("expected a list, found {}", kind(node)),
-                    None,
-                );
-                Vec::new()
-            }
-        })
+        self.with(key, |node, path, report, _| texts(node, path, report).unwrap_or_default())
     }
 
     fn missing(&mut self, key: &str) {
         let (node, source) = self.merged.base;
-        self.error(
-            source,
-            (node.line, node.column),
-            &format!("spec.{key}"),
-            format!("`{key}` is missing"),
-            None,
-        );
+        self.error(source, node, &format!("spec.{key}"), format!("`{key}` is missing"));
     }
 
     fn check_entry_keys(&mut self) {
@@ -468,49 +427,26 @@ impl<'f> Resolver<'_, 'f> {
         let Kind::Map(entries) = &node.kind else {
             let message = format!("expected a map with a commit, found {}", kind(node));
             let path = self.merged.path.clone();
-            let hint = Some("such as { commit: 3f2c1ab }".to_owned());
-            return self.error(source, (node.line, node.column), &path, message, hint);
+            self.error(source, node, &path, message).hint = Some("such as { commit: 3f2c1ab }".to_owned());
+            return;
         };
         let known: Vec<&str> = ENTRY_KEYS.iter().chain(&SPEC_KEYS).copied().collect();
         let mut report = source.report();
-        for (key, _) in entries.iter().filter(|(key, _)| !known.contains(&key.text.as_str())) {
-            unknown_key(
-                &mut report,
-                (key.line, key.column),
-                &format!("{}.{}", self.merged.path, key.text),
-                &key.text,
-                &known,
-            );
-        }
+        unknown_keys(entries, &known, &self.merged.path, &mut report);
         self.findings.append(&mut report.findings);
     }
 
     /// Members of `UpdateService`, by their AWS names; what they hold is AWS's to check.
     fn service_settings(&mut self, by_code_deploy: bool) -> Option<Value> {
         self.with("serviceSettings", |node, path, report, _| {
-            let Kind::Map(entries) = &node.kind else {
-                let message = format!("expected a map, found {}", kind(node));
-                report.error((node.line, node.column), path, message, None);
-                return None;
-            };
-            for (key, _) in
-                entries.iter().filter(|(key, _)| !service_settings::KEYS.contains(&key.text.as_str()))
-            {
-                unknown_key(
-                    report,
-                    (key.line, key.column),
-                    &format!("{path}.{}", key.text),
-                    &key.text,
-                    &service_settings::KEYS,
-                );
-            }
+            let entries = entries(node, path, report)?;
+            unknown_keys(entries, &service_settings::KEYS, path, report);
             let of_the_deployment = |key: &str| service_settings::OF_THE_DEPLOYMENT.contains(&key);
             for (key, _) in entries.iter().filter(|(key, _)| by_code_deploy && of_the_deployment(&key.text)) {
                 let message =
                     format!("`{}` of a service that CodeDeploy deploys cannot be set here", key.text);
-                let hint =
+                report.error(key, &format!("{path}.{}", key.text), message).hint =
                     Some("network, platform version and capacity providers go into the AppSpec".to_owned());
-                report.error((key.line, key.column), &format!("{path}.{}", key.text), message, hint);
             }
             Some(node.to_json())
         })
@@ -520,9 +456,9 @@ impl<'f> Resolver<'_, 'f> {
     fn strategy(&mut self) -> Strategy {
         let Some((node, source, path)) = self.merged.get("strategy") else { return Strategy::Unspecified };
         let inner = match &node.kind {
-            Kind::Scalar { text, .. } => Some((text.as_str(), (node.line, node.column), None)),
+            Kind::Scalar { text, .. } => Some((text.as_str(), node.place, None)),
             Kind::Map(entries) if entries.len() == 1 => {
-                entries.first().map(|(key, inner)| (key.text.as_str(), (key.line, key.column), Some(inner)))
+                entries.first().map(|(key, inner)| (key.text.as_str(), key.place, Some(inner)))
             }
             _ => None,
         };
@@ -532,15 +468,14 @@ impl<'f> Resolver<'_, 'f> {
             Some(("codeDeploy", _, inner)) => {
                 Strategy::CodeDeploy(Box::new(self.code_deploy(inner, source, &format!("{path}.codeDeploy"))))
             }
-            Some((other, at, _)) if known.contains(&other) => {
-                self.error(source, at, &path, format!("strategy `{other}` is not supported yet"), None);
+            Some((other, place, _)) if known.contains(&other) => {
+                self.error(source, place, &path, format!("strategy `{other}` is not supported yet"));
                 Strategy::Unspecified
             }
             other => {
-                let near = other.and_then(|(word, ..)| nearest(word, &known));
-                let hint = near.map(|near| format!("did you mean `{near}`?"));
                 let message = format!("expected one of {}", known.join(", "));
-                self.error(source, (node.line, node.column), &path, message, hint);
+                self.error(source, node, &path, message).hint =
+                    other.and_then(|(word, ..)| suggestion(word, &known));
                 Strategy::Unspecified
             }
         }
@@ -554,31 +489,25 @@ impl<'f> Resolver<'_, 'f> {
         let mut report = source.report();
         let mut fields = Fields::of(node, path, &mut report);
         let mut settings = CodeDeploy {
-            application: expand(fields.text("application", &mut report)),
-            group: expand(fields.text("deploymentGroup", &mut report)),
+            application: expand(fields.text("application")),
+            group: expand(fields.text("deploymentGroup")),
             app_spec: None,
-            configuration: expand(fields.text("deploymentConfig", &mut report)),
-            create: fields.node("create").and_then(|node| new_group(node, path, &environment, &mut report)),
+            configuration: expand(fields.text("deploymentConfig")),
+            create: fields.node("create").and_then(|node| new_group(node, path, &environment, fields.report)),
         };
         let file = fields.node("appSpec");
-        let name = file.and_then(|node| text(node, &format!("{path}.appSpec"), &mut report));
-        fields.finish(&mut report);
+        let path = fields.path("appSpec");
+        let name = file.and_then(|node| text(node, &path, fields.report));
+        fields.finish();
         self.findings.append(&mut report.findings);
         if let (Some(name), Some(node)) = (name, file) {
-            let at = (node.line, node.column);
-            settings.app_spec = self.app_spec(&name, source, at, &format!("{path}.appSpec"));
+            settings.app_spec = self.app_spec(&name, source, node, &path);
         }
         settings
     }
 
-    fn app_spec(
-        &mut self,
-        name: &str,
-        source: Source<'f>,
-        at: (usize, usize),
-        path: &str,
-    ) -> Option<AppSpec> {
-        let (file, root) = self.named_file(name, source, at, path)?;
+    fn app_spec(&mut self, name: &str, source: Source<'f>, node: &Node, path: &str) -> Option<AppSpec> {
+        let (file, root) = self.named_file(name, source, node, path)?;
         let mut report = file.report();
         app_spec::check(&root, &mut report);
         self.findings.append(&mut report.findings);
@@ -595,29 +524,22 @@ impl<'f> Resolver<'_, 'f> {
         let template = self.text("commitTag").unwrap_or_else(|| "{commit}".to_owned());
         let mut images = Vec::new();
         if let Some((node, source, path)) = self.merged.get("imageDefinitions") {
-            let at = (node.line, node.column);
             let name = self.text("imageDefinitions")?;
-            images = self.defined_images(&name, (source, at, &path), commit.as_ref(), &commits, &template)?;
+            images =
+                self.defined_images(&name, (source, node, &path), commit.as_ref(), &commits, &template)?;
         } else if let Some((node, source, path)) = self.merged.get("images") {
-            let Kind::List(items) = &node.kind else {
-                self.error(
-                    source,
-                    (node.line, node.column),
-                    &path,
-                    format!("expected a list, found {}", kind(node)),
-                    None,
-                );
-                return None;
-            };
-            for (index, item) in items.iter().enumerate() {
+            let mut report = source.report();
+            let items = items(node, &path, &mut report);
+            self.findings.append(&mut report.findings);
+            for (index, item) in items?.iter().enumerate() {
                 let mut report = source.report();
                 let mut fields = Fields::of(item, &format!("{path}[{index}]"), &mut report);
-                let name = fields.required("name", &mut report);
-                let repository = fields.required("repository", &mut report);
-                let container = fields.text("container", &mut report);
-                let containers = fields.texts("containers", &mut report);
-                let template = fields.text("commitTag", &mut report).unwrap_or_else(|| template.clone());
-                fields.finish(&mut report);
+                let name = fields.required("name");
+                let repository = fields.required("repository");
+                let container = fields.text("container");
+                let containers = fields.texts("containers");
+                let template = fields.text("commitTag").unwrap_or_else(|| template.clone());
+                fields.finish();
                 self.findings.append(&mut report.findings);
                 let (name, repository) = (name?, repository?);
                 let own = commits.iter().find(|(known, _)| *known == name).map(|(_, commit)| commit.clone());
@@ -657,17 +579,17 @@ impl<'f> Resolver<'_, 'f> {
     fn defined_images(
         &mut self,
         name: &str,
-        (source, at, path): (Source<'f>, (usize, usize), &str),
+        (source, node, path): (Source<'f>, &Node, &str),
         commit: Option<&Written>,
         commits: &[(String, Written)],
         template: &str,
     ) -> Option<Vec<DesiredImage>> {
-        let (defined, root) = self.named_file(name, source, at, path)?;
+        let (defined, root) = self.named_file(name, source, node, path)?;
         let entries = image_definitions::entries(&root);
         let entries = match entries {
             Ok(entries) => entries,
-            Err((at, message)) => {
-                self.error(defined, at, "", message, None);
+            Err((place, message)) => {
+                self.error(defined, place, "", message);
                 return None;
             }
         };
@@ -679,22 +601,18 @@ impl<'f> Resolver<'_, 'f> {
             let account = self.common.account.as_ref().map(AccountId::as_str);
             let region = self.common.region.as_ref().map(Region::as_str);
             if let Some(why) = entry.image.disagreement(&registry, account, region) {
-                self.error(
-                    defined,
-                    entry.at,
-                    "imageUri",
-                    why,
-                    Some("declare it under `registry`".to_owned()),
-                );
+                self.error(defined, entry.place, "imageUri", why).hint =
+                    Some("declare it under `registry`".to_owned());
                 return None;
             }
             let own = commits.iter().find(|(known, _)| *known == entry.container).map(|(_, commit)| commit);
             let tag = entry.image.tag.as_deref();
             let stated = tag.and_then(|tag| image_definitions::commit_in(template, tag));
-            let declared = own.or(commit).cloned().or_else(|| stated.map(|commit| (commit.to_owned(), at)));
+            let declared =
+                own.or(commit).cloned().or_else(|| stated.map(|commit| (commit.to_owned(), node.place)));
             let Some(declared) = declared else {
                 let (message, hint) = self.undeclared(&entry, &environment_tag, template);
-                self.error(defined, entry.at, "imageUri", message, Some(hint));
+                self.error(defined, entry.place, "imageUri", message).hint = Some(hint);
                 return None;
             };
             let containers = Containers::Named(vec![entry.container.clone()]);
@@ -738,7 +656,7 @@ impl<'f> Resolver<'_, 'f> {
         let mut report = source.report();
         let commit = text(node, &format!("{}.{key}", self.merged.path), &mut report);
         self.findings.append(&mut report.findings);
-        commit.map(|commit| (commit, (node.line, node.column)))
+        commit.map(|commit| (commit, node.place))
     }
 
     fn commits(&mut self) -> Vec<(String, Written)> {
@@ -748,9 +666,7 @@ impl<'f> Resolver<'_, 'f> {
         let path = format!("{}.commits", self.merged.path);
         let commits = entries
             .iter()
-            .filter_map(|(key, node)| {
-                Some((key.text.clone(), (text(node, &path, &mut report)?, (node.line, node.column))))
-            })
+            .filter_map(|(key, node)| Some((key.text.clone(), (text(node, &path, &mut report)?, node.place))))
             .collect();
         self.findings.append(&mut report.findings);
         commits
@@ -766,14 +682,9 @@ impl<'f> Resolver<'_, 'f> {
     ) -> Option<DesiredImage> {
         let (entry, source) = self.merged.entry;
         let path = format!("{}.commit", self.merged.path);
-        let Some((commit, at)) = commit else {
-            self.error(
-                source,
-                (entry.line, entry.column),
-                &path,
-                "`commit` is missing",
-                Some("such as commit: 3f2c1ab".to_owned()),
-            );
+        let Some((commit, place)) = commit else {
+            self.error(source, entry, &path, "`commit` is missing").hint =
+                Some("such as commit: 3f2c1ab".to_owned());
             return None;
         };
         match commit_tag(template, &commit) {
@@ -788,7 +699,7 @@ impl<'f> Resolver<'_, 'f> {
                 stated: None,
             }),
             Err(why) => {
-                self.error(source, at, &path, why, Some("7 to 40 hexadecimal digits".to_owned()));
+                self.error(source, place, &path, why).hint = Some("7 to 40 hexadecimal digits".to_owned());
                 None
             }
         }
@@ -800,27 +711,21 @@ impl<'f> Resolver<'_, 'f> {
         };
         if let Kind::Scalar { .. } = node.kind {
             let name = self.text("taskDefinition")?;
-            return self.task_definition_file(&name, source, (node.line, node.column), &path, images);
+            return self.task_definition_file(&name, source, node, &path, images);
         }
         let mut report = source.report();
         let mut fields = Fields::of(node, &path, &mut report);
-        let from = fields.word("from", &[("service", true), ("family", false)], &mut report);
-        let family = fields.text("family", &mut report);
-        fields.finish(&mut report);
+        let from = fields.word("from", &[("service", Base::Service), ("family", Base::Family)]);
+        let family = fields.text("family");
+        fields.finish();
         self.findings.append(&mut report.findings);
         match (from?, family) {
-            (true, _) => Some(TaskDefinitionSource::Service),
-            (false, Some(family)) => Some(TaskDefinitionSource::Family(
+            (Base::Service, _) => Some(TaskDefinitionSource::Service),
+            (Base::Family, Some(family)) => Some(TaskDefinitionSource::Family(
                 family.replace("{environment}", self.target.environment.as_str()),
             )),
-            (false, None) => {
-                self.error(
-                    source,
-                    (node.line, node.column),
-                    &format!("{path}.family"),
-                    "`family` is missing",
-                    None,
-                );
+            (Base::Family, None) => {
+                self.error(source, node, &format!("{path}.family"), "`family` is missing");
                 None
             }
         }
@@ -830,11 +735,11 @@ impl<'f> Resolver<'_, 'f> {
         &mut self,
         name: &str,
         source: Source<'f>,
-        at: (usize, usize),
+        node: &Node,
         path: &str,
         images: &[DesiredImage],
     ) -> Option<TaskDefinitionSource> {
-        let (file, root) = self.named_file(name, source, at, path)?;
+        let (file, root) = self.named_file(name, source, node, path)?;
         let mut input = task_definition::registration_input(root.to_json());
         let mut values = self.values();
         values.insert("ENVIRONMENT".to_owned(), self.target.environment.to_string());
@@ -851,24 +756,24 @@ impl<'f> Resolver<'_, 'f> {
         &mut self,
         name: &str,
         source: Source<'f>,
-        at: (usize, usize),
+        node: &Node,
         path: &str,
     ) -> Option<(Source<'f>, Node)> {
         let Some(full) = beside(source.file, name) else {
-            self.error(source, at, path, format!("`{name}` leaves the repository"), None);
+            self.error(source, node, path, format!("`{name}` leaves the repository"));
             return None;
         };
         let files: &'f Files = self.files;
         let Some((file, text)) = files.get_key_value(&full) else {
             let names: Vec<&str> = files.keys().map(String::as_str).collect();
-            let hint = nearest(&full, &names).map(|near| format!("did you mean `{near}`?"));
-            self.error(source, at, path, format!("there is no file `{full}`"), hint);
+            self.error(source, node, path, format!("there is no file `{full}`")).hint =
+                suggestion(&full, &names);
             return None;
         };
         let text = match text {
             Ok(text) => text,
             Err(why) => {
-                self.error(source, at, path, format!("`{full}` cannot be read: {why}"), None);
+                self.error(source, node, path, format!("`{full}` cannot be read: {why}"));
                 return None;
             }
         };
@@ -876,37 +781,23 @@ impl<'f> Resolver<'_, 'f> {
         match tree::documents(text).map(|mut documents| documents.pop()) {
             Ok(Some(root)) => Some((file, root)),
             Ok(None) => {
-                self.error(file, (0, 0), "", "the file is empty", None);
+                self.error(file, Place::WHOLE_FILE, "", "the file is empty");
                 None
             }
             Err(broken) => {
-                self.error(
-                    file,
-                    (broken.line, broken.column),
-                    "",
-                    broken.message,
-                    broken.hint.map(str::to_owned),
-                );
+                self.error(file, broken.place, "", broken.message).hint = broken.hint.map(str::to_owned);
                 None
             }
         }
     }
 
     fn values(&mut self) -> BTreeMap<String, String> {
-        self.with("values", |node, path, report, _| match &node.kind {
-            Kind::Map(entries) => entries
+        self.with("values", |node, path, report, _| {
+            let entries = entries(node, path, report).unwrap_or_default();
+            entries
                 .iter()
                 .filter_map(|(key, node)| Some((key.text.clone(), text(node, path, report)?)))
-                .collect(),
-            _ => {
-                report.error(
-                    (node.line, node.column),
-                    path,
-                    format!("expected a map, found {}", kind(node)),
-                    None,
-                );
-                BTreeMap::new()
-            }
+                .collect()
         })
         .unwrap_or_default()
     }
@@ -915,7 +806,7 @@ impl<'f> Resolver<'_, 'f> {
         let (node, source, path) = self.merged.get("taskDefinitionPatch")?;
         match &node.kind {
             Kind::Scalar { text, .. } => {
-                let (_, root) = self.named_file(text, source, (node.line, node.column), &path)?;
+                let (_, root) = self.named_file(text, source, node, &path)?;
                 Some(root.to_json())
             }
             _ => Some(node.to_json()),
@@ -927,16 +818,15 @@ impl<'f> Resolver<'_, 'f> {
         let mut report = file.report();
         for complaint in (self.check_shape)(input) {
             let node = pasted.at_path(&complaint.path);
-            let at = (node.line, node.column);
             if complaint.wrong_type {
-                report.error(at, &complaint.path, complaint.message, None);
+                report.error(node, &complaint.path, complaint.message);
             } else {
-                let hint = Some("it is sent to AWS as written".to_owned());
-                report.warning(at, &complaint.path, complaint.message, hint);
+                report.warning(node, &complaint.path, complaint.message).hint =
+                    Some("it is sent to AWS as written".to_owned());
             }
         }
         if input.get("family").and_then(Value::as_str).is_none() {
-            report.error((root.line, root.column), "family", "`family` is missing", None);
+            report.error(root, "family", "`family` is missing");
         }
         super::check::containers(input, pasted, images, &mut report);
         super::check::placeholders(input, pasted, images, &mut report);

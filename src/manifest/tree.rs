@@ -10,10 +10,16 @@ pub(crate) const MOST_BYTES: usize = 1 << 20;
 const MOST_DEPTH: usize = 32;
 const MOST_NODES: usize = 20_000;
 
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Node {
+/// Line and column, counted from 1. Zero is the file as a whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
     pub line: usize,
     pub column: usize,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Node {
+    pub place: Place,
     pub kind: Kind,
 }
 
@@ -26,16 +32,30 @@ pub(crate) enum Kind {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Key {
-    pub line: usize,
-    pub column: usize,
+    pub place: Place,
     pub text: String,
+}
+
+impl Place {
+    pub(crate) const WHOLE_FILE: Self = Self { line: 0, column: 0 };
+}
+
+impl From<&Node> for Place {
+    fn from(node: &Node) -> Self {
+        node.place
+    }
+}
+
+impl From<&Key> for Place {
+    fn from(key: &Key) -> Self {
+        key.place
+    }
 }
 
 /// What is wrong with the text itself.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Broken {
-    pub line: usize,
-    pub column: usize,
+    pub place: Place,
     pub message: String,
     pub hint: Option<&'static str>,
 }
@@ -43,21 +63,21 @@ pub(crate) struct Broken {
 /// The documents of a file.
 pub(crate) fn documents(text: &str) -> Result<Vec<Node>, Broken> {
     if text.len() > MOST_BYTES {
-        return Err(broken((0, 0), format!("the file has more than {MOST_BYTES} bytes"), None));
+        return Err(broken(Place::WHOLE_FILE, format!("the file has more than {MOST_BYTES} bytes"), None));
     }
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| {
-            let at = (error.marker().line(), error.marker().col() + 1);
-            broken(at, format!("not valid YAML: {}", error.kind()), None)
+            let place = Place { line: error.marker().line(), column: error.marker().col() + 1 };
+            broken(place, format!("not valid YAML: {}", error.kind()), None)
         })?;
         builder.take(&event, span)?;
     }
     Ok(builder.documents)
 }
 
-fn broken((line, column): (usize, usize), message: String, hint: Option<&'static str>) -> Broken {
-    Broken { line, column, message, hint }
+fn broken(place: Place, message: String, hint: Option<&'static str>) -> Broken {
+    Broken { place, message, hint }
 }
 
 #[derive(Default)]
@@ -69,20 +89,20 @@ struct Builder {
 
 impl Builder {
     fn take(&mut self, event: &Event<'_>, span: Span) -> Result<(), Broken> {
-        let at = (span.start.line(), span.start.col() + 1);
+        let place = Place { line: span.start.line(), column: span.start.col() + 1 };
         self.nodes += 1;
         if self.nodes > MOST_NODES || self.open.len() > MOST_DEPTH {
-            return Err(broken(at, format!("more than {MOST_NODES} nodes or {MOST_DEPTH} levels"), None));
+            return Err(broken(place, format!("more than {MOST_NODES} nodes or {MOST_DEPTH} levels"), None));
         }
-        let node = |kind| Node { line: at.0, column: at.1, kind };
+        let node = |kind| Node { place, kind };
         match event {
-            Event::Scalar(_, _, anchor, tag) if *anchor != 0 || tag.is_some() => Err(no_anchors(at)),
+            Event::Scalar(_, _, anchor, tag) if *anchor != 0 || tag.is_some() => Err(no_anchors(place)),
             Event::SequenceStart(_, anchor, tag) | Event::MappingStart(_, anchor, tag)
                 if *anchor != 0 || tag.is_some() =>
             {
-                Err(no_anchors(at))
+                Err(no_anchors(place))
             }
-            Event::Alias(_) | Event::UnresolvedAlias(_) | Event::Anchor(..) => Err(no_anchors(at)),
+            Event::Alias(_) | Event::UnresolvedAlias(_) | Event::Anchor(..) => Err(no_anchors(place)),
             Event::Scalar(text, style, _, _) => {
                 self.add(node(Kind::Scalar { text: text.to_string(), plain: *style == ScalarStyle::Plain }))
             }
@@ -121,22 +141,22 @@ impl Builder {
 }
 
 fn key_of(node: Node, entries: &[(Key, Node)]) -> Result<Key, Broken> {
-    let at = (node.line, node.column);
+    let place = node.place;
     let Kind::Scalar { text, plain } = node.kind else {
-        return Err(broken(at, "a key must be text".to_owned(), None));
+        return Err(broken(place, "a key must be text".to_owned(), None));
     };
     if plain && text == "<<" {
-        return Err(no_anchors(at));
+        return Err(no_anchors(place));
     }
     if entries.iter().any(|(key, _)| key.text == text) {
-        return Err(broken(at, format!("duplicate key `{text}`"), Some("remove one of them")));
+        return Err(broken(place, format!("duplicate key `{text}`"), Some("remove one of them")));
     }
-    Ok(Key { line: at.0, column: at.1, text })
+    Ok(Key { place, text })
 }
 
-fn no_anchors(at: (usize, usize)) -> Broken {
+fn no_anchors(place: Place) -> Broken {
     let message = "anchors, aliases, merge keys and tags are not supported".to_owned();
-    broken(at, message, Some("write the value out"))
+    broken(place, message, Some("write the value out"))
 }
 
 impl Node {
