@@ -98,15 +98,6 @@ impl Reference {
     }
 }
 
-/// The commit in a tag that CI made by the template: the reverse of `commitTag`.
-pub(super) fn commit_in<'t>(template: &str, tag: &'t str) -> Option<&'t str> {
-    let (prefix, rest) = template.split_once('{')?;
-    let (_, suffix) = rest.split_once('}')?;
-    let commit = tag.strip_prefix(prefix)?.strip_suffix(suffix)?;
-    let is_commit = (7..=40).contains(&commit.len()) && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
-    is_commit.then_some(commit)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,17 +112,5 @@ mod tests {
         );
         assert_eq!(Reference::parse("nginx:latest"), None);
         assert_eq!(Reference::parse("docker.io/library/nginx"), None);
-    }
-
-    #[test]
-    fn the_commit_is_found_in_its_tag() {
-        for (template, tag, expected) in [
-            ("{commit}", "3f2c1ab", Some("3f2c1ab")),
-            ("build-{commit:7}-x", "build-3f2c1ab-x", Some("3f2c1ab")),
-            ("{commit}", "test", None),
-            ("build-{commit}", "3f2c1ab", None),
-        ] {
-            assert_eq!(commit_in(template, tag), expected, "{template} {tag}");
-        }
     }
 }

@@ -5,6 +5,7 @@
 
 mod app_spec;
 mod check;
+mod commit_tag;
 pub mod edit;
 pub(crate) mod fields;
 mod image_definitions;

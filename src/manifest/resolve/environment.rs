@@ -1,0 +1,136 @@
+//! What an environment says of itself and, by default, of its applications.
+
+use crate::manifest::fields::{Fields, entries, text};
+use crate::manifest::read::Document;
+use crate::manifest::report::{Report, Source};
+use crate::manifest::tree::{Key, Node};
+use crate::model::{
+    AccountId, EnvironmentName, Finding, InFlight, Mode, MoveTag, OnDrift, OnFailure, Pin, Policy, Region,
+    Registry, Rollout, Tag,
+};
+
+pub(super) struct Environment<'d, 'f> {
+    pub name: EnvironmentName,
+    pub account: Option<AccountId>,
+    pub region: Option<Region>,
+    pub cluster: Option<String>,
+    pub tag: Tag,
+    pub registry: Registry,
+    pub policy: Policy,
+    pub mode: Mode,
+    pub rollout: Rollout,
+    /// Its applications, by name.
+    pub entries: &'d [(Key, Node)],
+    pub source: Source<'f>,
+    /// Something in it is wrong: all its applications are frozen.
+    pub broken: bool,
+}
+
+impl Environment<'_, '_> {
+    /// The text, with the environment's name where it says `{environment}`.
+    pub(super) fn fill(&self, text: &str) -> String {
+        text.replace("{environment}", self.name.as_str())
+    }
+}
+
+/// `None` if the document has no `spec`, which is a finding already.
+pub(super) fn read<'d, 'f>(
+    document: &'d Document<'f>,
+    findings: &mut Vec<Finding>,
+) -> Option<Environment<'d, 'f>> {
+    let mut report = document.source.report();
+    let mut fields = Fields::of(document.spec.as_ref()?, "spec", &mut report);
+    let mode = fields.word("mode", &[("apply", Mode::Apply), ("observe", Mode::Observe)]);
+    let suspended = fields.node("suspend").and_then(|node| suspension(node, fields.report));
+    let default = Policy::default();
+    let policy = fields.node("policy").map(|node| policy(&default, node, "spec.policy", fields.report));
+    let registry = fields.node("registry").map(|node| registry(node, "spec.registry", fields.report));
+    let rollout = fields.node("rollout").map(|node| rollout(node, fields.report));
+    let applications = fields.node("applications");
+    let entries = applications.and_then(|node| entries(node, "spec.applications", fields.report));
+    let mut environment = Environment {
+        name: EnvironmentName::new(&document.name),
+        account: account(&mut fields),
+        region: fields.text("region").map(Region::new),
+        cluster: fields.text("cluster"),
+        tag: Tag::new(fields.text("environmentTag").unwrap_or_else(|| document.name.clone())),
+        registry: registry.unwrap_or_default(),
+        policy: policy.unwrap_or(default),
+        mode: suspended.or(mode).unwrap_or(Mode::Apply),
+        rollout: rollout.unwrap_or_default(),
+        entries: entries.unwrap_or_default(),
+        source: document.source,
+        broken: document.broken,
+    };
+    fields.finish();
+    environment.broken |= report.has_errors();
+    findings.append(&mut report.findings);
+    Some(environment)
+}
+
+fn account(fields: &mut Fields<'_, '_, '_>) -> Option<AccountId> {
+    let (path, node) = (fields.path("account"), fields.node("account")?);
+    let account = text(node, &path, fields.report)?;
+    if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
+        fields.report.error(node, &path, format!("`{account}` is no AWS account")).hint =
+            Some("twelve digits".to_owned());
+    }
+    Some(AccountId::new(account))
+}
+
+pub(super) fn registry(node: &Node, path: &str, report: &mut Report<'_>) -> Registry {
+    let mut fields = Fields::of(node, path, report);
+    let registry = Registry { account: account(&mut fields), region: fields.text("region").map(Region::new) };
+    fields.finish();
+    registry
+}
+
+/// Key by key over `base`.
+pub(super) fn policy(base: &Policy, node: &Node, path: &str, report: &mut Report<'_>) -> Policy {
+    let drift = [("alert", OnDrift::Alert), ("heal", OnDrift::Heal), ("ignore", OnDrift::Ignore)];
+    let on_failure = [("rollback", OnFailure::Rollback), ("leave", OnFailure::Leave)];
+    let in_flight = [("replace", InFlight::Replace), ("finish", InFlight::Finish)];
+    let pin = [("digest", Pin::Digest), ("commitTag", Pin::CommitTag)];
+    let move_tag = [("afterSuccess", MoveTag::AfterSuccess), ("never", MoveTag::Never)];
+    let mut fields = Fields::of(node, path, report);
+    let policy = Policy {
+        drift: fields.word("drift", &drift).unwrap_or(base.drift),
+        on_failure: fields.word("onFailure", &on_failure).unwrap_or(base.on_failure),
+        progress_deadline: fields.duration("progressDeadline").unwrap_or(base.progress_deadline),
+        in_flight: fields.word("inFlight", &in_flight).unwrap_or(base.in_flight),
+        pin: fields.word("pin", &pin).unwrap_or(base.pin),
+        move_tag: fields.word("moveTag", &move_tag).unwrap_or(base.move_tag),
+    };
+    fields.finish();
+    policy
+}
+
+fn suspension(node: &Node, report: &mut Report<'_>) -> Option<Mode> {
+    let mut fields = Fields::of(node, "spec.suspend", report);
+    let reason = fields.required("reason");
+    let until = fields.node("until").and_then(|node| second(node, "spec.suspend.until", fields.report));
+    fields.finish();
+    Some(Mode::Suspended { until, reason: reason? })
+}
+
+/// A point in time, as seconds since 1970.
+fn second(node: &Node, path: &str, report: &mut Report<'_>) -> Option<i64> {
+    let written = text(node, path, report)?;
+    let parsed = written.parse::<jiff::Timestamp>();
+    if parsed.is_err() {
+        report.error(node, path, format!("`{written}` is no point in time")).hint =
+            Some("such as 2027-01-31T08:00:00Z".to_owned());
+    }
+    parsed.ok().map(jiff::Timestamp::as_second)
+}
+
+fn rollout(node: &Node, report: &mut Report<'_>) -> Rollout {
+    let mut fields = Fields::of(node, "spec.rollout", report);
+    let default = Rollout::default();
+    let rollout = Rollout {
+        max_in_flight: fields.number("maxInFlight").unwrap_or(default.max_in_flight).max(1),
+        stop_after_failures: fields.number("stopAfterFailures"),
+    };
+    fields.finish();
+    rollout
+}

@@ -1,0 +1,256 @@
+//! Documents to desired states: every environment is expanded into its applications.
+
+mod environment;
+mod files;
+mod images;
+mod strategy;
+
+use std::collections::BTreeMap;
+
+use super::fields::{kind, text, texts, unknown_keys};
+use super::nearest::suggestion;
+use super::read::{Document, Documents};
+use super::report::{Report, Source};
+use super::tree::{Key, Kind, Node, Place};
+use super::{CheckShape, Files};
+use crate::model::{
+    ApplicationName, ClusterName, Declaration, Declared, Desired, Finding, Registry, ServiceName, Severity,
+    Tag, Target,
+};
+use environment::Environment;
+
+/// Keys of an application's `spec`, each of which an environment may override as a whole.
+const SPEC_KEYS: [&str; 18] = [
+    "repository",
+    "commitTag",
+    "source",
+    "service",
+    "cluster",
+    "taskDefinition",
+    "containers",
+    "images",
+    "imageDefinitions",
+    "strategy",
+    "serviceSettings",
+    "values",
+    "taskDefinitionPatch",
+    "policy",
+    "after",
+    "requires",
+    "environmentTag",
+    "registry",
+];
+/// Keys that only the entry in an environment has.
+const ENTRY_KEYS: [&str; 2] = ["commit", "commits"];
+
+pub(super) fn declaration(
+    files: &Files,
+    documents: Documents<'_>,
+    check_shape: CheckShape<'_>,
+) -> Declaration {
+    let applications = documents.applications.iter().map(|document| (document.name.as_str(), document));
+    let repository = Repository { files, applications: applications.collect(), check_shape };
+    let mut findings: Vec<Finding> = documents.applications.iter().flat_map(unknown_spec_keys).collect();
+    let mut applications = Vec::new();
+    for document in &documents.environments {
+        let Some(environment) = environment::read(document, &mut findings) else { continue };
+        for (key, node) in environment.entries {
+            let (declared, about) = entry(&repository, &environment, key, node);
+            findings.extend(about);
+            applications.push(declared);
+        }
+    }
+    findings.extend(documents.findings);
+    applications.sort_by(|one, two| one.target().cmp(two.target()));
+    Declaration { infra_commit: None, applications, findings }
+}
+
+fn unknown_spec_keys(document: &Document<'_>) -> Vec<Finding> {
+    let mut report = document.source.report();
+    if let Some(Kind::Map(entries)) = document.spec.as_ref().map(|spec| &spec.kind) {
+        unknown_keys(entries, &SPEC_KEYS, "spec", &mut report);
+    }
+    report.findings
+}
+
+/// What every entry is resolved with.
+struct Repository<'d, 'f> {
+    files: &'f Files,
+    applications: BTreeMap<&'d str, &'d Document<'f>>,
+    check_shape: CheckShape<'d>,
+}
+
+/// One application in one environment, and what is wrong with it.
+fn entry<'d, 'f>(
+    repository: &Repository<'d, 'f>,
+    environment: &Environment<'d, 'f>,
+    key: &Key,
+    node: &'d Node,
+) -> (Declared, Vec<Finding>) {
+    let target =
+        Target { environment: environment.name.clone(), application: ApplicationName::new(&key.text) };
+    let path = format!("spec.applications.{}", key.text);
+    let Some(application) = repository.applications.get(key.text.as_str()) else {
+        let mut report = environment.source.report();
+        let names: Vec<&str> = repository.applications.keys().copied().collect();
+        let finding = report.error(key, &path, format!("no application is named `{}`", key.text));
+        finding.hint = suggestion(&key.text, &names);
+        finding.targets.push(target.clone());
+        return (Declared::Frozen(target), report.findings);
+    };
+    let Some(spec) = &application.spec else { return (Declared::Frozen(target), Vec::new()) };
+    let merged = Merged {
+        base: Found { node: spec, source: application.source, path: "spec".to_owned() },
+        entry: Found { node, source: environment.source, path },
+    };
+    let mut resolver = Resolver { repository, environment, merged, target, findings: Vec::new() };
+    let desired = resolver.desired(key);
+    let Resolver { target, mut findings, .. } = resolver;
+    let broken = environment.broken
+        || application.broken
+        || !unknown_spec_keys(application).is_empty()
+        || findings.iter().any(|finding| finding.severity == Severity::Error);
+    for finding in &mut findings {
+        finding.targets.push(target.clone());
+    }
+    let declared = match desired {
+        Some(desired) if !broken => Declared::Readable(Box::new(desired)),
+        _ => Declared::Frozen(target),
+    };
+    (declared, findings)
+}
+
+/// A value, the file it stands in, and its path of keys.
+#[derive(Clone)]
+struct Found<'d, 'f> {
+    node: &'d Node,
+    source: Source<'f>,
+    path: String,
+}
+
+impl Found<'_, '_> {
+    fn get(&self, key: &str) -> Option<Self> {
+        Some(Self { node: self.node.get(key)?, source: self.source, path: format!("{}.{key}", self.path) })
+    }
+}
+
+/// The application's `spec` under the entry of an environment, whose keys replace whole keys.
+struct Merged<'d, 'f> {
+    base: Found<'d, 'f>,
+    entry: Found<'d, 'f>,
+}
+
+impl<'d, 'f> Merged<'d, 'f> {
+    fn get(&self, key: &str) -> Option<Found<'d, 'f>> {
+        self.entry.get(key).or_else(|| self.base.get(key))
+    }
+}
+
+struct Resolver<'r, 'd, 'f> {
+    repository: &'r Repository<'d, 'f>,
+    environment: &'r Environment<'d, 'f>,
+    merged: Merged<'d, 'f>,
+    target: Target,
+    findings: Vec<Finding>,
+}
+
+impl<'d, 'f> Resolver<'_, 'd, 'f> {
+    fn desired(&mut self, key: &Key) -> Option<Desired> {
+        self.check_entry();
+        let images = self.images()?;
+        let service = self.filled("service").or_else(|| self.missing("service"))?;
+        let cluster = self.filled("cluster").or_else(|| self.environment.cluster.clone());
+        let strategy = self.strategy();
+        let task_definition = self.task_definition(&images)?;
+        let service_settings = self.service_settings(&strategy);
+        let policy = self.merged.get("policy").map(|found| {
+            let base = &self.environment.policy;
+            self.read(&found, |node, path, report| environment::policy(base, node, path, report))
+        });
+        let after = ["after", "requires"].iter().flat_map(|key| self.texts(key).unwrap_or_default());
+        let after = after.map(ApplicationName::new).collect();
+        let environment = self.environment;
+        Some(Desired {
+            target: self.target.clone(),
+            declared_at: self.merged.entry.source.position(key),
+            account: environment.account.clone(),
+            region: environment.region.clone(),
+            cluster: ClusterName::new(cluster.unwrap_or_else(|| "default".to_owned())),
+            service: ServiceName::new(service),
+            registry: self.registry(),
+            environment_tag: self.environment_tag(),
+            images,
+            task_definition,
+            service_settings,
+            strategy,
+            policy: policy.unwrap_or_else(|| environment.policy.clone()),
+            mode: environment.mode.clone(),
+            rollout: environment.rollout,
+            after,
+            source: self.text("source"),
+        })
+    }
+
+    fn check_entry(&mut self) {
+        let entry = self.merged.entry.clone();
+        let known: Vec<&str> = ENTRY_KEYS.iter().chain(&SPEC_KEYS).copied().collect();
+        self.read(&entry, |node, path, report| match &node.kind {
+            Kind::Map(entries) => unknown_keys(entries, &known, path, report),
+            _ => {
+                let message = format!("expected a map with a commit, found {}", kind(node));
+                report.error(node, path, message).hint = Some("such as { commit: 3f2c1ab }".to_owned());
+            }
+        });
+    }
+
+    fn registry(&mut self) -> Registry {
+        let declared = self.merged.get("registry").map(|found| self.read(&found, environment::registry));
+        declared.unwrap_or_else(|| self.environment.registry.clone())
+    }
+
+    fn environment_tag(&mut self) -> Tag {
+        self.text("environmentTag").map_or_else(|| self.environment.tag.clone(), Tag::new)
+    }
+
+    /// A text in which `{environment}` stands for the name of the environment.
+    fn filled(&mut self, key: &str) -> Option<String> {
+        self.text(key).map(|text| self.environment.fill(&text))
+    }
+
+    fn text(&mut self, key: &str) -> Option<String> {
+        let found = self.merged.get(key)?;
+        self.read(&found, text)
+    }
+
+    fn texts(&mut self, key: &str) -> Option<Vec<String>> {
+        let found = self.merged.get(key)?;
+        self.read(&found, texts)
+    }
+
+    fn read<T>(
+        &mut self,
+        found: &Found<'d, 'f>,
+        read: impl FnOnce(&'d Node, &str, &mut Report<'f>) -> T,
+    ) -> T {
+        let mut report = found.source.report();
+        let value = read(found.node, &found.path, &mut report);
+        self.findings.append(&mut report.findings);
+        value
+    }
+
+    fn missing<T>(&mut self, key: &str) -> Option<T> {
+        let Found { node, source, path } = self.merged.base.clone();
+        self.error(source, node, &format!("{path}.{key}"), format!("`{key}` is missing"));
+        None
+    }
+
+    fn error(
+        &mut self,
+        source: Source<'f>,
+        place: impl Into<Place>,
+        path: &str,
+        message: impl Into<String>,
+    ) -> &mut Finding {
+        self.findings.push_mut(source.finding(Severity::Error, place, path, message))
+    }
+}

@@ -1,0 +1,121 @@
+//! How a deployment is carried out: by ECS, or by CodeDeploy, whose group can be made from here.
+
+use std::time::Duration;
+
+use super::environment::Environment;
+use super::{Found, Resolver};
+use crate::manifest::fields::Fields;
+use crate::manifest::nearest::suggestion;
+use crate::manifest::report::Report;
+use crate::manifest::tree::{Kind, Node, Place};
+use crate::manifest::{app_spec, task_definition};
+use crate::model::{AppSpec, CodeDeploy, NewGroup, Strategy};
+
+const STRATEGIES: [&str; 6] = ["rolling", "codeDeploy", "blueGreen", "canary", "linear", "task"];
+/// Minutes that CodeDeploy waits at most before it shifts traffic or ends old tasks (user guide, quotas).
+const LONGEST_WAIT: u64 = 2800;
+
+impl<'d, 'f> Resolver<'_, 'd, 'f> {
+    pub(super) fn strategy(&mut self) -> Strategy {
+        let Some(found) = self.merged.get("strategy") else { return Strategy::Unspecified };
+        let Found { node, source, ref path } = found;
+        match word(node) {
+            Some(("rolling", _)) => Strategy::Rolling,
+            Some(("codeDeploy", _)) => {
+                let settings = found.get("codeDeploy").filter(|settings| !settings.node.is_null());
+                let settings = settings.map(|settings| self.code_deploy(&settings));
+                Strategy::CodeDeploy(Box::new(settings.unwrap_or_default()))
+            }
+            Some((other, place)) if STRATEGIES.contains(&other) => {
+                self.error(source, place, path, format!("strategy `{other}` is not supported yet"));
+                Strategy::Unspecified
+            }
+            other => {
+                let message = format!("expected one of {}", STRATEGIES.join(", "));
+                self.error(source, node, path, message).hint =
+                    other.and_then(|(word, _)| suggestion(word, &STRATEGIES));
+                Strategy::Unspecified
+            }
+        }
+    }
+
+    fn code_deploy(&mut self, settings: &Found<'d, 'f>) -> CodeDeploy {
+        let environment = self.environment;
+        let fill = |text: String| environment.fill(&text);
+        let mut code_deploy = self.read(settings, |node, path, report| {
+            let mut fields = Fields::of(node, path, report);
+            let code_deploy = CodeDeploy {
+                application: fields.text("application").map(fill),
+                group: fields.text("deploymentGroup").map(fill),
+                app_spec: None,
+                configuration: fields.text("deploymentConfig").map(fill),
+                create: fields
+                    .node("create")
+                    .and_then(|node| new_group(environment, node, &format!("{path}.create"), fields.report)),
+            };
+            fields.node("appSpec");
+            fields.finish();
+            code_deploy
+        });
+        code_deploy.app_spec = settings.get("appSpec").and_then(|file| self.app_spec(&file));
+        code_deploy
+    }
+
+    fn app_spec(&mut self, named: &Found<'d, 'f>) -> Option<AppSpec> {
+        let (file, root) = self.named_file(named)?;
+        let mut report = file.report();
+        app_spec::check(&root, &mut report);
+        self.findings.append(&mut report.findings);
+        let mut content = root.to_json();
+        task_definition::fill_in(&mut content, &self.values());
+        Some(AppSpec { path: file.file.to_owned(), content })
+    }
+}
+
+/// The name of a strategy, which stands alone or is the key of its settings.
+fn word(node: &Node) -> Option<(&str, Place)> {
+    match &node.kind {
+        Kind::Scalar { text, .. } => Some((text, node.place)),
+        Kind::Map(entries) => match entries.as_slice() {
+            [(key, _)] => Some((&key.text, key.place)),
+            _ => None,
+        },
+        Kind::List(_) => None,
+    }
+}
+
+/// How a CodeDeploy group is made where there is none.
+fn new_group(
+    environment: &Environment<'_, '_>,
+    node: &Node,
+    path: &str,
+    report: &mut Report<'_>,
+) -> Option<NewGroup> {
+    let fill = |text: String| environment.fill(&text);
+    let minutes = |time: Duration| time.as_secs().div_ceil(60);
+    let mut fields = Fields::of(node, path, report);
+    let service_role = fields.required("serviceRole").map(fill);
+    let groups = fields.texts("targetGroups").unwrap_or_default();
+    let production = fields.required("productionListener").map(fill);
+    let test_listener = fields.text("testListener").map(fill);
+    let ready_wait = fields.duration("readyWait").map(minutes);
+    let termination_wait = fields.duration("terminationWait").map_or(5, minutes);
+    let alarms = fields.texts("alarms").unwrap_or_default();
+    fields.finish();
+    let pair: Result<[String; 2], _> = groups.into_iter().map(fill).collect::<Vec<_>>().try_into();
+    if pair.is_err() {
+        report.error(node, &format!("{path}.targetGroups"), "expected the names of two target groups");
+    }
+    if ready_wait.is_some_and(|minutes| minutes > LONGEST_WAIT) || termination_wait > LONGEST_WAIT {
+        report.error(node, path, format!("a wait is {LONGEST_WAIT} minutes at most"));
+    }
+    Some(NewGroup {
+        service_role: service_role?,
+        target_groups: pair.ok()?,
+        production_listener: production?,
+        test_listener,
+        ready_wait,
+        termination_wait,
+        alarms: alarms.into_iter().map(fill).collect(),
+    })
+}
