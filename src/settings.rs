@@ -9,6 +9,7 @@ use std::time::Duration;
 use globset::{Glob, GlobMatcher};
 
 use crate::git::Credentials;
+use crate::manifest::duration;
 use crate::manifest::fields::kind;
 use crate::manifest::nearest::suggestion;
 use crate::manifest::report::{Report, Source};
@@ -118,16 +119,7 @@ impl Settings {
 
     fn validated(raw: &Raw, given: &dyn Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let text = |key: &str| raw.get(key).cloned();
-        let poll_interval = match text("pollInterval") {
-            Some(value) => {
-                duration(&value).filter(|poll| *poll >= SHORTEST_POLL).ok_or(SettingsError::Value {
-                    key: "pollInterval",
-                    value,
-                    why: "expected a time such as 30s or 2m, 5s at the least",
-                })?
-            }
-            None => POLL,
-        };
+        let poll_interval = text("pollInterval").map_or(Ok(POLL), poll_interval)?;
         let webhook_secret = secret(given, "TRUEUP_WEBHOOK_SECRET", "alerts.webhook.secretFile", raw)?;
         let webhook = match text("alerts.webhook.url") {
             None => None,
@@ -266,17 +258,10 @@ fn address(value: String) -> Result<SocketAddr, SettingsError> {
     value.parse().map_err(|_| SettingsError::Value { key: "http.listen", value, why })
 }
 
-/// `30s`, `2m`, `1h`.
-fn duration(text: &str) -> Option<Duration> {
-    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let seconds = number.parse::<u64>().ok()?;
-    let factor = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        _ => return None,
-    };
-    Some(Duration::from_secs(seconds.checked_mul(factor)?))
+fn poll_interval(value: String) -> Result<Duration, SettingsError> {
+    let parsed = duration::parse(&value).ok_or(duration::EXPECTED);
+    let poll = parsed.and_then(|poll| if poll < SHORTEST_POLL { Err("5s at the least") } else { Ok(poll) });
+    poll.map_err(|why| SettingsError::Value { key: "pollInterval", value, why })
 }
 
 impl Allow {
@@ -392,7 +377,7 @@ mod tests {
             ("repository: [x]\n", "expected a map, found a list"),
             ("allow: {accounts: {}}\n", "expected text"),
             ("a: 1\n---\nb: 2\n", "expected one document"),
-            ("pollInterval: soon\n", "expected a time such as 30s"),
+            ("pollInterval: soon\n", "expected a number with s, m or h"),
             ("pollInterval: 1s\n", "5s at the least"),
             ("allow: {accounts: [\"12\"]}\n", "expected twelve digits"),
             ("alerts: {webhook: {url: \"http://example.com/x\"}}\n", "https:// only"),

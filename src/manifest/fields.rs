@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::duration;
 use super::nearest::suggestion;
 use super::report::Report;
 use super::tree::{Key, Kind, Node};
@@ -58,22 +59,11 @@ impl<'n, 'r, 'f> Fields<'n, 'r, 'f> {
 
     pub(crate) fn duration(&mut self, key: &'static str) -> Option<Duration> {
         let (path, node) = (self.path(key), self.node(key)?);
-        let written = text(node, &path, self.report)?;
-        let split = written.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(written.len());
-        let (number, unit) = written.split_at(split);
-        let seconds = match unit {
-            "s" => Some(1),
-            "m" => Some(60),
-            "h" => Some(3600),
-            _ => None,
-        };
-        let parsed =
-            number.parse::<u64>().ok().zip(seconds).and_then(|(number, unit)| number.checked_mul(unit));
-        if parsed.is_none() {
-            self.report.error(node, &path, format!("`{written}` is no duration")).hint =
-                Some("a number with s, m or h, such as 15m".to_owned());
+        let duration = duration::parse(&text(node, &path, self.report)?);
+        if duration.is_none() {
+            self.report.error(node, &path, duration::EXPECTED);
         }
-        parsed.map(Duration::from_secs)
+        duration
     }
 
     /// One of a few words.

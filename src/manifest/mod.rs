@@ -6,6 +6,7 @@
 mod app_spec;
 mod check;
 mod commit_tag;
+pub(crate) mod duration;
 pub mod edit;
 pub(crate) mod fields;
 mod image_definitions;

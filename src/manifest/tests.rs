@@ -125,6 +125,14 @@ fn unknown_and_duplicate_keys_and_wrong_words_are_errors_with_a_suggestion() {
         &["test/api"],
     );
     check(
+        &[
+            ("api.yaml", APPLICATION),
+            ("test.yaml", &with("  cluster: mco", "  policy: {progressDeadline: 15}")),
+        ],
+        &["test.yaml:5:30 expected a number with s, m or h, such as 15m"],
+        &["test/api"],
+    );
+    check(
         &[("api.yaml", APPLICATION), ("test.yaml", &with("    api:", "    apu:"))],
         &["test.yaml:7:5 no application is named `apu` | did you mean `api`?"],
         &["test/apu"],
