@@ -33,15 +33,7 @@ fn read_example(name: &str) -> (Declaration, String) {
         all.push_str(&text);
         files.insert(path.strip_prefix(&folder).unwrap().display().to_string(), Ok(text));
     }
-    let declaration = manifest::read(&files, None, &|input| {
-        let complaints = trueup::aws::check_task_definition(input).into_iter();
-        let convert = |found: trueup::aws::ShapeComplaint| manifest::ShapeComplaint {
-            path: found.path,
-            message: found.message,
-            wrong_type: found.wrong_type,
-        };
-        complaints.map(convert).collect()
-    });
+    let declaration = manifest::read(&files, None, &trueup::aws::check_task_definition);
     (declaration, all)
 }
 

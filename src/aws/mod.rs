@@ -22,7 +22,7 @@ use crate::ports::{CloudError, Sts};
 pub use code_deploy::CodeDeployClient;
 pub use ecr::EcrClient;
 pub use ecs::EcsClient;
-pub use raw::{ShapeComplaint, check_task_definition};
+pub use raw::check_task_definition;
 
 /// The standard AWS settings: profiles, environment variables, roles, `AWS_ENDPOINT_URL`.
 #[derive(Clone)]

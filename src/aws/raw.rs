@@ -18,6 +18,8 @@ use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::{BigDecimal, BigInteger, Blob, DateTime, Document, Number};
 use serde_json::Value;
 
+use crate::model::{Severity, ShapeComplaint};
+
 /// Replaces the serialised request body, or captures the body of the answer.
 #[derive(Clone, Debug, Default)]
 pub struct RawJson {
@@ -76,16 +78,6 @@ impl Intercept for RawJson {
     }
 }
 
-/// A field of a task definition that AWS's model does not know, or whose type is another.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ShapeComplaint {
-    /// Such as `containerDefinitions[0].healthcheck`.
-    pub path: String,
-    pub message: String,
-    /// Whether it is of the wrong type, which AWS refuses; an unknown field is only suspicious.
-    pub wrong_type: bool,
-}
-
 /// Reads a `RegisterTaskDefinition` input with the SDK's schema and returns all that does not fit.
 pub fn check_task_definition(input: &Value) -> Vec<ShapeComplaint> {
     let complaints = Rc::new(RefCell::new(Vec::new()));
@@ -96,8 +88,8 @@ pub fn check_task_definition(input: &Value) -> Vec<ShapeComplaint> {
     if let Err(error) = result {
         let text = error.to_string();
         let (path, message) = text.split_once('\u{0}').unwrap_or(("", &text));
-        let message = message.to_owned();
-        complaints.borrow_mut().push(ShapeComplaint { path: path.to_owned(), message, wrong_type: true });
+        let (path, message) = (path.to_owned(), message.to_owned());
+        complaints.borrow_mut().push(ShapeComplaint { severity: Severity::Error, path, message });
     }
     complaints.take()
 }
@@ -143,9 +135,9 @@ impl ShapeDeserializer for Strict<'_> {
             let segment = if self.path.is_empty() { key.clone() } else { format!(".{key}") };
             match schema.member_schema(key) {
                 None => self.complaints.borrow_mut().push(ShapeComplaint {
+                    severity: Severity::Warning,
                     path: format!("{}{segment}", self.path),
                     message: format!("unknown field `{key}`"),
-                    wrong_type: false,
                 }),
                 Some(_) if value.is_null() => {}
                 Some(member) => read(member, &mut self.at(value, &segment))?,

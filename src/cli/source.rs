@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::aws;
 use crate::git::{Head, Location, Source, Watch};
-use crate::manifest::{self, ShapeComplaint};
+use crate::manifest;
 use crate::model::{Ancestry, Declaration, InfraCommit, Severity};
 use crate::ports::History;
 use crate::settings::{Allow, Settings};
@@ -87,7 +87,7 @@ impl Opened {
     fn all_committed(&self) -> anyhow::Result<(Head, Declaration)> {
         let head = self.source.head()?;
         let files = self.source.files(&head.commit)?;
-        let declaration = manifest::read(&files, Some(head.commit.clone()), &check_shape);
+        let declaration = manifest::read(&files, Some(head.commit.clone()), &aws::check_task_definition);
         Ok((head, declaration))
     }
 
@@ -117,23 +117,13 @@ impl Opened {
         }
         let files = self.source.working_tree()?;
         let head = self.source.head().ok().map(|head| head.commit);
-        Ok(manifest::read(&files, head, &check_shape))
+        Ok(manifest::read(&files, head, &aws::check_task_definition))
     }
 
     /// Freezes what the operator does not allow, each with a finding.
     pub(super) fn restrict(&self, declaration: &mut Declaration) {
         self.allow.restrict(declaration);
     }
-}
-
-fn check_shape(input: &serde_json::Value) -> Vec<ShapeComplaint> {
-    let complaints = aws::check_task_definition(input);
-    let convert = |complaint: aws::ShapeComplaint| ShapeComplaint {
-        path: complaint.path,
-        message: complaint.message,
-        wrong_type: complaint.wrong_type,
-    };
-    complaints.into_iter().map(convert).collect()
 }
 
 /// Prints findings to stderr; whether one of them is an error.

@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::model::{Declaration, InfraCommit};
+use crate::model::{Declaration, InfraCommit, ShapeComplaint};
 
 pub use app_spec::task_definition as app_spec_task_definition;
 pub(crate) use nearest::nearest;
@@ -96,16 +96,6 @@ pub const KEYS: [&str; 60] = [
 
 /// The files below the watched path: path to text, or why it cannot be read (a symlink, too large, not UTF-8).
 pub type Files = BTreeMap<String, Result<String, String>>;
-
-/// A field that AWS's model of task definitions does not know, or whose type is another.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ShapeComplaint {
-    /// Such as `containerDefinitions[0].healthcheck`.
-    pub path: String,
-    pub message: String,
-    /// Of the wrong type, which AWS refuses; an unknown field is only suspicious.
-    pub wrong_type: bool,
-}
 
 /// Checks a task definition against AWS's model.
 pub type CheckShape<'a> = &'a dyn Fn(&Value) -> Vec<ShapeComplaint>;

@@ -59,7 +59,7 @@ impl Report<'_> {
         field: &str,
         message: impl Into<String>,
     ) -> &mut Finding {
-        self.findings.push_mut(self.source.finding(Severity::Error, place, field, message))
+        self.add(Severity::Error, place, field, message)
     }
 
     pub(crate) fn warning(
@@ -68,7 +68,17 @@ impl Report<'_> {
         field: &str,
         message: impl Into<String>,
     ) -> &mut Finding {
-        self.findings.push_mut(self.source.finding(Severity::Warning, place, field, message))
+        self.add(Severity::Warning, place, field, message)
+    }
+
+    pub(crate) fn add(
+        &mut self,
+        severity: Severity,
+        place: impl Into<Place>,
+        field: &str,
+        message: impl Into<String>,
+    ) -> &mut Finding {
+        self.findings.push_mut(self.source.finding(severity, place, field, message))
     }
 
     /// The text itself could not be read.

@@ -15,16 +15,7 @@ fn files(entries: &[(&str, &str)]) -> Files {
 }
 
 fn read_files(entries: &[(&str, &str)]) -> Declaration {
-    read(&files(entries), None, &|input| {
-        let complaints = crate::aws::check_task_definition(input).into_iter();
-        complaints
-            .map(|found| ShapeComplaint {
-                path: found.path,
-                message: found.message,
-                wrong_type: found.wrong_type,
-            })
-            .collect()
-    })
+    read(&files(entries), None, &crate::aws::check_task_definition)
 }
 
 fn desired(declaration: &Declaration, target: &str) -> Desired {

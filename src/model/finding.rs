@@ -26,6 +26,16 @@ pub struct Finding {
     pub targets: Vec<Target>,
 }
 
+/// What does not fit AWS's model of task definitions: a warning where a field is not known, since AWS may know more by
+/// now, and an error where it has another type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShapeComplaint {
+    pub severity: Severity,
+    /// Such as `containerDefinitions[0].healthcheck`.
+    pub path: String,
+    pub message: String,
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let severity = match self.severity {

@@ -10,7 +10,7 @@ use crate::manifest::nearest::suggestion;
 use crate::manifest::report::Source;
 use crate::manifest::tree::{self, Key, Kind, Node, Place};
 use crate::manifest::{check, task_definition};
-use crate::model::{DesiredImage, Strategy, TaskDefinitionSource};
+use crate::model::{DesiredImage, Severity, ShapeComplaint, Strategy, TaskDefinitionSource};
 use crate::plan::service_settings;
 
 /// Where a task definition that is no file starts from.
@@ -93,12 +93,10 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         let pasted = root.get("taskDefinition").unwrap_or(root);
         let mut report = file.report();
         for complaint in (self.repository.check_shape)(input) {
-            let node = pasted.at_path(&complaint.path);
-            if complaint.wrong_type {
-                report.error(node, &complaint.path, complaint.message);
-            } else {
-                report.warning(node, &complaint.path, complaint.message).hint =
-                    Some("it is sent to AWS as written".to_owned());
+            let ShapeComplaint { severity, path, message } = complaint;
+            let finding = report.add(severity, pasted.at_path(&path), &path, message);
+            if severity == Severity::Warning {
+                finding.hint = Some("it is sent to AWS as written".to_owned());
             }
         }
         if input.get("family").and_then(Value::as_str).is_none() {
