@@ -2,6 +2,7 @@
 //! secrets in the open.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde_json::Value;
 
@@ -10,83 +11,75 @@ use super::report::Report;
 use super::task_definition;
 use super::tree::Node;
 use crate::model::{
-    Containers, Declaration, Declared, Desired, DesiredImage, Finding, Severity, Strategy, Target,
-    TaskDefinitionSource,
+    AccountId, ClusterName, Containers, Declaration, Declared, Desired, DesiredImage, Finding, Region,
+    RepositoryName, ServiceName, Severity, Strategy, Tag, Target, TaskDefinitionSource,
 };
 use crate::plan::{blue_green, container_images, diff::looks_secret};
 
-/// The same service, CodeDeploy group, tag or family reached from two targets, after expansion.
-pub(super) fn claims(declaration: &mut Declaration) {
-    let mut findings = Vec::new();
-    {
-        let desired: Vec<&Desired> = declaration.readable().collect();
-        let mut services: BTreeMap<String, Vec<&Desired>> = BTreeMap::new();
-        let mut families: BTreeMap<String, Vec<&Desired>> = BTreeMap::new();
-        let mut groups: BTreeMap<String, Vec<&Desired>> = BTreeMap::new();
-        let mut tags: BTreeMap<String, Vec<&Desired>> = BTreeMap::new();
-        for one in &desired {
-            let place = format!("{:?}/{:?}/{}", one.account, one.region, one.cluster);
-            services.entry(format!("{place}/{}", one.service)).or_default().push(one);
-            if let TaskDefinitionSource::Family(family) = &one.task_definition {
-                families.entry(format!("{:?}/{:?}/{family}", one.account, one.region)).or_default().push(one);
-            }
-            if let Strategy::CodeDeploy(settings) = &one.strategy {
-                let (application, group) = blue_green::names(settings, one);
-                let key = format!("{:?}/{:?}/{application}/{group}", one.account, one.region);
-                groups.entry(key).or_default().push(one);
-            }
-            for image in &one.images {
-                let account = one.registry.account.as_ref().or(one.account.as_ref());
-                let region = one.registry.region.as_ref().or(one.region.as_ref());
-                let tag = format!("{account:?}/{region:?}/{}:{}", image.repository, one.environment_tag);
-                tags.entry(tag).or_default().push(one);
-            }
-        }
-        for claimants in services.values().filter(|claimants| claimants.len() > 1) {
-            findings.extend(claimed_twice(claimants, |one| {
-                format!("service {} of cluster {}", one.service, one.cluster)
-            }));
-        }
-        for claimants in families.values().filter(|claimants| claimants.len() > 1) {
-            findings.extend(claimed_twice(claimants, |_| {
-                "the task definition family that it starts from".to_owned()
-            }));
-        }
-        for claimants in groups.values().filter(|claimants| claimants.len() > 1) {
-            findings.extend(claimed_twice(claimants, |_| "the CodeDeploy group".to_owned()));
-        }
-        for claimants in tags.values() {
-            let one_environment =
-                claimants.iter().all(|one| one.target.environment == claimants[0].target.environment);
-            if !one_environment {
-                findings.extend(claimed_twice(claimants, |one| {
-                    format!("the environment tag {}", one.environment_tag)
-                }));
-            }
-        }
-    }
-    declaration.findings.append(&mut findings);
+/// What belongs to one target alone, after expansion; a tag to one environment.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Claim<'d> {
+    Service(&'d ClusterName, &'d ServiceName),
+    Family(&'d str),
+    Group { application: String, group: String },
+    Tag(&'d RepositoryName, &'d Tag),
 }
 
-fn claimed_twice(claimants: &[&Desired], what: impl Fn(&Desired) -> String) -> Vec<Finding> {
-    let targets: Vec<Target> = claimants.iter().map(|one| one.target.clone()).collect();
-    let names: Vec<String> = targets.iter().map(ToString::to_string).collect();
-    claimants
-        .iter()
-        .map(|one| Finding {
-            severity: Severity::Error,
-            position: one.declared_at.clone(),
-            field: format!("spec.applications.{}", one.target.application),
-            message: format!("{} is claimed by {}", what(one), names.join(" and ")),
-            hint: Some("one application in one environment owns it".to_owned()),
-            excerpt: None,
-            targets: vec![one.target.clone()],
-        })
-        .collect()
+/// Account and region; `None` is what the AWS settings say.
+type Place<'d> = (Option<&'d AccountId>, Option<&'d Region>);
+
+impl fmt::Display for Claim<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(cluster, service) => write!(f, "service {service} of cluster {cluster}"),
+            Self::Family(_) => f.write_str("the task definition family that it starts from"),
+            Self::Group { .. } => f.write_str("the CodeDeploy group"),
+            Self::Tag(_, tag) => write!(f, "the environment tag {tag}"),
+        }
+    }
+}
+
+fn claims_of(one: &Desired) -> Vec<(Place<'_>, Claim<'_>)> {
+    let place = (one.account.as_ref(), one.region.as_ref());
+    let registry = (one.registry.account.as_ref().or(place.0), one.registry.region.as_ref().or(place.1));
+    let mut claims = vec![(place, Claim::Service(&one.cluster, &one.service))];
+    if let TaskDefinitionSource::Family(family) = &one.task_definition {
+        claims.push((place, Claim::Family(family)));
+    }
+    if let Strategy::CodeDeploy(settings) = &one.strategy {
+        let (application, group) = blue_green::names(settings, one);
+        claims.push((place, Claim::Group { application, group }));
+    }
+    let tags = one.images.iter().map(|image| Claim::Tag(&image.repository, &one.environment_tag));
+    claims.extend(tags.map(|tag| (registry, tag)));
+    claims
+}
+
+/// One thing that two claim is a finding for each of them.
+pub(super) fn claims(declaration: &Declaration) -> Vec<Finding> {
+    let mut claimants: BTreeMap<_, BTreeMap<&Target, &Desired>> = BTreeMap::new();
+    for one in declaration.readable() {
+        for claim in claims_of(one) {
+            claimants.entry(claim).or_default().insert(&one.target, one);
+        }
+    }
+    let mut findings = Vec::new();
+    for ((_, claim), by) in &claimants {
+        let environments: BTreeSet<_> = by.keys().map(|target| &target.environment).collect();
+        let owners = if let Claim::Tag(..) = claim { environments.len() } else { by.len() };
+        if owners > 1 {
+            let names: Vec<String> = by.keys().map(ToString::to_string).collect();
+            let message = format!("{claim} is claimed by {}", names.join(" and "));
+            let hint = "one application in one environment owns it";
+            let twice = |one: &&Desired| about(one, "", message.clone(), Some(hint.to_owned()));
+            findings.extend(by.values().map(twice));
+        }
+    }
+    findings
 }
 
 /// `after` and `requires`: names of no application, and orders in which everybody waits for somebody else.
-pub(super) fn order(declaration: &mut Declaration) {
+pub(super) fn order(declaration: &Declaration) -> Vec<Finding> {
     let known: BTreeSet<&str> =
         declaration.applications.iter().map(|declared| declared.target().application.as_str()).collect();
     let names: Vec<&str> = known.iter().copied().collect();
@@ -96,14 +89,14 @@ pub(super) fn order(declaration: &mut Declaration) {
     for desired in readable.values() {
         for name in desired.after.iter().filter(|name| !known.contains(name.as_str())) {
             let hint = suggestion(name.as_str(), &names);
-            findings.push(about(desired, "after", format!("no application is named `{name}`"), hint));
+            findings.push(about(desired, ".after", format!("no application is named `{name}`"), hint));
         }
         if waits_for_itself(desired, &readable) {
             let message = format!("{} waits for itself, by way of what it comes after", desired.target);
-            findings.push(about(desired, "after", message, None));
+            findings.push(about(desired, ".after", message, None));
         }
     }
-    declaration.findings.append(&mut findings);
+    findings
 }
 
 /// Whether it comes after something that comes after it. Everybody is asked once.
@@ -123,11 +116,12 @@ fn waits_for_itself(desired: &Desired, all: &BTreeMap<&Target, &Desired>) -> boo
     false
 }
 
+/// `key`: behind the entry of the application, with a dot before it.
 fn about(desired: &Desired, key: &str, message: String, hint: Option<String>) -> Finding {
     Finding {
         severity: Severity::Error,
         position: desired.declared_at.clone(),
-        field: format!("spec.applications.{}.{key}", desired.target.application),
+        field: format!("spec.applications.{}{key}", desired.target.application),
         message,
         hint,
         excerpt: None,
@@ -138,9 +132,9 @@ fn about(desired: &Desired, key: &str, message: String, hint: Option<String>) ->
 /// Whoever is named by an error is frozen.
 pub(super) fn freeze(declaration: &mut Declaration) {
     let errors = declaration.findings.iter().filter(|finding| finding.severity == Severity::Error);
-    let frozen: Vec<&Target> = errors.flat_map(|finding| &finding.targets).collect();
+    let frozen: BTreeSet<&Target> = errors.flat_map(|finding| &finding.targets).collect();
     for declared in &mut declaration.applications {
-        if frozen.contains(&declared.target()) {
+        if frozen.contains(declared.target()) {
             *declared = Declared::Frozen(declared.target().clone());
         }
     }

@@ -218,6 +218,35 @@ fn one_service_or_tag_cannot_belong_to_two() {
     assert_eq!(declaration.findings.len(), 2);
 }
 
+#[test]
+fn a_family_has_one_owner_and_a_tag_one_environment() {
+    let of = |name: &str, rest: &str| {
+        let text = APPLICATION.replace("{name: api}", &format!("{{name: {name}}}"));
+        text.replace("service: mco-api", &format!("service: {name}")) + rest
+    };
+    let both =
+        ENVIRONMENT.replace("{ commit: 3f2c1ab }", "{ commit: 3f2c1ab }\n    web: { commit: 3f2c1ab }");
+    let family = "  taskDefinition: {from: family, family: shared}\n";
+    let twice = "the task definition family that it starts from is claimed by test/api and test/web | one application in one environment owns it";
+    check(
+        &[("api.yaml", &of("api", family)), ("web.yaml", &of("web", family)), ("test.yaml", &both)],
+        &[&format!("test.yaml:7:5 {twice}"), &format!("test.yaml:8:5 {twice}")],
+        &["test/api", "test/web"],
+    );
+    check(&[("api.yaml", &of("api", "")), ("web.yaml", &of("web", "")), ("test.yaml", &both)], &[], &[]);
+    let tagged = both.replace("  cluster: mco", "  cluster: mco\n  environmentTag: test");
+    let staging = tagged.replace("{name: test}", "{name: staging}");
+    let declaration = read_files(&[
+        ("api.yaml", &of("api", "")),
+        ("web.yaml", &of("web", "")),
+        ("test.yaml", &both),
+        ("staging.yaml", &staging),
+    ]);
+    let four = "the environment tag test is claimed by staging/api and staging/web and test/api and test/web";
+    assert_eq!(declaration.findings.len(), 4, "{:#?}", said(&declaration));
+    assert!(declaration.findings.iter().all(|finding| finding.message == four), "{:#?}", said(&declaration));
+}
+
 const TASK_DEFINITION: &str = r#"{
   "taskDefinition": {
     "family": "mco-api",
