@@ -7,6 +7,7 @@ use crate::model::Registry;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     pub container: String,
+    pub container_place: Place,
     pub image: Reference,
     /// Where the address stands.
     pub place: Place,
@@ -42,13 +43,13 @@ fn entry(node: &Node) -> Result<Entry, (Place, String)> {
         Some(other) => Err((other.place, format!("`{key}` must be text"))),
         None => Err((node.place, format!("`{key}` is missing"))),
     };
-    let (container, _) = text("name")?;
+    let (container, container_place) = text("name")?;
     let (uri, place) = text("imageUri")?;
     let image = Reference::parse(&uri).ok_or_else(|| {
         let message = "is no image of ECR; only those can be followed, leave the others out of the list";
         (place, format!("{uri} {message}"))
     })?;
-    Ok(Entry { container, image, place })
+    Ok(Entry { container, container_place, image, place })
 }
 
 impl Reference {

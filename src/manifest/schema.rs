@@ -140,7 +140,7 @@ fn registry() -> Value {
 fn image() -> Value {
     object(
         &json!({
-            "name": {"type": "string"},
+            "name": {"type": "string", "pattern": "^[A-Za-z0-9+=._/@-]{1,64}$"},
             "repository": {"type": "string"},
             "container": {"type": "string"},
             "containers": reference("names"),

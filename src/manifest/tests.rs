@@ -349,6 +349,82 @@ fn the_example_has_no_finding() {
     assert_eq!(read_files(&entries).applications.len(), 4);
 }
 
+const LISTED: &str = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: api}\nspec:\n  service: mco-api-{environment}\n  images:\n  - {name: api, repository: mco/api, container: api}\n  - {name: proxy, repository: mco/proxy, container: proxy}\n";
+
+/// `ENVIRONMENT` with another entry for the only application.
+fn entry(text: &str) -> String {
+    ENVIRONMENT.replace("{ commit: 3f2c1ab }", text)
+}
+
+#[test]
+fn commits_are_told_by_the_names_of_images() {
+    let environment = entry("{ commit: 3f2c1ab, commits: { proxy: 8c1f0aa } }");
+    let api = desired(&read_files(&[("api.yaml", LISTED), ("test.yaml", &environment)]), "test/api");
+    let commits: Vec<&str> = api.images.iter().map(|image| image.commit.as_str()).collect();
+    assert_eq!(commits, ["3f2c1ab", "8c1f0aa"]);
+    let file = definitions(":3f2c1ab", ":3f2c1ab");
+    for (application, text, finding) in [
+        // Also where it is why another commit is missing.
+        (
+            LISTED,
+            "{ commits: { api: 3f2c1ab, prxy: 8c1f0aa } }",
+            "7:37 no image is named `prxy` | did you mean `proxy`?",
+        ),
+        (
+            LISTED,
+            "{ commit: 3f2c1ab, commits: { database: 8c1f0aa } }",
+            "7:40 no image is named `database` | there is api, proxy",
+        ),
+        (DEFINED, "{ commits: { prxy: 8c1f0aa } }", "7:23 no image is named `prxy` | did you mean `proxy`?"),
+        (LISTED, "{ commit: 3f2c1ab, commits: [8c1f0aa] }", "7:38 expected a map, found a list"),
+        (LISTED, "{ commit: 3f2c1ab, commits: }", "7:36 expected a map, found nothing"),
+        (LISTED, "{ commit: 3f2c1ab, commits: { proxy: [] } }", "7:47 expected text, found a list"),
+        (
+            LISTED,
+            "{ commit: 3f2c1ab, commits: { proxy: main } }",
+            "7:47 `main` is no commit | 7 to 40 hexadecimal digits",
+        ),
+        (
+            APPLICATION,
+            "{ commit: 3f2c1ab, commits: { api: 8c1f0aa } }",
+            "7:29 `commits` is for several images, and this application has one | did you mean `commit`?",
+        ),
+    ] {
+        let environment = entry(text);
+        let declaration = read_files(&[
+            ("api.yaml", application),
+            ("test.yaml", &environment),
+            ("imagedefinitions.json", &file),
+        ]);
+        let said = said(&declaration);
+        assert!(said.contains(&format!("test.yaml:{finding}")), "{text}: {said:#?}");
+        assert!(matches!(declaration.applications[0], Declared::Frozen(_)), "{text}");
+    }
+}
+
+#[test]
+fn the_name_of_an_image_can_be_part_of_a_tag() {
+    let longest = "a".repeat(64);
+    for name in ["a", "API_2", "mco/api@v1", "a+b-c=d.e", &longest] {
+        let application = LISTED.replace("{name: proxy", &format!("{{name: \"{name}\""));
+        let api = desired(&read_files(&[("api.yaml", &application), ("test.yaml", ENVIRONMENT)]), "test/api");
+        assert_eq!(api.images[1].name, name);
+    }
+    let hint = "up to 64 letters, digits and + - = . _ / @";
+    for name in ["", "my proxy", "a:b", "ü", &format!("{longest}a")] {
+        let application = LISTED.replace("{name: proxy", &format!("{{name: \"{name}\""));
+        let finding = format!("api.yaml:8:12 `{name}` cannot be the name of an image | {hint}");
+        check(&[("api.yaml", &application), ("test.yaml", ENVIRONMENT)], &[&finding], &["test/api"]);
+    }
+    let file = definitions("", "").replace("\"proxy\"", "\"a b\"");
+    let finding = format!("imagedefinitions.json:2:11 `a b` cannot be the name of an image | {hint}");
+    check(
+        &[("api.yaml", DEFINED), ("test.yaml", ENVIRONMENT), ("imagedefinitions.json", &file)],
+        &[&finding],
+        &["test/api"],
+    );
+}
+
 const DEFINED: &str = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: api}\nspec:\n  service: mco-api-{environment}\n  imageDefinitions: imagedefinitions.json\n";
 
 fn definitions(api: &str, proxy: &str) -> String {
@@ -413,6 +489,13 @@ fn image_definitions_that_declare_nothing_are_explained() {
         "imagedefinitions.json:1:30 nginx:1 is no image of ECR; only those can be followed, leave the others out of the list",
     );
     said("{}", "imagedefinitions.json:1:1 expected a list of containers, each with `name` and `imageUri`");
+    let longer = format!("{DEFINED}  commitTag: \"{{commit:9}}\"\n");
+    let file = definitions(":3f2c1ab12", ":3f2c1ab");
+    check(
+        &[("api.yaml", &longer), ("test.yaml", &undeclared), ("imagedefinitions.json", &file)],
+        &["imagedefinitions.json:2:32 commit `3f2c1ab` has fewer than 9 digits | 7 to 40 hexadecimal digits"],
+        &["test/api"],
+    );
 }
 
 const SPEC: &str = r#"{"version": 0.0, "resources": [{"targetService": {"type": "AWS::ECS::Service", "properties":

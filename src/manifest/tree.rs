@@ -161,8 +161,12 @@ fn no_anchors(place: Place) -> Broken {
 
 impl Node {
     pub(crate) fn get(&self, key: &str) -> Option<&Node> {
+        self.entry(key).map(|(_, node)| node)
+    }
+
+    pub(crate) fn entry(&self, key: &str) -> Option<&(Key, Node)> {
         match &self.kind {
-            Kind::Map(entries) => entries.iter().find(|(known, _)| known.text == key).map(|(_, node)| node),
+            Kind::Map(entries) => entries.iter().find(|(known, _)| known.text == key),
             _ => None,
         }
     }

@@ -1,33 +1,40 @@
 //! Which images an application has, and the commit of each: one repository, a list, or a file of CodePipeline.
 
+use std::collections::BTreeSet;
+
 use super::{Found, Resolver};
 use crate::manifest::commit_tag;
-use crate::manifest::fields::{Fields, items, text};
+use crate::manifest::fields::{Fields, entries, items, text};
 use crate::manifest::image_definitions::{self, Entry};
+use crate::manifest::nearest::suggestion;
 use crate::manifest::report::{Report, Source};
-use crate::manifest::tree::{Key, Kind, Node, Place};
+use crate::manifest::tree::{Key, Node, Place};
 use crate::model::{
     AccountId, Commit, Containers, DesiredImage, Digest, ImageReference, Region, RepositoryName, Tag,
 };
 
+/// Characters of an image's name: it is the end of a tag's key, which has 128 (Amazon ECS API reference, `Tag`).
+const LONGEST_NAME: usize = 64;
+
 /// What the environment says of commits, and how CI tags their builds.
-struct Commits {
+struct Commits<'d, 'f> {
     /// Of every image without one of its own.
-    all: Option<Written>,
-    by_image: Vec<(String, Written)>,
+    all: Option<Written<'f>>,
+    by_image: Vec<(&'d Key, Written<'f>)>,
     template: String,
 }
 
-/// A text and where it stands.
-#[derive(Clone)]
-struct Written {
+/// A text, where it stands, and its path of keys.
+struct Written<'f> {
     text: String,
+    source: Source<'f>,
     place: Place,
+    path: String,
 }
 
-impl Commits {
-    fn of(&self, image: &str) -> Option<&Written> {
-        let own = self.by_image.iter().find(|(name, _)| name == image).map(|(_, commit)| commit);
+impl<'f> Commits<'_, 'f> {
+    fn of(&self, image: &str) -> Option<&Written<'f>> {
+        let own = self.by_image.iter().find(|(name, _)| name.text == image).map(|(_, commit)| commit);
         own.or(self.all.as_ref())
     }
 }
@@ -53,15 +60,32 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         }
     }
 
-    fn commits(&mut self) -> Commits {
-        let entry = self.merged.entry.clone();
-        let all = entry.get("commit").and_then(|found| self.read(&found, written));
-        let by_image = entry.get("commits").map(|found| self.read(&found, commits_by_image));
+    fn commits(&mut self) -> Commits<'d, 'f> {
         let template = self.text("commitTag").unwrap_or_else(|| "{commit}".to_owned());
-        Commits { all, by_image: by_image.unwrap_or_default(), template }
+        let all = self.merged.entry.get("commit").and_then(|found| self.written(&found));
+        let mut by_image = Vec::new();
+        if let Some(found) = self.merged.entry.get("commits") {
+            for (key, node) in self.read(&found, entries).unwrap_or_default() {
+                let path = format!("{}.{}", found.path, key.text);
+                let commit = self.written(&Found { node, source: found.source, path });
+                by_image.extend(commit.map(|commit| (key, commit)));
+            }
+        }
+        Commits { all, by_image, template }
     }
 
-    fn single_image(&mut self, commits: &Commits) -> Option<DesiredImage> {
+    fn written(&mut self, found: &Found<'d, 'f>) -> Option<Written<'f>> {
+        let text = self.read(found, text)?;
+        Some(Written { text, source: found.source, place: found.node.place, path: found.path.clone() })
+    }
+
+    fn single_image(&mut self, commits: &Commits<'d, 'f>) -> Option<DesiredImage> {
+        let entry = self.merged.entry.clone();
+        if let Some((key, _)) = entry.node.entry("commits") {
+            let message = "`commits` is for several images, and this application has one";
+            self.error(entry.source, key, &format!("{}.commits", entry.path), message).hint =
+                Some("did you mean `commit`?".to_owned());
+        }
         let repository = self.text("repository").or_else(|| self.missing("repository"))?;
         let placeholder = || Containers::Placeholder("<IMAGE_NAME>".to_owned());
         let listed = Listed {
@@ -73,40 +97,52 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         self.image(listed, commits.all.as_ref())
     }
 
-    fn listed_images(&mut self, list: &Found<'d, 'f>, commits: &Commits) -> Option<Vec<DesiredImage>> {
+    fn listed_images(
+        &mut self,
+        list: &Found<'d, 'f>,
+        commits: &Commits<'d, 'f>,
+    ) -> Option<Vec<DesiredImage>> {
         let items = self.read(list, items)?;
-        let mut images = Vec::new();
-        for (index, node) in items.iter().enumerate() {
+        let listed = items.iter().enumerate().map(|(index, node)| {
             let item = Found { node, source: list.source, path: format!("{}[{index}]", list.path) };
-            let template = &commits.template;
-            let listed = self.read(&item, |node, path, report| listed(node, path, template, report))?;
+            self.read(&item, |node, path, report| listed(node, path, &commits.template, report))
+        });
+        let listed = all(listed)?;
+        let names: Vec<_> = listed.iter().map(|(place, listed)| (*place, listed.name.as_str())).collect();
+        self.check_names(list.source, &list.path, &names, commits);
+        let images = all(listed.into_iter().map(|(_, listed)| {
             let commit = commits.of(&listed.name);
-            images.push(self.image(listed, commit)?);
-        }
+            self.image(listed, commit)
+        }))?;
         (!images.is_empty()).then_some(images)
     }
 
     /// The images of an `imagedefinitions.json`. A declared commit goes before what the file says, which must then be
     /// the same image; without one the commit tags in the file are the declaration.
-    fn defined_images(&mut self, named: &Found<'d, 'f>, commits: &Commits) -> Option<Vec<DesiredImage>> {
+    fn defined_images(
+        &mut self,
+        named: &Found<'d, 'f>,
+        commits: &Commits<'d, 'f>,
+    ) -> Option<Vec<DesiredImage>> {
         let (file, root) = self.named_file(named)?;
-        match image_definitions::entries(&root) {
-            Ok(entries) => {
-                entries.into_iter().map(|entry| self.defined_image(named, file, entry, commits)).collect()
-            }
+        let entries = match image_definitions::entries(&root) {
+            Ok(entries) => entries,
             Err((place, message)) => {
                 self.error(file, place, "", message);
-                None
+                return None;
             }
-        }
+        };
+        let names: Vec<_> =
+            entries.iter().map(|entry| (entry.container_place, entry.container.as_str())).collect();
+        self.check_names(file, "", &names, commits);
+        all(entries.into_iter().map(|entry| self.defined_image(file, entry, commits)))
     }
 
     fn defined_image(
         &mut self,
-        named: &Found<'d, 'f>,
         file: Source<'f>,
         entry: Entry,
-        commits: &Commits,
+        commits: &Commits<'d, 'f>,
     ) -> Option<DesiredImage> {
         let registry = self.registry();
         let account = self.environment.account.as_ref().map(AccountId::as_str);
@@ -119,7 +155,12 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         let environment_tag = self.environment_tag();
         let tag = entry.image.tag.as_deref();
         let stated = tag.and_then(|tag| commit_tag::commit_in(&commits.template, tag));
-        let stated = stated.map(|commit| Written { text: commit.to_owned(), place: named.node.place });
+        let stated = stated.map(|commit| Written {
+            text: commit.to_owned(),
+            source: file,
+            place: entry.place,
+            path: "imageUri".to_owned(),
+        });
         let Some(commit) = commits.of(&entry.container).or(stated.as_ref()) else {
             let hint = format!("declare `commit` for {} in its environment", self.target);
             let message = undeclared(&entry, &environment_tag, &commits.template);
@@ -141,11 +182,10 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         Some(image)
     }
 
-    fn image(&mut self, listed: Listed, commit: Option<&Written>) -> Option<DesiredImage> {
-        let Found { node, source, path } = self.merged.entry.clone();
-        let path = format!("{path}.commit");
-        let Some(Written { text, place }) = commit else {
-            self.error(source, node, &path, "`commit` is missing").hint =
+    fn image(&mut self, listed: Listed, commit: Option<&Written<'f>>) -> Option<DesiredImage> {
+        let Some(Written { text, source, place, path }) = commit else {
+            let Found { node, source, path } = self.merged.entry.clone();
+            self.error(source, node, &format!("{path}.commit"), "`commit` is missing").hint =
                 Some("such as commit: 3f2c1ab".to_owned());
             return None;
         };
@@ -159,25 +199,50 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
                 stated: None,
             }),
             Err(why) => {
-                self.error(source, *place, &path, why).hint = Some("7 to 40 hexadecimal digits".to_owned());
+                self.error(*source, *place, path, why).hint = Some("7 to 40 hexadecimal digits".to_owned());
                 None
             }
         }
     }
+
+    /// Names that cannot be part of a tag, and commits of images that are not there.
+    fn check_names(
+        &mut self,
+        source: Source<'f>,
+        path: &str,
+        names: &[(Place, &str)],
+        commits: &Commits<'d, 'f>,
+    ) {
+        for (index, (place, name)) in names.iter().enumerate().filter(|(_, (_, name))| !is_name(name)) {
+            let message = format!("`{name}` cannot be the name of an image");
+            self.error(source, *place, &format!("{path}[{index}].name"), message).hint =
+                Some(format!("up to {LONGEST_NAME} letters, digits and + - = . _ / @"));
+        }
+        let known: BTreeSet<&str> = names.iter().map(|(_, name)| *name).collect();
+        for (key, commit) in commits.by_image.iter().filter(|(key, _)| !known.contains(key.text.as_str())) {
+            let message = format!("no image is named `{}`", key.text);
+            let known: Vec<&str> = known.iter().copied().collect();
+            self.error(commit.source, *key, &commit.path, message).hint =
+                suggestion(&key.text, &known).or_else(|| Some(format!("there is {}", known.join(", "))));
+        }
+    }
 }
 
-fn written(node: &Node, path: &str, report: &mut Report<'_>) -> Option<Written> {
-    Some(Written { text: text(node, path, report)?, place: node.place })
+/// All of them, once each has said what is wrong with it.
+fn all<T>(each: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
+    each.collect::<Vec<_>>().into_iter().collect()
 }
 
-fn commits_by_image(node: &Node, path: &str, report: &mut Report<'_>) -> Vec<(String, Written)> {
-    let Kind::Map(entries) = &node.kind else { return Vec::new() };
-    let commit = |(key, node): &(Key, Node)| Some((key.text.clone(), written(node, path, report)?));
-    entries.iter().filter_map(commit).collect()
+/// It stands in `trueup:commit:NAME`.
+fn is_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"+-=._/@".contains(&byte);
+    (1..=LONGEST_NAME).contains(&name.len()) && name.bytes().all(allowed)
 }
 
-fn listed(node: &Node, path: &str, template: &str, report: &mut Report<'_>) -> Option<Listed> {
+/// An item of `images`, with the place of its name.
+fn listed(node: &Node, path: &str, template: &str, report: &mut Report<'_>) -> Option<(Place, Listed)> {
     let mut fields = Fields::of(node, path, report);
+    let place = fields.node("name").map_or(node.place, |name| name.place);
     let name = fields.required("name");
     let repository = fields.required("repository");
     let container = fields.text("container");
@@ -187,7 +252,7 @@ fn listed(node: &Node, path: &str, template: &str, report: &mut Report<'_>) -> O
     let (name, repository) = (name?, repository?);
     let placeholder = || format!("<{}_NAME>", name.to_uppercase().replace('-', "_"));
     let containers = containers.map_or_else(|| Containers::Placeholder(placeholder()), Containers::Named);
-    Some(Listed { name, repository, template, containers })
+    Some((place, Listed { name, repository, template, containers }))
 }
 
 /// Why an entry says nothing about the commit.
