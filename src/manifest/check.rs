@@ -14,7 +14,7 @@ use crate::model::{
     AccountId, ClusterName, Containers, Declaration, Declared, Desired, DesiredImage, Finding, Region,
     RepositoryName, ServiceName, Severity, Strategy, Tag, Target, TaskDefinitionSource,
 };
-use crate::plan::{blue_green, container_images, diff::looks_secret};
+use crate::plan::{self, blue_green, container_images, diff::looks_secret};
 
 /// What belongs to one target alone, after expansion; a tag to one environment.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -144,22 +144,19 @@ pub(super) fn freeze(declaration: &mut Declaration) {
 pub(super) fn containers(input: &Value, file: &Node, images: &[DesiredImage], report: &mut Report<'_>) {
     let present: Vec<&str> = container_images(input).map(|(name, _)| name).collect();
     let definitions = file.get("containerDefinitions").unwrap_or(file);
-    for image in images {
+    for image in images.iter().filter(|image| plan::containers(image, input).is_err()) {
         match &image.containers {
             Containers::Named(names) => {
                 for name in names.iter().filter(|name| !present.contains(&name.as_str())) {
                     let message = format!("no container is named `{name}`");
                     report.error(definitions, "containerDefinitions", message).hint =
-                        Some(format!("it has {}", present.join(", ")));
+                        Some(format!("there is {}", present.join(", ")));
                 }
             }
             Containers::Placeholder(placeholder) => {
-                let marked = container_images(input).any(|(_, image)| image == placeholder);
-                if !marked && present.len() != 1 {
-                    let message = format!("no container has the image {placeholder}");
-                    report.error(definitions, "containerDefinitions", message).hint =
-                        Some("or name them with `containers`".to_owned());
-                }
+                let message = format!("no container has the image {placeholder}");
+                report.error(definitions, "containerDefinitions", message).hint =
+                    Some("or name them with `containers`".to_owned());
             }
         }
     }

@@ -39,6 +39,7 @@ pub fn schema() -> Value {
             "commit": {"type": ["string", "number"], "description": "7 to 40 hexadecimal digits; quote those that look like a number."},
             "duration": {"type": "string", "pattern": "^[0-9]+[smh]$"},
             "names": {"type": "array", "items": {"type": "string"}},
+            "someNames": {"type": "array", "items": {"type": "string"}, "minItems": 1},
         },
     })
 }
@@ -73,7 +74,7 @@ fn application_keys() -> Value {
                 object(&json!({"from": one_of(&["service", "family"], "What the task definition starts from."), "family": {"type": "string"}}), &["from"]),
             ],
         },
-        "containers": reference("names"),
+        "containers": reference("someNames"),
         "images": reference("images"),
         "imageDefinitions": text("CodePipeline's imagedefinitions.json."),
         "strategy": reference("strategy"),
@@ -143,7 +144,7 @@ fn image() -> Value {
             "name": {"type": "string", "pattern": "^[A-Za-z0-9+=._/@-]{1,64}$"},
             "repository": {"type": "string"},
             "container": {"type": "string"},
-            "containers": reference("names"),
+            "containers": reference("someNames"),
             "commitTag": {"type": "string"},
         }),
         &["name", "repository"],

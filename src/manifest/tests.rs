@@ -425,6 +425,87 @@ fn the_name_of_an_image_can_be_part_of_a_tag() {
     );
 }
 
+#[test]
+fn a_container_runs_one_image_and_an_image_has_one_name() {
+    let file = "  taskDefinition: taskdef.json\n";
+    let placeholders = "- {name: my-api, repository: a}\n  - {name: MY_API, repository: b}";
+    for (images, task_definition, finding) in [
+        (
+            "- {name: a, repository: a, container: api}\n  - {name: b, repository: b, containers: [web, api]}",
+            "",
+            "8:5 api is claimed by the images a and b | a container runs one image",
+        ),
+        (
+            "- {name: a, repository: a, container: api}\n  - {name: b, repository: b}",
+            file,
+            "8:5 api is claimed by the images a and b | a container runs one image",
+        ),
+        (
+            placeholders,
+            "  taskDefinition: {from: family, family: f}\n",
+            "8:5 <MY_API_NAME> is claimed by the images my-api and MY_API | a container runs one image",
+        ),
+        (
+            "- {name: a, repository: a, container: a}\n  - {name: b, repository: b}",
+            "",
+            "8:5 `b` names no container | add `container`: only a task definition file has placeholders",
+        ),
+        (
+            "- {name: a, repository: a, container: a}\n  - {name: a, repository: b, container: b}",
+            "",
+            "8:12 two images are named `a` | rename or remove one of them",
+        ),
+        (
+            "- {name: a, repository: a, containers: []}",
+            "",
+            "7:42 the list is empty | name one, or leave it out",
+        ),
+        (
+            "- {name: a, repository: a, container: a, containers: [a]}",
+            "",
+            "7:56 both `container` and `containers` are written | remove one of them",
+        ),
+        ("  []", "", "7:5 the list is empty | name one, or leave it out"),
+    ] {
+        let start =
+            "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: api}\nspec:\n  service: s\n";
+        let application = format!("{start}  images:\n  {images}\n{task_definition}");
+        let one = TASK_DEFINITION.replace("<LEVEL>", "debug").replace(", \"futureField2028\": 1", "");
+        let entries =
+            [("api.yaml", application.as_str()), ("taskdef.json", one.as_str()), ("test.yaml", ENVIRONMENT)];
+        check(&entries, &[&format!("api.yaml:{finding}")], &["test/api"]);
+    }
+    let named = |containers: &str| format!("{APPLICATION}  containers: {containers}\n");
+    check(
+        &[("api.yaml", &named("[]")), ("test.yaml", ENVIRONMENT)],
+        &["api.yaml:7:15 the list is empty | name one, or leave it out"],
+        &["test/api"],
+    );
+    check(&[("api.yaml", &named("[api, api]")), ("test.yaml", ENVIRONMENT)], &[], &[]);
+    let alone = LISTED
+        .replace(", container: api", "")
+        .replace("  - {name: proxy, repository: mco/proxy, container: proxy}\n", "");
+    check(&[("api.yaml", &alone), ("test.yaml", ENVIRONMENT)], &[], &[]);
+    let twice = definitions(":3f2c1ab", ":3f2c1ab").replace("\"proxy\"", "\"api\"");
+    check(
+        &[("api.yaml", DEFINED), ("test.yaml", ENVIRONMENT), ("imagedefinitions.json", &twice)],
+        &["imagedefinitions.json:2:11 two images are named `api` | rename or remove one of them"],
+        &["test/api"],
+    );
+}
+
+#[test]
+fn a_list_of_images_that_a_file_replaces_is_not_looked_at() {
+    let environment = entry("{ commit: 3f2c1ab, imageDefinitions: imagedefinitions.json }");
+    let application = LISTED.replace("container: proxy", "container: api");
+    let file = definitions(":3f2c1ab", ":3f2c1ab");
+    check(
+        &[("api.yaml", &application), ("test.yaml", &environment), ("imagedefinitions.json", &file)],
+        &[],
+        &[],
+    );
+}
+
 const DEFINED: &str = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: api}\nspec:\n  service: mco-api-{environment}\n  imageDefinitions: imagedefinitions.json\n";
 
 fn definitions(api: &str, proxy: &str) -> String {

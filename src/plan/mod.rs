@@ -18,4 +18,4 @@ mod traffic;
 pub mod windows;
 
 pub use decide::{Approval, By, Input, Plan, Recent, Step, Why, plan};
-pub use render::container_images;
+pub use render::{container_images, containers};

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use super::containers::{container_names, some_items};
 use super::{Found, Resolver};
 use crate::manifest::commit_tag;
-use crate::manifest::fields::{Fields, entries, items, text};
+use crate::manifest::fields::{Fields, entries, text};
 use crate::manifest::image_definitions::{self, Entry};
 use crate::manifest::nearest::suggestion;
 use crate::manifest::report::{Report, Source};
@@ -15,6 +16,13 @@ use crate::model::{
 
 /// Characters of an image's name: it is the end of a tag's key, which has 128 (Amazon ECS API reference, `Tag`).
 const LONGEST_NAME: usize = 64;
+
+/// Where the images are declared.
+pub(super) enum Origin<'d, 'f> {
+    File(Found<'d, 'f>),
+    List(Found<'d, 'f>),
+    Repository,
+}
 
 /// What the environment says of commits, and how CI tags their builds.
 struct Commits<'d, 'f> {
@@ -51,13 +59,16 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
     /// At least one.
     pub(super) fn images(&mut self) -> Option<Vec<DesiredImage>> {
         let commits = self.commits();
-        if let Some(file) = self.merged.get("imageDefinitions") {
-            self.defined_images(&file, &commits)
-        } else if let Some(list) = self.merged.get("images") {
-            self.listed_images(&list, &commits)
-        } else {
-            self.single_image(&commits).map(|image| vec![image])
+        match self.origin() {
+            Origin::File(named) => self.defined_images(&named, &commits),
+            Origin::List(list) => self.listed_images(&list, &commits),
+            Origin::Repository => self.single_image(&commits).map(|image| vec![image]),
         }
+    }
+
+    pub(super) fn origin(&self) -> Origin<'d, 'f> {
+        let file = self.merged.get("imageDefinitions").map(Origin::File);
+        file.or_else(|| self.merged.get("images").map(Origin::List)).unwrap_or(Origin::Repository)
     }
 
     fn commits(&mut self) -> Commits<'d, 'f> {
@@ -87,12 +98,13 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
                 Some("did you mean `commit`?".to_owned());
         }
         let repository = self.text("repository").or_else(|| self.missing("repository"))?;
+        let named = self.merged.get("containers").and_then(|found| self.read(&found, container_names));
         let placeholder = || Containers::Placeholder("<IMAGE_NAME>".to_owned());
         let listed = Listed {
             name: self.target.application.to_string(),
             repository,
             template: commits.template.clone(),
-            containers: self.texts("containers").map_or_else(placeholder, Containers::Named),
+            containers: named.map_or_else(placeholder, Containers::Named),
         };
         self.image(listed, commits.all.as_ref())
     }
@@ -102,7 +114,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         list: &Found<'d, 'f>,
         commits: &Commits<'d, 'f>,
     ) -> Option<Vec<DesiredImage>> {
-        let items = self.read(list, items)?;
+        let items = self.read(list, some_items)?;
         let listed = items.iter().enumerate().map(|(index, node)| {
             let item = Found { node, source: list.source, path: format!("{}[{index}]", list.path) };
             self.read(&item, |node, path, report| listed(node, path, &commits.template, report))
@@ -110,11 +122,10 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         let listed = all(listed)?;
         let names: Vec<_> = listed.iter().map(|(place, listed)| (*place, listed.name.as_str())).collect();
         self.check_names(list.source, &list.path, &names, commits);
-        let images = all(listed.into_iter().map(|(_, listed)| {
+        all(listed.into_iter().map(|(_, listed)| {
             let commit = commits.of(&listed.name);
             self.image(listed, commit)
-        }))?;
-        (!images.is_empty()).then_some(images)
+        }))
     }
 
     /// The images of an `imagedefinitions.json`. A declared commit goes before what the file says, which must then be
@@ -205,7 +216,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         }
     }
 
-    /// Names that cannot be part of a tag, and commits of images that are not there.
+    /// Names that cannot be part of a tag or are not unique, and commits of images that are not there.
     fn check_names(
         &mut self,
         source: Source<'f>,
@@ -213,12 +224,19 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         names: &[(Place, &str)],
         commits: &Commits<'d, 'f>,
     ) {
-        for (index, (place, name)) in names.iter().enumerate().filter(|(_, (_, name))| !is_name(name)) {
-            let message = format!("`{name}` cannot be the name of an image");
-            self.error(source, *place, &format!("{path}[{index}].name"), message).hint =
-                Some(format!("up to {LONGEST_NAME} letters, digits and + - = . _ / @"));
+        let mut known = BTreeSet::new();
+        for (index, (place, name)) in names.iter().enumerate() {
+            let path = format!("{path}[{index}].name");
+            if !is_name(name) {
+                let message = format!("`{name}` cannot be the name of an image");
+                self.error(source, *place, &path, message).hint =
+                    Some(format!("up to {LONGEST_NAME} letters, digits and + - = . _ / @"));
+            }
+            if !known.insert(*name) {
+                self.error(source, *place, &path, format!("two images are named `{name}`")).hint =
+                    Some("rename or remove one of them".to_owned());
+            }
         }
-        let known: BTreeSet<&str> = names.iter().map(|(_, name)| *name).collect();
         for (key, commit) in commits.by_image.iter().filter(|(key, _)| !known.contains(key.text.as_str())) {
             let message = format!("no image is named `{}`", key.text);
             let known: Vec<&str> = known.iter().copied().collect();
@@ -245,8 +263,15 @@ fn listed(node: &Node, path: &str, template: &str, report: &mut Report<'_>) -> O
     let place = fields.node("name").map_or(node.place, |name| name.place);
     let name = fields.required("name");
     let repository = fields.required("repository");
-    let container = fields.text("container");
-    let containers = fields.texts("containers").or_else(|| container.map(|name| vec![name]));
+    let (container, path) = (fields.text("container"), fields.path("containers"));
+    let containers = fields.node("containers").and_then(|node| {
+        if container.is_some() {
+            fields.report.error(node, &path, "both `container` and `containers` are written").hint =
+                Some("remove one of them".to_owned());
+        }
+        container_names(node, &path, fields.report)
+    });
+    let containers = containers.or_else(|| container.map(|name| vec![name]));
     let template = fields.text("commitTag").unwrap_or_else(|| template.to_owned());
     fields.finish();
     let (name, repository) = (name?, repository?);

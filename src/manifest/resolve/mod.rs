@@ -1,5 +1,6 @@
 //! Documents to desired states: every environment is expanded into its applications.
 
+mod containers;
 mod environment;
 mod files;
 mod images;
@@ -162,6 +163,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         let cluster = self.filled("cluster").or_else(|| self.environment.cluster.clone());
         let strategy = self.strategy();
         let task_definition = self.task_definition(&images)?;
+        self.check_containers(&images, &task_definition);
         let service_settings = self.service_settings(&strategy);
         let policy = self.merged.get("policy").map(|found| {
             let base = &self.environment.policy;

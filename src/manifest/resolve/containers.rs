@@ -1,0 +1,70 @@
+//! Which container runs which image.
+
+use std::collections::BTreeMap;
+
+use super::Resolver;
+use super::images::Origin;
+use crate::manifest::fields::{items, texts};
+use crate::manifest::report::Report;
+use crate::manifest::tree::{Kind, Node};
+use crate::model::{Containers, DesiredImage, TaskDefinitionSource};
+use crate::plan;
+
+pub(super) fn container_names(node: &Node, path: &str, report: &mut Report<'_>) -> Option<Vec<String>> {
+    some_items(node, path, report)?;
+    texts(node, path, report)
+}
+
+pub(super) fn some_items<'n>(node: &'n Node, path: &str, report: &mut Report<'_>) -> Option<&'n [Node]> {
+    let items = items(node, path, report)?;
+    if items.is_empty() {
+        report.error(node, path, "the list is empty").hint = Some("name one, or leave it out".to_owned());
+    }
+    (!items.is_empty()).then_some(items)
+}
+
+impl Resolver<'_, '_, '_> {
+    /// A container runs one image.
+    pub(super) fn check_containers(
+        &mut self,
+        images: &[DesiredImage],
+        task_definition: &TaskDefinitionSource,
+    ) {
+        let Origin::List(list) = self.origin() else { return };
+        let Kind::List(items) = &list.node.kind else { return };
+        let mut claimed: BTreeMap<String, &str> = BTreeMap::new();
+        for (index, (image, item)) in images.iter().zip(items).enumerate() {
+            let path = format!("{}[{index}]", list.path);
+            if images.len() > 1 && has_no_container(image, task_definition) {
+                let message = format!("`{}` names no container", image.name);
+                self.error(list.source, item, &path, message).hint =
+                    Some("add `container`: only a task definition file has placeholders".to_owned());
+            }
+            for container in reached(image, task_definition) {
+                if let Some(other) = claimed.get(&container).filter(|other| **other != image.name) {
+                    let message = format!("{container} is claimed by the images {other} and {}", image.name);
+                    self.error(list.source, item, &path, message).hint =
+                        Some("a container runs one image".to_owned());
+                }
+                claimed.insert(container, &image.name);
+            }
+        }
+    }
+}
+
+/// A live task definition has images where a file has placeholders.
+fn has_no_container(image: &DesiredImage, task_definition: &TaskDefinitionSource) -> bool {
+    matches!(
+        (&image.containers, task_definition),
+        (Containers::Placeholder(_), TaskDefinitionSource::Service)
+    )
+}
+
+/// The containers that an image goes to, as far as the files tell; a placeholder stands for those that have it.
+fn reached(image: &DesiredImage, task_definition: &TaskDefinitionSource) -> Vec<String> {
+    match (task_definition, &image.containers) {
+        (TaskDefinitionSource::File { input, .. }, _) => plan::containers(image, input).unwrap_or_default(),
+        (_, Containers::Named(names)) => names.clone(),
+        (_, Containers::Placeholder(placeholder)) => vec![placeholder.clone()],
+    }
+}
