@@ -163,15 +163,8 @@ fn gathered(given: &dyn Fn(&str) -> Option<String>, file: Option<&str>) -> Resul
 pub fn parse(path: &str, text: &str) -> Result<Raw, SettingsError> {
     let mut report = Source { file: path, text }.report();
     let mut raw = Raw::new();
-    match tree::documents(text) {
-        Ok(documents) => match documents.as_slice() {
-            [] => {}
-            [only] if only.is_null() => {}
-            [only] => flatten(only, "", &mut raw, &mut report),
-            [_, second, ..] => {
-                report.error(second, "", "expected one document");
-            }
-        },
+    match tree::document(text) {
+        Ok(document) => document.iter().for_each(|node| flatten(node, "", &mut raw, &mut report)),
         Err(broken) => report.broken(broken),
     }
     if report.has_errors() { Err(SettingsError::Findings(report.findings)) } else { Ok(raw) }

@@ -10,11 +10,14 @@ use super::tree::{self, Kind, Node, Place};
 use crate::model::Finding;
 
 pub(super) const API_VERSION: &str = "trueup.dev/v1";
+const KINDS: [&str; 2] = ["Application", "Environment"];
 
 /// One `Application` or `Environment` document.
 #[derive(Clone, Debug)]
 pub(super) struct Document<'f> {
     pub name: String,
+    /// Where its name stands.
+    pub place: Place,
     pub source: Source<'f>,
     /// The `spec` map; `None` if it is missing or no map.
     pub spec: Option<Node>,
@@ -54,8 +57,7 @@ fn is_yaml(path: &str) -> bool {
 }
 
 fn read_file<'f>(source: Source<'f>, all: &mut Documents<'f>) {
-    let ours = source.text.contains(API_VERSION) || source.text.contains("trueup.dev/");
-    if !ours {
+    if !source.text.contains("trueup.dev/") {
         return;
     }
     let mut report = source.report();
@@ -76,13 +78,7 @@ fn read_file<'f>(source: Source<'f>, all: &mut Documents<'f>) {
 fn read_document<'f>(node: &Node, source: Source<'f>, all: &mut Documents<'f>, report: &mut Report<'f>) {
     let before = report.findings.len();
     let mut fields = Fields::of(node, "", report);
-    let version = fields.text("apiVersion");
-    let other = version.as_deref().filter(|version| *version != API_VERSION);
-    if let Some(other) = other.filter(|version| version.starts_with("trueup.dev/")) {
-        let message = format!("apiVersion `{other}` is not known to this version of trueup");
-        fields.report.error(node, "apiVersion", message).hint = Some(format!("it reads {API_VERSION}"));
-    }
-    if version.as_deref() != Some(API_VERSION) {
+    if !is_ours(node, &mut fields) {
         return;
     }
     let kind = fields.required("kind");
@@ -92,28 +88,46 @@ fn read_document<'f>(node: &Node, source: Source<'f>, all: &mut Documents<'f>, r
         fields.report.error(node, "spec", "`spec` is missing or no map");
     }
     fields.finish();
-    let Some(name) = name.filter(|name| is_name(name)) else {
+    let Some((place, name)) = name.filter(|(_, name)| is_name(name)) else {
         report.error(node, "metadata.name", "needs a name of letters, digits, `-`, `_` and `.`");
         return;
     };
     let broken = report.findings.len() > before;
-    let document = Document { name, source, spec, broken };
+    let document = Document { name, place, source, spec, broken };
     match kind.as_deref() {
         Some("Application") => all.applications.push(document),
         Some("Environment") => all.environments.push(document),
         Some(other) => {
-            report.error(node, "kind", format!("unknown kind `{other}`")).hint =
-                suggestion(other, &["Application", "Environment"]);
+            report.error(node, "kind", format!("unknown kind `{other}`")).hint = suggestion(other, &KINDS);
         }
         None => {}
     }
 }
 
-fn name(metadata: &Node, report: &mut Report<'_>) -> Option<String> {
+/// Whether this version reads it. What is nearly ours is a finding, what is not is passed over.
+fn is_ours(node: &Node, fields: &mut Fields<'_, '_, '_>) -> bool {
+    let is_our_kind = |kind: &Node| KINDS.iter().any(|known| kind.is_text(known));
+    let finding = match fields.text("apiVersion") {
+        Some(version) if version == API_VERSION => return true,
+        Some(other) if other.starts_with("trueup.dev/") => {
+            let message = format!("apiVersion `{other}` is not known to this version of trueup");
+            fields.report.error(node, "apiVersion", message)
+        }
+        None if node.get("apiVersion").is_none() && node.get("kind").is_some_and(is_our_kind) => {
+            fields.report.error(node, "apiVersion", "`apiVersion` is missing")
+        }
+        _ => return false,
+    };
+    finding.hint = Some(format!("it reads {API_VERSION}"));
+    false
+}
+
+fn name(metadata: &Node, report: &mut Report<'_>) -> Option<(Place, String)> {
     let mut fields = Fields::of(metadata, "metadata", report);
+    let place = fields.node("name").map_or(metadata.place, |name| name.place);
     let name = fields.required("name");
     fields.finish();
-    name
+    Some((place, name?))
 }
 
 /// Names stand in tags of AWS and in `ENVIRONMENT/APPLICATION`.
@@ -135,7 +149,7 @@ fn report_duplicates(all: &mut Documents<'_>) {
             document.broken = true;
             let mut report = document.source.report();
             let message = format!("{word} `{}` is declared more than once", document.name);
-            report.error(Place::WHOLE_FILE, "metadata.name", message).hint =
+            report.error(document.place, "metadata.name", message).hint =
                 Some("rename or remove one of them".to_owned());
             all.findings.append(&mut report.findings);
         }

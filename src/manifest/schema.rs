@@ -114,9 +114,9 @@ fn environment() -> Value {
             "mode": one_of(&["apply", "observe"], "observe: everything but writes."),
             "suspend": object(&json!({"reason": {"type": "string"}, "until": {"type": "string", "format": "date-time"}}), &["reason"]),
             "rollout": object(&json!({"maxInFlight": {"type": "integer", "minimum": 1}, "stopAfterFailures": {"type": "integer", "minimum": 0}}), &[]),
-            "applications": {"type": "object", "additionalProperties": {"$ref": "#/$defs/entry"}},
+            "applications": {"type": ["object", "null"], "additionalProperties": {"$ref": "#/$defs/entry"}},
         }),
-        &["applications"],
+        &[],
     )
 }
 

@@ -506,6 +506,81 @@ fn a_list_of_images_that_a_file_replaces_is_not_looked_at() {
     );
 }
 
+#[test]
+fn what_is_empty_declares_nothing() {
+    let commented = ENVIRONMENT.trim_end().replace('\n', "\n# ");
+    let commented = format!("# {commented}\n");
+    for text in [
+        "",
+        "\n",
+        "---\n",
+        "---\n---\n...\n",
+        "# trueup.dev/v1",
+        &commented,
+        &format!("---\n{commented}---\n"),
+    ] {
+        check(&[("api.yaml", APPLICATION), ("test.yaml", text)], &[], &[]);
+        check(&[("api.yaml", APPLICATION), ("test.yaml", &format!("{ENVIRONMENT}---\n{text}"))], &[], &[]);
+    }
+    let bare = ENVIRONMENT.split("  applications:").next().unwrap();
+    for applications in ["", "  applications: {}\n", "  applications:\n", "  applications:\n  # api: {}\n"] {
+        check(&[("api.yaml", APPLICATION), ("test.yaml", &format!("{bare}{applications}"))], &[], &[]);
+    }
+    check(
+        &[("api.yaml", APPLICATION), ("test.yaml", &format!("{bare}  applications: []\n"))],
+        &["test.yaml:6:17 expected a map, found a list"],
+        &[],
+    );
+}
+
+#[test]
+fn a_file_that_is_named_holds_one_document() {
+    let application = format!("{APPLICATION}  taskDefinition: taskdef.json\n");
+    for (text, finding) in [
+        ("", "taskdef.json:0:0 the file is empty"),
+        ("# later\n", "taskdef.json:0:0 the file is empty"),
+        ("---\n# later\n---\n", "taskdef.json:0:0 the file is empty"),
+        ("family: a\n---\nfamily: b\n", "taskdef.json:3:1 expected one document"),
+        ("[", "taskdef.json:1:1 not valid YAML: unclosed bracket '['"),
+    ] {
+        let entries =
+            [("api.yaml", application.as_str()), ("taskdef.json", text), ("test.yaml", ENVIRONMENT)];
+        check(&entries, &[finding], &["test/api"]);
+    }
+}
+
+#[test]
+fn a_document_that_is_nearly_ours_is_not_passed_over() {
+    let web = APPLICATION.replace("{name: api}", "{name: web}");
+    let files = |second: &str| format!("{APPLICATION}---\n{second}");
+    for (second, findings) in [
+        ("kind: ConfigMap\napiVersion: v1\n", &[][..]),
+        (
+            &web.replace("trueup.dev/v1\n", "trueup.dev/v2\n"),
+            &[
+                "api.yaml:8:1 apiVersion `trueup.dev/v2` is not known to this version of trueup | it reads trueup.dev/v1",
+            ],
+        ),
+        (
+            &web.replace("apiVersion: trueup.dev/v1\n", ""),
+            &["api.yaml:8:1 `apiVersion` is missing | it reads trueup.dev/v1"],
+        ),
+        (
+            &web.replace("Application", "Aplication"),
+            &["api.yaml:8:1 unknown kind `Aplication` | did you mean `Application`?"],
+        ),
+        ("text", &["api.yaml:8:1 expected a map, found text"]),
+    ] {
+        check(&[("api.yaml", &files(second)), ("test.yaml", ENVIRONMENT)], findings, &[]);
+    }
+    let twice = "application `api` is declared more than once | rename or remove one of them";
+    check(
+        &[("api.yaml", &files(APPLICATION)), ("test.yaml", ENVIRONMENT)],
+        &[&format!("api.yaml:3:18 {twice}"), &format!("api.yaml:10:18 {twice}")],
+        &["test/api"],
+    );
+}
+
 const DEFINED: &str = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: api}\nspec:\n  service: mco-api-{environment}\n  imageDefinitions: imagedefinitions.json\n";
 
 fn definitions(api: &str, proxy: &str) -> String {

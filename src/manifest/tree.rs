@@ -76,6 +76,16 @@ pub(crate) fn documents(text: &str) -> Result<Vec<Node>, Broken> {
     Ok(builder.documents)
 }
 
+/// The one document of a file; `None` if there is nothing in it, or nothing but comments.
+pub(crate) fn document(text: &str) -> Result<Option<Node>, Broken> {
+    let mut documents = documents(text)?.into_iter().filter(|document| !document.is_null());
+    let only = documents.next();
+    match documents.next() {
+        Some(second) => Err(broken(second.place, "expected one document".to_owned(), None)),
+        None => Ok(only),
+    }
+}
+
 fn broken(place: Place, message: String, hint: Option<&'static str>) -> Broken {
     Broken { place, message, hint }
 }
@@ -169,6 +179,10 @@ impl Node {
             Kind::Map(entries) => entries.iter().find(|(known, _)| known.text == key),
             _ => None,
         }
+    }
+
+    pub(crate) fn is_text(&self, expected: &str) -> bool {
+        matches!(&self.kind, Kind::Scalar { text, .. } if text == expected)
     }
 
     /// A plain empty scalar, `~` or `null`.

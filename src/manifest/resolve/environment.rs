@@ -46,7 +46,7 @@ pub(super) fn read<'d, 'f>(
     let policy = fields.node("policy").map(|node| policy(&default, node, "spec.policy", fields.report));
     let registry = fields.node("registry").map(|node| registry(node, "spec.registry", fields.report));
     let rollout = fields.node("rollout").map(|node| rollout(node, fields.report));
-    let applications = fields.node("applications");
+    let applications = fields.node("applications").filter(|node| !node.is_null());
     let entries = applications.and_then(|node| entries(node, "spec.applications", fields.report));
     let mut environment = Environment {
         name: EnvironmentName::new(&document.name),

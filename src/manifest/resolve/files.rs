@@ -157,17 +157,18 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
 
     fn root(&mut self, file: Source<'f>) -> Option<Node> {
         let mut report = file.report();
-        let root = match tree::documents(file.text) {
-            Ok(mut documents) => documents.pop(),
+        let root = match tree::document(file.text) {
+            Ok(Some(root)) => Some(root),
+            Ok(None) => {
+                report.error(Place::WHOLE_FILE, "", "the file is empty");
+                None
+            }
             Err(broken) => {
                 report.broken(broken);
-                self.findings.append(&mut report.findings);
-                return None;
+                None
             }
         };
-        if root.is_none() {
-            self.error(file, Place::WHOLE_FILE, "", "the file is empty");
-        }
+        self.findings.append(&mut report.findings);
         root
     }
 }
