@@ -31,7 +31,7 @@ pub(super) struct Documents<'f> {
     pub environments: Vec<Document<'f>>,
     pub findings: Vec<Finding>,
     /// Files that are ours by their text but could not be parsed at all.
-    pub unparsed: Vec<Source<'f>>,
+    pub unparsed: Vec<&'f str>,
 }
 
 pub(super) fn documents(files: &Files) -> Documents<'_> {
@@ -69,7 +69,7 @@ fn read_file<'f>(source: Source<'f>, all: &mut Documents<'f>) {
         }
         Err(broken) => {
             report.broken(broken);
-            all.unparsed.push(source);
+            all.unparsed.push(source.file);
         }
     }
     all.findings.append(&mut report.findings);

@@ -581,6 +581,14 @@ fn a_document_that_is_nearly_ours_is_not_passed_over() {
     );
 }
 
+#[test]
+fn an_application_in_a_file_that_cannot_be_read_is_not_called_a_typing_error() {
+    let entries = [("api.yaml", &format!("{APPLICATION}  service: again\n")[..]), ("test.yaml", ENVIRONMENT)];
+    let missing =
+        "test.yaml:7:5 no application is named `api` | it may stand in api.yaml, which cannot be read";
+    check(&entries, &["api.yaml:7:3 duplicate key `service` | remove one of them", missing], &["test/api"]);
+}
+
 const DEFINED: &str = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: api}\nspec:\n  service: mco-api-{environment}\n  imageDefinitions: imagedefinitions.json\n";
 
 fn definitions(api: &str, proxy: &str) -> String {

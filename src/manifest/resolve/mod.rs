@@ -50,7 +50,8 @@ pub(super) fn declaration(
     check_shape: CheckShape<'_>,
 ) -> Declaration {
     let applications = documents.applications.iter().map(|document| (document.name.as_str(), document));
-    let repository = Repository { files, applications: applications.collect(), check_shape };
+    let (applications, unparsed) = (applications.collect(), documents.unparsed.as_slice());
+    let repository = Repository { files, applications, unparsed, check_shape };
     let mut findings: Vec<Finding> = documents.applications.iter().flat_map(unknown_spec_keys).collect();
     let mut applications = Vec::new();
     for document in &documents.environments {
@@ -78,6 +79,7 @@ fn unknown_spec_keys(document: &Document<'_>) -> Vec<Finding> {
 struct Repository<'d, 'f> {
     files: &'f Files,
     applications: BTreeMap<&'d str, &'d Document<'f>>,
+    unparsed: &'d [&'f str],
     check_shape: CheckShape<'d>,
 }
 
@@ -94,8 +96,10 @@ fn entry<'d, 'f>(
     let Some(application) = repository.applications.get(key.text.as_str()) else {
         let mut report = environment.source.report();
         let names: Vec<&str> = repository.applications.keys().copied().collect();
+        let unparsed = repository.unparsed.first();
+        let unparsed = unparsed.map(|file| format!("it may stand in {file}, which cannot be read"));
         let finding = report.error(key, &path, format!("no application is named `{}`", key.text));
-        finding.hint = suggestion(&key.text, &names);
+        finding.hint = unparsed.or_else(|| suggestion(&key.text, &names));
         finding.targets.push(target.clone());
         return (Declared::Frozen(target), report.findings);
     };
