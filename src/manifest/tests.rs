@@ -589,6 +589,38 @@ fn an_application_in_a_file_that_cannot_be_read_is_not_called_a_typing_error() {
     check(&entries, &["api.yaml:7:3 duplicate key `service` | remove one of them", missing], &["test/api"]);
 }
 
+#[test]
+fn all_that_is_wrong_is_said_at_once() {
+    let application = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: api}\nspec:\n  service:\n  strategy: canary\n  taskDefinition: missing.json\n  policy: {drift: hael}\n  source: []\n";
+    check(
+        &[("api.yaml", application), ("test.yaml", ENVIRONMENT)],
+        &[
+            "api.yaml:5:3 `repository` is missing",
+            "api.yaml:5:10 expected text, found nothing",
+            "api.yaml:6:13 strategy `canary` is not supported yet",
+            "api.yaml:7:19 there is no file `missing.json`",
+            "api.yaml:8:19 `hael` is none of alert, heal, ignore | did you mean `heal`?",
+            "api.yaml:9:11 expected text, found a list",
+        ],
+        &["test/api"],
+    );
+    let file = "  taskDefinition: taskdef.json\n";
+    let application = format!("{APPLICATION}{file}");
+    let task_definition = TASK_DEFINITION.replace("\"family\"", "\"familia\"");
+    let declaration = read_files(&[
+        ("api.yaml", &application),
+        ("taskdef.json", &task_definition),
+        ("test.yaml", &entry("{ commit: main }")),
+    ]);
+    let said = said(&declaration);
+    assert!(said.iter().any(|said| said.ends_with("`family` is missing")), "{said:#?}");
+    assert!(said.iter().any(|said| said.contains("`main` is no commit")), "{said:#?}");
+    assert!(
+        !said.iter().any(|said| said.contains("IMAGE_NAME")),
+        "what the image would have filled: {said:#?}"
+    );
+}
+
 const DEFINED: &str = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: api}\nspec:\n  service: mco-api-{environment}\n  imageDefinitions: imagedefinitions.json\n";
 
 fn definitions(api: &str, proxy: &str) -> String {

@@ -21,7 +21,11 @@ enum Base {
 }
 
 impl<'d, 'f> Resolver<'_, 'd, 'f> {
-    pub(super) fn task_definition(&mut self, images: &[DesiredImage]) -> Option<TaskDefinitionSource> {
+    /// `images`: if they can be read.
+    pub(super) fn task_definition(
+        &mut self,
+        images: Option<&[DesiredImage]>,
+    ) -> Option<TaskDefinitionSource> {
         let Some(found) = self.merged.get("taskDefinition") else {
             return Some(TaskDefinitionSource::Service);
         };
@@ -48,7 +52,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
     fn task_definition_file(
         &mut self,
         named: &Found<'d, 'f>,
-        images: &[DesiredImage],
+        images: Option<&[DesiredImage]>,
     ) -> Option<TaskDefinitionSource> {
         let (file, root) = self.named_file(named)?;
         let mut input = task_definition::registration_input(root.to_json());
@@ -88,7 +92,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         file: Source<'f>,
         root: &Node,
         input: &Value,
-        images: &[DesiredImage],
+        images: Option<&[DesiredImage]>,
     ) {
         let pasted = root.get("taskDefinition").unwrap_or(root);
         let mut report = file.report();
@@ -102,8 +106,10 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         if input.get("family").and_then(Value::as_str).is_none() {
             report.error(root, "family", "`family` is missing");
         }
-        check::containers(input, pasted, images, &mut report);
-        check::placeholders(input, pasted, images, &mut report);
+        if let Some(images) = images {
+            check::containers(input, pasted, images, &mut report);
+            check::placeholders(input, pasted, images, &mut report);
+        }
         check::plain_secrets(input, pasted, &mut report);
         self.findings.append(&mut report.findings);
     }

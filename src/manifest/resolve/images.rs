@@ -97,7 +97,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
             self.error(entry.source, key, &format!("{}.commits", entry.path), message).hint =
                 Some("did you mean `commit`?".to_owned());
         }
-        let repository = self.text("repository").or_else(|| self.missing("repository"))?;
+        let repository = self.required("repository")?;
         let named = self.merged.get("containers").and_then(|found| self.read(&found, container_names));
         let placeholder = || Containers::Placeholder("<IMAGE_NAME>".to_owned());
         let listed = Listed {

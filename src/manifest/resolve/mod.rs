@@ -162,12 +162,13 @@ struct Resolver<'r, 'd, 'f> {
 impl<'d, 'f> Resolver<'_, 'd, 'f> {
     fn desired(&mut self, key: &Key) -> Option<Desired> {
         self.check_entry();
-        let images = self.images()?;
-        let service = self.filled("service").or_else(|| self.missing("service"))?;
-        let cluster = self.filled("cluster").or_else(|| self.environment.cluster.clone());
+        // Everything is read before the first thing that is missing ends it, so that all findings are told at once.
+        let images = self.images();
+        let service = self.required("service").map(|service| self.environment.fill(&service));
+        let cluster = self.text("cluster").map(|cluster| self.environment.fill(&cluster));
+        let cluster = cluster.or_else(|| self.environment.cluster.clone());
         let strategy = self.strategy();
-        let task_definition = self.task_definition(&images)?;
-        self.check_containers(&images, &task_definition);
+        let task_definition = self.task_definition(images.as_deref());
         let service_settings = self.service_settings(&strategy);
         let policy = self.merged.get("policy").map(|found| {
             let base = &self.environment.policy;
@@ -175,6 +176,10 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         });
         let after = ["after", "requires"].iter().flat_map(|key| self.texts(key).unwrap_or_default());
         let after = after.map(ApplicationName::new).collect();
+        let (registry, environment_tag) = (self.registry(), self.environment_tag());
+        let source = self.text("source");
+        let (images, task_definition) = (images?, task_definition?);
+        self.check_containers(&images, &task_definition);
         let environment = self.environment;
         Some(Desired {
             target: self.target.clone(),
@@ -182,9 +187,9 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
             account: environment.account.clone(),
             region: environment.region.clone(),
             cluster: ClusterName::new(cluster.unwrap_or_else(|| "default".to_owned())),
-            service: ServiceName::new(service),
-            registry: self.registry(),
-            environment_tag: self.environment_tag(),
+            service: ServiceName::new(service?),
+            registry,
+            environment_tag,
             images,
             task_definition,
             service_settings,
@@ -193,7 +198,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
             mode: environment.mode.clone(),
             rollout: environment.rollout,
             after,
-            source: self.text("source"),
+            source,
         })
     }
 
@@ -218,9 +223,12 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         self.text("environmentTag").map_or_else(|| self.environment.tag.clone(), Tag::new)
     }
 
-    /// A text in which `{environment}` stands for the name of the environment.
-    fn filled(&mut self, key: &str) -> Option<String> {
-        self.text(key).map(|text| self.environment.fill(&text))
+    fn required(&mut self, key: &str) -> Option<String> {
+        if self.merged.get(key).is_none() {
+            let Found { node, source, path } = self.merged.base.clone();
+            self.error(source, node, &format!("{path}.{key}"), format!("`{key}` is missing"));
+        }
+        self.text(key)
     }
 
     fn text(&mut self, key: &str) -> Option<String> {
@@ -242,12 +250,6 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         let value = read(found.node, &found.path, &mut report);
         self.findings.append(&mut report.findings);
         value
-    }
-
-    fn missing<T>(&mut self, key: &str) -> Option<T> {
-        let Found { node, source, path } = self.merged.base.clone();
-        self.error(source, node, &format!("{path}.{key}"), format!("`{key}` is missing"));
-        None
     }
 
     fn error(
