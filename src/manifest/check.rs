@@ -6,13 +6,13 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::nearest::suggestion;
+use super::nearest::Names;
 use super::report::Report;
 use super::task_definition;
 use super::tree::Node;
 use crate::model::{
-    AccountId, ClusterName, Containers, Declaration, Declared, Desired, DesiredImage, Finding, Region,
-    RepositoryName, ServiceName, Severity, Strategy, Tag, Target, TaskDefinitionSource,
+    AccountId, ApplicationName, ClusterName, Containers, Declaration, Declared, Desired, DesiredImage,
+    Finding, Region, RepositoryName, ServiceName, Severity, Strategy, Tag, Target, TaskDefinitionSource,
 };
 use crate::plan::{self, blue_green, container_images, diff::looks_secret};
 
@@ -82,16 +82,16 @@ pub(super) fn claims(declaration: &Declaration) -> Vec<Finding> {
 pub(super) fn order(declaration: &Declaration) -> Vec<Finding> {
     let known: BTreeSet<&str> =
         declaration.applications.iter().map(|declared| declared.target().application.as_str()).collect();
-    let names: Vec<&str> = known.iter().copied().collect();
-    let readable: BTreeMap<&Target, &Desired> =
-        declaration.readable().map(|desired| (&desired.target, desired)).collect();
+    let names = Names::new(known.iter().copied());
+    let readable: Vec<&Desired> = declaration.readable().collect();
+    let before = before(&readable);
     let mut findings = Vec::new();
-    for desired in readable.values() {
+    for (index, desired) in readable.iter().enumerate() {
         for name in desired.after.iter().filter(|name| !known.contains(name.as_str())) {
-            let hint = suggestion(name.as_str(), &names);
-            findings.push(about(desired, ".after", format!("no application is named `{name}`"), hint));
+            let message = format!("no application is named `{name}`");
+            findings.push(about(desired, ".after", message, names.suggestion(name.as_str())));
         }
-        if waits_for_itself(desired, &readable) {
+        if waits_for_itself(index, &before) {
             let message = format!("{} waits for itself, by way of what it comes after", desired.target);
             findings.push(about(desired, ".after", message, None));
         }
@@ -99,18 +99,27 @@ pub(super) fn order(declaration: &Declaration) -> Vec<Finding> {
     findings
 }
 
+/// Who comes directly before each of them, by index: those of one environment may be thousands.
+fn before(all: &[&Desired]) -> Vec<Vec<usize>> {
+    let indices: BTreeMap<&Target, usize> =
+        all.iter().enumerate().map(|(index, desired)| (&desired.target, index)).collect();
+    let index = |desired: &Desired, name: &ApplicationName| {
+        let target = Target { application: name.clone(), ..desired.target.clone() };
+        indices.get(&target).copied()
+    };
+    all.iter().map(|desired| desired.after.iter().filter_map(|name| index(desired, name)).collect()).collect()
+}
+
 /// Whether it comes after something that comes after it. Everybody is asked once.
-fn waits_for_itself(desired: &Desired, all: &BTreeMap<&Target, &Desired>) -> bool {
-    let (mut asked, mut next) = (BTreeSet::new(), vec![desired]);
+fn waits_for_itself(start: usize, before: &[Vec<usize>]) -> bool {
+    let (mut asked, mut next) = (vec![false; before.len()], vec![start]);
     while let Some(one) = next.pop() {
-        let first = one.after.iter().map(|name| Target { application: name.clone(), ..one.target.clone() });
-        for first in first.filter_map(|target| all.get(&target)) {
-            if first.target == desired.target {
+        for first in before.get(one).into_iter().flatten().copied() {
+            if first == start {
                 return true;
             }
-            if asked.insert(&first.target) {
-                next.push(first);
-            }
+            let asked = asked.get_mut(first).map(|asked| std::mem::replace(asked, true));
+            next.extend(asked.is_some_and(|asked| !asked).then_some(first));
         }
     }
     false

@@ -2,6 +2,8 @@
 //!
 //! Anchors, aliases, merge keys, tags and duplicate keys are errors; size, depth and number of nodes are bounded.
 
+use std::collections::HashSet;
+
 use granit_parser::{Event, Parser, ScalarStyle, Span};
 use serde_json::{Map, Number, Value};
 
@@ -92,9 +94,22 @@ fn broken(place: Place, message: String, hint: Option<&'static str>) -> Broken {
 
 #[derive(Default)]
 struct Builder {
-    open: Vec<(Node, Option<Key>)>,
+    open: Vec<Open>,
     documents: Vec<Node>,
     nodes: usize,
+}
+
+/// A list or map whose end has not come, the key that waits for its value, and all keys so far.
+struct Open {
+    node: Node,
+    key: Option<Key>,
+    keys: HashSet<String>,
+}
+
+impl Open {
+    fn new(node: Node) -> Self {
+        Self { node, key: None, keys: HashSet::new() }
+    }
 }
 
 impl Builder {
@@ -117,15 +132,15 @@ impl Builder {
                 self.add(node(Kind::Scalar { text: text.to_string(), plain: *style == ScalarStyle::Plain }))
             }
             Event::SequenceStart(..) => {
-                self.open.push((node(Kind::List(Vec::new())), None));
+                self.open.push(Open::new(node(Kind::List(Vec::new()))));
                 Ok(())
             }
             Event::MappingStart(..) => {
-                self.open.push((node(Kind::Map(Vec::new())), None));
+                self.open.push(Open::new(node(Kind::Map(Vec::new()))));
                 Ok(())
             }
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
-                Some((node, _)) => self.add(node),
+                Some(open) => self.add(open.node),
                 None => Ok(()),
             },
             _ => Ok(()),
@@ -134,7 +149,7 @@ impl Builder {
 
     /// Puts a complete node where it belongs: a key waits for its value.
     fn add(&mut self, node: Node) -> Result<(), Broken> {
-        let Some((parent, key)) = self.open.last_mut() else {
+        let Some(Open { node: parent, key, keys }) = self.open.last_mut() else {
             self.documents.push(node);
             return Ok(());
         };
@@ -142,7 +157,7 @@ impl Builder {
             Kind::List(items) => items.push(node),
             Kind::Map(entries) => match key.take() {
                 Some(key) => entries.push((key, node)),
-                None => *key = Some(key_of(node, entries)?),
+                None => *key = Some(key_of(node, keys)?),
             },
             Kind::Scalar { .. } => {}
         }
@@ -150,7 +165,7 @@ impl Builder {
     }
 }
 
-fn key_of(node: Node, entries: &[(Key, Node)]) -> Result<Key, Broken> {
+fn key_of(node: Node, keys: &mut HashSet<String>) -> Result<Key, Broken> {
     let place = node.place;
     let Kind::Scalar { text, plain } = node.kind else {
         return Err(broken(place, "a key must be text".to_owned(), None));
@@ -158,7 +173,7 @@ fn key_of(node: Node, entries: &[(Key, Node)]) -> Result<Key, Broken> {
     if plain && text == "<<" {
         return Err(no_anchors(place));
     }
-    if entries.iter().any(|(key, _)| key.text == text) {
+    if !keys.insert(text.clone()) {
         return Err(broken(place, format!("duplicate key `{text}`"), Some("remove one of them")));
     }
     Ok(Key { place, text })

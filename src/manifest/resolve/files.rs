@@ -6,7 +6,6 @@ use serde_json::Value;
 
 use super::{Found, Resolver};
 use crate::manifest::fields::{Fields, entries, text, unknown_keys};
-use crate::manifest::nearest::suggestion;
 use crate::manifest::report::Source;
 use crate::manifest::tree::{self, Key, Kind, Node, Place};
 use crate::manifest::{check, task_definition};
@@ -150,13 +149,12 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
     fn file(&self, beside: Source<'f>, name: &str) -> Result<Source<'f>, (String, Option<String>)> {
         let full = path_beside(beside.file, name)
             .ok_or_else(|| (format!("`{name}` leaves the repository"), None))?;
-        let files = self.repository.files;
-        match files.get_key_value(&full) {
+        match self.repository.files.get_key_value(&full) {
             Some((file, Ok(text))) => Ok(Source { file, text }),
             Some((_, Err(why))) => Err((format!("`{full}` cannot be read: {why}"), None)),
             None => {
-                let names: Vec<&str> = files.keys().map(String::as_str).collect();
-                Err((format!("there is no file `{full}`"), suggestion(&full, &names)))
+                let hint = self.repository.file_names.suggestion(&full);
+                Err((format!("there is no file `{full}`"), hint))
             }
         }
     }

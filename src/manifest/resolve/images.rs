@@ -7,7 +7,7 @@ use super::{Found, Resolver};
 use crate::manifest::commit_tag;
 use crate::manifest::fields::{Fields, entries, text};
 use crate::manifest::image_definitions::{self, Entry};
-use crate::manifest::nearest::suggestion;
+use crate::manifest::nearest::Names;
 use crate::manifest::report::{Report, Source};
 use crate::manifest::tree::{Key, Node, Place};
 use crate::model::{
@@ -237,11 +237,10 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
                     Some("rename or remove one of them".to_owned());
             }
         }
+        let all = Names::new(known.iter().copied());
         for (key, commit) in commits.by_image.iter().filter(|(key, _)| !known.contains(key.text.as_str())) {
             let message = format!("no image is named `{}`", key.text);
-            let known: Vec<&str> = known.iter().copied().collect();
-            self.error(commit.source, *key, &commit.path, message).hint =
-                suggestion(&key.text, &known).or_else(|| Some(format!("there is {}", known.join(", "))));
+            self.error(commit.source, *key, &commit.path, message).hint = all.suggestion(&key.text);
         }
     }
 }

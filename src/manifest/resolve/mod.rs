@@ -9,7 +9,7 @@ mod strategy;
 use std::collections::BTreeMap;
 
 use super::fields::{kind, text, texts, unknown_keys};
-use super::nearest::suggestion;
+use super::nearest::Names;
 use super::read::{Document, Documents};
 use super::report::{Report, Source};
 use super::tree::{Key, Kind, Node, Place};
@@ -50,8 +50,14 @@ pub(super) fn declaration(
     check_shape: CheckShape<'_>,
 ) -> Declaration {
     let applications = documents.applications.iter().map(|document| (document.name.as_str(), document));
-    let (applications, unparsed) = (applications.collect(), documents.unparsed.as_slice());
-    let repository = Repository { files, applications, unparsed, check_shape };
+    let repository = Repository {
+        files,
+        file_names: Names::new(files.keys().map(String::as_str)),
+        applications: applications.collect(),
+        application_names: Names::new(documents.applications.iter().map(|document| document.name.as_str())),
+        unparsed: &documents.unparsed,
+        check_shape,
+    };
     let mut findings: Vec<Finding> = documents.applications.iter().flat_map(unknown_spec_keys).collect();
     let mut applications = Vec::new();
     for document in &documents.environments {
@@ -78,7 +84,9 @@ fn unknown_spec_keys(document: &Document<'_>) -> Vec<Finding> {
 /// What every entry is resolved with.
 struct Repository<'d, 'f> {
     files: &'f Files,
+    file_names: Names<'f>,
     applications: BTreeMap<&'d str, &'d Document<'f>>,
+    application_names: Names<'d>,
     unparsed: &'d [&'f str],
     check_shape: CheckShape<'d>,
 }
@@ -95,11 +103,10 @@ fn entry<'d, 'f>(
     let path = format!("spec.applications.{}", key.text);
     let Some(application) = repository.applications.get(key.text.as_str()) else {
         let mut report = environment.source.report();
-        let names: Vec<&str> = repository.applications.keys().copied().collect();
         let unparsed = repository.unparsed.first();
         let unparsed = unparsed.map(|file| format!("it may stand in {file}, which cannot be read"));
         let finding = report.error(key, &path, format!("no application is named `{}`", key.text));
-        finding.hint = unparsed.or_else(|| suggestion(&key.text, &names));
+        finding.hint = unparsed.or_else(|| repository.application_names.suggestion(&key.text));
         finding.targets.push(target.clone());
         return (Declared::Frozen(target), report.findings);
     };
