@@ -12,7 +12,7 @@ use crate::git::Credentials;
 use crate::manifest::duration;
 use crate::manifest::fields::kind;
 use crate::manifest::nearest::suggestion;
-use crate::manifest::report::{Report, Source};
+use crate::manifest::report::{Report, add_excerpts};
 use crate::manifest::tree::{self, Key, Kind, Node};
 use crate::model::{AccountId, Declaration, Declared, Desired, Finding, Severity};
 use crate::secret::Secret;
@@ -161,12 +161,13 @@ fn gathered(given: &dyn Fn(&str) -> Option<String>, file: Option<&str>) -> Resul
 
 /// The settings of a file, by key.
 pub fn parse(path: &str, text: &str) -> Result<Raw, SettingsError> {
-    let mut report = Source { file: path, text }.report();
+    let mut report = Report::on(path);
     let mut raw = Raw::new();
     match tree::document(text) {
         Ok(document) => document.iter().for_each(|node| flatten(node, "", &mut raw, &mut report)),
         Err(broken) => report.broken(broken),
     }
+    add_excerpts(&mut report.findings, |_| Some(text));
     if report.has_errors() { Err(SettingsError::Findings(report.findings)) } else { Ok(raw) }
 }
 

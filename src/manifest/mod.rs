@@ -112,5 +112,7 @@ pub fn read(files: &Files, infra_commit: Option<InfraCommit>, check_shape: Check
         .findings
         .sort_by(|one, two| (&one.position, &one.message).cmp(&(&two.position, &two.message)));
     declaration.findings.dedup();
+    let text = |file: &str| files.get(file)?.as_deref().ok();
+    report::add_excerpts(&mut declaration.findings, text);
     declaration
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Files;
 use super::fields::Fields;
 use super::nearest::suggestion;
-use super::report::{Report, Source};
+use super::report::Report;
 use super::tree::{self, Kind, Node, Place};
 use crate::model::Finding;
 
@@ -18,7 +18,7 @@ pub(super) struct Document<'f> {
     pub name: String,
     /// Where its name stands.
     pub place: Place,
-    pub source: Source<'f>,
+    pub file: &'f str,
     /// The `spec` map; `None` if it is missing or no map.
     pub spec: Option<Node>,
     /// Something in it is wrong: whoever depends on it is frozen.
@@ -38,10 +38,9 @@ pub(super) fn documents(files: &Files) -> Documents<'_> {
     let mut all = Documents::default();
     for (path, text) in files.iter().filter(|(path, _)| is_yaml(path)) {
         match text {
-            Ok(text) => read_file(Source { file: path, text }, &mut all),
+            Ok(text) => read_file(path, text, &mut all),
             Err(why) => {
-                let source = Source { file: path, text: "" };
-                let mut report = source.report();
+                let mut report = Report::on(path);
                 report.error(Place::WHOLE_FILE, "", format!("cannot be read: {why}"));
                 all.findings.append(&mut report.findings);
             }
@@ -56,26 +55,26 @@ fn is_yaml(path: &str) -> bool {
     matches!(extension, Some("yaml" | "yml"))
 }
 
-fn read_file<'f>(source: Source<'f>, all: &mut Documents<'f>) {
-    if !source.text.contains("trueup.dev/") {
+fn read_file<'f>(file: &'f str, text: &str, all: &mut Documents<'f>) {
+    if !text.contains("trueup.dev/") {
         return;
     }
-    let mut report = source.report();
-    match tree::documents(source.text) {
+    let mut report = Report::on(file);
+    match tree::documents(text) {
         Ok(documents) => {
             for node in documents.iter().filter(|node| !node.is_null()) {
-                read_document(node, source, all, &mut report);
+                read_document(node, file, all, &mut report);
             }
         }
         Err(broken) => {
             report.broken(broken);
-            all.unparsed.push(source.file);
+            all.unparsed.push(file);
         }
     }
     all.findings.append(&mut report.findings);
 }
 
-fn read_document<'f>(node: &Node, source: Source<'f>, all: &mut Documents<'f>, report: &mut Report<'f>) {
+fn read_document<'f>(node: &Node, file: &'f str, all: &mut Documents<'f>, report: &mut Report<'f>) {
     let before = report.findings.len();
     let mut fields = Fields::of(node, "", report);
     if !is_ours(node, &mut fields) {
@@ -93,7 +92,7 @@ fn read_document<'f>(node: &Node, source: Source<'f>, all: &mut Documents<'f>, r
         return;
     };
     let broken = report.findings.len() > before;
-    let document = Document { name, place, source, spec, broken };
+    let document = Document { name, place, file, spec, broken };
     match kind.as_deref() {
         Some("Application") => all.applications.push(document),
         Some("Environment") => all.environments.push(document),
@@ -147,7 +146,7 @@ fn report_duplicates(all: &mut Documents<'_>) {
             .collect();
         for document in documents.iter_mut().filter(|document| twice.contains(&document.name)) {
             document.broken = true;
-            let mut report = document.source.report();
+            let mut report = Report::on(document.file);
             let message = format!("{word} `{}` is declared more than once", document.name);
             report.error(document.place, "metadata.name", message).hint =
                 Some("rename or remove one of them".to_owned());

@@ -1,57 +1,23 @@
-//! Where something stands, and the findings about it.
+//! Findings about one file, and the lines that they are about.
 
 use super::tree::{Broken, Place};
 use crate::model::{Finding, Position, Severity};
+use crate::plan::diff::looks_secret;
 
-/// A file, by its path in the repository.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Source<'f> {
-    pub file: &'f str,
-    pub text: &'f str,
-}
-
-impl<'f> Source<'f> {
-    pub(crate) fn report(self) -> Report<'f> {
-        Report { source: self, findings: Vec::new() }
-    }
-
-    pub(crate) fn position(self, place: impl Into<Place>) -> Position {
-        let Place { line, column } = place.into();
-        Position { file: self.file.to_owned(), line, column }
-    }
-
-    pub(crate) fn finding(
-        self,
-        severity: Severity,
-        place: impl Into<Place>,
-        field: &str,
-        message: impl Into<String>,
-    ) -> Finding {
-        let position = self.position(place);
-        let excerpt = position.line.checked_sub(1).and_then(|index| self.text.lines().nth(index));
-        // An excerpt shows where; a line that may hold a secret or a whole document is not repeated.
-        let excerpt = excerpt
-            .filter(|line| line.len() <= 200 && !crate::plan::diff::looks_secret(line))
-            .map(str::to_owned);
-        Finding {
-            severity,
-            position,
-            field: field.to_owned(),
-            message: message.into(),
-            hint: None,
-            excerpt,
-            targets: Vec::new(),
-        }
-    }
-}
+/// Bytes of a line that is repeated under a message; a whole document may stand in one.
+const LONGEST_EXCERPT: usize = 200;
 
 /// Collects findings about one file.
 pub(crate) struct Report<'f> {
-    source: Source<'f>,
+    file: &'f str,
     pub findings: Vec<Finding>,
 }
 
-impl Report<'_> {
+impl<'f> Report<'f> {
+    pub(crate) fn on(file: &'f str) -> Self {
+        Self { file, findings: Vec::new() }
+    }
+
     /// A hint can be added to what is returned.
     pub(crate) fn error(
         &mut self,
@@ -78,7 +44,7 @@ impl Report<'_> {
         field: &str,
         message: impl Into<String>,
     ) -> &mut Finding {
-        self.findings.push_mut(self.source.finding(severity, place, field, message))
+        self.findings.push_mut(finding(severity, self.file, place, field, message))
     }
 
     /// The text itself could not be read.
@@ -88,5 +54,75 @@ impl Report<'_> {
 
     pub(crate) fn has_errors(&self) -> bool {
         self.findings.iter().any(|finding| finding.severity == Severity::Error)
+    }
+}
+
+pub(crate) fn finding(
+    severity: Severity,
+    file: &str,
+    place: impl Into<Place>,
+    field: &str,
+    message: impl Into<String>,
+) -> Finding {
+    Finding {
+        severity,
+        position: position(file, place),
+        field: field.to_owned(),
+        message: message.into(),
+        hint: None,
+        excerpt: None,
+        targets: Vec::new(),
+    }
+}
+
+pub(crate) fn position(file: &str, place: impl Into<Place>) -> Position {
+    let Place { line, column } = place.into();
+    Position { file: file.to_owned(), line, column }
+}
+
+/// Adds to findings the lines that they are about. They are in order, so that a file is gone through once.
+pub(crate) fn add_excerpts<'f>(findings: &mut [Finding], text: impl Fn(&str) -> Option<&'f str>) {
+    for about_one in findings.chunk_by_mut(|one, two| one.position.file == two.position.file) {
+        let text = about_one.first().and_then(|first| text(&first.position.file)).unwrap_or_default();
+        let mut lines = (1..).zip(text.lines()).peekable();
+        for finding in about_one {
+            while lines.next_if(|(number, _)| *number < finding.position.line).is_some() {}
+            let line = lines.peek().filter(|(number, _)| *number == finding.position.line);
+            finding.excerpt = line.and_then(|(_, line)| excerpt(line));
+        }
+    }
+}
+
+/// What may hold a secret is not repeated.
+fn excerpt(line: &str) -> Option<String> {
+    (line.len() <= LONGEST_EXCERPT && !looks_secret(line)).then(|| line.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_excerpt_is_the_line_itself_unless_it_is_long_or_may_hold_a_secret() {
+        let long = "x".repeat(LONGEST_EXCERPT + 1);
+        let one = format!("first: 1\npassword: hunter2\n{long}\nlast: 4");
+        let texts = [("one.yaml", one.as_str()), ("two.yaml", "other: 1\n")];
+        let places = [
+            ("gone.yaml", 1, None),
+            ("one.yaml", 0, None),
+            ("one.yaml", 1, Some("first: 1")),
+            ("one.yaml", 1, Some("first: 1")),
+            ("one.yaml", 2, None),
+            ("one.yaml", 3, None),
+            ("one.yaml", 4, Some("last: 4")),
+            ("one.yaml", 5, None),
+            ("two.yaml", 1, Some("other: 1")),
+        ];
+        let about = |file, line| finding(Severity::Error, file, Place { line, column: 1 }, "", "wrong");
+        let mut findings: Vec<Finding> = places.iter().map(|(file, line, _)| about(file, *line)).collect();
+        let text = |file: &str| texts.iter().find(|(name, _)| *name == file).map(|(_, text)| *text);
+        add_excerpts(&mut findings, text);
+        let found: Vec<Option<&str>> = findings.iter().map(|finding| finding.excerpt.as_deref()).collect();
+        assert_eq!(found, places.map(|(_, _, excerpt)| excerpt));
     }
 }

@@ -37,13 +37,13 @@ impl Resolver<'_, '_, '_> {
             let path = format!("{}[{index}]", list.path);
             if images.len() > 1 && has_no_container(image, task_definition) {
                 let message = format!("`{}` names no container", image.name);
-                self.error(list.source, item, &path, message).hint =
+                self.error(list.file, item, &path, message).hint =
                     Some("add `container`: only a task definition file has placeholders".to_owned());
             }
             for container in reached(image, task_definition) {
                 if let Some(other) = claimed.get(&container).filter(|other| **other != image.name) {
                     let message = format!("{container} is claimed by the images {other} and {}", image.name);
-                    self.error(list.source, item, &path, message).hint =
+                    self.error(list.file, item, &path, message).hint =
                         Some("a container runs one image".to_owned());
                 }
                 claimed.insert(container, &image.name);

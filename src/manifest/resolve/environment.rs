@@ -2,7 +2,7 @@
 
 use crate::manifest::fields::{Fields, entries, text};
 use crate::manifest::read::Document;
-use crate::manifest::report::{Report, Source};
+use crate::manifest::report::Report;
 use crate::manifest::tree::{Key, Node};
 use crate::model::{
     AccountId, EnvironmentName, Finding, InFlight, Mode, MoveTag, OnDrift, OnFailure, Pin, Policy, Region,
@@ -21,7 +21,7 @@ pub(super) struct Environment<'d, 'f> {
     pub rollout: Rollout,
     /// Its applications, by name.
     pub entries: &'d [(Key, Node)],
-    pub source: Source<'f>,
+    pub file: &'f str,
     /// Something in it is wrong: all its applications are frozen.
     pub broken: bool,
 }
@@ -38,7 +38,7 @@ pub(super) fn read<'d, 'f>(
     document: &'d Document<'f>,
     findings: &mut Vec<Finding>,
 ) -> Option<Environment<'d, 'f>> {
-    let mut report = document.source.report();
+    let mut report = Report::on(document.file);
     let mut fields = Fields::of(document.spec.as_ref()?, "spec", &mut report);
     let mode = fields.word("mode", &[("apply", Mode::Apply), ("observe", Mode::Observe)]);
     let suspended = fields.node("suspend").and_then(|node| suspension(node, fields.report));
@@ -59,7 +59,7 @@ pub(super) fn read<'d, 'f>(
         mode: suspended.or(mode).unwrap_or(Mode::Apply),
         rollout: rollout.unwrap_or_default(),
         entries: entries.unwrap_or_default(),
-        source: document.source,
+        file: document.file,
         broken: document.broken,
     };
     fields.finish();

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Found, Resolver};
 use crate::manifest::fields::{Fields, entries, text, unknown_keys};
-use crate::manifest::report::Source;
+use crate::manifest::report::Report;
 use crate::manifest::tree::{self, Key, Kind, Node, Place};
 use crate::manifest::{check, task_definition};
 use crate::model::{DesiredImage, Severity, ShapeComplaint, Strategy, TaskDefinitionSource};
@@ -60,7 +60,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
             task_definition::merge_patch(&mut input, &patch);
         }
         self.check_task_definition(file, &root, &input, images);
-        Some(TaskDefinitionSource::File { path: file.file.to_owned(), input })
+        Some(TaskDefinitionSource::File { path: file.to_owned(), input })
     }
 
     /// What stands for `<NAME>` in files.
@@ -88,13 +88,13 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
 
     fn check_task_definition(
         &mut self,
-        file: Source<'f>,
+        file: &'f str,
         root: &Node,
         input: &Value,
         images: Option<&[DesiredImage]>,
     ) {
         let pasted = root.get("taskDefinition").unwrap_or(root);
-        let mut report = file.report();
+        let mut report = Report::on(file);
         for complaint in (self.repository.check_shape)(input) {
             let ShapeComplaint { severity, path, message } = complaint;
             let finding = report.add(severity, pasted.at_path(&path), &path, message);
@@ -134,23 +134,23 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
     }
 
     /// A file next to the document that names it, as a tree.
-    pub(super) fn named_file(&mut self, named: &Found<'d, 'f>) -> Option<(Source<'f>, Node)> {
+    pub(super) fn named_file(&mut self, named: &Found<'d, 'f>) -> Option<(&'f str, Node)> {
         let name = self.read(named, text)?;
-        match self.file(named.source, &name) {
-            Ok(file) => self.root(file).map(|root| (file, root)),
+        match self.file(named.file, &name) {
+            Ok((file, text)) => self.root(file, text).map(|root| (file, root)),
             Err((message, hint)) => {
-                self.error(named.source, named.node, &named.path, message).hint = hint;
+                self.error(named.file, named.node, &named.path, message).hint = hint;
                 None
             }
         }
     }
 
-    /// The error is a message and a hint.
-    fn file(&self, beside: Source<'f>, name: &str) -> Result<Source<'f>, (String, Option<String>)> {
-        let full = path_beside(beside.file, name)
-            .ok_or_else(|| (format!("`{name}` leaves the repository"), None))?;
+    /// Path and text; the error is a message and a hint.
+    fn file(&self, beside: &str, name: &str) -> Result<(&'f str, &'f str), (String, Option<String>)> {
+        let full =
+            path_beside(beside, name).ok_or_else(|| (format!("`{name}` leaves the repository"), None))?;
         match self.repository.files.get_key_value(&full) {
-            Some((file, Ok(text))) => Ok(Source { file, text }),
+            Some((file, Ok(text))) => Ok((file, text)),
             Some((_, Err(why))) => Err((format!("`{full}` cannot be read: {why}"), None)),
             None => {
                 let hint = self.repository.file_names.suggestion(&full);
@@ -159,9 +159,9 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         }
     }
 
-    fn root(&mut self, file: Source<'f>) -> Option<Node> {
-        let mut report = file.report();
-        let root = match tree::document(file.text) {
+    fn root(&mut self, file: &'f str, text: &str) -> Option<Node> {
+        let mut report = Report::on(file);
+        let root = match tree::document(text) {
             Ok(Some(root)) => Some(root),
             Ok(None) => {
                 report.error(Place::WHOLE_FILE, "", "the file is empty");

@@ -8,7 +8,7 @@ use crate::manifest::commit_tag;
 use crate::manifest::fields::{Fields, entries, text};
 use crate::manifest::image_definitions::{self, Entry};
 use crate::manifest::nearest::Names;
-use crate::manifest::report::{Report, Source};
+use crate::manifest::report::Report;
 use crate::manifest::tree::{Key, Node, Place};
 use crate::model::{
     AccountId, Commit, Containers, DesiredImage, Digest, ImageReference, Region, RepositoryName, Tag,
@@ -35,7 +35,7 @@ struct Commits<'d, 'f> {
 /// A text, where it stands, and its path of keys.
 struct Written<'f> {
     text: String,
-    source: Source<'f>,
+    file: &'f str,
     place: Place,
     path: String,
 }
@@ -78,7 +78,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         if let Some(found) = self.merged.entry.get("commits") {
             for (key, node) in self.read(&found, entries).unwrap_or_default() {
                 let path = format!("{}.{}", found.path, key.text);
-                let commit = self.written(&Found { node, source: found.source, path });
+                let commit = self.written(&Found { node, file: found.file, path });
                 by_image.extend(commit.map(|commit| (key, commit)));
             }
         }
@@ -87,14 +87,14 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
 
     fn written(&mut self, found: &Found<'d, 'f>) -> Option<Written<'f>> {
         let text = self.read(found, text)?;
-        Some(Written { text, source: found.source, place: found.node.place, path: found.path.clone() })
+        Some(Written { text, file: found.file, place: found.node.place, path: found.path.clone() })
     }
 
     fn single_image(&mut self, commits: &Commits<'d, 'f>) -> Option<DesiredImage> {
         let entry = self.merged.entry.clone();
         if let Some((key, _)) = entry.node.entry("commits") {
             let message = "`commits` is for several images, and this application has one";
-            self.error(entry.source, key, &format!("{}.commits", entry.path), message).hint =
+            self.error(entry.file, key, &format!("{}.commits", entry.path), message).hint =
                 Some("did you mean `commit`?".to_owned());
         }
         let repository = self.required("repository")?;
@@ -116,12 +116,12 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
     ) -> Option<Vec<DesiredImage>> {
         let items = self.read(list, some_items)?;
         let listed = items.iter().enumerate().map(|(index, node)| {
-            let item = Found { node, source: list.source, path: format!("{}[{index}]", list.path) };
+            let item = Found { node, file: list.file, path: format!("{}[{index}]", list.path) };
             self.read(&item, |node, path, report| listed(node, path, &commits.template, report))
         });
         let listed = all(listed)?;
         let names: Vec<_> = listed.iter().map(|(place, listed)| (*place, listed.name.as_str())).collect();
-        self.check_names(list.source, &list.path, &names, commits);
+        self.check_names(list.file, &list.path, &names, commits);
         all(listed.into_iter().map(|(_, listed)| {
             let commit = commits.of(&listed.name);
             self.image(listed, commit)
@@ -151,7 +151,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
 
     fn defined_image(
         &mut self,
-        file: Source<'f>,
+        file: &'f str,
         entry: Entry,
         commits: &Commits<'d, 'f>,
     ) -> Option<DesiredImage> {
@@ -168,7 +168,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         let stated = tag.and_then(|tag| commit_tag::commit_in(&commits.template, tag));
         let stated = stated.map(|commit| Written {
             text: commit.to_owned(),
-            source: file,
+            file,
             place: entry.place,
             path: "imageUri".to_owned(),
         });
@@ -194,9 +194,9 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
     }
 
     fn image(&mut self, listed: Listed, commit: Option<&Written<'f>>) -> Option<DesiredImage> {
-        let Some(Written { text, source, place, path }) = commit else {
-            let Found { node, source, path } = self.merged.entry.clone();
-            self.error(source, node, &format!("{path}.commit"), "`commit` is missing").hint =
+        let Some(Written { text, file, place, path }) = commit else {
+            let Found { node, file, path } = self.merged.entry.clone();
+            self.error(file, node, &format!("{path}.commit"), "`commit` is missing").hint =
                 Some("such as commit: 3f2c1ab".to_owned());
             return None;
         };
@@ -210,37 +210,31 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
                 stated: None,
             }),
             Err(why) => {
-                self.error(*source, *place, path, why).hint = Some("7 to 40 hexadecimal digits".to_owned());
+                self.error(file, *place, path, why).hint = Some("7 to 40 hexadecimal digits".to_owned());
                 None
             }
         }
     }
 
     /// Names that cannot be part of a tag or are not unique, and commits of images that are not there.
-    fn check_names(
-        &mut self,
-        source: Source<'f>,
-        path: &str,
-        names: &[(Place, &str)],
-        commits: &Commits<'d, 'f>,
-    ) {
+    fn check_names(&mut self, file: &'f str, path: &str, names: &[(Place, &str)], commits: &Commits<'d, 'f>) {
         let mut known = BTreeSet::new();
         for (index, (place, name)) in names.iter().enumerate() {
             let path = format!("{path}[{index}].name");
             if !is_name(name) {
                 let message = format!("`{name}` cannot be the name of an image");
-                self.error(source, *place, &path, message).hint =
+                self.error(file, *place, &path, message).hint =
                     Some(format!("up to {LONGEST_NAME} letters, digits and + - = . _ / @"));
             }
             if !known.insert(*name) {
-                self.error(source, *place, &path, format!("two images are named `{name}`")).hint =
+                self.error(file, *place, &path, format!("two images are named `{name}`")).hint =
                     Some("rename or remove one of them".to_owned());
             }
         }
         let all = Names::new(known.iter().copied());
         for (key, commit) in commits.by_image.iter().filter(|(key, _)| !known.contains(key.text.as_str())) {
             let message = format!("no image is named `{}`", key.text);
-            self.error(commit.source, *key, &commit.path, message).hint = all.suggestion(&key.text);
+            self.error(commit.file, *key, &commit.path, message).hint = all.suggestion(&key.text);
         }
     }
 }

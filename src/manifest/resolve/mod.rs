@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use super::fields::{kind, text, texts, unknown_keys};
 use super::nearest::Names;
 use super::read::{Document, Documents};
-use super::report::{Report, Source};
+use super::report::{self, Report};
 use super::tree::{Key, Kind, Node, Place};
 use super::{CheckShape, Files};
 use crate::model::{
@@ -74,7 +74,7 @@ pub(super) fn declaration(
 }
 
 fn unknown_spec_keys(document: &Document<'_>) -> Vec<Finding> {
-    let mut report = document.source.report();
+    let mut report = Report::on(document.file);
     if let Some(Kind::Map(entries)) = document.spec.as_ref().map(|spec| &spec.kind) {
         unknown_keys(entries, &SPEC_KEYS, "spec", &mut report);
     }
@@ -102,7 +102,7 @@ fn entry<'d, 'f>(
         Target { environment: environment.name.clone(), application: ApplicationName::new(&key.text) };
     let path = format!("spec.applications.{}", key.text);
     let Some(application) = repository.applications.get(key.text.as_str()) else {
-        let mut report = environment.source.report();
+        let mut report = Report::on(environment.file);
         let unparsed = repository.unparsed.first();
         let unparsed = unparsed.map(|file| format!("it may stand in {file}, which cannot be read"));
         let finding = report.error(key, &path, format!("no application is named `{}`", key.text));
@@ -112,8 +112,8 @@ fn entry<'d, 'f>(
     };
     let Some(spec) = &application.spec else { return (Declared::Frozen(target), Vec::new()) };
     let merged = Merged {
-        base: Found { node: spec, source: application.source, path: "spec".to_owned() },
-        entry: Found { node, source: environment.source, path },
+        base: Found { node: spec, file: application.file, path: "spec".to_owned() },
+        entry: Found { node, file: environment.file, path },
     };
     let mut resolver = Resolver { repository, environment, merged, target, findings: Vec::new() };
     let desired = resolver.desired(key);
@@ -136,13 +136,13 @@ fn entry<'d, 'f>(
 #[derive(Clone)]
 struct Found<'d, 'f> {
     node: &'d Node,
-    source: Source<'f>,
+    file: &'f str,
     path: String,
 }
 
 impl Found<'_, '_> {
     fn get(&self, key: &str) -> Option<Self> {
-        Some(Self { node: self.node.get(key)?, source: self.source, path: format!("{}.{key}", self.path) })
+        Some(Self { node: self.node.get(key)?, file: self.file, path: format!("{}.{key}", self.path) })
     }
 }
 
@@ -190,7 +190,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         let environment = self.environment;
         Some(Desired {
             target: self.target.clone(),
-            declared_at: self.merged.entry.source.position(key),
+            declared_at: report::position(self.merged.entry.file, key),
             account: environment.account.clone(),
             region: environment.region.clone(),
             cluster: ClusterName::new(cluster.unwrap_or_else(|| "default".to_owned())),
@@ -232,8 +232,8 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
 
     fn required(&mut self, key: &str) -> Option<String> {
         if self.merged.get(key).is_none() {
-            let Found { node, source, path } = self.merged.base.clone();
-            self.error(source, node, &format!("{path}.{key}"), format!("`{key}` is missing"));
+            let Found { node, file, path } = self.merged.base.clone();
+            self.error(file, node, &format!("{path}.{key}"), format!("`{key}` is missing"));
         }
         self.text(key)
     }
@@ -253,7 +253,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         found: &Found<'d, 'f>,
         read: impl FnOnce(&'d Node, &str, &mut Report<'f>) -> T,
     ) -> T {
-        let mut report = found.source.report();
+        let mut report = Report::on(found.file);
         let value = read(found.node, &found.path, &mut report);
         self.findings.append(&mut report.findings);
         value
@@ -261,11 +261,11 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
 
     fn error(
         &mut self,
-        source: Source<'f>,
+        file: &'f str,
         place: impl Into<Place>,
         path: &str,
         message: impl Into<String>,
     ) -> &mut Finding {
-        self.findings.push_mut(source.finding(Severity::Error, place, path, message))
+        self.findings.push_mut(report::finding(Severity::Error, file, place, path, message))
     }
 }

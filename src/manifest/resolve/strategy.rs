@@ -18,7 +18,7 @@ const LONGEST_WAIT: u64 = 2800;
 impl<'d, 'f> Resolver<'_, 'd, 'f> {
     pub(super) fn strategy(&mut self) -> Strategy {
         let Some(found) = self.merged.get("strategy") else { return Strategy::Unspecified };
-        let Found { node, source, ref path } = found;
+        let Found { node, file, ref path } = found;
         match word(node) {
             Some(("rolling", _)) => Strategy::Rolling,
             Some(("codeDeploy", _)) => {
@@ -27,12 +27,12 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
                 Strategy::CodeDeploy(Box::new(settings.unwrap_or_default()))
             }
             Some((other, place)) if STRATEGIES.contains(&other) => {
-                self.error(source, place, path, format!("strategy `{other}` is not supported yet"));
+                self.error(file, place, path, format!("strategy `{other}` is not supported yet"));
                 Strategy::Unspecified
             }
             other => {
                 let message = format!("expected one of {}", STRATEGIES.join(", "));
-                self.error(source, node, path, message).hint =
+                self.error(file, node, path, message).hint =
                     other.and_then(|(word, _)| suggestion(word, &STRATEGIES));
                 Strategy::Unspecified
             }
@@ -63,12 +63,12 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
 
     fn app_spec(&mut self, named: &Found<'d, 'f>) -> Option<AppSpec> {
         let (file, root) = self.named_file(named)?;
-        let mut report = file.report();
+        let mut report = Report::on(file);
         app_spec::check(&root, &mut report);
         self.findings.append(&mut report.findings);
         let mut content = root.to_json();
         task_definition::fill_in(&mut content, &self.values());
-        Some(AppSpec { path: file.file.to_owned(), content })
+        Some(AppSpec { path: file.to_owned(), content })
     }
 }
 
