@@ -37,10 +37,15 @@ impl<'n, 'r, 'f> Fields<'n, 'r, 'f> {
     }
 
     pub(crate) fn required(&mut self, key: &'static str) -> Option<String> {
+        self.require(key);
+        self.text(key)
+    }
+
+    /// Reports a key that is not there.
+    pub(crate) fn require(&mut self, key: &'static str) {
         if let Some(node) = self.node.filter(|node| node.get(key).is_none()) {
             self.report.error(node, &self.path(key), format!("`{key}` is missing"));
         }
-        self.text(key)
     }
 
     pub(crate) fn number(&mut self, key: &'static str) -> Option<usize> {

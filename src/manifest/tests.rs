@@ -600,6 +600,12 @@ fn all_that_is_wrong_is_said_at_once() {
         ],
         &["test/api"],
     );
+    let application = format!("{APPLICATION}  taskDefinition: {{}}\n");
+    check(
+        &[("api.yaml", &application), ("test.yaml", ENVIRONMENT)],
+        &["api.yaml:7:19 `from` is missing"],
+        &["test/api"],
+    );
     let file = "  taskDefinition: taskdef.json\n";
     let application = format!("{APPLICATION}{file}");
     let task_definition = TASK_DEFINITION.replace("\"family\"", "\"familia\"");

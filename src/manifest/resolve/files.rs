@@ -34,6 +34,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         let environment = self.environment;
         self.read(&found, |node, path, report| {
             let mut fields = Fields::of(node, path, report);
+            fields.require("from");
             let base = fields.word("from", &[("service", Base::Service), ("family", Base::Family)]);
             let family = fields.text("family").map(|family| environment.fill(&family));
             fields.finish();
