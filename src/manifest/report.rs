@@ -84,13 +84,18 @@ pub(crate) fn position(file: &str, place: impl Into<Place>) -> Position {
 pub(crate) fn add_excerpts<'f>(findings: &mut [Finding], text: impl Fn(&str) -> Option<&'f str>) {
     for about_one in findings.chunk_by_mut(|one, two| one.position.file == two.position.file) {
         let text = about_one.first().and_then(|first| text(&first.position.file)).unwrap_or_default();
-        let mut lines = (1..).zip(text.lines()).peekable();
+        let mut lines = (1..).zip(lines(text)).peekable();
         for finding in about_one {
             while lines.next_if(|(number, _)| *number < finding.position.line).is_some() {}
             let line = lines.peek().filter(|(number, _)| *number == finding.position.line);
             finding.excerpt = line.and_then(|(_, line)| excerpt(line));
         }
     }
+}
+
+/// As YAML counts them: a carriage return ends a line too.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().flat_map(|line| line.split('\r'))
 }
 
 /// What may hold a secret is not repeated.
@@ -106,7 +111,7 @@ mod tests {
     fn an_excerpt_is_the_line_itself_unless_it_is_long_or_may_hold_a_secret() {
         let long = "x".repeat(LONGEST_EXCERPT + 1);
         let one = format!("first: 1\npassword: hunter2\n{long}\nlast: 4");
-        let texts = [("one.yaml", one.as_str()), ("two.yaml", "other: 1\n")];
+        let texts = [("one.yaml", one.as_str()), ("two.yaml", "other: 1\r\nmore: 2\rlast: 3\n")];
         let places = [
             ("gone.yaml", 1, None),
             ("one.yaml", 0, None),
@@ -117,6 +122,7 @@ mod tests {
             ("one.yaml", 4, Some("last: 4")),
             ("one.yaml", 5, None),
             ("two.yaml", 1, Some("other: 1")),
+            ("two.yaml", 3, Some("last: 3")),
         ];
         let about = |file, line| finding(Severity::Error, file, Place { line, column: 1 }, "", "wrong");
         let mut findings: Vec<Finding> = places.iter().map(|(file, line, _)| about(file, *line)).collect();
