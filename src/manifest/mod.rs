@@ -10,8 +10,6 @@ pub(crate) mod duration;
 pub mod edit;
 pub(crate) mod fields;
 mod image_definitions;
-#[cfg(test)]
-mod mutation_tests;
 pub(crate) mod nearest;
 mod read;
 pub(crate) mod report;

@@ -146,10 +146,10 @@ fn check_mutations(name: &str, copies: u64) {
 
 #[test]
 fn mutated_copies_of_the_full_example_are_read() {
-    check_mutations("every-key", 400);
+    check_mutations("every-key", 300);
 }
 
 #[test]
 fn mutated_copies_of_the_usual_example_are_read() {
-    check_mutations("infrastructure", 800);
+    check_mutations("infrastructure", 700);
 }

@@ -1,0 +1,175 @@
+//! What an application is in an environment, and what belongs to one alone.
+
+use super::*;
+use crate::model::TaskDefinitionSource;
+
+#[test]
+fn the_smallest_repository_is_an_application_and_an_environment() {
+    let api = desired(&read_files(&[("api.yaml", APPLICATION), ("test.yaml", ENVIRONMENT)]), "test/api");
+    assert_eq!((api.service.as_str(), api.environment_tag.as_str()), ("mco-api-test", "test"));
+    assert_eq!(api.images[0].commit_tag.as_str(), "3f2c1ab");
+    assert_eq!(api.task_definition, TaskDefinitionSource::Service);
+    assert_eq!((api.declared_at.line, api.declared_at.column), (7, 5));
+}
+
+#[test]
+fn a_commit_is_text_whatever_it_looks_like() {
+    for commit in ["1234567", "12345e7", "0123456", "00000000", "1e10000", "'1234567'", "\"12345e7\""] {
+        let environment = ENVIRONMENT.replace("3f2c1ab", commit);
+        let api = desired(&read_files(&[("api.yaml", APPLICATION), ("test.yaml", &environment)]), "test/api");
+        assert_eq!(api.commit().as_str(), commit.trim_matches(['\'', '"']));
+    }
+}
+
+#[test]
+fn a_commit_tag_cuts_and_surrounds_the_commit() {
+    for (template, expected) in
+        [("{commit:7}", "3f2c1ab"), ("build-{commit:8}-x", "build-3f2c1abc-x"), ("v{commit}", "v3f2c1abcd")]
+    {
+        let application = format!("{APPLICATION}  commitTag: \"{template}\"\n");
+        let environment = ENVIRONMENT.replace("3f2c1ab", "3f2c1abcd");
+        let api =
+            desired(&read_files(&[("api.yaml", &application), ("test.yaml", &environment)]), "test/api");
+        assert_eq!(api.images[0].commit_tag.as_str(), expected);
+    }
+}
+
+#[test]
+fn an_environment_overrides_whole_keys_and_merges_policy() {
+    let application = format!("{APPLICATION}  policy: {{drift: heal}}\n");
+    let environment = ENVIRONMENT
+        .replace("{ commit: 3f2c1ab }", "{ commit: 3f2c1ab, service: other, policy: {onFailure: leave} }")
+        .replace("  cluster: mco", "  policy: {drift: ignore, pin: commitTag}\n  cluster: mco");
+    let api = desired(&read_files(&[("api.yaml", &application), ("test.yaml", &environment)]), "test/api");
+    assert_eq!(api.service.as_str(), "other");
+    assert_eq!(api.policy.on_failure, crate::model::OnFailure::Leave);
+    assert_eq!(api.policy.drift, crate::model::OnDrift::Ignore);
+    assert_eq!(api.policy.pin, crate::model::Pin::CommitTag);
+}
+
+#[test]
+fn all_that_is_wrong_is_said_at_once() {
+    let application = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: api}\nspec:\n  service:\n  strategy: canary\n  taskDefinition: missing.json\n  policy: {drift: hael}\n  source: []\n";
+    check(
+        &[("api.yaml", application), ("test.yaml", ENVIRONMENT)],
+        &[
+            "api.yaml:5:3 `repository` is missing",
+            "api.yaml:5:10 expected text, found nothing",
+            "api.yaml:6:13 strategy `canary` is not supported yet",
+            "api.yaml:7:19 there is no file `missing.json`",
+            "api.yaml:8:19 `hael` is none of alert, heal, ignore | did you mean `heal`?",
+            "api.yaml:9:11 expected text, found a list",
+        ],
+        &["test/api"],
+    );
+    let application = format!("{APPLICATION}  taskDefinition: {{}}\n");
+    check(
+        &[("api.yaml", &application), ("test.yaml", ENVIRONMENT)],
+        &["api.yaml:7:19 `from` is missing"],
+        &["test/api"],
+    );
+    let file = "  taskDefinition: taskdef.json\n";
+    let application = format!("{APPLICATION}{file}");
+    let task_definition = TASK_DEFINITION.replace("\"family\"", "\"familia\"");
+    let declaration = read_files(&[
+        ("api.yaml", &application),
+        ("taskdef.json", &task_definition),
+        ("test.yaml", &entry("{ commit: main }")),
+    ]);
+    let said = said(&declaration);
+    assert!(said.iter().any(|said| said.ends_with("`family` is missing")), "{said:#?}");
+    assert!(said.iter().any(|said| said.contains("`main` is no commit")), "{said:#?}");
+    assert!(
+        !said.iter().any(|said| said.contains("IMAGE_NAME")),
+        "what the image would have filled: {said:#?}"
+    );
+}
+
+#[test]
+fn what_comes_first_has_a_name_and_nobody_waits_for_himself() {
+    let after = |name: &str, first: &str| {
+        let text = APPLICATION.replace("{name: api}", &format!("{{name: {name}}}")).replace("mco-api", name);
+        text + &format!("  environmentTag: {name}\n  after: [{first}]\n")
+    };
+    let entries = "    web: { commit: 3f2c1ab }\n    worker: { commit: 3f2c1ab }\n";
+    let environment = ENVIRONMENT.to_owned() + entries;
+    let files = |api: &str, web: &str, worker: &str| {
+        let applications = [("api", api), ("web", web), ("worker", worker)];
+        let mut files: Vec<(String, String)> =
+            applications.iter().map(|(name, first)| (format!("{name}.yaml"), after(name, first))).collect();
+        files.push(("test.yaml".to_owned(), environment.clone()));
+        files
+    };
+    let check_files = |files: Vec<(String, String)>, findings: &[&str], frozen: &[&str]| {
+        let files: Vec<(&str, &str)> =
+            files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        check(&files, findings, frozen);
+    };
+    check_files(files("web", "worker", ""), &[], &[]);
+    check_files(
+        files("wep", "worker", ""),
+        &["test.yaml:7:5 no application is named `wep` | did you mean `web`?"],
+        &["test/api"],
+    );
+    check_files(
+        files("web", "api", "web"),
+        &[
+            "test.yaml:7:5 test/api waits for itself, by way of what it comes after",
+            "test.yaml:8:5 test/web waits for itself, by way of what it comes after",
+        ],
+        &["test/api", "test/web"],
+    );
+}
+
+#[test]
+fn one_service_or_tag_cannot_belong_to_two() {
+    let application = APPLICATION.replace("mco-api-{environment}", "mco-api");
+    let staging = ENVIRONMENT.replace("{name: test}", "{name: staging}");
+    check(
+        &[("api.yaml", &application), ("staging.yaml", &staging), ("test.yaml", ENVIRONMENT)],
+        &[
+            "staging.yaml:7:5 service mco-api of cluster mco is claimed by staging/api and test/api | one application in one environment owns it",
+            "test.yaml:7:5 service mco-api of cluster mco is claimed by staging/api and test/api | one application in one environment owns it",
+        ],
+        &["staging/api", "test/api"],
+    );
+    let tagged = staging.replace("  cluster: mco", "  cluster: mco\n  environmentTag: test");
+    let declaration =
+        read_files(&[("api.yaml", APPLICATION), ("staging.yaml", &tagged), ("test.yaml", ENVIRONMENT)]);
+    assert!(
+        declaration
+            .findings
+            .iter()
+            .all(|finding| finding.message.starts_with("the environment tag test is claimed"))
+    );
+    assert_eq!(declaration.findings.len(), 2);
+}
+
+#[test]
+fn a_family_has_one_owner_and_a_tag_one_environment() {
+    let of = |name: &str, rest: &str| {
+        let text = APPLICATION.replace("{name: api}", &format!("{{name: {name}}}"));
+        text.replace("service: mco-api", &format!("service: {name}")) + rest
+    };
+    let both =
+        ENVIRONMENT.replace("{ commit: 3f2c1ab }", "{ commit: 3f2c1ab }\n    web: { commit: 3f2c1ab }");
+    let family = "  taskDefinition: {from: family, family: shared}\n";
+    let twice = "the task definition family that it starts from is claimed by test/api and test/web | one application in one environment owns it";
+    check(
+        &[("api.yaml", &of("api", family)), ("web.yaml", &of("web", family)), ("test.yaml", &both)],
+        &[&format!("test.yaml:7:5 {twice}"), &format!("test.yaml:8:5 {twice}")],
+        &["test/api", "test/web"],
+    );
+    check(&[("api.yaml", &of("api", "")), ("web.yaml", &of("web", "")), ("test.yaml", &both)], &[], &[]);
+    let tagged = both.replace("  cluster: mco", "  cluster: mco\n  environmentTag: test");
+    let staging = tagged.replace("{name: test}", "{name: staging}");
+    let declaration = read_files(&[
+        ("api.yaml", &of("api", "")),
+        ("web.yaml", &of("web", "")),
+        ("test.yaml", &both),
+        ("staging.yaml", &staging),
+    ]);
+    let four = "the environment tag test is claimed by staging/api and staging/web and test/api and test/web";
+    assert_eq!(declaration.findings.len(), 4, "{:#?}", said(&declaration));
+    assert!(declaration.findings.iter().all(|finding| finding.message == four), "{:#?}", said(&declaration));
+}

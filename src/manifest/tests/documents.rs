@@ -1,0 +1,139 @@
+//! Which documents are there, and what is said about text that is none.
+
+use super::*;
+
+#[test]
+fn what_is_empty_declares_nothing() {
+    let commented = ENVIRONMENT.trim_end().replace('\n', "\n# ");
+    let commented = format!("# {commented}\n");
+    for text in [
+        "",
+        "\n",
+        "---\n",
+        "---\n---\n...\n",
+        "# trueup.dev/v1",
+        &commented,
+        &format!("---\n{commented}---\n"),
+    ] {
+        check(&[("api.yaml", APPLICATION), ("test.yaml", text)], &[], &[]);
+        check(&[("api.yaml", APPLICATION), ("test.yaml", &format!("{ENVIRONMENT}---\n{text}"))], &[], &[]);
+    }
+    let bare = ENVIRONMENT.split("  applications:").next().unwrap();
+    for applications in ["", "  applications: {}\n", "  applications:\n", "  applications:\n  # api: {}\n"] {
+        check(&[("api.yaml", APPLICATION), ("test.yaml", &format!("{bare}{applications}"))], &[], &[]);
+    }
+    check(
+        &[("api.yaml", APPLICATION), ("test.yaml", &format!("{bare}  applications: []\n"))],
+        &["test.yaml:6:17 expected a map, found a list"],
+        &[],
+    );
+}
+
+#[test]
+fn a_document_that_is_nearly_ours_is_not_passed_over() {
+    let web = APPLICATION.replace("{name: api}", "{name: web}");
+    let files = |second: &str| format!("{APPLICATION}---\n{second}");
+    for (second, findings) in [
+        ("kind: ConfigMap\napiVersion: v1\n", &[][..]),
+        (
+            &web.replace("trueup.dev/v1\n", "trueup.dev/v2\n"),
+            &[
+                "api.yaml:8:1 apiVersion `trueup.dev/v2` is not known to this version of trueup | it reads trueup.dev/v1",
+            ],
+        ),
+        (
+            &web.replace("apiVersion: trueup.dev/v1\n", ""),
+            &["api.yaml:8:1 `apiVersion` is missing | it reads trueup.dev/v1"],
+        ),
+        (
+            &web.replace("Application", "Aplication"),
+            &["api.yaml:8:1 unknown kind `Aplication` | did you mean `Application`?"],
+        ),
+        ("text", &["api.yaml:8:1 expected a map, found text"]),
+    ] {
+        check(&[("api.yaml", &files(second)), ("test.yaml", ENVIRONMENT)], findings, &[]);
+    }
+    let twice = "application `api` is declared more than once | rename or remove one of them";
+    check(
+        &[("api.yaml", &files(APPLICATION)), ("test.yaml", ENVIRONMENT)],
+        &[&format!("api.yaml:3:18 {twice}"), &format!("api.yaml:10:18 {twice}")],
+        &["test/api"],
+    );
+}
+
+#[test]
+fn an_application_in_a_file_that_cannot_be_read_is_not_called_a_typing_error() {
+    let entries = [("api.yaml", &format!("{APPLICATION}  service: again\n")[..]), ("test.yaml", ENVIRONMENT)];
+    let missing =
+        "test.yaml:7:5 no application is named `api` | it may stand in api.yaml, which cannot be read";
+    check(&entries, &["api.yaml:7:3 duplicate key `service` | remove one of them", missing], &["test/api"]);
+}
+
+#[test]
+fn anchors_aliases_and_merge_keys_are_refused() {
+    for line in ["  cluster: &a mco", "  cluster: *a", "  <<: {cluster: mco}", "  cluster: !!str mco"] {
+        let environment = ENVIRONMENT.replace("  cluster: mco", line);
+        let declaration = read_files(&[("api.yaml", APPLICATION), ("test.yaml", &environment)]);
+        assert_eq!(declaration.findings.len(), 1, "{line}: {:?}", declaration.findings);
+        assert_eq!(declaration.findings[0].position.line, 5);
+        assert!(declaration.applications.is_empty());
+    }
+}
+
+#[test]
+fn hostile_text_is_refused_within_its_bounds() {
+    let deep = format!("apiVersion: trueup.dev/v1\nx: {}", "[".repeat(10_000));
+    let many = format!("apiVersion: trueup.dev/v1\nx: [{}]", "1,".repeat(30_000));
+    let bomb = "apiVersion: trueup.dev/v1\na: &a [x]\nb: [*a, *a]";
+    for text in [
+        deep.as_str(),
+        many.as_str(),
+        bomb,
+        "apiVersion: trueup.dev/v1\n\t- {",
+        "apiVersion: trueup.dev/v1\n: :",
+    ] {
+        let declaration = read_files(&[("x.yaml", text)]);
+        assert!(declaration.findings.iter().any(|finding| finding.severity == Severity::Error), "{text:.60}");
+    }
+}
+
+#[test]
+fn unknown_and_duplicate_keys_and_wrong_words_are_errors_with_a_suggestion() {
+    let with = |from: &str, to: &str| ENVIRONMENT.replace(from, to);
+    check(
+        &[("api.yaml", APPLICATION), ("test.yaml", &with("{ commit: 3f2c1ab }", "{ comit: 3f2c1ab }"))],
+        &[
+            "test.yaml:7:10 `commit` is missing | such as commit: 3f2c1ab",
+            "test.yaml:7:12 unknown field `comit` | did you mean `commit`?",
+        ],
+        &["test/api"],
+    );
+    check(
+        &[("api.yaml", APPLICATION), ("test.yaml", &with("3f2c1ab }", "3f2c1ab, commit: 3f2c1ab }"))],
+        &["test.yaml:7:29 duplicate key `commit` | remove one of them"],
+        &[],
+    );
+    check(
+        &[("api.yaml", APPLICATION), ("test.yaml", &with("  cluster: mco", "  policy: {drift: hael}"))],
+        &["test.yaml:5:19 `hael` is none of alert, heal, ignore | did you mean `heal`?"],
+        &["test/api"],
+    );
+    check(
+        &[
+            ("api.yaml", APPLICATION),
+            ("test.yaml", &with("  cluster: mco", "  policy: {progressDeadline: 15}")),
+        ],
+        &["test.yaml:5:30 expected a number with s, m or h, such as 15m"],
+        &["test/api"],
+    );
+    check(
+        &[("api.yaml", APPLICATION), ("test.yaml", &with("    api:", "    apu:"))],
+        &["test.yaml:7:5 no application is named `apu` | did you mean `api`?"],
+        &["test/apu"],
+    );
+    check(
+        &[("api.yaml", APPLICATION), ("test.yaml", &with("3f2c1ab", "main"))],
+        &["test.yaml:7:20 `main` is no commit | 7 to 40 hexadecimal digits"],
+        &["test/api"],
+    );
+}

@@ -1,0 +1,225 @@
+//! Images, their commits and their containers.
+
+use super::*;
+use crate::model::{Digest, ImageReference, Tag};
+
+const LISTED: &str = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: api}\nspec:\n  service: mco-api-{environment}\n  images:\n  - {name: api, repository: mco/api, container: api}\n  - {name: proxy, repository: mco/proxy, container: proxy}\n";
+
+const DEFINED: &str = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: api}\nspec:\n  service: mco-api-{environment}\n  imageDefinitions: imagedefinitions.json\n";
+
+fn definitions(api: &str, proxy: &str) -> String {
+    let host = "123456789012.dkr.ecr.eu-west-2.amazonaws.com";
+    format!(
+        "[{{\"name\": \"api\", \"imageUri\": \"{host}/mco/api{api}\"}},\n {{\"name\": \"proxy\", \"imageUri\": \"{host}/mco/proxy{proxy}\"}}]\n"
+    )
+}
+
+#[test]
+fn commits_are_told_by_the_names_of_images() {
+    let environment = entry("{ commit: 3f2c1ab, commits: { proxy: 8c1f0aa } }");
+    let api = desired(&read_files(&[("api.yaml", LISTED), ("test.yaml", &environment)]), "test/api");
+    let commits: Vec<&str> = api.images.iter().map(|image| image.commit.as_str()).collect();
+    assert_eq!(commits, ["3f2c1ab", "8c1f0aa"]);
+    let file = definitions(":3f2c1ab", ":3f2c1ab");
+    for (application, text, finding) in [
+        // Also where it is why another commit is missing.
+        (
+            LISTED,
+            "{ commits: { api: 3f2c1ab, prxy: 8c1f0aa } }",
+            "7:37 no image is named `prxy` | did you mean `proxy`?",
+        ),
+        (LISTED, "{ commit: 3f2c1ab, commits: { database: 8c1f0aa } }", "7:40 no image is named `database`"),
+        (DEFINED, "{ commits: { prxy: 8c1f0aa } }", "7:23 no image is named `prxy` | did you mean `proxy`?"),
+        (LISTED, "{ commit: 3f2c1ab, commits: [8c1f0aa] }", "7:38 expected a map, found a list"),
+        (LISTED, "{ commit: 3f2c1ab, commits: }", "7:36 expected a map, found nothing"),
+        (LISTED, "{ commit: 3f2c1ab, commits: { proxy: [] } }", "7:47 expected text, found a list"),
+        (
+            LISTED,
+            "{ commit: 3f2c1ab, commits: { proxy: main } }",
+            "7:47 `main` is no commit | 7 to 40 hexadecimal digits",
+        ),
+        (
+            APPLICATION,
+            "{ commit: 3f2c1ab, commits: { api: 8c1f0aa } }",
+            "7:29 `commits` is for several images, and this application has one | did you mean `commit`?",
+        ),
+    ] {
+        let environment = entry(text);
+        let declaration = read_files(&[
+            ("api.yaml", application),
+            ("test.yaml", &environment),
+            ("imagedefinitions.json", &file),
+        ]);
+        let said = said(&declaration);
+        assert!(said.contains(&format!("test.yaml:{finding}")), "{text}: {said:#?}");
+        assert!(matches!(declaration.applications[0], Declared::Frozen(_)), "{text}");
+    }
+}
+
+#[test]
+fn the_name_of_an_image_can_be_part_of_a_tag() {
+    let longest = "a".repeat(64);
+    for name in ["a", "API_2", "mco/api@v1", "a+b-c=d.e", &longest] {
+        let application = LISTED.replace("{name: proxy", &format!("{{name: \"{name}\""));
+        let api = desired(&read_files(&[("api.yaml", &application), ("test.yaml", ENVIRONMENT)]), "test/api");
+        assert_eq!(api.images[1].name, name);
+    }
+    let hint = "up to 64 letters, digits and + - = . _ / @";
+    for name in ["", "my proxy", "a:b", "ü", &format!("{longest}a")] {
+        let application = LISTED.replace("{name: proxy", &format!("{{name: \"{name}\""));
+        let finding = format!("api.yaml:8:12 `{name}` cannot be the name of an image | {hint}");
+        check(&[("api.yaml", &application), ("test.yaml", ENVIRONMENT)], &[&finding], &["test/api"]);
+    }
+    let file = definitions("", "").replace("\"proxy\"", "\"a b\"");
+    let finding = format!("imagedefinitions.json:2:11 `a b` cannot be the name of an image | {hint}");
+    check(
+        &[("api.yaml", DEFINED), ("test.yaml", ENVIRONMENT), ("imagedefinitions.json", &file)],
+        &[&finding],
+        &["test/api"],
+    );
+}
+
+#[test]
+fn a_container_runs_one_image_and_an_image_has_one_name() {
+    let file = "  taskDefinition: taskdef.json\n";
+    let placeholders = "- {name: my-api, repository: a}\n  - {name: MY_API, repository: b}";
+    for (images, task_definition, finding) in [
+        (
+            "- {name: a, repository: a, container: api}\n  - {name: b, repository: b, containers: [web, api]}",
+            "",
+            "8:5 api is claimed by the images a and b | a container runs one image",
+        ),
+        (
+            "- {name: a, repository: a, container: api}\n  - {name: b, repository: b}",
+            file,
+            "8:5 api is claimed by the images a and b | a container runs one image",
+        ),
+        (
+            placeholders,
+            "  taskDefinition: {from: family, family: f}\n",
+            "8:5 <MY_API_NAME> is claimed by the images my-api and MY_API | a container runs one image",
+        ),
+        (
+            "- {name: a, repository: a, container: a}\n  - {name: b, repository: b}",
+            "",
+            "8:5 `b` names no container | add `container`: only a task definition file has placeholders",
+        ),
+        (
+            "- {name: a, repository: a, container: a}\n  - {name: a, repository: b, container: b}",
+            "",
+            "8:12 two images are named `a` | rename or remove one of them",
+        ),
+        (
+            "- {name: a, repository: a, containers: []}",
+            "",
+            "7:42 the list is empty | name one, or leave it out",
+        ),
+        (
+            "- {name: a, repository: a, container: a, containers: [a]}",
+            "",
+            "7:56 both `container` and `containers` are written | remove one of them",
+        ),
+        ("  []", "", "7:5 the list is empty | name one, or leave it out"),
+    ] {
+        let start =
+            "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: api}\nspec:\n  service: s\n";
+        let application = format!("{start}  images:\n  {images}\n{task_definition}");
+        let one = TASK_DEFINITION.replace("<LEVEL>", "debug").replace(", \"futureField2028\": 1", "");
+        let entries =
+            [("api.yaml", application.as_str()), ("taskdef.json", one.as_str()), ("test.yaml", ENVIRONMENT)];
+        check(&entries, &[&format!("api.yaml:{finding}")], &["test/api"]);
+    }
+    let named = |containers: &str| format!("{APPLICATION}  containers: {containers}\n");
+    check(
+        &[("api.yaml", &named("[]")), ("test.yaml", ENVIRONMENT)],
+        &["api.yaml:7:15 the list is empty | name one, or leave it out"],
+        &["test/api"],
+    );
+    check(&[("api.yaml", &named("[api, api]")), ("test.yaml", ENVIRONMENT)], &[], &[]);
+    let alone = LISTED
+        .replace(", container: api", "")
+        .replace("  - {name: proxy, repository: mco/proxy, container: proxy}\n", "");
+    check(&[("api.yaml", &alone), ("test.yaml", ENVIRONMENT)], &[], &[]);
+    let twice = definitions(":3f2c1ab", ":3f2c1ab").replace("\"proxy\"", "\"api\"");
+    check(
+        &[("api.yaml", DEFINED), ("test.yaml", ENVIRONMENT), ("imagedefinitions.json", &twice)],
+        &["imagedefinitions.json:2:11 two images are named `api` | rename or remove one of them"],
+        &["test/api"],
+    );
+}
+
+#[test]
+fn a_list_of_images_that_a_file_replaces_is_not_looked_at() {
+    let environment = entry("{ commit: 3f2c1ab, imageDefinitions: imagedefinitions.json }");
+    let application = LISTED.replace("container: proxy", "container: api");
+    let file = definitions(":3f2c1ab", ":3f2c1ab");
+    check(
+        &[("api.yaml", &application), ("test.yaml", &environment), ("imagedefinitions.json", &file)],
+        &[],
+        &[],
+    );
+}
+
+#[test]
+fn image_definitions_of_codepipeline_are_read_as_they_are() {
+    let undeclared = ENVIRONMENT.replace("commit: 3f2c1ab", "");
+    let file = definitions(":3f2c1ab", ":8c1f0aa");
+    let declaration =
+        read_files(&[("api.yaml", DEFINED), ("test.yaml", &undeclared), ("imagedefinitions.json", &file)]);
+    let images = desired(&declaration, "test/api").images;
+    let found: Vec<(&str, &str, &str)> = images
+        .iter()
+        .map(|image| (image.name.as_str(), image.repository.as_str(), image.commit.as_str()))
+        .collect();
+    assert_eq!(found, [("api", "mco/api", "3f2c1ab"), ("proxy", "mco/proxy", "8c1f0aa")]);
+    assert!(images.iter().all(|image| image.stated.is_none()));
+}
+
+#[test]
+fn a_declared_commit_goes_before_image_definitions_which_must_then_be_the_same_image() {
+    let digest = format!("@sha256:{}", "a".repeat(64));
+    for (suffix, stated) in [
+        (":test", None),
+        (":3f2c1ab", None),
+        (":other", Some(ImageReference::Tag(Tag::new("other")))),
+        (digest.as_str(), Some(ImageReference::Digest(Digest::new(&digest[1..])))),
+    ] {
+        let file = definitions(suffix, ":test");
+        let declaration = read_files(&[
+            ("api.yaml", DEFINED),
+            ("test.yaml", ENVIRONMENT),
+            ("imagedefinitions.json", &file),
+        ]);
+        assert_eq!(desired(&declaration, "test/api").images[0].stated, stated, "{suffix}");
+    }
+}
+
+#[test]
+fn image_definitions_that_declare_nothing_are_explained() {
+    let undeclared = ENVIRONMENT.replace("commit: 3f2c1ab", "");
+    let said = |file: &str, finding: &str| {
+        let entries =
+            [("api.yaml", DEFINED), ("test.yaml", undeclared.as_str()), ("imagedefinitions.json", file)];
+        check(&entries, &[finding], &["test/api"]);
+    };
+    said(
+        &definitions(":test", ":3f2c1ab"),
+        "imagedefinitions.json:1:30 the tag \"test\" is the environment's own: trueup moves it after a success, so it cannot say what to deploy | declare `commit` for test/api in its environment",
+    );
+    said(
+        &definitions(":latest", ":3f2c1ab"),
+        "imagedefinitions.json:1:30 the tag \"latest\" holds no commit by the template \"{commit}\" | declare `commit` for test/api in its environment",
+    );
+    said(
+        "[{\"name\": \"api\", \"imageUri\": \"nginx:1\"}]",
+        "imagedefinitions.json:1:30 nginx:1 is no image of ECR; only those can be followed, leave the others out of the list",
+    );
+    said("{}", "imagedefinitions.json:1:1 expected a list of containers, each with `name` and `imageUri`");
+    let longer = format!("{DEFINED}  commitTag: \"{{commit:9}}\"\n");
+    let file = definitions(":3f2c1ab12", ":3f2c1ab");
+    check(
+        &[("api.yaml", &longer), ("test.yaml", &undeclared), ("imagedefinitions.json", &file)],
+        &["imagedefinitions.json:2:32 commit `3f2c1ab` has fewer than 9 digits | 7 to 40 hexadecimal digits"],
+        &["test/api"],
+    );
+}

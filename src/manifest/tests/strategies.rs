@@ -1,0 +1,133 @@
+//! Strategies, and all of CodeDeploy.
+
+use super::*;
+use crate::model::{CodeDeploy, Strategy};
+
+const SPEC: &str = r#"{"version": 0.0, "resources": [{"targetService": {"type": "AWS::ECS::Service", "properties":
+  {"taskDefinition": "<TASK_DEFINITION>", "loadBalancerInfo": {"containerName": "api", "containerPort": 8080}}}}]}"#;
+
+fn code_deploy(strategy: &str) -> String {
+    format!("{APPLICATION}  strategy: {strategy}\n")
+}
+
+fn settings(strategy: &str, spec: &str) -> CodeDeploy {
+    let application = code_deploy(strategy);
+    let entries = [("api.yaml", application.as_str()), ("test.yaml", ENVIRONMENT), ("appspec.json", spec)];
+    match desired(&read_files(&entries), "test/api").strategy {
+        Strategy::CodeDeploy(settings) => *settings,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_is_not_supported_yet_is_refused_and_freezes_only_its_own() {
+    let canary = APPLICATION.replace("{name: api}", "{name: web}").replace("mco-api", "web")
+        + "  strategy: {canary: {}}\n";
+    let environment = format!("{ENVIRONMENT}    web: {{ commit: 3f2c1ab, environmentTag: web }}\n");
+    check(
+        &[("api.yaml", APPLICATION), ("web.yaml", &canary), ("test.yaml", &environment)],
+        &["web.yaml:7:14 strategy `canary` is not supported yet"],
+        &["test/web"],
+    );
+}
+
+#[test]
+fn code_deploy_is_a_word_an_empty_map_or_names_and_a_file() {
+    for strategy in ["codeDeploy", "{codeDeploy: {}}", "{codeDeploy: }"] {
+        assert_eq!(settings(strategy, SPEC), CodeDeploy::default(), "{strategy}");
+    }
+    let found = settings(
+        "{codeDeploy: {application: API, deploymentGroup: \"API-{environment}\", appSpec: appspec.json}}",
+        SPEC,
+    );
+    assert_eq!((found.application.as_deref(), found.group.as_deref()), (Some("API"), Some("API-test")));
+    // Whatever is in the file is kept as it is written.
+    let spec = found.app_spec.unwrap();
+    assert_eq!(spec.path, "appspec.json");
+    assert_eq!(spec.content, serde_json::from_str::<Value>(SPEC).unwrap());
+}
+
+#[test]
+fn a_group_that_is_to_be_made_says_all_that_it_needs() {
+    let create = "{codeDeploy: {create: {serviceRole: role, targetGroups: [\"{environment}-1\", b], productionListener: l, readyWait: 90s, alarms: [errors]}}}";
+    let new = settings(create, SPEC).create.unwrap();
+    assert_eq!(new.target_groups, ["test-1", "b"]);
+    assert_eq!((new.ready_wait, new.termination_wait, new.alarms.len()), (Some(2), 5, 1));
+    for (create, finding) in [
+        ("{}", "api.yaml:7:35 `productionListener` is missing"),
+        (
+            "{serviceRole: r, productionListener: l, targetGroups: [a]}",
+            "api.yaml:7:35 expected the names of two target groups",
+        ),
+        (
+            "{serviceRole: r, productionListener: l, targetGroups: [a, b], terminationWait: 48h}",
+            "api.yaml:7:35 a wait is 2800 minutes at most",
+        ),
+        (
+            "{serviceRole: r, productionListener: l, targetGroups: [a, b], terminatonWait: 1h}",
+            "api.yaml:7:97 unknown field `terminatonWait` | did you mean `terminationWait`?",
+        ),
+    ] {
+        let application = code_deploy(&format!("{{codeDeploy: {{create: {create}}}}}"));
+        let declaration = read_files(&[("api.yaml", &application), ("test.yaml", ENVIRONMENT)]);
+        let said = said(&declaration);
+        assert!(said.iter().any(|said| said == finding), "{create}: {said:#?}");
+        assert!(matches!(declaration.applications[0], Declared::Frozen(_)));
+    }
+}
+
+#[test]
+fn an_app_spec_that_codedeploy_would_refuse_is_explained() {
+    let hint = " | the AppSpec of a pipeline's CodeDeployToECS action can be used as it is";
+    for (from, to, finding) in [
+        (r#""version": 0.0, "#, "", format!("appspec.json:1:1 `version` is missing{hint}")),
+        (
+            "AWS::ECS::Service",
+            "AWS::Lambda::Function",
+            format!("appspec.json:1:59 expected AWS::ECS::Service{hint}"),
+        ),
+        ("8080", "\"http\"", format!("appspec.json:2:105 expected a port{hint}")),
+        ("loadBalancerInfo", "loadBalancer", format!("appspec.json:2:3 `LoadBalancerInfo` is missing{hint}")),
+        (
+            "\"taskDefinition\"",
+            "\"hooks\": [], \"taskDefinition\"",
+            "appspec.json:2:4 unknown name `hooks`".to_owned(),
+        ),
+        (
+            r#""resources""#,
+            r#""Hooks": [{"BeforeInstal": "f"}], "resources""#,
+            "appspec.json:1:29 unknown name `BeforeInstal` | did you mean `BeforeInstall`?".to_owned(),
+        ),
+    ] {
+        let spec = SPEC.replace(from, to);
+        let application = code_deploy("{codeDeploy: {appSpec: appspec.json}}");
+        let entries =
+            [("api.yaml", application.as_str()), ("test.yaml", ENVIRONMENT), ("appspec.json", spec.as_str())];
+        let declaration = read_files(&entries);
+        let said = said(&declaration);
+        assert!(said.contains(&finding), "{finding}: {said:#?}");
+    }
+}
+
+#[test]
+fn settings_of_the_deployment_and_a_group_for_two_are_refused_with_codedeploy() {
+    let application = code_deploy("codeDeploy") + "  serviceSettings: {platformVersion: LATEST}\n";
+    check(
+        &[("api.yaml", &application), ("test.yaml", ENVIRONMENT)],
+        &[
+            "api.yaml:8:21 `platformVersion` of a service that CodeDeploy deploys cannot be set here | network, platform version and capacity providers go into the AppSpec",
+        ],
+        &["test/api"],
+    );
+    let group = "{codeDeploy: {application: API, deploymentGroup: G}}";
+    let web = code_deploy(group).replace("{name: api}", "{name: web}").replace("mco-api", "web");
+    let environment = format!("{ENVIRONMENT}    web: {{ commit: 3f2c1ab }}\n");
+    check(
+        &[("api.yaml", &code_deploy(group)), ("web.yaml", &web), ("test.yaml", &environment)],
+        &[
+            "test.yaml:7:5 the CodeDeploy group is claimed by test/api and test/web | one application in one environment owns it",
+            "test.yaml:8:5 the CodeDeploy group is claimed by test/api and test/web | one application in one environment owns it",
+        ],
+        &["test/api", "test/web"],
+    );
+}
