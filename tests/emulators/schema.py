@@ -33,6 +33,11 @@ def breakages(document):
         yield str(change), {**document, **change}
     if "strategy" in spec:
         yield "strategy", {**document, "spec": {**spec, "strategy": {"codeDeploy": {"appspec": "x"}}}}
+    if "images" in spec:
+        image = {**spec["images"][0], "name": "two words"}
+        yield "image", {**document, "spec": {**spec, "images": [image]}}
+    if "containers" in spec:
+        yield "containers", {**document, "spec": {**spec, "containers": []}}
     if document["kind"] == "Environment":
         yield "drift", {**document, "spec": {**spec, "policy": {"drift": "mend"}}}
 

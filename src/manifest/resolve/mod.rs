@@ -46,9 +46,15 @@ const ENTRY_KEYS: [&str; 2] = ["commit", "commits"];
 
 pub(super) fn declaration(
     files: &Files,
-    documents: Documents<'_>,
+    mut documents: Documents<'_>,
     check_shape: CheckShape<'_>,
 ) -> Declaration {
+    let mut findings = Vec::new();
+    for document in &mut documents.applications {
+        let unknown = unknown_spec_keys(document);
+        document.broken |= !unknown.is_empty();
+        findings.extend(unknown);
+    }
     let applications = documents.applications.iter().map(|document| (document.name.as_str(), document));
     let repository = Repository {
         files,
@@ -58,7 +64,6 @@ pub(super) fn declaration(
         unparsed: &documents.unparsed,
         check_shape,
     };
-    let mut findings: Vec<Finding> = documents.applications.iter().flat_map(unknown_spec_keys).collect();
     let mut applications = Vec::new();
     for document in &documents.environments {
         let Some(environment) = environment::read(document, &mut findings) else { continue };
@@ -120,7 +125,6 @@ fn entry<'d, 'f>(
     let Resolver { target, mut findings, .. } = resolver;
     let broken = environment.broken
         || application.broken
-        || !unknown_spec_keys(application).is_empty()
         || findings.iter().any(|finding| finding.severity == Severity::Error);
     for finding in &mut findings {
         finding.targets.push(target.clone());

@@ -132,6 +132,11 @@ fn unknown_and_duplicate_keys_and_wrong_words_are_errors_with_a_suggestion() {
         &["test/apu"],
     );
     check(
+        &[("api.yaml", &format!("{APPLICATION}  comitTag: x\n")), ("test.yaml", ENVIRONMENT)],
+        &["api.yaml:7:3 unknown field `comitTag` | did you mean `commitTag`?"],
+        &["test/api"],
+    );
+    check(
         &[("api.yaml", APPLICATION), ("test.yaml", &with("3f2c1ab", "main"))],
         &["test.yaml:7:20 `main` is no commit | 7 to 40 hexadecimal digits"],
         &["test/api"],

@@ -74,7 +74,7 @@ fn mutated(text: &str, random: &mut fastrand::Rng) -> String {
             letter,
             &random.choice(["[", "{a: ", "- ", "? "]).unwrap().repeat(random.usize(..200)),
         ),
-        7 => lines[one].insert_str(letter, &"long ".repeat(random.usize(..4000))),
+        7 => lines[one].insert_str(letter, &"long ".repeat(random.usize(..1000))),
         8 => lines.insert(one, format!("{}{}: {value}", " ".repeat(indent), random.choice(KEYS).unwrap())),
         _ => {
             let starts: Vec<usize> =
