@@ -1,16 +1,19 @@
 //! The fields of a service that `serviceSettings` declares: what they may be, and where the live service differs.
 //!
-//! Only what is declared is compared and sent; every other field of the service belongs to somebody else.
+//! Only what is declared is compared; every other field of the service belongs to somebody else. What is sent leaves those
+//! as they are.
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::normalise::sort_keys;
 use crate::model::Difference;
 
 const PROVIDERS: &str = "capacityProviderStrategy";
+const VOLUMES: &str = "volumeConfigurations";
+const DEPLOYMENT: &str = "deploymentConfiguration";
 
 /// Members of `UpdateService` that a repository may own (Amazon ECS API reference, `UpdateService`). The task definition
 /// and the deployment itself are not among them.
@@ -50,14 +53,59 @@ pub fn beside_code_deploy(declared: &Value) -> Value {
     Value::Object(kept.map(|(key, value)| (key.clone(), value.clone())).collect())
 }
 
+/// What of the live deployment configuration `UpdateService` accepts of a service that CodeDeploy deploys.
+const PERCENTS: [&str; 2] = ["maximumPercent", "minimumHealthyPercent"];
+
+/// What `UpdateService` is given of a service that CodeDeploy deploys.
+pub fn to_send_beside_code_deploy(declared: &Value, live: &Value) -> Value {
+    let configuration = live.get(DEPLOYMENT).and_then(Value::as_object).into_iter().flatten();
+    let percents = configuration.filter(|(key, _)| PERCENTS.contains(&key.as_str()));
+    let percents: Map<String, Value> = percents.map(|(key, value)| (key.clone(), value.clone())).collect();
+    completed(&beside_code_deploy(declared), &json!({DEPLOYMENT: percents}))
+}
+
 /// What `UpdateService` is given. A change of the capacity providers is refused without a forced deployment.
 pub fn to_send(declared: &Value, live: &Value) -> Value {
-    let mut sent = declared.clone();
+    let mut sent = completed(declared, live);
     let is_declared = declared.get(PROVIDERS).is_some();
     if is_declared && providers(declared) != providers(live) {
         sent["forceNewDeployment"] = Value::from(true);
     }
     sent
+}
+
+/// The declared members, each structure with the live values of what it does not say: whether `UpdateService` merges
+/// or replaces a structure that is sent in part is not documented. Lists are sent as they are declared.
+fn completed(declared: &Value, live: &Value) -> Value {
+    let Value::Object(members) = declared else { return declared.clone() };
+    let complete = |(key, value): (&String, &Value)| {
+        (key.clone(), live.get(key).map_or_else(|| value.clone(), |live| with_rest(value, live)))
+    };
+    Value::Object(members.iter().map(complete).collect())
+}
+
+/// One structure, however deep, with what only the live one has.
+fn with_rest(declared: &Value, live: &Value) -> Value {
+    let (Value::Object(_), Value::Object(present)) = (declared, live) else { return declared.clone() };
+    let mut complete = completed(declared, live);
+    for (key, value) in present.iter().filter(|(_, value)| !is_filled_in(value)) {
+        if complete.get(key).is_none() {
+            complete[key] = value.clone();
+        }
+    }
+    complete
+}
+
+/// Whether a live member is one that AWS describes where nothing was ever set: nothing at all, or a structure with all of
+/// its flags off, such as `{alarmNames: [], enable: false, rollback: false}`.
+fn is_filled_in(live: &Value) -> bool {
+    let is_off = |value: &Value| *value == Value::Bool(false) || is_filled_in(value);
+    match live {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.values().all(is_off),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
 }
 
 /// Name, weight and base of each capacity provider; the numbers are 0 where they are left out (Amazon ECS API reference,
@@ -72,9 +120,16 @@ fn providers(settings: &Value) -> BTreeSet<(&str, i64, i64)> {
         .collect()
 }
 
-/// The fields of a described service that a repository may own.
+/// The fields of a described service that a repository may own. The volumes are described with each deployment alone
+/// (Amazon ECS API reference, `Service` and `Deployment`).
 pub fn of(described: &Value) -> Value {
-    let fields = KEYS.iter().filter_map(|key| Some(((*key).to_owned(), described.get(*key)?.clone())));
+    let deployments = described.get("deployments").and_then(Value::as_array);
+    let is_primary = |one: &&Value| one.get("status").and_then(Value::as_str) == Some("PRIMARY");
+    let primary = deployments.into_iter().flatten().find(is_primary);
+    let fields = KEYS.iter().filter_map(|key| {
+        let place = if *key == VOLUMES { primary? } else { described };
+        Some(((*key).to_owned(), place.get(*key)?.clone()))
+    });
     Value::Object(fields.collect())
 }
 
@@ -145,6 +200,91 @@ mod tests {
         assert!(!forces(&json!({"capacityProviderStrategy": []}), &json!({})));
         assert!(!forces(&json!({"enableExecuteCommand": true}), &live), "it is not declared");
         assert_eq!(to_send(&spot(json!(1)), &live), spot(json!(1)));
+    }
+
+    #[test]
+    fn a_structure_is_sent_whole_with_the_live_values_of_what_is_not_declared() {
+        let live = json!({
+            "desiredCount": 4,
+            "deploymentConfiguration": {
+                "maximumPercent": 150,
+                "minimumHealthyPercent": 0,
+                "deploymentCircuitBreaker": {"enable": true, "rollback": false},
+                "alarms": {"alarmNames": [], "enable": false, "rollback": false},
+                "lifecycleHooks": [],
+                "canaryConfiguration": null,
+            },
+            "networkConfiguration": {"awsvpcConfiguration": {
+                "subnets": ["a", "b"], "securityGroups": ["s"], "assignPublicIp": "DISABLED",
+            }},
+            "loadBalancers": [{"containerName": "api", "containerPort": 80, "targetGroupArn": "t"}],
+        });
+        let configuration = |value: Value| json!({"deploymentConfiguration": value});
+        for (declared, sent) in [
+            (json!({}), json!({})),
+            (json!({"desiredCount": 2}), json!({"desiredCount": 2})),
+            (
+                configuration(json!({"maximumPercent": 200})),
+                configuration(json!({"maximumPercent": 200, "minimumHealthyPercent": 0,
+                    "deploymentCircuitBreaker": {"enable": true, "rollback": false}})),
+            ),
+            (
+                configuration(json!({"deploymentCircuitBreaker": {"rollback": true}})),
+                configuration(json!({"maximumPercent": 150, "minimumHealthyPercent": 0,
+                    "deploymentCircuitBreaker": {"enable": true, "rollback": true}})),
+            ),
+            (
+                configuration(json!({"alarms": {"alarmNames": ["errors"], "enable": true}})),
+                configuration(json!({"maximumPercent": 150, "minimumHealthyPercent": 0,
+                    "deploymentCircuitBreaker": {"enable": true, "rollback": false},
+                    "alarms": {"alarmNames": ["errors"], "enable": true, "rollback": false}})),
+            ),
+            (
+                json!({"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["c"]}}}),
+                json!({"networkConfiguration": {"awsvpcConfiguration": {
+                    "subnets": ["c"], "securityGroups": ["s"], "assignPublicIp": "DISABLED",
+                }}}),
+            ),
+            (
+                json!({"loadBalancers": [{"containerName": "api"}]}),
+                json!({"loadBalancers": [{"containerName": "api"}]}),
+            ),
+            (json!({"placementStrategy": []}), json!({"placementStrategy": []})),
+        ] {
+            assert_eq!(to_send(&declared, &live), sent, "{declared}");
+            assert_eq!(to_send(&declared, &json!({})), declared, "nothing is known of the live service");
+        }
+        // Switched off is what somebody may declare.
+        let off = configuration(json!({"alarms": {"alarmNames": [], "enable": false, "rollback": false}}));
+        assert_eq!(
+            to_send(&off, &live)["deploymentConfiguration"]["alarms"],
+            off["deploymentConfiguration"]["alarms"]
+        );
+    }
+
+    #[test]
+    fn what_ecs_has_for_its_own_deployments_is_not_sent_beside_code_deploy() {
+        let declared =
+            json!({"deploymentConfiguration": {"maximumPercent": 150}, "platformVersion": "1.4.0"});
+        let live = json!({"deploymentConfiguration": {"maximumPercent": 200, "minimumHealthyPercent": 100,
+            "strategy": "ROLLING", "bakeTimeInMinutes": 0}});
+        assert_eq!(
+            to_send_beside_code_deploy(&declared, &live),
+            json!({"deploymentConfiguration": {"maximumPercent": 150, "minimumHealthyPercent": 100}})
+        );
+    }
+
+    #[test]
+    fn the_volumes_are_those_of_the_primary_deployment() {
+        let deployment =
+            |status: &str, name: &str| json!({"status": status, "volumeConfigurations": [{"name": name}]});
+        let described = json!({
+            "serviceName": "api",
+            "desiredCount": 1,
+            "deployments": [deployment("ACTIVE", "old"), deployment("PRIMARY", "new")],
+        });
+        assert_eq!(of(&described), json!({"desiredCount": 1, "volumeConfigurations": [{"name": "new"}]}));
+        assert_eq!(of(&json!({"deployments": [{"status": "PRIMARY"}]})), json!({}));
     }
 
     #[test]

@@ -133,8 +133,11 @@ impl Facts<'_> {
 
     pub(super) fn update_settings(&self) -> Result<Vec<Step>, Waiting> {
         let desired = self.input.desired;
+        let (Some(declared), Some(live)) = (&desired.service_settings, self.service) else {
+            return Err(Waiting::Settled);
+        };
+        let settings = service_settings::to_send_beside_code_deploy(declared, &live.settings);
         let (cluster, service) = (desired.cluster.clone(), desired.service.clone());
-        let Some(settings) = self.declared_settings() else { return Err(Waiting::Settled) };
         self.once(vec![Step::UpdateSettings { cluster, service, settings }])
     }
 
