@@ -568,6 +568,10 @@ impl<'a> Facts<'a> {
 
     /// No progress for longer than the deadline, and nothing at AWS that would end it.
     fn is_stuck(&self, service: &Service, current: &Current) -> bool {
+        // Without the tasks nobody knows whether there was progress.
+        if self.input.observed.tasks.is_unavailable() {
+            return false;
+        }
         let Some(primary) = service.primary() else { return false };
         let complete = primary.running >= service.desired_count && primary.failed_tasks == 0;
         // CodeDeploy has deadlines of its own for everything.

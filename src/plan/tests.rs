@@ -730,6 +730,15 @@ fn without_a_breaker_the_deadline_records_the_failure_and_then_rolls_back() {
 }
 
 #[test]
+fn tasks_that_cannot_be_read_are_no_lack_of_progress() {
+    let unread = |scene: &mut Scene| scene.observed.tasks = Reading::Unavailable("timeout".to_owned());
+    stuck().with(unread).check("Deploying");
+    stuck()
+        .with(|scene| scene.observed.tasks = Reading::Absent)
+        .check("stamp mco-api:2 trueup:outcome=failed/d2");
+}
+
+#[test]
 fn progress_moves_the_deadline_and_a_healthy_target_is_never_failed() {
     let progress = stuck().with(|scene| {
         let healthy =
