@@ -103,7 +103,9 @@ impl CodeDeploy for CodeDeployClient {
         let call = self.0.get_deployment_target().deployment_id(deployment).target_id(id);
         let answer = call.send().await.map_err(|error| classify_read(&error))?;
         let target = answer.deployment_target().and_then(sdk::DeploymentTarget::ecs_target);
-        Ok(target.map(convert_progress).unwrap_or_default())
+        target
+            .map(convert_progress)
+            .ok_or_else(|| CloudError::Unavailable("the answer held no target".to_owned()))
     }
 
     async fn app_spec(&self, application: &str, sha256: &str) -> Result<String, CloudError> {

@@ -144,6 +144,7 @@ fn stage(stage: Stage) -> &'static str {
         Stage::Checking => "Checking",
         Stage::AwaitingTermination => "AwaitingTermination",
         Stage::Ended => "Ended",
+        Stage::Unknown => "Unknown",
     }
 }
 

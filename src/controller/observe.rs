@@ -163,13 +163,12 @@ impl Observer<'_> {
             }
         }
         let in_flight = deployments.iter().find(|one| !one.is_rollback && !one.status.is_over());
-        // How far it is decides nothing but what is said.
+        // Without it the deployment is still told of; that its stage is unknown keeps it from being stopped.
         let progress = match in_flight {
             Some(one) => self.code_deploy.progress(&one.id, &desired.cluster, &desired.service).await.ok(),
             None => None,
         };
-        let progress = progress.unwrap_or_default();
-        Ok(blue_green::history(&deployments, &targets, &progress, service))
+        Ok(blue_green::history(&deployments, &targets, progress.as_ref(), service))
     }
 
     /// What an `AppSpec` deploys never changes and is read once.

@@ -118,6 +118,8 @@ pub enum Stage {
     /// All traffic is on the new tasks; the old ones end after their wait.
     AwaitingTermination,
     Ended,
+    /// It goes on, and where it stands could not be read: traffic may have moved.
+    Unknown,
 }
 
 /// One deployment that is to be created.

@@ -207,6 +207,10 @@ impl News<'_> {
             Stage::Checking | Stage::AwaitingTermination => {
                 (Event::TrafficShifted, format!("all traffic is on {}", name(last)))
             }
+            // What was told of it before is still so.
+            Stage::Unknown => {
+                return before?.milestone.clone().filter(|(id, _)| Some(id) == last.id.as_ref());
+            }
             _ => return None,
         };
         let id = last.id.clone()?;
@@ -288,7 +292,7 @@ fn name(last: &LastDeployment) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ApplicationName, EnvironmentName, Health};
+    use crate::model::{ApplicationName, EnvironmentName, Health, Shift};
 
     fn status() -> Status {
         Status {
@@ -378,6 +382,21 @@ mod tests {
         check(
             &[status(), going, held(), held()],
             &["deployment.started", "deployment.rolled_back", "commit.held"],
+        );
+    }
+
+    #[test]
+    fn a_stage_that_could_not_be_read_once_brings_nothing_to_be_told_again() {
+        let at = |stage| {
+            let mut going = deployment("d2", Phase::InProgress);
+            let (traffic, failure) = (None, None);
+            let shift = Shift { stage, traffic, can_be_undone: true, stopped_by_hand: false, failure };
+            going.last_deployment.as_mut().unwrap().shift = Some(shift);
+            going
+        };
+        check(
+            &[at(Stage::Installing), at(Stage::Checking), at(Stage::Unknown), at(Stage::AwaitingTermination)],
+            &["traffic.shifted"],
         );
     }
 

@@ -43,11 +43,12 @@ pub fn names(settings: &CodeDeploy, desired: &Desired) -> (String, String) {
 /// The deployments of a group as service deployments, newest first. One that `CodeDeploy` made to undo another is no
 /// deployment of its own: it says how the other one's rollback goes.
 ///
-/// `targets` are the task definitions by the `AppSpec` that names them; `progress` is that of the newest one.
+/// `targets` are the task definitions by the `AppSpec` that names them; `progress` is that of the newest one, where it was
+/// read.
 pub fn history(
     deployments: &[CodeDeployment],
     targets: &BTreeMap<String, TaskDefinitionArn>,
-    progress: &Progress,
+    progress: Option<&Progress>,
     service: &Service,
 ) -> Vec<ServiceDeployment> {
     let mut newest_first: Vec<&CodeDeployment> =
@@ -72,7 +73,7 @@ pub fn history(
                 // Whatever ends a deployment of CodeDeploy but success is a failure of it.
                 monitor_triggered: true,
                 target_running: 0,
-                shift: Some(shift(deployment, &Progress::default())),
+                shift: Some(shift(deployment, None)),
                 created_at: deployment.created_at,
                 finished_at: undone.unwrap_or(deployment).completed_at,
             }
@@ -109,26 +110,36 @@ fn status(deployment: &CodeDeployment, undone: Option<&CodeDeployment>) -> Servi
     }
 }
 
-fn shift(deployment: &CodeDeployment, progress: &Progress) -> Shift {
-    let stage = match (deployment.status, progress.event.as_deref()) {
-        (status, _) if status.is_over() => Stage::Ended,
-        (CodeDeployStatus::Ready, _) => Stage::AwaitingApproval { until: deadline(deployment, progress) },
+fn shift(deployment: &CodeDeployment, progress: Option<&Progress>) -> Shift {
+    let stage = match deployment.status {
+        status if status.is_over() => Stage::Ended,
+        CodeDeployStatus::Ready => {
+            Stage::AwaitingApproval { until: progress.and_then(|progress| deadline(deployment, progress)) }
+        }
         _ if deployment.termination_started => Stage::AwaitingTermination,
-        (_, Some("AllowTestTraffic" | "AfterAllowTestTraffic")) => Stage::Testing,
-        (_, Some("BeforeAllowTraffic" | "AllowTraffic")) => Stage::Shifting,
-        (_, Some("AfterAllowTraffic")) => Stage::Checking,
-        // All events are over, and the termination wait has not been announced yet.
-        (_, None) if progress.traffic == Some(100) => Stage::Checking,
-        _ => Stage::Installing,
+        CodeDeployStatus::Created | CodeDeployStatus::Queued => Stage::Installing,
+        _ => progress.map_or(Stage::Unknown, stage),
     };
     let error = deployment.error.as_ref();
     Shift {
         stage,
-        traffic: progress.traffic,
+        traffic: progress.and_then(|progress| progress.traffic),
         can_be_undone: deployment.has_previous,
         stopped_by_hand: deployment.status == CodeDeployStatus::Stopped
             && error.is_some_and(|error| error.code == MANUAL_STOP),
         failure: error.map(|error| format!("{}: {}", error.code, error.message)),
+    }
+}
+
+/// Where a deployment in progress stands, by the lifecycle event that goes on.
+fn stage(progress: &Progress) -> Stage {
+    match (progress.event.as_deref(), progress.traffic) {
+        (Some("BeforeInstall" | "Install" | "AfterInstall"), _) | (None, None | Some(0)) => Stage::Installing,
+        (Some("AllowTestTraffic" | "AfterAllowTestTraffic"), _) => Stage::Testing,
+        (Some("BeforeAllowTraffic" | "AllowTraffic"), _) => Stage::Shifting,
+        // All events are over, and the termination wait has not been announced yet.
+        (Some("AfterAllowTraffic"), _) | (None, Some(100)) => Stage::Checking,
+        _ => Stage::Unknown,
     }
 }
 

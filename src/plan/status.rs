@@ -441,6 +441,7 @@ pub fn describe_shift(shift: &Shift) -> Option<String> {
         (Stage::Shifting, None) => "traffic shifts".to_owned(),
         (Stage::Checking, _) => "all traffic is on it, the last checks go on".to_owned(),
         (Stage::AwaitingTermination, _) => "all traffic is on it, the old tasks stand by".to_owned(),
+        (Stage::Unknown, _) => "how far it is cannot be read".to_owned(),
         (Stage::Ended, _) => return None,
     })
 }

@@ -6,8 +6,8 @@ use super::decide::{Approval, Facts, Step, unreadable};
 use super::phase::{self, Current};
 use super::{blue_green, memory, service_settings};
 use crate::model::{
-    DeploymentStatus, Group, Outcome, OutcomeKind, Phase, Reading, Service, ServiceDeployment, Stage, Wait,
-    Waiting,
+    DeploymentStatus, Group, Outcome, OutcomeKind, Phase, Reading, Service, ServiceDeployment, Shift, Stage,
+    Wait, Waiting,
 };
 
 impl Facts<'_> {
@@ -71,8 +71,7 @@ impl Facts<'_> {
         if !self.equals_by_effect(&current.live_revision, rendered) {
             self.may_interrupt(service, current)?;
         }
-        // What CodeDeploy did not undo would leave the traffic divided.
-        if self.shift(current).is_some_and(|shift| shift.stage == Stage::Shifting && !shift.can_be_undone) {
+        if self.shift(current).is_some_and(may_divide_traffic) {
             return Err(Waiting::FinishingFirst);
         }
         self.newest()?;
@@ -149,5 +148,15 @@ impl Facts<'_> {
         } else {
             declared.clone()
         })
+    }
+}
+
+/// Whether a stop could leave the traffic divided: where it shifts and CodeDeploy may not undo it, or nobody could read
+/// whether it does.
+fn may_divide_traffic(shift: &Shift) -> bool {
+    match shift.stage {
+        Stage::Shifting => !shift.can_be_undone,
+        Stage::Unknown => true,
+        _ => false,
     }
 }

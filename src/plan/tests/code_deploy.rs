@@ -101,6 +101,15 @@ impl Scene {
 
     /// Deployments, each with the revision that it brings.
     fn code_deployments(self, deployments: &[(CodeDeployment, u64)], progress: &Progress) -> Self {
+        self.deployments_read_with(deployments, Some(progress))
+    }
+
+    /// `None`: how far the newest one is could not be read.
+    fn deployments_read_with(
+        self,
+        deployments: &[(CodeDeployment, u64)],
+        progress: Option<&Progress>,
+    ) -> Self {
         let targets = deployments
             .iter()
             .filter_map(|(one, number)| Some((one.sha256.clone()?, arn(*number))))
@@ -266,6 +275,32 @@ fn traffic_that_nobody_could_bring_back_is_not_left_divided() {
 }
 
 #[test]
+fn a_deployment_of_which_nobody_could_read_how_far_it_is_is_never_stopped() {
+    let replacing = |one: CodeDeployment| {
+        Scene::begun(one.clone())
+            .deployments_read_with(&[(one, 2)], None)
+            .with(|scene| scene.desired.policy.in_flight = InFlight::Replace)
+    };
+    let unread = || replacing(deployment("d-2", CodeDeployStatus::InProgress));
+    let stage = unread().plan().status.last_deployment.unwrap().shift.unwrap().stage;
+    assert_eq!(stage, Stage::Unknown);
+    unread().check("Deploying");
+    unread().declares_c().check("FinishingFirst");
+    unread().declares_a().check("FinishingFirst");
+    unread().outcome(OutcomeKind::Superseded, "d-2").declares_c().check("FinishingFirst");
+    // All traffic may be on it already.
+    let both = [(2, "ecs-svc/2"), (1, "ecs-svc/1")];
+    unread().with_sets(&both).declares_c().check("FinishingFirst");
+    // What the deployment says of itself needs no other reading.
+    let stopping = "stamp mco-api:2 trueup:outcome=superseded/d-2";
+    replacing(deployment("d-2", CodeDeployStatus::Created)).declares_c().check(stopping);
+    replacing(deployment("d-2", CodeDeployStatus::Ready)).declares_c().check(stopping);
+    let waits =
+        CodeDeployment { termination_started: true, ..deployment("d-2", CodeDeployStatus::InProgress) };
+    replacing(waits).with_sets(&both).declares_c().check("continue d-2");
+}
+
+#[test]
 fn what_was_stopped_for_a_newer_one_is_not_held() {
     let superseded = || Scene::begun(stopped("d-2")).outcome(OutcomeKind::Superseded, "d-2");
     superseded().declares_a().check("Settled");
@@ -409,12 +444,7 @@ fn a_deployment_whose_content_nobody_knows_is_followed() {
         .with(|scene| {
             let unknown = CodeDeployment { sha256: None, ..deployment("d-9", CodeDeployStatus::InProgress) };
             let Reading::Known(service) = &scene.observed.service else { return };
-            let history = blue_green::history(
-                &[unknown],
-                &std::collections::BTreeMap::new(),
-                &Progress::default(),
-                service,
-            );
+            let history = blue_green::history(&[unknown], &std::collections::BTreeMap::new(), None, service);
             scene.observed.service_deployments = Reading::Known(history);
         })
         .check("Deploying");
@@ -544,6 +574,7 @@ fn where_a_deployment_stands_is_told_by_its_events() {
     assert_eq!(in_progress("AfterAllowTestTraffic"), Some(Stage::Testing));
     assert_eq!(in_progress("AllowTraffic"), Some(Stage::Shifting));
     assert_eq!(in_progress("AfterAllowTraffic"), Some(Stage::Checking));
+    assert_eq!(in_progress("AnEventOfTomorrow"), Some(Stage::Unknown));
     let done = Progress { event: None, traffic: Some(100), since: None };
     let one = deployment("d-2", CodeDeployStatus::InProgress);
     let over = Scene::begun(one.clone()).code_deployments(&[(one, 2)], &done).plan();
@@ -563,8 +594,7 @@ fn a_description_that_is_not_ours_names_nothing() {
         };
         let scene = Scene::blue_green();
         let Reading::Known(service) = &scene.observed.service else { unreachable!() };
-        let history =
-            blue_green::history(&[one], &std::collections::BTreeMap::new(), &Progress::default(), service);
+        let history = blue_green::history(&[one], &std::collections::BTreeMap::new(), None, service);
         history[0].target.clone()
     };
     let scene = Scene::blue_green();
