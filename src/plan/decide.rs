@@ -790,6 +790,7 @@ impl<'a> Facts<'a> {
             return Err(self.held(current.phase, id));
         }
         self.may_interrupt(service, current)?;
+        self.running_is_known()?;
         self.newest()?;
         let highest = self.highest();
         self.source_is_current(highest.as_ref())?;
@@ -923,6 +924,14 @@ impl<'a> Facts<'a> {
             InFlight::Unspecified => self.code_deploy.is_some(),
         };
         if finish || replaced >= MOST_REPLACEMENTS { Err(Waiting::FinishingFirst) } else { Ok(()) }
+    }
+
+    /// Where only the tasks tell which image a tag stood for, what was not read would look like another image.
+    pub(super) fn running_is_known(&self) -> Result<(), Waiting> {
+        match &self.input.observed.tasks {
+            Reading::Unavailable(why) => Err(unreadable("the tasks", why)),
+            Reading::Known(_) | Reading::Absent => Ok(()),
+        }
     }
 
     pub(super) fn source_is_current(&self, highest: Option<&Applied>) -> Result<(), Waiting> {

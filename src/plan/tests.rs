@@ -401,6 +401,9 @@ fn what_cannot_be_read_is_never_written_to() {
     let revision =
         |s: &mut Scene| drop(s.observed.revisions.insert(arn(1), Reading::Unavailable(unavailable())));
     Scene::new().with(revision).check("Unreadable");
+    let tasks = |s: &mut Scene| s.observed.tasks = Reading::Unavailable(unavailable());
+    Scene::new().with(tasks).check("Unreadable");
+    Scene::new().declares_a().with(tasks).check("Settled");
 }
 
 #[test]

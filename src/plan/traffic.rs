@@ -74,6 +74,7 @@ impl Facts<'_> {
         if self.shift(current).is_some_and(may_divide_traffic) {
             return Err(Waiting::FinishingFirst);
         }
+        self.running_is_known()?;
         self.newest()?;
         self.source_is_current(self.highest().as_ref())?;
         self.stop(current)
