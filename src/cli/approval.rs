@@ -5,6 +5,7 @@ use anyhow::bail;
 use super::source::Opened;
 use super::{End, RepositoryArgs, controller, look_at};
 use crate::model::Commit;
+use crate::plan::status;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
@@ -17,7 +18,10 @@ pub(super) async fn run(arguments: &RepositoryArgs, name: &str, answer: Answer) 
     let (_, declaration) = source.committed()?;
     let mut controller = controller(source).await;
     let plan = look_at(&mut controller, &declaration, name).await?;
-    let Some(approval) = plan.approval else { bail!("{name} does not wait for approval") };
+    let Some(approval) = plan.approval else {
+        let why = plan.waiting.as_ref().map(|waiting| format!(" ({})", status::describe(waiting)));
+        bail!("{name} does not wait for approval{}", why.unwrap_or_default())
+    };
     let last = plan.status.last_deployment.and_then(|last| last.commit);
     let commit = last.as_ref().map_or("it", Commit::short);
     let (step, said) = match answer {

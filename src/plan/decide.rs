@@ -202,6 +202,7 @@ fn withhold(
 /// A reading together with what follows from it at once.
 pub(super) struct Facts<'a> {
     pub input: &'a Input<'a>,
+    /// `None` also where the credentials belong to another account: what has the name there is another service.
     pub service: Option<&'a Service>,
     pub current: Option<Current>,
     /// Set where CodeDeploy carries the deployments out.
@@ -217,7 +218,7 @@ pub(super) struct Facts<'a> {
 impl<'a> Facts<'a> {
     fn new(input: &'a Input<'a>) -> Self {
         let observed = input.observed;
-        let service = observed.service.known();
+        let service = observed.service.known().filter(|_| wrong_account(input).is_none());
         let ours: BTreeMap<_, _> = observed
             .revisions
             .iter()
@@ -462,16 +463,7 @@ impl<'a> Facts<'a> {
 
     fn readable_service(&self) -> Result<&'a Service, Waiting> {
         let desired = self.input.desired;
-        match (&self.input.observed.account, &desired.account) {
-            (Reading::Known(actual), Some(expected)) if actual != expected => {
-                return Err(Waiting::WrongAccount {
-                    expected: expected.to_string(),
-                    actual: actual.to_string(),
-                });
-            }
-            (Reading::Unavailable(why), _) => return Err(unreadable("the account", why)),
-            _ => {}
-        }
+        self.account_is_right()?;
         let service = match &self.input.observed.service {
             Reading::Known(service) => service,
             Reading::Absent => {
@@ -497,6 +489,13 @@ impl<'a> Facts<'a> {
             },
             (ServiceStatus::Draining | ServiceStatus::Inactive, _) => Err(Waiting::ServiceNotActive),
         }
+    }
+
+    pub(super) fn account_is_right(&self) -> Result<(), Waiting> {
+        if let Reading::Unavailable(why) = &self.input.observed.account {
+            return Err(unreadable("the account", why));
+        }
+        wrong_account(self.input).map_or(Ok(()), Err)
     }
 
     /// A failed deployment is written down, and then undone where AWS does not do it.
@@ -1123,6 +1122,13 @@ impl<'a> Facts<'a> {
                 .and_then(|c| c.digest.clone())
         })
     }
+}
+
+/// Whether the credentials belong to another account than the declared one.
+fn wrong_account(input: &Input<'_>) -> Option<Waiting> {
+    let (actual, expected) = (input.observed.account.known()?, input.desired.account.as_ref()?);
+    (actual != expected)
+        .then(|| Waiting::WrongAccount { expected: expected.to_string(), actual: actual.to_string() })
 }
 
 /// What a tag that no task has resolved yet, or that nobody has told the digest of, means now.

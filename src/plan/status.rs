@@ -74,7 +74,8 @@ fn running(facts: &Facts<'_>) -> Vec<Running> {
         return Vec::new();
     };
     let mut counts: BTreeMap<Option<Digest>, (usize, usize)> = BTreeMap::new();
-    let all = facts.input.observed.tasks.known().into_iter().flatten();
+    let tasks = facts.input.observed.tasks.known().filter(|_| facts.service.is_some());
+    let all = tasks.into_iter().flatten();
     for task in all.filter(|task| task.is_running() || task.is_draining()) {
         let (tasks, draining) = counts.entry(digest_of(facts, task, wanted, observed)).or_default();
         *(if task.is_running() { tasks } else { draining }) += 1;

@@ -41,8 +41,10 @@ impl Facts<'_> {
         if phase.is_over() && self.was_superseded(deployment) { Phase::Superseded } else { phase }
     }
 
-    /// The deployment whose traffic shifts when somebody says so, whoever started it.
+    /// The deployment whose traffic shifts when somebody says so, whoever started it. Nobody can be asked before it is
+    /// known that the account is the declared one.
     pub(super) fn approval(&self) -> Option<Approval> {
+        self.account_is_right().ok()?;
         let current = self.current.as_ref()?;
         let stage = self.shift(current)?.stage;
         let deployment = current.id.clone();

@@ -646,3 +646,22 @@ fn a_person_is_asked_only_while_traffic_waits_for_the_answer() {
     assert_eq!(approval.reject, crate::plan::Step::Stop { deployment });
     assert_eq!(asked(CodeDeployStatus::InProgress), None);
 }
+
+#[test]
+fn nobody_is_asked_about_a_deployment_in_another_account() {
+    let account = |account| {
+        let ready = deployment("d-2", CodeDeployStatus::Ready);
+        Scene::begun(ready).with(|scene| scene.observed.account = account)
+    };
+    let other = || account(Reading::Known(AccountId::new("210987654321")));
+    other().check("WrongAccount");
+    let plan = other().plan();
+    assert_eq!((plan.approval, plan.retry), (None, None));
+    // What has the same name there is another service: nothing is told of it.
+    let status = plan.status;
+    assert_eq!((status.last_deployment, status.deployed, status.running), (None, None, Vec::new()));
+    assert_eq!((status.sync, status.health), (Sync::Unknown, Health::Unknown));
+    assert_eq!(account(Reading::Unavailable("timeout".to_owned())).plan().approval, None);
+    let undeclared = other().with(|scene| scene.desired.account = None);
+    assert!(undeclared.plan().approval.is_some(), "no account is declared");
+}
