@@ -1,5 +1,6 @@
 //! One reading of AWS for one target. A read that fails is `Unavailable`, never absence.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
 
@@ -7,8 +8,8 @@ use crate::manifest;
 use crate::model::{
     AccountId, Deployment, DeploymentGroup, DeploymentStatus, Desired, DesiredImage, Digest, Group, Image,
     ImageReference, InfraCommit, Millis, Observed, ObservedImage, OutcomeKind, Phase, Reading, Registry,
-    Repository, RepositoryName, Revision, RolloutState, Service, ServiceDeployment, Task, TaskDefinitionArn,
-    TaskDefinitionSource,
+    Repository, RepositoryName, Revision, RolloutState, Service, ServiceDeployment, Target, Task,
+    TaskDefinitionArn, TaskDefinitionSource,
 };
 use crate::plan::{blue_green, container_images, memory, phase};
 use crate::ports::{Clock, CloudError, CodeDeploy, Ecr, Ecs, History, Sts, Tasks};
@@ -25,7 +26,8 @@ const CODE_DEPLOYMENTS: usize = 100;
 const TASKS: usize = 500;
 /// Stopped tasks that are described to find out why.
 const STOPPED_TASKS: usize = 100;
-/// Images that are looked up because a revision at hand is pinned to them.
+/// Images of one repository that are looked up because a revision at hand is pinned to them; what could be gone back to
+/// comes first, and the rest is only told of.
 const MOST_PINNED: usize = 5;
 /// How long the settings of a repository are kept, in milliseconds.
 const REPOSITORY: Millis = 600_000;
@@ -92,7 +94,12 @@ impl Observer<'_> {
         let others = self.revisions(desired, others, |kept| look.fresh && is_of_commit(desired, kept)).await;
         revisions.extend(others);
         let images = self.images(desired, tasks.known(), look.fresh).await;
-        let images = self.pinned_images(desired, images, &revisions, is_failing(&service)).await;
+        let images = if is_failing(&service) {
+            let history = service_deployments.known().map(Vec::as_slice).unwrap_or_default();
+            self.pinned_images(desired, images, &best_first(&desired.target, &revisions, history)).await
+        } else {
+            images
+        };
         let mut observed = Observed {
             checked_at,
             facts_checked_at,
@@ -344,25 +351,15 @@ impl Observer<'_> {
         &self,
         desired: &Desired,
         mut images: Vec<ObservedImage>,
-        revisions: &BTreeMap<TaskDefinitionArn, Reading<Revision>>,
-        failing: bool,
+        revisions: &[&Revision],
     ) -> Vec<ObservedImage> {
-        if !failing {
-            return images;
-        }
         for (wanted, image) in desired.images.iter().zip(&mut images) {
             let Some(uri) = image.repository.known().map(|repository| repository.uri.clone()) else {
                 continue;
             };
-            let revisions = revisions.values().filter_map(Reading::known);
-            let references = revisions.flat_map(|revision| container_images(&revision.input));
-            let pinned: BTreeSet<Digest> = references
-                .filter_map(|(_, reference)| reference.split_once('@'))
-                .filter(|(name, _)| *name == uri)
-                .map(|(_, digest)| Digest::new(digest))
-                .filter(|digest| !image.known.contains_key(digest))
-                .collect();
-            for digest in pinned.into_iter().take(MOST_PINNED) {
+            let pinned = pinned_digests(revisions, &uri);
+            let unknown = pinned.into_iter().filter(|digest| !image.known.contains_key(digest));
+            for digest in unknown.take(MOST_PINNED).collect::<Vec<_>>() {
                 let registry = desired.registry.account.as_ref();
                 let found = reading(self.ecr.image_by_digest(registry, &wanted.repository, &digest).await);
                 image.known.insert(digest, found);
@@ -436,6 +433,35 @@ impl Observer<'_> {
     }
 }
 
+/// The revisions that were read: first those that a failure may be undone by, in the order in which they are chosen.
+fn best_first<'a>(
+    target: &Target,
+    revisions: &'a BTreeMap<TaskDefinitionArn, Reading<Revision>>,
+    history: &[ServiceDeployment],
+) -> Vec<&'a Revision> {
+    let succeeded = |revision: &Revision| {
+        let memory = memory::of(revision, target)?;
+        let outcome = memory.outcome.filter(|outcome| outcome.result == OutcomeKind::Succeeded);
+        outcome.map(|_| memory.applied.map(|applied| applied.generation))
+    };
+    let mut all: Vec<&Revision> = revisions.values().filter_map(Reading::known).collect();
+    all.sort_by_cached_key(|revision| {
+        let is = |arn: Option<&TaskDefinitionArn>| arn == Some(&revision.arn);
+        let is_source = is(phase::last_source(history));
+        Reverse((is(phase::last_success(history)), succeeded(revision), is_source))
+    });
+    all
+}
+
+/// The digests of a repository that the revisions are pinned to, each once, in their order.
+fn pinned_digests(revisions: &[&Revision], uri: &str) -> Vec<Digest> {
+    let references = revisions.iter().flat_map(|revision| container_images(&revision.input));
+    let pinned = references.filter_map(|(_, reference)| reference.split_once('@'));
+    let mut seen = BTreeSet::new();
+    let from_here = pinned.filter(|(name, _)| *name == uri).map(|(_, digest)| Digest::new(digest));
+    from_here.filter(|digest| seen.insert(digest.clone())).collect()
+}
+
 /// Whether the newest deployment has tasks that failed.
 fn is_failing(service: &Reading<Service>) -> bool {
     service.known().and_then(Service::primary).is_some_and(|primary| primary.failed_tasks > 0)
@@ -498,5 +524,76 @@ fn reading<T>(result: Result<T, CloudError>) -> Reading<T> {
         Ok(value) => Reading::Known(value),
         Err(CloudError::NotFound(_)) => Reading::Absent,
         Err(error) => Reading::Unavailable(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{
+        ApplicationName, Applied, Commit, DeploymentId, EnvironmentName, Outcome, ServiceDeploymentStatus,
+    };
+    use serde_json::json;
+
+    fn target() -> Target {
+        Target { environment: EnvironmentName::new("test"), application: ApplicationName::new("api") }
+    }
+
+    fn arn(number: u64) -> TaskDefinitionArn {
+        TaskDefinitionArn::new(format!("arn:aws:ecs:eu-west-2:1:task-definition/api:{number}"))
+    }
+
+    /// Our revision, pinned to a digest that sorts the later the older the revision is.
+    fn revision(number: u64, succeeded: bool) -> Revision {
+        let image = format!("registry/api@sha256:{}", 99 - number);
+        let input = json!({"family": "api", "containerDefinitions": [{"name": "api", "image": image}]});
+        let content = memory::content_hash(&target(), &input);
+        let stamp =
+            Applied { generation: number, infra_commit: None, live_then: DeploymentId::new("ecs-svc/0") };
+        let commit = Commit::new("aaaaaaa");
+        let mut tags = memory::registration(&target(), &commit, &BTreeMap::new(), &content, &stamp);
+        if succeeded {
+            let outcome = Outcome { result: OutcomeKind::Succeeded, deployment: "d".to_owned() };
+            tags.extend([memory::outcome_tag(&outcome)]);
+        }
+        Revision { arn: arn(number), active: true, input, tags }
+    }
+
+    fn deployment(target: u64, source: u64, status: ServiceDeploymentStatus) -> ServiceDeployment {
+        ServiceDeployment {
+            arn: "d".to_owned(),
+            status,
+            reason: None,
+            target: Some(arn(target)),
+            sources: vec![arn(source)],
+            digests: BTreeMap::new(),
+            monitor_triggered: false,
+            target_running: 0,
+            shift: None,
+            created_at: 0,
+            finished_at: None,
+        }
+    }
+
+    /// Revisions 1 to 20; 2, 3 and 4 succeeded.
+    #[track_caller]
+    fn check(history: &[ServiceDeployment], expected: &[u64]) {
+        let all = (1..=20).map(|number| revision(number, (2..5).contains(&number)));
+        let revisions = all.map(|revision| (revision.arn.clone(), Reading::Known(revision))).collect();
+        let digests = pinned_digests(&best_first(&target(), &revisions, history), "registry/api");
+        let expected: Vec<Digest> =
+            expected.iter().map(|number| Digest::new(format!("sha256:{}", 99 - number))).collect();
+        assert_eq!(digests[..expected.len()], expected);
+        assert_eq!(digests.len(), 20, "each once");
+    }
+
+    #[test]
+    fn what_could_be_gone_back_to_is_looked_up_first() {
+        use ServiceDeploymentStatus::{InProgress, Successful};
+        check(&[], &[4, 3, 2]);
+        let failing = deployment(20, 1, InProgress);
+        check(std::slice::from_ref(&failing), &[4, 3, 2, 1]);
+        check(&[failing.clone(), deployment(1, 5, Successful)], &[1, 4, 3, 2]);
+        check(&[failing, deployment(3, 1, Successful)], &[3, 4, 2, 1]);
     }
 }
