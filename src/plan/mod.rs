@@ -2,20 +2,32 @@
 //!
 //! Pure, total and synchronous. Time and policy are arguments; nothing here reads or writes.
 
-pub mod blue_green;
 mod decide;
+
+mod arrival;
+mod content;
+mod drift;
+mod effect;
+mod facts;
+mod failure;
+mod step;
+mod traffic;
+
+pub mod outlook;
+pub mod status;
+
+pub mod blue_green;
 pub mod diff;
 pub mod memory;
 mod normalise;
-pub mod outlook;
 pub mod phase;
 mod render;
 pub mod service_settings;
-pub mod status;
-#[cfg(test)]
-mod tests;
-mod traffic;
 pub mod windows;
 
-pub use decide::{Approval, By, Input, Plan, Recent, Step, Why, plan};
+#[cfg(test)]
+mod tests;
+
+pub use decide::{Input, Plan, plan};
 pub use render::{container_images, containers};
+pub use step::{Approval, By, Recent, Step, Why};

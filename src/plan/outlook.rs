@@ -1,7 +1,8 @@
 //! What a change will come to, from its first write to its last, for people who decide about it.
 
 use super::blue_green;
-use super::decide::{Facts, Step};
+use super::facts::Facts;
+use super::step::Step;
 use crate::model::{AppSpec, Commit, Digest, Group, MoveTag, Reading, Service, TaskDefinitionSource};
 
 /// The writes that follow from one decision, if nothing comes between.

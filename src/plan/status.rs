@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::decide::{Facts, HISTORY, Step};
+use super::facts::{Facts, HISTORY};
+use super::step::Step;
 use super::{phase, render};
 use crate::model::{
     Commit, Condition, ConditionKind, Controller, DesiredImage, Difference, Digest, Health, Image,

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::decide::{Approval, Facts, Step, unreadable};
+use super::facts::{Facts, unreadable};
 use super::phase::{self, Current};
+use super::step::{Approval, Step};
 use super::{blue_green, memory, service_settings};
 use crate::model::{
     DeploymentStatus, Group, Outcome, OutcomeKind, Phase, Reading, Service, ServiceDeployment, Shift, Stage,

@@ -1,0 +1,117 @@
+//! Equality by effect: whether what is live amounts to what is declared, under whatever name.
+
+use serde_json::Value;
+
+use super::facts::Facts;
+use super::{diff, render, service_settings};
+use crate::model::{
+    Difference, Digest, Image, ObservedImage, Reading, Revision, TaskDefinitionArn, TaskDefinitionSource,
+};
+
+impl Facts<'_> {
+    /// Equality by effect: every owned field equal, and the images those that the tasks run.
+    pub(super) fn equals_by_effect(&self, arn: &TaskDefinitionArn, rendered: &Value) -> bool {
+        self.revision(arn).is_some_and(|live| self.owned_differences(live, rendered).is_empty())
+    }
+
+    pub(super) fn differences(&self) -> Vec<Difference> {
+        let live = self.current.as_ref().and_then(|current| self.revision(&current.live_revision));
+        let mut differences = match (live, &self.rendered) {
+            (Some(live), Ok(rendered)) => self.owned_differences(live, rendered),
+            _ => return Vec::new(),
+        };
+        differences.extend(self.settings_differences());
+        differences
+    }
+
+    pub(super) fn settings_differences(&self) -> Vec<Difference> {
+        match (self.declared_settings(), self.service) {
+            (Some(declared), Some(service)) => service_settings::differences(&declared, &service.settings),
+            _ => Vec::new(),
+        }
+    }
+
+    fn owned_differences(&self, live: &Revision, rendered: &Value) -> Vec<Difference> {
+        let mut same_images = live.input.clone();
+        for (wanted, observed) in self.input.desired.images.iter().zip(&self.images) {
+            let names = render::containers(wanted, rendered).unwrap_or_default();
+            for name in names {
+                if self.runs(&live.arn, &live.input, &name, observed) {
+                    let image = render::container_images(rendered).find(|(known, _)| *known == name);
+                    let image = image.map(|(_, image)| image.to_owned()).unwrap_or_default();
+                    render::set_image(&mut same_images, &name, &image);
+                }
+            }
+        }
+        let all = diff::task_definitions(&same_images, rendered);
+        if render::owns_every_field(self.input.desired)
+            || matches!(self.input.desired.task_definition, TaskDefinitionSource::Family(_))
+        {
+            return all;
+        }
+        all.into_iter().filter(|difference| difference.field.rsplit('.').next() == Some("image")).collect()
+    }
+
+    pub(super) fn runs_every_image(&self, revision: &Revision) -> bool {
+        self.input.desired.images.iter().zip(&self.images).all(|(wanted, observed)| {
+            let names = render::containers(wanted, &revision.input).unwrap_or_default();
+            !names.is_empty()
+                && names.iter().all(|name| self.runs(&revision.arn, &revision.input, name, observed))
+        })
+    }
+
+    /// Whether the container of this revision runs the desired image, under whatever name.
+    fn runs(
+        &self,
+        arn: &TaskDefinitionArn,
+        input: &Value,
+        container: &str,
+        observed: &ObservedImage,
+    ) -> bool {
+        let Some(built) = observed.built.known() else { return false };
+        let same = |digest: &Digest| {
+            *digest == built.digest
+                || built.platforms.iter().any(|platform| platform.digest.as_ref() == Some(digest))
+        };
+        let declared =
+            render::container_images(input).find(|(name, _)| *name == container).map(|(_, image)| image);
+        if let Some((_, digest)) = declared.and_then(|image| image.split_once('@')) {
+            let repository = declared.and_then(|image| image.split(['@']).next()).unwrap_or_default();
+            let uri = observed.repository.known().map_or("", |repository| repository.uri.as_str());
+            return same(&Digest::new(digest))
+                && (repository == uri || repository.starts_with(&format!("{uri}:")));
+        }
+        let resolved = self.resolved_digests(arn, container);
+        let named = || named_digest(declared?, observed).cloned();
+        resolved.or_else(named).is_some_and(|digest| same(&digest))
+    }
+
+    /// The digest ECS resolved for a container of the newest deployment to a revision, or that its tasks run.
+    fn resolved_digests(&self, arn: &TaskDefinitionArn, container: &str) -> Option<Digest> {
+        let of_deployment = self
+            .history()
+            .filter(|deployment| deployment.target.as_ref() == Some(arn))
+            .find_map(|deployment| deployment.digests.get(container).cloned());
+        of_deployment.or_else(|| {
+            let tasks = self.input.observed.tasks.known().into_iter().flatten();
+            let running =
+                tasks.filter(|task| task.task_definition == *arn && task.desired_status == "RUNNING");
+            running
+                .flat_map(|task| &task.containers)
+                .find(|c| c.name == container)
+                .and_then(|c| c.digest.clone())
+        })
+    }
+}
+
+/// What a tag that no task has resolved yet, or that nobody has told the digest of, means now.
+fn named_digest<'i>(image: &str, observed: &'i ObservedImage) -> Option<&'i Digest> {
+    let (uri, tag) = image.rsplit_once(':')?;
+    if observed.repository.known()?.uri != uri {
+        return None;
+    }
+    let by_tag = |reading: &'i Reading<Image>| {
+        reading.known().filter(|image| image.tags.iter().any(|known| known.as_str() == tag))
+    };
+    by_tag(&observed.built).or_else(|| by_tag(&observed.tagged)).map(|image| &image.digest)
+}

@@ -1,0 +1,127 @@
+//! What every rule asks: the reading, and what it says before anything is decided.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::decide::Input;
+use super::phase::Current;
+use super::{blue_green, memory, phase};
+use crate::model::{
+    Applied, CodeDeploy, ContentHash, Memory, ObservedImage, Reading, Revision, Service, ServiceDeployment,
+    Shift, Stage, TaskDefinitionArn, Waiting,
+};
+
+/// What cannot be read where nobody can tell whether the applied infra commit came first.
+pub(super) const HISTORY: &str = "the history of the infrastructure repository";
+
+/// A reading together with what follows from it at once.
+pub(super) struct Facts<'a> {
+    pub input: &'a Input<'a>,
+    /// `None` also where the credentials belong to another account: what has the name there is another service.
+    pub service: Option<&'a Service>,
+    pub current: Option<Current>,
+    /// Set where CodeDeploy carries the deployments out.
+    pub code_deploy: Option<CodeDeploy>,
+    /// Our revisions, by ARN.
+    pub ours: BTreeMap<&'a TaskDefinitionArn, Memory>,
+    /// The desired images, each with the digest that the commit was first resolved to.
+    pub images: Vec<ObservedImage>,
+    /// The task definition that should run, or why it cannot be told.
+    pub rendered: Result<Value, Waiting>,
+}
+
+impl<'a> Facts<'a> {
+    pub(super) fn new(input: &'a Input<'a>) -> Self {
+        let observed = input.observed;
+        let service = observed.service.known().filter(|_| wrong_account(input).is_none());
+        let ours: BTreeMap<_, _> = observed
+            .revisions
+            .iter()
+            .filter_map(|(arn, reading)| Some((arn, memory::of(reading.known()?, &input.desired.target)?)))
+            .collect();
+        let mut facts = Self {
+            input,
+            service,
+            current: service.and_then(|service| phase::current(service, observed)),
+            code_deploy: service.and_then(|service| blue_green::settings(input.desired, service)),
+            ours,
+            images: observed.images.clone(),
+            rendered: Err(Waiting::Settled),
+        };
+        facts.tell_superseded();
+        facts.keep_first_digests();
+        facts.rendered = facts.render();
+        facts
+    }
+
+    pub(super) fn account_is_right(&self) -> Result<(), Waiting> {
+        if let Reading::Unavailable(why) = &self.input.observed.account {
+            return Err(unreadable("the account", why));
+        }
+        wrong_account(self.input).map_or(Ok(()), Err)
+    }
+
+    /// Newest first.
+    pub(super) fn history(&self) -> std::slice::Iter<'_, ServiceDeployment> {
+        self.input.observed.service_deployments.known().map(Vec::as_slice).unwrap_or_default().iter()
+    }
+
+    /// The newest revisions of the family; `None` where it has none.
+    pub(super) fn newest(&self) -> Result<Option<&'a Vec<TaskDefinitionArn>>, Waiting> {
+        match &self.input.observed.newest {
+            Some(Reading::Known(newest)) => Ok(Some(newest)),
+            Some(Reading::Absent) => Ok(None),
+            Some(Reading::Unavailable(why)) => Err(unreadable("the family", why)),
+            None => Err(Waiting::LookDeeper),
+        }
+    }
+
+    pub(super) fn revision(&self, arn: &TaskDefinitionArn) -> Option<&'a Revision> {
+        self.input.observed.revisions.get(arn).and_then(Reading::known)
+    }
+
+    /// Our ACTIVE revision with this content; where a race made several, the lowest: two controllers meet there.
+    pub(super) fn revision_with(&self, content: &ContentHash) -> Option<&'a TaskDefinitionArn> {
+        let active = |arn| self.revision(arn).is_some_and(|revision| revision.active);
+        let same = self.ours.iter().filter(|(arn, memory)| memory.content == *content && active(arn));
+        same.map(|(arn, _)| *arn).min_by_key(|arn| arn.revision())
+    }
+
+    /// The stamp with the highest generation among all revisions that were read.
+    pub(super) fn highest(&self) -> Option<Applied> {
+        self.ours
+            .values()
+            .filter_map(|memory| memory.applied.clone())
+            .max_by_key(|applied| applied.generation)
+    }
+
+    /// Where the newest deployment stands, if traffic is shifted by it.
+    pub(super) fn shift(&self, current: &Current) -> Option<&Shift> {
+        let newest = self.history().next().filter(|newest| phase::id(newest) == current.id)?;
+        newest.shift.as_ref().filter(|shift| shift.stage != Stage::Ended)
+    }
+
+    /// At least one task of the service runs: a deployment to a count of zero proves nothing.
+    pub(super) fn is_proven(&self) -> bool {
+        self.service.is_some_and(|service| service.running_count > 0)
+    }
+
+    /// Whether the outcome of the newest deployment is on record: then it has been told.
+    pub(super) fn is_recorded(&self) -> bool {
+        let Some(current) = &self.current else { return true };
+        let outcome = self.ours.get(&current.target).and_then(|memory| memory.outcome.as_ref());
+        outcome.is_some_and(|outcome| outcome.deployment == current.id)
+    }
+}
+
+/// Whether the credentials belong to another account than the declared one.
+fn wrong_account(input: &Input<'_>) -> Option<Waiting> {
+    let (actual, expected) = (input.observed.account.known()?, input.desired.account.as_ref()?);
+    (actual != expected)
+        .then(|| Waiting::WrongAccount { expected: expected.to_string(), actual: actual.to_string() })
+}
+
+pub(super) fn unreadable(what: &'static str, why: &str) -> Waiting {
+    Waiting::Unreadable { what, why: why.to_owned() }
+}

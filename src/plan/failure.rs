@@ -1,0 +1,207 @@
+//! What failed: how it is told, written down and undone, what could be gone back to, and what is held.
+
+use std::collections::BTreeMap;
+
+use super::facts::Facts;
+use super::phase::Current;
+use super::step::{Step, Why};
+use super::{memory, phase, render};
+use crate::model::{
+    Commit, Digest, Memory, Millis, OnFailure, Outcome, OutcomeKind, Phase, Reading, Service,
+    ServiceDeployment, ServiceDeploymentStatus, TaskDefinitionArn, TaskHealth, Waiting,
+};
+
+/// How the reason begins of a task that a deployment has stopped (Amazon ECS developer guide, "stopped tasks error messages").
+const SCALED_IN: &str = "Scaling activity initiated by";
+/// A task without a health check counts as progress once it has run this long.
+const STEADY_AFTER: Millis = 120_000;
+
+impl Facts<'_> {
+    /// A failed deployment is written down, and then undone where AWS does not do it.
+    pub(super) fn finish_a_failure(
+        &self,
+        service: &Service,
+        current: &Current,
+    ) -> Result<Option<Vec<Step>>, Waiting> {
+        let primary_is_target = current.live_revision == current.target;
+        let stuck = self.is_stuck(service, current);
+        let failed = matches!(current.phase, Phase::Failed | Phase::RolledBack) || stuck;
+        let Some(memory) = self.ours.get(&current.target) else { return Ok(None) };
+        let recorded = memory
+            .outcome
+            .as_ref()
+            .is_some_and(|outcome| outcome.result == OutcomeKind::Failed && outcome.deployment == current.id);
+        if failed && !recorded && memory.retry.as_ref() != Some(&current.id) {
+            let outcome = Outcome { result: OutcomeKind::Failed, deployment: current.id.clone() };
+            return Ok(Some(self.stamp(&current.target, memory::outcome_tag(&outcome))?));
+        }
+        // What AWS has rolled back is not PRIMARY any more: a reading that says so lags behind.
+        let undo = recorded
+            && primary_is_target
+            && !matches!(current.phase, Phase::RollingBack | Phase::RolledBack)
+            && self.failed_rollback().is_none()
+            && !service.rolls_back_by_itself()
+            && memory.retry.as_ref() != Some(&current.id)
+            && self.input.desired.policy.on_failure == OnFailure::Rollback;
+        if !undo {
+            return Ok(None);
+        }
+        let good = self.last_good().filter(|good| *good != current.target && self.failure_of(good).is_none());
+        match good {
+            Some(good) => Ok(Some(self.roll_back(&good, current)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// No progress for longer than the deadline, and nothing at AWS that would end it.
+    pub(super) fn is_stuck(&self, service: &Service, current: &Current) -> bool {
+        // Without the tasks nobody knows whether there was progress.
+        if self.input.observed.tasks.is_unavailable() {
+            return false;
+        }
+        let Some(primary) = service.primary() else { return false };
+        let complete = primary.running >= service.desired_count && primary.failed_tasks == 0;
+        // CodeDeploy has deadlines of its own for everything.
+        let ends_by_itself = service.rolls_back_by_itself() || self.code_deploy.is_some();
+        if current.phase != Phase::InProgress || ends_by_itself || complete {
+            return false;
+        }
+        let deadline =
+            Millis::try_from(self.input.desired.policy.progress_deadline.as_millis()).unwrap_or(Millis::MAX);
+        self.input.now.saturating_sub(self.last_progress(primary)) > deadline
+    }
+
+    fn last_progress(&self, primary: &crate::model::Deployment) -> Millis {
+        let tasks = self.input.observed.tasks.known().into_iter().flatten();
+        let progress = tasks.filter_map(|task| {
+            // An old task that dies is replaced from its own revision: only one that is scaled in is progress.
+            if task.task_definition != primary.task_definition {
+                let reason = task.stopped_reason.as_deref().unwrap_or_default();
+                return task.stopped_at.filter(|_| reason.starts_with(SCALED_IN));
+            }
+            let since = task.started_at.filter(|_| task.last_status == "RUNNING")?;
+            let proven = match task.health {
+                TaskHealth::Healthy => true,
+                TaskHealth::Unhealthy => false,
+                TaskHealth::Unknown => self.input.now - since >= STEADY_AFTER,
+            };
+            proven.then_some(since)
+        });
+        progress.max().unwrap_or(primary.created_at).max(primary.created_at)
+    }
+
+    /// Back to the last good revision; its content is registered again where the revision itself is INACTIVE.
+    fn roll_back(&self, good: &TaskDefinitionArn, current: &Current) -> Result<Vec<Step>, Waiting> {
+        if self.image_is_gone(good) {
+            return Err(Waiting::LastGoodGone { revision: good.short().to_owned() });
+        }
+        let Some(revision) = self.revision(good).filter(|revision| !revision.active) else {
+            return self.deploy(good, Why::Rollback);
+        };
+        let desired = self.input.desired;
+        let content = memory::content_hash(&desired.target, &revision.input);
+        self.newest()?;
+        if let Some(again) = self.revision_with(&content) {
+            return self.deploy(again, Why::Rollback);
+        }
+        let (commit, others) = match self.ours.get(good) {
+            Some(memory) => (memory.commit.clone(), memory.commits.clone()),
+            None => (Commit::new("unknown"), BTreeMap::new()),
+        };
+        let stamp = self.next_stamp(current);
+        let tags = memory::registration(&desired.target, &commit, &others, &content, &stamp);
+        self.once(vec![Step::Register { input: revision.input.clone(), tags, commit }])
+    }
+
+    /// The revision of the last deployment here that ended well, whoever started it; else the source of the last one.
+    pub(super) fn last_good(&self) -> Option<TaskDefinitionArn> {
+        let remembered = || {
+            let done = self.ours.iter().filter(|(_, memory)| {
+                memory.outcome.as_ref().is_some_and(|outcome| outcome.result == OutcomeKind::Succeeded)
+            });
+            let generation = |memory: &Memory| memory.applied.as_ref().map(|applied| applied.generation);
+            done.max_by_key(|(_, memory)| generation(memory)).map(|(arn, _)| (*arn).clone())
+        };
+        let source = || phase::last_source(self.history().as_slice()).cloned();
+        phase::last_success(self.history().as_slice()).cloned().or_else(remembered).or_else(source)
+    }
+
+    /// Whether a digest that the revision is pinned to is no longer in the registry.
+    fn image_is_gone(&self, arn: &TaskDefinitionArn) -> bool {
+        let Some(revision) = self.revision(arn) else { return false };
+        let pinned: Vec<Digest> = render::container_images(&revision.input)
+            .filter_map(|(_, image)| image.split_once('@').map(|(_, digest)| Digest::new(digest)))
+            .collect();
+        let absent = |digest: &Digest| {
+            self.images.iter().any(|image| image.known.get(digest) == Some(&Reading::Absent))
+        };
+        pinned.iter().any(absent)
+    }
+
+    /// The newest deployment, if AWS could not undo it.
+    fn failed_rollback(&self) -> Option<&ServiceDeployment> {
+        self.history().next().filter(|newest| newest.status == ServiceDeploymentStatus::RollbackFailed)
+    }
+
+    pub(super) fn failure(&self) -> Option<String> {
+        let rendered = self.rendered.as_ref().ok()?;
+        let content = memory::content_hash(&self.input.desired.target, rendered);
+        self.failure_of(self.revision_with(&content)?)
+    }
+
+    /// The failed deployment for which `arn` is held, unless a person asked for another try after it.
+    ///
+    /// A recorded failure counts until a later success is seen: a stale or shortened list errs towards holding.
+    pub(super) fn failure_of(&self, arn: &TaskDefinitionArn) -> Option<String> {
+        let memory = self.ours.get(arn);
+        let outcome = memory.and_then(|memory| memory.outcome.as_ref());
+        let recorded = outcome
+            .filter(|outcome| outcome.result == OutcomeKind::Failed)
+            .map(|outcome| outcome.deployment.clone());
+        let entries: Vec<_> =
+            self.history().filter(|deployment| deployment.target.as_ref() == Some(arn)).collect();
+        let mut failure = recorded.clone();
+        for (index, entry) in entries.iter().enumerate() {
+            let id = phase::id(entry);
+            if recorded.as_ref() == Some(&id) {
+                break;
+            }
+            let recorded_before = |id: &String| entries[index..].iter().any(|older| phase::id(older) == *id);
+            match self.phase_of(entry) {
+                Phase::Succeeded if recorded.as_ref().is_none_or(recorded_before) => failure = None,
+                Phase::RolledBack | Phase::Failed => failure = Some(id),
+                Phase::Succeeded => {}
+                _ => continue,
+            }
+            break;
+        }
+        let retried = memory.and_then(|memory| memory.retry.as_ref());
+        failure.filter(|id| retried != Some(id))
+    }
+
+    pub(super) fn held(&self, phase: Phase, id: String) -> Waiting {
+        let failed = self.failed_rollback().filter(|_| phase == Phase::Failed);
+        Waiting::Held {
+            commit: self.input.desired.commit().clone(),
+            deployment: Some(id),
+            stranded: failed.map(|failed| failed.reason.clone().unwrap_or_default()),
+        }
+    }
+
+    /// Whether a person asked for another try after this very failure.
+    pub(super) fn is_retried(&self, revision: &TaskDefinitionArn, failed: &str) -> bool {
+        self.ours.get(revision).is_some_and(|memory| memory.retry.as_deref() == Some(failed))
+    }
+
+    /// The stamp with which a person lets the held revision be tried again. It names the failed deployment, so that
+    /// saying it twice is saying it once. A revision of another hand takes no stamp: it is deployed at once.
+    pub(super) fn retry(&self, waiting: Option<&Waiting>) -> Option<Step> {
+        let Some(Waiting::Held { deployment: Some(failed), .. }) = waiting else { return None };
+        let Some(held) = self.ours.keys().find(|arn| self.failure_of(arn).as_ref() == Some(failed)) else {
+            let live = &self.current.as_ref()?.live_revision;
+            return self.deploy(live, Why::Retry).ok()?.into_iter().next();
+        };
+        let (key, value) = memory::retry_tag(failed);
+        Some(Step::Stamp { revision: (*held).clone(), key, value })
+    }
+}

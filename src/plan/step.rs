@@ -1,0 +1,193 @@
+//! One write, and what keeps it from being made twice.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::facts::Facts;
+use super::phase::Current;
+use super::{blue_green, memory, service_settings, windows};
+use crate::model::{
+    Applied, ClusterName, Commit, ContentHash, Digest, Millis, NewDeployment, RepositoryName, ServiceName,
+    Tag, TaskDefinitionArn, Wait, Waiting,
+};
+
+/// One write.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    Register {
+        input: Value,
+        tags: BTreeMap<String, String>,
+        commit: Commit,
+    },
+    Stamp {
+        revision: TaskDefinitionArn,
+        key: String,
+        value: String,
+    },
+    Deploy {
+        cluster: ClusterName,
+        service: ServiceName,
+        revision: TaskDefinitionArn,
+        by: By,
+        why: Why,
+    },
+    /// Members of `UpdateService` alone, where that starts no deployment.
+    UpdateSettings {
+        cluster: ClusterName,
+        service: ServiceName,
+        settings: Value,
+    },
+    /// Stops a deployment of ours and has it undone.
+    Stop {
+        deployment: String,
+    },
+    /// Ends a wait of a deployment of ours.
+    Continue {
+        deployment: String,
+        wait: Wait,
+    },
+    CreateApplication {
+        application: String,
+    },
+    CreateGroup {
+        application: String,
+        group: String,
+        input: Value,
+    },
+    MoveTag {
+        repository: RepositoryName,
+        digest: Digest,
+        tag: Tag,
+    },
+}
+
+impl Step {
+    /// Whether both would leave the same behind; two registrations of one content differ in their stamps only.
+    pub fn repeats(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Register { input: one, .. }, Self::Register { input: two, .. }) => one == two,
+            _ => self == other,
+        }
+    }
+}
+
+/// What carries a deployment out.
+#[derive(Clone, Debug, PartialEq)]
+pub enum By {
+    /// ECS itself; members of `UpdateService` that are owned are sent in the same call.
+    UpdateService {
+        settings: Option<Value>,
+    },
+    CodeDeploy(Box<NewDeployment>),
+}
+
+/// Why a deployment is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    GitChanged,
+    /// A start that was interrupted goes on.
+    Interrupted,
+    FirstContact,
+    Drift,
+    Rollback,
+    /// A person asked for another try of what is live but failed: a new deployment of the same revision.
+    Retry,
+}
+
+/// The writes of the two answers that a deployment waits for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Approval {
+    pub approve: Step,
+    pub reject: Step,
+}
+
+/// A write that this process made, or may have made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recent {
+    pub step: Step,
+    pub at: Millis,
+    /// The revision that a registration was answered with.
+    pub registered: Option<TaskDefinitionArn>,
+    /// How often the same write was made before without its effect being seen.
+    pub repeated: u32,
+}
+
+impl Facts<'_> {
+    pub(super) fn registration(&self, rendered: &Value, content: &ContentHash, current: &Current) -> Step {
+        let desired = self.input.desired;
+        let others = desired.images.iter().filter(|image| image.commit != *desired.commit());
+        let others = others.map(|image| (image.name.clone(), image.commit.clone())).collect();
+        let stamp = self.next_stamp(current);
+        let tags = memory::registration(&desired.target, desired.commit(), &others, content, &stamp);
+        Step::Register { input: rendered.clone(), tags, commit: desired.commit().clone() }
+    }
+
+    pub(super) fn next_stamp(&self, current: &Current) -> Applied {
+        Applied {
+            generation: self.highest().map_or(1, |highest| highest.generation.saturating_add(1)),
+            infra_commit: self.input.infra_commit.cloned(),
+            live_then: current.live.clone(),
+        }
+    }
+
+    pub(super) fn stamp(
+        &self,
+        revision: &TaskDefinitionArn,
+        (key, value): (String, String),
+    ) -> Result<Vec<Step>, Waiting> {
+        self.once(vec![Step::Stamp { revision: revision.clone(), key, value }])
+    }
+
+    pub(super) fn deploy(&self, revision: &TaskDefinitionArn, why: Why) -> Result<Vec<Step>, Waiting> {
+        let desired = self.input.desired;
+        let by = match (&self.code_deploy, self.service) {
+            (Some(settings), Some(service)) => {
+                let commit = self.ours.get(revision).map(|memory| &memory.commit);
+                let new = blue_green::new_deployment(settings, desired, service, revision, commit)?;
+                By::CodeDeploy(Box::new(new))
+            }
+            _ => By::UpdateService { settings: self.settings_to_send().filter(|_| why != Why::Rollback) },
+        };
+        let (cluster, service) = (desired.cluster.clone(), desired.service.clone());
+        self.once(vec![Step::Deploy { cluster, service, revision: revision.clone(), by, why }])
+    }
+
+    fn settings_to_send(&self) -> Option<Value> {
+        let declared = self.input.desired.service_settings.as_ref()?;
+        let live = self.service.map_or(&Value::Null, |service| &service.settings);
+        Some(service_settings::to_send(declared, live))
+    }
+
+    /// Nothing of a kind is written again inside its window. A write whose effect stays unseen waits twice as long each
+    /// time: reads that lag behind for long must not fill a family with revisions.
+    pub(super) fn once(&self, steps: Vec<Step>) -> Result<Vec<Step>, Waiting> {
+        let (Some(recent), Some(step)) = (self.input.recent, steps.first()) else { return Ok(steps) };
+        let doublings = recent.repeated.min(windows::MOST_DOUBLINGS);
+        let age = self.input.now.saturating_sub(recent.at) >> doublings;
+        let what = match (&recent.step, step) {
+            (Step::Register { .. }, _) if age < windows::REGISTRATION => "the new revision",
+            (Step::Stamp { .. }, Step::Stamp { .. }) if recent.step == *step && age < windows::STAMP => {
+                "the stamp"
+            }
+            (Step::Deploy { revision: one, .. }, Step::Deploy { revision: two, .. })
+                if one == two && age < windows::DEPLOYMENT =>
+            {
+                "the deployment"
+            }
+            (
+                Step::UpdateSettings { .. }
+                | Step::Stop { .. }
+                | Step::Continue { .. }
+                | Step::CreateApplication { .. }
+                | Step::CreateGroup { .. },
+                _,
+            ) if recent.step == *step && age < windows::DEPLOYMENT => "what was asked for",
+            (Step::MoveTag { .. }, Step::MoveTag { .. }) if recent.step == *step && age < windows::TAG => {
+                "the tag"
+            }
+            _ => return Ok(steps),
+        };
+        Err(Waiting::Consistency { what })
+    }
+}
