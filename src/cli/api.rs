@@ -78,7 +78,7 @@ fn step(step: &Step) -> Value {
 }
 
 fn waiting(waiting: &crate::model::Waiting) -> Value {
-    json!({"reason": plan::status::reason(waiting), "message": plan::status::describe(waiting)})
+    json!({"reason": plan::waiting::reason(waiting), "message": plan::waiting::describe(waiting)})
 }
 
 fn status_of(status: &Status) -> Value {

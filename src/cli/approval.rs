@@ -5,7 +5,7 @@ use anyhow::bail;
 use super::source::Opened;
 use super::{End, RepositoryArgs, controller, look_at};
 use crate::model::Commit;
-use crate::plan::status;
+use crate::plan::waiting;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
@@ -19,7 +19,7 @@ pub(super) async fn run(arguments: &RepositoryArgs, name: &str, answer: Answer) 
     let mut controller = controller(source).await;
     let plan = look_at(&mut controller, &declaration, name).await?;
     let Some(approval) = plan.approval else {
-        let why = plan.waiting.as_ref().map(|waiting| format!(" ({})", status::describe(waiting)));
+        let why = plan.waiting.as_ref().map(|waiting| format!(" ({})", waiting::describe(waiting)));
         bail!("{name} does not wait for approval{}", why.unwrap_or_default())
     };
     let last = plan.status.last_deployment.and_then(|last| last.commit);

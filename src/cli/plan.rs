@@ -3,7 +3,7 @@
 use super::source::{Opened, print_findings};
 use super::{End, Format, Names, RepositoryArgs, api, controller, show};
 use crate::controller::Writes;
-use crate::plan::status::{Class, class};
+use crate::plan::waiting::{Class, class};
 
 pub(super) async fn run(arguments: &RepositoryArgs, names: &Names, format: Format) -> anyhow::Result<End> {
     let source = Opened::open(arguments)?;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::source::{Opened, print_findings};
 use super::{End, Names, RepositoryArgs, controller, jittered, pause, show};
 use crate::controller::{Controller, Swept, Writes, is_settled};
-use crate::plan::status::{Class, class};
+use crate::plan::waiting::{Class, class};
 
 /// Looks in a row in which nobody moves, before those who wait for others are left waiting.
 const STANDSTILL: u32 = 2;

@@ -7,7 +7,7 @@ use crate::controller::{Outcome, Swept};
 use crate::git::Head;
 use crate::model::{Commit, Running, Stage, Status, Wait, Waiting};
 use crate::plan::outlook::Outlook;
-use crate::plan::status::{Class, class};
+use crate::plan::waiting::{Class, class};
 use crate::plan::{self, Plan, Step, Why};
 
 pub(super) fn status(head: &Head, swept: &[Swept]) -> String {
@@ -43,7 +43,7 @@ fn row(one: &Swept) -> [String; 7] {
     let status = &plan.status;
     let now = match (&plan.waiting, plan.steps.first()) {
         (Some(Waiting::Settled), _) => String::new(),
-        (Some(waiting), _) => bar(status) + &plan::status::describe(waiting),
+        (Some(waiting), _) => bar(status) + &plan::waiting::describe(waiting),
         (None, Some(step)) => format!("next: {}", step_line(step)),
         (None, None) => String::new(),
     };
@@ -84,7 +84,7 @@ fn remarks(plan: &Plan) -> String {
     let status = &plan.status;
     let mut text = String::new();
     if let Some(waiting @ Waiting::Held { commit, .. }) = &plan.waiting {
-        let _ = writeln!(text, "\n{} is {}", status.target, plan::status::describe(waiting));
+        let _ = writeln!(text, "\n{} is {}", status.target, plan::waiting::describe(waiting));
         for cause in &status.causes {
             let _ = writeln!(text, "  cause  {cause}");
         }
@@ -147,7 +147,7 @@ fn plan_of(one: &Swept, plan: &Plan) -> String {
             format!("{}   {}   {how}\n", one.target, change(&plan.status))
         }
     };
-    if let Some(hint) = plan.waiting.as_ref().and_then(|waiting| plan::status::hint(waiting, &one.target)) {
+    if let Some(hint) = plan.waiting.as_ref().and_then(|waiting| plan::waiting::hint(waiting, &one.target)) {
         let _ = writeln!(text, "  hint       {hint}");
     }
     let Some(outlook) = &plan.outlook else {
@@ -188,9 +188,9 @@ fn differences(plan: &Plan) -> String {
 
 fn nothing(waiting: &Waiting) -> String {
     match waiting {
-        Waiting::Settled => plan::status::describe(waiting),
-        other if class(other) == Class::Stalled => format!("stuck: {}", plan::status::describe(other)),
-        other => format!("nothing to do: {}", plan::status::describe(other)),
+        Waiting::Settled => plan::waiting::describe(waiting),
+        other if class(other) == Class::Stalled => format!("stuck: {}", plan::waiting::describe(other)),
+        other => format!("nothing to do: {}", plan::waiting::describe(other)),
     }
 }
 
@@ -214,7 +214,7 @@ pub(super) fn plan_markdown(swept: &[Swept]) -> String {
         let (change, now) = match &one.plan {
             None => (String::new(), "frozen: its files cannot be read".to_owned()),
             Some(plan) => match (&plan.waiting, plan.steps.first()) {
-                (Some(waiting), _) => (String::new(), plan::status::describe(waiting)),
+                (Some(waiting), _) => (String::new(), plan::waiting::describe(waiting)),
                 (None, Some(step)) => {
                     let risks = plan.outlook.iter().flat_map(|outlook| &outlook.risks);
                     let risks = risks.fold(String::new(), |text, risk| text + "⚠ " + risk + "; ");
@@ -270,8 +270,8 @@ pub(super) fn complaints(swept: &[Swept]) {
             None => Some(&Waiting::Frozen),
         };
         let Some(waiting) = waiting.filter(|waiting| !matches!(waiting, Waiting::Settled)) else { continue };
-        eprintln!("{}: {}", one.target, plan::status::describe(waiting));
-        if let Some(hint) = plan::status::hint(waiting, &one.target) {
+        eprintln!("{}: {}", one.target, plan::waiting::describe(waiting));
+        if let Some(hint) = plan::waiting::hint(waiting, &one.target) {
             eprintln!("  hint  {hint}");
         }
     }

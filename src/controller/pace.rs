@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::sweep::{Outcome, Requeue, Swept};
 use crate::model::{DeploymentId, DeploymentStatus, Millis, Reading, RolloutState, Service, Target, Waiting};
-use crate::plan::{Plan, status};
+use crate::plan::{Plan, waiting};
 
 /// How long a settled target rests.
 pub(super) const REST: Duration = Duration::from_secs(30);
@@ -21,7 +21,7 @@ const MOVING_FACTS: Millis = 30_000;
 /// Whether this pass came to nothing because AWS could not be read or refused a write.
 pub(super) fn is_setback(plan: &Plan, outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Failed(..))
-        || plan.waiting.as_ref().map(status::class) == Some(status::Class::Unreadable)
+        || plan.waiting.as_ref().map(waiting::class) == Some(waiting::Class::Unreadable)
 }
 
 /// `setbacks`: how many passes in a row were one, this one included.
@@ -33,8 +33,8 @@ pub(super) fn requeue(plan: &Plan, outcome: &Outcome, setbacks: u32) -> Requeue 
     match (outcome, &plan.waiting) {
         (Outcome::Wrote(_), _) => Requeue::Now,
         (_, None) => Requeue::After(REST),
-        (_, Some(waiting)) if status::class(waiting) == status::Class::Build => Requeue::After(BUILD),
-        (_, Some(waiting)) if status::class(waiting).is_rest() => Requeue::After(REST),
+        (_, Some(waiting)) if waiting::class(waiting) == waiting::Class::Build => Requeue::After(BUILD),
+        (_, Some(waiting)) if waiting::class(waiting).is_rest() => Requeue::After(REST),
         (_, Some(_)) => Requeue::After(SOON),
     }
 }
@@ -45,7 +45,7 @@ pub(super) fn life_of_facts(plan: &Plan, outcome: &Outcome) -> Millis {
         _ if *outcome != Outcome::Nothing => 0,
         Some(Waiting::ImageNotBuilt { .. }) => QUIET_FACTS,
         Some(Waiting::Deploying { .. } | Waiting::FinishingFirst) => MOVING_FACTS,
-        Some(waiting) if status::class(waiting) == status::Class::Settled => QUIET_FACTS,
+        Some(waiting) if waiting::class(waiting) == waiting::Class::Settled => QUIET_FACTS,
         _ => 0,
     }
 }
@@ -89,5 +89,5 @@ fn deployments(service: &Reading<Service>) -> Vec<(&DeploymentId, DeploymentStat
 pub fn is_settled(swept: &Swept) -> bool {
     let Some(plan) = &swept.plan else { return true };
     swept.outcome == Outcome::Nothing
-        && plan.waiting.as_ref().is_some_and(|waiting| status::class(waiting).is_rest())
+        && plan.waiting.as_ref().is_some_and(|waiting| waiting::class(waiting).is_rest())
 }

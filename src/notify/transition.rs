@@ -7,7 +7,7 @@
 use crate::model::{
     Commit, Difference, LastDeployment, Millis, Phase, Stage, StartedBy, Status, Sync, Target, Waiting,
 };
-use crate::plan::status::{describe, reason};
+use crate::plan::waiting::{describe, reason};
 
 /// An image that has not been built for so long, in milliseconds, is told.
 pub const TOO_LONG: Millis = 30 * 60 * 1000;

@@ -15,6 +15,7 @@ mod traffic;
 
 pub mod outlook;
 pub mod status;
+pub mod waiting;
 
 pub mod blue_green;
 pub mod diff;

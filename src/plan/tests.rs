@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Input, Plan, Recent, Step, Why, memory, plan, service_settings, status, windows};
+use super::{Input, Plan, Recent, Step, Why, memory, plan, service_settings, waiting, windows};
 use crate::model::*;
 
 const NOW: Millis = 10_000_000;
@@ -191,7 +191,7 @@ impl Scene {
             (Some(Step::Continue { deployment, .. }), _) => format!("continue {deployment}"),
             (Some(Step::CreateApplication { application }), _) => format!("create {application}"),
             (Some(Step::CreateGroup { group, .. }), _) => format!("create group {group}"),
-            (None, Some(waiting)) => status::reason(waiting).to_owned(),
+            (None, Some(waiting)) => waiting::reason(waiting).to_owned(),
             (None, None) => String::new(),
         };
         assert_eq!(said, expected, "{plan:#?}");
@@ -548,7 +548,7 @@ fn a_revision_that_is_described_otherwise_is_not_registered_again() {
     revision.input["taskRoleArn"] = json!("arn:aws:iam::123456789012:role/filled-in");
     scene.check("DescribedOtherwise");
     let waiting = scene.plan().waiting.unwrap();
-    assert!(status::describe(&waiting).ends_with("registered: taskRoleArn"), "{waiting:?}");
+    assert!(waiting::describe(&waiting).ends_with("registered: taskRoleArn"), "{waiting:?}");
     let Some(Reading::Known(revision)) = scene.observed.revisions.get_mut(&arn(2)) else { unreachable!() };
     revision.active = false;
     scene.check("register bbbbbbb 1/head/ecs-svc/1");
@@ -660,10 +660,10 @@ fn where_aws_could_not_roll_back_the_commit_is_held_until_another_one_or_a_retry
     let plan = held().plan();
     let waiting = plan.waiting.unwrap();
     assert_eq!(
-        status::describe(&waiting),
+        waiting::describe(&waiting),
         "held: bbbbbbb failed here, and AWS could not roll back: No rollback candidate was found to run the rollback."
     );
-    assert!(status::hint(&waiting, &target()).unwrap().contains("trueup retry test/api"));
+    assert!(waiting::hint(&waiting, &target()).unwrap().contains("trueup retry test/api"));
     assert_eq!(plan.status.health, Health::Degraded);
     let (key, value) = memory::retry_tag("d2");
     assert_eq!(plan.retry, Some(Step::Stamp { revision: arn(2), key, value }));

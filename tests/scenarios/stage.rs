@@ -452,7 +452,7 @@ pub fn check_truth(stage: &Stage, swept: &[Swept]) {
 pub fn said(swept: &Swept) -> String {
     let plan = swept.plan.as_ref().unwrap();
     match &plan.waiting {
-        Some(waiting) => trueup::plan::status::reason(waiting).to_owned(),
+        Some(waiting) => trueup::plan::waiting::reason(waiting).to_owned(),
         None => format!("{:?}", plan.steps.first()),
     }
 }

@@ -491,7 +491,7 @@ async fn a_fix_that_fails_during_a_rollback_leaves_the_way_open_for_the_next_com
     assert_eq!((said(&last).as_str(), stage.deployments()), ("RollbackFailed", 3));
     let waiting = last.plan.unwrap().waiting.unwrap();
     assert!(
-        trueup::plan::status::describe(&waiting)
+        trueup::plan::waiting::describe(&waiting)
             .ends_with("No rollback candidate was found to run the rollback.")
     );
     stage.build("ddddddd");

@@ -1,0 +1,284 @@
+//! Why nothing is written: what each reason comes to, its name, and its words for people.
+
+use super::facts::HISTORY;
+use crate::model::{Controller, Phase, Shift, Stage, StartedBy, Target, Waiting};
+
+/// What a wait comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Nothing is to be done.
+    Settled,
+    /// It ends by itself.
+    Moving,
+    /// Another application has to come first.
+    Others,
+    /// The build has to come first.
+    Build,
+    /// AWS, or the history of the repository, could not be read.
+    Unreadable,
+    /// Only a person can end it.
+    Stalled,
+    /// A deployment failed, and a person decides what comes next.
+    Failed,
+}
+
+impl Class {
+    /// Whether nothing more happens by itself.
+    pub fn is_rest(self) -> bool {
+        matches!(self, Self::Settled | Self::Stalled | Self::Failed)
+    }
+}
+
+pub fn class(waiting: &Waiting) -> Class {
+    match waiting {
+        Waiting::Settled
+        | Waiting::Drifted
+        | Waiting::Observing
+        | Waiting::Suspended { .. }
+        | Waiting::UnsupportedController(_) => Class::Settled,
+        Waiting::LookDeeper
+        | Waiting::Deploying { .. }
+        | Waiting::FinishingFirst
+        | Waiting::Consistency { .. } => Class::Moving,
+        Waiting::ImageNotBuilt { .. } => Class::Build,
+        Waiting::TagShared { .. } | Waiting::Turn { .. } => Class::Others,
+        Waiting::Unreadable { .. } => Class::Unreadable,
+        Waiting::Held { .. } => Class::Failed,
+        Waiting::Frozen
+        | Waiting::WrongAccount { .. }
+        | Waiting::ServiceMissing { .. }
+        | Waiting::ServiceNotActive
+        | Waiting::StrategyMismatch { .. }
+        | Waiting::GroupMissing { .. }
+        | Waiting::GroupUnfit { .. }
+        | Waiting::ImageArchived { .. }
+        | Waiting::ImageRemoved { .. }
+        | Waiting::LastGoodGone { .. }
+        | Waiting::ImageDisagrees { .. }
+        | Waiting::RepositoryMissing { .. }
+        | Waiting::PlatformMismatch { .. }
+        | Waiting::TagImmutable { .. }
+        | Waiting::ContainerMissing { .. }
+        | Waiting::NoBase { .. }
+        | Waiting::DescribedOtherwise { .. }
+        | Waiting::SourceBehind { .. } => Class::Stalled,
+    }
+}
+
+/// Whether only a person can end the wait.
+pub(super) fn is_stalled(waiting: &Waiting) -> bool {
+    matches!(class(waiting), Class::Stalled | Class::Failed)
+}
+
+/// The PascalCase name of a reason: stable, part of the JSON.
+pub fn reason(waiting: &Waiting) -> &'static str {
+    match waiting {
+        Waiting::Settled => "Settled",
+        Waiting::Frozen => "Frozen",
+        Waiting::Observing => "Observing",
+        Waiting::Suspended { .. } => "Suspended",
+        Waiting::LookDeeper => "LookDeeper",
+        Waiting::Unreadable { .. } => "Unreadable",
+        Waiting::WrongAccount { .. } => "WrongAccount",
+        Waiting::ServiceMissing { .. } => "ServiceMissing",
+        Waiting::ServiceNotActive => "ServiceNotActive",
+        Waiting::UnsupportedController(_) => "UnsupportedController",
+        Waiting::StrategyMismatch { .. } => "StrategyMismatch",
+        Waiting::GroupMissing { .. } => "GroupMissing",
+        Waiting::GroupUnfit { .. } => "GroupUnfit",
+        Waiting::ImageNotBuilt { .. } => "ImageNotBuilt",
+        Waiting::ImageArchived { .. } => "ImageArchived",
+        Waiting::ImageRemoved { .. } => "ImageRemoved",
+        Waiting::LastGoodGone { .. } => "LastGoodGone",
+        Waiting::ImageDisagrees { .. } => "ImageDisagrees",
+        Waiting::RepositoryMissing { .. } => "RepositoryMissing",
+        Waiting::PlatformMismatch { .. } => "PlatformMismatch",
+        Waiting::TagImmutable { .. } => "TagImmutable",
+        Waiting::ContainerMissing { .. } => "ContainerMissing",
+        Waiting::NoBase { .. } => "NoBase",
+        Waiting::DescribedOtherwise { .. } => "DescribedOtherwise",
+        Waiting::Deploying { .. } => "Deploying",
+        Waiting::FinishingFirst => "FinishingFirst",
+        Waiting::Held { stranded: None, .. } => "Held",
+        Waiting::Held { stranded: Some(_), .. } => "RollbackFailed",
+        Waiting::Drifted => "Drifted",
+        Waiting::SourceBehind { .. } => "SourceBehind",
+        Waiting::Consistency { .. } => "Consistency",
+        Waiting::TagShared { .. } => "TagShared",
+        Waiting::Turn { .. } => "Turn",
+    }
+}
+
+/// One line for people.
+pub fn describe(waiting: &Waiting) -> String {
+    match waiting {
+        Waiting::Settled => "nothing to do".to_owned(),
+        Waiting::Frozen => "its files cannot be read; nothing is written until they can".to_owned(),
+        Waiting::Observing => "mode is observe; nothing is written".to_owned(),
+        Waiting::Suspended { reason } => format!("suspended: {reason}"),
+        Waiting::LookDeeper => "the revisions of the family are read next".to_owned(),
+        Waiting::Unreadable { what, why } => format!("cannot read {what}: {why}"),
+        Waiting::WrongAccount { expected, actual } => {
+            format!("the credentials belong to account {actual}, {expected} is declared")
+        }
+        Waiting::ServiceMissing { service, cluster } => format!("no service {service} in cluster {cluster}"),
+        Waiting::ServiceNotActive => "the service is not active".to_owned(),
+        Waiting::UnsupportedController(_) => {
+            "services with an external controller are only observed".to_owned()
+        }
+        Waiting::StrategyMismatch { declared, controller } => {
+            let controller = match controller {
+                Controller::Ecs => "ECS",
+                Controller::CodeDeploy => "CODE_DEPLOY",
+                Controller::External => "EXTERNAL",
+            };
+            format!(
+                "strategy {declared} is declared, and the service's deployment controller is {controller}"
+            )
+        }
+        Waiting::GroupMissing { application, group } => {
+            format!("no CodeDeploy group {group} in application {application}")
+        }
+        Waiting::GroupUnfit { group, why } => {
+            format!("the CodeDeploy group {group} cannot deploy this: {why}")
+        }
+        Waiting::ImageNotBuilt { repository, tag } => format!("waiting for image {repository}:{tag}"),
+        Waiting::ImageArchived { repository, tag } => {
+            format!("image {repository}:{tag} is archived; restore it first")
+        }
+        Waiting::ImageRemoved { repository, tag } => {
+            format!(
+                "image {repository}:{tag} was deployed here before and has been removed from the registry"
+            )
+        }
+        Waiting::LastGoodGone { revision } => {
+            format!(
+                "the deployment failed, and the image of {revision}, the last good one, is gone from the registry"
+            )
+        }
+        Waiting::ImageDisagrees { repository, tag } => {
+            format!(
+                "imagedefinitions.json names another image of {repository} than the declared commit's {tag}"
+            )
+        }
+        Waiting::RepositoryMissing { repository } => format!("no ECR repository {repository}"),
+        Waiting::PlatformMismatch { wanted, available } => {
+            format!("the image has no linux/{wanted} ({} only)", available.join(", "))
+        }
+        Waiting::TagImmutable { repository, tag } => {
+            format!("the ECR repository {repository} does not let the tag \"{tag}\" move")
+        }
+        Waiting::ContainerMissing { container, family } => {
+            format!("no container {container} in task definition {family}")
+        }
+        Waiting::NoBase { why } => format!("no task definition to start from: {why}"),
+        Waiting::DescribedOtherwise { revision, fields } => {
+            format!("AWS describes {revision} otherwise than it was registered: {}", fields.join(", "))
+        }
+        Waiting::Deploying { phase, commit, by, shift } => {
+            let what = commit.as_ref().map_or("another task definition", |commit| commit.short());
+            let hand = if *by == StartedBy::Other { ", started by another hand" } else { "" };
+            let doing = if *phase == Phase::RollingBack { "rolling back" } else { "deploying" };
+            let stage = shift.as_ref().and_then(describe_shift).map(|stage| format!(": {stage}"));
+            format!("{doing} {what}{hand}{}", stage.unwrap_or_default())
+        }
+        Waiting::FinishingFirst => "the deployment in flight finishes first".to_owned(),
+        Waiting::Held { commit, stranded: None, .. } => format!("held: {} failed here", commit.short()),
+        Waiting::Held { commit, stranded: Some(why), .. } => {
+            let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+            format!("held: {} failed here, and AWS could not roll back{why}", commit.short())
+        }
+        Waiting::Drifted => "changed by another hand".to_owned(),
+        Waiting::SourceBehind { applied } => {
+            format!("infra commit {applied} was applied and is not part of this history")
+        }
+        Waiting::Consistency { what } => format!("waiting until {what} can be seen"),
+        Waiting::TagShared { tag, with } => {
+            format!("tag \"{tag}\" moves when {with} has succeeded on the same commit too")
+        }
+        Waiting::Turn { why } => why.clone(),
+    }
+}
+
+/// Where a deployment that shifts traffic stands.
+fn describe_shift(shift: &Shift) -> Option<String> {
+    Some(match (shift.stage, shift.traffic) {
+        (Stage::Installing, _) => "the new tasks start".to_owned(),
+        (Stage::Testing, _) => "its tests go on".to_owned(),
+        (Stage::AwaitingApproval { until: None }, _) => "it waits for approval".to_owned(),
+        (Stage::AwaitingApproval { until: Some(until) }, _) => {
+            let until = jiff::Timestamp::from_millisecond(until).map(|time| time.to_string());
+            format!("it waits for approval until {}", until.unwrap_or_default())
+        }
+        (Stage::Shifting, Some(percent)) => format!("{percent} % of the traffic is on it"),
+        (Stage::Shifting, None) => "traffic shifts".to_owned(),
+        (Stage::Checking, _) => "all traffic is on it, the last checks go on".to_owned(),
+        (Stage::AwaitingTermination, _) => "all traffic is on it, the old tasks stand by".to_owned(),
+        (Stage::Unknown, _) => "how far it is cannot be read".to_owned(),
+        (Stage::Ended, _) => return None,
+    })
+}
+
+/// What a person can do about it.
+pub fn hint(waiting: &Waiting, target: &Target) -> Option<String> {
+    Some(match waiting {
+        Waiting::Frozen => "trueup lint says what is wrong in the files".to_owned(),
+        Waiting::WrongAccount { .. } => {
+            "use the credentials of the declared account (AWS_PROFILE), or correct `account`".to_owned()
+        }
+        Waiting::ServiceMissing { cluster, .. } => format!(
+            "create the service first, or correct `service` and `cluster`; aws ecs list-services --cluster {cluster}"
+        ),
+        Waiting::StrategyMismatch { .. } => {
+            "correct `strategy`, or leave it out: the service's controller decides".to_owned()
+        }
+        Waiting::GroupMissing { .. } => {
+            "correct `application` and `deploymentGroup` under strategy.codeDeploy, or describe under `create` how to make them".to_owned()
+        }
+        Waiting::Deploying { shift: Some(Shift { stage: Stage::AwaitingApproval { .. }, .. }), .. } => {
+            format!("trueup approve {target}, or trueup reject {target}")
+        }
+        Waiting::RepositoryMissing { .. } => {
+            "correct `repository`, or name the registry that holds it under `registry`".to_owned()
+        }
+        Waiting::ImageNotBuilt { repository, tag } => format!(
+            "build and push it, or correct `commit` or `commitTag`; aws ecr describe-images --repository-name {repository} --image-ids imageTag={tag}"
+        ),
+        Waiting::ImageArchived { repository, .. } => {
+            format!(
+                "restore it: aws ecr update-image-storage-class --repository-name {repository} --target-storage-class STANDARD"
+            )
+        }
+        Waiting::ImageRemoved { .. } => {
+            "build and push it again, or declare a commit whose image is there; lifecycle policies must keep what may run".to_owned()
+        }
+        Waiting::LastGoodGone { .. } => "declare a commit whose image is there".to_owned(),
+        Waiting::PlatformMismatch { .. } => {
+            "build the image for it, or set runtimePlatform.cpuArchitecture in the task definition".to_owned()
+        }
+        Waiting::TagImmutable { repository, tag } => format!(
+            "let it move: aws ecr put-image-tag-mutability --repository-name {repository} --image-tag-mutability IMMUTABLE_WITH_EXCLUSION --image-tag-mutability-exclusion-filters filterType=WILDCARD,filter={tag}; or set policy.moveTag: never"
+        ),
+        Waiting::ContainerMissing { .. } => "name the containers under `containers`".to_owned(),
+        Waiting::DescribedOtherwise { revision, .. } => {
+            format!("write these fields as AWS describes them, or deregister {revision} if another hand has made it")
+        }
+        Waiting::Held { stranded: None, .. } => format!("declare another commit, or: trueup retry {target}"),
+        Waiting::Held { stranded: Some(_), .. } => {
+            format!("what runs may be broken: declare a good commit soon, or: trueup retry {target}")
+        }
+        Waiting::SourceBehind { .. } => {
+            "bring the branch to a commit that has the applied one among its ancestors".to_owned()
+        }
+        Waiting::Unreadable { what: HISTORY, .. } => {
+            "the checkout does not reach back to what was applied; fetch all of it: fetch-depth: 0 (GitHub), GIT_DEPTH: \"0\" (GitLab), git fetch --unshallow".to_owned()
+        }
+        Waiting::Unreadable { why, .. } if why.contains("ExpiredToken") => {
+            "the credentials have expired; log in again".to_owned()
+        }
+        Waiting::Unreadable { why, .. } if why.starts_with("not allowed") => {
+            "the credentials may not do this; docs/architecture.md lists the calls that are made".to_owned()
+        }
+        _ => return None,
+    })
+}
