@@ -1,0 +1,155 @@
+//! How a change in git becomes writes, in their order.
+
+use serde_json::json;
+
+use super::{Scene, URI, arn, digest, image, input};
+use crate::model::ServiceDeploymentStatus::{InProgress, Successful};
+use crate::model::*;
+use crate::plan::{Step, memory, service_settings, waiting};
+
+#[test]
+fn a_changed_commit_is_registered_deployed_recorded_and_tagged_in_that_order() {
+    let scene = Scene::new();
+    scene.check("register bbbbbbb 1/head/ecs-svc/1");
+    let scene = scene.ours(2, 'b', 1, "ecs-svc/1");
+    scene.check("deploy mco-api:2 Interrupted");
+    let scene = scene
+        .live(2, "ecs-svc/2", RolloutState::InProgress)
+        .history(&[("d2", 2, InProgress), ("d1", 1, Successful)]);
+    scene.check("Deploying");
+    let scene = scene
+        .live(2, "ecs-svc/2", RolloutState::Completed)
+        .history(&[("d2", 2, Successful), ("d1", 1, Successful)]);
+    scene.check("stamp mco-api:2 trueup:outcome=succeeded/d2");
+    let outcome = Outcome { result: OutcomeKind::Succeeded, deployment: "d2".to_owned() };
+    let scene = scene.tag(2, memory::outcome_tag(&outcome));
+    scene.check("tag test b");
+    let scene = scene
+        .with(|scene| scene.observed.images[0].tagged = Reading::Known(image('b', &["bbbbbbb", "test"])));
+    scene.check("Settled");
+}
+
+#[test]
+fn a_change_is_told_to_its_last_write_and_with_its_risks() {
+    let of = |scene: Scene| scene.plan().outlook;
+    let outlook = of(Scene::new()).expect("a change has an outlook");
+    assert_eq!(outlook.images, [("mco/api:bbbbbbb".to_owned(), digest('b'))]);
+    assert_eq!(outlook.register, Some(("mco-api".to_owned(), "the last good revision".to_owned())));
+    assert_eq!(
+        outlook.tag,
+        Some(("test".to_owned(), Some(Commit::new("aaaaaaa")), Commit::new("bbbbbbb"))),
+        "the tag follows after success"
+    );
+    assert_eq!(outlook.risks, [] as [&str; 0]);
+
+    let registered = of(Scene::new().ours(2, 'b', 1, "ecs-svc/1")).expect("a deployment has an outlook");
+    assert_eq!(registered.register, None, "the revision is there");
+    let moved = |scene: &mut Scene| {
+        scene.observed.images[0].tagged = Reading::Known(image('b', &["bbbbbbb", "test"]));
+    };
+    assert_eq!(of(Scene::new().with(moved)).and_then(|outlook| outlook.tag), None, "the tag is there");
+    let risky = |scene: &mut Scene| {
+        let Reading::Known(service) = &mut scene.observed.service else {
+            unreachable!("the service is known")
+        };
+        (service.circuit_breaker, service.desired_count) = (CircuitBreaker::default(), 0);
+    };
+    let risks = of(Scene::new().with(risky)).map(|outlook| outlook.risks);
+    assert_eq!(risks, Some(vec!["no circuit breaker with rollback", "no task runs: it cannot be proven"]));
+    assert_eq!(of(Scene::new().declares_a()), None, "nothing changes");
+}
+
+#[test]
+fn a_commit_that_comes_back_reuses_its_revision_with_a_new_stamp() {
+    let back = Scene::new()
+        .ours(2, 'b', 1, "ecs-svc/1")
+        .ours(3, 'a', 2, "ecs-svc/2")
+        .live(3, "ecs-svc/3", RolloutState::Completed)
+        .history(&[("d3", 3, Successful), ("d2", 2, Successful)]);
+    back.check("stamp mco-api:2 trueup:applied=3/head/ecs-svc/3");
+}
+
+#[test]
+fn each_image_is_remembered_with_its_own_commit() {
+    let second = |scene: &mut Scene, commit: char, built: char| {
+        let mut proxy = scene.desired.images[0].clone();
+        proxy.name = "proxy".to_owned();
+        proxy.commit = Commit::new(commit.to_string().repeat(7));
+        proxy.containers = Containers::Named(vec!["proxy".to_owned()]);
+        scene.desired.images.push(proxy);
+        let mut observed = scene.observed.images[0].clone();
+        observed.built = Reading::Known(image(built, &[]));
+        scene.observed.images.push(observed);
+        let image = format!("{URI}@{}", digest('a'));
+        let mut input = input("<IMAGE_NAME>");
+        input["containerDefinitions"].as_array_mut().unwrap().push(json!({"name": "proxy", "image": image}));
+        scene.desired.task_definition = TaskDefinitionSource::File { path: "t.json".to_owned(), input };
+    };
+    // Registered for commit b with proxy on commit a.
+    let mut before = Scene::new();
+    second(&mut before, 'a', 'a');
+    let Some(Step::Register { input, tags, .. }) = before.plan().steps.first().cloned() else {
+        unreachable!()
+    };
+    assert_eq!(tags["trueup:commit:proxy"], "aaaaaaa");
+    // Now proxy is to run commit b too: its own image, and not what it ran beside b.
+    let mut now = Scene::new();
+    second(&mut now, 'b', 'c');
+    let revision = Revision { arn: arn(2), active: true, input, tags };
+    now.observed.revisions.insert(arn(2), Reading::Known(revision));
+    let Some(Step::Register { input, tags, .. }) = now.plan().steps.first().cloned() else { unreachable!() };
+    assert_eq!(input["containerDefinitions"][1]["image"], format!("{URI}@{}", digest('c')));
+    assert!(!tags.contains_key("trueup:commit:proxy"));
+}
+
+#[test]
+fn a_revision_that_is_described_otherwise_is_not_registered_again() {
+    let mut scene = Scene::new().ours(2, 'b', 1, "ecs-svc/1");
+    let Some(Reading::Known(revision)) = scene.observed.revisions.get_mut(&arn(2)) else { unreachable!() };
+    revision.input["taskRoleArn"] = json!("arn:aws:iam::123456789012:role/filled-in");
+    scene.check("DescribedOtherwise");
+    let waiting = scene.plan().waiting.unwrap();
+    assert!(waiting::describe(&waiting).ends_with("registered: taskRoleArn"), "{waiting:?}");
+    let Some(Reading::Known(revision)) = scene.observed.revisions.get_mut(&arn(2)) else { unreachable!() };
+    revision.active = false;
+    scene.check("register bbbbbbb 1/head/ecs-svc/1");
+}
+
+#[test]
+fn service_settings_are_sent_once_seen_and_then_guarded() {
+    // Commit b runs as our revision 2, and the maximum percent is declared.
+    let declared = json!({"deploymentConfiguration": {"maximumPercent": 150}});
+    let outcome = Outcome { result: OutcomeKind::Succeeded, deployment: "d2".to_owned() };
+    let scene = |percent: i64| {
+        Scene::new()
+            .ours(2, 'b', 1, "ecs-svc/1")
+            .tag(2, memory::outcome_tag(&outcome))
+            .live(2, "ecs-svc/2", RolloutState::Completed)
+            .history(&[("d2", 2, Successful), ("d1", 1, Successful)])
+            .with(|scene| {
+                scene.observed.images[0].tagged = Reading::Known(image('b', &["bbbbbbb", "test"]));
+                scene.desired.service_settings = Some(declared.clone());
+                if let Reading::Known(service) = &mut scene.observed.service {
+                    service.settings = json!({"deploymentConfiguration": {"maximumPercent": percent}});
+                }
+            })
+    };
+    let hash = service_settings::hash(&declared);
+    let stamp = |done| memory::settings_tag(&SettingsStamp { hash: hash.clone(), done });
+    scene(200).check(&format!("stamp mco-api:2 trueup:settings={hash}/pending"));
+    scene(200).tag(2, stamp(false)).check("deploy mco-api:2 GitChanged");
+    scene(150).tag(2, stamp(false)).check(&format!("stamp mco-api:2 trueup:settings={hash}/done"));
+    scene(150).tag(2, stamp(true)).check("Settled");
+    // Another hand puts it back.
+    scene(200).tag(2, stamp(true)).check("Drifted");
+    assert_eq!(scene(200).tag(2, stamp(true)).plan().status.sync, Sync::OutOfSync);
+    let heal = scene(200).tag(2, stamp(true)).with(|scene| scene.desired.policy.drift = OnDrift::Heal);
+    heal.check(&format!("stamp mco-api:2 trueup:settings={hash}/pending"));
+    // Git declares something else.
+    let other = json!({"deploymentConfiguration": {"maximumPercent": 125}});
+    let expected = format!("stamp mco-api:2 trueup:settings={}/pending", service_settings::hash(&other));
+    scene(150)
+        .tag(2, stamp(true))
+        .with(|scene| scene.desired.service_settings = Some(other))
+        .check(&expected);
+}

@@ -1,0 +1,256 @@
+//! Deployments that fail: what is recorded, held, undone and tried again.
+
+use serde_json::json;
+
+use super::{NOW, Scene, URI, arn, digest, foreign, image, input, rolled_back, service, target, task};
+use crate::model::ServiceDeploymentStatus::{
+    InProgress, RollbackFailed, RollbackInProgress, RollbackSuccessful, Stopped, Successful,
+};
+use crate::model::*;
+use crate::plan::{Step, Why, memory, waiting};
+
+fn failed(id: &str) -> (String, String) {
+    memory::outcome_tag(&Outcome { result: OutcomeKind::Failed, deployment: id.to_owned() })
+}
+
+#[test]
+fn a_failed_commit_is_recorded_and_not_tried_again() {
+    rolled_back().check("stamp mco-api:2 trueup:outcome=failed/d2");
+    rolled_back().tag(2, failed("d2")).check("Held");
+    // Also when the deployment has left the history, and in whatever drift policy.
+    for drift in [OnDrift::Alert, OnDrift::Heal, OnDrift::Ignore] {
+        let forgotten = rolled_back().tag(2, failed("d2")).history(&[("d1", 1, Successful)]);
+        forgotten.with(|scene| scene.desired.policy.drift = drift).check("Held");
+    }
+}
+
+#[test]
+fn a_held_commit_is_tried_again_after_retry_and_held_again_when_it_fails_again() {
+    let retried = rolled_back().tag(2, failed("d2")).tag(2, memory::retry_tag("d2"));
+    retried.check("deploy mco-api:2 Interrupted");
+    let elsewhere = rolled_back().live(1, "ecs-svc/9", RolloutState::Completed).tag(2, failed("d2"));
+    elsewhere.tag(2, memory::retry_tag("d2")).check("stamp mco-api:2 trueup:applied=2/head/ecs-svc/9");
+    let again = [("d3", 2, RollbackSuccessful), ("d2", 2, RollbackSuccessful), ("d1", 1, Successful)];
+    let again = rolled_back().tag(2, failed("d2")).tag(2, memory::retry_tag("d2")).history(&again);
+    again.check("stamp mco-api:2 trueup:outcome=failed/d3");
+}
+
+#[test]
+fn a_try_that_was_asked_for_and_succeeded_excuses_no_later_change_by_hand() {
+    let history = [("d4", 3, Successful), ("d3", 2, Successful), ("d2", 2, RollbackSuccessful)];
+    let succeeded = Outcome { result: OutcomeKind::Succeeded, deployment: "d3".to_owned() };
+    let mut scene = rolled_back().tag(2, memory::outcome_tag(&succeeded)).tag(2, memory::retry_tag("d2"));
+    scene = scene.history(&history).live(3, "ecs-svc/9", RolloutState::Completed);
+    scene.observed.revisions.insert(arn(3), Reading::Known(foreign(3, &format!("{URI}@{}", digest('c')))));
+    scene.check("Drifted");
+}
+
+#[test]
+fn what_failed_is_told_until_it_may_be_tried_again_or_is_another_content() {
+    let failure = |scene: Scene| scene.plan().failure;
+    assert_eq!(failure(Scene::new()), None);
+    assert_eq!(failure(rolled_back()).as_deref(), Some("d2"), "before anybody has recorded it");
+    assert_eq!(failure(rolled_back().tag(2, failed("d2"))).as_deref(), Some("d2"));
+    assert_eq!(failure(rolled_back().tag(2, failed("d2")).tag(2, memory::retry_tag("d2"))), None);
+    let other = rolled_back().with(|scene| {
+        let mut file = input("<IMAGE_NAME>");
+        file["containerDefinitions"][0]["cpu"] = json!(512);
+        scene.desired.task_definition = TaskDefinitionSource::File { path: "t.json".to_owned(), input: file };
+    });
+    assert_eq!(failure(other), None, "the same commit with another configuration");
+}
+
+#[test]
+fn a_good_revision_whose_repeated_deployment_failed_is_still_a_base() {
+    let history = [("d2", 1, RollbackFailed), ("d1", 1, Successful)];
+    let scene = Scene::new().history(&history).live(1, "ecs-svc/2", RolloutState::Failed);
+    scene.check("register bbbbbbb 1/head/ecs-svc/2");
+}
+
+#[test]
+fn what_another_hand_left_failed_is_held_and_not_deployed_again() {
+    let scene = Scene::new().declares_a().live(1, "ecs-svc/1", RolloutState::Failed).history(&[]);
+    let file = TaskDefinitionSource::File { path: "t.json".to_owned(), input: input("<IMAGE_NAME>") };
+    scene.with(|scene| scene.desired.task_definition = file).check("Held");
+}
+
+#[test]
+fn an_old_success_does_not_end_the_hold_of_a_later_failure() {
+    let history = [("d4", 1, Successful), ("d3", 2, Stopped), ("d2", 2, Successful), ("d1", 1, Successful)];
+    let scene = Scene::new().ours(2, 'b', 2, "ecs-svc/1").history(&history).tag(2, failed("d3"));
+    scene.live(1, "ecs-svc/4", RolloutState::Completed).check("Held");
+}
+
+#[test]
+fn a_later_success_by_any_hand_ends_the_hold() {
+    let history = [("d3", 2, Successful), ("d2", 2, RollbackSuccessful), ("d1", 1, Successful)];
+    let scene =
+        rolled_back().tag(2, failed("d2")).history(&history).live(2, "ecs-svc/3", RolloutState::Completed);
+    scene.check("stamp mco-api:2 trueup:outcome=succeeded/d3");
+}
+
+#[test]
+fn a_rollback_by_aws_is_followed_and_never_disturbed() {
+    let rolling = Scene::new().ours(2, 'b', 1, "ecs-svc/1").live(1, "ecs-svc/3", RolloutState::InProgress);
+    rolling.history(&[("d2", 2, RollbackInProgress), ("d1", 1, Successful)]).check("Deploying");
+    let failed_rollback =
+        rolled_back().tag(2, failed("d2")).history(&[("d2", 2, RollbackFailed), ("d1", 1, Successful)]);
+    failed_rollback.check("RollbackFailed");
+}
+
+#[test]
+fn a_rollback_that_only_the_service_shows_is_followed_too() {
+    // Our revision 1 is PRIMARY again under its old id; the list still ends with its success.
+    let scene = Scene::new()
+        .ours(1, 'a', 1, "ecs-svc/0")
+        .ours(2, 'b', 2, "ecs-svc/1")
+        .live(1, "ecs-svc/1", RolloutState::InProgress)
+        .history(&[("d1", 1, Successful)]);
+    let undone = scene.with(|scene| {
+        let failed = service(2, "ecs-svc/2", RolloutState::InProgress).deployments.remove(0);
+        let failed = Deployment { status: DeploymentStatus::Active, created_at: NOW - 500, ..failed };
+        if let Reading::Known(service) = &mut scene.observed.service {
+            service.deployments.push(failed);
+        }
+    });
+    undone.check("Deploying");
+    assert_eq!(undone.plan().status.health, Health::Degraded);
+}
+
+fn declares_c(scene: &mut Scene) {
+    scene.desired.images[0].commit = Commit::new("ccccccc");
+    scene.observed.images[0].built = Reading::Known(image('c', &["ccccccc"]));
+}
+
+#[test]
+fn what_the_service_sees_going_on_goes_on_whatever_the_list_says() {
+    let retried = rolled_back().tag(2, failed("d2")).tag(2, memory::retry_tag("d2"));
+    retried.live(2, "ecs-svc/3", RolloutState::InProgress).check("Deploying");
+    let theirs = rolled_back().tag(2, failed("d2")).with(declares_c).with(|scene| {
+        drop(scene.observed.revisions.insert(arn(9), Reading::Known(foreign(9, "elsewhere:1"))));
+    });
+    theirs.live(9, "ecs-svc/9", RolloutState::InProgress).check("Deploying");
+}
+
+/// The only deployment that there ever was, to revision `number`, failed, and AWS had nothing to go back to.
+fn stranded(scene: Scene, number: u64) -> Scene {
+    let scene = scene.live(number, "ecs-svc/2", RolloutState::Failed);
+    scene.history(&[("d2", number, RollbackFailed)]).with(|scene| {
+        if let Reading::Known(history) = &mut scene.observed.service_deployments {
+            history[0].sources.clear();
+            history[0].reason = Some("No rollback candidate was found to run the rollback.".to_owned());
+        }
+    })
+}
+
+#[test]
+fn where_aws_could_not_roll_back_the_commit_is_held_until_another_one_or_a_retry() {
+    let ours = || stranded(Scene::new().ours(2, 'b', 1, "ecs-svc/1"), 2);
+    ours().check("stamp mco-api:2 trueup:outcome=failed/d2");
+    let held = || ours().tag(2, failed("d2"));
+    held().check("RollbackFailed");
+    let plan = held().plan();
+    let waiting = plan.waiting.unwrap();
+    assert_eq!(
+        waiting::describe(&waiting),
+        "held: bbbbbbb failed here, and AWS could not roll back: No rollback candidate was found to run the rollback."
+    );
+    assert!(waiting::hint(&waiting, &target()).unwrap().contains("trueup retry test/api"));
+    assert_eq!(plan.status.health, Health::Degraded);
+    let (key, value) = memory::retry_tag("d2");
+    assert_eq!(plan.retry, Some(Step::Stamp { revision: arn(2), key, value }));
+    held().tag(2, memory::retry_tag("d2")).check("deploy mco-api:2 Retry");
+    // The failed revision is the only one that says what the service is made of; one in flight does not say it yet.
+    held().with(declares_c).check("register ccccccc 2/head/ecs-svc/2");
+    let going = ours().live(2, "ecs-svc/2", RolloutState::InProgress).with(|scene| {
+        scene.observed.service_deployments = Reading::Known(Vec::new());
+    });
+    going.with(declares_c).check("Deploying");
+}
+
+#[test]
+fn a_first_deployment_of_another_hand_that_failed_is_held_retried_and_replaced_as_well() {
+    let theirs = || stranded(Scene::new().declares_a(), 1);
+    theirs().check("RollbackFailed");
+    let retry = theirs().plan().retry;
+    assert!(
+        matches!(&retry, Some(Step::Deploy { revision, why: Why::Retry, .. }) if *revision == arn(1)),
+        "a foreign revision is not stamped: {retry:?}"
+    );
+    theirs().with(declares_c).check("register ccccccc 1/head/ecs-svc/2");
+}
+
+/// Revision 2 makes no progress on a service without a circuit breaker.
+fn stuck() -> Scene {
+    let scene = Scene::new()
+        .ours(2, 'b', 1, "ecs-svc/1")
+        .live(2, "ecs-svc/2", RolloutState::InProgress)
+        .history(&[("d2", 2, InProgress), ("d1", 1, Successful)]);
+    scene.with(|scene| {
+        scene.now = NOW + 16 * 60 * 1000;
+        if let Reading::Known(service) = &mut scene.observed.service {
+            service.circuit_breaker = CircuitBreaker::default();
+        }
+    })
+}
+
+#[test]
+fn without_a_breaker_the_deadline_records_the_failure_and_then_rolls_back() {
+    stuck().check("stamp mco-api:2 trueup:outcome=failed/d2");
+    stuck().tag(2, failed("d2")).check("deploy mco-api:1 Rollback");
+    stuck().with(|scene| scene.now = NOW + 14 * 60 * 1000).check("Deploying");
+    let gone = stuck().tag(2, failed("d2")).with(|scene| {
+        if let Some(Reading::Known(revision)) = scene.observed.revisions.get_mut(&arn(1)) {
+            revision.active = false;
+        }
+    });
+    gone.check("register unknown 2/head/ecs-svc/2");
+    let removed = stuck().tag(2, failed("d2")).with(|scene| {
+        scene.observed.images[0].known.insert(digest('a'), Reading::Absent);
+    });
+    removed.check("LastGoodGone");
+    let leave = stuck().tag(2, failed("d2")).with(|scene| scene.desired.policy.on_failure = OnFailure::Leave);
+    leave.check("Deploying");
+    let breaker = stuck().with(|scene| {
+        if let Reading::Known(service) = &mut scene.observed.service {
+            service.circuit_breaker = CircuitBreaker { enabled: true, rollback: true };
+        }
+    });
+    breaker.check("Deploying");
+}
+
+#[test]
+fn tasks_that_cannot_be_read_are_no_lack_of_progress() {
+    let unread = |scene: &mut Scene| scene.observed.tasks = Reading::Unavailable("timeout".to_owned());
+    stuck().with(unread).check("Deploying");
+    stuck()
+        .with(|scene| scene.observed.tasks = Reading::Absent)
+        .check("stamp mco-api:2 trueup:outcome=failed/d2");
+}
+
+#[test]
+fn progress_moves_the_deadline_and_a_healthy_target_is_never_failed() {
+    let progress = stuck().with(|scene| {
+        let healthy =
+            Task { health: TaskHealth::Healthy, started_at: Some(NOW + 60 * 1000 * 10), ..task(2, 'b') };
+        scene.observed.tasks = Reading::Known(vec![healthy]);
+    });
+    progress.check("Deploying");
+    let old = |reason: &str| {
+        let stopped = Task {
+            last_status: "STOPPED".to_owned(),
+            stopped_at: Some(NOW + 10 * 60 * 1000),
+            stopped_reason: Some(reason.to_owned()),
+            ..task(1, 'a')
+        };
+        stuck().with(|scene| scene.observed.tasks = Reading::Known(vec![stopped]))
+    };
+    old("Scaling activity initiated by (deployment ecs-svc/1)").check("Deploying");
+    old("Essential container in task exited").check("stamp mco-api:2 trueup:outcome=failed/d2");
+    let complete = stuck().with(|scene| {
+        if let Reading::Known(service) = &mut scene.observed.service {
+            service.deployments[0].running = 1;
+        }
+    });
+    complete.check("Deploying");
+}

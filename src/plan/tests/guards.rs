@@ -1,0 +1,126 @@
+//! What keeps a write back.
+
+use super::{NOW, Scene, arn};
+use crate::model::ServiceDeploymentStatus::Successful;
+use crate::model::*;
+use crate::plan::{Recent, memory, windows};
+
+#[test]
+fn what_cannot_be_read_is_never_written_to() {
+    let unavailable = || "timeout".to_owned();
+    Scene::new().with(|s| s.observed.service = Reading::Unavailable(unavailable())).check("Unreadable");
+    Scene::new()
+        .with(|s| s.observed.service_deployments = Reading::Unavailable(unavailable()))
+        .check("Unreadable");
+    Scene::new().with(|s| s.observed.newest = Some(Reading::Unavailable(unavailable()))).check("Unreadable");
+    Scene::new().with(|s| s.observed.newest = None).check("LookDeeper");
+    Scene::new().with(|s| s.observed.account = Reading::Unavailable(unavailable())).check("Unreadable");
+    let revision =
+        |s: &mut Scene| drop(s.observed.revisions.insert(arn(1), Reading::Unavailable(unavailable())));
+    Scene::new().with(revision).check("Unreadable");
+    let tasks = |s: &mut Scene| s.observed.tasks = Reading::Unavailable(unavailable());
+    Scene::new().with(tasks).check("Unreadable");
+    Scene::new().declares_a().with(tasks).check("Settled");
+}
+
+#[test]
+fn a_missing_or_foreign_place_is_not_written_to() {
+    Scene::new().with(|s| s.observed.service = Reading::Absent).check("ServiceMissing");
+    Scene::new()
+        .with(|s| s.observed.account = Reading::Known(AccountId::new("210987654321")))
+        .check("WrongAccount");
+    let controller = |controller| {
+        Scene::new().with(move |scene| {
+            if let Reading::Known(service) = &mut scene.observed.service {
+                service.controller = controller;
+            }
+        })
+    };
+    controller(Controller::CodeDeploy).check("StrategyMismatch");
+    controller(Controller::External).check("UnsupportedController");
+}
+
+#[test]
+fn an_immutable_tag_is_said_before_anything_is_written() {
+    let mutability = |exceptions: &[&str]| Mutability {
+        mutable_by_default: false,
+        exceptions: exceptions.iter().map(|text| (*text).to_owned()).collect(),
+    };
+    let immutable = |exceptions: &[&str]| {
+        let mutability = mutability(exceptions);
+        Scene::new().with(|scene| {
+            if let Reading::Known(repository) = &mut scene.observed.images[0].repository {
+                repository.mutability = mutability;
+            }
+        })
+    };
+    immutable(&[]).check("TagImmutable");
+    immutable(&["t*t"]).check("register bbbbbbb 1/head/ecs-svc/1");
+    immutable(&[])
+        .with(|s| s.desired.policy.move_tag = MoveTag::Never)
+        .check("register bbbbbbb 1/head/ecs-svc/1");
+}
+
+#[test]
+fn an_infra_commit_that_is_not_in_this_history_stops_every_write() {
+    let behind = |ancestry| {
+        Scene::new().ours(3, 'c', 1, "ecs-svc/0").with(|scene| {
+            scene.observed.ancestry.insert(scene.head.clone(), ancestry);
+            scene.head = InfraCommit::new("another");
+        })
+    };
+    behind(Ancestry::NotAncestor).check("SourceBehind");
+    behind(Ancestry::Unknown).check("Unreadable");
+    behind(Ancestry::Ancestor).check("register bbbbbbb 2/another/ecs-svc/1");
+}
+
+#[test]
+fn nothing_is_written_twice_inside_its_window() {
+    let wrote = |scene: Scene, age: Millis| {
+        let step = scene.plan().steps.into_iter().next().unwrap();
+        scene.with(|scene| scene.recent = Some(Recent { step, at: NOW - age, registered: None, repeated: 0 }))
+    };
+    wrote(Scene::new(), windows::REGISTRATION - 1).check("Consistency");
+    wrote(Scene::new(), windows::REGISTRATION).check("register bbbbbbb 1/head/ecs-svc/1");
+    let again = |age| {
+        wrote(Scene::new(), age).with(|scene| {
+            if let Some(recent) = &mut scene.recent {
+                recent.repeated = 2;
+            }
+        })
+    };
+    again(4 * windows::REGISTRATION - 1).check("Consistency");
+    again(4 * windows::REGISTRATION).check("register bbbbbbb 1/head/ecs-svc/1");
+    let registered = || Scene::new().ours(2, 'b', 1, "ecs-svc/1");
+    wrote(registered(), windows::DEPLOYMENT - 1).check("Consistency");
+    // The revision is seen at once, but another controller's may not be: the window is waited out all the same.
+    let seen = registered().with(|scene| scene.recent = wrote(Scene::new(), 1).recent);
+    seen.check("Consistency");
+}
+
+#[test]
+fn two_revisions_of_one_race_meet_at_the_lowest() {
+    let raced = Scene::new().ours(2, 'b', 1, "ecs-svc/1").ours(3, 'b', 1, "ecs-svc/1");
+    raced.check("deploy mco-api:2 Interrupted");
+}
+
+#[test]
+fn limits_suspension_and_observing_withhold_writes() {
+    Scene::new().with(|scene| scene.turn = Some("after test/db")).check("Turn");
+    Scene::new().with(|scene| scene.desired.mode = Mode::Observe).check("Observing");
+    let suspended = |until| {
+        let mode = Mode::Suspended { until, reason: "freeze".to_owned() };
+        Scene::new().with(|scene| scene.desired.mode = mode)
+    };
+    suspended(None).check("Suspended");
+    suspended(Some(NOW / 1000 + 1)).check("Suspended");
+    suspended(Some(NOW / 1000)).check("register bbbbbbb 1/head/ecs-svc/1");
+    let shared = Scene::new()
+        .ours(2, 'b', 1, "ecs-svc/1")
+        .tag(2, memory::outcome_tag(&Outcome { result: OutcomeKind::Succeeded, deployment: "d2".to_owned() }))
+        .live(2, "ecs-svc/2", RolloutState::Completed)
+        .history(&[("d2", 2, Successful)]);
+    shared
+        .with(|s| drop(s.blockers.insert(RepositoryName::new("mco/api"), "test/worker".to_owned())))
+        .check("TagShared");
+}

@@ -1,0 +1,282 @@
+//! Each rule of the decision by the smallest scene that needs it.
+
+mod changes;
+mod code_deploy;
+mod failures;
+mod first_contact;
+mod guards;
+mod images;
+mod other_hands;
+mod status;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::{Input, Plan, Recent, Step, memory, plan, waiting};
+use crate::model::ServiceDeploymentStatus::{RollbackSuccessful, Successful};
+use crate::model::*;
+
+const NOW: Millis = 10_000_000;
+const URI: &str = "123456789012.dkr.ecr.eu-west-2.amazonaws.com/mco/api";
+
+fn digest(letter: char) -> Digest {
+    Digest::new(format!("sha256:{}", letter.to_string().repeat(64)))
+}
+
+fn arn(number: u64) -> TaskDefinitionArn {
+    TaskDefinitionArn::new(format!("arn:aws:ecs:eu-west-2:123456789012:task-definition/mco-api:{number}"))
+}
+
+fn target() -> Target {
+    Target { environment: EnvironmentName::new("test"), application: ApplicationName::new("api") }
+}
+
+fn image(letter: char, tags: &[&str]) -> Image {
+    Image {
+        digest: digest(letter),
+        tags: tags.iter().map(|tag| Tag::new(*tag)).collect(),
+        archived: false,
+        pushed_at: 0,
+        platforms: Vec::new(),
+    }
+}
+
+fn input(reference: &str) -> Value {
+    json!({"family": "mco-api", "containerDefinitions": [{"name": "api", "image": reference}]})
+}
+
+/// Commit aaaaaaa (digest a) runs as foreign revision 1 and is tagged `test`; commit bbbbbbb (digest b) is declared.
+struct Scene {
+    desired: Desired,
+    observed: Observed,
+    head: InfraCommit,
+    recent: Option<Recent>,
+    turn: Option<&'static str>,
+    blockers: BTreeMap<RepositoryName, String>,
+    now: Millis,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let desired = Desired {
+            target: target(),
+            declared_at: Position::default(),
+            account: Some(AccountId::new("123456789012")),
+            region: None,
+            cluster: ClusterName::new("mco"),
+            service: ServiceName::new("mco-api-test"),
+            registry: Registry::default(),
+            environment_tag: Tag::new("test"),
+            images: vec![DesiredImage {
+                name: "api".to_owned(),
+                repository: RepositoryName::new("mco/api"),
+                commit: Commit::new("bbbbbbb"),
+                commit_tag: Tag::new("bbbbbbb"),
+                containers: Containers::Placeholder("<IMAGE_NAME>".to_owned()),
+                stated: None,
+            }],
+            task_definition: TaskDefinitionSource::Service,
+            service_settings: None,
+            strategy: Strategy::Rolling,
+            policy: Policy::default(),
+            mode: Mode::Apply,
+            rollout: Rollout::default(),
+            after: Vec::new(),
+            source: None,
+        };
+        let observed = Observed {
+            checked_at: NOW,
+            facts_checked_at: NOW,
+            account: Reading::Known(AccountId::new("123456789012")),
+            service: Reading::Known(service(1, "ecs-svc/1", RolloutState::Completed)),
+            revisions: BTreeMap::from([(
+                arn(1),
+                Reading::Known(foreign(1, &format!("{URI}@{}", digest('a')))),
+            )]),
+            newest: Some(Reading::Known(vec![arn(1)])),
+            group: None,
+            service_deployments: Reading::Known(vec![history("d1", 1, ServiceDeploymentStatus::Successful)]),
+            tasks: Reading::Known(vec![task(1, 'a')]),
+            images: vec![ObservedImage {
+                repository: Reading::Known(Repository {
+                    name: RepositoryName::new("mco/api"),
+                    uri: URI.to_owned(),
+                    mutability: Mutability { mutable_by_default: true, exceptions: Vec::new() },
+                }),
+                built: Reading::Known(image('b', &["bbbbbbb"])),
+                tagged: Reading::Known(image('a', &["aaaaaaa", "test"])),
+                stated: None,
+                known: BTreeMap::new(),
+            }],
+            ancestry: BTreeMap::new(),
+        };
+        let head = InfraCommit::new("head");
+        Self { desired, observed, head, recent: None, turn: None, blockers: BTreeMap::new(), now: NOW }
+    }
+
+    /// The declared commit is the one that runs.
+    fn declares_a(mut self) -> Self {
+        self.desired.images[0].commit = Commit::new("aaaaaaa");
+        self.desired.images[0].commit_tag = Tag::new("aaaaaaa");
+        self.observed.images[0].built = Reading::Known(image('a', &["aaaaaaa", "test"]));
+        self
+    }
+
+    /// Our revision `number` of the commit, stamped with `generation` when `live_then` was live.
+    fn ours(mut self, number: u64, letter: char, generation: u64, live_then: &str) -> Self {
+        let input = input(&format!("{URI}@{}", digest(letter)));
+        let commit = Commit::new(letter.to_string().repeat(7));
+        let applied = Applied {
+            generation,
+            infra_commit: Some(self.head.clone()),
+            live_then: DeploymentId::new(live_then),
+        };
+        let tags = memory::registration(
+            &target(),
+            &commit,
+            &BTreeMap::new(),
+            &memory::content_hash(&target(), &input),
+            &applied,
+        );
+        let revision = Revision { arn: arn(number), active: true, input, tags };
+        self.observed.revisions.insert(arn(number), Reading::Known(revision));
+        self
+    }
+
+    fn tag(mut self, number: u64, (key, value): (String, String)) -> Self {
+        if let Some(Reading::Known(revision)) = self.observed.revisions.get_mut(&arn(number)) {
+            revision.tags.insert(key, value);
+        }
+        self
+    }
+
+    fn live(mut self, number: u64, id: &str, rollout: RolloutState) -> Self {
+        self.observed.service = Reading::Known(service(number, id, rollout));
+        self
+    }
+
+    /// Service deployments, newest first.
+    fn history(mut self, entries: &[(&str, u64, ServiceDeploymentStatus)]) -> Self {
+        let entries = entries.iter().map(|(id, number, status)| history(id, *number, *status));
+        self.observed.service_deployments = Reading::Known(entries.collect());
+        self
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    fn plan(&self) -> Plan {
+        plan(&Input {
+            desired: &self.desired,
+            observed: &self.observed,
+            infra_commit: Some(&self.head),
+            recent: self.recent.as_ref(),
+            turn: self.turn,
+            tag_blockers: &self.blockers,
+            now: self.now,
+        })
+    }
+
+    /// The next step in one line, or why there is none.
+    #[track_caller]
+    fn check(&self, expected: &str) {
+        let plan = self.plan();
+        assert_eq!(plan.steps.is_empty(), plan.waiting.is_some(), "a plan without a step has a reason");
+        let said = match (plan.steps.first(), &plan.waiting) {
+            (Some(Step::Register { commit, tags, .. }), _) => {
+                format!("register {commit} {}", tags["trueup:applied"])
+            }
+            (Some(Step::Stamp { revision, key, value }), _) => {
+                format!("stamp {} {key}={value}", revision.short())
+            }
+            (Some(Step::Deploy { revision, why, .. }), _) => format!("deploy {} {why:?}", revision.short()),
+            (Some(Step::MoveTag { tag, digest, .. }), _) => format!("tag {tag} {}", &digest.short()[..1]),
+            (Some(Step::UpdateSettings { settings, .. }), _) => format!("settings {settings}"),
+            (Some(Step::Stop { deployment }), _) => format!("stop {deployment}"),
+            (Some(Step::Continue { deployment, .. }), _) => format!("continue {deployment}"),
+            (Some(Step::CreateApplication { application }), _) => format!("create {application}"),
+            (Some(Step::CreateGroup { group, .. }), _) => format!("create group {group}"),
+            (None, Some(waiting)) => waiting::reason(waiting).to_owned(),
+            (None, None) => String::new(),
+        };
+        assert_eq!(said, expected, "{plan:#?}");
+    }
+}
+
+fn service(number: u64, id: &str, rollout: RolloutState) -> Service {
+    Service {
+        arn: "arn".to_owned(),
+        status: ServiceStatus::Active,
+        controller: Controller::Ecs,
+        scheduling: Scheduling::Replica,
+        task_definition: arn(number),
+        desired_count: 1,
+        running_count: 1,
+        pending_count: 0,
+        circuit_breaker: CircuitBreaker { enabled: true, rollback: true },
+        alarms_roll_back: false,
+        deployments: vec![Deployment {
+            id: DeploymentId::new(id),
+            status: DeploymentStatus::Primary,
+            task_definition: arn(number),
+            rollout: Some(rollout),
+            running: i32::from(rollout == RolloutState::Completed),
+            failed_tasks: 0,
+            load_balancer: None,
+            created_at: NOW - 1000,
+            updated_at: NOW - 1000,
+        }],
+        settings: Value::Null,
+        events: Vec::new(),
+    }
+}
+
+fn foreign(number: u64, reference: &str) -> Revision {
+    Revision { arn: arn(number), active: true, input: input(reference), tags: BTreeMap::new() }
+}
+
+fn history(id: &str, number: u64, status: ServiceDeploymentStatus) -> ServiceDeployment {
+    ServiceDeployment {
+        arn: format!("arn:aws:ecs:eu-west-2:123456789012:service-deployment/mco/mco-api-test/{id}"),
+        status,
+        reason: None,
+        target: Some(arn(number)),
+        sources: vec![arn(1)],
+        digests: BTreeMap::new(),
+        monitor_triggered: false,
+        target_running: 1,
+        shift: None,
+        created_at: NOW - 1000,
+        finished_at: None,
+    }
+}
+
+fn task(number: u64, letter: char) -> Task {
+    Task {
+        arn: "task".to_owned(),
+        task_definition: arn(number),
+        started_by: None,
+        last_status: "RUNNING".to_owned(),
+        desired_status: "RUNNING".to_owned(),
+        health: TaskHealth::Unknown,
+        containers: vec![TaskContainer {
+            name: "api".to_owned(),
+            image: format!("{URI}:x"),
+            digest: Some(digest(letter)),
+            exit_code: None,
+            reason: None,
+        }],
+        stop_code: None,
+        stopped_reason: None,
+        started_at: Some(NOW - 500),
+        stopped_at: None,
+    }
+}
+
+/// Commit b failed as revision 2 and AWS rolled back to revision 1.
+fn rolled_back() -> Scene {
+    Scene::new().ours(2, 'b', 1, "ecs-svc/1").history(&[("d2", 2, RollbackSuccessful), ("d1", 1, Successful)])
+}

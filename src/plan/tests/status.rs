@@ -1,0 +1,101 @@
+//! What is said of a service.
+
+use super::{Scene, rolled_back, task};
+use crate::model::ServiceDeploymentStatus::{InProgress, Successful};
+use crate::model::*;
+
+#[test]
+fn the_status_names_what_runs_by_digest_and_not_by_tag() {
+    let mix = Scene::new()
+        .ours(2, 'b', 1, "ecs-svc/1")
+        .live(2, "ecs-svc/2", RolloutState::InProgress)
+        .history(&[("d2", 2, InProgress), ("d1", 1, Successful)])
+        .with(|scene| scene.observed.tasks = Reading::Known(vec![task(1, 'a'), task(1, 'a'), task(2, 'b')]));
+    let status = mix.plan().status;
+    let running: Vec<(String, usize)> =
+        status.running.iter().map(|group| (group.commits[0].to_string(), group.tasks)).collect();
+    assert_eq!(running, [("bbbbbbb".to_owned(), 1), ("aaaaaaa".to_owned(), 2)]);
+    assert_eq!((status.sync, status.health), (Sync::OutOfSync, Health::Progressing));
+    assert_eq!(status.tagged, Some(Commit::new("aaaaaaa")));
+    let last = status.last_deployment.unwrap();
+    assert_eq!((last.phase, last.started_by), (Phase::InProgress, StartedBy::Trueup));
+}
+
+#[test]
+fn what_a_load_balancer_lets_go_is_told_beside_what_runs() {
+    let draining = |exited| {
+        let mut old = task(1, 'a');
+        old.last_status = "DEACTIVATING".to_owned();
+        old.containers[0].exit_code = exited;
+        Scene::new()
+            .ours(2, 'b', 1, "ecs-svc/1")
+            .live(2, "ecs-svc/2", RolloutState::Completed)
+            .with(|scene| scene.observed.tasks = Reading::Known(vec![task(2, 'b'), old]))
+            .plan()
+            .status
+            .running
+            .iter()
+            .map(|group| (group.commits[0].to_string(), group.tasks, group.draining))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(draining(None), [("bbbbbbb".to_owned(), 1, 0), ("aaaaaaa".to_owned(), 0, 1)]);
+    assert_eq!(draining(Some(1)), [("bbbbbbb".to_owned(), 1, 0)], "what has exited runs no more");
+}
+
+#[test]
+fn a_count_of_zero_proves_nothing() {
+    let zero = Scene::new()
+        .ours(2, 'b', 1, "ecs-svc/1")
+        .live(2, "ecs-svc/2", RolloutState::Completed)
+        .history(&[("d2", 2, Successful), ("d1", 1, Successful)])
+        .with(|scene| {
+            scene.observed.tasks = Reading::Known(Vec::new());
+            if let Reading::Known(service) = &mut scene.observed.service {
+                (service.desired_count, service.running_count) = (0, 0);
+            }
+        });
+    zero.check("Settled");
+    let status = zero.plan().status;
+    assert_eq!((status.health, status.running.len()), (Health::Suspended, 0));
+}
+
+#[test]
+fn a_service_is_degraded_while_its_tasks_fail_and_fewer_run_than_it_is_to_have() {
+    let failing = |running| {
+        let scene = Scene::new().declares_a().with(|scene| {
+            if let Reading::Known(service) = &mut scene.observed.service {
+                (service.desired_count, service.running_count) = (2, running);
+                (service.deployments[0].running, service.deployments[0].failed_tasks) = (running, 1);
+            }
+        });
+        scene.plan().status.health
+    };
+    assert_eq!((failing(1), failing(2)), (Health::Degraded, Health::Healthy));
+}
+
+#[test]
+fn the_causes_of_a_failure_are_the_ends_of_its_tasks() {
+    let stopped = |exit_code, reason: Option<&str>, stopped_reason: &str| {
+        let mut task = Task { last_status: "STOPPED".to_owned(), ..task(2, 'b') };
+        task.stopped_reason = Some(stopped_reason.to_owned());
+        (task.containers[0].exit_code, task.containers[0].reason) = (exit_code, reason.map(str::to_owned));
+        task
+    };
+    let scene = rolled_back().with(|scene| {
+        scene.observed.tasks = Reading::Known(vec![
+            stopped(Some(137), Some("OutOfMemoryError"), "Essential container in task exited"),
+            stopped(Some(1), None, "Essential container in task exited"),
+            stopped(Some(1), None, "Essential container in task exited"),
+            // As EC2 says it, and as Fargate does.
+            stopped(None, Some("CannotPullContainerError: x"), "Task failed to start"),
+            stopped(None, None, "CannotPullContainerError: y"),
+        ]);
+    });
+    let expected = [
+        "2 x container api exited with 1",
+        "1 x CannotPullContainerError: y",
+        "1 x container api exited with 137, OutOfMemoryError",
+        "1 x container api: CannotPullContainerError: x",
+    ];
+    assert_eq!(scene.plan().status.causes, expected);
+}
