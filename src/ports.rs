@@ -1,13 +1,15 @@
 //! The seams to the outside, in our own words.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use serde_json::Value;
-use std::collections::BTreeMap;
 
 use crate::model::{
     AccountId, Ancestry, ClusterName, CodeDeployment, Digest, Group, Image, InfraCommit, Millis,
-    NewDeployment, Progress, Repository, RepositoryName, Revision, Service, ServiceDeployment, ServiceName,
-    Tag, Task, TaskDefinitionArn, Wait,
+    NewDeployment, Progress, Region, Repository, RepositoryName, Revision, Service, ServiceDeployment,
+    ServiceName, Tag, Task, TaskDefinitionArn, Wait,
 };
 
 /// Why a call to AWS did not do what was asked, by what to do about it.
@@ -26,6 +28,20 @@ pub enum CloudError {
     Ambiguous(String),
     #[error("unavailable: {0}")]
     Unavailable(String),
+}
+
+/// Opens the clients of a region; `None` is the region of the AWS settings.
+pub trait Reach: Send + Sync {
+    fn ports(&self, region: Option<&Region>) -> Ports;
+}
+
+/// What one region is reached by.
+#[derive(Clone)]
+pub struct Ports {
+    pub ecs: Arc<dyn Ecs>,
+    pub ecr: Arc<dyn Ecr>,
+    pub code_deploy: Arc<dyn CodeDeploy>,
+    pub sts: Arc<dyn Sts>,
 }
 
 /// Which tasks of a service are asked for.

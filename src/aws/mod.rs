@@ -15,9 +15,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 
-use crate::controller::{Ports, Reach};
 use crate::model::{AccountId, Region};
-use crate::ports::{CloudError, Sts};
+use crate::ports::{CloudError, Ports, Reach, Sts};
 
 pub use code_deploy::CodeDeployClient;
 pub use ecr::EcrClient;

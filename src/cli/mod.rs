@@ -44,12 +44,12 @@ use trueup_simulator::World;
 use approval::Answer;
 
 use crate::aws::Aws;
-use crate::controller::{Controller, Reach, Requeue, Swept, Writes};
+use crate::controller::{Controller, Requeue, Swept, Writes};
 use crate::iam::Access;
 use crate::manifest;
 use crate::model::{Declaration, Millis, Target};
 use crate::plan::Plan;
-use crate::ports::Clock;
+use crate::ports::{Clock, Reach};
 
 /// GitOps for Amazon ECS: make live services run the commits that a git repository declares.
 #[derive(Parser)]

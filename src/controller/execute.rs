@@ -1,9 +1,8 @@
 //! The only function that writes to AWS.
 
-use super::sweep::Ports;
 use crate::model::{Desired, TaskDefinitionArn};
 use crate::plan::{By, Step, Why};
-use crate::ports::{CloudError, Ecr};
+use crate::ports::{CloudError, Ecr, Ports};
 
 /// Makes one write, as it was decided. A registration is answered with its revision.
 pub(super) async fn execute(

@@ -8,4 +8,4 @@ mod sweep;
 
 pub use observe::{Look, Observer, Remembered};
 pub use pace::is_settled;
-pub use sweep::{Controller, News, Outcome, Ports, Reach, Requeue, Swept, Writes, observe_only};
+pub use sweep::{Controller, News, Outcome, Requeue, Swept, Writes, observe_only};

@@ -13,24 +13,10 @@ use crate::model::{
     Service, ServiceName, Status, Target, Waiting,
 };
 use crate::plan::{self, Input, Plan, Recent, Step};
-use crate::ports::{Clock, CloudError, CodeDeploy, Ecr, Ecs, History, Sts};
+use crate::ports::{Clock, CloudError, History, Ports, Reach};
 
 /// `DescribeServices` takes ten names (Amazon ECS API reference).
 const SERVICES_A_CALL: usize = 10;
-
-/// What one region is reached by.
-#[derive(Clone)]
-pub struct Ports {
-    pub ecs: Arc<dyn Ecs>,
-    pub ecr: Arc<dyn Ecr>,
-    pub code_deploy: Arc<dyn CodeDeploy>,
-    pub sts: Arc<dyn Sts>,
-}
-
-/// Opens the clients of a region; `None` is the region of the AWS settings.
-pub trait Reach: Send + Sync {
-    fn ports(&self, region: Option<&Region>) -> Ports;
-}
 
 /// The loop's memory. All of it is found out again by another process; here it makes for patience and frugality.
 pub struct Controller {

@@ -9,9 +9,8 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use trueup::controller::{Ports, Reach};
 use trueup::model::*;
-use trueup::ports::{Clock, CloudError, CodeDeploy, Ecr, Ecs, Sts, Tasks};
+use trueup::ports::{Clock, CloudError, CodeDeploy, Ecr, Ecs, Ports, Reach, Sts, Tasks};
 use trueup_simulator::{Api, AwsError, World};
 
 /// What a call meets.

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use trueup::aws::Aws;
-use trueup::controller::{Controller, Reach, Swept, Writes};
+use trueup::controller::{Controller, Swept, Writes};
 use trueup::manifest::{self, Files};
 use trueup::model::*;
-use trueup::ports::History;
+use trueup::ports::{History, Reach};
 use trueup_simulator::{Api, Fault, World, http};
 
 use crate::ports::{Other, Process, Trouble, WorldClock};
