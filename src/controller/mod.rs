@@ -2,10 +2,11 @@
 
 mod execute;
 mod gates;
+mod images;
 mod observe;
 mod pace;
+mod remembered;
 mod sweep;
 
-pub use observe::{Look, Observer, Remembered};
 pub use pace::is_settled;
 pub use sweep::{Controller, News, Outcome, Requeue, Swept, Writes, observe_only};

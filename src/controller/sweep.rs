@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::execute::execute;
 use super::gates::{self, Ledger, Peers};
-use super::observe::{Look, Observer, Remembered};
+use super::observe::{Look, Observer};
 use super::pace;
+use super::remembered::Remembered;
 use crate::model::{
     ClusterName, Declaration, Declared, Desired, InfraCommit, Millis, Mode, Observed, Reading, Region,
     Service, ServiceName, Status, Target, Waiting,

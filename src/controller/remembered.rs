@@ -1,0 +1,78 @@
+//! What was read once and is kept, since it changes rarely or never. Losing it costs calls, never correctness.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Mutex;
+
+use crate::model::{AccountId, Millis, Registry, Repository, RepositoryName, Revision, TaskDefinitionArn};
+
+/// How long the settings of a repository are kept, in milliseconds.
+const REPOSITORY: Millis = 600_000;
+/// Entries of one kind that are kept; beyond this many the cache starts afresh, at the cost of calls.
+const MOST_CACHED: usize = 20_000;
+
+/// The memory of one region.
+#[derive(Default)]
+pub struct Remembered {
+    account: Mutex<Option<AccountId>>,
+    revisions: Mutex<HashMap<TaskDefinitionArn, Revision>>,
+    repositories: Mutex<HashMap<(Registry, RepositoryName), (Repository, Millis)>>,
+    /// Task definitions by application and the SHA-256 of the `AppSpec` that names them.
+    app_specs: Mutex<HashMap<(String, String), TaskDefinitionArn>>,
+}
+
+impl Remembered {
+    pub(super) fn account(&self) -> Option<AccountId> {
+        self.account.lock().ok()?.clone()
+    }
+
+    pub(super) fn keep_account(&self, account: AccountId) {
+        if let Ok(mut kept) = self.account.lock() {
+            *kept = Some(account);
+        }
+    }
+
+    pub(super) fn revision(&self, arn: &TaskDefinitionArn) -> Option<Revision> {
+        find(&self.revisions, arn)
+    }
+
+    pub(super) fn keep_revision(&self, revision: Revision) {
+        keep(&self.revisions, revision.arn.clone(), revision);
+    }
+
+    /// Whose tags may move changes rarely: it is kept for a while.
+    pub(super) fn repository(&self, key: &(Registry, RepositoryName), now: Millis) -> Option<Repository> {
+        let (repository, read_at) = find(&self.repositories, key)?;
+        (now - read_at < REPOSITORY).then_some(repository)
+    }
+
+    pub(super) fn keep_repository(
+        &self,
+        key: (Registry, RepositoryName),
+        repository: Repository,
+        now: Millis,
+    ) {
+        keep(&self.repositories, key, (repository, now));
+    }
+
+    /// What an `AppSpec` deploys, by the application and the SHA-256 of its text.
+    pub(super) fn target(&self, app_spec: &(String, String)) -> Option<TaskDefinitionArn> {
+        find(&self.app_specs, app_spec)
+    }
+
+    pub(super) fn keep_target(&self, app_spec: (String, String), target: TaskDefinitionArn) {
+        keep(&self.app_specs, app_spec, target);
+    }
+}
+
+fn find<K: Eq + Hash, V: Clone>(entries: &Mutex<HashMap<K, V>>, key: &K) -> Option<V> {
+    entries.lock().ok()?.get(key).cloned()
+}
+
+fn keep<K: Eq + Hash, V>(entries: &Mutex<HashMap<K, V>>, key: K, value: V) {
+    let Ok(mut entries) = entries.lock() else { return };
+    if entries.len() >= MOST_CACHED {
+        entries.clear();
+    }
+    entries.insert(key, value);
+}
