@@ -240,9 +240,9 @@ mod tests {
     fn what_could_be_gone_back_to_is_looked_up_first() {
         use ServiceDeploymentStatus::{InProgress, Successful};
         check(&[], &[4, 3, 2]);
-        let failing = deployment(20, 1, InProgress);
-        check(std::slice::from_ref(&failing), &[4, 3, 2, 1]);
-        check(&[failing.clone(), deployment(1, 5, Successful)], &[1, 4, 3, 2]);
-        check(&[failing, deployment(3, 1, Successful)], &[3, 4, 2, 1]);
+        let failing = deployment(20, 7, InProgress);
+        check(std::slice::from_ref(&failing), &[4, 3, 2, 7]);
+        check(&[failing.clone(), deployment(5, 6, Successful)], &[5, 4, 3, 2, 7]);
+        check(&[failing, deployment(3, 1, Successful)], &[3, 4, 2, 7]);
     }
 }

@@ -259,6 +259,8 @@ fn before_the_shift_another_commit_waits_unless_the_policy_says_otherwise() {
     let replace = || started().declares_c().with(|scene| scene.desired.policy.in_flight = InFlight::Replace);
     replace().check("stamp mco-api:2 trueup:outcome=superseded/d-2");
     replace().outcome(OutcomeKind::Superseded, "d-2").check("stop d-2");
+    let unread = |scene: &mut Scene| scene.observed.tasks = Reading::Unavailable("timeout".to_owned());
+    replace().with(unread).check("Unreadable");
     // Going back to what has the traffic waits for nobody.
     started().declares_a().check("stamp mco-api:2 trueup:outcome=superseded/d-2");
 }
@@ -548,15 +550,21 @@ fn only_settings_that_update_service_accepts_are_compared_and_sent() {
             .outcome(OutcomeKind::Succeeded, "d-2")
             .with(|scene| {
                 scene.observed.images[0].tagged = Reading::Known(image('b', &["bbbbbbb", "test"]));
-                scene.desired.service_settings =
-                    Some(json!({"enableExecuteCommand": true, "platformVersion": "1.4.0"}));
+                scene.desired.service_settings = Some(json!({"enableExecuteCommand": true,
+                    "platformVersion": "1.4.0", "deploymentConfiguration": {"maximumPercent": 150}}));
+                let Reading::Known(service) = &mut scene.observed.service else { return };
+                service.settings = json!({"deploymentConfiguration": {
+                    "maximumPercent": 200, "minimumHealthyPercent": 50, "strategy": "ROLLING",
+                }});
             })
     };
     let declared = scene().desired.service_settings.unwrap();
     let hash = crate::plan::service_settings::hash(&declared);
     scene().check(&format!("stamp mco-api:2 trueup:settings={hash}/pending"));
     let stamp = memory::settings_tag(&SettingsStamp { hash, done: false });
-    scene().tag(2, stamp).check("settings {\"enableExecuteCommand\":true}");
+    scene().tag(2, stamp).check(
+        r#"settings {"enableExecuteCommand":true,"deploymentConfiguration":{"maximumPercent":150,"minimumHealthyPercent":50}}"#,
+    );
 }
 
 #[test]
