@@ -206,6 +206,10 @@ pub enum Waiting {
         revision: String,
         fields: Vec<String>,
     },
+    /// Settings of the service that were sent and are still described otherwise.
+    SettingsNotTaken {
+        fields: Vec<String>,
+    },
     /// A deployment goes on; nothing to do but follow it.
     Deploying {
         phase: Phase,

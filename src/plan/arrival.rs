@@ -9,6 +9,9 @@ use crate::model::{
     Waiting,
 };
 
+/// How often settings are sent again whose effect is not seen.
+const MOST_REPEATED: u32 = 2;
+
 impl Facts<'_> {
     /// The live or coming content is the desired one.
     pub(super) fn arrived(&self, current: &Current) -> Result<Vec<Step>, Waiting> {
@@ -68,10 +71,25 @@ impl Facts<'_> {
             return Err(Waiting::Turn { why: why.to_owned() });
         }
         match stamped {
-            Some(stamp) if !stamp.done && self.code_deploy.is_some() => self.update_settings(),
-            Some(stamp) if !stamp.done => self.deploy(live, Why::GitChanged),
+            Some(stamp) if !stamp.done => {
+                let by_code_deploy = self.code_deploy.is_some();
+                let steps =
+                    if by_code_deploy { self.update_settings() } else { self.deploy(live, Why::GitChanged) }?;
+                self.settings_are_taken(&steps)?;
+                Ok(steps)
+            }
             _ => self.stamp(live, memory::settings_tag(&SettingsStamp { hash: declared, done: false })),
         }
+    }
+
+    /// What AWS was sent several times and still describes otherwise it would be sent for ever.
+    fn settings_are_taken(&self, steps: &[Step]) -> Result<(), Waiting> {
+        let (Some(recent), Some(step)) = (self.input.recent, steps.first()) else { return Ok(()) };
+        if recent.repeated < MOST_REPEATED || !recent.step.repeats(step) {
+            return Ok(());
+        }
+        let fields = self.settings_differences().into_iter().take(3).map(|difference| difference.field);
+        Err(Waiting::SettingsNotTaken { fields: fields.collect() })
     }
 
     fn move_tags(&self) -> Result<Vec<Step>, Waiting> {

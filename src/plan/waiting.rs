@@ -61,6 +61,7 @@ pub fn class(waiting: &Waiting) -> Class {
         | Waiting::ContainerMissing { .. }
         | Waiting::NoBase { .. }
         | Waiting::DescribedOtherwise { .. }
+        | Waiting::SettingsNotTaken { .. }
         | Waiting::SourceBehind { .. } => Class::Stalled,
     }
 }
@@ -97,6 +98,7 @@ pub fn reason(waiting: &Waiting) -> &'static str {
         Waiting::ContainerMissing { .. } => "ContainerMissing",
         Waiting::NoBase { .. } => "NoBase",
         Waiting::DescribedOtherwise { .. } => "DescribedOtherwise",
+        Waiting::SettingsNotTaken { .. } => "SettingsNotTaken",
         Waiting::Deploying { .. } => "Deploying",
         Waiting::FinishingFirst => "FinishingFirst",
         Waiting::Held { stranded: None, .. } => "Held",
@@ -174,6 +176,9 @@ pub fn describe(waiting: &Waiting) -> String {
         Waiting::NoBase { why } => format!("no task definition to start from: {why}"),
         Waiting::DescribedOtherwise { revision, fields } => {
             format!("AWS describes {revision} otherwise than it was registered: {}", fields.join(", "))
+        }
+        Waiting::SettingsNotTaken { fields } => {
+            format!("AWS was sent the service settings and describes them otherwise: {}", fields.join(", "))
         }
         Waiting::Deploying { phase, commit, by, shift } => {
             let what = commit.as_ref().map_or("another task definition", |commit| commit.short());
@@ -263,6 +268,7 @@ pub fn hint(waiting: &Waiting, target: &Target) -> Option<String> {
         Waiting::DescribedOtherwise { revision, .. } => {
             format!("write these fields as AWS describes them, or deregister {revision} if another hand has made it")
         }
+        Waiting::SettingsNotTaken { .. } => "write these fields as AWS describes them".to_owned(),
         Waiting::Held { stranded: None, .. } => format!("declare another commit, or: trueup retry {target}"),
         Waiting::Held { stranded: Some(_), .. } => {
             format!("what runs may be broken: declare a good commit soon, or: trueup retry {target}")

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::{Scene, URI, arn, digest, image, input};
+use super::{NOW, Scene, URI, arn, digest, image, input};
 use crate::model::ServiceDeploymentStatus::{InProgress, Successful};
 use crate::model::*;
-use crate::plan::{Step, memory, service_settings, waiting};
+use crate::plan::{Recent, Step, memory, service_settings, waiting, windows};
 
 #[test]
 fn a_changed_commit_is_registered_deployed_recorded_and_tagged_in_that_order() {
@@ -138,6 +138,15 @@ fn service_settings_are_sent_once_seen_and_then_guarded() {
     let stamp = |done| memory::settings_tag(&SettingsStamp { hash: hash.clone(), done });
     scene(200).check(&format!("stamp mco-api:2 trueup:settings={hash}/pending"));
     scene(200).tag(2, stamp(false)).check("deploy mco-api:2 GitChanged");
+    // AWS takes the call and describes something else.
+    let sent = |repeated| {
+        let step = scene(200).tag(2, stamp(false)).plan().steps.swap_remove(0);
+        let at = NOW - 100 * windows::DEPLOYMENT;
+        let recent = Recent { step, at, registered: None, repeated };
+        scene(200).tag(2, stamp(false)).with(|scene| scene.recent = Some(recent))
+    };
+    sent(1).check("deploy mco-api:2 GitChanged");
+    sent(2).check("SettingsNotTaken");
     scene(150).tag(2, stamp(false)).check(&format!("stamp mco-api:2 trueup:settings={hash}/done"));
     scene(150).tag(2, stamp(true)).check("Settled");
     // Another hand puts it back.
