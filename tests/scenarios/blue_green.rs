@@ -7,7 +7,8 @@ use trueup::controller::Swept;
 use trueup::model::{Phase, Stage as At, Sync};
 use trueup_simulator::{Api, Fault};
 
-use crate::stage::{Running, Stage, said};
+use crate::account::Need;
+use crate::stage::{Running, SERVICE, Stage, said};
 
 const MINUTE: u64 = 60;
 /// Longer than a deployment with its termination wait.
@@ -17,12 +18,10 @@ const WHOLE: u64 = 8 * MINUTE;
 /// commit that runs and is tagged.
 #[track_caller]
 fn check(stage: &Stage, said: &str, expected: (&str, usize, usize, &str)) {
-    let runs = stage.digest(expected.3);
-    let running = stage.running();
     let seen = (said, stage.deployments(), stage.revisions());
     assert_eq!(seen, (expected.0, expected.1, expected.2), "{:#?}", stage.code_deployments());
-    assert!(running.iter().all(|digest| Some(digest) == runs.as_ref()), "{running:?} is not {}", expected.3);
-    assert_eq!(stage.digest("test"), runs, "the environment tag");
+    stage.check_runs(SERVICE, expected.3);
+    assert_eq!(stage.digest("test"), stage.digest(expected.3), "the environment tag");
 }
 
 async fn let_run(stage: &Stage, seconds: u64) -> String {
@@ -47,7 +46,7 @@ impl Stage {
     }
 
     pub fn hook_fails(&self, function: &str) {
-        self.world.lock().unwrap().inject(Fault::HookFails { function: function.to_owned() });
+        self.inject(Fault::HookFails { function: function.to_owned() });
     }
 
     fn statuses(&self) -> Vec<String> {
@@ -105,11 +104,9 @@ async fn a_new_commit_gets_the_traffic_then_succeeds_then_is_tagged() {
     stage.declare("bbbbbbb");
     let mut running = stage.process(BTreeMap::new());
     let mut seen = Vec::new();
-    for _ in 0..WHOLE / 2 {
-        stage.advance(2);
-        let swept = running.pass(&stage).await;
+    let see = |swept: &[Swept]| {
         let status = &swept[0].plan.as_ref().unwrap().status;
-        let deployment = status.last_deployment.as_ref().unwrap();
+        let Some(deployment) = &status.last_deployment else { return };
         let traffic = deployment.shift.as_ref().and_then(|shift| shift.traffic);
         let now = (deployment.phase, stage_of(&swept[0]), traffic, status.sync);
         if seen.last() != Some(&now) {
@@ -118,7 +115,8 @@ async fn a_new_commit_gets_the_traffic_then_succeeds_then_is_tagged() {
         if deployment.phase == Phase::InProgress {
             assert_eq!(stage.digest("test"), old, "the tag moves after success");
         }
-    }
+    };
+    running.watch(&stage, WHOLE, see).await;
     let in_progress = |stage, traffic| (Phase::InProgress, Some(stage), traffic, Sync::OutOfSync);
     for expected in [
         in_progress(At::Installing, Some(0)),
@@ -159,7 +157,7 @@ async fn a_failure_after_the_shift_is_rolled_back_by_codedeploy_and_held() {
     check(&stage, &said, ("Held", 2, 3, "bbbbbbb"));
     assert_eq!(stage.statuses(), ["Succeeded", "Failed", "Succeeded"]);
     // The next commit goes on from there, without the hook.
-    stage.world.lock().unwrap().heal();
+    stage.heal();
     stage.build("ddddddd");
     stage.declare("ddddddd");
     let said = let_run(&stage, WHOLE).await;
@@ -199,7 +197,7 @@ async fn a_first_deployment_that_fails_is_undone_by_codedeploy_before_and_after_
         let last = swept.plan.unwrap().status.last_deployment.unwrap();
         assert_eq!(last.phase, Phase::RolledBack, "{event}");
         // The fix goes on from there.
-        stage.world.lock().unwrap().heal();
+        stage.heal();
         stage.build("ccccccc");
         stage.declare("ccccccc");
         let said = let_run(&stage, WHOLE).await;
@@ -264,12 +262,12 @@ async fn tasks_that_never_get_healthy_and_alarms_hold_the_commit() {
         let mut stage = promoted(&alarms).await;
         let digest = stage.build("ccccccc");
         if !alarm {
-            stage.world.lock().unwrap().inject(Fault::Unhealthy { digest });
+            stage.inject(Fault::Unhealthy { digest });
         }
         stage.declare("ccccccc");
         let mut running = stage.process(BTreeMap::new());
         running.run(&stage, 90).await;
-        stage.world.lock().unwrap().set_alarm("errors", alarm);
+        stage.set_alarm("errors", alarm);
         let said = said(&running.run(&stage, 62 * MINUTE).await);
         check(&stage, &said, ("Held", 2, 3, "bbbbbbb"));
     }
@@ -301,7 +299,7 @@ async fn traffic_waits_for_approval_and_what_nobody_approves_is_held() {
     let Some(At::AwaitingApproval { until: Some(until) }) = stage_of(&swept) else {
         unreachable!("{swept:#?}")
     };
-    let now = i64::try_from(stage.world.lock().unwrap().now()).unwrap() * 1000;
+    let now = i64::try_from(stage.account.world(Need::Clock).now()).unwrap() * 1000;
     assert!((25 * 60_000..30 * 60_000).contains(&(until - now)), "{until} {now}");
     let id = swept.plan.unwrap().status.last_deployment.unwrap().id.unwrap();
     stage.call(
@@ -383,14 +381,13 @@ async fn what_another_hand_deploys_is_followed_and_then_judged() {
         let mut stage = promoted(&json!({})).await;
         stage.environment = format!("  policy: {{drift: {policy}}}\n");
         stage.declare("bbbbbbb");
-        let other = stage.build("ccccccc");
+        stage.build("ccccccc");
         stage.deploy_by_hand("ccccccc");
         let mut running = stage.process(BTreeMap::new());
         assert_eq!(said(&running.run(&stage, MINUTE).await), "Deploying");
         let now = said(&running.run(&stage, 2 * WHOLE).await);
         assert_eq!((now.as_str(), stage.deployments()), (end, deployments), "{policy}");
-        let expected = stage.digest(runs).unwrap();
-        assert!(stage.running().iter().all(|digest| *digest == expected), "{policy}: {other}");
+        stage.check_runs(SERVICE, runs);
     }
 }
 
@@ -413,7 +410,7 @@ async fn what_is_missing_is_made_where_it_is_declared_and_named_where_it_is_not(
     assert_eq!(let_run(&stage, MINUTE).await, "GroupMissing");
     assert_eq!((stage.deployments(), stage.revisions()), (0, 1));
     let create = format!(
-        "create: {{serviceRole: \"arn:aws:iam::123456789012:role/codedeploy\", targetGroups: [api-1, api-2], productionListener: \"{}\", testListener: \"{}\", terminationWait: 1m}}, deploymentGroup",
+        "create: {{serviceRole: \"arn:aws:iam::123456789012:role/codedeploy\", targetGroups: [mco-api-1, mco-api-2], productionListener: \"{}\", testListener: \"{}\", terminationWait: 1m}}, deploymentGroup",
         stage.listener(80),
         stage.listener(8080)
     );
@@ -519,7 +516,7 @@ async fn a_listener_that_another_hand_put_back_is_named_and_holds_the_commit_unt
         stage.call(Api::Elb, "ModifyListener", &input);
     };
     // As Terraform does, which knows nothing of the deployment since.
-    lead(&stage, "api-1");
+    lead(&stage, "mco-api-1");
     stage.build("ccccccc");
     stage.declare("ccccccc");
     let mut running = stage.process(BTreeMap::new());
@@ -528,7 +525,7 @@ async fn a_listener_that_another_hand_put_back_is_named_and_holds_the_commit_unt
     let plan = swept.plan.unwrap();
     let cause = plan.status.causes.first().cloned().unwrap_or_default();
     assert!(cause.contains("Primary taskset target group must be behind listener"), "{cause}");
-    lead(&stage, "api-2");
+    lead(&stage, "mco-api-2");
     running.controller.write_one(&stage.declaration, "test/api", plan.retry.unwrap()).await.unwrap();
     let said = said(&running.run(&stage, WHOLE).await);
     check(&stage, &said, ("Settled", 3, 3, "ccccccc"));

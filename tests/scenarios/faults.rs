@@ -54,9 +54,9 @@ async fn run(stage: &Stage, plan: BTreeMap<usize, Trouble>, beside: Option<Arc<B
     let mut last = String::new();
     for _ in 0..LONG / TICK {
         let swept = running.pass(stage).await;
-        if running.process.has_crashed() {
+        if running.process().has_crashed() {
             crashes += 1;
-            calls.extend(running.process.calls());
+            calls.extend(running.process().calls());
             running = stage.process(BTreeMap::new());
         } else {
             check_truth(stage, &swept);
@@ -73,7 +73,7 @@ async fn run(stage: &Stage, plan: BTreeMap<usize, Trouble>, beside: Option<Arc<B
         }
         stage.advance(TICK);
     }
-    calls.extend(running.process.calls());
+    calls.extend(running.process().calls());
     End { said: last, calls, crashes }
 }
 
@@ -98,7 +98,7 @@ fn stages() -> [(&'static str, Stage); 6] {
         let mut stage = Stage::new(breaker);
         let digest = stage.build("bbbbbbb");
         if crashes {
-            stage.world.lock().unwrap().inject(Fault::Crash { digest, exit_code: 1, after_seconds: 0 });
+            stage.inject(Fault::Crash { digest, exit_code: 1, after_seconds: 0 });
         }
         if breaker == Breaker::Off {
             stage.environment = "  policy: {progressDeadline: 1m}\n".to_owned();

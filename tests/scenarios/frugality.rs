@@ -11,7 +11,7 @@ use crate::stage::{Breaker, Running, Stage, TICK, said};
 
 /// Calls by operation, and how many in all.
 fn counted(running: &Running, from: usize) -> (BTreeMap<String, usize>, usize) {
-    let calls = running.process.calls();
+    let calls = running.process().calls();
     let mut counts = BTreeMap::new();
     for call in &calls[from..] {
         *counts.entry(call.clone()).or_default() += 1;
@@ -51,7 +51,7 @@ async fn one_promotion() {
     run_as_due(&mut running, &stage, 60).await;
     stage.build("bbbbbbb");
     stage.declare("bbbbbbb");
-    let before = running.process.calls().len();
+    let before = running.process().calls().len();
     assert_eq!(run_as_due(&mut running, &stage, 120).await, "Settled");
     let (counts, all) = counted(&running, before);
     print("one promotion, from the commit until two minutes later", &counts, all);
@@ -66,7 +66,7 @@ async fn one_blue_green_promotion() {
     run_as_due(&mut running, &stage, 60).await;
     stage.build("bbbbbbb");
     stage.declare("bbbbbbb");
-    let before = running.process.calls().len();
+    let before = running.process().calls().len();
     assert_eq!(run_as_due(&mut running, &stage, 720).await, "Settled");
     let (counts, all) = counted(&running, before);
     print(
@@ -99,7 +99,7 @@ async fn a_thousand_services_that_rest() {
     running.pass(&stage).await;
     let (counts, cold) = counted(&running, 0);
     print("the first look at 1,000 services", &counts, cold);
-    let before = running.process.calls().len();
+    let before = running.process().calls().len();
     running.pass(&stage).await;
     let (counts, warm) = counted(&running, before);
     print("the second look", &counts, warm);

@@ -1,8 +1,9 @@
 //! The controller on the simulated world, in virtual time: every way in and out of a deployment, every fault
 //! at every call, and two controllers at once. What is counted are the service deployments that AWS was made to start.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail anywhere")]
 
+mod account;
 mod blue_green;
 mod drift;
 mod faults;

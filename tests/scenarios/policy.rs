@@ -32,13 +32,13 @@ async fn promoted(mut stage: Stage) -> (BTreeSet<String>, BTreeSet<String>) {
         stage.declare(commit);
         let mut running = stage.process(BTreeMap::new());
         running.run(&stage, 100).await;
-        calls.extend(running.process.calls());
+        calls.extend(running.process().calls());
     }
     // Back to what still stands by, if it does.
     stage.declare("ccccccc");
     let mut running = stage.process(BTreeMap::new());
     running.run(&stage, 480).await;
-    calls.extend(running.process.calls());
+    calls.extend(running.process().calls());
     calls.remove("GetCallerIdentity");
     (calls, actions(&iam::policy(&stage.declaration, Access::Write).document))
 }
@@ -47,7 +47,7 @@ async fn promoted(mut stage: Stage) -> (BTreeSet<String>, BTreeSet<String>) {
 async fn the_policy_grants_every_call_and_nothing_else() {
     let mut made = Stage::blue_green(&Value::Null);
     let create = format!(
-        "create: {{serviceRole: r, targetGroups: [api-1, api-2], productionListener: \"{}\"}}, deploymentGroup",
+        "create: {{serviceRole: r, targetGroups: [mco-api-1, mco-api-2], productionListener: \"{}\"}}, deploymentGroup",
         made.listener(80)
     );
     made.application = made.application.replace("deploymentGroup", &create);
@@ -78,7 +78,7 @@ async fn looking_needs_the_read_only_policy_and_that_holds_no_write() {
         let granted = actions(&iam::policy(&stage.declaration, Access::Read).document);
         let mut running = stage.process(BTreeMap::new());
         running.controller.sweep(&stage.declaration, Writes::Withheld, |_| true).await;
-        for call in running.process.calls().iter().filter(|call| *call != "GetCallerIdentity") {
+        for call in running.process().calls().iter().filter(|call| *call != "GetCallerIdentity") {
             assert!(action(call, &granted).is_some(), "{call} is not granted");
         }
         assert!(WRITES.iter().all(|write| action(write, &granted).is_none()));

@@ -4,19 +4,24 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock, Mutex};
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use trueup::aws::Aws;
-use trueup::controller::{Controller, Swept, Writes};
+use trueup::controller::{Controller, Outcome, Swept, Writes};
 use trueup::manifest::{self, Files};
 use trueup::model::*;
-use trueup::ports::{History, Reach};
+use trueup::plan::waiting::{Class, class};
+use trueup::ports::{Clock, History, Reach};
 use trueup_simulator::{Api, Fault, World, http};
 
+use crate::account::{Account, Need};
 use crate::ports::{Other, Process, Trouble, WorldClock};
 
 pub const REGISTRY: &str = "123456789012.dkr.ecr.eu-west-2.amazonaws.com";
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// Every operation that trueup may write with.
 pub const WRITES: [&str; 9] = [
     "RegisterTaskDefinition",
@@ -29,7 +34,11 @@ pub const WRITES: [&str; 9] = [
     "CreateApplication",
     "CreateDeploymentGroup",
 ];
+/// The service that nearly all of them are about.
+pub const SERVICE: &str = "mco-api-test";
 const BLUE_GREEN: &str = "  repository: mco/api\n  service: mco-api-{environment}\n  strategy: {codeDeploy: {application: API, deploymentGroup: \"API-{environment}\"}}\n";
+/// The target groups of a service that CodeDeploy deploys.
+const GROUPS: [&str; 2] = ["mco-api-1", "mco-api-2"];
 /// Virtual seconds between two looks.
 pub const TICK: u64 = 2;
 
@@ -50,7 +59,7 @@ impl History for Commits {
 
 /// Everything outside a process: AWS and the repository.
 pub struct Stage {
-    pub world: Arc<Mutex<World>>,
+    pub account: Account,
     pub commits: Commits,
     pub declaration: Declaration,
     /// Lines of YAML below `spec:` of the environment.
@@ -66,16 +75,9 @@ pub struct Stage {
 impl Clone for Stage {
     /// A world of its own with the same past.
     fn clone(&self) -> Self {
+        let world = self.account.world(Need::Clock).clone();
         let commits = Commits(Arc::new(Mutex::new(self.commits.0.lock().unwrap().clone())));
-        Self {
-            world: Arc::new(Mutex::new(self.world.lock().unwrap().clone())),
-            commits,
-            declaration: self.declaration.clone(),
-            environment: self.environment.clone(),
-            files: self.files.clone(),
-            application: self.application.clone(),
-            by_code_deploy: self.by_code_deploy,
-        }
+        Self { account: Account::World(Arc::new(Mutex::new(world))), commits, ..self.beside() }
     }
 }
 
@@ -108,7 +110,7 @@ impl Stage {
     pub fn broken() -> Self {
         let mut stage = Self::bare();
         let digest = stage.digest("aaaaaaa").unwrap();
-        stage.world.lock().unwrap().inject(Fault::Crash { digest, exit_code: 1, after_seconds: 0 });
+        stage.inject(Fault::Crash { digest, exit_code: 1, after_seconds: 0 });
         stage.create_service(
             &json!({"deploymentConfiguration": {"deploymentCircuitBreaker": {"enable": true, "rollback": true}}}),
         );
@@ -122,14 +124,18 @@ impl Stage {
         let mut stage = Self { by_code_deploy: true, ..Self::bare() };
         stage.application = BLUE_GREEN.to_owned();
         let elb = |operation: &str, input: &Value| stage.call(Api::Elb, operation, input);
-        let balancer =
-            elb("CreateLoadBalancer", &json!({"Name": "mco"}))["LoadBalancers"][0]["LoadBalancerArn"].clone();
-        let groups = ["api-1", "api-2"].map(|name| {
-            elb("CreateTargetGroup", &json!({"Name": name}))["TargetGroups"][0]["TargetGroupArn"].clone()
+        let (network, subnets) = stage.account.network();
+        let balancer = elb("CreateLoadBalancer", &json!({"Name": "mco", "Subnets": subnets}));
+        let balancer = balancer["LoadBalancers"][0]["LoadBalancerArn"].clone();
+        let groups = GROUPS.map(|name| {
+            let group =
+                json!({"Name": name, "Protocol": "HTTP", "Port": 8080, "VpcId": network, "TargetType": "ip"});
+            elb("CreateTargetGroup", &group)["TargetGroups"][0]["TargetGroupArn"].clone()
         });
         let listeners = [80, 8080].map(|port| {
             let actions = json!([{"Type": "forward", "TargetGroupArn": groups[0]}]);
-            let input = json!({"LoadBalancerArn": balancer, "Port": port, "DefaultActions": actions});
+            let input = json!({"LoadBalancerArn": balancer, "Protocol": "HTTP", "Port": port,
+                "DefaultActions": actions});
             elb("CreateListener", &input)["Listeners"][0]["ListenerArn"].clone()
         });
         stage.create_service(&json!({"deploymentController": {"type": "CODE_DEPLOY"},
@@ -149,7 +155,7 @@ impl Stage {
 
     fn bare() -> Self {
         let stage = Self {
-            world: Arc::new(Mutex::new(World::new("123456789012", "eu-west-2"))),
+            account: Account::open(),
             commits: Commits::default(),
             declaration: Declaration { infra_commit: None, applications: Vec::new(), findings: Vec::new() },
             environment: String::new(),
@@ -176,26 +182,71 @@ impl Stage {
     }
 
     pub fn call(&self, api: Api, operation: &str, input: &Value) -> Value {
-        self.world.lock().unwrap().call(api, operation, input).unwrap()
+        self.account.call(api, operation, input).unwrap()
     }
 
     pub fn advance(&self, seconds: u64) {
-        self.world.lock().unwrap().advance(seconds);
+        self.account.advance(seconds);
+    }
+
+    pub fn inject(&self, fault: Fault) {
+        self.account.world(Need::Faults).inject(fault);
+    }
+
+    pub fn heal(&self) {
+        self.account.world(Need::Faults).heal();
+    }
+
+    pub fn set_alarm(&self, name: &str, on: bool) {
+        self.account.world(Need::Alarms).set_alarm(name, on);
     }
 
     /// Pushes an image for a commit; its digest.
     pub fn build(&self, commit: &str) -> String {
-        let manifest = json!({"schemaVersion": 2, "config": {"digest": commit}, "layers": []});
-        self.push(&manifest, Some(commit))
+        self.push(&self.manifest(commit), Some(commit))
+    }
+
+    /// Of an image whose only layer and configuration are in the repository.
+    fn manifest(&self, commit: &str) -> Value {
+        let layer = self.upload("layer.v1.tar", commit.to_owned());
+        let config = json!({"os": "linux", "architecture": "amd64", "author": commit});
+        let config = self.upload("config.v1+json", config.to_string());
+        json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer]})
+    }
+
+    /// How a manifest names what was uploaded.
+    fn upload(&self, kind: &str, content: String) -> Value {
+        let bytes = content.into_bytes();
+        let digest = format!("sha256:{}", hex::encode(Sha256::digest(&bytes)));
+        let named = |more: Value| {
+            let mut input = json!({"repositoryName": "mco/api"});
+            input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            input
+        };
+        let asked = named(json!({"layerDigests": [digest]}));
+        let known = self.call(Api::Ecr, "BatchCheckLayerAvailability", &asked);
+        if known["layers"][0]["layerAvailability"] != "AVAILABLE" {
+            let upload = self.call(Api::Ecr, "InitiateLayerUpload", &named(json!({})))["uploadId"].clone();
+            let blob = BASE64_STANDARD.encode(&bytes);
+            let part = json!({"uploadId": upload, "partFirstByte": 0, "partLastByte": bytes.len() - 1,
+                "layerPartBlob": blob});
+            self.call(Api::Ecr, "UploadLayerPart", &named(part));
+            let whole = json!({"uploadId": upload, "layerDigests": [digest]});
+            self.call(Api::Ecr, "CompleteLayerUpload", &named(whole));
+        }
+        let media_type = format!("application/vnd.oci.image.{kind}");
+        json!({"mediaType": media_type, "digest": digest, "size": bytes.len()})
     }
 
     /// Pushes an index with one image, as buildx does; its digest.
     pub fn build_index(&self, commit: &str) -> String {
-        let child = json!({"schemaVersion": 2, "config": {"digest": commit}, "layers": []});
-        let child = self.push(&child, None);
+        let child = self.manifest(commit);
+        let digest = self.push(&child, None);
         let platform = json!({"os": "linux", "architecture": "amd64"});
+        let size = child.to_string().len();
+        let child = json!({"mediaType": MANIFEST, "digest": digest, "size": size, "platform": platform});
         let index = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
-            "manifests": [{"digest": child, "platform": platform}]});
+            "manifests": [child]});
         self.push(&index, Some(commit))
     }
 
@@ -249,20 +300,23 @@ impl Stage {
 
     /// The same where the files need not be good.
     pub fn write_broken(&mut self, applications: &[(&str, &str, &str)]) {
-        let mut files = self.files.clone();
+        let own = |(name, text): (&String, &Result<String, String>)| {
+            (name.clone(), text.as_ref().map(|text| self.account.own(text)).map_err(Clone::clone))
+        };
+        let mut files: Files = self.files.iter().map(own).collect();
         let mut entries = String::new();
         for (name, commit, specification) in applications {
             let text = format!(
                 "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {{name: {name}}}\nspec:\n{specification}"
             );
-            files.insert(format!("{name}.yaml"), Ok(text));
+            files.insert(format!("{name}.yaml"), Ok(self.account.own(&text)));
             let _ = writeln!(entries, "    {name}: {{commit: {commit}}}");
         }
         let environment = format!(
             "apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {{name: test}}\nspec:\n  account: \"123456789012\"\n  cluster: mco\n{}  applications:\n{entries}",
             self.environment
         );
-        files.insert("test.yaml".to_owned(), Ok(environment));
+        files.insert("test.yaml".to_owned(), Ok(self.account.own(&environment)));
         let head = {
             let mut commits = self.commits.0.lock().unwrap();
             let head = InfraCommit::new(format!("{:040x}", commits.len() + 1));
@@ -280,7 +334,15 @@ impl Stage {
 
     /// The same world and repository, for another process beside this one.
     pub fn beside(&self) -> Self {
-        Self { world: Arc::clone(&self.world), commits: self.commits.clone(), ..self.clone() }
+        Self {
+            account: self.account.clone(),
+            commits: self.commits.clone(),
+            declaration: self.declaration.clone(),
+            environment: self.environment.clone(),
+            files: self.files.clone(),
+            application: self.application.clone(),
+            by_code_deploy: self.by_code_deploy,
+        }
     }
 
     pub fn process(&self, plan: BTreeMap<usize, Trouble>) -> Running {
@@ -289,36 +351,32 @@ impl Stage {
 
     pub fn process_beside(&self, plan: BTreeMap<usize, Trouble>, other: Option<Arc<dyn Other>>) -> Running {
         let over_http = is_over_http() && plan.is_empty() && other.is_none();
-        let process = Process::new(&self.world, plan, other);
-        let clock = Arc::new(WorldClock(Arc::clone(&self.world)));
-        let reach: Box<dyn Reach> =
-            if over_http { Box::new(self.served()) } else { Box::new(process.clone()) };
-        let controller = Controller::new(reach, Box::new(self.commits.clone()), clock);
-        Running { process, controller }
-    }
-
-    /// The real SDK, with this world behind a server on loopback. Its time stands still but for `advance`.
-    fn served(&self) -> Aws {
-        static SERVERS: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
-        let world = Arc::clone(&self.world);
-        let serve = async move {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let endpoint = format!("http://{}", listener.local_addr().unwrap());
-            tokio::spawn(http::serve(listener, world, 0.0));
-            Aws::simulated(&endpoint, &Region::new("eu-west-2")).await
+        let history = Box::new(self.commits.clone());
+        let Account::World(world) = &self.account else {
+            let controller = Controller::new(Box::new(outside(Aws::load())), history, Arc::new(RealClock));
+            return Running { process: None, controller };
         };
-        // Not on the test's own thread, which is inside of a runtime.
-        std::thread::spawn(|| SERVERS.block_on(serve)).join().unwrap()
+        let process = Process::new(world, plan, other);
+        let clock = Arc::new(WorldClock(Arc::clone(world)));
+        let reach: Box<dyn Reach> =
+            if over_http { Box::new(served(world)) } else { Box::new(process.clone()) };
+        Running { process: Some(process), controller: Controller::new(reach, history, clock) }
     }
 
-    /// The ways to the world: in process, and by the real SDK.
-    pub fn reaches(&self) -> [Box<dyn Reach>; 2] {
-        [Box::new(Process::new(&self.world, BTreeMap::new(), None)), Box::new(self.served())]
+    /// The ways to the account: in process, and by the real SDK.
+    pub fn reaches(&self) -> Vec<Box<dyn Reach>> {
+        match &self.account {
+            Account::World(world) => {
+                vec![Box::new(Process::new(world, BTreeMap::new(), None)), Box::new(served(world))]
+            }
+            Account::Endpoint(_) => vec![Box::new(outside(Aws::load()))],
+        }
     }
 
     /// The ARN of the listener at this port: 80 for production, 8080 for tests.
     pub fn listener(&self, port: u64) -> String {
-        let balancers = self.call(Api::Elb, "DescribeLoadBalancers", &json!({}))["LoadBalancers"].clone();
+        let balancers =
+            self.call(Api::Elb, "DescribeLoadBalancers", &json!({"Names": ["mco"]}))["LoadBalancers"].clone();
         let of = json!({"LoadBalancerArn": balancers[0]["LoadBalancerArn"]});
         let listeners = self.call(Api::Elb, "DescribeListeners", &of)["Listeners"].clone();
         let mut all = listeners.as_array().unwrap().iter();
@@ -331,8 +389,25 @@ impl Stage {
         if self.by_code_deploy {
             return self.code_deployments().iter().filter(|one| one["creator"] == "user").count();
         }
+        self.service_deployments().unwrap().len()
+    }
+
+    /// `None` where the account keeps no record of them: a service has one from its creation on.
+    fn service_deployments(&self) -> Option<Vec<Value>> {
         let list = json!({"cluster": "mco", "service": "mco-api-test", "maxResults": 100});
-        self.call(Api::Ecs, "ListServiceDeployments", &list)["serviceDeployments"].as_array().unwrap().len()
+        let answer = self.account.call(Api::Ecs, "ListServiceDeployments", &list).ok()?;
+        let deployments = answer["serviceDeployments"].as_array()?.clone();
+        (!deployments.is_empty()).then_some(deployments)
+    }
+
+    /// So many deployments were ever started, as far as the account tells.
+    #[track_caller]
+    pub fn check_deployments(&self, expected: usize) {
+        if self.by_code_deploy || self.service_deployments().is_some() {
+            assert_eq!(self.deployments(), expected, "deployments");
+        } else {
+            self.account.does_not_tell("deployments");
+        }
     }
 
     /// All deployments of CodeDeploy, oldest first.
@@ -355,37 +430,60 @@ impl Stage {
     }
 
     pub fn writes(&self) -> u64 {
-        let world = self.world.lock().unwrap();
-        WRITES.iter().map(|operation| world.calls(operation)).sum()
+        self.account.writes()
     }
 
     /// The digest that a tag points at.
     pub fn digest(&self, tag: &str) -> Option<String> {
         let input = json!({"repositoryName": "mco/api", "imageIds": [{"imageTag": tag}]});
-        let answer = self.world.lock().unwrap().call(Api::Ecr, "DescribeImages", &input).ok()?;
+        let answer = self.account.call(Api::Ecr, "DescribeImages", &input).ok()?;
         Some(answer["imageDetails"][0]["imageDigest"].as_str()?.to_owned())
     }
 
     /// The digests of the tasks that run, without asking trueup.
     pub fn running(&self) -> Vec<String> {
-        self.running_in("mco-api-test")
+        self.running_of(&self.described(SERVICE))
+    }
+
+    fn described(&self, service: &str) -> Value {
+        let input = json!({"cluster": "mco", "services": [service]});
+        self.call(Api::Ecs, "DescribeServices", &input)["services"][0].clone()
     }
 
     /// Without what drains: it only finishes what it was asked before.
-    pub fn running_in(&self, service: &str) -> Vec<String> {
-        let described =
-            self.call(Api::Ecs, "DescribeServices", &json!({"cluster": "mco", "services": [service]}));
-        let sets = described["services"][0]["taskSets"].as_array().cloned().unwrap_or_default();
+    fn running_of(&self, service: &Value) -> Vec<String> {
+        let sets = service["taskSets"].as_array().cloned().unwrap_or_default();
         let drains = |task: &&Value| {
             sets.iter().any(|set| set["status"] == "DRAINING" && set["id"] == task["startedBy"])
         };
-        let list = json!({"cluster": "mco", "serviceName": service});
+        let list = json!({"cluster": "mco", "serviceName": service["serviceName"]});
         let arns = self.call(Api::Ecs, "ListTasks", &list)["taskArns"].clone();
+        if arns == json!([]) {
+            return Vec::new();
+        }
         let tasks = self.call(Api::Ecs, "DescribeTasks", &json!({"cluster": "mco", "tasks": arns}));
-        let running =
-            tasks["tasks"].as_array().unwrap().iter().filter(|task| task["lastStatus"] == "RUNNING");
-        let running = running.filter(|task| !drains(task));
-        running.map(|task| task["containers"][0]["imageDigest"].as_str().unwrap_or("?").to_owned()).collect()
+        let tasks = tasks["tasks"].as_array().unwrap().iter();
+        let running = tasks.filter(|task| task["lastStatus"] == "RUNNING" && !drains(task));
+        running.map(|task| self.digest_of(&task["containers"][0])).collect()
+    }
+
+    /// What was built from this commit runs in the service and nothing else does, as far as the account tells.
+    #[track_caller]
+    pub fn check_runs(&self, service: &str, commit: &str) {
+        let (service, built) = (self.described(service), self.digest(commit));
+        let running = self.running_of(&service);
+        assert!(running.iter().all(|digest| Some(digest) == built.as_ref()), "{running:?} is not {commit}");
+        if running.is_empty() && service["desiredCount"] != 0 {
+            self.account.does_not_tell("tasks");
+        }
+    }
+
+    /// As the task tells it, or as its image names it.
+    fn digest_of(&self, container: &Value) -> String {
+        let image = container["image"].as_str().unwrap_or_default();
+        let told = container["imageDigest"].as_str().or(image.split_once('@').map(|(_, digest)| digest));
+        let tagged = || self.digest(image.rsplit(':').next().unwrap_or_default());
+        told.map(str::to_owned).or_else(tagged).unwrap_or_else(|| "?".to_owned())
     }
 }
 
@@ -401,34 +499,83 @@ fn group(listeners: &[Value; 2]) -> Value {
             "terminateBlueInstancesOnDeploymentSuccess": {"action": "TERMINATE", "terminationWaitTimeInMinutes": 5},
         },
         "loadBalancerInfo": {"targetGroupPairInfoList": [{
-            "targetGroups": [{"name": "api-1"}, {"name": "api-2"}],
+            "targetGroups": [{"name": GROUPS[0]}, {"name": GROUPS[1]}],
             "prodTrafficRoute": {"listenerArns": [listeners[0]]},
             "testTrafficRoute": {"listenerArns": [listeners[1]]},
         }]},
     })
 }
 
+/// The real SDK, with this world behind a server on loopback. Its time stands still but for `advance`.
+fn served(world: &Arc<Mutex<World>>) -> Aws {
+    let world = Arc::clone(world);
+    outside(async move {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(http::serve(listener, world, 0.0));
+        Aws::simulated(&endpoint, &Region::new("eu-west-2")).await
+    })
+}
+
+/// Not on the test's own thread, which is inside of a runtime.
+fn outside<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    static OUTSIDE: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+    std::thread::spawn(|| OUTSIDE.block_on(work)).join().unwrap()
+}
+
+struct RealClock;
+
+impl Clock for RealClock {
+    fn now(&self) -> Millis {
+        i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap()
+    }
+}
+
 /// One process: what it knows dies with it.
 pub struct Running {
-    pub process: Process,
+    process: Option<Process>,
     pub controller: Controller,
 }
 
 impl Running {
-    pub async fn pass(&mut self, stage: &Stage) -> Vec<Swept> {
-        self.controller.sweep(&stage.declaration, Writes::Allowed, |_| true).await
+    /// What the process has called, and whether it lives.
+    #[track_caller]
+    pub fn process(&self) -> &Process {
+        self.process.as_ref().unwrap_or_else(|| panic!("needs: {:?}", Need::Calls))
     }
 
-    /// Looks every tick for so many seconds.
-    pub async fn run(&mut self, stage: &Stage, seconds: u64) -> Swept {
-        let mut last = self.pass(stage).await;
-        for _ in 0..seconds / TICK {
-            stage.advance(TICK);
-            last = self.pass(stage).await;
-            check_truth(stage, &last);
+    pub async fn pass(&mut self, stage: &Stage) -> Vec<Swept> {
+        let swept = self.controller.sweep(&stage.declaration, Writes::Allowed, |_| true).await;
+        for _ in swept.iter().filter(|one| one.outcome != Outcome::Nothing) {
+            stage.account.wrote();
         }
-        last.swap_remove(0)
+        swept
     }
+
+    pub async fn run(&mut self, stage: &Stage, seconds: u64) -> Swept {
+        let mut swept = self.watch(stage, seconds, |swept| check_truth(stage, swept)).await;
+        swept.swap_remove(0)
+    }
+
+    /// Looks every tick for so many seconds; in an account that hurries, until nothing changes any more.
+    pub async fn watch(&mut self, stage: &Stage, seconds: u64, mut see: impl FnMut(&[Swept])) -> Vec<Swept> {
+        let mut time = stage.account.time(seconds);
+        loop {
+            let swept = self.pass(stage).await;
+            see(&swept);
+            let rests = swept.iter().all(rests);
+            let now = swept.iter().map(said).collect::<Vec<_>>().join(" ");
+            if !time.goes_on(&now, rests) {
+                return swept;
+            }
+        }
+    }
+}
+
+/// Whether nothing is about to change by itself.
+fn rests(swept: &Swept) -> bool {
+    let waiting = swept.plan.as_ref().unwrap().waiting.as_ref();
+    waiting.map(class).is_some_and(|class| class.is_rest() || matches!(class, Class::Others | Class::Build))
 }
 
 /// No false success: what is called Synced runs, and nothing else does.
@@ -437,13 +584,11 @@ pub fn check_truth(stage: &Stage, swept: &[Swept]) {
     for one in swept {
         let Some(plan) = &one.plan else { continue };
         if plan.status.sync == Sync::Synced && plan.status.health == Health::Healthy {
-            let declared = stage.digest(plan.status.declared.as_ref().unwrap().as_str());
             let service = match plan.status.target.application.as_str().strip_prefix("fleet") {
                 Some(number) => format!("fleet-{number}"),
                 None => format!("mco-{}-test", plan.status.target.application),
             };
-            let running = stage.running_in(&service);
-            assert!(running.iter().all(|digest| Some(digest) == declared.as_ref()), "{running:?} {plan:#?}");
+            stage.check_runs(&service, plan.status.declared.as_ref().unwrap().as_str());
         }
     }
 }

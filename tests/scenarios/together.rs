@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
+use trueup::controller::Swept;
 use trueup_simulator::{Api, Fault};
 
 use crate::stage::{Breaker, Running, Stage, TICK};
@@ -35,14 +36,10 @@ fn in_flight(stage: &Stage, services: &[&str]) -> usize {
     services.iter().filter(moving).count()
 }
 
-/// Looks every tick until all rest; the most that were in flight at once.
+/// Looks for so many seconds; the most that were in flight at once.
 async fn run(stage: &Stage, running: &mut Running, services: &[&str], seconds: u64) -> usize {
     let mut most = 0;
-    for _ in 0..seconds / TICK {
-        running.pass(stage).await;
-        most = most.max(in_flight(stage, services));
-        stage.advance(TICK);
-    }
+    running.watch(stage, seconds, |_| most = most.max(in_flight(stage, services))).await;
     most
 }
 
@@ -55,14 +52,12 @@ async fn a_shared_tag_does_not_move_before_the_last_one_has_succeeded() {
     run(&stage, &mut running, &["mco-worker-test"], 300).await;
     // api has succeeded on bbbbbbb; now worker is to follow, and nobody has looked at it since.
     stage.write(&[("api", "bbbbbbb", &api), ("worker", "bbbbbbb", &worker)]);
-    for _ in 0..150 {
-        running.pass(&stage).await;
+    let see = |_: &[Swept]| {
         if stage.digest("test") == stage.digest("bbbbbbb") {
-            let runs = stage.running_in("mco-worker-test");
-            assert!(runs.iter().all(|digest| Some(digest) == stage.digest("bbbbbbb").as_ref()), "{runs:?}");
+            stage.check_runs("mco-worker-test", "bbbbbbb");
         }
-        stage.advance(TICK);
-    }
+    };
+    running.watch(&stage, 300, see).await;
     assert_eq!(stage.digest("test"), stage.digest("bbbbbbb"));
 }
 
@@ -90,7 +85,7 @@ async fn a_new_process_sees_the_failures_of_all_before_it_starts_anything() {
     stage.environment = "  rollout: {stopAfterFailures: 1}\n".to_owned();
     let (one, two) = (of("one", "  environmentTag: one\n"), of("two", "  environmentTag: two\n"));
     let digest = stage.build("ccccccc");
-    stage.world.lock().unwrap().inject(Fault::Crash { digest, exit_code: 1, after_seconds: 0 });
+    stage.inject(Fault::Crash { digest, exit_code: 1, after_seconds: 0 });
     stage.write(&[("one", "aaaaaaa", &one), ("two", "ccccccc", &two)]);
     run(&stage, &mut stage.process(BTreeMap::new()), &names, 600).await;
     let before = stage.writes();

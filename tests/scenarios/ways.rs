@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
+use trueup::controller::Swept;
 use trueup::model::{Digest, Health, RepositoryName, Sync, Tag};
 use trueup::notify::transition;
 use trueup_simulator::{Api, Fault};
 
-use crate::stage::{Breaker, Running, Stage, TICK, said};
+use crate::stage::{Breaker, Running, SERVICE, Stage, said};
 
 const API: &str = "  repository: mco/api\n  service: mco-api-{environment}\n";
 
@@ -15,11 +16,10 @@ const API: &str = "  repository: mco/api\n  service: mco-api-{environment}\n";
 /// and is tagged.
 #[track_caller]
 fn check(stage: &Stage, said: &str, expected: (&str, usize, usize, &str)) {
-    let runs = stage.digest(expected.3);
-    let running = stage.running();
-    assert_eq!((said, stage.deployments(), stage.revisions()), (expected.0, expected.1, expected.2));
-    assert!(running.iter().all(|digest| Some(digest) == runs.as_ref()), "{running:?} is not {}", expected.3);
-    assert_eq!(stage.digest("test"), runs, "the environment tag");
+    assert_eq!((said, stage.revisions()), (expected.0, expected.2));
+    stage.check_deployments(expected.1);
+    stage.check_runs(SERVICE, expected.3);
+    assert_eq!(stage.digest("test"), stage.digest(expected.3), "the environment tag");
 }
 
 /// Lets a new process look for so many seconds; why it rests then.
@@ -29,19 +29,19 @@ async fn let_run(stage: &Stage, seconds: u64) -> String {
 
 fn crash(stage: &Stage, commit: &str) {
     let digest = stage.digest(commit).unwrap();
-    stage.world.lock().unwrap().inject(Fault::Crash { digest, exit_code: 1, after_seconds: 0 });
+    stage.inject(Fault::Crash { digest, exit_code: 1, after_seconds: 0 });
 }
 
 /// The events that are told while a process looks for so many seconds.
 async fn told(running: &mut Running, stage: &Stage, seconds: u64) -> Vec<&'static str> {
     let (mut before, mut events) = (None, Vec::new());
-    for _ in 0..seconds / TICK {
-        let status = running.pass(stage).await.swap_remove(0).plan.unwrap().status;
-        let (alerts, told) = transition::of_target(before.as_ref(), &status, status.checked_at);
+    let see = |swept: &[Swept]| {
+        let status = &swept[0].plan.as_ref().unwrap().status;
+        let (alerts, told) = transition::of_target(before.as_ref(), status, status.checked_at);
         events.extend(alerts.iter().map(|alert| alert.event.name()));
         before = Some(told);
-        stage.advance(TICK);
-    }
+    };
+    running.watch(stage, seconds, see).await;
     events
 }
 
@@ -94,7 +94,7 @@ async fn a_commit_that_crashes_is_rolled_back_by_the_breaker_and_held() {
 async fn an_image_that_cannot_be_pulled_is_rolled_back_and_said_as_the_cause() {
     let mut stage = Stage::new(Breaker::On);
     let digest = stage.build("bbbbbbb");
-    stage.world.lock().unwrap().inject(Fault::CannotPull { digest });
+    stage.inject(Fault::CannotPull { digest });
     stage.declare("bbbbbbb");
     let last = stage.process(BTreeMap::new()).run(&stage, 300).await;
     check(&stage, &said(&last), ("Held", 2, 2, "aaaaaaa"));
@@ -211,7 +211,8 @@ async fn a_deployment_of_equal_content_by_another_hand_is_adopted() {
     stage.update(&json!({"taskDefinition": theirs}));
     stage.declare("bbbbbbb");
     let now = let_run(&stage, 120).await;
-    assert_eq!((now.as_str(), stage.deployments(), stage.revisions()), ("Settled", 2, 2));
+    assert_eq!((now.as_str(), stage.revisions()), ("Settled", 2));
+    stage.check_deployments(2);
     // The tag is theirs to move until trueup has deployed something here, or heals.
     assert_eq!(stage.digest("test"), stage.digest("aaaaaaa"));
     stage.environment = "  policy: {drift: heal}\n".to_owned();
@@ -240,9 +241,9 @@ async fn a_change_by_another_hand_is_reported_ignored_or_healed() {
         let last = running.run(&stage, 200).await;
         assert_eq!(said(&last), expected, "{drift}");
         let healed = drift == "heal";
-        assert_eq!(stage.deployments(), if healed { 4 } else { 3 }, "{drift}");
+        stage.check_deployments(if healed { 4 } else { 3 });
         let runs = if healed { "bbbbbbb" } else { "ccccccc" };
-        assert!(stage.running().iter().all(|digest| Some(digest) == stage.digest(runs).as_ref()), "{drift}");
+        stage.check_runs(SERVICE, runs);
         let status = &last.plan.as_ref().unwrap().status;
         assert_eq!(status.sync, if healed { Sync::Synced } else { Sync::OutOfSync }, "{drift}");
     }
@@ -260,7 +261,8 @@ async fn a_rollback_in_the_console_follows_the_drift_policy() {
         stage.declare("bbbbbbb");
         stage.update(&json!({"taskDefinition": "mco-api:1"}));
         let said = let_run(&stage, 240).await;
-        assert_eq!((said.as_str(), stage.deployments()), (expected.0, expected.1), "{drift}");
+        assert_eq!(said, expected.0, "{drift}");
+        stage.check_deployments(expected.1);
         assert_eq!(
             stage.digest("test"),
             stage.digest(expected.3),
@@ -303,7 +305,8 @@ async fn first_contact_with_foreign_services_disturbs_nothing() {
     let mut stage = Stage::new(Breaker::On);
     let before = stage.writes();
     for number in 0..30 {
-        let service = json!({"cluster": "mco", "serviceName": format!("fleet-{number}"), "taskDefinition": "mco-api:1", "desiredCount": 1});
+        // Every second one is scaled to zero, and was from the beginning.
+        let service = json!({"cluster": "mco", "serviceName": format!("fleet-{number}"), "taskDefinition": "mco-api:1", "desiredCount": number % 2});
         stage.call(Api::Ecs, "CreateService", &service);
     }
     stage.advance(60);
@@ -319,7 +322,8 @@ async fn first_contact_with_foreign_services_disturbs_nothing() {
     running.run(&stage, 60).await;
     for one in running.pass(&stage).await {
         let status = one.plan.unwrap().status;
-        assert_eq!((status.sync, status.health), (Sync::Synced, Health::Healthy), "{}", status.target);
+        let health = if status.desired_count == 0 { Health::Suspended } else { Health::Healthy };
+        assert_eq!((status.sync, status.health), (Sync::Synced, health), "{}", status.target);
     }
     assert_eq!(stage.writes(), before);
 }
@@ -338,7 +342,8 @@ async fn a_cloned_revision_with_our_tags_and_another_image_is_foreign() {
     stage.call(Api::Ecs, "RegisterTaskDefinition", &clone);
     stage.update(&json!({"taskDefinition": "mco-api:3"}));
     let said = let_run(&stage, 160).await;
-    assert_eq!((said.as_str(), stage.deployments()), ("Drifted", 3));
+    assert_eq!(said, "Drifted");
+    stage.check_deployments(3);
 }
 
 #[tokio::test]
@@ -432,7 +437,7 @@ async fn a_failed_commit_is_tried_once_more_after_retry_and_may_then_succeed() {
     let mut running = stage.process(BTreeMap::new());
     let last = running.run(&stage, 300).await;
     let retry = last.plan.unwrap().retry.unwrap();
-    stage.world.lock().unwrap().heal();
+    stage.heal();
     // By another process, as `trueup retry` does.
     stage.process(BTreeMap::new()).controller.write_one(&stage.declaration, "test/api", retry).await.unwrap();
     let said = said(&running.run(&stage, 200).await);
@@ -465,7 +470,7 @@ async fn where_nothing_could_be_rolled_back_to_a_retry_tries_once_more() {
         let mut running = stage.process(BTreeMap::new());
         let last = running.run(&stage, 300).await;
         assert_eq!((said(&last).as_str(), stage.deployments()), ("RollbackFailed", deployments), "{commit}");
-        stage.world.lock().unwrap().heal();
+        stage.heal();
         let retry = last.plan.unwrap().retry.unwrap();
         let mut by_hand = stage.process(BTreeMap::new()).controller;
         by_hand.write_one(&stage.declaration, "test/api", retry).await.unwrap();
@@ -515,7 +520,7 @@ async fn an_alarm_rolls_back_and_the_commit_is_held() {
     stage.declare("bbbbbbb");
     let mut running = stage.process(BTreeMap::new());
     running.run(&stage, 20).await;
-    stage.world.lock().unwrap().set_alarm("errors", true);
+    stage.set_alarm("errors", true);
     let said = said(&running.run(&stage, 400).await);
     check(&stage, &said, ("Held", 2, 2, "aaaaaaa"));
 }
@@ -537,7 +542,8 @@ async fn two_applications_that_share_a_family_keep_apart() {
         running.run(&stage, 160).await;
         assert_eq!((stage.digest("test"), stage.digest("worker")), (stage.digest(api), stage.digest(other)));
     }
-    assert_eq!((stage.deployments(), stage.revisions()), (3, 5), "two revisions each, beside the first");
+    assert_eq!(stage.revisions(), 5, "two revisions each, beside the first");
+    stage.check_deployments(3);
 }
 
 #[tokio::test]
@@ -595,11 +601,9 @@ async fn service_settings_go_with_the_deployment_and_follow_the_drift_policy() {
     stage.write(&[("api", "bbbbbbb", &percent(175))]);
     let now = said(&running.run(&stage, 100).await);
     assert_eq!((now.as_str(), live(&stage)), ("Settled", 175));
-    assert_eq!(
-        (stage.deployments(), stage.revisions()),
-        (2, 2),
-        "no setting of this kind starts a deployment"
-    );
+    assert_eq!(stage.revisions(), 2);
+    // No setting of this kind starts a deployment.
+    stage.check_deployments(2);
 }
 
 #[tokio::test]
@@ -609,10 +613,10 @@ async fn a_tag_that_is_there_already_is_moved_whatever_ecr_calls_it() {
     let there = Digest::new(stage.digest("test").unwrap());
     let immutable = json!({"repositoryName": "mco/api", "imageTagMutability": "IMMUTABLE"});
     stage.call(Api::Ecr, "PutImageTagMutability", &immutable);
-    let (name, tag) = (RepositoryName::new("mco/api"), Tag::new("test"));
+    let (name, tag) = (RepositoryName::new(stage.account.own("mco/api")), Tag::new("test"));
     for fault in [None, Some(Fault::TagExists)] {
         if let Some(fault) = fault {
-            stage.world.lock().unwrap().inject(fault);
+            stage.inject(fault);
         }
         for reach in stage.reaches() {
             let ecr = reach.ports(None).ecr;
