@@ -6,8 +6,9 @@ longer plays.
 
     python scenarios.py           at ministack, against what is known
     python scenarios.py --write   at ministack; what is seen is what is known from now on
-    python scenarios.py --here    at the endpoint of the AWS environment: another emulator, or an account to try things in;
-                                  an hour, since everything takes as long as it says
+    python scenarios.py --here [NAME…]
+                                  those with such a name, or all, at the endpoint of the AWS environment: another emulator, or an
+                                  account to try things in; half an hour, since everything takes as long as it says
 """
 
 import json
@@ -35,7 +36,7 @@ def binary():
     return next(one["executable"] for one in artifacts if one["target"]["name"] == "scenarios" and one["executable"])
 
 
-def play(pace, environment, patience=None):
+def play(pace, environment, patience=None, names=()):
     """What each scenario comes to, and all that was printed."""
     settings = {
         **os.environ,
@@ -44,7 +45,7 @@ def play(pace, environment, patience=None):
         "TRUEUP_SCENARIOS_CLIENT": sys.executable,
         "RUST_BACKTRACE": "0",
     }
-    command = [binary(), "--nocapture", "--test-threads", str(AT_ONCE)]
+    command = [binary(), "--nocapture", "--test-threads", str(AT_ONCE), *names]
     both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     said = subprocess.run(command, cwd=ROOT, env=settings, text=True, timeout=patience, **both).stdout
     return outcomes(said), said
@@ -109,7 +110,7 @@ def problems(seen, before):
 
 def main():
     if "--here" in sys.argv:
-        seen, said = play("account", {})
+        seen, said = play("account", {}, names=sys.argv[2:])
         print(said, table(seen, {}), sep="\n")
         return
     before = known()

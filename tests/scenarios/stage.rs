@@ -410,9 +410,16 @@ impl Stage {
         }
     }
 
-    /// All deployments of CodeDeploy, oldest first.
+    /// All deployments of the group, oldest first; none without an application.
     pub fn code_deployments(&self) -> Vec<Value> {
-        let ids = self.call(Api::CodeDeploy, "ListDeployments", &json!({}))["deployments"].clone();
+        let group = json!({"applicationName": "API", "deploymentGroupName": "API-test"});
+        let ids = match self.account.call(Api::CodeDeploy, "ListDeployments", &group) {
+            Ok(listed) => listed["deployments"].clone(),
+            Err(error) => {
+                assert_eq!(error.code, "ApplicationDoesNotExistException");
+                return Vec::new();
+            }
+        };
         let mut all = Vec::new();
         for batch in ids.as_array().unwrap().chunks(25) {
             let described =
