@@ -127,7 +127,7 @@ pub(super) fn plan(swept: &[Swept]) -> String {
     let mut text = String::new();
     for one in swept {
         let _ = match &one.plan {
-            None => writeln!(text, "{}   nothing to do: frozen, its files cannot be read", one.target),
+            None => writeln!(text, "{}   stuck: frozen, its files cannot be read", one.target),
             Some(plan) => write!(text, "{}", plan_of(one, plan)),
         };
     }

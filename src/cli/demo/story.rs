@@ -81,8 +81,8 @@ async fn lands(stage: &mut Stage) -> anyhow::Result<()> {
     stage.build("api", "8c1f0aa")?;
     stage.edit(
         "environments/test.yaml",
-        "api: { commit: 3f2c1ab",
-        "api: { commit: 8c1f0aa",
+        "api: { commit: 3f2c1ab }",
+        "api: { commit: 8c1f0aa }",
         "api 8c1f0aa to test",
     )?;
     stage.until("test/api", "8c1f0aa", runs("8c1f0aa")).await?;
@@ -95,8 +95,8 @@ async fn shifts(stage: &mut Stage) -> anyhow::Result<()> {
     stage.build("shop", "8c1f0aa")?;
     stage.edit(
         "environments/test.yaml",
-        "shop: { commit: 3f2c1ab",
-        "shop: { commit: 8c1f0aa",
+        "shop: { commit: 3f2c1ab }",
+        "shop: { commit: 8c1f0aa }",
         "shop 8c1f0aa to test",
     )?;
     for percent in [25, 50, 75, 100] {
@@ -122,8 +122,8 @@ async fn fails(stage: &mut Stage) -> anyhow::Result<()> {
     stage.breaks(digest);
     stage.edit(
         "environments/test.yaml",
-        "api: { commit: 8c1f0aa",
-        "api: { commit: bad0bad",
+        "api: { commit: 8c1f0aa }",
+        "api: { commit: bad0bad }",
         "api bad0bad to test",
     )?;
     let held = |status: &Status| matches!(status.waiting, Some(Waiting::Held { .. }));
