@@ -7,6 +7,8 @@ pub(super) fn run(arguments: &RepositoryArgs) -> anyhow::Result<End> {
     let declaration = Opened::open(arguments)?.working_tree()?;
     let broken = print_findings(&declaration);
     let count = declaration.applications.len();
-    eprintln!("{count} applications in all environments, {} findings", declaration.findings.len());
+    let findings = declaration.findings.len();
+    let plural = |count: usize| if count == 1 { "" } else { "s" };
+    eprintln!("{count} application{}, {findings} finding{}", plural(count), plural(findings));
     Ok(if broken { End::Error } else { End::Good })
 }

@@ -93,6 +93,12 @@ enum Format {
     Markdown,
 }
 
+#[derive(Clone, Copy, ValueEnum, PartialEq, Eq)]
+enum StatusFormat {
+    Text,
+    Json,
+}
+
 #[derive(Args, Clone)]
 struct Names {
     /// `ENVIRONMENT/APPLICATION`, globs allowed; all, if none is given.
@@ -122,8 +128,8 @@ enum Command {
     Status {
         #[command(flatten)]
         names: Names,
-        #[arg(long, default_value = "text")]
-        format: Format,
+        #[arg(long, default_value = "text", conflicts_with = "watch")]
+        format: StatusFormat,
         /// Go on until stopped: redrawn on a terminal, a line for each change elsewhere.
         #[arg(long)]
         watch: bool,

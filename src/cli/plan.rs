@@ -14,7 +14,7 @@ pub(super) async fn run(arguments: &RepositoryArgs, names: &Names, format: Forma
     let swept = controller.sweep(&declaration, Writes::Withheld, |target| selection.holds(target)).await;
     match format {
         Format::Text => out!("{}", show::plan(&swept)),
-        Format::Markdown => out!("{}", show::plan_markdown(&swept)),
+        Format::Markdown => out!("{}", show::plan_markdown(&declaration, &swept)),
         Format::Json => outln!("{:#}", api::plan(&swept)),
     }
     let plans = || swept.iter().filter_map(|swept| swept.plan.as_ref());

@@ -1,11 +1,12 @@
 //! Text for people: the answer first, then the reason, then what to do.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::api;
 use crate::controller::{Outcome, Swept};
 use crate::git::Head;
-use crate::model::{Commit, Running, Stage, Status, Wait, Waiting};
+use crate::model::{Commit, Declaration, Running, Stage, Status, Target, Wait, Waiting};
 use crate::plan::outlook::Outlook;
 use crate::plan::waiting::{Class, class};
 use crate::plan::{self, Plan, Step, Why};
@@ -194,9 +195,13 @@ fn nothing(waiting: &Waiting) -> String {
     }
 }
 
+fn first_running(status: &Status) -> Option<&Commit> {
+    status.running.first().and_then(|group| group.commits.first())
+}
+
 /// From what runs to what is declared; the same commit where only the task definition or the service changes.
 fn change(status: &Status) -> String {
-    let running = status.running.first().and_then(|group| group.commits.first());
+    let running = first_running(status);
     let declared = status.declared.as_ref().map_or("?", Commit::short);
     match (running, &status.declared) {
         (Some(running), Some(commit)) if running.matches(commit) => {
@@ -207,7 +212,11 @@ fn change(status: &Status) -> String {
 }
 
 /// For a pull request: a line an application, risks first, the details folded.
-pub(super) fn plan_markdown(swept: &[Swept]) -> String {
+pub(super) fn plan_markdown(declaration: &Declaration, swept: &[Swept]) -> String {
+    let sources: BTreeMap<&Target, &str> = declaration
+        .readable()
+        .filter_map(|desired| Some((&desired.target, desired.source.as_deref()?)))
+        .collect();
     let mut text = String::from("| application | change | now |\n|---|---|---|\n");
     let mut details = String::new();
     for one in swept {
@@ -218,7 +227,10 @@ pub(super) fn plan_markdown(swept: &[Swept]) -> String {
                 (None, Some(step)) => {
                     let risks = plan.outlook.iter().flat_map(|outlook| &outlook.risks);
                     let risks = risks.fold(String::new(), |text, risk| text + "⚠ " + risk + "; ");
-                    (change(&plan.status), format!("{risks}{}", step_line(step)))
+                    let source = sources.get(&one.target).copied();
+                    let (running, declared) = (first_running(&plan.status), plan.status.declared.as_ref());
+                    let change = linked(change(&plan.status), source, running, declared);
+                    (change, format!("{risks}{}", step_line(step)))
                 }
                 (None, None) => (String::new(), String::new()),
             },
@@ -234,6 +246,24 @@ pub(super) fn plan_markdown(swept: &[Swept]) -> String {
         }
     }
     text + &details
+}
+
+/// What changes, with a link to the commits in between, which GitHub and GitLab show below this path.
+fn linked(
+    change: String,
+    source: Option<&str>,
+    running: Option<&Commit>,
+    declared: Option<&Commit>,
+) -> String {
+    let ends_the_link = |c: char| c.is_whitespace() || c.is_control() || "()[]<>|\\`".contains(c);
+    let is_plain = |source: &&str| source.starts_with("https://") && !source.contains(ends_the_link);
+    match (source.filter(is_plain), running, declared) {
+        (Some(source), Some(running), Some(declared)) if !running.matches(declared) => {
+            let source = source.trim_end_matches('/');
+            format!("[{change}]({source}/compare/{}...{})", running.as_str(), declared.as_str())
+        }
+        _ => change,
+    }
 }
 
 pub(super) fn step_line(step: &Step) -> String {
@@ -291,5 +321,23 @@ pub(super) fn outcome(one: &Swept) {
         Outcome::Failed(step, error) => {
             tracing::warn!(event = "write.failed", target = %one.target, "{}: {error}", step_line(step));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::linked;
+    use crate::model::Commit;
+
+    #[test]
+    fn a_change_leads_to_its_commits_where_the_source_is_a_plain_address() {
+        let (one, two) = (Commit::new("3f2c1ab"), Commit::new("8c1f0aa"));
+        let link = |source, to| linked("change".to_owned(), source, Some(&one), Some(to));
+        let expected = "[change](https://github.com/mco/api/compare/3f2c1ab...8c1f0aa)";
+        assert_eq!(link(Some("https://github.com/mco/api/"), &two), expected);
+        for source in [None, Some("javascript:alert(1)"), Some("https://a/) | [b](https://c")] {
+            assert_eq!(link(source, &two), "change", "{source:?}");
+        }
+        assert_eq!(link(Some("https://github.com/mco/api"), &one), "change");
     }
 }

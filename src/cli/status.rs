@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal;
 
 use super::source::{Opened, print_findings};
-use super::{End, Format, Names, RepositoryArgs, api, controller, show};
+use super::{End, Names, RepositoryArgs, StatusFormat, api, controller, show};
 use crate::controller::Writes;
 use crate::model::{Declaration, Target};
 
 /// Back to the first column of the first line, and everything below is cleared.
 const REDRAW: &str = "\u{1b}[H\u{1b}[2J";
 
-pub(super) async fn run(arguments: &RepositoryArgs, names: &Names, format: Format) -> anyhow::Result<End> {
+pub(super) async fn run(
+    arguments: &RepositoryArgs,
+    names: &Names,
+    format: StatusFormat,
+) -> anyhow::Result<End> {
     let source = Opened::open(arguments)?;
     let (head, declaration) = source.committed()?;
     print_findings(&declaration);
@@ -19,8 +23,8 @@ pub(super) async fn run(arguments: &RepositoryArgs, names: &Names, format: Forma
     let mut controller = controller(source).await;
     let swept = controller.sweep(&declaration, Writes::Withheld, |target| selection.holds(target)).await;
     match format {
-        Format::Json => outln!("{:#}", api::status(&head, &swept)),
-        Format::Text | Format::Markdown => out!("{}", show::status(&head, &swept)),
+        StatusFormat::Json => outln!("{:#}", api::status(&head, &swept)),
+        StatusFormat::Text => out!("{}", show::status(&head, &swept)),
     }
     Ok(End::Good)
 }

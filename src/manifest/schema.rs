@@ -64,7 +64,7 @@ fn application_keys() -> Value {
     json!({
         "repository": text("The ECR repository; or `images`."),
         "commitTag": text("How CI tags the build of a commit: {commit}, {commit:7}, with prefix and suffix."),
-        "source": text("A web address that turns commits into links."),
+        "source": text("The web address of the source code: plans for pull requests link to its changes."),
         "service": text("The ECS service; {environment} is replaced."),
         "cluster": text("The ECS cluster; goes before the environment's."),
         "taskDefinition": {

@@ -71,7 +71,7 @@ pub struct Desired {
     pub rollout: Rollout,
     /// Applications of the same environment that are deployed first.
     pub after: Vec<super::ApplicationName>,
-    /// A web address that turns commits into links.
+    /// The web address of the source code.
     pub source: Option<String>,
 }
 
