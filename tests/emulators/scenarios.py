@@ -8,7 +8,7 @@ longer plays.
     python scenarios.py --write   at ministack; what is seen is what is known from now on
     python scenarios.py --here [NAME…]
                                   those with such a name, or all, at the endpoint of the AWS environment: another emulator, or an
-                                  account to try things in; half an hour, since everything takes as long as it says
+                                  account to try things in; an hour, since everything takes as long as it says
 """
 
 import json
