@@ -3,9 +3,8 @@
 use anyhow::bail;
 
 use super::source::Opened;
-use super::{End, RepositoryArgs, controller, look_at};
+use super::{End, RepositoryArgs, controller, look_at, show};
 use crate::model::Commit;
-use crate::plan::waiting;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
@@ -19,8 +18,7 @@ pub(super) async fn run(arguments: &RepositoryArgs, name: &str, answer: Answer) 
     let mut controller = controller(source).await;
     let plan = look_at(&mut controller, &declaration, name).await?;
     let Some(approval) = plan.approval else {
-        let why = plan.waiting.as_ref().map(|waiting| format!(" ({})", waiting::describe(waiting)));
-        bail!("{name} does not wait for approval{}", why.unwrap_or_default())
+        bail!("{name} does not wait for approval{}", show::in_brackets(&plan))
     };
     let last = plan.status.last_deployment.and_then(|last| last.commit);
     let commit = last.as_ref().map_or("it", Commit::short);

@@ -339,8 +339,8 @@ async fn controller(source: source::Opened) -> Controller {
 /// The plan of one target, of which nothing is written.
 async fn look_at(controller: &mut Controller, declaration: &Declaration, name: &str) -> anyhow::Result<Plan> {
     let swept = controller.sweep(declaration, Writes::Withheld, |target| target.to_string() == name).await;
-    let plan = swept.into_iter().next().and_then(|swept| swept.plan);
-    plan.with_context(|| format!("no application {name}"))
+    let found = swept.into_iter().next().with_context(|| format!("no application {name}"))?;
+    found.plan.with_context(|| format!("{name} is frozen: its files cannot be read"))
 }
 
 /// The shortest rest that any target asks for.

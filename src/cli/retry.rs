@@ -3,9 +3,8 @@
 use anyhow::bail;
 
 use super::source::Opened;
-use super::{End, RepositoryArgs, controller, look_at};
+use super::{End, RepositoryArgs, controller, look_at, show};
 use crate::model::Waiting;
-use crate::plan::waiting;
 
 pub(super) async fn run(arguments: &RepositoryArgs, name: &str) -> anyhow::Result<End> {
     let source = Opened::open(arguments)?;
@@ -13,8 +12,7 @@ pub(super) async fn run(arguments: &RepositoryArgs, name: &str) -> anyhow::Resul
     let mut controller = controller(source).await;
     let plan = look_at(&mut controller, &declaration, name).await?;
     let Some(Waiting::Held { commit, .. }) = &plan.waiting else {
-        let why = plan.waiting.as_ref().map(|waiting| format!(" ({})", waiting::describe(waiting)));
-        bail!("{name} is not held{}; nothing to try again", why.unwrap_or_default());
+        bail!("{name} is not held{}; nothing to try again", show::in_brackets(&plan));
     };
     let Some(step) = plan.retry.clone() else {
         bail!("{name} is held, but its failed revision cannot be found")

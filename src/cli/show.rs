@@ -292,6 +292,13 @@ pub(super) fn step_line(step: &Step) -> String {
     }
 }
 
+/// Why nothing is written, behind a sentence that says what cannot be done.
+pub(super) fn in_brackets(plan: &Plan) -> String {
+    plan.waiting
+        .as_ref()
+        .map_or_else(String::new, |waiting| format!(" ({})", plan::waiting::describe(waiting)))
+}
+
 /// Says on stderr what keeps each target from where it should be, and what to do about it.
 pub(super) fn complaints(swept: &[Swept]) {
     for one in swept {

@@ -36,6 +36,9 @@ fn a_broken_file_is_said_with_its_place_and_a_hint() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("test.yaml:6:12: unknown field `comit`"), "{said}");
     assert!(said.contains("did you mean `commit`?"), "{said}");
+    rig.commit("broken");
+    let said = String::from_utf8_lossy(&rig.trueup(&["retry", "test/api"]).stderr).into_owned();
+    assert!(said.contains("test/api is frozen: its files cannot be read"), "{said}");
 }
 
 #[test]
@@ -54,6 +57,7 @@ fn a_wrong_call_ends_with_one() {
         );
         assert_eq!(said.status.code(), Some(1), "{command}");
     }
+    assert!(!rig.trueup(&["status", "--format", "markdown"]).status.success());
     let said = rig.trueup(&["status", "--branch", "nothing"]);
     assert!(String::from_utf8_lossy(&said.stderr).contains("no branch nothing"));
     assert_eq!(said.status.code(), Some(1));

@@ -157,17 +157,22 @@ impl Time<'_> {
                 goes_on
             }
             Account::Endpoint(endpoint) => {
-                if now != self.last || !rests || !endpoint.is_settled() {
-                    (self.last, self.since) = (now.to_owned(), Instant::now());
-                }
-                let is_quiet = endpoint.pace == Pace::Hurried && self.since.elapsed() >= QUIET;
+                let is_quiet = endpoint.pace == Pace::Hurried && self.is_quiet(endpoint, now, rests);
                 let goes_on = !is_quiet && Instant::now() < self.end;
                 if goes_on {
+                    // Time in an account is real, and nothing but time can be waited for.
                     std::thread::sleep(LOOK);
                 }
                 goes_on
             }
         }
+    }
+
+    fn is_quiet(&mut self, endpoint: &Endpoint, now: &str, rests: bool) -> bool {
+        if now != self.last || !rests || !endpoint.is_settled() {
+            (self.last, self.since) = (now.to_owned(), Instant::now());
+        }
+        self.since.elapsed() >= QUIET
     }
 }
 
