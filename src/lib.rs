@@ -11,6 +11,7 @@ pub mod iam;
 pub mod manifest;
 pub mod plan;
 
+pub mod escape;
 pub mod ports;
 pub mod secret;
 

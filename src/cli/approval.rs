@@ -27,6 +27,6 @@ pub(super) async fn run(arguments: &RepositoryArgs, name: &str, answer: Answer) 
         Answer::Reject => (approval.reject, format!("{name}: {commit} is stopped and will be held")),
     };
     controller.write_one(&declaration, name, step).await?;
-    eprintln!("{said}");
+    say!("{said}");
     Ok(End::Good)
 }

@@ -3,16 +3,19 @@
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use super::{Cli, End};
+use super::{Cli, End, streams};
 use crate::manifest;
 
 pub(super) fn schema() -> End {
-    outln!("{:#}", manifest::schema());
+    streams::document(&manifest::schema());
     End::Good
 }
 
 pub(super) fn completions(shell: Shell) -> End {
-    clap_complete::generate(shell, &mut Cli::command(), "trueup", &mut std::io::stdout());
+    // It panics where a stream takes nothing.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "trueup", &mut script);
+    streams::raw(&String::from_utf8_lossy(&script));
     End::Good
 }
 

@@ -1,7 +1,7 @@
 //! `trueup iam-policy`: what the controller must be allowed to do for exactly this repository. Needs no AWS.
 
 use super::source::{Opened, print_findings};
-use super::{End, RepositoryArgs};
+use super::{End, RepositoryArgs, streams};
 use crate::iam::{self, Access, MOST_CHARACTERS, Policy};
 use crate::model::Declaration;
 
@@ -11,7 +11,7 @@ pub(super) fn run(arguments: &RepositoryArgs, access: Access) -> anyhow::Result<
     let broken = print_findings(&declaration);
     leave_out(&source, &mut declaration);
     let policy = iam::policy(&declaration, access);
-    outln!("{:#}", policy.document);
+    streams::document(&policy.document);
     let fits = complain(&policy);
     Ok(if broken || !fits { End::Error } else { End::Good })
 }
@@ -22,7 +22,7 @@ fn leave_out(source: &Opened, declaration: &mut Declaration) {
     source.restrict(declaration);
     for finding in declaration.findings.iter().skip(before) {
         let targets: Vec<String> = finding.targets.iter().map(ToString::to_string).collect();
-        eprintln!("left out: {}: {}", targets.join(", "), finding.message);
+        say!("left out: {}: {}", targets.join(", "), finding.message);
     }
 }
 
@@ -32,7 +32,7 @@ fn complain(policy: &Policy) -> bool {
     let fits = *characters <= MOST_CHARACTERS;
     if *characters_by_name > MOST_CHARACTERS {
         let now = if fits { "" } else { ", which do not suffice either" };
-        eprintln!(
+        say!(
             "warning: by their names the resources make {characters_by_name} characters, and a managed policy holds {MOST_CHARACTERS}: \
              patterns stand for them{now}\n  hint  one policy an environment has exact names for longer: TRUEUP_ALLOW_ENVIRONMENTS=test trueup iam-policy"
         );

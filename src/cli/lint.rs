@@ -9,6 +9,6 @@ pub(super) fn run(arguments: &RepositoryArgs) -> anyhow::Result<End> {
     let count = declaration.applications.len();
     let findings = declaration.findings.len();
     let plural = |count: usize| if count == 1 { "" } else { "s" };
-    eprintln!("{count} application{}, {findings} finding{}", plural(count), plural(findings));
+    say!("{count} application{}, {findings} finding{}", plural(count), plural(findings));
     Ok(if broken { End::Error } else { End::Good })
 }

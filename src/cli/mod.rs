@@ -1,17 +1,7 @@
 //! The command line: one file a command. stdout is data, stderr is messages.
 
-/// Writes to stdout, which is data. A reader that has gone away, such as `head`, is no error.
-macro_rules! out {
-    ($($argument:tt)*) => {{
-        let _ = std::io::Write::write_fmt(&mut std::io::stdout(), format_args!($($argument)*));
-    }};
-}
-macro_rules! outln {
-    ($($argument:tt)*) => {{
-        out!($($argument)*);
-        out!("\n");
-    }};
-}
+#[macro_use]
+mod streams;
 
 mod api;
 mod approval;
@@ -33,6 +23,7 @@ mod source;
 mod status;
 mod wait;
 
+use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -80,7 +71,7 @@ struct RepositoryArgs {
     log_format: LogFormat,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, ValueEnum, PartialEq, Eq)]
 enum LogFormat {
     Text,
     Json,
@@ -239,45 +230,58 @@ enum End {
 
 /// Parses the arguments and runs the command.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
-            let wrong = error.use_stderr();
-            let _ = error.print();
-            return if wrong { ExitCode::from(End::Error as u8) } else { ExitCode::SUCCESS };
+    let ended = match Cli::try_parse() {
+        Ok(cli) => {
+            streams::start(cli.repository.log_format);
+            run(cli)
         }
+        Err(other) => instead(&other),
     };
-    start_log(cli.repository.log_format);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let end = match runtime {
-        Ok(runtime) => {
-            let end = runtime.block_on(dispatch(cli));
-            // A fetch that hangs must not keep a process that was asked to end.
-            runtime.shutdown_background();
-            end
-        }
-        Err(error) => Err(error.into()),
-    };
-    match end {
+    let (end, lost) = (ended, streams::finish());
+    match end.and_then(|end| lost.map(|()| end)) {
         Ok(end) => ExitCode::from(end as u8),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            streams::message("ERROR", format_args!("error: {error:#}"));
             ExitCode::from(End::Error as u8)
         }
     }
 }
 
-fn start_log(format: LogFormat) {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("TRUEUP_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("trueup=info,warn,aws_config=error"));
-    let log =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    // A file or a collector gets no colours.
-    let log = log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
-    match format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
+/// What is printed instead of a command: its help, the version, or what is wrong with the call.
+fn instead(said: &clap::Error) -> anyhow::Result<End> {
+    let text = said.render();
+    if !said.use_stderr() {
+        let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
+        streams::raw(&if is_terminal { text.ansi().to_string() } else { text.to_string() });
+        return Ok(End::Good);
     }
+    let words: Vec<_> = std::env::args_os().collect();
+    let environment = std::env::var_os("TRUEUP_LOG_FORMAT");
+    streams::start(asked_for(&words, environment.as_deref()));
+    streams::message("ERROR", format_args!("{}", text.to_string().trim_end()));
+    Ok(End::Error)
+}
+
+/// The format of messages that a call asks for which cannot be understood as a whole.
+fn asked_for(words: &[OsString], environment: Option<&OsStr>) -> LogFormat {
+    let mut format = environment == Some(OsStr::new("json"));
+    for (index, word) in words.iter().enumerate() {
+        let value = match word.to_str() {
+            Some("--log-format") => words.get(index + 1).and_then(|next| next.to_str()),
+            Some(word) => word.strip_prefix("--log-format="),
+            None => None,
+        };
+        format = value.map_or(format, |value| value == "json");
+    }
+    if format { LogFormat::Json } else { LogFormat::Text }
+}
+
+fn run(cli: Cli) -> anyhow::Result<End> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let end = runtime.block_on(dispatch(cli));
+    // A fetch that hangs must not keep a process that was asked to end.
+    runtime.shutdown_background();
+    end
 }
 
 async fn dispatch(cli: Cli) -> anyhow::Result<End> {

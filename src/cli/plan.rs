@@ -1,7 +1,7 @@
 //! `trueup plan`: what would be done and why, from the working tree. Writes nothing.
 
 use super::source::{Opened, print_findings};
-use super::{End, Format, Names, RepositoryArgs, api, controller, show};
+use super::{End, Format, Names, RepositoryArgs, api, controller, show, streams};
 use crate::controller::Writes;
 use crate::plan::waiting::{Class, class};
 
@@ -15,7 +15,7 @@ pub(super) async fn run(arguments: &RepositoryArgs, names: &Names, format: Forma
     match format {
         Format::Text => out!("{}", show::plan(&swept)),
         Format::Markdown => out!("{}", show::plan_markdown(&declaration, &swept)),
-        Format::Json => outln!("{:#}", api::plan(&swept)),
+        Format::Json => streams::document(&api::plan(&swept)),
     }
     let plans = || swept.iter().filter_map(|swept| swept.plan.as_ref());
     let stuck = plans().any(|plan| plan.waiting.as_ref().map(class).is_some_and(is_error));

@@ -36,11 +36,11 @@ pub(super) fn run(arguments: &RepositoryArgs, promotion: &Promotion) -> anyhow::
     for _ in 0..MOST_RACES {
         let Some(message) = change(&settings, &work, promotion)? else { return Ok(End::Good) };
         if !promotion.push {
-            eprintln!("committed: {message}; push it, or open a pull request");
+            say!("committed: {message}; push it, or open a pull request");
             return Ok(End::Good);
         }
         if work.push()? {
-            eprintln!("pushed: {message}");
+            say!("pushed: {message}");
             return Ok(End::Good);
         }
         // Somebody else was faster: their commit is the base of another try.
@@ -62,7 +62,7 @@ fn change(settings: &Settings, work: &Work, promotion: &Promotion) -> anyhow::Re
     };
     ensure!(is_writable(&commit), "{commit:?} is no commit");
     if desired.commit().as_str() == commit {
-        eprintln!("{}: {commit} is declared already", desired.target);
+        say!("{}: {commit} is declared already", desired.target);
         return Ok(None);
     }
     let file = Path::new(&settings.path).join(&desired.declared_at.file);
@@ -79,7 +79,7 @@ fn change(settings: &Settings, work: &Work, promotion: &Promotion) -> anyhow::Re
     }
     let message = format!("promote {} to {}", desired.target, Commit::new(&commit).short());
     work.commit(&file, &message)?;
-    eprintln!("{}: {old} -> {commit}", desired.target);
+    say!("{}: {old} -> {commit}", desired.target);
     Ok(Some(message))
 }
 

@@ -26,7 +26,7 @@ pub(super) async fn run(arguments: &RepositoryArgs, names: &Names, timeout: Dura
         if late || still >= STANDSTILL || swept.iter().all(is_settled) {
             show::complaints(&swept);
             if late {
-                eprintln!("not settled after {} s", timeout.as_secs());
+                say!("not settled after {} s", timeout.as_secs());
             }
             let end = verdict(&swept);
             return Ok(if broken && end == End::Good { End::Error } else { end });

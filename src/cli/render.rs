@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::source::{Opened, print_findings};
-use super::{End, Names, RepositoryArgs};
+use super::{End, Names, RepositoryArgs, streams};
 use crate::model::{Declared, Strategy, TaskDefinitionSource};
 
 pub(super) fn run(arguments: &RepositoryArgs, names: &Names) -> anyhow::Result<End> {
@@ -26,6 +26,6 @@ pub(super) fn run(arguments: &RepositoryArgs, names: &Names) -> anyhow::Result<E
             rendered.insert(desired.target.to_string(), sent);
         }
     }
-    outln!("{:#}", Value::Object(rendered));
+    streams::document(&Value::Object(rendered));
     Ok(if broken { End::Error } else { End::Good })
 }

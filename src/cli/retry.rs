@@ -18,6 +18,6 @@ pub(super) async fn run(arguments: &RepositoryArgs, name: &str) -> anyhow::Resul
         bail!("{name} is held, but its failed revision cannot be found")
     };
     controller.write_one(&declaration, name, step).await?;
-    eprintln!("{name}: {} will be tried once more", commit.short());
+    say!("{name}: {} will be tried once more", commit.short());
     Ok(End::Good)
 }

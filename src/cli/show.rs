@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::api;
 use crate::controller::{Outcome, Swept};
+use crate::escape::{fenced, line, markdown};
 use crate::git::Head;
 use crate::model::{Commit, Declaration, Running, Stage, Status, Target, Wait, Waiting};
 use crate::plan::outlook::Outlook;
@@ -13,11 +14,11 @@ use crate::plan::{self, Plan, Step, Why};
 
 pub(super) fn status(head: &Head, swept: &[Swept]) -> String {
     let short = head.commit.as_str().get(..7).unwrap_or_default();
-    let mut text = format!("infrastructure @ {short} \"{}\"\n\n", head.summary);
+    let mut text = format!("infrastructure @ {short} \"{}\"\n\n", line(&head.summary));
     let header =
         ["ENVIRONMENT", "APPLICATION", "DECLARED", "RUNNING", "SYNC", "HEALTH", "NOW"].map(str::to_owned);
     let mut rows = vec![header];
-    rows.extend(swept.iter().map(row));
+    rows.extend(swept.iter().map(row).map(|row| row.map(|cell| line(&cell).into_owned())));
     text.push_str(&table(&rows));
     for one in swept {
         if let Some(plan) = &one.plan {
@@ -85,11 +86,16 @@ fn remarks(plan: &Plan) -> String {
     let status = &plan.status;
     let mut text = String::new();
     if let Some(waiting @ Waiting::Held { commit, .. }) = &plan.waiting {
-        let _ = writeln!(text, "\n{} is {}", status.target, plan::waiting::describe(waiting));
+        let _ = writeln!(text, "\n{} is {}", named(&status.target), described(waiting));
         for cause in &status.causes {
-            let _ = writeln!(text, "  cause  {cause}");
+            let _ = writeln!(text, "  cause  {}", line(cause));
         }
-        let _ = writeln!(text, "  next   fix commit {} or: trueup retry {}", commit.short(), status.target);
+        let _ = writeln!(
+            text,
+            "  next   fix commit {} or: trueup retry {}",
+            line(commit.short()),
+            named(&status.target)
+        );
     }
     text + &drift(status)
 }
@@ -100,10 +106,10 @@ pub(super) fn drift(status: &Status) -> String {
         let _ = writeln!(
             text,
             "\n{} drifted: {} is {}, declared is {}",
-            status.target,
-            difference.field,
-            difference.live.as_deref().unwrap_or("absent"),
-            difference.desired.as_deref().unwrap_or("absent")
+            named(&status.target),
+            line(&difference.field),
+            line(difference.live.as_deref().unwrap_or("absent")),
+            line(difference.desired.as_deref().unwrap_or("absent"))
         );
         text
     })
@@ -128,7 +134,7 @@ pub(super) fn plan(swept: &[Swept]) -> String {
     let mut text = String::new();
     for one in swept {
         let _ = match &one.plan {
-            None => writeln!(text, "{}   stuck: frozen, its files cannot be read", one.target),
+            None => writeln!(text, "{}   stuck: frozen, its files cannot be read", named(&one.target)),
             Some(plan) => write!(text, "{}", plan_of(one, plan)),
         };
     }
@@ -141,38 +147,42 @@ pub(super) fn plan(swept: &[Swept]) -> String {
 /// What would be done for one target, line by line.
 fn plan_of(one: &Swept, plan: &Plan) -> String {
     let mut text = match (&plan.waiting, plan.steps.first()) {
-        (Some(waiting), _) => format!("{}   {}\n", one.target, nothing(waiting)),
-        (None, Some(step)) if plan.outlook.is_none() => format!("{}   {}\n", one.target, step_line(step)),
+        (Some(waiting), _) => format!("{}   {}\n", named(&one.target), nothing(waiting)),
+        (None, Some(step)) if plan.outlook.is_none() => {
+            format!("{}   {}\n", named(&one.target), line(&step_line(step)))
+        }
         (None, _) => {
             let how = plan.outlook.as_ref().map_or("", |outlook| outlook.strategy.as_str());
-            format!("{}   {}   {how}\n", one.target, change(&plan.status))
+            format!("{}   {}   {}\n", named(&one.target), line(&change(&plan.status)), line(how))
         }
     };
     if let Some(hint) = plan.waiting.as_ref().and_then(|waiting| plan::waiting::hint(waiting, &one.target)) {
-        let _ = writeln!(text, "  hint       {hint}");
+        let _ = writeln!(text, "  hint       {}", line(&hint));
     }
     let Some(outlook) = &plan.outlook else {
         text.push_str(&differences(plan));
         return text;
     };
     for risk in &outlook.risks {
-        let _ = writeln!(text, "  risk       {risk}");
+        let _ = writeln!(text, "  risk       {}", line(risk));
     }
     for (image, digest) in &outlook.images {
-        let _ = writeln!(text, "  image      {image} = sha256:{}…", digest.short());
+        let _ = writeln!(text, "  image      {} = sha256:{}…", line(image), line(digest.short()));
     }
     if let Some((family, made_from)) = &outlook.register {
-        let _ = writeln!(text, "  register   {family} (from {made_from})");
+        let _ = writeln!(text, "  register   {} (from {})", line(family), line(made_from));
     }
     for created in &outlook.create {
-        let _ = writeln!(text, "  create     {created}");
+        let _ = writeln!(text, "  create     {}", line(created));
     }
     text.push_str(&differences(plan));
     let Outlook { service, cluster, desired_count, .. } = outlook;
-    let _ = writeln!(text, "  deploy     {service} in cluster {cluster}, {desired_count} tasks");
+    let place = format!("{service} in cluster {cluster}");
+    let _ = writeln!(text, "  deploy     {}, {desired_count} tasks", line(&place));
     if let Some((tag, from, to)) = &outlook.tag {
         let from = from.as_ref().map_or("nothing", Commit::short);
-        let _ = writeln!(text, "  tag        {tag}: {from} -> {}, after success", to.short());
+        let moved = format!("{tag}: {from} -> {}", to.short());
+        let _ = writeln!(text, "  tag        {}, after success", line(&moved));
     }
     text
 }
@@ -181,17 +191,26 @@ fn differences(plan: &Plan) -> String {
     let mut text = String::new();
     for difference in &plan.differences {
         let (live, desired) = (difference.live.as_deref(), difference.desired.as_deref());
-        let (live, desired) = (live.unwrap_or("-"), desired.unwrap_or("-"));
-        let _ = writeln!(text, "      {}  {live} -> {desired}", difference.field);
+        let (live, desired) = (line(live.unwrap_or("-")), line(desired.unwrap_or("-")));
+        let _ = writeln!(text, "      {}  {live} -> {desired}", line(&difference.field));
     }
     text
 }
 
+/// Why nothing is written, in a line: reasons hold what people and AWS have written.
+fn described(waiting: &Waiting) -> String {
+    line(&plan::waiting::describe(waiting)).into_owned()
+}
+
+fn named(target: &Target) -> String {
+    line(&target.to_string()).into_owned()
+}
+
 fn nothing(waiting: &Waiting) -> String {
     match waiting {
-        Waiting::Settled => plan::waiting::describe(waiting),
-        other if class(other) == Class::Stalled => format!("stuck: {}", plan::waiting::describe(other)),
-        other => format!("nothing to do: {}", plan::waiting::describe(other)),
+        Waiting::Settled => described(waiting),
+        other if class(other) == Class::Stalled => format!("stuck: {}", described(other)),
+        other => format!("nothing to do: {}", described(other)),
     }
 }
 
@@ -223,47 +242,47 @@ pub(super) fn plan_markdown(declaration: &Declaration, swept: &[Swept]) -> Strin
         let (change, now) = match &one.plan {
             None => (String::new(), "frozen: its files cannot be read".to_owned()),
             Some(plan) => match (&plan.waiting, plan.steps.first()) {
-                (Some(waiting), _) => (String::new(), plan::waiting::describe(waiting)),
+                (Some(waiting), _) => (String::new(), markdown(&plan::waiting::describe(waiting))),
                 (None, Some(step)) => {
                     let risks = plan.outlook.iter().flat_map(|outlook| &outlook.risks);
-                    let risks = risks.fold(String::new(), |text, risk| text + "⚠ " + risk + "; ");
+                    let risks = risks.fold(String::new(), |text, risk| text + "⚠ " + &markdown(risk) + "; ");
                     let source = sources.get(&one.target).copied();
                     let (running, declared) = (first_running(&plan.status), plan.status.declared.as_ref());
-                    let change = linked(change(&plan.status), source, running, declared);
-                    (change, format!("{risks}{}", step_line(step)))
+                    let change = linked(&change(&plan.status), source, running, declared);
+                    (change, format!("{risks}{}", markdown(&step_line(step))))
                 }
                 (None, None) => (String::new(), String::new()),
             },
         };
-        let _ = writeln!(text, "| {} | {change} | {} |", one.target, now.replace('|', "\\|"));
+        let target = markdown(&one.target.to_string());
+        let _ = writeln!(text, "| {target} | {change} | {now} |");
         if let Some(plan) = one.plan.as_ref().filter(|plan| !plan.steps.is_empty()) {
-            let folded = plan_of(one, plan).replace("```", "~~~");
-            let _ = write!(
-                details,
-                "\n<details><summary>{}</summary>\n\n```\n{folded}```\n\n</details>\n",
-                one.target
-            );
+            let folded = fenced(&plan_of(one, plan));
+            let _ = write!(details, "\n<details><summary>{target}</summary>\n\n{folded}\n</details>\n");
         }
     }
     text + &details
 }
 
 /// What changes, with a link to the commits in between, which GitHub and GitLab show below this path.
-fn linked(
-    change: String,
-    source: Option<&str>,
-    running: Option<&Commit>,
-    declared: Option<&Commit>,
-) -> String {
+fn linked(change: &str, source: Option<&str>, running: Option<&Commit>, declared: Option<&Commit>) -> String {
+    let change = markdown(change);
     let ends_the_link = |c: char| c.is_whitespace() || c.is_control() || "()[]<>|\\`".contains(c);
     let is_plain = |source: &&str| source.starts_with("https://") && !source.contains(ends_the_link);
     match (source.filter(is_plain), running, declared) {
         (Some(source), Some(running), Some(declared)) if !running.matches(declared) => {
             let source = source.trim_end_matches('/');
-            format!("[{change}]({source}/compare/{}...{})", running.as_str(), declared.as_str())
+            let (from, to) = (path_segment(running.as_str()), path_segment(declared.as_str()));
+            format!("[{change}]({source}/compare/{from}...{to})")
         }
         _ => change,
     }
+}
+
+/// A commit in the path of an address: what is none that a path holds as it is ends nothing.
+fn path_segment(text: &str) -> String {
+    let plain = |c: &char| c.is_ascii_alphanumeric() || "._-".contains(*c);
+    text.chars().filter(plain).collect()
 }
 
 pub(super) fn step_line(step: &Step) -> String {
@@ -294,9 +313,7 @@ pub(super) fn step_line(step: &Step) -> String {
 
 /// Why nothing is written, behind a sentence that says what cannot be done.
 pub(super) fn in_brackets(plan: &Plan) -> String {
-    plan.waiting
-        .as_ref()
-        .map_or_else(String::new, |waiting| format!(" ({})", plan::waiting::describe(waiting)))
+    plan.waiting.as_ref().map_or_else(String::new, |waiting| format!(" ({})", described(waiting)))
 }
 
 /// Says on stderr what keeps each target from where it should be, and what to do about it.
@@ -307,17 +324,17 @@ pub(super) fn complaints(swept: &[Swept]) {
             None => Some(&Waiting::Frozen),
         };
         let Some(waiting) = waiting.filter(|waiting| !matches!(waiting, Waiting::Settled)) else { continue };
-        eprintln!("{}: {}", one.target, plan::waiting::describe(waiting));
-        if let Some(hint) = plan::waiting::hint(waiting, &one.target) {
-            eprintln!("  hint  {hint}");
-        }
+        let hint = plan::waiting::hint(waiting, &one.target);
+        let hint = hint.map(|hint| format!("\n  hint  {}", line(&hint))).unwrap_or_default();
+        say!("{}: {}{hint}", named(&one.target), described(waiting));
     }
 }
 
 /// What is going on with one target, in a line: what it runs, and why nothing is done or what comes next.
 pub(super) fn progress(one: &Swept) -> String {
     let [_, _, _, running, sync, health, now] = row(one);
-    format!("{:<13} {running:<32} {sync:<9} {health:<11} {now}", one.target.to_string()).trim_end().to_owned()
+    let told = format!("{:<13} {running:<32} {sync:<9} {health:<11} {now}", one.target.to_string());
+    line(told.trim_end()).into_owned()
 }
 
 /// Logs what was written, or why a write failed.
@@ -339,7 +356,7 @@ mod tests {
     #[test]
     fn a_change_leads_to_its_commits_where_the_source_is_a_plain_address() {
         let (one, two) = (Commit::new("3f2c1ab"), Commit::new("8c1f0aa"));
-        let link = |source, to| linked("change".to_owned(), source, Some(&one), Some(to));
+        let link = |source, to| linked("change", source, Some(&one), Some(to));
         let expected = "[change](https://github.com/mco/api/compare/3f2c1ab...8c1f0aa)";
         assert_eq!(link(Some("https://github.com/mco/api/"), &two), expected);
         for source in [None, Some("javascript:alert(1)"), Some("https://a/) | [b](https://c")] {

@@ -11,7 +11,7 @@ use crate::model::{Ancestry, Declaration, InfraCommit, Severity};
 use crate::ports::History;
 use crate::settings::{Allow, Settings};
 
-use super::RepositoryArgs;
+use super::{RepositoryArgs, streams};
 
 /// A repository that can answer questions of ancestry while a command reads it.
 #[derive(Clone)]
@@ -128,12 +128,6 @@ impl Opened {
 
 /// Prints findings to stderr; whether one of them is an error.
 pub(super) fn print_findings(declaration: &Declaration) -> bool {
-    for finding in &declaration.findings {
-        eprintln!("{finding}");
-        if !finding.targets.is_empty() && finding.severity == Severity::Error {
-            let names: Vec<String> = finding.targets.iter().map(ToString::to_string).collect();
-            eprintln!("  frozen  {}; the others are not affected", names.join(", "));
-        }
-    }
+    declaration.findings.iter().for_each(streams::finding);
     declaration.findings.iter().any(|finding| finding.severity == Severity::Error)
 }

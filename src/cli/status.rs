@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal;
 
 use super::source::{Opened, print_findings};
-use super::{End, Names, RepositoryArgs, StatusFormat, api, controller, show};
+use super::{End, Names, RepositoryArgs, StatusFormat, api, controller, show, streams};
 use crate::controller::Writes;
 use crate::model::{Declaration, Target};
 
@@ -23,7 +23,7 @@ pub(super) async fn run(
     let mut controller = controller(source).await;
     let swept = controller.sweep(&declaration, Writes::Withheld, |target| selection.holds(target)).await;
     match format {
-        StatusFormat::Json => outln!("{:#}", api::status(&head, &swept)),
+        StatusFormat::Json => streams::document(&api::status(&head, &swept)),
         StatusFormat::Text => out!("{}", show::status(&head, &swept)),
     }
     Ok(End::Good)
@@ -47,7 +47,8 @@ pub(super) async fn watch(arguments: &RepositoryArgs, names: &Names) -> anyhow::
         let swept = controller.sweep(&declaration, Writes::Withheld, |target| selection.holds(target)).await;
         seen = Some(declaration);
         if redraws {
-            out!("{REDRAW}{}", show::status(&head, &swept));
+            streams::raw(REDRAW);
+            out!("{}", show::status(&head, &swept));
         } else {
             for one in &swept {
                 let line = show::progress(one);
@@ -56,6 +57,9 @@ pub(super) async fn watch(arguments: &RepositoryArgs, names: &Names) -> anyhow::
                     told.insert(one.target.clone(), line);
                 }
             }
+        }
+        if streams::has_ended() {
+            return Ok(End::Good);
         }
         tokio::select! {
             () = tokio::time::sleep(controller.rest()) => {}

@@ -27,20 +27,20 @@ pub(super) async fn run(
         let plan = swept.first().and_then(|swept| swept.plan.as_ref());
         match verdict(plan.with_context(|| format!("no readable application {name}"))?, &commit) {
             Some(End::Failed) => {
-                eprintln!("{name}: {} failed here; trueup status {name} says why", commit.short());
+                say!("{name}: {} failed here; trueup status {name} says why", commit.short());
                 return Ok(End::Failed);
             }
             Some(end) => return Ok(end),
             None => {}
         }
         if started.elapsed() > timeout {
-            eprintln!("{name}: {} not reached after {} s", commit.short(), timeout.as_secs());
+            say!("{name}: {} not reached after {} s", commit.short(), timeout.as_secs());
             return Ok(End::NotReached);
         }
         tokio::time::sleep(jittered(pause(&swept))).await;
         // What was read before stays good while the repository cannot be reached.
         if let Err(error) = source.fetch().await {
-            eprintln!("{error:#}");
+            say!("{error:#}");
         }
     }
 }

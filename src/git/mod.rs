@@ -53,7 +53,7 @@ pub enum GitError {
     Bare,
     #[error("{location} cannot be used as a repository: {why}\n  hint  {hint}")]
     Address { location: String, why: String, hint: String },
-    #[error("cannot fetch {location}: {why}{}", if hint.is_empty() { String::new() } else { format!("\n  hint  {hint}") })]
+    #[error("cannot fetch {location}: {}{}", crate::escape::line(why), if hint.is_empty() { String::new() } else { format!("\n  hint  {hint}") })]
     Remote { location: String, why: String, hint: String },
     #[error("the cache folder {} cannot be used", path.display())]
     Cache { path: PathBuf, source: std::io::Error },

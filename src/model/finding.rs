@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{Position, Target};
+use crate::escape::line;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -42,20 +43,21 @@ impl fmt::Display for Finding {
             Severity::Warning => "warning",
             Severity::Error => "error",
         };
-        write!(f, "{severity}: {}", self.position.file)?;
+        write!(f, "{severity}: {}", line(&self.position.file))?;
         if self.position.line > 0 {
             write!(f, ":{}:{}", self.position.line, self.position.column)?;
         }
-        write!(f, ": {}", self.message)?;
+        write!(f, ": {}", line(&self.message))?;
         if !self.field.is_empty() {
-            write!(f, " ({})", self.field)?;
+            write!(f, " ({})", line(&self.field))?;
         }
         if let Some(excerpt) = &self.excerpt {
             let width = self.position.column.saturating_sub(1);
+            let excerpt = line(excerpt);
             write!(f, "\n   |\n{:>2} | {excerpt}\n   | {:width$}^", self.position.line, "")?;
         }
         if let Some(hint) = &self.hint {
-            write!(f, "\n  hint  {hint}")?;
+            write!(f, "\n  hint  {}", line(hint))?;
         }
         Ok(())
     }
