@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use crate::model::{
-    AccountId, Ancestry, ClusterName, CodeDeployment, Digest, Group, Image, InfraCommit, Millis,
-    NewDeployment, Progress, Region, Repository, RepositoryName, Revision, Service, ServiceDeployment,
-    ServiceName, Tag, Task, TaskDefinitionArn, Wait,
+    AccountId, Ancestry, ApplicationName, ClusterName, CodeDeployment, Digest, EnvironmentName, Group, Image,
+    InfraCommit, Millis, NewDeployment, Progress, Region, Repository, RepositoryName, Revision, Service,
+    ServiceDeployment, ServiceName, Tag, Task, TaskDefinitionArn, Wait,
 };
 
 /// Why a call to AWS did not do what was asked, by what to do about it.
@@ -42,6 +42,8 @@ pub struct Ports {
     pub ecr: Arc<dyn Ecr>,
     pub code_deploy: Arc<dyn CodeDeploy>,
     pub sts: Arc<dyn Sts>,
+    pub tagging: Arc<dyn Tagging>,
+    pub scaling: Arc<dyn Scaling>,
 }
 
 /// Which tasks of a service are asked for.
@@ -49,6 +51,45 @@ pub struct Ports {
 pub enum Tasks {
     Running,
     Stopped,
+}
+
+/// Which revisions of a family are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RevisionStatus {
+    Active,
+    /// Deregistered.
+    Inactive,
+}
+
+/// What a list held, up to a bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing<T> {
+    pub items: Vec<T>,
+    pub extent: Extent,
+}
+
+/// Whether a list was read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    Whole,
+    /// There is more than the bound.
+    Cut,
+}
+
+impl<T> Default for Listing<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), extent: Extent::Whole }
+    }
+}
+
+impl<T> Listing<T> {
+    /// Both; cut where either is.
+    pub fn append(&mut self, other: Self) {
+        self.items.extend(other.items);
+        if other.extent == Extent::Cut {
+            self.extent = Extent::Cut;
+        }
+    }
 }
 
 /// Amazon ECS in one account and region.
@@ -78,6 +119,13 @@ pub trait Ecs: Send + Sync {
     /// ACTIVE revisions of a family, newest first, at most `most`.
     async fn newest_revisions(&self, family: &str, most: usize)
     -> Result<Vec<TaskDefinitionArn>, CloudError>;
+    /// Revisions of a family with this status, newest first, at most `most`.
+    async fn family_revisions(
+        &self,
+        family: &str,
+        status: RevisionStatus,
+        most: usize,
+    ) -> Result<Listing<TaskDefinitionArn>, CloudError>;
     async fn revision(&self, arn: &TaskDefinitionArn) -> Result<Revision, CloudError>;
     /// Sends the input as written, unknown fields included.
     async fn register(
@@ -169,6 +217,43 @@ pub trait Ecr: Send + Sync {
 #[async_trait]
 pub trait Sts: Send + Sync {
     async fn account(&self) -> Result<AccountId, CloudError>;
+}
+
+/// A revision as the index of tags knows it. The index may lag behind, and tell of what is gone: it says what is worth
+/// describing, and nothing is decided by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaggedRevision {
+    pub arn: TaskDefinitionArn,
+    pub tags: BTreeMap<String, String>,
+}
+
+/// The index of tags in one account and region.
+#[async_trait]
+pub trait Tagging: Send + Sync {
+    /// Revisions with the tags of the environment and of any of these applications, of any status, in any order.
+    /// [`CloudError::Denied`] where the credentials may not ask.
+    async fn revisions_tagged(
+        &self,
+        environment: &EnvironmentName,
+        applications: &[ApplicationName],
+    ) -> Result<Listing<TaggedRevision>, CloudError>;
+}
+
+/// Within what an autoscaler sets the count of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScalableTarget {
+    pub least: u32,
+    pub most: u32,
+}
+
+/// Application Auto Scaling in one account and region.
+#[async_trait]
+pub trait Scaling: Send + Sync {
+    /// Services that no autoscaler looks after are missing from the answer.
+    async fn scalable_targets(
+        &self,
+        services: &[(ClusterName, ServiceName)],
+    ) -> Result<BTreeMap<(ClusterName, ServiceName), ScalableTarget>, CloudError>;
 }
 
 pub trait Clock: Send + Sync {

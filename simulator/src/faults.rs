@@ -35,6 +35,8 @@ pub enum Fault {
     HookSilent { function: String },
     /// A push of an immutable tag that is on the image already is refused like one that would move it.
     TagExists,
+    /// The index of tags does not tell of INACTIVE revisions: AWS does not document which.
+    InactiveUnindexed,
     /// Until so many virtual seconds have passed, reads of this kind see the world as it was at the injection.
     Stale { kind: ReadKind, seconds: u64 },
 }
@@ -59,6 +61,8 @@ pub enum ReadKind {
     Deployments,
     /// Applications and deployment groups.
     DeploymentGroups,
+    /// `GetResources`: the index of tags.
+    TagIndex,
 }
 
 impl ReadKind {
@@ -85,6 +89,7 @@ impl ReadKind {
             (Api::CodeDeploy, "GetApplication" | "GetDeploymentGroup" | "BatchGetDeploymentGroups") => {
                 Self::DeploymentGroups
             }
+            (Api::Tagging, "GetResources") => Self::TagIndex,
             _ => return None,
         })
     }
@@ -106,9 +111,13 @@ impl Refusal {
     pub(crate) fn told(self, api: Api, what: &str) -> AwsError {
         let query = matches!(api, Api::Elb | Api::Sts);
         let (json, short, status) = match self {
+            Self::Throttled if api == Api::Tagging => ("ThrottledException", "", 400),
             Self::Throttled => ("ThrottlingException", "Throttling", 400),
             // `ServerException` is declared by ECS and ECR alone.
             Self::Failed if matches!(api, Api::Ecs | Api::Ecr) => ("ServerException", "", 500),
+            Self::Failed if matches!(api, Api::Tagging | Api::Scaling) => {
+                ("InternalServiceException", "", 500)
+            }
             Self::Failed => ("InternalFailure", "InternalFailure", 500),
             Self::Denied => ("AccessDeniedException", "AccessDenied", if query { 403 } else { 400 }),
             Self::Expired => ("ExpiredTokenException", "ExpiredToken", if query { 403 } else { 400 }),
@@ -179,6 +188,7 @@ impl Fault {
             | Self::HookFails { .. }
             | Self::HookSilent { .. }
             | Self::TagExists
+            | Self::InactiveUnindexed
             | Self::Stale { .. } => true,
         }
     }
@@ -246,6 +256,10 @@ impl Faults {
 
     pub(crate) fn repeated_push(&self) -> Repeat {
         if self.active.contains(&Fault::TagExists) { Repeat::TagExists } else { Repeat::ImageExists }
+    }
+
+    pub(crate) fn index_has_inactive(&self) -> bool {
+        !self.active.contains(&Fault::InactiveUnindexed)
     }
 
     pub(crate) fn cannot_pull(&self, wanted: &str) -> bool {

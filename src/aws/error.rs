@@ -83,6 +83,7 @@ fn of_code(code: Option<&str>, message: Option<&str>) -> CloudError {
         | "ImageNotFoundException" => CloudError::NotFound(text),
         "ServerException"
         | "InternalFailure"
+        | "InternalServiceException"
         | "InternalServerError"
         | "ServiceUnavailable"
         | "ServiceUnavailableException"

@@ -7,7 +7,12 @@ mod code_deploy;
 mod ecr;
 mod ecs;
 mod error;
+mod json;
 mod raw;
+mod scaling;
+mod tagging;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +27,8 @@ pub use code_deploy::CodeDeployClient;
 pub use ecr::EcrClient;
 pub use ecs::EcsClient;
 pub use raw::check_task_definition;
+pub use scaling::ScalingClient;
+pub use tagging::TaggingClient;
 
 /// The standard AWS settings: profiles, environment variables, roles, `AWS_ENDPOINT_URL`.
 #[derive(Clone)]
@@ -75,6 +82,8 @@ impl Reach for Aws {
             ecr: Arc::new(EcrClient::new(aws_sdk_ecr::Client::new(&settings))),
             code_deploy: Arc::new(CodeDeployClient(aws_sdk_codedeploy::Client::new(&settings))),
             sts: Arc::new(StsClient(aws_sdk_sts::Client::new(&settings))),
+            tagging: Arc::new(TaggingClient::new(&settings)),
+            scaling: Arc::new(ScalingClient::new(&settings)),
         }
     }
 }

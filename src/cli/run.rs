@@ -48,7 +48,7 @@ pub(super) async fn run(
         unreachable: None,
         fetched: None,
     };
-    while turned(looped.turn(), &mut stop, GRACE).await {
+    while turned(Box::pin(looped.turn()), &mut stop, GRACE).await {
         tokio::select! {
             () = tokio::time::sleep(looped.rest()) => {}
             () = commit(watch.as_mut()) => {}

@@ -157,6 +157,12 @@ fn reads(desired: &[&Desired]) -> Vec<Statement> {
             any(desired),
         ),
         Statement::new(
+            "FindRevisionsAndCounts",
+            // Neither takes a resource.
+            &["tag:GetResources", "application-autoscaling:DescribeScalableTargets"],
+            any(desired),
+        ),
+        Statement::new(
             "ReadImages",
             // The manifest of an image for several platforms says which.
             &["ecr:DescribeRepositories", "ecr:DescribeImages", "ecr:BatchGetImage"],

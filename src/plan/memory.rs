@@ -14,8 +14,8 @@ use crate::model::{
     SettingsStamp, Target,
 };
 
-const ENVIRONMENT: &str = "trueup:environment";
-const APPLICATION: &str = "trueup:application";
+pub const ENVIRONMENT: &str = "trueup:environment";
+pub const APPLICATION: &str = "trueup:application";
 const COMMIT: &str = "trueup:commit";
 /// With the name of an image behind it, where that one's commit is not that of the first image.
 const COMMIT_OF: &str = "trueup:commit:";

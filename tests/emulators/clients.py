@@ -46,6 +46,7 @@ class Stage:
             name, endpoint_url=endpoint, region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x"
         )
         self.ecs, self.ecr, self.elb, self.deploy = client("ecs"), client("ecr"), client("elbv2"), client("codedeploy")
+        self.tagging, self.scaling = client("resourcegroupstaggingapi"), client("application-autoscaling")
         self.settings = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),

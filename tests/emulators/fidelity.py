@@ -355,11 +355,43 @@ def balancing(stage):
     elb.delete_target_group(TargetGroupArn=groups[1])
 
 
+def tagging(stage):
+    tags = [{"key": "team", "value": "a"}]
+    for _ in range(3):
+        stage.ecs.register_task_definition(**{**stage.task_definition("aaaaaaa"), "family": "tagged"}, tags=tags)
+    stage.control("advance", {"seconds": 10})
+    wanted = {"ResourceTypeFilters": ["ecs:task-definition"], "TagFilters": [{"Key": "team", "Values": ["a", "b"]}]}
+    pages = list(stage.tagging.get_paginator("get_resources").paginate(**wanted, PaginationConfig={"PageSize": 2}))
+    found = [one["ResourceARN"] for page in pages for one in page["ResourceTagMappingList"]]
+    assert len(pages) >= 2 and len(found) == 3, pages
+    by_arn = stage.tagging.get_resources(ResourceARNList=found[:1])["ResourceTagMappingList"]
+    assert by_arn == [{"ResourceARN": found[0], "Tags": [{"Key": "team", "Value": "a"}]}], by_arn
+    refused(stage.tagging.get_resources, ResourcesPerPage=101)
+    refused(stage.tagging.get_resources, PaginationToken="nope")
+    refused(stage.tagging.get_resources, TagFilters=[{"Key": "a", "Values": [str(n) for n in range(21)]}])
+
+
+def scaling(stage):
+    scaling, here = stage.scaling, {"cluster": "mco"}
+    stage.ecs.create_service(**here, serviceName="scaled", taskDefinition="tagged", desiredCount=1)
+    target = {"ServiceNamespace": "ecs", "ResourceId": "service/mco/scaled", "ScalableDimension": "ecs:service:DesiredCount"}
+    refused(scaling.register_scalable_target, **target, MinCapacity=2)
+    scaling.register_scalable_target(**target, MinCapacity=2, MaxCapacity=3)
+    found = scaling.describe_scalable_targets(ServiceNamespace="ecs", ResourceIds=["service/mco/scaled", "service/mco/nope"])
+    assert [(one["MinCapacity"], one["MaxCapacity"]) for one in found["ScalableTargets"]] == [(2, 3)], found
+    assert len(list(scaling.get_paginator("describe_scalable_targets").paginate(ServiceNamespace="ecs"))) == 1
+    refused(scaling.describe_scalable_targets, ServiceNamespace="ecs", NextToken="nope")
+    scaling.deregister_scalable_target(**target)
+    refused(scaling.deregister_scalable_target, **target)
+    stage.ecs.delete_service(**here, service="scaled", force=True)
+
+
 def refusals(stage):
     """Each protocol has its own words for a refusal, and botocore understands them."""
     for call, words in (
         (stage.ecs.list_clusters, ("ThrottlingException", "AccessDeniedException", "ExpiredTokenException")),
         (stage.deploy.list_applications, ("ThrottlingException", "AccessDeniedException", "ExpiredTokenException")),
+        (stage.tagging.get_resources, ("ThrottledException", "AccessDeniedException", "ExpiredTokenException")),
         (stage.elb.describe_load_balancers, ("Throttling", "AccessDenied", "ExpiredToken")),
     ):
         for kind, code in zip(("throttle", "deny", "expiredToken"), words):
@@ -390,14 +422,14 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             stage, checker = Stage(trueup, endpoint, Path(folder)), Checker()
             sts = boto3.client("sts", endpoint_url=endpoint, region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x")
-            for client in (stage.ecs, stage.ecr, stage.elb, stage.deploy, sts):
+            for client in (stage.ecs, stage.ecr, stage.elb, stage.deploy, stage.tagging, stage.scaling, sts):
                 checker.watch(client)
             protocol = stage.deploy.meta.service_model.metadata["protocol"]
             assert protocol == "json", f"raw answers are read as JSON, and this boto3 speaks {protocol} to CodeDeploy"
             assert sts.get_caller_identity()["Account"] == ACCOUNT and REGISTRY.startswith(ACCOUNT)
             stage.world()
             stage.control("fault", {"kind": "hookSilent", "function": "silent"})
-            for scene in (images, rolling, blue_green, balancing, refusals):
+            for scene in (images, rolling, blue_green, balancing, tagging, scaling, refusals):
                 scene(stage)
         for problem, times in sorted(checker.problems.items()):
             print(f"fidelity: {problem} ({times} x)", file=sys.stderr)

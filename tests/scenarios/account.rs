@@ -234,6 +234,8 @@ impl Endpoint {
             Api::CodeDeploy => "codedeploy",
             Api::Elb => "elbv2",
             Api::Sts => "sts",
+            Api::Tagging => "resourcegroupstaggingapi",
+            Api::Scaling => "application-autoscaling",
         };
         let answer = self.ask(name, operation, input)?;
         self.remember(api, operation, input, &answer);

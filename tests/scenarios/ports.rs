@@ -10,7 +10,10 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use trueup::model::*;
-use trueup::ports::{Clock, CloudError, CodeDeploy, Ecr, Ecs, Ports, Reach, Sts, Tasks};
+use trueup::ports::{
+    Clock, CloudError, CodeDeploy, Ecr, Ecs, Extent, Listing, Ports, Reach, RevisionStatus, ScalableTarget,
+    Scaling, Sts, TaggedRevision, Tagging, Tasks,
+};
 use trueup_simulator::{Api, AwsError, World};
 
 /// What a call meets.
@@ -41,10 +44,11 @@ pub enum Kind {
     Images,
     CodeDeployments,
     Groups,
+    TagIndex,
 }
 
 impl Kind {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Services,
         Self::Deployments,
         Self::Tasks,
@@ -53,6 +57,7 @@ impl Kind {
         Self::Images,
         Self::CodeDeployments,
         Self::Groups,
+        Self::TagIndex,
     ];
 
     fn of(operation: &str) -> Option<Self> {
@@ -67,6 +72,7 @@ impl Kind {
             "DescribeImages" => Self::Images,
             "ListDeployments" | "BatchGetDeployments" | "GetDeploymentTarget" => Self::CodeDeployments,
             "GetDeploymentGroup" => Self::Groups,
+            "GetResources" => Self::TagIndex,
             _ => return None,
         })
     }
@@ -198,8 +204,10 @@ fn lost() -> AwsError {
 fn classify(error: &AwsError) -> CloudError {
     let text = format!("{}: {}", error.code, error.message);
     match error.code.as_str() {
-        "ThrottlingException" => CloudError::Throttled(text),
-        "SimulatedLostAnswer" | "ServerException" | "InternalFailure" => CloudError::Ambiguous(text),
+        "ThrottlingException" | "ThrottledException" => CloudError::Throttled(text),
+        "SimulatedLostAnswer" | "ServerException" | "InternalFailure" | "InternalServiceException" => {
+            CloudError::Ambiguous(text)
+        }
         "AccessDeniedException" | "ExpiredTokenException" => CloudError::Denied(text),
         "ClusterNotFoundException"
         | "ServiceNotFoundException"
@@ -219,6 +227,8 @@ impl Reach for Process {
             ecr: Arc::new(self.clone()),
             code_deploy: Arc::new(self.clone()),
             sts: Arc::new(self.clone()),
+            tagging: Arc::new(self.clone()),
+            scaling: Arc::new(self.clone()),
         }
     }
 }
@@ -237,6 +247,61 @@ impl Sts for Process {
     async fn account(&self) -> Result<AccountId, CloudError> {
         let identity = self.read(Api::Sts, "GetCallerIdentity", json!({})).await?;
         Ok(AccountId::new(text(&identity, "Account")))
+    }
+}
+
+#[async_trait]
+impl Tagging for Process {
+    async fn revisions_tagged(
+        &self,
+        environment: &EnvironmentName,
+        applications: &[ApplicationName],
+    ) -> Result<Listing<TaggedRevision>, CloudError> {
+        let mut items = Vec::new();
+        for batch in applications.chunks(20) {
+            let names: Vec<&str> = batch.iter().map(ApplicationName::as_str).collect();
+            let mut input = json!({
+                "ResourceTypeFilters": ["ecs:task-definition"],
+                "TagFilters": [
+                    {"Key": "trueup:environment", "Values": [environment.as_str()]},
+                    {"Key": "trueup:application", "Values": names},
+                ],
+            });
+            loop {
+                let page = self.read(Api::Tagging, "GetResources", input.clone()).await?;
+                for one in list(&page, "ResourceTagMappingList") {
+                    let tags = list(one, "Tags")
+                        .map(|tag| (text(tag, "Key").to_owned(), text(tag, "Value").to_owned()));
+                    let arn = TaskDefinitionArn::new(text(one, "ResourceARN"));
+                    items.push(TaggedRevision { arn, tags: tags.collect() });
+                }
+                input["PaginationToken"] = page["PaginationToken"].clone();
+                if page["PaginationToken"].as_str().unwrap_or_default().is_empty() {
+                    break;
+                }
+            }
+        }
+        Ok(Listing { items, extent: Extent::Whole })
+    }
+}
+
+#[async_trait]
+impl Scaling for Process {
+    async fn scalable_targets(
+        &self,
+        services: &[(ClusterName, ServiceName)],
+    ) -> Result<BTreeMap<(ClusterName, ServiceName), ScalableTarget>, CloudError> {
+        let ids: Vec<String> = services.iter().map(|(c, s)| format!("service/{c}/{s}")).collect();
+        let input = json!({"ServiceNamespace": "ecs", "ResourceIds": ids});
+        let page = self.read(Api::Scaling, "DescribeScalableTargets", input).await?;
+        let target = |one: &Value| {
+            let (cluster, service) =
+                text(one, "ResourceId").trim_start_matches("service/").split_once('/').unwrap();
+            let bound = |key: &str| u32::try_from(one[key].as_u64().unwrap()).unwrap();
+            let target = ScalableTarget { least: bound("MinCapacity"), most: bound("MaxCapacity") };
+            ((ClusterName::new(cluster), ServiceName::new(service)), target)
+        };
+        Ok(list(&page, "ScalableTargets").map(target).collect())
     }
 }
 
@@ -314,6 +379,29 @@ impl Ecs for Process {
             .filter_map(Value::as_str)
             .map(TaskDefinitionArn::new)
             .collect())
+    }
+
+    async fn family_revisions(
+        &self,
+        family: &str,
+        status: RevisionStatus,
+        most: usize,
+    ) -> Result<Listing<TaskDefinitionArn>, CloudError> {
+        let status = if status == RevisionStatus::Active { "ACTIVE" } else { "INACTIVE" };
+        let mut input = json!({"familyPrefix": family, "status": status, "sort": "DESC"});
+        let mut items = Vec::new();
+        loop {
+            let page = self.read(Api::Ecs, "ListTaskDefinitions", input.clone()).await?;
+            let arns = list(&page, "taskDefinitionArns").filter_map(Value::as_str);
+            items.extend(arns.map(TaskDefinitionArn::new));
+            input["nextToken"] = page["nextToken"].clone();
+            if page["nextToken"].is_null() || items.len() > most {
+                break;
+            }
+        }
+        let whole = input["nextToken"].is_null() && items.len() <= most;
+        items.truncate(most);
+        Ok(Listing { items, extent: if whole { Extent::Whole } else { Extent::Cut } })
     }
 
     async fn revision(&self, arn: &TaskDefinitionArn) -> Result<Revision, CloudError> {

@@ -134,6 +134,7 @@ fn parse_fault(mut asked: Asked) -> Option<Fault> {
         "hookFails" => Fault::HookFails { function: asked.text("function")? },
         "hookSilent" => Fault::HookSilent { function: asked.text("function")? },
         "tagExists" => Fault::TagExists,
+        "inactiveUnindexed" => Fault::InactiveUnindexed,
         "stale" => {
             Fault::Stale { kind: parse_kind(&asked.text("read")?)?, seconds: asked.number("seconds")? }
         }
@@ -152,6 +153,7 @@ fn parse_kind(name: &str) -> Option<ReadKind> {
         "images" => ReadKind::Images,
         "deployments" => ReadKind::Deployments,
         "deploymentGroups" => ReadKind::DeploymentGroups,
+        "tagIndex" => ReadKind::TagIndex,
         _ => return None,
     })
 }

@@ -32,6 +32,8 @@ fn json_call(server: &Server, target: &str, body: &[u8]) -> Response {
         "AmazonEC2ContainerServiceV20141113" => Api::Ecs,
         "AmazonEC2ContainerRegistry_V20150921" => Api::Ecr,
         "CodeDeploy_20141006" => Api::CodeDeploy,
+        "ResourceGroupsTaggingAPI_20170126" => Api::Tagging,
+        "AnyScaleFrontendService" => Api::Scaling,
         _ => return refused(&error("UnknownOperationException", "this service is not simulated", 404)),
     };
     let input = if body.is_empty() { Ok(json!({})) } else { serde_json::from_slice(body) };

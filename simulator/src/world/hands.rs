@@ -8,8 +8,9 @@ use super::ecs::Container;
 
 impl World {
     /// Application Auto Scaling sets the count. "During a deployment scale-in is suspended and scale-out continues"
-    /// (developer guide, "Automatically scale your Amazon ECS service").
+    /// (developer guide, "Automatically scale your Amazon ECS service"). Within the bounds of a scalable target.
     pub fn autoscale(&mut self, cluster: &str, service: &str, desired: u64) -> bool {
+        let desired = self.scalable(cluster, service, desired);
         let key = (cluster.to_owned(), service.to_owned());
         let Some(service) = self.services.get_mut(&key).filter(|service| service.is_active()) else {
             return false;

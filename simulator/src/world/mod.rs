@@ -8,6 +8,8 @@ mod hands;
 pub(crate) mod ids;
 mod input;
 mod rollout;
+mod scaling;
+mod tagging;
 #[cfg(test)]
 mod tests;
 mod times;
@@ -30,6 +32,10 @@ pub enum Api {
     /// Elastic Load Balancing, version 2.
     Elb,
     Sts,
+    /// The Resource Groups Tagging API.
+    Tagging,
+    /// Application Auto Scaling.
+    Scaling,
 }
 
 /// What AWS answers instead of a result.
@@ -70,6 +76,9 @@ pub struct World {
     balancing: elb::Balancing,
     /// Alarms of `CloudWatch` in state ALARM.
     alarms: BTreeSet<String>,
+    targets: scaling::Targets,
+    /// What the index of tags does not have yet, oldest first.
+    lags: Vec<tagging::Lag>,
     pub(crate) faults: Faults,
     calls: BTreeMap<String, u64>,
 }
@@ -92,6 +101,8 @@ impl World {
             code_deploy: codedeploy::CodeDeploy::default(),
             balancing: elb::Balancing::default(),
             alarms: BTreeSet::new(),
+            targets: scaling::Targets::new(),
+            lags: Vec::new(),
             faults: Faults::default(),
             calls: BTreeMap::new(),
         }
@@ -165,6 +176,8 @@ impl World {
             Api::CodeDeploy => self.code_deploy(operation, input),
             Api::Elb => self.elb(operation, input),
             Api::Sts => self.sts(operation),
+            Api::Tagging => self.tagging(operation, input),
+            Api::Scaling => self.scaling(operation, input),
         }
     }
 
@@ -198,6 +211,8 @@ impl World {
             ),
             Api::Elb => ("elasticloadbalancing", None),
             Api::Sts => ("sts", None),
+            Api::Tagging => ("tag", None),
+            Api::Scaling => ("application-autoscaling", None),
         };
         let resource = resource.map_or_else(|| "*".to_owned(), |resource| self.arn(service, &resource));
         format!(

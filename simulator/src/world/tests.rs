@@ -15,7 +15,9 @@ mod lists;
 mod registration;
 mod removal;
 mod rollbacks;
+mod scaling;
 mod services;
+mod tagging;
 mod tasks;
 
 use serde_json::{Value, json};

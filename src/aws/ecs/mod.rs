@@ -21,7 +21,7 @@ use crate::model::{
     ClusterName, Digest, Revision, Service, ServiceDeployment, ServiceName, Task, TaskDefinitionArn,
 };
 use crate::plan::service_settings;
-use crate::ports::{CloudError, Ecs, Tasks};
+use crate::ports::{CloudError, Ecs, Extent, Listing, RevisionStatus, Tasks};
 
 /// `DescribeServiceRevisions` and `DescribeServiceDeployments` take twenty ARNs (Amazon ECS API reference).
 const BATCH: usize = 20;
@@ -226,6 +226,38 @@ impl Ecs for EcsClient {
         let answer = call.send().await.map_err(|error| classify_read(&error))?;
         let arns = answer.task_definition_arns().iter().map(TaskDefinitionArn::new);
         Ok(arns.filter(|arn| arn.family() == family).take(most).collect())
+    }
+
+    async fn family_revisions(
+        &self,
+        family: &str,
+        status: RevisionStatus,
+        most: usize,
+    ) -> Result<Listing<TaskDefinitionArn>, CloudError> {
+        let status = match status {
+            RevisionStatus::Active => sdk::TaskDefinitionStatus::Active,
+            RevisionStatus::Inactive => sdk::TaskDefinitionStatus::Inactive,
+        };
+        let (mut items, mut token) = (Vec::new(), None);
+        for _ in 0..MOST_PAGES {
+            let call = self
+                .client
+                .list_task_definitions()
+                .family_prefix(family)
+                .status(status.clone())
+                .sort(sdk::SortOrder::Desc)
+                .set_next_token(token);
+            let page = call.send().await.map_err(|error| classify_read(&error))?;
+            let arns = page.task_definition_arns().iter().map(TaskDefinitionArn::new);
+            items.extend(arns.filter(|arn| arn.family() == family));
+            token = page.next_token().map(str::to_owned);
+            if token.is_none() || items.len() > most {
+                break;
+            }
+        }
+        let extent = if token.is_none() && items.len() <= most { Extent::Whole } else { Extent::Cut };
+        items.truncate(most);
+        Ok(Listing { items, extent })
     }
 
     async fn revision(&self, arn: &TaskDefinitionArn) -> Result<Revision, CloudError> {

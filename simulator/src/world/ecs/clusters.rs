@@ -15,7 +15,10 @@ impl World {
         let name = optional(input, "clusterName")?.unwrap_or("default").to_owned();
         let tags = tags_of(input)?;
         // An ACTIVE cluster of that name is answered as it is.
-        self.clusters.entry(name.clone()).or_insert(Cluster { tags });
+        if !self.clusters.contains_key(&name) {
+            self.index_lags(&self.cluster_arn(&name), None);
+            self.clusters.insert(name.clone(), Cluster { tags });
+        }
         Ok(json!({"cluster": self.describe_cluster(&name)}))
     }
 
@@ -78,7 +81,7 @@ impl World {
         })
     }
 
-    pub(super) fn cluster_arn(&self, name: &str) -> String {
+    pub(in crate::world) fn cluster_arn(&self, name: &str) -> String {
         self.arn("ecs", &format!("cluster/{name}"))
     }
 

@@ -72,6 +72,7 @@ impl World {
         };
         let external = service.controller == "EXTERNAL";
         self.services.insert(key.clone(), service);
+        self.index_lags(&self.arn("ecs", &format!("service/{}/{}", key.0, key.1)), None);
         if let Some(task_definition) = task_definition.filter(|_| !external) {
             self.start_deployment(&key, &task_definition);
         }

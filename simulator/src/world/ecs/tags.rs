@@ -11,19 +11,25 @@ use crate::world::{Answer, AwsError, World};
 impl World {
     pub(super) fn tag_resource(&mut self, input: &Input) -> Answer {
         let given = tags_of(input)?;
-        let tags = self.tags_mut(text(input, "resourceArn")?)?;
-        let mut merged = tags.clone();
+        let arn = text(input, "resourceArn")?;
+        let tags = self.tags_mut(arn)?;
+        let before = tags.clone();
+        let mut merged = before.clone();
         merged.extend(given);
         within_tag_limit(&merged)?;
         *tags = merged;
+        self.index_lags(arn, Some(before));
         Ok(json!({}))
     }
 
     pub(super) fn untag_resource(&mut self, input: &Input) -> Answer {
-        let tags = self.tags_mut(text(input, "resourceArn")?)?;
+        let arn = text(input, "resourceArn")?;
+        let tags = self.tags_mut(arn)?;
+        let before = tags.clone();
         for key in texts(input, "tagKeys") {
             tags.remove(key);
         }
+        self.index_lags(arn, Some(before));
         Ok(json!({}))
     }
 

@@ -79,6 +79,17 @@ impl TaskDefinition {
             && self.described.contains_key("memory")
     }
 
+    /// Whether the index of tags has it, which tells of a deleted one for `ghosts_stay` seconds more.
+    pub fn is_indexed(&self, now: u64, ghosts_stay: u64, inactive: bool) -> bool {
+        match self.status {
+            Status::Active => true,
+            Status::Inactive => inactive,
+            Status::DeleteInProgress | Status::Deleted => {
+                inactive && self.delete_requested_at.is_some_and(|at| at + ghosts_stay > now)
+            }
+        }
+    }
+
     fn compatibilities(&self) -> Vec<&'static str> {
         if self.runs_on_fargate() { vec!["EC2", "FARGATE"] } else { vec!["EC2"] }
     }
@@ -106,6 +117,7 @@ impl World {
             delete_requested_at: None,
         };
         let answer = self.describe_revision(&registered, true);
+        self.index_lags(&registered.arn, None);
         self.families.entry(family).or_default().push(registered);
         Ok(answer)
     }

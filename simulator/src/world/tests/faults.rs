@@ -56,6 +56,16 @@ fn every_api_refuses_in_its_own_words() {
         (Api::Ecs, "ListClusters", json("ServerException")),
         (Api::Ecr, "DescribeRepositories", json("ServerException")),
         (Api::CodeDeploy, "ListApplications", json("InternalFailure")),
+        (
+            Api::Tagging,
+            "GetResources",
+            [
+                ("ThrottledException", 400),
+                ("InternalServiceException", 500),
+                ("AccessDeniedException", 400),
+                ("ExpiredTokenException", 400),
+            ],
+        ),
         (Api::Elb, "DescribeLoadBalancers", query),
         (Api::Sts, "GetCallerIdentity", query),
     ] {

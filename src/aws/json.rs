@@ -1,0 +1,266 @@
+//! One client for any service of AWS that speaks JSON 1.1, for those of which a call or two are needed: the SDK's own
+//! credentials, signatures, timeouts and connections, and JSON in and out.
+
+use std::fmt;
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_runtime::auth::sigv4::{SCHEME_ID, SigV4AuthScheme};
+use aws_runtime::auth::{SigV4OperationSigningConfig, SigningOptions};
+use aws_runtime::user_agent::{ApiMetadata, UserAgentInterceptor};
+use aws_smithy_runtime::client::orchestrator::operation::Operation;
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::auth::static_resolver::StaticAuthSchemeOptionResolver;
+use aws_smithy_runtime_api::client::auth::{
+    AuthSchemeOptionResolverParams, SharedAuthScheme, SharedAuthSchemeOptionResolver,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError};
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
+use aws_smithy_runtime_api::client::runtime_plugin::StaticRuntimePlugin;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::config_bag::Layer;
+use aws_smithy_types::error::metadata::{ErrorMetadata, ProvideErrorMetadata};
+use aws_types::SigningName;
+use aws_types::region::SigningRegion;
+use aws_types::service_config::ServiceConfigKey;
+use serde_json::Value;
+
+use super::error::classify_read;
+use crate::ports::CloudError;
+
+/// A service, as its model names it (botocore's `service-2.json` and endpoint rules).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Service {
+    /// `serviceId`; the name of `AWS_ENDPOINT_URL_…` and of a profile's `services` section comes from it.
+    pub id: &'static str,
+    /// The first part of the host, and the name in the signature.
+    pub host: &'static str,
+    /// `targetPrefix`.
+    pub target: &'static str,
+}
+
+type Call = Operation<Request, Value, Refusal>;
+
+/// An operation of the service and its input.
+type Request = (&'static str, Value);
+
+/// The service in one region.
+pub(super) struct JsonClient {
+    /// Without region or credentials in the settings there is nobody to call.
+    call: Result<Call, &'static str>,
+}
+
+impl JsonClient {
+    pub fn new(settings: &SdkConfig, service: Service) -> Self {
+        Self { call: operation(settings, service) }
+    }
+
+    /// One call that changes nothing.
+    pub async fn read(&self, name: &'static str, input: Value) -> Result<Value, CloudError> {
+        let call = self.call.as_ref().map_err(|why| CloudError::Unavailable((*why).to_owned()))?;
+        call.invoke((name, input)).await.map_err(|error: SdkError<Refusal, _>| classify_read(&error))
+    }
+}
+
+fn operation(settings: &SdkConfig, service: Service) -> Result<Call, &'static str> {
+    let region = settings.region().cloned().ok_or("no AWS region is set")?;
+    let credentials = settings.credentials_provider().ok_or("no AWS credentials are set")?;
+    let mut layer = Layer::new("service");
+    layer.store_put(SigningName::from_static(service.host));
+    layer.store_put(SigningRegion::from(region.clone()));
+    layer.store_put(region.clone());
+    layer.store_put(AuthSchemeOptionResolverParams::new(()));
+    layer.store_put(ApiMetadata::new(service.host, env!("CARGO_PKG_VERSION")));
+    let mut signing_options = SigningOptions::default();
+    signing_options.double_uri_encode = true;
+    signing_options.normalize_uri_path = true;
+    layer.store_put(SigV4OperationSigningConfig { signing_options, ..Default::default() });
+
+    let mut components = RuntimeComponentsBuilder::new("service");
+    components.push_auth_scheme(SharedAuthScheme::new(SigV4AuthScheme::new()));
+    let schemes = StaticAuthSchemeOptionResolver::new(vec![SCHEME_ID]);
+    components.set_auth_scheme_option_resolver(Some(SharedAuthSchemeOptionResolver::new(schemes)));
+    components.set_identity_cache(settings.identity_cache());
+    components.set_identity_resolver(SCHEME_ID, credentials);
+    components.push_interceptor(UserAgentInterceptor::new());
+
+    let mut builder = Operation::builder()
+        .service_name(service.id)
+        .operation_name("call")
+        .behavior_version(BehaviorVersion::latest())
+        .endpoint_url(&endpoint(settings, service, region.as_ref()))
+        .no_retry()
+        .with_connection_poisoning()
+        .runtime_plugin(
+            StaticRuntimePlugin::new().with_config(layer.freeze()).with_runtime_components(components),
+        );
+    if let Some(client) = settings.http_client() {
+        builder = builder.http_client(client);
+    }
+    if let Some(sleep) = settings.sleep_impl() {
+        builder = builder.sleep_impl(sleep);
+    }
+    if let Some(time) = settings.time_source() {
+        builder = builder.time_source(time);
+    }
+    if let Some(timeouts) = settings.timeout_config() {
+        builder = builder.timeout_config(timeouts.clone());
+    }
+    Ok(builder
+        .serializer(move |request: Request| serialise(service.target, &request))
+        .deserializer(deserialise)
+        .build())
+}
+
+fn serialise(target: &str, (name, input): &Request) -> Result<HttpRequest, BoxError> {
+    let mut request = HttpRequest::new(SdkBody::from(serde_json::to_vec(input)?));
+    request.set_method("POST")?;
+    request.set_uri("/")?;
+    request.headers_mut().insert("content-type", "application/x-amz-json-1.1");
+    request.headers_mut().insert("x-amz-target", format!("{target}.{name}"));
+    Ok(request)
+}
+
+fn deserialise(response: &HttpResponse) -> Result<Value, OrchestratorError<Refusal>> {
+    let body = serde_json::from_slice(response.body().bytes().unwrap_or_default());
+    if response.status().is_success() {
+        return body
+            .map_err(|_| OrchestratorError::operation(Refusal::without_code("the answer held no JSON")));
+    }
+    let header = response.headers().get("x-amzn-errortype");
+    Err(OrchestratorError::operation(Refusal::of(&body.unwrap_or(Value::Null), header)))
+}
+
+/// What a service answers instead of a result (smithy, "AWS JSON 1.1 protocol", operation error serialization).
+#[derive(Debug)]
+pub(super) struct Refusal(ErrorMetadata);
+
+impl Refusal {
+    /// The code may stand behind a namespace, and have a URL behind it in the header.
+    fn of(body: &Value, header: Option<&str>) -> Self {
+        let text = |key: &str| body.get(key).and_then(Value::as_str);
+        let mut metadata = ErrorMetadata::builder();
+        if let Some(code) = header.or_else(|| text("__type")).or_else(|| text("code")) {
+            let code = code.split(':').next().unwrap_or(code);
+            metadata = metadata.code(code.rsplit('#').next().unwrap_or(code));
+        }
+        let message = text("message").or_else(|| text("Message")).unwrap_or("no message");
+        Self(metadata.message(message).build())
+    }
+
+    fn without_code(message: &str) -> Self {
+        Self(ErrorMetadata::builder().message(message).build())
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl ProvideErrorMetadata for Refusal {
+    fn meta(&self) -> &ErrorMetadata {
+        &self.0
+    }
+}
+
+/// Where the service is: as the settings say for it or for all services, else where AWS has it.
+fn endpoint(settings: &SdkConfig, service: Service, region: &str) -> String {
+    let set = settings.endpoint_url().map(str::to_owned);
+    if settings.get_origin("endpoint_url").is_client_config() {
+        return set.unwrap_or_default();
+    }
+    let key =
+        ServiceConfigKey::builder().service_id(service.id).env("AWS_ENDPOINT_URL").profile("endpoint_url");
+    let own = key.build().ok().and_then(|key| settings.service_config()?.load_config(key));
+    let variant = Variant {
+        fips: settings.use_fips().unwrap_or_default(),
+        dual_stack: settings.use_dual_stack().unwrap_or_default(),
+    };
+    own.or(set).unwrap_or_else(|| format!("https://{}", host(service.host, region, variant)))
+}
+
+/// Which of a service's endpoints is asked for.
+#[derive(Clone, Copy, Default)]
+struct Variant {
+    fips: bool,
+    dual_stack: bool,
+}
+
+/// Beginnings of the regions' names, with the names' endings of either kind of endpoint; regions that are not known are
+/// AWS's own (botocore's `partitions.json`).
+const PARTITIONS: [(&str, &str, &str); 7] = [
+    ("cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
+    ("eusc-", "amazonaws.eu", "api.amazonwebservices.eu"),
+    ("us-iso-", "c2s.ic.gov", "api.aws.ic.gov"),
+    ("us-isob-", "sc2s.sgov.gov", "api.aws.scloud"),
+    ("eu-isoe-", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
+    ("us-isof-", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
+    ("", "amazonaws.com", "api.aws"),
+];
+
+fn host(name: &str, region: &str, variant: Variant) -> String {
+    let partition = PARTITIONS.iter().find(|(beginning, ..)| region.starts_with(beginning));
+    let suffix = match partition {
+        Some((_, _, dual_stack)) if variant.dual_stack => dual_stack,
+        Some((_, suffix, _)) => suffix,
+        None => "amazonaws.com",
+    };
+    // Every endpoint of this service in GovCloud is a FIPS endpoint (its endpoint rules).
+    let plain = name == "application-autoscaling" && region.starts_with("us-gov-") && !variant.dual_stack;
+    let fips = if variant.fips && !plain { "-fips" } else { "" };
+    format!("{name}{fips}.{region}.{suffix}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_service_is_called_where_its_region_has_it() {
+        let fips = Variant { fips: true, dual_stack: false };
+        let dual = Variant { fips: false, dual_stack: true };
+        for (name, region, variant, expected) in [
+            ("tagging", "eu-west-2", Variant::default(), "tagging.eu-west-2.amazonaws.com"),
+            ("tagging", "cn-north-1", Variant::default(), "tagging.cn-north-1.amazonaws.com.cn"),
+            ("tagging", "us-iso-east-1", Variant::default(), "tagging.us-iso-east-1.c2s.ic.gov"),
+            ("tagging", "us-gov-west-1", fips, "tagging-fips.us-gov-west-1.amazonaws.com"),
+            ("tagging", "eu-west-2", dual, "tagging.eu-west-2.api.aws"),
+            ("tagging", "eusc-de-east-1", dual, "tagging.eusc-de-east-1.api.amazonwebservices.eu"),
+            (
+                "application-autoscaling",
+                "us-gov-west-1",
+                fips,
+                "application-autoscaling.us-gov-west-1.amazonaws.com",
+            ),
+        ] {
+            assert_eq!(host(name, region, variant), expected);
+        }
+    }
+
+    #[test]
+    fn the_code_of_a_refusal_is_found_wherever_a_service_puts_it() {
+        for (body, header, expected) in [
+            (json!({"__type": "ThrottledException", "message": "m"}), None, "ThrottledException"),
+            (
+                json!({"__type": "com.amazon.x#ThrottledException", "Message": "m"}),
+                None,
+                "ThrottledException",
+            ),
+            (json!({"message": "m"}), Some("ThrottledException:http://x/"), "ThrottledException"),
+            (json!({"code": "ThrottledException", "message": "m"}), None, "ThrottledException"),
+        ] {
+            let refusal = Refusal::of(&body, header);
+            assert_eq!(
+                (refusal.meta().code(), refusal.meta().message()),
+                (Some(expected), Some("m")),
+                "{body}"
+            );
+        }
+        assert_eq!(Refusal::of(&Value::Null, None).meta().code(), None);
+    }
+}
