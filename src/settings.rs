@@ -290,7 +290,7 @@ impl Allow {
     /// Freezes what the repository declares beyond its reach, each with a finding.
     pub fn restrict(&self, declaration: &mut Declaration) {
         for declared in &mut declaration.applications {
-            let Declared::Readable(desired) = declared else { continue };
+            let Some(desired) = declared.observable() else { continue };
             let Some(why) = self.refusal(desired) else { continue };
             declaration.findings.push(Finding {
                 severity: Severity::Error,
@@ -301,7 +301,7 @@ impl Allow {
                 excerpt: None,
                 targets: vec![desired.target.clone()],
             });
-            *declared = Declared::Frozen(desired.target.clone());
+            *declared = Declared::unknown(desired.target.clone());
         }
     }
 

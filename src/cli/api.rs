@@ -15,17 +15,22 @@ pub(super) fn status(head: &Head, swept: &[Swept]) -> Value {
         .iter()
         .map(|one| match &one.plan {
             Some(plan) => status_of(&plan.status),
-            None => json!({
-                "environment": one.target.environment.as_str(),
-                "application": one.target.application.as_str(),
-                "sync": "Unknown",
-                "health": "Unknown",
-                "conditions": [{"type": "Stalled", "status": true, "reason": "Frozen", "message": "its files cannot be read"}],
-                "waiting": {"reason": "Frozen", "message": "its files cannot be read"},
-            }),
+            None => unknown(&plan::unknown_status(&one.target, 0)),
         })
         .collect();
     json!({"infraCommit": head.commit.as_str(), "applications": applications})
+}
+
+/// A frozen application of which it is not known where it runs: nothing was read.
+fn unknown(status: &Status) -> Value {
+    json!({
+        "environment": status.target.environment.as_str(),
+        "application": status.target.application.as_str(),
+        "sync": sync(status.sync),
+        "health": health(status.health),
+        "conditions": status.conditions.iter().map(condition).collect::<Vec<_>>(),
+        "waiting": status.waiting.as_ref().map(waiting),
+    })
 }
 
 pub(super) fn plan(swept: &[Swept]) -> Value {

@@ -23,6 +23,7 @@ const HINTS: [(&[&str], &str); 2] = [
 ];
 
 /// The program, working in one folder.
+#[derive(Clone)]
 pub(super) struct Git {
     folder: PathBuf,
     environment: Vec<(String, String)>,

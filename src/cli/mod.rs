@@ -3,10 +3,12 @@
 #[macro_use]
 mod streams;
 
+mod accept_history;
 mod api;
 mod approval;
 mod demo;
 mod editors;
+mod end;
 mod git_program;
 mod health;
 mod iam_policy;
@@ -33,12 +35,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use trueup_simulator::World;
 
 use approval::Answer;
+use end::End;
 
 use crate::aws::Aws;
 use crate::controller::{Controller, Requeue, Swept, Writes};
 use crate::iam::Access;
 use crate::manifest;
-use crate::model::{Declaration, Millis, Target};
+use crate::model::{Declaration, Finding, Millis, Severity, Target, Waiting};
 use crate::plan::Plan;
 use crate::ports::{Clock, Reach};
 
@@ -108,28 +111,31 @@ enum Command {
     Lint,
     /// Print what would be sent to AWS, as far as it is declared.
     Render(Names),
-    /// Say what would be done, and why.
+    /// Show what would change, and why.
     Plan {
         #[command(flatten)]
         names: Names,
         #[arg(long, default_value = "text")]
         format: Format,
     },
-    /// Say what is declared, tagged, deployed and running.
+    /// Show what is declared, tagged, deployed and running.
     Status {
         #[command(flatten)]
         names: Names,
         #[arg(long, default_value = "text", conflicts_with = "watch")]
         format: StatusFormat,
-        /// Go on until stopped: redrawn on a terminal, a line for each change elsewhere.
+        /// Keep watching; redraws on a terminal, prints one line per change when piped.
         #[arg(long)]
         watch: bool,
+        /// End with the code of where the applications stand, for CI (docs/commands.md) [default: 0 once shown]
+        #[arg(long, conflicts_with = "watch")]
+        exit_code: bool,
     },
     /// Reconcile until everything is settled, then exit.
     Reconcile {
         #[command(flatten)]
         names: Names,
-        /// Seconds after which it gives up.
+        /// Give up after this many seconds.
         #[arg(long, default_value_t = 3600)]
         timeout: u64,
     },
@@ -148,13 +154,16 @@ enum Command {
         #[arg(long, value_name = "ADDR")]
         listen: Option<std::net::SocketAddr>,
     },
-    /// Wait, without writing, until a commit succeeded here, failed or is held.
+    /// Wait, without writing, until a commit has succeeded here, has failed or was superseded.
     Wait {
         /// `ENVIRONMENT/APPLICATION`.
         target: String,
         #[arg(long)]
         commit: String,
-        /// Seconds after which it gives up.
+        /// How many seconds the commit may stay undeclared where the repository is a remote one: a merge may be on its way.
+        #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+        declared_within: u64,
+        /// Give up after this many seconds.
         #[arg(long, default_value_t = 3600)]
         timeout: u64,
     },
@@ -173,19 +182,22 @@ enum Command {
         #[arg(long, default_value_t = 0)]
         seed: u64,
     },
-    /// Declare a commit for an application in an environment: edit, commit, and push.
+    /// Promote a commit: edit the environment file and commit it (push with --push).
     Promote {
         /// `ENVIRONMENT/APPLICATION`; with `--from` and `--to` the application alone.
         target: String,
         #[arg(long, required_unless_present = "from", conflicts_with = "from")]
         commit: Option<String>,
-        /// Take the commit that this environment declares.
+        /// Take the commit that runs well in this environment.
         #[arg(long, requires = "to")]
         from: Option<String>,
         /// The environment that gets it.
         #[arg(long, requires = "from")]
         to: Option<String>,
-        /// Push the commit; a lost race is read again and retried.
+        /// Take what the other environment declares, even if it has failed or not yet succeeded there.
+        #[arg(long, requires = "from")]
+        force: bool,
+        /// Push the commit; when others push first, read again and retry for up to three minutes.
         #[arg(long)]
         push: bool,
     },
@@ -201,7 +213,7 @@ enum Command {
     Completions { shell: clap_complete::Shell },
     /// Write man pages into a folder.
     Man { folder: std::path::PathBuf },
-    /// Let the traffic of a deployment shift that waits for it.
+    /// Approve a waiting deployment: shift traffic to the new tasks.
     Approve {
         /// `ENVIRONMENT/APPLICATION`.
         target: String,
@@ -216,16 +228,14 @@ enum Command {
         /// `ENVIRONMENT/APPLICATION`.
         target: String,
     },
-}
-
-/// How a command ended; the number is its exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    Good = 0,
-    Error = 1,
-    Changes = 2,
-    Failed = 3,
-    NotReached = 4,
+    /// Accept a rewritten history of the infrastructure repository: make this branch the one that was applied.
+    AcceptHistory {
+        /// The environment; all, if none is given.
+        environment: Option<String>,
+        /// Write it; without this flag only what would be written is shown.
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 /// Parses the arguments and runs the command.
@@ -293,26 +303,35 @@ async fn dispatch(cli: Cli) -> anyhow::Result<End> {
         Command::Lint => lint::run(&repository),
         Command::Render(names) => render::run(&repository, &names),
         Command::Plan { names, format } => plan::run(&repository, &names, format).await,
-        Command::Status { names, format, watch: false } => status::run(&repository, &names, format).await,
+        Command::Status { names, format, watch: false, exit_code } => {
+            let code = if exit_code { status::Code::AsItStands } else { status::Code::Shown };
+            status::run(&repository, &names, format, code).await
+        }
         Command::Status { names, watch: true, .. } => status::watch(&repository, &names).await,
         Command::Reconcile { names, timeout } => {
             reconcile::run(&repository, &names, Duration::from_secs(timeout)).await
         }
         Command::Run { observe, listen } => Box::pin(run::run(&repository, observe, listen)).await,
         Command::Health { listen } => health::run(&repository, listen),
-        Command::Wait { target, commit, timeout } => {
-            wait::run(&repository, &target, &commit, Duration::from_secs(timeout)).await
+        Command::Wait { target, commit, declared_within, timeout } => {
+            let patience = wait::Patience {
+                whole: Duration::from_secs(timeout),
+                undeclared: Duration::from_secs(declared_within),
+            };
+            wait::run(&repository, &target, &commit, patience).await
         }
         Command::Simulator { listen, speed, account, region, seed } => {
             simulator::run(listen, speed, World::new(&account, &region).seeded(seed)).await
         }
-        Command::Promote { target, commit, from, to, push } => {
+        Command::Promote { target, commit, from, to, force, push } => {
             let target = to.map_or(target.clone(), |environment| format!("{environment}/{target}"));
-            let what = match (commit, from) {
-                (Some(commit), _) => promote::What::Commit(commit),
-                (None, from) => promote::What::From(from.unwrap_or_default()),
+            let environment = from.unwrap_or_default();
+            let what = match commit {
+                Some(commit) => promote::What::Commit(commit),
+                None if force => promote::What::DeclaredIn(environment),
+                None => promote::What::RunsWellIn(environment),
             };
-            promote::run(&repository, &promote::Promotion { target, what, push })
+            promote::run(&repository, &promote::Promotion { target, what, push }).await
         }
         Command::IamPolicy { read_only } => {
             iam_policy::run(&repository, if read_only { Access::Read } else { Access::Write })
@@ -323,6 +342,10 @@ async fn dispatch(cli: Cli) -> anyhow::Result<End> {
         Command::Approve { target } => approval::run(&repository, &target, Answer::Approve).await,
         Command::Reject { target } => approval::run(&repository, &target, Answer::Reject).await,
         Command::Retry { target } => retry::run(&repository, &target).await,
+        Command::AcceptHistory { environment, yes } => {
+            let answer = if yes { accept_history::Answer::Yes } else { accept_history::Answer::NotYet };
+            accept_history::run(&repository, environment.as_deref(), answer).await
+        }
     }
 }
 
@@ -344,7 +367,8 @@ async fn controller(source: source::Opened) -> Controller {
 async fn look_at(controller: &mut Controller, declaration: &Declaration, name: &str) -> anyhow::Result<Plan> {
     let swept = controller.sweep(declaration, Writes::Withheld, |target| target.to_string() == name).await;
     let found = swept.into_iter().next().with_context(|| format!("no application {name}"))?;
-    found.plan.with_context(|| format!("{name} is frozen: its files cannot be read"))
+    let plan = found.plan.filter(|plan| plan.waiting != Some(Waiting::Frozen));
+    plan.with_context(|| format!("{name} is frozen: its files have errors; `trueup lint` names them"))
 }
 
 /// The shortest rest that any target asks for.
@@ -388,5 +412,14 @@ impl Names {
 impl Selection {
     fn holds(&self, target: &Target) -> bool {
         self.0.is_empty() || self.0.iter().any(|glob| glob.is_match(target.to_string()))
+    }
+
+    /// An error where one of the findings is one, and is about a target that is meant, or about none in particular.
+    fn is_broken(&self, declaration: &Declaration) -> End {
+        let concerns = |finding: &Finding| {
+            finding.targets.is_empty() || finding.targets.iter().any(|target| self.holds(target))
+        };
+        let mut errors = declaration.findings.iter().filter(|finding| finding.severity == Severity::Error);
+        if errors.any(concerns) { End::Error } else { End::Good }
     }
 }

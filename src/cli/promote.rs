@@ -1,19 +1,29 @@
 //! `trueup promote`: changes one commit in an environment file, keeps its comments, commits, and pushes.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 
+use super::end::{self, End, Standing};
 use super::git_program::{Git, complaint};
 use super::source::{Opened, print_findings};
-use super::{End, RepositoryArgs};
+use super::{RepositoryArgs, controller};
+use crate::controller::Writes;
 use crate::git::Location;
 use crate::manifest::edit::{self, Edited};
-use crate::model::{Commit, Declaration, Declared, Desired, Severity};
+use crate::model::{Commit, Declaration, Declared, Desired, Health, Severity, Sync, Waiting};
+use crate::plan::{self, Plan};
 use crate::settings::Settings;
 
-/// How often a lost race is run again.
-const MOST_RACES: usize = 5;
+/// How long a lost race is run again. A push takes a second or so: enough for a hundred at once.
+const PATIENCE: Duration = Duration::from_mins(3);
+/// The rest after the first lost race; it doubles, up to the longest.
+const REST: Duration = Duration::from_millis(200);
+const LONGEST_REST: Duration = Duration::from_secs(5);
+/// How long AWS is asked what runs well.
+const ASKED: Duration = Duration::from_secs(30);
 
 /// What is promoted where.
 pub(super) struct Promotion {
@@ -25,42 +35,151 @@ pub(super) struct Promotion {
 
 pub(super) enum What {
     Commit(String),
+    /// What runs well in this environment, for the same application.
+    RunsWellIn(String),
     /// Whatever this environment declares for the same application.
-    From(String),
+    DeclaredIn(String),
 }
 
-pub(super) fn run(arguments: &RepositoryArgs, promotion: &Promotion) -> anyhow::Result<End> {
+pub(super) async fn run(arguments: &RepositoryArgs, promotion: &Promotion) -> anyhow::Result<End> {
     let mut settings = arguments.settings()?;
+    let started = Instant::now();
     let work = Work::open(&settings)?;
+    let _alone = work.alone(started).await?;
     settings.location = work.folder().display().to_string();
-    for _ in 0..MOST_RACES {
-        let Some(message) = change(&settings, &work, promotion)? else { return Ok(End::Good) };
+    let commit = match chosen(&settings, promotion).await? {
+        Ok(commit) => commit,
+        Err(Refusal { end, why }) => {
+            say!("{why}");
+            return Ok(end);
+        }
+    };
+    for lost in 0.. {
+        let base = work.head()?;
+        let Some(message) = change(&settings, &work, promotion, &commit)? else { return Ok(End::Good) };
         if !promotion.push {
             say!("committed: {message}; push it, or open a pull request");
             return Ok(End::Good);
         }
-        if work.push()? {
+        let Pushed::Race = work.push(&base)? else {
             say!("pushed: {message}");
             return Ok(End::Good);
-        }
+        };
         // Somebody else was faster: their commit is the base of another try.
         work.start_again_from_upstream()?;
+        let rest = rest(lost);
+        if started.elapsed() + rest > PATIENCE {
+            break;
+        }
+        tokio::time::sleep(rest).await;
+        work.update()?;
     }
-    bail!("others pushed first {MOST_RACES} times in a row; try again")
+    bail!("others pushed first for {} minutes; nothing was pushed: try again", PATIENCE.as_secs() / 60)
+}
+
+/// Somewhere within a span that doubles with each lost race, so that those who meet once do not meet again.
+fn rest(lost: u32) -> Duration {
+    REST.saturating_mul(1 << lost.min(10)).min(LONGEST_REST).mul_f64(fastrand::f64())
+}
+
+/// Why nothing is promoted, and the code that says so.
+#[derive(Debug, PartialEq, Eq)]
+struct Refusal {
+    end: End,
+    why: String,
+}
+
+/// The commit to promote.
+async fn chosen(settings: &Settings, promotion: &Promotion) -> anyhow::Result<Result<String, Refusal>> {
+    let environment = match &promotion.what {
+        What::Commit(commit) => return Ok(Ok(commit.clone())),
+        What::RunsWellIn(environment) | What::DeclaredIn(environment) => environment,
+    };
+    let opened = Opened::with(settings)?;
+    let (_, declaration) = opened.committed()?;
+    let application = promotion.target.split_once('/').map_or("", |(_, application)| application);
+    let name = format!("{environment}/{application}");
+    let declared = readable(&declaration, &name)?.commit().clone();
+    if let What::DeclaredIn(_) = promotion.what {
+        say!("{name}: taking {declared} as declared, whether or not it runs well there (--force)");
+        return Ok(Ok(declared.to_string()));
+    }
+    let asked = async {
+        let mut controller = controller(opened).await;
+        let wanted = |target: &crate::model::Target| target.to_string() == name;
+        controller.sweep(&declaration, Writes::Withheld, wanted).await
+    };
+    let swept = tokio::time::timeout(ASKED, asked).await;
+    let plan = swept.ok().and_then(|swept| swept.into_iter().next()).and_then(|one| one.plan);
+    match plan.as_ref().map_or_else(no_answer, |plan| proof(plan, &name)) {
+        Proof::RunsWell => Ok(Ok(declared.to_string())),
+        Proof::Unknown(why) => {
+            say!("{name}: taking {declared} as declared: whether it runs well there is not known ({why})");
+            Ok(Ok(declared.to_string()))
+        }
+        Proof::Refused(refusal) => Ok(Err(refusal)),
+    }
+}
+
+/// Whether what an environment declares runs well there.
+#[derive(Debug, PartialEq, Eq)]
+enum Proof {
+    RunsWell,
+    Refused(Refusal),
+    /// AWS cannot be asked.
+    Unknown(String),
+}
+
+fn no_answer() -> Proof {
+    Proof::Unknown(format!("no answer from AWS within {} s", ASKED.as_secs()))
+}
+
+fn proof(plan: &Plan, name: &str) -> Proof {
+    let (status, standing) = (&plan.status, end::standing(Some(plan)));
+    let why = plan.waiting.as_ref().map(plan::waiting::describe);
+    if standing == Standing::Unreadable || matches!(plan.waiting, Some(Waiting::WrongAccount { .. })) {
+        return Proof::Unknown(why.unwrap_or_default());
+    }
+    let declared = status.declared.as_ref().map_or("-", Commit::short);
+    let runs = status.sync == Sync::Synced && status.health == Health::Healthy;
+    // A write that is still to be seen says nothing against what runs.
+    let moves = standing == Standing::Moving && !matches!(plan.waiting, Some(Waiting::Consistency { .. }));
+    let (end, what) = match standing {
+        Standing::Failed => (End::Failed, "failed there and is on hold".to_owned()),
+        _ if plan.failure.is_some() => (End::Failed, "failed there".to_owned()),
+        Standing::Stalled => (End::Error, why.unwrap_or_default()),
+        _ if runs && !moves => return Proof::RunsWell,
+        Standing::Unproven => {
+            (End::NotReached, "is unproven there: the desired count is 0, and no task runs".to_owned())
+        }
+        _ => (
+            End::NotReached,
+            format!("has not succeeded there{}", why.map(|why| format!(" ({why})")).unwrap_or_default()),
+        ),
+    };
+    let well = status.running.iter().find_map(|group| group.commits.first()).map(Commit::short);
+    let well = well.filter(|running| *running != declared);
+    let well = well.map(|running| format!("promote what runs there with --commit {running}, or "));
+    let well = well.unwrap_or_default();
+    let why = format!(
+        "{name} declares {declared}, which {what}: not promoted\n  hint  {well}take {declared} all the same with --force"
+    );
+    Proof::Refused(Refusal { end, why })
 }
 
 /// Edits the file and commits it; the message, or `None` if the commit is declared already.
-fn change(settings: &Settings, work: &Work, promotion: &Promotion) -> anyhow::Result<Option<String>> {
+fn change(
+    settings: &Settings,
+    work: &Work,
+    promotion: &Promotion,
+    commit: &str,
+) -> anyhow::Result<Option<String>> {
     let declaration = Opened::with(settings)?.working_tree()?;
     let desired = readable(&declaration, &promotion.target)?;
-    let commit = match &promotion.what {
-        What::Commit(commit) => commit.clone(),
-        What::From(environment) => {
-            let source = format!("{environment}/{}", desired.target.application);
-            readable(&declaration, &source)?.commit().to_string()
-        }
-    };
-    ensure!(is_writable(&commit), "{commit:?} is no commit");
+    ensure!(
+        is_writable(commit),
+        "not a commit ID: {commit:?}\n  hint  for a tag: git rev-parse {commit}^{{commit}}"
+    );
     if desired.commit().as_str() == commit {
         say!("{}: {commit} is declared already", desired.target);
         return Ok(None);
@@ -70,14 +189,14 @@ fn change(settings: &Settings, work: &Work, promotion: &Promotion) -> anyhow::Re
     let path = work.folder().join(&file);
     let before = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", file.display()))?;
     let (environment, application) = (&desired.target.environment, &desired.target.application);
-    let Edited { text, old } = edit::set_commit(&before, environment.as_str(), application.as_str(), &commit)
+    let Edited { text, old } = edit::set_commit(&before, environment.as_str(), application.as_str(), commit)
         .with_context(|| format!("cannot change {}", file.display()))?;
     std::fs::write(&path, text).with_context(|| format!("cannot write {}", file.display()))?;
-    if let Err(error) = check(settings, &promotion.target, &commit) {
+    if let Err(error) = check(settings, &promotion.target, commit) {
         std::fs::write(&path, before).with_context(|| format!("cannot restore {}", file.display()))?;
         return Err(error);
     }
-    let message = format!("promote {} to {}", desired.target, Commit::new(&commit).short());
+    let message = format!("promote {} to {}", desired.target, Commit::new(commit).short());
     work.commit(&file, &message)?;
     say!("{}: {old} -> {commit}", desired.target);
     Ok(Some(message))
@@ -89,7 +208,7 @@ fn readable<'d>(declaration: &'d Declaration, name: &str) -> anyhow::Result<&'d 
         Some(Declared::Readable(desired)) => Ok(desired),
         Some(Declared::Frozen(_)) => {
             print_findings(declaration);
-            bail!("{name} cannot be read; `trueup lint` says why")
+            bail!("{name} is frozen: its files have errors; `trueup lint` names them")
         }
         None => bail!("no application {name}; name it as ENVIRONMENT/APPLICATION"),
     }
@@ -122,13 +241,25 @@ struct Work {
     _temporary: Option<tempfile::TempDir>,
 }
 
+/// What became of a push.
+enum Pushed {
+    Done,
+    /// Somebody else has pushed in the meantime.
+    Race,
+}
+
 impl Work {
-    /// The repository on this machine, or a fresh clone of a remote one.
+    /// The repository on this machine, or a fresh clone of a remote one. What is written as an address is one, whatever
+    /// folders there are.
     fn open(settings: &Settings) -> anyhow::Result<Self> {
-        let git = Git::new(&Location::parse(&settings.location)?, &settings.credentials)?;
-        let is_here = Path::new(&settings.location).exists();
-        let (git, temporary) = if is_here {
-            (git.within(PathBuf::from(&settings.location)), None)
+        let location = Location::parse(&settings.location)?;
+        let git = Git::new(&location, &settings.credentials)?;
+        let folder = match location {
+            Location::Local(folder) if !settings.location.contains("://") => Some(folder),
+            _ => None,
+        };
+        let (git, temporary) = if let Some(folder) = folder {
+            (git.within(folder), None)
         } else {
             let folder = clone(&git, settings)?;
             (git.within(folder.path().to_path_buf()), Some(folder))
@@ -144,6 +275,32 @@ impl Work {
 
     fn folder(&self) -> &Path {
         self.git.folder()
+    }
+
+    /// One promotion at a time in one working tree: two would take each other's edits for uncommitted changes. The lock
+    /// goes with the file.
+    async fn alone(&self, started: Instant) -> anyhow::Result<File> {
+        let folder = self.folder().join(self.git.run(&["rev-parse", "--git-dir"])?);
+        let path = folder.join("trueup-promote.lock");
+        let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::WouldBlock) if started.elapsed() < PATIENCE => {
+                    tokio::time::sleep(REST.mul_f64(fastrand::f64())).await;
+                }
+                Err(TryLockError::WouldBlock) => {
+                    bail!("another promotion has been at work here for {} minutes", PATIENCE.as_secs() / 60)
+                }
+                Err(TryLockError::Error(error)) => {
+                    return Err(error).with_context(|| format!("cannot lock {}", path.display()));
+                }
+            }
+        }
+    }
+
+    fn head(&self) -> anyhow::Result<String> {
+        self.git.run(&["rev-parse", "HEAD"])
     }
 
     /// What people have changed and not committed is never mixed into a promotion.
@@ -167,24 +324,32 @@ impl Work {
         self.git.run(&["config", "--get", &key]).unwrap_or_else(|_| "origin".to_owned())
     }
 
-    /// False when somebody else has pushed in the meantime.
-    fn push(&self) -> anyhow::Result<bool> {
+    /// Pushes the commit on `base`. Whether somebody else was faster is asked of the repository: the branch is elsewhere,
+    /// or git could not lock it.
+    fn push(&self, base: &str) -> anyhow::Result<Pushed> {
         let refspec = format!("HEAD:refs/heads/{}", self.branch);
         let output = self.git.output(&["push", "--quiet", "--porcelain", "--", &self.remote(), &refspec])?;
         if output.status.success() {
-            return Ok(true);
+            return Ok(Pushed::Done);
         }
         let said = complaint(&output);
-        let raced = ["fetch first", "non-fast-forward", "cannot lock ref", "stale info"];
-        if raced.iter().any(|words| said.contains(words)) {
-            return Ok(false);
+        let is_locked = ["cannot lock ref", "failed to lock", "failed to update ref", "unable to lock"];
+        let moved = || self.upstream().is_ok_and(|upstream| upstream != base);
+        if is_locked.iter().any(|words| said.contains(words)) || moved() {
+            return Ok(Pushed::Race);
         }
         bail!("the commit was made and cannot be pushed: {said}")
     }
 
+    /// The newest commit of the branch where it is pushed to.
+    fn upstream(&self) -> anyhow::Result<String> {
+        self.git.run(&["fetch", "--quiet", "--", &self.remote(), &self.branch])?;
+        self.git.run(&["rev-parse", "FETCH_HEAD"])
+    }
+
     /// Drops the commit that lost, and goes on from theirs. Uncommitted changes elsewhere are kept, or it is refused.
     fn start_again_from_upstream(&self) -> anyhow::Result<()> {
-        self.git.run(&["fetch", "--quiet", "--", &self.remote(), &self.branch])?;
+        self.upstream()?;
         let ours = self.git.run(&["rev-list", "--count", "FETCH_HEAD..HEAD"])?;
         ensure!(
             ours == "1",
@@ -193,17 +358,23 @@ impl Work {
         );
         self.git.run(&["reset", "--quiet", "--keep", "FETCH_HEAD"]).map(drop)
     }
+
+    /// Takes what came while it rested; nothing of its own is there to lose.
+    fn update(&self) -> anyhow::Result<()> {
+        self.upstream()?;
+        self.git.run(&["reset", "--quiet", "--keep", "FETCH_HEAD"]).map(drop)
+    }
 }
 
-/// A shallow clone of a remote repository, in a folder that goes when it is dropped.
+/// A shallow clone of a remote repository, in a folder that goes when it is dropped. Git works in that folder from the
+/// start: elsewhere it would take a folder that is named like the address for the repository.
 fn clone(git: &Git, settings: &Settings) -> anyhow::Result<tempfile::TempDir> {
     let folder = tempfile::Builder::new().prefix("trueup-promote-").tempdir()?;
-    let path = folder.path().display().to_string();
     let mut arguments = vec!["clone", "--quiet", "--depth=1"];
     if let Some(branch) = &settings.branch {
         arguments.extend(["--branch", branch]);
     }
-    arguments.extend(["--", &settings.location, &path]);
-    git.run(&arguments)?;
+    arguments.extend(["--", &settings.location, "."]);
+    git.clone().within(folder.path().to_path_buf()).run(&arguments)?;
     Ok(folder)
 }

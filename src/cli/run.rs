@@ -16,6 +16,7 @@ use crate::notify::{
     Notifier,
     webhook::{self, Webhook},
 };
+use crate::plan;
 use crate::ports::Clock;
 
 /// How long a turn may go on after the process was asked to end. With the farewell of the alerts it stays below the five
@@ -132,8 +133,10 @@ impl Loop {
             board.news(news);
             let News::Swept(one) = news else { return };
             show::outcome(one);
-            if let Some(plan) = &one.plan {
-                notifier.target(&plan.status, SystemClock.now());
+            let now = SystemClock.now();
+            match &one.plan {
+                Some(plan) => notifier.target(&plan.status, now),
+                None => notifier.target(&plan::unknown_status(&one.target, now), now),
             }
         };
         let wanted = |target: &_| due.contains(target);

@@ -39,7 +39,7 @@ fn row(one: &Swept) -> [String; 7] {
             "-".to_owned(),
             unknown(),
             unknown(),
-            "frozen".to_owned(),
+            plan::waiting::describe(&Waiting::Frozen),
         ];
     };
     let status = &plan.status;
@@ -68,7 +68,7 @@ fn running(status: &Status) -> String {
     let name = |group: &Running| {
         let name = group.commits.first().map(|commit| commit.short().to_owned());
         let name = name.or_else(|| group.digest.as_ref().map(|digest| digest.short().to_owned()));
-        name.unwrap_or_else(|| "unknown".to_owned())
+        name.unwrap_or_else(|| "?".to_owned())
     };
     let groups: Vec<&Running> = status.running.iter().filter(|group| group.tasks > 0).collect();
     let all: usize = groups.iter().map(|group| group.tasks).sum();
@@ -85,15 +85,14 @@ fn running(status: &Status) -> String {
 fn remarks(plan: &Plan) -> String {
     let status = &plan.status;
     let mut text = String::new();
-    if let Some(waiting @ Waiting::Held { commit, .. }) = &plan.waiting {
+    if let Some(waiting @ Waiting::Held { .. }) = &plan.waiting {
         let _ = writeln!(text, "\n{} is {}", named(&status.target), described(waiting));
         for cause in &status.causes {
             let _ = writeln!(text, "  cause  {}", line(cause));
         }
         let _ = writeln!(
             text,
-            "  next   fix commit {} or: trueup retry {}",
-            line(commit.short()),
+            "  next   promote a fixed commit, or run `trueup retry {}`",
             named(&status.target)
         );
     }
@@ -134,7 +133,7 @@ pub(super) fn plan(swept: &[Swept]) -> String {
     let mut text = String::new();
     for one in swept {
         let _ = match &one.plan {
-            None => writeln!(text, "{}   stuck: frozen, its files cannot be read", named(&one.target)),
+            None => writeln!(text, "{}   {}", named(&one.target), nothing(&Waiting::Frozen)),
             Some(plan) => write!(text, "{}", plan_of(one, plan)),
         };
     }
@@ -208,7 +207,8 @@ fn named(target: &Target) -> String {
 
 fn nothing(waiting: &Waiting) -> String {
     match waiting {
-        Waiting::Settled => described(waiting),
+        Waiting::Settled | Waiting::Frozen => described(waiting),
+        other if class(other) == Class::Unreadable => described(other),
         other if class(other) == Class::Stalled => format!("stuck: {}", described(other)),
         other => format!("nothing to do: {}", described(other)),
     }
@@ -240,7 +240,7 @@ pub(super) fn plan_markdown(declaration: &Declaration, swept: &[Swept]) -> Strin
     let mut details = String::new();
     for one in swept {
         let (change, now) = match &one.plan {
-            None => (String::new(), "frozen: its files cannot be read".to_owned()),
+            None => (String::new(), plan::waiting::describe(&Waiting::Frozen)),
             Some(plan) => match (&plan.waiting, plan.steps.first()) {
                 (Some(waiting), _) => (String::new(), markdown(&plan::waiting::describe(waiting))),
                 (None, Some(step)) => {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::aws;
 use crate::git::{Head, Location, Source, Watch};
-use crate::manifest;
-use crate::model::{Ancestry, Declaration, InfraCommit, Severity};
+use crate::manifest::{self, edit};
+use crate::model::{Ancestry, Commit, Declaration, Desired, InfraCommit, Severity};
 use crate::ports::History;
 use crate::settings::{Allow, Settings};
 
@@ -70,6 +70,39 @@ impl Opened {
             tokio::task::spawn_blocking(move || source.fetch()).await??;
         }
         Ok(())
+    }
+
+    pub(super) fn is_remote(&self) -> bool {
+        self.source.is_remote()
+    }
+
+    /// Whether the branch has declared a commit for an application, now or before. A shallow clone is deepened for it.
+    pub(super) async fn has_declared(
+        &self,
+        desired: &Desired,
+        head: Option<&InfraCommit>,
+        commit: &Commit,
+    ) -> bool {
+        let Some(head) = head.cloned() else { return false };
+        let (source, file, target, commit) = (
+            Arc::clone(&self.source),
+            desired.declared_at.file.clone(),
+            desired.target.clone(),
+            commit.clone(),
+        );
+        let declares = move |text: &String| {
+            let edited = edit::set_commit(text, target.environment.as_str(), target.application.as_str(), "");
+            edited.is_ok_and(|edited| Commit::new(edited.old).matches(&commit))
+        };
+        let search = move || loop {
+            if source.past_texts(&head, &file).is_ok_and(|texts| texts.iter().any(&declares)) {
+                return true;
+            }
+            if !source.deepen() {
+                return false;
+            }
+        };
+        tokio::task::spawn_blocking(search).await.unwrap_or(false)
     }
 
     /// Wakes on a commit to a repository on this machine, as far as the system can tell.

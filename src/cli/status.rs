@@ -3,18 +3,29 @@
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 
+use super::end::{self, Asked, End};
 use super::source::{Opened, print_findings};
-use super::{End, Names, RepositoryArgs, StatusFormat, api, controller, show, streams};
+use super::{Names, RepositoryArgs, StatusFormat, api, controller, show, streams};
 use crate::controller::Writes;
 use crate::model::{Declaration, Target};
 
 /// Back to the first column of the first line, and everything below is cleared.
 const REDRAW: &str = "\u{1b}[H\u{1b}[2J";
 
+/// What the command ends with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Code {
+    /// 0, since the status was shown.
+    Shown,
+    /// By where the applications stand.
+    AsItStands,
+}
+
 pub(super) async fn run(
     arguments: &RepositoryArgs,
     names: &Names,
     format: StatusFormat,
+    code: Code,
 ) -> anyhow::Result<End> {
     let source = Opened::open(arguments)?;
     let (head, declaration) = source.committed()?;
@@ -26,7 +37,10 @@ pub(super) async fn run(
         StatusFormat::Json => streams::document(&api::status(&head, &swept)),
         StatusFormat::Text => out!("{}", show::status(&head, &swept)),
     }
-    Ok(End::Good)
+    Ok(match code {
+        Code::Shown => End::Good,
+        Code::AsItStands => end::lowest([selection.is_broken(&declaration), end::of(Asked::Status, &swept)]),
+    })
 }
 
 /// Looks as often as a controller would, and shows what has changed.

@@ -1,57 +1,247 @@
-//! `trueup wait`: for CI. Writes nothing; looks until a commit has succeeded, has failed or is held.
+//! `trueup wait`: for CI. Writes nothing; looks until it is known what became of a commit here, and says each change on
+//! stderr.
 
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
-
+use super::end::{self, Asked, End, Standing};
 use super::source::Opened;
-use super::{End, RepositoryArgs, controller, jittered, pause};
-use crate::controller::Writes;
-use crate::model::{Commit, Health, Sync};
-use crate::plan::Plan;
+use super::{Names, RepositoryArgs, controller, jittered, pause, show};
+use crate::controller::{Swept, Writes};
+use crate::model::{Commit, Declaration, Declared, Desired, InfraCommit, MoveTag, Waiting};
+use crate::plan::{self, Plan};
+
+/// How long what only a person can end may go on before the wait ends: this clone may be a moment behind the controller,
+/// which then looks as if the history had been rewritten.
+const STUCK: Duration = Duration::from_secs(20);
+/// The longest rest between two looks, but for those that failed. One service costs a few calls a look.
+const REST: Duration = Duration::from_secs(5);
+
+/// When it gives up.
+pub(super) struct Patience {
+    pub(super) whole: Duration,
+    /// How long a remote repository may not declare the commit: its merge may be on its way.
+    pub(super) undeclared: Duration,
+}
 
 pub(super) async fn run(
     arguments: &RepositoryArgs,
     name: &str,
     commit: &str,
-    timeout: Duration,
+    patience: Patience,
 ) -> anyhow::Result<End> {
-    let commit = Commit::new(commit);
-    let source = Opened::open(arguments)?;
-    let mut controller = controller(source.clone()).await;
-    let started = Instant::now();
-    loop {
-        let (_, declaration) = source.committed()?;
-        let swept =
-            controller.sweep(&declaration, Writes::Withheld, |target| target.to_string() == name).await;
-        let plan = swept.first().and_then(|swept| swept.plan.as_ref());
-        match verdict(plan.with_context(|| format!("no readable application {name}"))?, &commit) {
-            Some(End::Failed) => {
-                say!("{name}: {} failed here; trueup status {name} says why", commit.short());
-                return Ok(End::Failed);
+    let mut watch = Watch {
+        name,
+        commit: Commit::new(commit),
+        patience,
+        is_seen: false,
+        searched: None,
+        said: String::new(),
+        last: (End::NotReached, "AWS and the repository were not read in time".to_owned()),
+    };
+    // Whatever hangs, a fetch or a call to AWS, the wait ends in time: nothing is written that could be cut off.
+    let (end, why) = match tokio::time::timeout(watch.patience.whole, watch.ended(arguments)).await {
+        Ok(ended) => ended?,
+        Err(_) => {
+            let (end, last) = watch.last;
+            (end, format!("not reached after {} s: {last}", watch.patience.whole.as_secs()))
+        }
+    };
+    say!("{name}: {} {why}", watch.commit.short());
+    Ok(end)
+}
+
+struct Watch<'a> {
+    name: &'a str,
+    commit: Commit,
+    patience: Patience,
+    /// It has been declared since the wait began.
+    is_seen: bool,
+    /// The infra commit whose history was searched last for an earlier declaration.
+    searched: Option<InfraCommit>,
+    /// The line that was printed last.
+    said: String,
+    /// What the wait ends with when its time is over.
+    last: (End, String),
+}
+
+impl Watch<'_> {
+    async fn ended(&mut self, arguments: &RepositoryArgs) -> anyhow::Result<(End, String)> {
+        let source = Opened::with(&arguments.settings()?)?;
+        source.fetch().await?;
+        let mut controller = controller(source.clone()).await;
+        let started = Instant::now();
+        let mut stuck = None;
+        loop {
+            let (_, declaration) = source.committed()?;
+            let name = self.name;
+            let swept =
+                controller.sweep(&declaration, Writes::Withheld, |target| target.to_string() == name).await;
+            let verdict = self.look(&declaration, swept.first())?;
+            let is_stuck = matches!(verdict, Verdict::Stuck(..));
+            match verdict {
+                Verdict::Ended(end, why) => return Ok((end, why)),
+                Verdict::Pending(end, why) => self.last = (end, why),
+                Verdict::Stuck(end, why) => {
+                    if stuck.get_or_insert_with(Instant::now).elapsed() >= STUCK {
+                        return Ok((end, why));
+                    }
+                    self.last = (end, why);
+                }
+                Verdict::Undeclared(now) => {
+                    if self.is_seen || self.was_declared(&source, &declaration).await {
+                        return Ok((End::NotReached, format!("was superseded: {now}")));
+                    }
+                    let (end, why) = undeclared(&source, &now);
+                    if !source.is_remote() || started.elapsed() >= self.patience.undeclared {
+                        return Ok((end, why));
+                    }
+                    self.last = (end, why);
+                }
             }
-            Some(end) => return Ok(end),
-            None => {}
+            if !is_stuck {
+                stuck = None;
+            }
+            tokio::time::sleep(jittered(rest(&swept))).await;
+            // What was read before stays good while the repository cannot be reached.
+            if let Err(error) = source.fetch().await {
+                self.say(format!("{error:#}"));
+            }
         }
-        if started.elapsed() > timeout {
-            say!("{name}: {} not reached after {} s", commit.short(), timeout.as_secs());
-            return Ok(End::NotReached);
+    }
+
+    /// An error where the name means nothing: a typing error must not look like a merge that is on its way.
+    fn look(&mut self, declaration: &Declaration, one: Option<&Swept>) -> anyhow::Result<Verdict> {
+        let Some(one) = one else {
+            if !self.is_seen {
+                Names { targets: vec![self.name.to_owned()] }.selection(declaration)?;
+            }
+            return Ok(Verdict::Undeclared("the application is no longer declared".to_owned()));
+        };
+        self.say(show::progress(one));
+        let declared = declaration.applications.iter().find(|declared| *declared.target() == one.target);
+        let desired = declared.and_then(Declared::observable);
+        let verdict = verdict(one.plan.as_ref(), desired, &self.commit);
+        self.is_seen |= one.plan.as_ref().is_some_and(|plan| declares(plan, &self.commit));
+        Ok(verdict)
+    }
+
+    /// Whether the branch declared it before what it declares now. A history is searched once.
+    async fn was_declared(&mut self, source: &Opened, declaration: &Declaration) -> bool {
+        if self.searched == declaration.infra_commit {
+            return false;
         }
-        tokio::time::sleep(jittered(pause(&swept))).await;
-        // What was read before stays good while the repository cannot be reached.
-        if let Err(error) = source.fetch().await {
-            say!("{error:#}");
+        self.searched.clone_from(&declaration.infra_commit);
+        let find = |declared: &&Declared| declared.target().to_string() == self.name;
+        let Some(desired) = declaration.applications.iter().find(find).and_then(Declared::observable) else {
+            return false;
+        };
+        source.has_declared(desired, declaration.infra_commit.as_ref(), &self.commit).await
+    }
+
+    /// One line for each change.
+    fn say(&mut self, line: String) {
+        if self.said != line {
+            say!("{line}");
+            self.said = line;
         }
     }
 }
 
-/// How the commit ended here; `None` while it may still come.
-fn verdict(plan: &Plan, commit: &Commit) -> Option<End> {
-    let status = &plan.status;
-    let is_declared = status.declared.as_ref().is_some_and(|declared| declared.matches(commit));
-    match (is_declared, status.sync, status.health) {
-        (false, ..) => None,
-        (true, Sync::Synced, Health::Healthy) => Some(End::Good),
-        _ => plan.failure.as_ref().map(|_| End::Failed),
+/// What one look says of the commit.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    /// Nothing changes it any more.
+    Ended(End, String),
+    /// It may still change by itself, or by the controller. With it the wait ends when its time is over.
+    Pending(End, String),
+    /// Only a person can change it.
+    Stuck(End, String),
+    /// What is declared instead.
+    Undeclared(String),
+}
+
+fn declares(plan: &Plan, commit: &Commit) -> bool {
+    plan.status.declared.as_ref().is_some_and(|declared| declared.matches(commit))
+}
+
+fn verdict(plan: Option<&Plan>, desired: Option<&Desired>, commit: &Commit) -> Verdict {
+    let standing = end::standing(plan);
+    let ends_with = end::end(Asked::Wait, standing);
+    let (Some(plan), Some(desired)) = (plan.filter(|_| standing != Standing::Frozen), desired) else {
+        return Verdict::Stuck(ends_with, plan::waiting::describe(&Waiting::Frozen));
+    };
+    if !declares(plan, commit) {
+        let now = plan.status.declared.as_ref().map_or("nothing", Commit::short);
+        return Verdict::Undeclared(format!("{now} is declared now"));
     }
+    let target = &desired.target;
+    match standing {
+        Standing::Failed => Verdict::Ended(ends_with, failed(plan, desired)),
+        // Its image may be gone by now: it failed all the same.
+        _ if plan.failure.is_some() => Verdict::Ended(End::Failed, failed(plan, desired)),
+        Standing::AsDeclared | Standing::Unproven | Standing::TagWaits | Standing::TagStays => {
+            Verdict::Ended(ends_with, succeeded(standing, plan, desired))
+        }
+        Standing::Stalled | Standing::Drifted => {
+            let waiting = plan.waiting.as_ref();
+            let hint = waiting.and_then(|waiting| plan::waiting::hint(waiting, target));
+            let hint = hint.map(|hint| format!("\n  hint  {hint}")).unwrap_or_default();
+            Verdict::Stuck(ends_with, format!("is stuck: {}{hint}", pending(plan)))
+        }
+        _ => Verdict::Pending(ends_with, pending(plan)),
+    }
+}
+
+/// Why it is not there yet.
+fn pending(plan: &Plan) -> String {
+    match (&plan.waiting, plan.steps.first()) {
+        (Some(Waiting::Settled), _) => "it is deployed and not healthy yet".to_owned(),
+        (Some(waiting), _) => plan::waiting::describe(waiting),
+        (None, Some(step)) => format!("a controller has yet to: {}", show::step_line(step)),
+        (None, None) => String::new(),
+    }
+}
+
+fn failed(plan: &Plan, desired: &Desired) -> String {
+    let causes = plan.status.causes.iter().fold(String::new(), |text, cause| text + "\n  cause  " + cause);
+    let target = &desired.target;
+    format!("failed here{causes}\n  hint  promote a fixed commit, or run `trueup retry {target}`")
+}
+
+/// How it succeeded, and where the environment tag is.
+fn succeeded(standing: Standing, plan: &Plan, desired: &Desired) -> String {
+    let (tag, commit) = (&desired.environment_tag, desired.commit());
+    let is_tagged = plan.status.tagged.as_ref().is_some_and(|tagged| tagged.matches(commit));
+    match (standing, &plan.waiting) {
+        (Standing::Unproven, _) => {
+            "is deployed and unproven: the desired count is 0, and the environment tag moves after a task has run"
+                .to_owned()
+        }
+        _ if is_tagged => format!("succeeded; tag \"{tag}\" is on it"),
+        (Standing::TagWaits | Standing::TagStays, Some(waiting)) => {
+            format!("succeeded; {}", plan::waiting::describe(waiting))
+        }
+        _ if desired.policy.move_tag == MoveTag::Never => {
+            format!("succeeded; tag \"{tag}\" stays where it is: policy.moveTag is never")
+        }
+        (_, Some(waiting @ (Waiting::Observing | Waiting::Suspended { .. }))) => {
+            format!("succeeded; tag \"{tag}\" does not move: {}", plan::waiting::describe(waiting))
+        }
+        _ => format!("runs; tag \"{tag}\" is not moved: trueup did not deploy it"),
+    }
+}
+
+fn undeclared(source: &Opened, now: &str) -> (End, String) {
+    let hint = if source.is_remote() {
+        "merge it, or wait longer with --declared-within"
+    } else {
+        "commit it; what others push is seen where --repo is the address of the repository"
+    };
+    (End::NotReached, format!("is not declared: {now}\n  hint  {hint}"))
+}
+
+fn rest(swept: &[Swept]) -> Duration {
+    let is_unreadable = |one: &Swept| end::standing(one.plan.as_ref()) == Standing::Unreadable;
+    let asked = pause(swept);
+    if swept.iter().any(is_unreadable) { asked } else { asked.min(REST) }
 }

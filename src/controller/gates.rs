@@ -28,7 +28,7 @@ impl<'a> Peers<'a> {
                         peers.by_tag.entry(shared).or_default().push(desired);
                     }
                 }
-                Declared::Frozen(target) => drop(peers.frozen.insert(target)),
+                Declared::Frozen(frozen) => drop(peers.frozen.insert(&frozen.target)),
             }
         }
         peers

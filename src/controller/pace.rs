@@ -43,7 +43,7 @@ pub(super) fn requeue(plan: &Plan, outcome: &Outcome, setbacks: u32) -> Requeue 
 pub(super) fn life_of_facts(plan: &Plan, outcome: &Outcome) -> Millis {
     match &plan.waiting {
         _ if *outcome != Outcome::Nothing => 0,
-        Some(Waiting::ImageNotBuilt { .. }) => QUIET_FACTS,
+        Some(Waiting::ImageNotBuilt { .. } | Waiting::Frozen) => QUIET_FACTS,
         Some(Waiting::Deploying { .. } | Waiting::FinishingFirst) => MOVING_FACTS,
         Some(waiting) if waiting::class(waiting) == waiting::Class::Settled => QUIET_FACTS,
         _ => 0,

@@ -10,8 +10,8 @@ use super::observe::{Look, Observer};
 use super::pace;
 use super::remembered::Remembered;
 use crate::model::{
-    ClusterName, Declaration, Declared, Desired, InfraCommit, Millis, Mode, Observed, Reading, Region,
-    Service, ServiceName, Status, Target, Waiting,
+    ClusterName, Declaration, Declared, Desired, Frozen, InfraCommit, Millis, Mode, Observed, Reading,
+    Region, Service, ServiceName, Status, Target, Waiting,
 };
 use crate::plan::{self, Input, Plan, Recent, Step};
 use crate::ports::{Clock, CloudError, History, Ports, Reach};
@@ -56,7 +56,7 @@ type ReadService = (Reading<Service>, Millis);
 #[derive(Clone, Debug)]
 pub struct Swept {
     pub target: Target,
-    /// `None` for a frozen target.
+    /// `None` for a frozen target of which it is not known where it runs.
     pub plan: Option<Plan>,
     pub outcome: Outcome,
     pub requeue: Requeue,
@@ -109,12 +109,8 @@ impl Controller {
     /// Targets whose time has come, and those that are declared otherwise than when they were last looked at.
     pub fn due(&self, declaration: &Declaration) -> BTreeSet<Target> {
         let is_due = |declared: &&Declared| {
-            let changed = match declared {
-                Declared::Readable(desired) => {
-                    self.kept.get(&desired.target).is_some_and(|kept| kept.desired != **desired)
-                }
-                Declared::Frozen(_) => false,
-            };
+            let kept = self.kept.get(declared.target());
+            let changed = kept.is_some_and(|kept| declared.observable() != Some(&kept.desired));
             changed || self.is_due(declared.target())
         };
         declaration.applications.iter().filter(is_due).map(|declared| declared.target().clone()).collect()
@@ -134,9 +130,9 @@ impl Controller {
     /// Forgets targets that are no longer declared.
     fn forget(&mut self, declaration: &Declaration) {
         let declared: BTreeSet<&Target> = declaration.applications.iter().map(Declared::target).collect();
-        let readable: BTreeSet<&Target> = declaration.readable().map(|desired| &desired.target).collect();
-        self.ledger.retain(|target| readable.contains(target));
-        self.kept.retain(|target, _| declared.contains(target));
+        let observable: BTreeSet<&Target> = declaration.observable().map(|desired| &desired.target).collect();
+        self.ledger.retain(|target| declared.contains(target));
+        self.kept.retain(|target, _| observable.contains(target));
         self.due.retain(|target, _| declared.contains(target));
         self.recent.retain(|target, _| declared.contains(target));
         self.setbacks.retain(|target, _| declared.contains(target));
@@ -163,7 +159,7 @@ impl Controller {
     ) -> Vec<Swept> {
         self.forget(declaration);
         let chosen: Vec<&Desired> =
-            declaration.readable().filter(|desired| wanted(&desired.target)).collect();
+            declaration.observable().filter(|desired| wanted(&desired.target)).collect();
         let round = Round { peers: Peers::of(declaration), head: declaration.infra_commit.as_ref(), writes };
         let others = self.others(&chosen, &round.peers);
         let services: Vec<&Desired> = chosen.iter().chain(&others).copied().collect();
@@ -186,11 +182,12 @@ impl Controller {
             tell(News::Swept(&one));
             swept.push(one);
         }
-        let frozen = declaration.applications.iter().filter_map(|declared| match declared {
-            Declared::Frozen(target) if wanted(target) => Some(target.clone()),
+        let unknown = declaration.applications.iter().filter_map(|declared| match declared {
+            Declared::Frozen(Frozen { target, known: None }) if wanted(target) => Some(target.clone()),
             _ => None,
         });
-        for target in frozen {
+        for target in unknown {
+            self.ledger.looked(&plan::unknown_status(&target, self.clock.now()));
             let requeue = Requeue::After(pace::REST);
             self.due.insert(target.clone(), pace::due_at(self.clock.now(), requeue));
             let one = Swept { target, plan: None, outcome: Outcome::Nothing, requeue };

@@ -32,6 +32,8 @@ const MOST_FILE_BYTES: usize = 1 << 20;
 /// Bytes of all files together.
 const MOST_BYTES: usize = 64 << 20;
 const MOST_FILES: usize = 10_000;
+/// Texts that one file had in the past; a promotion makes one.
+const MOST_TEXTS: usize = 1000;
 /// Commits that are walked to answer who came first.
 const MOST_COMMITS: usize = 100_000;
 
@@ -143,8 +145,32 @@ impl Source {
         })
     }
 
+    /// What a file below the watched path was in a commit and in the history of its branch, newest first; as far as the
+    /// history is here.
+    pub fn past_texts(&self, head: &InfraCommit, file: &str) -> Result<Vec<String>, GitError> {
+        let path = if self.path.is_empty() { file.to_owned() } else { format!("{}/{file}", self.path) };
+        self.with(|repository| {
+            let (mut walk, mut texts, mut newer) = (repository.revwalk()?, Vec::new(), None);
+            walk.push(Oid::from_str(head.as_str())?)?;
+            walk.simplify_first_parent()?;
+            for commit in walk.take(MOST_COMMITS) {
+                let tree = repository.find_commit(commit?)?.tree()?;
+                let entry = tree.get_path(Path::new(&path)).ok();
+                let id = entry.as_ref().map(git2::TreeEntry::id);
+                if let Some(entry) = entry.filter(|_| id != newer) {
+                    texts.extend(blob_text(repository, &entry).ok());
+                }
+                newer = id;
+                if texts.len() == MOST_TEXTS {
+                    break;
+                }
+            }
+            Ok(texts)
+        })
+    }
+
     /// Goes further back in the history of a shallow clone; false when that is over.
-    fn deepen(&self) -> bool {
+    pub fn deepen(&self) -> bool {
         let Some(remote) = &self.remote else { return false };
         let deepened = outside_of_any_runtime(|| {
             let mut remote = remote.lock().unwrap_or_else(PoisonError::into_inner);
@@ -410,6 +436,20 @@ mod tests {
         assert_eq!(source.head().unwrap().commit, head);
         assert_eq!(source.files(&head).unwrap()["a.yaml"], Ok("one".to_owned()));
         assert_eq!(source.working_tree().unwrap()["a.yaml"], Ok("two".to_owned()));
+    }
+
+    #[test]
+    fn what_a_file_was_is_found_in_the_history_of_the_branch() {
+        let (folder, repository) = repository();
+        for (path, text) in
+            [("infra/a.yaml", "1"), ("b", "x"), ("infra/a.yaml", "2"), ("b", "y"), ("infra/a.yaml", "1")]
+        {
+            commit(&repository, path, text);
+        }
+        let source = Source::open(folder.path(), None, "infra").unwrap();
+        let head = source.head().unwrap().commit;
+        assert_eq!(source.past_texts(&head, "a.yaml").unwrap(), ["1", "2", "1"]);
+        assert_eq!(source.past_texts(&head, "c.yaml").unwrap(), Vec::<String>::new());
     }
 
     #[test]

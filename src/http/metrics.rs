@@ -1,4 +1,5 @@
-//! Metrics in the `OpenMetrics` format. Their labels are the declared targets and the kinds of writes: both are bounded.
+//! Metrics in the `OpenMetrics` format. Their labels are the declared targets, the kinds of writes and the reasons of
+//! stalls: all are bounded.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -9,12 +10,20 @@ use prometheus_client::registry::Registry;
 
 use crate::controller::{Outcome, Swept};
 use crate::model::{Health, Status, Sync, Waiting};
+use crate::notify::transition;
 use crate::plan::Step;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Target {
     environment: String,
     application: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Stall {
+    environment: String,
+    application: String,
+    reason: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -32,6 +41,7 @@ pub(super) struct Metrics {
     healthy: Family<Target, Gauge>,
     held: Family<Target, Gauge>,
     drifted: Family<Target, Gauge>,
+    stalled: Family<Stall, Gauge>,
 }
 
 impl Default for Metrics {
@@ -46,6 +56,7 @@ impl Default for Metrics {
             healthy: Family::default(),
             held: Family::default(),
             drifted: Family::default(),
+            stalled: Family::default(),
         };
         let registry = &mut metrics.registry;
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
@@ -79,8 +90,13 @@ impl Default for Metrics {
         );
         registry.register(
             "application_drifted",
-            "1 while another hand has changed what is declared",
+            "1 while it has been changed outside trueup",
             metrics.drifted.clone(),
+        );
+        registry.register(
+            "application_stalled",
+            "1 while only a person can end what keeps it from being reconciled",
+            metrics.stalled.clone(),
         );
         metrics
     }
@@ -106,6 +122,7 @@ impl Metrics {
         for family in [&self.synced, &self.healthy, &self.held, &self.drifted] {
             family.clear();
         }
+        self.stalled.clear();
         for status in statuses {
             let target = Target {
                 environment: status.target.environment.to_string(),
@@ -115,9 +132,15 @@ impl Metrics {
                 family.get_or_create(&target).set(i64::from(is));
             };
             set(&self.synced, status.sync == Sync::Synced);
-            set(&self.healthy, matches!(status.health, Health::Healthy | Health::Suspended));
+            if status.health != Health::Unknown {
+                set(&self.healthy, matches!(status.health, Health::Healthy | Health::Suspended));
+            }
             set(&self.held, matches!(status.waiting, Some(Waiting::Held { .. })));
             set(&self.drifted, !status.drift.is_empty());
+            for reason in transition::stalls(status).into_keys() {
+                let Target { environment, application } = target.clone();
+                self.stalled.get_or_create(&Stall { environment, application, reason }).set(1);
+            }
         }
     }
 

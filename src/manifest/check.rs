@@ -143,8 +143,10 @@ pub(super) fn freeze(declaration: &mut Declaration) {
     let errors = declaration.findings.iter().filter(|finding| finding.severity == Severity::Error);
     let frozen: BTreeSet<&Target> = errors.flat_map(|finding| &finding.targets).collect();
     for declared in &mut declaration.applications {
-        if frozen.contains(declared.target()) {
-            *declared = Declared::Frozen(declared.target().clone());
+        if let Declared::Readable(desired) = declared
+            && frozen.contains(&desired.target)
+        {
+            *declared = Declared::frozen((**desired).clone());
         }
     }
 }

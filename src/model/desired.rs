@@ -26,21 +26,54 @@ impl Declaration {
             Declared::Frozen(_) => None,
         })
     }
+
+    /// Those of which it is known where they run, in their order: the readable ones, and frozen ones to look at.
+    pub fn observable(&self) -> impl Iterator<Item = &Desired> {
+        self.applications.iter().filter_map(Declared::observable)
+    }
 }
 
 /// One application in one environment: readable, or frozen.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Declared {
     Readable(Box<Desired>),
-    /// Its files cannot be read: it is observed and reported, nothing is written for it.
-    Frozen(Target),
+    /// Its files have errors: it is observed and reported, nothing is written for it.
+    Frozen(Frozen),
+}
+
+/// An application whose files have errors.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Frozen {
+    pub target: Target,
+    /// What could be read all the same, in [`Mode::Frozen`]: enough to look at the service, and not to be compared with
+    /// it. `None`: it is not known where it runs, or the operator does not allow to look there.
+    pub known: Option<Box<Desired>>,
 }
 
 impl Declared {
+    /// Frozen, and nothing is known of it but its name.
+    pub fn unknown(target: Target) -> Self {
+        Self::Frozen(Frozen { target, known: None })
+    }
+
+    /// Frozen, with what could be read of it.
+    pub fn frozen(known: Desired) -> Self {
+        let target = known.target.clone();
+        Self::Frozen(Frozen { target, known: Some(Box::new(Desired { mode: Mode::Frozen, ..known })) })
+    }
+
     pub fn target(&self) -> &Target {
         match self {
             Self::Readable(desired) => &desired.target,
-            Self::Frozen(target) => target,
+            Self::Frozen(frozen) => &frozen.target,
+        }
+    }
+
+    /// What it is looked at by.
+    pub fn observable(&self) -> Option<&Desired> {
+        match self {
+            Self::Readable(desired) => Some(desired),
+            Self::Frozen(frozen) => frozen.known.as_deref(),
         }
     }
 }
@@ -240,6 +273,8 @@ pub enum MoveTag {
 pub enum Mode {
     Apply,
     Observe,
+    /// The files have errors: what is declared is not known, and nothing is decided or written.
+    Frozen,
     /// No writes until the given second (Unix time), with the reason a person wrote.
     Suspended {
         until: Option<i64>,

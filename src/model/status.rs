@@ -229,9 +229,11 @@ pub enum Waiting {
     },
     /// Somebody changed it, and `drift` is not `heal`.
     Drifted,
-    /// The infra commit on record is not an ancestor of this one.
+    /// The infra commit on record is not an ancestor of this one: the branch was rewritten, or this clone is behind.
     SourceBehind {
         applied: String,
+        /// Whose tag says so.
+        revision: TaskDefinitionArn,
     },
     /// A write was made a moment ago and its effect may not be readable yet.
     Consistency {

@@ -2,12 +2,15 @@
 //!
 //! Each piece of news is told once. A process that has just started knows nothing of what its predecessor told, and
 //! goes by what is on record: the outcome of a deployment is recorded on its revision in the pass that tells it, so a
-//! recorded outcome is old. Drift has no record: it is told again after a restart, with the same key.
+//! recorded outcome is old. Drift and stalls have no record: they are told again after a restart, with the same key.
+
+use std::collections::BTreeMap;
 
 use crate::model::{
-    Commit, Difference, LastDeployment, Millis, Phase, Stage, StartedBy, Status, Sync, Target, Waiting,
+    Commit, ConditionKind, Difference, LastDeployment, Millis, Phase, Stage, StartedBy, Status, Sync, Target,
+    Waiting,
 };
-use crate::plan::waiting::{describe, reason};
+use crate::plan::waiting::{Class, class, describe, hint, reason};
 
 /// An image that has not been built for so long, in milliseconds, is told.
 pub const TOO_LONG: Millis = 30 * 60 * 1000;
@@ -42,6 +45,8 @@ pub enum Event {
     DriftFound,
     DriftGone,
     WaitingTooLong,
+    ReconcileStalled,
+    ReconcileResumed,
     SourceBroken,
     SourceGood,
 }
@@ -54,7 +59,7 @@ pub enum Severity {
 }
 
 impl Event {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::DeploymentStarted,
         Self::ApprovalNeeded,
         Self::TrafficShifted,
@@ -65,6 +70,8 @@ impl Event {
         Self::DriftFound,
         Self::DriftGone,
         Self::WaitingTooLong,
+        Self::ReconcileStalled,
+        Self::ReconcileResumed,
         Self::SourceBroken,
         Self::SourceGood,
     ];
@@ -81,6 +88,8 @@ impl Event {
             Self::DriftFound => "drift.found",
             Self::DriftGone => "drift.gone",
             Self::WaitingTooLong => "waiting.too_long",
+            Self::ReconcileStalled => "reconcile.stalled",
+            Self::ReconcileResumed => "reconcile.resumed",
             Self::SourceBroken => "source.broken",
             Self::SourceGood => "source.good",
         }
@@ -92,11 +101,15 @@ impl Event {
             | Self::TrafficShifted
             | Self::DeploymentSucceeded
             | Self::DriftGone
+            | Self::ReconcileResumed
             | Self::SourceGood => Severity::Information,
             Self::ApprovalNeeded | Self::DriftFound | Self::WaitingTooLong | Self::CommitHeld => {
                 Severity::Warning
             }
-            Self::DeploymentFailed | Self::DeploymentRolledBack | Self::SourceBroken => Severity::Error,
+            Self::DeploymentFailed
+            | Self::DeploymentRolledBack
+            | Self::ReconcileStalled
+            | Self::SourceBroken => Severity::Error,
         }
     }
 }
@@ -111,6 +124,8 @@ pub struct Told {
     drifting: bool,
     /// The wait that goes on, since when, and whether it has been told.
     waiting: Option<(String, Millis, bool)>,
+    /// What only a person can end, by its reason; gone when a look no longer finds it.
+    stalls: BTreeMap<&'static str, String>,
 }
 
 /// The news of one look, and what has been told after it.
@@ -122,6 +137,7 @@ pub fn of_target(before: Option<&Told>, now: &Status, at: Millis) -> (Vec<Alert>
         held: news.hold(before),
         drifting: news.drift(before),
         waiting: news.wait(before),
+        stalls: news.stalls(before),
     };
     (news.alerts, told)
 }
@@ -179,7 +195,7 @@ impl News<'_> {
         let known = before.and_then(|before| before.deployment.as_ref()).filter(|(known, _)| known == id);
         let is_new = before.is_some() && known.is_none();
         if is_new {
-            let by = if last.started_by == StartedBy::Other { " by another hand" } else { "" };
+            let by = if last.started_by == StartedBy::Other { " outside trueup" } else { "" };
             self.tell(
                 Event::DeploymentStarted,
                 id,
@@ -239,7 +255,7 @@ impl News<'_> {
         if !known {
             let about = deployment.clone().unwrap_or_default();
             let what = format!(
-                "{} is held: it failed here, and is tried again only after `trueup retry {}`",
+                "{} is on hold: it failed here, and is tried again only after `trueup retry {}`",
                 commit.short(),
                 self.now.target
             );
@@ -256,7 +272,7 @@ impl News<'_> {
             (false, true) => {
                 let fields: Vec<&str> =
                     self.now.drift.iter().map(|difference| difference.field.as_str()).take(3).collect();
-                let what = format!("changed by another hand: {} ({live})", fields.join(", "));
+                let what = format!("changed outside trueup: {} ({live})", fields.join(", "));
                 self.tell(Event::DriftFound, &live, declared.as_ref(), &what);
                 true
             }
@@ -267,6 +283,36 @@ impl News<'_> {
             }
             _ => was,
         }
+    }
+
+    /// What was not read neither begins nor ends a stall.
+    fn stalls(&mut self, before: Option<&Told>) -> BTreeMap<&'static str, String> {
+        let none = BTreeMap::new();
+        let before = before.map_or(&none, |before| &before.stalls);
+        if self.now.waiting.as_ref().map(class) == Some(Class::Unreadable) {
+            return before.clone();
+        }
+        let now = stalls(self.now);
+        let commit = self.now.declared.clone();
+        let about =
+            |reason: &str| format!("{reason}/{}", commit.as_ref().map_or("-", |commit| commit.as_str()));
+        for (reason, message) in now.iter().filter(|(reason, _)| !before.contains_key(*reason)) {
+            let advice =
+                self.now.waiting.as_ref().filter(|waiting| crate::plan::waiting::reason(waiting) == *reason);
+            let advice = advice.and_then(|waiting| hint(waiting, &self.now.target));
+            let advice = advice.map(|advice| format!("; {advice}")).unwrap_or_default();
+            self.tell(
+                Event::ReconcileStalled,
+                &about(reason),
+                commit.as_ref(),
+                &format!("{message}{advice}"),
+            );
+        }
+        for (reason, message) in before.iter().filter(|(reason, _)| !now.contains_key(*reason)) {
+            let what = format!("{reason} is over (it was: {message})");
+            self.tell(Event::ReconcileResumed, &about(reason), commit.as_ref(), &what);
+        }
+        now
     }
 
     fn wait(&mut self, before: Option<&Told>) -> Option<(String, Millis, bool)> {
@@ -285,8 +331,17 @@ impl News<'_> {
     }
 }
 
+/// What only a person can end, by its reason, with what is said of it: a stall, and what is wrong beside what is done.
+/// A held commit has an alert of its own, unless AWS could not go back to what was good.
+pub fn stalls(status: &Status) -> BTreeMap<&'static str, String> {
+    let is_held = matches!(status.waiting, Some(Waiting::Held { stranded: None, .. }));
+    let stalled = status.conditions.iter().filter(|condition| condition.kind == ConditionKind::Stalled);
+    let stalled = stalled.filter(|condition| !(is_held && condition.is_true));
+    stalled.map(|condition| (condition.reason, condition.message.clone())).collect()
+}
+
 fn name(last: &LastDeployment) -> &str {
-    last.commit.as_ref().map_or("a task definition of another hand", Commit::short)
+    last.commit.as_ref().map_or("a task definition that trueup did not register", Commit::short)
 }
 
 #[cfg(test)]
@@ -341,6 +396,22 @@ mod tests {
         let field =
             Difference { field: "cpu".to_owned(), live: Some("1".to_owned()), desired: Some("2".to_owned()) };
         Status { drift: vec![field], sync: Sync::OutOfSync, ..status() }
+    }
+
+    /// As the plan says it of what only a person can end.
+    fn stalled(waiting: Waiting) -> Status {
+        let condition = |reason, message| crate::model::Condition {
+            kind: ConditionKind::Stalled,
+            is_true: true,
+            reason,
+            message,
+        };
+        let conditions = vec![condition(reason(&waiting), describe(&waiting))];
+        Status { conditions, waiting: Some(waiting), sync: Sync::Unknown, ..status() }
+    }
+
+    fn no_service() -> Status {
+        stalled(Waiting::ServiceMissing { service: "mco-api".to_owned(), cluster: "mco".to_owned() })
     }
 
     fn not_built() -> Status {
@@ -448,6 +519,45 @@ mod tests {
         let told = of_target(None, &not_built(), 0).1;
         let (alerts, _) = of_target(Some(&told), &not_built(), TOO_LONG);
         assert_eq!(alerts[0].summary, "test/api: waiting for image mco/api:build-bbbbbbb for 30 minutes");
+    }
+
+    #[test]
+    fn a_stall_is_told_once_at_its_start_and_once_at_its_end() {
+        let unread = Status {
+            waiting: Some(Waiting::Unreadable { what: "the service", why: "throttled".to_owned() }),
+            ..status()
+        };
+        check(
+            &[status(), no_service(), unread.clone(), no_service(), unread, status(), status()],
+            &["reconcile.stalled", "reconcile.resumed"],
+        );
+        check(
+            &[no_service(), stalled(Waiting::Frozen), status()],
+            &["reconcile.stalled", "reconcile.stalled", "reconcile.resumed", "reconcile.resumed"],
+        );
+    }
+
+    #[test]
+    fn a_stall_names_what_to_do_and_has_the_same_key_in_a_new_process() {
+        let (alerts, _) = of_target(None, &no_service(), 0);
+        assert_eq!(alerts[0].summary.split(';').next(), Some("test/api: no service mco-api in cluster mco"));
+        assert!(alerts[0].summary.contains("create the service first"), "{}", alerts[0].summary);
+        assert_eq!(alerts[0].key, "reconcile.stalled/test/api/ServiceMissing/bbbbbbb");
+        assert_eq!(of_target(None, &no_service(), 1_000_000).0[0].key, alerts[0].key);
+    }
+
+    #[test]
+    fn a_held_commit_is_no_stall_unless_aws_could_not_go_back() {
+        let hold = |stranded| Waiting::Held {
+            commit: Commit::new("bbbbbbb"),
+            deployment: Some("d2".to_owned()),
+            stranded,
+        };
+        check(&[status(), stalled(hold(None))], &["commit.held"]);
+        check(
+            &[status(), stalled(hold(Some("no candidate".to_owned())))],
+            &["commit.held", "reconcile.stalled"],
+        );
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::{diff, memory, outlook, phase, status};
 use crate::model::{
     Ancestry, Applied, ContentHash, Controller, Desired, Difference, InFlight, InfraCommit, Millis, Mode,
     Observed, OnDrift, Phase, Reading, RepositoryName, Service, ServiceStatus, Stage, StartedBy, Status,
-    Strategy, Waiting,
+    Strategy, TaskDefinitionArn, Waiting,
 };
 
 /// Replacements of one another in a row after which the one in flight is allowed to finish.
@@ -48,6 +48,8 @@ pub struct Plan {
     pub failure: Option<String>,
     /// The write that lets a held commit be tried once more; only where it is held.
     pub retry: Option<Step>,
+    /// The write by which a person accepts that the branch was rewritten; only where that keeps it from being acted on.
+    pub accept_history: Option<Step>,
     /// What a person may answer; only where a deployment waits for it.
     pub approval: Option<Approval>,
     pub status: Status,
@@ -56,6 +58,9 @@ pub struct Plan {
 /// Decides about one target.
 pub fn plan(input: &Input<'_>) -> Plan {
     let facts = Facts::new(input);
+    if input.desired.mode == Mode::Frozen {
+        return facts.frozen();
+    }
     let decision = facts.decide();
     let differences = diff::listed(facts.differences());
     let (steps, waiting) = match decision {
@@ -65,9 +70,11 @@ pub fn plan(input: &Input<'_>) -> Plan {
     let (steps, waiting) = withhold(&input.desired.mode, input.now, steps, waiting);
     let status = status::of(&facts, &differences, steps.first(), waiting.as_ref());
     let retry = facts.retry(waiting.as_ref());
+    let accept_history = facts.accept_history(waiting.as_ref());
     let approval = facts.approval();
     let outlook = outlook::of(&facts, steps.first(), status.tagged.as_ref());
-    Plan { steps, waiting, differences, outlook, failure: facts.failure(), retry, approval, status }
+    let failure = facts.failure();
+    Plan { steps, waiting, differences, outlook, failure, retry, accept_history, approval, status }
 }
 
 /// `mode: observe` and `suspend` keep the decision and drop the writes.
@@ -83,6 +90,7 @@ fn withhold(
     match mode {
         Mode::Apply => (steps, waiting),
         Mode::Observe => (Vec::new(), Some(Waiting::Observing)),
+        Mode::Frozen => (Vec::new(), Some(Waiting::Frozen)),
         Mode::Suspended { until, .. } if until.is_some_and(|until| until.saturating_mul(1000) <= now) => {
             (steps, waiting)
         }
@@ -91,6 +99,21 @@ fn withhold(
 }
 
 impl<'a> Facts<'a> {
+    /// What runs is told; what should run is not known, so that nothing is compared, decided or offered.
+    fn frozen(&self) -> Plan {
+        Plan {
+            steps: Vec::new(),
+            waiting: Some(Waiting::Frozen),
+            differences: Vec::new(),
+            outlook: None,
+            failure: None,
+            retry: None,
+            accept_history: None,
+            approval: None,
+            status: status::of(self, &[], None, Some(&Waiting::Frozen)),
+        }
+    }
+
     fn decide(&self) -> Result<Vec<Step>, Waiting> {
         let service = self.readable_service()?;
         let current = self.current.as_ref().ok_or(Waiting::ServiceNotActive)?;
@@ -261,7 +284,11 @@ impl<'a> Facts<'a> {
         match self.input.observed.ancestry.get(applied) {
             _ if applied == head => Ok(()),
             Some(Ancestry::Ancestor) => Ok(()),
-            Some(Ancestry::NotAncestor) => Err(Waiting::SourceBehind { applied: applied.to_string() }),
+            Some(Ancestry::NotAncestor) => {
+                let revision = self.highest_stamp().map(|(revision, _)| revision.clone());
+                let revision = revision.unwrap_or_else(|| TaskDefinitionArn::new("unknown"));
+                Err(Waiting::SourceBehind { applied: applied.to_string(), revision })
+            }
             Some(Ancestry::Unknown) | None => Err(unreadable(HISTORY, applied.as_str())),
         }
     }

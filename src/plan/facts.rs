@@ -90,10 +90,13 @@ impl<'a> Facts<'a> {
 
     /// The stamp with the highest generation among all revisions that were read.
     pub(super) fn highest(&self) -> Option<Applied> {
-        self.ours
-            .values()
-            .filter_map(|memory| memory.applied.clone())
-            .max_by_key(|applied| applied.generation)
+        self.highest_stamp().map(|(_, applied)| applied.clone())
+    }
+
+    /// The same, with the revision that carries it.
+    pub(super) fn highest_stamp(&self) -> Option<(&'a TaskDefinitionArn, &Applied)> {
+        let stamps = self.ours.iter().filter_map(|(arn, memory)| Some((*arn, memory.applied.as_ref()?)));
+        stamps.max_by_key(|(_, applied)| applied.generation)
     }
 
     /// Where the newest deployment stands, if traffic is shifted by it.

@@ -143,8 +143,15 @@ impl Facts<'_> {
         self.history().next().filter(|newest| newest.status == ServiceDeploymentStatus::RollbackFailed)
     }
 
+    /// The failed deployment for which what is declared is held. Where its image is gone, the content cannot be known
+    /// again, and what became of the commit at last counts.
     pub(super) fn failure(&self) -> Option<String> {
-        let rendered = self.rendered.as_ref().ok()?;
+        let Ok(rendered) = &self.rendered else {
+            let tried = self.ours.iter().filter(|(_, ours)| ours.commit.matches(self.input.desired.commit()));
+            let generation = |ours: &Memory| ours.applied.as_ref().map(|applied| applied.generation);
+            let (last, _) = tried.max_by_key(|(_, ours)| generation(ours))?;
+            return self.failure_of(last);
+        };
         let content = memory::content_hash(&self.input.desired.target, rendered);
         self.failure_of(self.revision_with(&content)?)
     }

@@ -20,7 +20,7 @@ const COMMIT: &str = "trueup:commit";
 /// With the name of an image behind it, where that one's commit is not that of the first image.
 const COMMIT_OF: &str = "trueup:commit:";
 const CONTENT: &str = "trueup:content";
-const APPLIED: &str = "trueup:applied";
+pub(super) const APPLIED: &str = "trueup:applied";
 const OUTCOME: &str = "trueup:outcome";
 const RETRY: &str = "trueup:retry";
 const SETTINGS: &str = "trueup:settings";

@@ -31,4 +31,5 @@ mod tests;
 
 pub use decide::{Input, Plan, plan};
 pub use render::{container_images, containers};
+pub use status::unknown as unknown_status;
 pub use step::{Approval, By, Recent, Step, Why};

@@ -8,7 +8,8 @@ use super::waiting::{describe, is_stalled, reason};
 use super::{phase, render};
 use crate::model::{
     Commit, Condition, ConditionKind, DesiredImage, Difference, Digest, Health, Image, LastDeployment,
-    ObservedImage, Phase, Reading, Running, StartedBy, Status, Sync, Task, TaskContainer, Waiting,
+    Millis, Mode, ObservedImage, Phase, Reading, Running, ServiceStatus, StartedBy, Status, Sync, Target,
+    Task, TaskContainer, Waiting,
 };
 
 pub(super) fn of(
@@ -18,6 +19,7 @@ pub(super) fn of(
     waiting: Option<&Waiting>,
 ) -> Status {
     let desired = facts.input.desired;
+    let is_frozen = desired.mode == Mode::Frozen;
     let running = running(facts);
     let sync = sync(facts, differences, &running);
     let health = health(facts, waiting);
@@ -25,19 +27,44 @@ pub(super) fn of(
         target: desired.target.clone(),
         checked_at: facts.input.observed.checked_at,
         facts_checked_at: facts.input.observed.facts_checked_at,
-        declared: Some(desired.commit().clone()),
+        declared: (!is_frozen).then(|| desired.commit().clone()),
         tagged: tagged(facts),
         deployed: facts.current.as_ref().map(|current| current.live_revision.clone()),
         desired_count: facts.service.map_or(0, |service| service.desired_count),
         conditions: conditions(facts, sync, health, next, waiting),
         last_deployment: last_deployment(facts),
-        drift: if facts.has_drifted() { differences.to_vec() } else { Vec::new() },
+        drift: if !is_frozen && facts.has_drifted() { differences.to_vec() } else { Vec::new() },
         is_recorded: facts.is_recorded(),
         causes: causes(facts, health),
         waiting: waiting.cloned(),
         running,
         sync,
         health,
+    }
+}
+
+/// What is said of a frozen target of which it is not known where it runs.
+pub fn unknown(target: &Target, now: Millis) -> Status {
+    let waiting = Waiting::Frozen;
+    let condition =
+        |kind, is_true| Condition { kind, is_true, reason: reason(&waiting), message: describe(&waiting) };
+    Status {
+        target: target.clone(),
+        checked_at: now,
+        facts_checked_at: now,
+        declared: None,
+        tagged: None,
+        deployed: None,
+        running: Vec::new(),
+        desired_count: 0,
+        sync: Sync::Unknown,
+        health: Health::Unknown,
+        conditions: vec![condition(ConditionKind::Ready, false), condition(ConditionKind::Stalled, true)],
+        waiting: Some(waiting.clone()),
+        last_deployment: None,
+        drift: Vec::new(),
+        is_recorded: true,
+        causes: Vec::new(),
     }
 }
 
@@ -80,6 +107,12 @@ fn running(facts: &Facts<'_>) -> Vec<Running> {
     for task in all.filter(|task| task.is_running() || task.is_draining()) {
         let (tasks, draining) = counts.entry(digest_of(facts, task, wanted, observed)).or_default();
         *(if task.is_running() { tasks } else { draining }) += 1;
+    }
+    // The lists of tasks lag behind the service, or cannot be read: so many run, and nobody knows what.
+    let listed: usize = counts.values().map(|(tasks, _)| tasks).sum();
+    let told = facts.service.map_or(0, |service| service.running_count);
+    if listed == 0 && told > 0 {
+        counts.entry(None).or_default().0 = usize::try_from(told).unwrap_or_default();
     }
     let mut running: Vec<Running> = counts
         .into_iter()
@@ -136,13 +169,13 @@ fn commits_of_digest(wanted: &DesiredImage, observed: &ObservedImage, digest: &D
 }
 
 fn sync(facts: &Facts<'_>, differences: &[Difference], running: &[Running]) -> Sync {
-    let Some(current) = &facts.current else {
-        return if matches!(facts.input.observed.service, Reading::Absent) {
-            Sync::OutOfSync
-        } else {
-            Sync::Unknown
-        };
-    };
+    if facts.input.desired.mode == Mode::Frozen {
+        return Sync::Unknown;
+    }
+    if is_deleted(facts) {
+        return Sync::OutOfSync;
+    }
+    let Some(current) = &facts.current else { return Sync::Unknown };
     if facts.rendered.is_err() {
         let declared = facts.input.desired.commit();
         let known = !running.is_empty() && running.iter().all(|group| !group.commits.is_empty());
@@ -157,14 +190,21 @@ fn sync(facts: &Facts<'_>, differences: &[Difference], running: &[Running]) -> S
     }
 }
 
+/// Whether there is no such service. AWS goes on describing a deleted one for a while: DRAINING, then INACTIVE.
+fn is_deleted(facts: &Facts<'_>) -> bool {
+    match facts.service {
+        Some(service) => service.status != ServiceStatus::Active,
+        None => matches!(facts.input.observed.service, Reading::Absent),
+    }
+}
+
 fn health(facts: &Facts<'_>, waiting: Option<&Waiting>) -> Health {
-    let Some(service) = facts.service else {
-        return if matches!(facts.input.observed.service, Reading::Absent) {
-            Health::Missing
-        } else {
-            Health::Unknown
-        };
-    };
+    if is_deleted(facts) {
+        // Where the files have errors, the service may have another name or another cluster.
+        let is_sure = facts.service.is_some() || facts.input.desired.mode != Mode::Frozen;
+        return if is_sure { Health::Missing } else { Health::Unknown };
+    }
+    let Some(service) = facts.service else { return Health::Unknown };
     let failing = service
         .primary()
         .is_some_and(|primary| primary.failed_tasks > 0 && primary.running < service.desired_count);

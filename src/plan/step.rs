@@ -131,6 +131,24 @@ impl Facts<'_> {
         }
     }
 
+    /// The stamp with which a person makes this history the one that was applied: on the live revision, with the
+    /// highest generation. Where another hand's revision is live, it goes to ours with the highest stamp, and keeps the
+    /// deployment that was live then: what came since stays drift, and is no start that was interrupted.
+    pub(super) fn accept_history(&self, waiting: Option<&Waiting>) -> Option<Step> {
+        let Some(Waiting::SourceBehind { .. }) = waiting else { return None };
+        let current = self.current.as_ref()?;
+        let (carrier, applied) = self.highest_stamp()?;
+        let next = self.next_stamp(current);
+        let live = &current.live_revision;
+        let (revision, next) = if self.ours.contains_key(live) {
+            (live, next)
+        } else {
+            (carrier, Applied { live_then: applied.live_then.clone(), ..next })
+        };
+        let (key, value) = memory::applied_tag(&next);
+        Some(Step::Stamp { revision: revision.clone(), key, value })
+    }
+
     pub(super) fn stamp(
         &self,
         revision: &TaskDefinitionArn,

@@ -1,6 +1,7 @@
 //! Why nothing is written: what each reason comes to, its name, and its words for people.
 
 use super::facts::HISTORY;
+use super::memory;
 use crate::model::{Controller, Phase, Shift, Stage, StartedBy, Target, Waiting};
 
 /// What a wait comes to.
@@ -115,16 +116,16 @@ pub fn reason(waiting: &Waiting) -> &'static str {
 pub fn describe(waiting: &Waiting) -> String {
     match waiting {
         Waiting::Settled => "nothing to do".to_owned(),
-        Waiting::Frozen => "its files cannot be read; nothing is written until they can".to_owned(),
-        Waiting::Observing => "mode is observe; nothing is written".to_owned(),
+        Waiting::Frozen => "frozen: its files have errors (see `trueup lint`); nothing is written".to_owned(),
+        Waiting::Observing => "mode is observe: a change is due, and nothing is written".to_owned(),
         Waiting::Suspended { reason } => format!("suspended: {reason}"),
-        Waiting::LookDeeper => "the revisions of the family are read next".to_owned(),
+        Waiting::LookDeeper => "reading the revisions of the family next".to_owned(),
         Waiting::Unreadable { what, why } => format!("cannot read {what}: {why}"),
         Waiting::WrongAccount { expected, actual } => {
             format!("the credentials belong to account {actual}, {expected} is declared")
         }
         Waiting::ServiceMissing { service, cluster } => format!("no service {service} in cluster {cluster}"),
-        Waiting::ServiceNotActive => "the service is not active".to_owned(),
+        Waiting::ServiceNotActive => "the service has been deleted: it is no longer ACTIVE".to_owned(),
         Waiting::UnsupportedController(_) => {
             "services with an external controller are only observed".to_owned()
         }
@@ -175,29 +176,36 @@ pub fn describe(waiting: &Waiting) -> String {
         }
         Waiting::NoBase { why } => format!("no task definition to start from: {why}"),
         Waiting::DescribedOtherwise { revision, fields } => {
-            format!("AWS describes {revision} otherwise than it was registered: {}", fields.join(", "))
+            format!(
+                "AWS returns different values for {revision} than trueup registered: {}",
+                fields.join(", ")
+            )
         }
         Waiting::SettingsNotTaken { fields } => {
-            format!("AWS was sent the service settings and describes them otherwise: {}", fields.join(", "))
+            format!("AWS did not apply these service settings: {}", fields.join(", "))
         }
         Waiting::Deploying { phase, commit, by, shift } => {
             let what = commit.as_ref().map_or("another task definition", |commit| commit.short());
-            let hand = if *by == StartedBy::Other { ", started by another hand" } else { "" };
+            let hand = if *by == StartedBy::Other { ", started outside trueup" } else { "" };
             let doing = if *phase == Phase::RollingBack { "rolling back" } else { "deploying" };
             let stage = shift.as_ref().and_then(describe_shift).map(|stage| format!(": {stage}"));
             format!("{doing} {what}{hand}{}", stage.unwrap_or_default())
         }
         Waiting::FinishingFirst => "the deployment in flight finishes first".to_owned(),
-        Waiting::Held { commit, stranded: None, .. } => format!("held: {} failed here", commit.short()),
+        Waiting::Held { commit, stranded: None, .. } => format!("on hold: {} failed here", commit.short()),
         Waiting::Held { commit, stranded: Some(why), .. } => {
             let why = if why.is_empty() { String::new() } else { format!(": {why}") };
-            format!("held: {} failed here, and AWS could not roll back{why}", commit.short())
+            format!("on hold: {} failed here, and AWS could not roll back{why}", commit.short())
         }
-        Waiting::Drifted => "changed by another hand".to_owned(),
-        Waiting::SourceBehind { applied } => {
-            format!("infra commit {applied} was applied and is not part of this history")
+        Waiting::Drifted => "changed outside trueup".to_owned(),
+        Waiting::SourceBehind { applied, revision } => {
+            format!(
+                "infra commit {applied} was applied here (tag {} of {}) and is not in the history of this branch",
+                memory::APPLIED,
+                revision.short()
+            )
         }
-        Waiting::Consistency { what } => format!("waiting until {what} can be seen"),
+        Waiting::Consistency { what } => format!("waiting for AWS to show {what} (eventual consistency)"),
         Waiting::TagShared { tag, with } => {
             format!("tag \"{tag}\" moves when {with} has succeeded on the same commit too")
         }
@@ -227,7 +235,7 @@ fn describe_shift(shift: &Shift) -> Option<String> {
 /// What a person can do about it.
 pub fn hint(waiting: &Waiting, target: &Target) -> Option<String> {
     Some(match waiting {
-        Waiting::Frozen => "trueup lint says what is wrong in the files".to_owned(),
+        Waiting::Frozen => "run `trueup lint`: it names file, line and field".to_owned(),
         Waiting::WrongAccount { .. } => {
             "use the credentials of the declared account (AWS_PROFILE), or correct `account`".to_owned()
         }
@@ -273,8 +281,14 @@ pub fn hint(waiting: &Waiting, target: &Target) -> Option<String> {
         Waiting::Held { stranded: Some(_), .. } => {
             format!("what runs may be broken: declare a good commit soon, or: trueup retry {target}")
         }
-        Waiting::SourceBehind { .. } => {
-            "bring the branch to a commit that has the applied one among its ancestors".to_owned()
+        Waiting::SourceBehind { revision, .. } => format!(
+            "bring the branch to a commit that has the applied one among its ancestors; if the history was rewritten on purpose: trueup accept-history {}; if somebody forged the tag: aws ecs untag-resource --resource-arn {} --tag-keys {}",
+            target.environment,
+            revision.as_str(),
+            memory::APPLIED
+        ),
+        Waiting::ServiceNotActive => {
+            "create the service again, or remove the application from the environment".to_owned()
         }
         Waiting::Unreadable { what: HISTORY, .. } => {
             "the checkout does not reach back to what was applied; fetch all of it: fetch-depth: 0 (GitHub), GIT_DEPTH: \"0\" (GitLab), git fetch --unshallow".to_owned()
@@ -283,7 +297,7 @@ pub fn hint(waiting: &Waiting, target: &Target) -> Option<String> {
             "the credentials have expired; log in again".to_owned()
         }
         Waiting::Unreadable { why, .. } if why.starts_with("not allowed") => {
-            "the credentials may not do this; docs/architecture.md lists the calls that are made".to_owned()
+            "the credentials lack a permission: `trueup iam-policy` prints the policy that they need (`--read-only` to look)".to_owned()
         }
         _ => return None,
     })

@@ -17,3 +17,4 @@ mod rig;
 mod rolling;
 mod stopping;
 mod streams;
+mod truth;

@@ -79,7 +79,7 @@ fn one_line_changes_is_committed_and_pushed() {
     let again = promote(&mine, &["test/api", "--commit", "12345e7", "--push"]);
     assert_eq!(again.status.code(), Some(0));
     assert!(String::from_utf8_lossy(&again.stderr).contains("declared already"));
-    let done = promote(&mine, &["--from", "test", "--to", "staging", "api"]);
+    let done = promote(&mine, &["--from", "test", "--to", "staging", "api", "--force"]);
     assert_eq!(done.status.code(), Some(0), "{done:?}");
     assert!(std::fs::read_to_string(mine.join("staging.yaml")).unwrap().contains("\"12345e7\""));
     assert!(all.upstream("staging.yaml").contains("9999999"), "without --push nothing is pushed");
@@ -98,6 +98,65 @@ fn a_lost_race_is_read_again_and_retried() {
         all.upstream("test.yaml"),
         format!("# theirs\n{}", ENVIRONMENT.replace("aaaaaaa", "\"bbbbbbb\""))
     );
+}
+
+/// Five from one clone, five by the address, and somebody who changes another file all the while.
+#[test]
+fn ten_promotions_at_once_all_arrive() {
+    let all = Repositories::new();
+    let (mine, theirs) = (all.path("mine"), all.clone_to("theirs"));
+    let names: Vec<String> = (0..10).map(|number| format!("app{number}")).collect();
+    let entries =
+        names.iter().fold(String::new(), |text, name| text + "    " + name + ": { commit: aaaaaaa }\n");
+    for name in &names {
+        let application = crate::rig::APPLICATION.replace("{name: api}", &format!("{{name: {name}}}"));
+        std::fs::write(mine.join(format!("{name}.yaml")), application.replace("mco-api", name)).unwrap();
+    }
+    std::fs::write(mine.join("test.yaml"), format!("{ENVIRONMENT}{entries}")).unwrap();
+    std::fs::remove_file(mine.join("staging.yaml")).unwrap();
+    commit(&mine, "ten");
+    run(&mine, "git", &["push", "-q", "origin", "HEAD:main"]);
+    let url = format!("file://{}", all.path("upstream").display());
+    let children: Vec<_> = names
+        .iter()
+        .enumerate()
+        .map(|(number, name)| {
+            let repository = if number % 2 == 0 { mine.display().to_string() } else { url.clone() };
+            let mut command = Command::new(env!("CARGO_BIN_EXE_trueup"));
+            command.args(["promote", &format!("test/{name}"), "--commit", "bbbbbbb", "--push"]);
+            command.args(["--repo", &repository]);
+            command.envs([("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_CONFIG_SYSTEM", "/dev/null")]);
+            command.stderr(std::process::Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    run(&theirs, "git", &["pull", "-q", "origin", "main"]);
+    std::fs::write(theirs.join("notes.txt"), "theirs").unwrap();
+    commit(&theirs, "theirs");
+    while !start(&theirs, "git", &["push", "-q", "origin", "HEAD:main"]).status.success() {
+        run(&theirs, "git", &["pull", "-q", "--rebase", "origin", "main"]);
+    }
+    for child in children {
+        let done = child.wait_with_output().unwrap();
+        assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+    let test = all.upstream("test.yaml");
+    assert_eq!(test.matches("\"bbbbbbb\"").count(), 10, "{test}");
+    assert_eq!(all.upstream("notes.txt"), "theirs");
+}
+
+#[test]
+fn an_address_is_an_address_whatever_folders_there_are() {
+    let all = Repositories::new();
+    let url = serve(&all.path("upstream"), Door::default());
+    let decoy = all.path("").join(&url);
+    run(&all.path(""), "git", &["clone", "-q", "upstream", decoy.to_str().unwrap()]);
+    let done = start(
+        &all.path(""),
+        env!("CARGO_BIN_EXE_trueup"),
+        &["promote", "test/api", "--commit", "bbbbbbb", "--repo", &url],
+    );
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    assert_eq!(run(&decoy, "git", &["rev-list", "--count", "HEAD"]).stdout, b"1\n");
 }
 
 #[test]
@@ -177,7 +236,7 @@ fn nothing_is_half_done() {
         assert_eq!(run(&mine, "git", &["rev-list", "--count", "HEAD"]).stdout, b"1\n");
     };
     refused(&["test/web", "--commit", "bbbbbbb"], "no application test/web");
-    refused(&["test/api", "--commit", "a\"}"], "is no commit");
+    refused(&["test/api", "--commit", "a\"}"], "not a commit ID");
     refused(&["test/api", "--commit", "bb"], "bb");
     assert_eq!(
         std::fs::read_to_string(mine.join("test.yaml")).unwrap(),

@@ -13,7 +13,7 @@ fn a_changed_commit_is_deployed_tagged_and_told_truly() {
     assert_eq!(rig.writes(), before, "what already runs is not touched");
 
     rig.declare("bbbbbbb");
-    rig.expect(&["plan"], 0);
+    rig.expect(&["plan"], 4);
     assert_eq!(rig.status()["waiting"]["reason"], "ImageNotBuilt");
     let digest = rig.build("bbbbbbb");
     assert!(rig.expect(&["plan"], 2).contains("aaaaaaa -> bbbbbbb"));
@@ -91,7 +91,7 @@ fn the_demo_comes_out_as_told() {
     assert_eq!(output.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&output.stderr));
     for expected in [
         "% of the traffic is on it",
-        "held: bad0bad failed here",
+        "on hold: bad0bad failed here",
         "exited with 137",
         "test/api drifted: containers[api].image",
         "promote api c0ffee1 to staging",

@@ -7,6 +7,7 @@ mod account;
 mod blue_green;
 mod drift;
 mod faults;
+mod frozen;
 mod frugality;
 mod policy;
 mod ports;

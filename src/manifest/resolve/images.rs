@@ -9,13 +9,18 @@ use crate::manifest::fields::{Fields, entries, text};
 use crate::manifest::image_definitions::{self, Entry};
 use crate::manifest::nearest::Names;
 use crate::manifest::report::Report;
-use crate::manifest::tree::{Key, Node, Place};
+use crate::manifest::tree::{Key, Kind, Node, Place};
 use crate::model::{
     AccountId, Commit, Containers, DesiredImage, Digest, ImageReference, Region, RepositoryName, Tag,
 };
 
 /// Characters of an image's name: it is the end of a tag's key, which has 128 (Amazon ECS API reference, `Tag`).
 const LONGEST_NAME: usize = 64;
+
+/// Stands for a commit that is not known, such as that of a frozen application; no image has it.
+const NO_COMMIT: &str = "0000000000000000000000000000000000000000";
+/// Stands for a repository that is not known. It is a name that AWS takes, and answers that there is none.
+const NO_REPOSITORY: &str = "unknown";
 
 /// Where the images are declared.
 pub(super) enum Origin<'d, 'f> {
@@ -63,6 +68,27 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
             Origin::File(named) => self.defined_images(&named, &commits),
             Origin::List(list) => self.listed_images(&list, &commits),
             Origin::Repository => self.single_image(&commits).map(|image| vec![image]),
+        }
+    }
+
+    /// By which the commits that run are named where the declared images cannot be read: the repository and the
+    /// template, as far as they are written, and git's own name for no commit.
+    pub(super) fn image_to_look_for(&self) -> DesiredImage {
+        let listed = || match &self.merged.get("images")?.node.kind {
+            Kind::List(images) => scalar(images.first()?.get("repository")?),
+            _ => None,
+        };
+        let written = |key: &str| self.merged.get(key).and_then(|found| scalar(found.node));
+        let repository = written("repository").or_else(listed).unwrap_or(NO_REPOSITORY);
+        let template = written("commitTag").unwrap_or("{commit}");
+        let tag = commit_tag::commit_tag(template, NO_COMMIT).unwrap_or_else(|_| NO_COMMIT.to_owned());
+        DesiredImage {
+            name: self.target.application.to_string(),
+            repository: RepositoryName::new(self.environment.fill(repository)),
+            commit: Commit::new(NO_COMMIT),
+            commit_tag: Tag::new(tag),
+            containers: Containers::Placeholder("<IMAGE_NAME>".to_owned()),
+            stated: None,
         }
     }
 
@@ -242,6 +268,13 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
 /// All of them, once each has said what is wrong with it.
 fn all<T>(each: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
     each.collect::<Vec<_>>().into_iter().collect()
+}
+
+fn scalar(node: &Node) -> Option<&str> {
+    match &node.kind {
+        Kind::Scalar { text, .. } => Some(text),
+        _ => None,
+    }
 }
 
 /// It stands in `trueup:commit:NAME`.

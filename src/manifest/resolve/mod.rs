@@ -16,7 +16,7 @@ use super::tree::{Key, Kind, Node, Place};
 use super::{CheckShape, Files};
 use crate::model::{
     ApplicationName, ClusterName, Declaration, Declared, Desired, Finding, Registry, ServiceName, Severity,
-    Tag, Target,
+    Tag, Target, TaskDefinitionSource,
 };
 use environment::Environment;
 
@@ -113,9 +113,9 @@ fn entry<'d, 'f>(
         let finding = report.error(key, &path, format!("no application is named `{}`", key.text));
         finding.hint = unparsed.or_else(|| repository.application_names.suggestion(&key.text));
         finding.targets.push(target.clone());
-        return (Declared::Frozen(target), report.findings);
+        return (Declared::unknown(target), report.findings);
     };
-    let Some(spec) = &application.spec else { return (Declared::Frozen(target), Vec::new()) };
+    let Some(spec) = &application.spec else { return (Declared::unknown(target), Vec::new()) };
     let merged = Merged {
         base: Found { node: spec, file: application.file, path: "spec".to_owned() },
         entry: Found { node, file: environment.file, path },
@@ -130,8 +130,9 @@ fn entry<'d, 'f>(
         finding.targets.push(target.clone());
     }
     let declared = match desired {
-        Some(desired) if !broken => Declared::Readable(Box::new(desired)),
-        _ => Declared::Frozen(target),
+        Resolved::Whole(desired) if !broken => Declared::Readable(desired),
+        Resolved::Whole(known) | Resolved::Partly(known) => Declared::frozen(*known),
+        Resolved::Nowhere => Declared::unknown(target),
     };
     (declared, findings)
 }
@@ -162,6 +163,15 @@ impl<'d, 'f> Merged<'d, 'f> {
     }
 }
 
+/// What could be read of one application.
+enum Resolved {
+    Whole(Box<Desired>),
+    /// Where it runs, and something else is missing.
+    Partly(Box<Desired>),
+    /// Not even where it runs.
+    Nowhere,
+}
+
 struct Resolver<'r, 'd, 'f> {
     repository: &'r Repository<'d, 'f>,
     environment: &'r Environment<'d, 'f>,
@@ -171,13 +181,14 @@ struct Resolver<'r, 'd, 'f> {
 }
 
 impl<'d, 'f> Resolver<'_, 'd, 'f> {
-    fn desired(&mut self, key: &Key) -> Option<Desired> {
+    fn desired(&mut self, key: &Key) -> Resolved {
         self.check_entry();
         // Everything is read before the first thing that is missing ends it, so that all findings are told at once.
         let images = self.images();
         let service = self.required("service").map(|service| self.environment.fill(&service));
         let cluster = self.text("cluster").map(|cluster| self.environment.fill(&cluster));
         let cluster = cluster.or_else(|| self.environment.cluster.clone());
+        let is_known = cluster.is_some() || !self.environment.broken;
         let strategy = self.strategy();
         let task_definition = self.task_definition(images.as_deref());
         let service_settings = self.service_settings(&strategy);
@@ -189,16 +200,22 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         let after = after.map(ApplicationName::new).collect();
         let (registry, environment_tag) = (self.registry(), self.environment_tag());
         let source = self.text("source");
-        let (images, task_definition) = (images?, task_definition?);
-        self.check_containers(&images, &task_definition);
+        // In an environment with errors the name of the cluster may be one of them: the default is not guessed.
+        let Some(service) = service.filter(|_| is_known) else { return Resolved::Nowhere };
+        let is_whole = images.is_some() && task_definition.is_some();
+        let images = images.unwrap_or_else(|| vec![self.image_to_look_for()]);
+        let task_definition = task_definition.unwrap_or(TaskDefinitionSource::Service);
+        if is_whole {
+            self.check_containers(&images, &task_definition);
+        }
         let environment = self.environment;
-        Some(Desired {
+        let desired = Box::new(Desired {
             target: self.target.clone(),
             declared_at: report::position(self.merged.entry.file, key),
             account: environment.account.clone(),
             region: environment.region.clone(),
             cluster: ClusterName::new(cluster.unwrap_or_else(|| "default".to_owned())),
-            service: ServiceName::new(service?),
+            service: ServiceName::new(service),
             registry,
             environment_tag,
             images,
@@ -210,7 +227,8 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
             rollout: environment.rollout,
             after,
             source,
-        })
+        });
+        if is_whole { Resolved::Whole(desired) } else { Resolved::Partly(desired) }
     }
 
     fn check_entry(&mut self) {

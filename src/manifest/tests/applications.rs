@@ -173,3 +173,48 @@ fn a_family_has_one_owner_and_a_tag_one_environment() {
     assert_eq!(declaration.findings.len(), 4, "{:#?}", said(&declaration));
     assert!(declaration.findings.iter().all(|finding| finding.message == four), "{:#?}", said(&declaration));
 }
+
+/// Who is frozen, and by what it is looked at: cluster, service, repository and commit tag.
+#[track_caller]
+fn check_known(entries: &[(&str, &str)], expected: Option<(&str, &str, &str, &str)>) {
+    let declaration = read_files(entries);
+    let [Declared::Frozen(frozen)] = declaration.applications.as_slice() else {
+        panic!("{:#?}", declaration.applications)
+    };
+    let known = frozen.known.as_ref().map(|known| {
+        assert_eq!(known.mode, crate::model::Mode::Frozen);
+        let image = &known.images[0];
+        (known.cluster.as_str(), known.service.as_str(), image.repository.as_str(), image.commit_tag.as_str())
+    });
+    assert_eq!(known, expected);
+}
+
+#[test]
+fn what_is_frozen_is_known_as_far_as_it_can_be_read() {
+    let none = "0".repeat(40);
+    let build = format!("build-{none}");
+    let environment = |from: &str, to: &str| ENVIRONMENT.replace(from, to);
+    let application = |more: &str| format!("{APPLICATION}{more}");
+    let whole = Some(("mco", "mco-api-test", "mco/api", "3f2c1ab"));
+    let without_commit = Some(("mco", "mco-api-test", "mco/api", none.as_str()));
+    for (files, expected) in [
+        ((application("  polizy: {}\n"), ENVIRONMENT.to_owned()), whole),
+        ((APPLICATION.to_owned(), environment("commit", "comit")), without_commit),
+        ((APPLICATION.to_owned(), environment("3f2c1ab", "nope")), without_commit),
+        ((application("  taskDefinition: nope.json\n"), ENVIRONMENT.to_owned()), whole),
+        (
+            (application("  commitTag: build-{commit}\n"), environment("commit", "comit")),
+            Some(("mco", "mco-api-test", "mco/api", build.as_str())),
+        ),
+        (
+            (APPLICATION.replace("repository:", "repositry:"), ENVIRONMENT.to_owned()),
+            Some(("mco", "mco-api-test", "unknown", none.as_str())),
+        ),
+        // A guess at the cluster would show another service, or none.
+        ((APPLICATION.to_owned(), environment("cluster", "clutser")), None),
+        ((APPLICATION.replace("service:", "servce:"), ENVIRONMENT.to_owned()), None),
+        ((APPLICATION.replace("name: api", "name: web"), ENVIRONMENT.to_owned()), None),
+    ] {
+        check_known(&[("api.yaml", &files.0), ("test.yaml", &files.1)], expected);
+    }
+}

@@ -104,7 +104,7 @@ fn check(files: &Files, what: &str) {
                     "{what}: {desired:?}"
                 );
             }
-            Declared::Frozen(target) => {
+            Declared::Frozen(crate::model::Frozen { target, .. }) => {
                 let is_told = accused.contains(target) || errors().any(|finding| finding.targets.is_empty());
                 assert!(is_told, "{what}: {target} is frozen without a word\n{files:#?}");
             }

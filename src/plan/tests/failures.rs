@@ -14,6 +14,16 @@ fn failed(id: &str) -> (String, String) {
 }
 
 #[test]
+fn what_failed_has_failed_also_where_its_image_is_gone() {
+    let gone = rolled_back().with(|scene| scene.observed.images[0].built = Reading::Absent);
+    gone.check("stamp mco-api:2 trueup:outcome=failed/d2");
+    let outcome = Outcome { result: OutcomeKind::Failed, deployment: "d2".to_owned() };
+    let gone = gone.tag(2, memory::outcome_tag(&outcome));
+    gone.check("ImageRemoved");
+    assert_eq!(gone.plan().failure.as_deref(), Some("d2"));
+}
+
+#[test]
 fn a_failed_commit_is_recorded_and_not_tried_again() {
     rolled_back().check("stamp mco-api:2 trueup:outcome=failed/d2");
     rolled_back().tag(2, failed("d2")).check("Held");
@@ -153,7 +163,7 @@ fn where_aws_could_not_roll_back_the_commit_is_held_until_another_one_or_a_retry
     let waiting = plan.waiting.unwrap();
     assert_eq!(
         waiting::describe(&waiting),
-        "held: bbbbbbb failed here, and AWS could not roll back: No rollback candidate was found to run the rollback."
+        "on hold: bbbbbbb failed here, and AWS could not roll back: No rollback candidate was found to run the rollback."
     );
     assert!(waiting::hint(&waiting, &target()).unwrap().contains("trueup retry test/api"));
     assert_eq!(plan.status.health, Health::Degraded);

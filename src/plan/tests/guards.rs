@@ -3,7 +3,7 @@
 use super::{NOW, Scene, arn};
 use crate::model::ServiceDeploymentStatus::Successful;
 use crate::model::*;
-use crate::plan::{Recent, memory, windows};
+use crate::plan::{Recent, Step, memory, waiting, windows};
 
 #[test]
 fn what_cannot_be_read_is_never_written_to() {
@@ -70,8 +70,35 @@ fn an_infra_commit_that_is_not_in_this_history_stops_every_write() {
         })
     };
     behind(Ancestry::NotAncestor).check("SourceBehind");
+    let plan = behind(Ancestry::NotAncestor).plan();
+    let said = waiting::describe(plan.waiting.as_ref().unwrap());
+    assert!(said.contains("head") && said.contains("trueup:applied of mco-api:3"), "{said}");
+    let hint = waiting::hint(plan.waiting.as_ref().unwrap(), &plan.status.target).unwrap();
+    assert!(hint.contains("accept-history test") && hint.contains("task-definition/mco-api:3"), "{hint}");
     behind(Ancestry::Unknown).check("Unreadable");
     behind(Ancestry::Ancestor).check("register bbbbbbb 2/another/ecs-svc/1");
+}
+
+#[test]
+fn an_accepted_history_is_stamped_on_the_live_revision_or_keeps_drift_drift() {
+    let accepted = |scene: Scene| {
+        let scene = scene.with(|scene| {
+            scene.observed.ancestry.insert(scene.head.clone(), Ancestry::NotAncestor);
+            scene.head = InfraCommit::new("another");
+        });
+        let Some(Step::Stamp { revision, key, value }) = scene.plan().accept_history else { return None };
+        Some((format!("{} {value}", revision.short()), scene.tag(revision.revision().unwrap(), (key, value))))
+    };
+    // Commit c is ours and live, and the new line declares b: it is acted on.
+    let ours = Scene::new().ours(3, 'c', 4, "ecs-svc/2").live(3, "ecs-svc/3", RolloutState::Completed);
+    let (stamp, scene) = accepted(ours).unwrap();
+    assert_eq!(stamp, "mco-api:3 5/another/ecs-svc/3");
+    scene.check("register bbbbbbb 6/another/ecs-svc/3");
+    // Commit b is declared and was deployed by us as revision 2; another hand has deployed revision 1 since.
+    let (stamp, scene) = accepted(Scene::new().ours(2, 'b', 4, "ecs-svc/0")).unwrap();
+    assert_eq!(stamp, "mco-api:2 5/another/ecs-svc/0");
+    scene.check("Drifted");
+    assert_eq!(Scene::new().plan().accept_history, None);
 }
 
 #[test]

@@ -43,6 +43,53 @@ fn what_a_load_balancer_lets_go_is_told_beside_what_runs() {
 }
 
 #[test]
+fn tasks_that_are_not_listed_yet_are_counted_and_not_named() {
+    let running = |tasks| {
+        let scene = Scene::new().with(|scene| scene.observed.tasks = tasks);
+        let groups = scene.plan().status.running;
+        groups.into_iter().map(|group| (group.commits.len(), group.digest, group.tasks)).collect::<Vec<_>>()
+    };
+    for unlisted in
+        [Reading::Known(Vec::new()), Reading::Unavailable("throttled".to_owned()), Reading::Absent]
+    {
+        assert_eq!(running(unlisted), [(0, None, 1)]);
+    }
+}
+
+#[test]
+fn a_deleted_service_is_missing_while_aws_goes_on_describing_it() {
+    for deleted in [ServiceStatus::Draining, ServiceStatus::Inactive] {
+        for frozen in [Mode::Apply, Mode::Frozen] {
+            let scene = Scene::new().declares_a().with(|scene| {
+                scene.desired.mode = frozen;
+                if let Reading::Known(service) = &mut scene.observed.service {
+                    (service.status, service.desired_count, service.running_count) = (deleted, 0, 0);
+                }
+            });
+            assert_eq!(scene.plan().status.health, Health::Missing);
+        }
+    }
+}
+
+#[test]
+fn a_frozen_application_shows_what_runs_and_offers_nothing() {
+    // Held: a retry would be offered. In the files of what is frozen nobody can tell what is declared.
+    for scene in [rolled_back(), Scene::new(), Scene::new().declares_a()] {
+        let plan = scene.with(|scene| scene.desired.mode = Mode::Frozen).plan();
+        assert_eq!((plan.steps.len(), &plan.waiting), (0, &Some(Waiting::Frozen)));
+        assert_eq!((plan.retry, plan.approval, plan.failure, plan.outlook), (None, None, None, None));
+        let status = plan.status;
+        assert_eq!((status.sync, status.declared, status.drift.len()), (Sync::Unknown, None, 0));
+        assert_eq!(status.running[0].commits, [Commit::new("aaaaaaa")]);
+        assert!(status.conditions.iter().any(|condition| condition.kind == ConditionKind::Stalled));
+    }
+    let absent = Scene::new().with(|scene| {
+        (scene.desired.mode, scene.observed.service) = (Mode::Frozen, Reading::Absent);
+    });
+    assert_eq!(absent.plan().status.health, Health::Unknown, "its name may be what is wrong in the files");
+}
+
+#[test]
 fn a_count_of_zero_proves_nothing() {
     let zero = Scene::new()
         .ours(2, 'b', 1, "ecs-svc/1")
