@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use crate::controller::Swept;
 use crate::git::Head;
 use crate::model::{
-    Commit, Condition, ConditionKind, Difference, Health, LastDeployment, Millis, Phase, Running, Stage,
-    StartedBy, Status, Sync, TaskDefinitionArn,
+    Commit, CommitSource, Condition, ConditionKind, Difference, Health, LastDeployment, Millis, Phase,
+    Running, Stage, StartedBy, Status, Sync, TaskDefinitionArn,
 };
 use crate::plan::{self, Step};
 
@@ -112,6 +112,11 @@ fn status_of(status: &Status) -> Value {
 fn running(running: &Running) -> Value {
     json!({
         "commits": running.commits.iter().map(Commit::as_str).collect::<Vec<_>>(),
+        "commitsFrom": match running.source {
+            CommitSource::Registry => "Registry",
+            CommitSource::RevisionOfRemoved => "RevisionOfRemovedImage",
+            CommitSource::RevisionOfUntagged => "RevisionOfUntaggedImage",
+        },
         "digest": running.digest.as_ref().map(crate::model::Digest::as_str),
         "tasks": running.tasks,
         "draining": running.draining,

@@ -7,7 +7,7 @@ use super::api;
 use crate::controller::{Outcome, Swept};
 use crate::escape::{fenced, line, markdown};
 use crate::git::Head;
-use crate::model::{Commit, Declaration, Running, Stage, Status, Target, Wait, Waiting};
+use crate::model::{Commit, CommitSource, Declaration, Running, Stage, Status, Target, Wait, Waiting};
 use crate::plan::outlook::Outlook;
 use crate::plan::waiting::{Class, class};
 use crate::plan::{self, Plan, Step, Why};
@@ -68,7 +68,12 @@ fn running(status: &Status) -> String {
     let name = |group: &Running| {
         let name = group.commits.first().map(|commit| commit.short().to_owned());
         let name = name.or_else(|| group.digest.as_ref().map(|digest| digest.short().to_owned()));
-        name.unwrap_or_else(|| "?".to_owned())
+        let doubt = match group.source {
+            CommitSource::Registry => "",
+            CommitSource::RevisionOfRemoved => " (image removed)",
+            CommitSource::RevisionOfUntagged => " (tag moved)",
+        };
+        name.unwrap_or_else(|| "?".to_owned()) + doubt
     };
     let groups: Vec<&Running> = status.running.iter().filter(|group| group.tasks > 0).collect();
     let all: usize = groups.iter().map(|group| group.tasks).sum();

@@ -6,25 +6,29 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::observe::{Observer, reading};
 use crate::model::{
     Desired, DesiredImage, Digest, Image, ImageReference, ObservedImage, OutcomeKind, Reading, Repository,
-    Revision, ServiceDeployment, Target, Task, TaskDefinitionArn,
+    Revision, Service, ServiceDeployment, Target, Task, TaskDefinitionArn,
 };
-use crate::plan::{container_images, memory, phase};
+use crate::plan::{commits, container_images, memory, phase};
 
 /// Images of one repository that are looked up because a revision at hand is pinned to them; what could be gone back to
 /// comes first, and the rest is only told of.
 const MOST_PINNED: usize = 5;
+/// Images that are looked up because something runs them: few run at once, and the bound is for a service that is broken
+/// in a new way.
+const MOST_RUNNING: usize = 10;
 
 impl Observer<'_> {
     pub(super) async fn images(
         &self,
         desired: &Desired,
         tasks: Option<&Vec<Task>>,
+        deployed: &[&Revision],
         fresh: bool,
     ) -> Vec<ObservedImage> {
         let mut images = Vec::new();
         for wanted in &desired.images {
             let repository = self.repository(desired, wanted, fresh).await;
-            images.push(self.image(desired, wanted, repository, tasks).await);
+            images.push(self.image(desired, wanted, repository, tasks, deployed).await);
         }
         images
     }
@@ -35,6 +39,7 @@ impl Observer<'_> {
         wanted: &DesiredImage,
         repository: Reading<Repository>,
         tasks: Option<&Vec<Task>>,
+        deployed: &[&Revision],
     ) -> ObservedImage {
         let (built, tagged) = match &repository {
             Reading::Known(_) => self.built_and_tagged(desired, wanted).await,
@@ -43,7 +48,8 @@ impl Observer<'_> {
                 (Reading::Unavailable(why.clone()), Reading::Unavailable(why.clone()))
             }
         };
-        let known = self.running_images(desired, wanted, &repository, [&built, &tagged], tasks).await;
+        let digests = running_and_deployed(&repository, tasks, deployed);
+        let known = self.other_images(desired, wanted, digests, [&built, &tagged]).await;
         let stated = match &wanted.stated {
             Some(reference) => Some(self.stated(desired, wanted, reference).await),
             None => None,
@@ -117,34 +123,63 @@ impl Observer<'_> {
         repository
     }
 
-    /// Digests that run and are neither built nor tagged are looked up, so that their commits can be named.
-    async fn running_images(
+    /// Digests that run or were deployed and are neither built nor tagged are looked up, so that their commits can be
+    /// named, and it is seen where an image has been removed.
+    async fn other_images(
         &self,
         desired: &Desired,
         wanted: &DesiredImage,
-        repository: &Reading<Repository>,
+        digests: Vec<Digest>,
         seen: [&Reading<Image>; 2],
-        tasks: Option<&Vec<Task>>,
     ) -> BTreeMap<Digest, Reading<Image>> {
-        let Some(repository) = repository.known() else { return BTreeMap::new() };
-        let containers = tasks.into_iter().flatten().flat_map(|task| &task.containers);
-        let from_here = containers.filter(|container| container.image.starts_with(&repository.uri));
-        let digests: BTreeSet<Digest> = from_here.filter_map(|container| container.digest.clone()).collect();
-        let is_seen = |digest: &Digest| {
-            seen.iter().filter_map(|image| image.known()).any(|image| {
-                image.digest == *digest
-                    || image.platforms.iter().any(|child| child.digest.as_ref() == Some(digest))
-            })
-        };
+        let is_seen =
+            |digest: &Digest| seen.iter().filter_map(|image| image.known()).any(|image| image.is(digest));
         let mut known = BTreeMap::new();
-        // Few digests run at once; the bound is for a service that is broken in a new way.
-        for digest in digests.into_iter().filter(|digest| !is_seen(digest)).take(10) {
+        for digest in digests.into_iter().filter(|digest| !is_seen(digest)).take(MOST_RUNNING) {
             let registry = desired.registry.account.as_ref();
             let image = reading(self.ecr.image_by_digest(registry, &wanted.repository, &digest).await);
             known.insert(digest, image);
         }
         known
     }
+}
+
+/// The digests of a repository that tasks run or that deployed revisions are pinned to, each once, what runs first.
+fn running_and_deployed(
+    repository: &Reading<Repository>,
+    tasks: Option<&Vec<Task>>,
+    deployed: &[&Revision],
+) -> Vec<Digest> {
+    let Some(uri) = repository.known().map(|repository| repository.uri.as_str()) else { return Vec::new() };
+    let containers = tasks.into_iter().flatten().flat_map(|task| &task.containers);
+    let from_here = containers.filter(|container| container.image.starts_with(uri));
+    let running: BTreeSet<Digest> = from_here.filter_map(|container| container.digest.clone()).collect();
+    let pinned = pinned_digests(deployed, uri).into_iter().filter(|digest| !running.contains(digest));
+    running.iter().cloned().chain(pinned).collect()
+}
+
+/// The revisions whose images tell what a deployment here brought, where a tag alone might lie: the live ones, that of the newest
+/// deployment, and those that name a declared commit.
+pub(super) fn deployed<'a>(
+    desired: &Desired,
+    service: &'a Reading<Service>,
+    deployments: &'a Reading<Vec<ServiceDeployment>>,
+    revisions: &'a BTreeMap<TaskDefinitionArn, Reading<Revision>>,
+) -> Vec<&'a Revision> {
+    let service = service.known();
+    let history = deployments.known().map(Vec::as_slice).unwrap_or_default();
+    let live = service.map_or(0, |service| service.deployments.len());
+    let is_declared = |revision: &Revision| {
+        memory::of(revision, &desired.target).is_some_and(|memory| {
+            desired.images.iter().any(|image| memory.commit_of(&image.name).matches(&image.commit))
+        })
+    };
+    let read = commits::deployed_here(service, history).enumerate().filter_map(|(place, arn)| {
+        let (_, revision) = revisions.iter().find(|(known, _)| arn.names(known))?;
+        let revision = revision.known()?;
+        (place <= live || is_declared(revision)).then_some(revision)
+    });
+    read.collect()
 }
 
 /// The revisions that were read: first those that a failure may be undone by, in the order in which they are chosen.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::images::best_first;
+use super::images::{best_first, deployed};
 use super::remembered::Remembered;
 use crate::manifest;
 use crate::model::{
@@ -75,7 +75,9 @@ impl Observer<'_> {
         // Of the others, those that a write may be about.
         let others = self.revisions(desired, others, |kept| look.fresh && is_of_commit(desired, kept)).await;
         revisions.extend(others);
-        let images = self.images(desired, tasks.known(), look.fresh).await;
+        let deployed = deployed(desired, &service, &service_deployments, &revisions);
+        // On the heap: it is the largest part of a look.
+        let images = Box::pin(self.images(desired, tasks.known(), &deployed, look.fresh)).await;
         let images = if is_failing(&service) {
             let history = service_deployments.known().map(Vec::as_slice).unwrap_or_default();
             self.pinned_images(desired, images, &best_first(&desired.target, &revisions, history)).await
@@ -107,7 +109,9 @@ impl Observer<'_> {
 
     /// Asks for the images alone again, for those who wait for one to be built.
     pub async fn observe_images(&self, desired: &Desired, observed: &mut Observed) {
-        observed.images = self.images(desired, observed.tasks.known(), false).await;
+        let Observed { service, service_deployments, revisions, .. } = &*observed;
+        let deployed = deployed(desired, service, service_deployments, revisions);
+        observed.images = self.images(desired, observed.tasks.known(), &deployed, false).await;
     }
 
     async fn deployments(

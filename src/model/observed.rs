@@ -361,6 +361,14 @@ pub struct Image {
     pub platforms: Vec<Platform>,
 }
 
+impl Image {
+    /// Whether the digest is that of the image, or of one of the platforms of this index.
+    pub fn is(&self, digest: &Digest) -> bool {
+        self.digest == *digest
+            || self.platforms.iter().any(|platform| platform.digest.as_ref() == Some(digest))
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Platform {
     /// `None` for a single manifest, whose platform its config names.

@@ -50,10 +50,22 @@ pub struct Status {
 pub struct Running {
     /// The declared commit first if it is among them.
     pub commits: Vec<Commit>,
+    pub source: CommitSource,
     pub digest: Option<Digest>,
     pub tasks: usize,
     /// Beside those, tasks that a load balancer is letting go: they run, and get nothing new.
     pub draining: usize,
+}
+
+/// Who names the commits of what runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommitSource {
+    /// ECR's tags of the digest.
+    Registry,
+    /// The task definition's tag alone: the image has been removed from the registry.
+    RevisionOfRemoved,
+    /// The task definition's tag alone: the image is there, and no commit tag is on it any more.
+    RevisionOfUntagged,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,6 +130,19 @@ pub struct Difference {
     pub desired: Option<String>,
 }
 
+/// A commit tag, where it was and where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MovedTag {
+    pub repository: String,
+    pub tag: String,
+    /// The revision that was deployed here for the commit, and the key of its tag that says so.
+    pub revision: TaskDefinitionArn,
+    pub key: String,
+    pub deployed: Digest,
+    /// What the tag is on now; `None`: on nothing.
+    pub now: Option<Digest>,
+}
+
 /// Why nothing is done. Every plan without a step has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Waiting {
@@ -165,6 +190,8 @@ pub enum Waiting {
         repository: String,
         tag: String,
     },
+    /// The commit tag is no longer on the image that was deployed here for the commit.
+    CommitTagMoved(Box<MovedTag>),
     /// A file names the image by a tag or digest that is another image than that of the commit.
     ImageDisagrees {
         repository: String,

@@ -98,7 +98,7 @@ impl Facts<'_> {
             return Err(Waiting::Settled);
         }
         let mut steps = Vec::new();
-        for (wanted, observed) in desired.images.iter().zip(&self.images) {
+        for (wanted, observed) in desired.images.iter().zip(self.images) {
             let Some(built) = observed.built.known() else { continue };
             match &observed.tagged {
                 Reading::Known(tagged) if tagged.digest == built.digest => continue,

@@ -4,18 +4,18 @@ use serde_json::Value;
 
 use super::facts::{Facts, unreadable};
 use super::{memory, render};
-use crate::model::{DesiredImage, Digest, Reading, TaskDefinitionArn, TaskDefinitionSource, Waiting};
+use crate::model::{Reading, TaskDefinitionArn, TaskDefinitionSource, Waiting};
 
 impl Facts<'_> {
     /// The task definition that should run, or why it cannot be told.
     pub(super) fn render(&self) -> Result<Value, Waiting> {
         self.images_are_there()?;
         let base = self.base()?;
-        render::task_definition(self.input.desired, &self.images, &base)
+        render::task_definition(self.input.desired, self.images, &base)
     }
 
     fn images_are_there(&self) -> Result<(), Waiting> {
-        for (wanted, observed) in self.input.desired.images.iter().zip(&self.images) {
+        for (wanted, observed) in self.input.desired.images.iter().zip(self.images) {
             let repository = wanted.repository.to_string();
             let tag = wanted.commit_tag.to_string();
             match &observed.repository {
@@ -35,19 +35,17 @@ impl Facts<'_> {
                     Some(_) => return Err(Waiting::ImageDisagrees { repository, tag }),
                     None => {}
                 },
-                Reading::Absent if self.was_deployed(wanted) => {
+                Reading::Absent if self.is_removed(wanted, observed) => {
                     return Err(Waiting::ImageRemoved { repository, tag });
                 }
-                Reading::Absent => return Err(Waiting::ImageNotBuilt { repository, tag }),
+                Reading::Absent => {
+                    let moved = self.moved_commit_tag(wanted, observed);
+                    return Err(moved.unwrap_or(Waiting::ImageNotBuilt { repository, tag }));
+                }
                 Reading::Unavailable(why) => return Err(unreadable("the image", why)),
             }
         }
         Ok(())
-    }
-
-    /// Whether a revision of ours carries the commit: its image was there once.
-    fn was_deployed(&self, wanted: &DesiredImage) -> bool {
-        self.ours.values().any(|memory| memory.commit_of(&wanted.name).matches(&wanted.commit))
     }
 
     fn base(&self) -> Result<Value, Waiting> {
@@ -87,45 +85,5 @@ impl Facts<'_> {
     fn ended_live(&self) -> Option<TaskDefinitionArn> {
         let current = self.current.as_ref()?;
         (current.phase.is_over() && current.live_phase.is_over()).then(|| current.live_revision.clone())
-    }
-
-    /// The digest first resolved for a commit stays: a commit tag that was moved later is a finding, not a redeploy.
-    pub(super) fn keep_first_digests(&mut self) {
-        for (index, wanted) in self.input.desired.images.iter().enumerate() {
-            let Some(uri) = self.images[index].repository.known().map(|repository| repository.uri.clone())
-            else {
-                continue;
-            };
-            let Some(digest) = self.remembered_digest(wanted, &uri) else { continue };
-            if let Reading::Known(image) = &mut self.images[index].built {
-                image.digest = digest;
-            }
-        }
-    }
-
-    fn remembered_digest(&self, wanted: &DesiredImage, uri: &str) -> Option<Digest> {
-        let prefix = format!("{uri}@");
-        self.ours
-            .iter()
-            .filter(|(_, memory)| memory.commit_of(&wanted.name).matches(&wanted.commit))
-            .filter_map(|(arn, memory)| {
-                let revision = self.input.observed.revisions.get(*arn)?.known()?;
-                let names = render::containers(wanted, &revision.input).ok()?;
-                let (_, image) = render::container_images(&revision.input)
-                    .find(|(name, _)| names.iter().any(|n| n == name))?;
-                Some((memory.applied.as_ref()?.generation, Digest::new(image.strip_prefix(&prefix)?)))
-            })
-            .max_by_key(|(generation, _)| *generation)
-            .map(|(_, digest)| digest)
-    }
-
-    /// Whether a commit tag points at another digest than when the commit was first deployed.
-    pub(super) fn moved_commit_tags(&self) -> impl Iterator<Item = &DesiredImage> {
-        let moved = |(index, _): &(usize, &DesiredImage)| {
-            let now = self.input.observed.images.get(*index).and_then(|image| image.built.known());
-            let first = self.images[*index].built.known();
-            now.map(|image| &image.digest) != first.map(|image| &image.digest)
-        };
-        self.input.desired.images.iter().enumerate().filter(moved).map(|(_, image)| image)
     }
 }

@@ -138,6 +138,7 @@ impl<'a> Facts<'a> {
             Err(waiting) => return Err(waiting.clone()),
         };
         if current.target != current.live_revision && !current.phase.is_over() {
+            self.commit_tags_stand(current)?;
             return self.on_its_way(service, current, rendered);
         }
         if self.equals_by_effect(&current.live_revision, rendered) {
@@ -188,6 +189,7 @@ impl<'a> Facts<'a> {
         if let Some(id) = revision.and_then(|revision| self.failure_of(revision)) {
             return Err(self.held(current.phase, id));
         }
+        self.commit_tags_stand(current)?;
         self.may_interrupt(service, current)?;
         self.running_is_known()?;
         self.newest()?;
@@ -200,7 +202,7 @@ impl<'a> Facts<'a> {
         if let Some(why) = self.input.turn {
             return Err(Waiting::Turn { why: why.to_owned() });
         }
-        for image in &self.images {
+        for image in self.images {
             self.tag_can_move(image)?;
         }
         if let Some(step) = self.group_is_ready(service)? {
@@ -216,6 +218,15 @@ impl<'a> Facts<'a> {
             }
             (Some(revision), Why::Interrupted) => self.deploy(revision, why),
             (Some(revision), _) => self.stamp(revision, memory::applied_tag(&self.next_stamp(current))),
+        }
+    }
+
+    /// A commit whose tag was pushed over is not deployed again with the new image, nor does that end a deployment.
+    fn commit_tags_stand(&self, current: &Current) -> Result<(), Waiting> {
+        match self.moved_commit_tags().next() {
+            Some(_) if !current.phase.is_over() => Err(self.following(current)),
+            Some(moved) => Err(moved),
+            None => Ok(()),
         }
     }
 
@@ -261,7 +272,7 @@ impl<'a> Facts<'a> {
         let memory = self.ours.get(&current.target);
         Waiting::Deploying {
             phase: current.phase,
-            commit: memory.map(|memory| memory.commit.clone()),
+            commit: self.commit_of(&current.target),
             by: if memory.is_some() { StartedBy::Trueup } else { StartedBy::Other },
             shift: self.shift(current).cloned(),
         }

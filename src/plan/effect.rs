@@ -33,13 +33,17 @@ impl Facts<'_> {
 
     fn owned_differences(&self, live: &Revision, rendered: &Value) -> Vec<Difference> {
         let mut same_images = live.input.clone();
-        for (wanted, observed) in self.input.desired.images.iter().zip(&self.images) {
+        for (wanted, observed) in self.input.desired.images.iter().zip(self.images) {
             let names = render::containers(wanted, rendered).unwrap_or_default();
             for name in names {
+                let image = |input| image_of(input, &name).unwrap_or_default().to_owned();
                 if self.runs(&live.arn, &live.input, &name, observed) {
-                    let image = render::container_images(rendered).find(|(known, _)| *known == name);
-                    let image = image.map(|(_, image)| image.to_owned()).unwrap_or_default();
-                    render::set_image(&mut same_images, &name, &image);
+                    render::set_image(&mut same_images, &name, &image(rendered));
+                } else if image(&live.input) == image(rendered)
+                    && let Some(digest) = self.resolved_digests(&live.arn, &name)
+                {
+                    // The same tag, which stood for another image when it was deployed.
+                    render::set_image(&mut same_images, &name, &format!("{}@{digest}", image(rendered)));
                 }
             }
         }
@@ -53,7 +57,7 @@ impl Facts<'_> {
     }
 
     pub(super) fn runs_every_image(&self, revision: &Revision) -> bool {
-        self.input.desired.images.iter().zip(&self.images).all(|(wanted, observed)| {
+        self.input.desired.images.iter().zip(self.images).all(|(wanted, observed)| {
             let names = render::containers(wanted, &revision.input).unwrap_or_default();
             !names.is_empty()
                 && names.iter().all(|name| self.runs(&revision.arn, &revision.input, name, observed))
@@ -69,12 +73,8 @@ impl Facts<'_> {
         observed: &ObservedImage,
     ) -> bool {
         let Some(built) = observed.built.known() else { return false };
-        let same = |digest: &Digest| {
-            *digest == built.digest
-                || built.platforms.iter().any(|platform| platform.digest.as_ref() == Some(digest))
-        };
-        let declared =
-            render::container_images(input).find(|(name, _)| *name == container).map(|(_, image)| image);
+        let same = |digest: &Digest| built.is(digest);
+        let declared = image_of(input, container);
         if let Some((_, digest)) = declared.and_then(|image| image.split_once('@')) {
             let repository = declared.and_then(|image| image.split(['@']).next()).unwrap_or_default();
             let uri = observed.repository.known().map_or("", |repository| repository.uri.as_str());
@@ -87,7 +87,7 @@ impl Facts<'_> {
     }
 
     /// The digest ECS resolved for a container of the newest deployment to a revision, or that its tasks run.
-    fn resolved_digests(&self, arn: &TaskDefinitionArn, container: &str) -> Option<Digest> {
+    pub(super) fn resolved_digests(&self, arn: &TaskDefinitionArn, container: &str) -> Option<Digest> {
         let of_deployment = self
             .history()
             .filter(|deployment| deployment.target.as_ref() == Some(arn))
@@ -102,6 +102,10 @@ impl Facts<'_> {
                 .and_then(|c| c.digest.clone())
         })
     }
+}
+
+fn image_of<'i>(input: &'i Value, container: &str) -> Option<&'i str> {
+    render::container_images(input).find(|(name, _)| *name == container).map(|(_, image)| image)
 }
 
 /// What a tag that no task has resolved yet, or that nobody has told the digest of, means now.

@@ -25,8 +25,8 @@ pub(super) struct Facts<'a> {
     pub code_deploy: Option<CodeDeploy>,
     /// Our revisions, by ARN.
     pub ours: BTreeMap<&'a TaskDefinitionArn, Memory>,
-    /// The desired images, each with the digest that the commit was first resolved to.
-    pub images: Vec<ObservedImage>,
+    /// The desired images, as ECR tells them.
+    pub images: &'a [ObservedImage],
     /// The task definition that should run, or why it cannot be told.
     pub rendered: Result<Value, Waiting>,
 }
@@ -46,11 +46,10 @@ impl<'a> Facts<'a> {
             current: service.and_then(|service| phase::current(service, observed)),
             code_deploy: service.and_then(|service| blue_green::settings(input.desired, service)),
             ours,
-            images: observed.images.clone(),
+            images: &observed.images,
             rendered: Err(Waiting::Settled),
         };
         facts.tell_superseded();
-        facts.keep_first_digests();
         facts.rendered = facts.render();
         facts
     }

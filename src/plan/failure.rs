@@ -127,7 +127,7 @@ impl Facts<'_> {
     }
 
     /// Whether a digest that the revision is pinned to is no longer in the registry.
-    fn image_is_gone(&self, arn: &TaskDefinitionArn) -> bool {
+    pub(super) fn image_is_gone(&self, arn: &TaskDefinitionArn) -> bool {
         let Some(revision) = self.revision(arn) else { return false };
         let pinned: Vec<Digest> = render::container_images(&revision.input)
             .filter_map(|(_, image)| image.split_once('@').map(|(_, digest)| Digest::new(digest)))

@@ -55,6 +55,11 @@ pub fn of(revision: &Revision, target: &Target) -> Option<Memory> {
     })
 }
 
+/// The key of the tag that names the commit of an image.
+pub fn commit_key(memory: &Memory, image: &str) -> String {
+    if memory.commits.contains_key(image) { format!("{COMMIT_OF}{image}") } else { COMMIT.to_owned() }
+}
+
 /// Whether the revision says that any trueup registered it: such a revision is never taken for Terraform's.
 pub fn is_tagged(revision: &Revision) -> bool {
     revision.tags.contains_key(CONTENT)

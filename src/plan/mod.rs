@@ -5,6 +5,7 @@
 mod decide;
 
 mod arrival;
+pub mod commits;
 mod content;
 mod drift;
 mod effect;

@@ -37,7 +37,7 @@ pub(super) fn of(facts: &Facts<'_>, next: Option<&Step>, tagged: Option<&Commit>
     };
     let service = facts.service.filter(|_| leads)?;
     let desired = facts.input.desired;
-    let images = desired.images.iter().zip(&facts.images).filter_map(|(wanted, observed)| {
+    let images = desired.images.iter().zip(facts.images).filter_map(|(wanted, observed)| {
         let digest = observed.built.known()?.digest.clone();
         Some((format!("{}:{}", wanted.repository, wanted.commit_tag), digest))
     });
@@ -86,9 +86,24 @@ fn risks(facts: &Facts<'_>, service: &Service) -> Vec<&'static str> {
     let all = [
         (unguarded, "no circuit breaker with rollback"),
         (service.desired_count == 0, "no task runs: it cannot be proven"),
+        (
+            has_no_way_back(facts),
+            "nothing to go back to: the image that runs has been removed from the registry",
+        ),
         (has_idle_hook(facts), "the hook AfterAllowTestTraffic never runs: the group has no test listener"),
     ];
     all.into_iter().filter(|(applies, _)| *applies).map(|(_, risk)| risk).collect()
+}
+
+/// Whether what runs, or what a failure would be undone with, could not be pulled again.
+fn has_no_way_back(facts: &Facts<'_>) -> bool {
+    let live = || Some(facts.current.as_ref()?.live_revision.clone());
+    let good = facts.last_good().or_else(live);
+    let tasks = facts.input.observed.tasks.known().into_iter().flatten().filter(|task| task.is_running());
+    let mut running =
+        tasks.flat_map(|task| &task.containers).filter_map(|container| container.digest.as_ref());
+    let is_gone = |digest| facts.images.iter().any(|image| image.known.get(digest) == Some(&Reading::Absent));
+    good.is_some_and(|good| facts.image_is_gone(&good)) || running.any(is_gone)
 }
 
 /// Whether a hook is there for test traffic that there will be none of.

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use super::commits::commits_of;
 use super::facts::Facts;
 use super::step::Step;
 use super::waiting::{describe, is_stalled, reason};
 use super::{phase, render};
 use crate::model::{
-    Commit, Condition, ConditionKind, DesiredImage, Difference, Digest, Health, Image, LastDeployment,
-    Millis, Mode, ObservedImage, Phase, Reading, Running, ServiceStatus, StartedBy, Status, Sync, Target,
-    Task, TaskContainer, Waiting,
+    Commit, CommitSource, Condition, ConditionKind, DesiredImage, Difference, Digest, Health, Image,
+    LastDeployment, Millis, Mode, ObservedImage, Phase, Reading, Running, ServiceStatus, StartedBy, Status,
+    Sync, Target, Task, TaskContainer, Waiting,
 };
 
 pub(super) fn of(
@@ -69,31 +70,9 @@ pub fn unknown(target: &Target, now: Millis) -> Status {
 }
 
 fn tagged(facts: &Facts<'_>) -> Option<Commit> {
-    let image = facts.images.first()?.tagged.known()?;
-    commits_of(facts.input.desired.images.first()?, image).into_iter().next()
-}
-
-/// The commits that tags of an image name, the declared one first.
-fn commits_of(wanted: &DesiredImage, image: &Image) -> Vec<Commit> {
-    let (prefix, suffix) = around_commit(wanted);
-    let mut commits: Vec<Commit> = image
-        .tags
-        .iter()
-        .filter_map(|tag| tag.as_str().strip_prefix(prefix)?.strip_suffix(suffix))
-        .map(Commit::new)
-        .filter(|commit| commit.is_hexadecimal() || commit.matches(&wanted.commit))
-        .map(|commit| if commit.matches(&wanted.commit) { wanted.commit.clone() } else { commit })
-        .collect();
-    commits.sort_by_key(|commit| (!commit.matches(&wanted.commit), commit.clone()));
-    commits.dedup();
-    commits
-}
-
-/// What stands before and after the commit in the commit tag.
-fn around_commit(wanted: &DesiredImage) -> (&str, &str) {
-    let (tag, commit) = (wanted.commit_tag.as_str(), wanted.commit.as_str());
-    let mut lengths = (1..=commit.len()).rev().filter(|length| commit.is_char_boundary(*length));
-    lengths.find_map(|length| tag.split_once(&commit[..length])).unwrap_or(("", ""))
+    let observed = facts.images.first()?;
+    let image = observed.tagged.known()?;
+    commits_of(facts.input.desired.images.first()?, observed, image).into_iter().next()
 }
 
 /// What runs, by digest, of the first image; the tasks are asked, not the tag.
@@ -101,27 +80,34 @@ fn running(facts: &Facts<'_>) -> Vec<Running> {
     let (Some(wanted), Some(observed)) = (facts.input.desired.images.first(), facts.images.first()) else {
         return Vec::new();
     };
-    let mut counts: BTreeMap<Option<Digest>, (usize, usize)> = BTreeMap::new();
+    let mut groups: BTreeMap<Option<Digest>, Running> = BTreeMap::new();
     let tasks = facts.input.observed.tasks.known().filter(|_| facts.service.is_some());
     let all = tasks.into_iter().flatten();
     for task in all.filter(|task| task.is_running() || task.is_draining()) {
-        let (tasks, draining) = counts.entry(digest_of(facts, task, wanted, observed)).or_default();
-        *(if task.is_running() { tasks } else { draining }) += 1;
+        let digest = digest_of(facts, task, wanted, observed);
+        let group = groups.entry(digest.clone()).or_insert_with(|| {
+            let (commits, source) = match &digest {
+                Some(digest) => facts.commits_running(wanted, observed, digest, &task.task_definition),
+                None => (Vec::new(), CommitSource::Registry),
+            };
+            Running { commits, source, digest, tasks: 0, draining: 0 }
+        });
+        *(if task.is_running() { &mut group.tasks } else { &mut group.draining }) += 1;
     }
     // The lists of tasks lag behind the service, or cannot be read: so many run, and nobody knows what.
-    let listed: usize = counts.values().map(|(tasks, _)| tasks).sum();
+    let listed: usize = groups.values().map(|group| group.tasks).sum();
     let told = facts.service.map_or(0, |service| service.running_count);
     if listed == 0 && told > 0 {
-        counts.entry(None).or_default().0 = usize::try_from(told).unwrap_or_default();
+        let unknown = Running {
+            commits: Vec::new(),
+            source: CommitSource::Registry,
+            digest: None,
+            tasks: usize::try_from(told).unwrap_or_default(),
+            draining: groups.get(&None).map_or(0, |group| group.draining),
+        };
+        groups.insert(None, unknown);
     }
-    let mut running: Vec<Running> = counts
-        .into_iter()
-        .map(|(digest, (tasks, draining))| {
-            let commits =
-                digest.as_ref().map(|digest| commits_of_digest(wanted, observed, digest)).unwrap_or_default();
-            Running { commits, digest, tasks, draining }
-        })
-        .collect();
+    let mut running: Vec<Running> = groups.into_values().collect();
     running.sort_by_key(|group| {
         (!group.commits.iter().any(|commit| commit.matches(&wanted.commit)), std::cmp::Reverse(group.tasks))
     });
@@ -157,17 +143,6 @@ fn digest_of(
     Some(parent.unwrap_or(digest))
 }
 
-fn commits_of_digest(wanted: &DesiredImage, observed: &ObservedImage, digest: &Digest) -> Vec<Commit> {
-    let images = observed.known.get(digest).into_iter().chain([&observed.built, &observed.tagged]);
-    let image = images.filter_map(Reading::known).find(|image| image.digest == *digest);
-    let mut commits = image.map(|image| commits_of(wanted, image)).unwrap_or_default();
-    let built = observed.built.known().is_some_and(|built| built.digest == *digest);
-    if built && !commits.iter().any(|commit| commit.matches(&wanted.commit)) {
-        commits.insert(0, wanted.commit.clone());
-    }
-    commits
-}
-
 fn sync(facts: &Facts<'_>, differences: &[Difference], running: &[Running]) -> Sync {
     if facts.input.desired.mode == Mode::Frozen {
         return Sync::Unknown;
@@ -179,7 +154,11 @@ fn sync(facts: &Facts<'_>, differences: &[Difference], running: &[Running]) -> S
     if facts.rendered.is_err() {
         let declared = facts.input.desired.commit();
         let known = !running.is_empty() && running.iter().all(|group| !group.commits.is_empty());
-        let same = running.iter().all(|group| group.commits.iter().any(|commit| commit.matches(declared)));
+        // What only a revision says of itself is no proof that the declared commit runs.
+        let same = running.iter().all(|group| {
+            group.source == CommitSource::Registry
+                && group.commits.iter().any(|commit| commit.matches(declared))
+        });
         return if known && !same { Sync::OutOfSync } else { Sync::Unknown };
     }
     let settled = current.live_phase == Phase::Succeeded;
@@ -251,10 +230,9 @@ fn conditions(
     if let Some(waiting) = waiting.filter(|waiting| is_stalled(waiting)) {
         conditions.push(condition(ConditionKind::Stalled, true, reason(waiting), describe(waiting)));
     }
-    for image in facts.moved_commit_tags() {
-        let message =
-            format!("tag {} of {} was moved after it was first deployed", image.commit_tag, image.repository);
-        conditions.push(condition(ConditionKind::Stalled, false, "CommitTagMoved", message));
+    // While something else goes on, or what runs is what the tag is on now, it stops nothing.
+    for moved in facts.moved_commit_tags().filter(|moved| waiting != Some(moved)) {
+        conditions.push(condition(ConditionKind::Stalled, false, reason(&moved), describe(&moved)));
     }
     conditions
 }
@@ -287,7 +265,7 @@ fn last_deployment(facts: &Facts<'_>) -> Option<LastDeployment> {
         newest.map(|newest| newest.created_at).or_else(|| primary.map(|primary| primary.created_at));
     Some(LastDeployment {
         id: (!is_unlisted).then(|| current.id.clone()),
-        commit: memory.map(|memory| memory.commit.clone()),
+        commit: facts.commit_of(&current.target),
         phase: current.phase,
         shift: facts.shift(current).cloned(),
         started_by: if applied.is_some() { StartedBy::Trueup } else { StartedBy::Other },

@@ -161,8 +161,8 @@ impl Facts<'_> {
         let desired = self.input.desired;
         let by = match (&self.code_deploy, self.service) {
             (Some(settings), Some(service)) => {
-                let commit = self.ours.get(revision).map(|memory| &memory.commit);
-                let new = blue_green::new_deployment(settings, desired, service, revision, commit)?;
+                let commit = self.commit_of(revision);
+                let new = blue_green::new_deployment(settings, desired, service, revision, commit.as_ref())?;
                 By::CodeDeploy(Box::new(new))
             }
             _ => By::UpdateService { settings: self.settings_to_send().filter(|_| why != Why::Rollback) },

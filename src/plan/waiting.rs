@@ -2,7 +2,7 @@
 
 use super::facts::HISTORY;
 use super::memory;
-use crate::model::{Controller, Phase, Shift, Stage, StartedBy, Target, Waiting};
+use crate::model::{Controller, MovedTag, Phase, Shift, Stage, StartedBy, Target, Waiting};
 
 /// What a wait comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +55,7 @@ pub fn class(waiting: &Waiting) -> Class {
         | Waiting::ImageArchived { .. }
         | Waiting::ImageRemoved { .. }
         | Waiting::LastGoodGone { .. }
+        | Waiting::CommitTagMoved(_)
         | Waiting::ImageDisagrees { .. }
         | Waiting::RepositoryMissing { .. }
         | Waiting::PlatformMismatch { .. }
@@ -92,6 +93,7 @@ pub fn reason(waiting: &Waiting) -> &'static str {
         Waiting::ImageArchived { .. } => "ImageArchived",
         Waiting::ImageRemoved { .. } => "ImageRemoved",
         Waiting::LastGoodGone { .. } => "LastGoodGone",
+        Waiting::CommitTagMoved(_) => "CommitTagMoved",
         Waiting::ImageDisagrees { .. } => "ImageDisagrees",
         Waiting::RepositoryMissing { .. } => "RepositoryMissing",
         Waiting::PlatformMismatch { .. } => "PlatformMismatch",
@@ -157,6 +159,15 @@ pub fn describe(waiting: &Waiting) -> String {
         Waiting::LastGoodGone { revision } => {
             format!(
                 "the deployment failed, and the image of {revision}, the last good one, is gone from the registry"
+            )
+        }
+        Waiting::CommitTagMoved(moved) => {
+            let MovedTag { repository, tag, revision, deployed, now, .. } = &**moved;
+            let now = now.as_ref().map_or("is gone".to_owned(), |now| format!("points at {}", now.short()));
+            format!(
+                "tag {tag} of {repository} {now}, but {} was deployed for it ({})",
+                deployed.short(),
+                revision.short()
             )
         }
         Waiting::ImageDisagrees { repository, tag } => {
@@ -264,6 +275,12 @@ pub fn hint(waiting: &Waiting, target: &Target) -> Option<String> {
         }
         Waiting::ImageRemoved { .. } => {
             "build and push it again, or declare a commit whose image is there; lifecycle policies must keep what may run".to_owned()
+        }
+        Waiting::CommitTagMoved(moved) => {
+            let MovedTag { tag, revision, key, deployed, .. } = &**moved;
+            format!(
+            "nothing is deployed: point tag {tag} at {deployed} again, or build under a new commit and declare that; if {revision} names the wrong commit: aws ecs untag-resource --resource-arn {revision} --tag-keys {key}"
+        )
         }
         Waiting::LastGoodGone { .. } => "declare a commit whose image is there".to_owned(),
         Waiting::PlatformMismatch { .. } => {

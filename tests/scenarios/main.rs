@@ -13,4 +13,5 @@ mod policy;
 mod ports;
 mod stage;
 mod together;
+mod truth;
 mod ways;

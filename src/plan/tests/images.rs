@@ -1,15 +1,14 @@
 //! Images that are not there, are others, or were moved.
 
-use super::{Scene, image};
+use super::{Scene, URI, arn, digest, foreign, image, task};
 use crate::model::ServiceDeploymentStatus::Successful;
 use crate::model::*;
-use crate::plan::memory;
+use crate::plan::{Step, memory};
 
 #[test]
 fn an_image_that_is_not_there_is_waited_for_or_explained() {
     let built = |reading: Reading<Image>| Scene::new().with(|scene| scene.observed.images[0].built = reading);
     built(Reading::Absent).check("ImageNotBuilt");
-    built(Reading::Absent).ours(2, 'b', 1, "ecs-svc/1").check("ImageRemoved");
     built(Reading::Unavailable("throttled".to_owned())).check("Unreadable");
     built(Reading::Known(Image { archived: true, ..image('b', &[]) })).check("ImageArchived");
     let arm = Platform { digest: None, os: "linux".to_owned(), architecture: "arm64".to_owned() };
@@ -28,17 +27,96 @@ fn an_image_that_a_file_names_otherwise_must_be_the_same() {
     stated(Reading::Unavailable("timeout".to_owned())).check("Unreadable");
 }
 
-#[test]
-fn a_moved_commit_tag_is_a_finding_and_no_deployment() {
-    let moved = Scene::new()
+/// Commit b was deployed here as revision 2; then ECR answers so for its tag and for its digest.
+fn deployed(built: Reading<Image>, known: Option<Reading<Image>>) -> Scene {
+    let told = Outcome { result: OutcomeKind::Succeeded, deployment: "d2".to_owned() };
+    Scene::new()
         .ours(2, 'b', 1, "ecs-svc/1")
-        .tag(2, memory::outcome_tag(&Outcome { result: OutcomeKind::Succeeded, deployment: "d2".to_owned() }))
+        .tag(2, memory::outcome_tag(&told))
         .live(2, "ecs-svc/2", RolloutState::Completed)
         .history(&[("d2", 2, Successful), ("d1", 1, Successful)])
         .with(|scene| {
-            scene.observed.images[0].built = Reading::Known(image('e', &["bbbbbbb"]));
-            scene.observed.images[0].tagged = Reading::Known(image('b', &["test"]));
+            scene.observed.tasks = Reading::Known(vec![task(2, 'b')]);
+            let image = &mut scene.observed.images[0];
+            image.built = built;
+            image.known.extend(known.map(|known| (digest('b'), known)));
+        })
+}
+
+#[test]
+fn a_commit_tag_that_is_not_on_what_was_deployed_for_it_stops_everything_and_is_told() {
+    let untagged = || Some(Reading::Known(image('b', &["test"])));
+    for built in [Reading::Known(image('e', &["bbbbbbb"])), Reading::Absent] {
+        let moved = deployed(built, untagged());
+        moved.check("CommitTagMoved");
+        let status = moved.plan().status;
+        let stalled = status.conditions.iter().find(|condition| condition.kind == ConditionKind::Stalled);
+        assert!(stalled.is_some_and(|stalled| stalled.is_true && stalled.reason == "CommitTagMoved"));
+        assert_eq!(status.sync, Sync::OutOfSync);
+        assert_eq!(status.running[0].commits, [Commit::new("bbbbbbb")]);
+        assert_eq!(
+            status.running[0].source,
+            CommitSource::RevisionOfUntagged,
+            "nobody but the revision says so"
+        );
+        assert_eq!(status.last_deployment.unwrap().commit, None);
+    }
+    // What runs is what the tag is on: that it was on another image before stops nothing.
+    let other_runs = deployed(Reading::Known(image('e', &["bbbbbbb"])), untagged()).with(|scene| {
+        let revision = foreign(3, &format!("{URI}@{}", digest('e')));
+        scene.observed.revisions.insert(arn(3), Reading::Known(revision));
+        scene.observed.service = Reading::Known(super::service(3, "ecs-svc/3", RolloutState::Completed));
+        scene.observed.images[0].tagged = scene.observed.images[0].built.clone();
+    });
+    other_runs.check("Settled");
+}
+
+#[test]
+fn an_image_was_removed_only_where_a_deployment_here_brought_it_and_ecr_has_it_no_more() {
+    let removed = deployed(Reading::Absent, Some(Reading::Absent));
+    removed.check("ImageRemoved");
+    let status = removed.plan().status;
+    assert_eq!(status.running[0].commits, [Commit::new("bbbbbbb")]);
+    assert_eq!(status.running[0].source, CommitSource::RevisionOfRemoved);
+    assert_eq!(status.sync, Sync::OutOfSync, "neither proven nor unknown");
+    deployed(Reading::Absent, None).check("ImageNotBuilt");
+    let forged = Scene::new().ours(2, 'b', 1, "ecs-svc/1").with(|scene| {
+        scene.observed.images[0].built = Reading::Absent;
+        scene.observed.images[0].known.insert(digest('b'), Reading::Absent);
+    });
+    forged.check("ImageNotBuilt");
+}
+
+#[test]
+fn a_revision_that_no_deployment_brought_neither_chooses_the_image_nor_freezes_it() {
+    let forged = Scene::new().ours(2, 'b', 1, "ecs-svc/1").with(|scene| {
+        scene.observed.images[0].built = Reading::Known(image('e', &["bbbbbbb"]));
+    });
+    forged.check("register bbbbbbb 2/head/ecs-svc/1");
+    let Some(Step::Register { input, .. }) = forged.plan().steps.into_iter().next() else { panic!() };
+    assert_eq!(input["containerDefinitions"][0]["image"], format!("{URI}@{}", digest('e')));
+}
+
+#[test]
+fn what_a_revision_calls_itself_is_not_what_runs() {
+    let named = deployed(Reading::Known(image('b', &["bbbbbbb"])), None);
+    let named = named.tag(2, ("trueup:commit".to_owned(), "ccccccc".to_owned()));
+    named.check("tag test b");
+    let status = named.plan().status;
+    assert_eq!(status.running[0].commits, [Commit::new("bbbbbbb")]);
+    assert_eq!(status.last_deployment.unwrap().commit, Some(Commit::new("bbbbbbb")));
+}
+
+#[test]
+fn the_risk_that_there_is_nothing_to_go_back_to_is_told() {
+    let risks = |reading: Reading<Image>| {
+        let scene = Scene::new().with(|scene| {
+            let image = &mut scene.observed.images[0];
+            (image.tagged, image.known) = (Reading::Absent, [(digest('a'), reading)].into());
         });
-    moved.check("Settled");
-    assert!(moved.plan().status.conditions.iter().any(|condition| condition.reason == "CommitTagMoved"));
+        scene.plan().outlook.unwrap().risks
+    };
+    let gone = "nothing to go back to: the image that runs has been removed from the registry";
+    assert_eq!(risks(Reading::Absent), [gone]);
+    assert_eq!(risks(Reading::Known(image('a', &[]))), [""; 0]);
 }

@@ -1,0 +1,172 @@
+//! Which commit an image is. ECR's tags say so; the tag of a revision only confirms it, and only where a deployment
+//! here brought that revision: anybody who may tag or register task definitions can write any commit there.
+
+use super::facts::Facts;
+use super::{memory, render};
+use crate::model::{
+    Commit, CommitSource, DesiredImage, Digest, Image, MovedTag, ObservedImage, Reading, Service,
+    ServiceDeployment, TaskDefinitionArn, Waiting,
+};
+
+/// The revisions that a deployment here brought, the last one first, as far as AWS itself lists them. What a revision
+/// says of its own past is no evidence.
+pub fn deployed_here<'a>(
+    service: Option<&'a Service>,
+    history: &'a [ServiceDeployment],
+) -> impl Iterator<Item = &'a TaskDefinitionArn> {
+    let live = service.into_iter().flat_map(|service| &service.deployments);
+    let live = live.map(|deployment| &deployment.task_definition);
+    let listed = history.iter().flat_map(|deployment| deployment.target.iter().chain(&deployment.sources));
+    live.chain(listed)
+}
+
+/// The last deployment here for a declared commit.
+pub(super) struct Deployed<'a> {
+    pub revision: &'a TaskDefinitionArn,
+    pub digest: Digest,
+}
+
+impl<'a> Facts<'a> {
+    /// What was last deployed here for the commit, by the tag of a revision that a deployment here brought.
+    pub(super) fn deployed_for(
+        &self,
+        wanted: &DesiredImage,
+        observed: &ObservedImage,
+    ) -> Option<Deployed<'a>> {
+        let uri = &observed.repository.known()?.uri;
+        deployed_here(self.service, self.history().as_slice()).find_map(|deployed| {
+            let (arn, memory) = self.ours.iter().find(|(arn, _)| deployed.names(arn))?;
+            if !memory.commit_of(&wanted.name).matches(&wanted.commit) {
+                return None;
+            }
+            let digest = self.digest_of_image(arn, wanted, uri)?;
+            Some(Deployed { revision: arn, digest })
+        })
+    }
+
+    /// The digest that a revision is pinned to, or that its tag stood for when it was deployed.
+    fn digest_of_image(&self, arn: &TaskDefinitionArn, wanted: &DesiredImage, uri: &str) -> Option<Digest> {
+        let revision = self.revision(arn)?;
+        let names = render::containers(wanted, &revision.input).ok()?;
+        let mut images = render::container_images(&revision.input);
+        let (name, image) = images.find(|(name, _)| names.iter().any(|known| known == name))?;
+        let rest = image.strip_prefix(uri)?;
+        match rest.split_once('@') {
+            Some((tag, digest)) => (tag.is_empty() || tag.starts_with(':')).then(|| Digest::new(digest)),
+            None => rest.starts_with(':').then(|| self.resolved_digests(arn, name))?,
+        }
+    }
+
+    /// A commit tag that is on another image than the one that was deployed here for its commit.
+    pub(super) fn moved_commit_tags(&self) -> impl Iterator<Item = Waiting> {
+        let images = self.input.desired.images.iter().zip(self.images);
+        images.filter_map(|(wanted, observed)| self.moved_commit_tag(wanted, observed))
+    }
+
+    /// `None` where tag and deployment agree, or nothing was deployed here for the commit.
+    pub(super) fn moved_commit_tag(
+        &self,
+        wanted: &DesiredImage,
+        observed: &ObservedImage,
+    ) -> Option<Waiting> {
+        let deployed = self.deployed_for(wanted, observed)?;
+        let now = match &observed.built {
+            Reading::Known(image) if image.is(&deployed.digest) => return None,
+            Reading::Known(image) => Some(image.digest.clone()),
+            // The image is there: the tag was taken from it.
+            Reading::Absent => {
+                image_of(observed, &deployed.digest)?;
+                None
+            }
+            Reading::Unavailable(_) => return None,
+        };
+        Some(Waiting::CommitTagMoved(Box::new(MovedTag {
+            repository: wanted.repository.to_string(),
+            tag: wanted.commit_tag.to_string(),
+            key: memory::commit_key(self.ours.get(deployed.revision)?, &wanted.name),
+            revision: deployed.revision.clone(),
+            deployed: deployed.digest,
+            now,
+        })))
+    }
+
+    /// Whether the image that was deployed here for the commit is no longer in the registry.
+    pub(super) fn is_removed(&self, wanted: &DesiredImage, observed: &ObservedImage) -> bool {
+        let deployed = self.deployed_for(wanted, observed);
+        deployed.is_some_and(|deployed| observed.known.get(&deployed.digest) == Some(&Reading::Absent))
+    }
+
+    /// The commit of a revision of ours as ECR names it; of several the one that the revision names too.
+    pub(super) fn commit_of(&self, arn: &TaskDefinitionArn) -> Option<Commit> {
+        let memory = self.ours.get(arn)?;
+        let (wanted, observed) = (self.input.desired.images.first()?, self.images.first()?);
+        let digest = self.digest_of_image(arn, wanted, &observed.repository.known()?.uri)?;
+        let mut commits = commits_of_digest(wanted, observed, &digest);
+        let same = commits.iter().position(|commit| commit.matches(&memory.commit)).unwrap_or_default();
+        (same < commits.len()).then(|| commits.swap_remove(same))
+    }
+
+    /// The commits of a digest that tasks of a revision run, and who says so.
+    pub(super) fn commits_running(
+        &self,
+        wanted: &DesiredImage,
+        observed: &ObservedImage,
+        digest: &Digest,
+        revision: &TaskDefinitionArn,
+    ) -> (Vec<Commit>, CommitSource) {
+        let commits = commits_of_digest(wanted, observed, digest);
+        if !commits.is_empty() {
+            return (commits, CommitSource::Registry);
+        }
+        let remembered = self.ours.get(revision).map(|memory| memory.commit_of(&wanted.name));
+        let Some(commit) = remembered.filter(|commit| !commit.as_str().is_empty()) else {
+            return (commits, CommitSource::Registry);
+        };
+        match (image_of(observed, digest), observed.known.get(digest)) {
+            (Some(_), _) => (vec![commit.clone()], CommitSource::RevisionOfUntagged),
+            (None, Some(Reading::Absent)) => (vec![commit.clone()], CommitSource::RevisionOfRemoved),
+            _ => (commits, CommitSource::Registry),
+        }
+    }
+}
+
+/// The image with this digest, if it was read and is there.
+fn image_of<'o>(observed: &'o ObservedImage, digest: &Digest) -> Option<&'o Image> {
+    let images = observed.known.get(digest).into_iter().chain([&observed.built, &observed.tagged]);
+    images.filter_map(Reading::known).find(|image| image.is(digest))
+}
+
+fn commits_of_digest(wanted: &DesiredImage, observed: &ObservedImage, digest: &Digest) -> Vec<Commit> {
+    let mut commits =
+        image_of(observed, digest).map(|image| commits_of(wanted, observed, image)).unwrap_or_default();
+    let built = observed.built.known().is_some_and(|built| built.is(digest));
+    if built && !commits.iter().any(|commit| commit.matches(&wanted.commit)) {
+        commits.insert(0, wanted.commit.clone());
+    }
+    commits
+}
+
+/// The commits that tags of an image name, the declared one first. A tag that only begins like the declared commit is
+/// told as it is written, unless ECR says that this image is the commit's.
+pub(super) fn commits_of(wanted: &DesiredImage, observed: &ObservedImage, image: &Image) -> Vec<Commit> {
+    let (prefix, suffix) = around_commit(wanted);
+    let is_built = observed.built.known().is_some_and(|built| built.is(&image.digest));
+    let mut commits: Vec<Commit> = image
+        .tags
+        .iter()
+        .filter_map(|tag| tag.as_str().strip_prefix(prefix)?.strip_suffix(suffix))
+        .map(Commit::new)
+        .filter(|commit| commit.is_hexadecimal() || commit.matches(&wanted.commit))
+        .map(|commit| if is_built && commit.matches(&wanted.commit) { wanted.commit.clone() } else { commit })
+        .collect();
+    commits.sort_by_key(|commit| (!commit.matches(&wanted.commit), commit.clone()));
+    commits.dedup();
+    commits
+}
+
+/// What stands before and after the commit in the commit tag.
+pub(super) fn around_commit(wanted: &DesiredImage) -> (&str, &str) {
+    let (tag, commit) = (wanted.commit_tag.as_str(), wanted.commit.as_str());
+    let mut lengths = (1..=commit.len()).rev().filter(|length| commit.is_char_boundary(*length));
+    lengths.find_map(|length| tag.split_once(&commit[..length])).unwrap_or(("", ""))
+}
