@@ -15,7 +15,11 @@ fn failed(id: &str) -> (String, String) {
 
 #[test]
 fn what_failed_has_failed_also_where_its_image_is_gone() {
-    let gone = rolled_back().with(|scene| scene.observed.images[0].built = Reading::Absent);
+    let gone = rolled_back().with(|scene| {
+        let image = &mut scene.observed.images[0];
+        image.built = Reading::Absent;
+        image.known.insert(digest('b'), Reading::Absent);
+    });
     gone.check("stamp mco-api:2 trueup:outcome=failed/d2");
     let outcome = Outcome { result: OutcomeKind::Failed, deployment: "d2".to_owned() };
     let gone = gone.tag(2, memory::outcome_tag(&outcome));
