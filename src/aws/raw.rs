@@ -3,22 +3,23 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
+use aws_sdk_ecs::operation::register_task_definition::RegisterTaskDefinitionInput;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::{
     AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextMut,
 };
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_schema::Schema;
 use aws_smithy_schema::serde::{SerdeError, ShapeDeserializer};
+use aws_smithy_schema::{Schema, ShapeType};
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::{BigDecimal, BigInteger, Blob, DateTime, Document, Number};
 use serde_json::Value;
 
-use crate::model::{Severity, ShapeComplaint};
+use crate::model::{Misfit, ShapeComplaint, ValueType};
 
 /// Replaces the serialised request body, or captures the body of the answer.
 #[derive(Clone, Debug, Default)]
@@ -78,22 +79,156 @@ impl Intercept for RawJson {
     }
 }
 
-/// Reads a `RegisterTaskDefinition` input with the SDK's schema and returns all that does not fit.
+/// Reads a `RegisterTaskDefinition` input, or a part of one, with the SDK's schema and returns all that does not fit.
 pub fn check_task_definition(input: &Value) -> Vec<ShapeComplaint> {
     let complaints = Rc::new(RefCell::new(Vec::new()));
     let mut strict = Strict { value: input, path: String::new(), complaints: Rc::clone(&complaints) };
-    let result = aws_sdk_ecs::operation::register_task_definition::RegisterTaskDefinitionInput::deserialize(
-        &mut strict,
-    );
-    if let Err(error) = result {
-        let text = error.to_string();
-        let (path, message) = text.split_once('\u{0}').unwrap_or(("", &text));
-        let (path, message) = (path.to_owned(), message.to_owned());
-        complaints.borrow_mut().push(ShapeComplaint { severity: Severity::Error, path, message });
+    if let Err(error) = RegisterTaskDefinitionInput::deserialize(&mut strict) {
+        let misfit = Misfit::WrongType { wanted: ValueType::Other, message: error.to_string() };
+        complaints.borrow_mut().push(ShapeComplaint { path: String::new(), misfit });
     }
     complaints.take()
 }
 
+/// Every structure of the model by its path, such as `containerDefinitions[].portMappings[]`, with its members.
+static STRUCTURES: LazyLock<Structures> = LazyLock::new(|| {
+    let structures = Rc::new(RefCell::new(Vec::new()));
+    let mut explorer = Explorer { path: String::new(), structures: Rc::clone(&structures) };
+    // It answers whatever is asked, so that nothing is left unexplored.
+    let _ = RegisterTaskDefinitionInput::deserialize(&mut explorer);
+    structures.take()
+});
+
+type Structures = Vec<(String, Vec<String>)>;
+
+fn member_names(schema: &Schema<'_>) -> Vec<String> {
+    schema.members().iter().filter_map(|member| member.member_name().map(str::to_owned)).collect()
+}
+
+fn inside(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+fn unknown_member(schema: &Schema<'_>, path: &str, key: &str) -> ShapeComplaint {
+    let maps = schema.members().iter().filter(|member| member.shape_type() == ShapeType::Map);
+    let has_it = |(_, members): &&(String, Vec<String>)| members.iter().any(|member| member == key);
+    let misfit = Misfit::UnknownMember {
+        key: key.to_owned(),
+        known: member_names(schema),
+        maps: maps.filter_map(|member| member.member_name().map(str::to_owned)).collect(),
+        elsewhere: STRUCTURES.iter().filter(has_it).map(|(path, _)| path.clone()).collect(),
+    };
+    ShapeComplaint { path: inside(path, key), misfit }
+}
+
+/// Has every member there is: reading it goes through the whole model. The model of task definitions is no deeper than
+/// its paths and has no structure within itself.
+struct Explorer {
+    path: String,
+    structures: Rc<RefCell<Structures>>,
+}
+
+impl Explorer {
+    fn at(&self, path: String) -> Self {
+        Self { path, structures: Rc::clone(&self.structures) }
+    }
+}
+
+impl ShapeDeserializer for Explorer {
+    fn read_struct(
+        &mut self,
+        schema: &Schema<'_>,
+        read: &mut dyn FnMut(&Schema<'_>, &mut dyn ShapeDeserializer) -> Result<(), SerdeError>,
+    ) -> Result<(), SerdeError> {
+        self.structures.borrow_mut().push((self.path.clone(), member_names(schema)));
+        schema.members().iter().try_for_each(|member| {
+            let path = inside(&self.path, member.member_name().unwrap_or_default());
+            read(member, &mut self.at(path))
+        })
+    }
+
+    fn read_list(
+        &mut self,
+        _: &Schema<'_>,
+        read: &mut dyn FnMut(&mut dyn ShapeDeserializer) -> Result<(), SerdeError>,
+    ) -> Result<(), SerdeError> {
+        read(&mut self.at(format!("{}[]", self.path)))
+    }
+
+    fn read_map(
+        &mut self,
+        _: &Schema<'_>,
+        _: &mut dyn FnMut(String, &mut dyn ShapeDeserializer) -> Result<(), SerdeError>,
+    ) -> Result<(), SerdeError> {
+        Ok(())
+    }
+
+    fn read_boolean(&mut self, _: &Schema<'_>) -> Result<bool, SerdeError> {
+        Ok(false)
+    }
+
+    fn read_byte(&mut self, _: &Schema<'_>) -> Result<i8, SerdeError> {
+        Ok(0)
+    }
+
+    fn read_short(&mut self, _: &Schema<'_>) -> Result<i16, SerdeError> {
+        Ok(0)
+    }
+
+    fn read_integer(&mut self, _: &Schema<'_>) -> Result<i32, SerdeError> {
+        Ok(0)
+    }
+
+    fn read_long(&mut self, _: &Schema<'_>) -> Result<i64, SerdeError> {
+        Ok(0)
+    }
+
+    fn read_float(&mut self, _: &Schema<'_>) -> Result<f32, SerdeError> {
+        Ok(0.0)
+    }
+
+    fn read_double(&mut self, _: &Schema<'_>) -> Result<f64, SerdeError> {
+        Ok(0.0)
+    }
+
+    fn read_big_integer(&mut self, _: &Schema<'_>) -> Result<BigInteger, SerdeError> {
+        Err(SerdeError::unsupported("bigInteger"))
+    }
+
+    fn read_big_decimal(&mut self, _: &Schema<'_>) -> Result<BigDecimal, SerdeError> {
+        Err(SerdeError::unsupported("bigDecimal"))
+    }
+
+    fn read_string(&mut self, _: &Schema<'_>) -> Result<String, SerdeError> {
+        Ok(String::new())
+    }
+
+    fn read_blob(&mut self, _: &Schema<'_>) -> Result<Blob, SerdeError> {
+        Ok(Blob::new([]))
+    }
+
+    fn read_timestamp(&mut self, _: &Schema<'_>) -> Result<DateTime, SerdeError> {
+        Ok(DateTime::from_secs(0))
+    }
+
+    fn read_document(&mut self, _: &Schema<'_>) -> Result<Document, SerdeError> {
+        Ok(Document::Null)
+    }
+
+    fn is_null(&self) -> bool {
+        false
+    }
+
+    fn skip_value(&mut self) -> Result<(), SerdeError> {
+        Ok(())
+    }
+
+    fn container_size(&self) -> Option<usize> {
+        None
+    }
+}
+
+/// Takes note of what does not fit and goes on with a value of the right type, so that everything is told at once.
 struct Strict<'v> {
     value: &'v Value,
     path: String,
@@ -105,8 +240,7 @@ impl<'v> Strict<'v> {
         Self { value, path: format!("{}{segment}", self.path), complaints: Rc::clone(&self.complaints) }
     }
 
-    /// Path and message are kept apart by a NUL, since the SDK's error carries text only.
-    fn bad(&self, wanted: &str) -> SerdeError {
+    fn bad(&self, wanted: ValueType, name: &str) {
         let found = match self.value {
             Value::Null => "null",
             Value::Bool(_) => "a boolean",
@@ -115,12 +249,27 @@ impl<'v> Strict<'v> {
             Value::Array(_) => "a list",
             Value::Object(_) => "an object",
         };
-        SerdeError::custom(format!("{}\u{0}expected {wanted}, found {found}", self.path))
+        let misfit = Misfit::WrongType { wanted, message: format!("expected {name}, found {found}") };
+        self.complaints.borrow_mut().push(ShapeComplaint { path: self.path.clone(), misfit });
     }
 
-    fn integer<T: TryFrom<i64>>(&self) -> Result<T, SerdeError> {
-        let number = self.value.as_i64().ok_or_else(|| self.bad("a whole number"))?;
-        T::try_from(number).map_err(|_| self.bad("a smaller number"))
+    fn integer<T: TryFrom<i64> + Default>(&self) -> T {
+        let Some(number) = self.value.as_i64() else {
+            self.bad(ValueType::WholeNumber, "a whole number");
+            return T::default();
+        };
+        T::try_from(number).unwrap_or_else(|_| {
+            self.bad(ValueType::Other, "a smaller number");
+            T::default()
+        })
+    }
+
+    /// What `found` has, or a complaint and the default.
+    fn or_bad<T: Default>(&self, found: Option<T>, wanted: ValueType, name: &str) -> T {
+        if found.is_none() {
+            self.bad(wanted, name);
+        }
+        found.unwrap_or_default()
     }
 }
 
@@ -130,15 +279,14 @@ impl ShapeDeserializer for Strict<'_> {
         schema: &Schema<'_>,
         read: &mut dyn FnMut(&Schema<'_>, &mut dyn ShapeDeserializer) -> Result<(), SerdeError>,
     ) -> Result<(), SerdeError> {
-        let Value::Object(fields) = self.value else { return Err(self.bad("an object")) };
+        let Value::Object(fields) = self.value else {
+            self.bad(ValueType::Other, "an object");
+            return Ok(());
+        };
         for (key, value) in fields {
             let segment = if self.path.is_empty() { key.clone() } else { format!(".{key}") };
             match schema.member_schema(key) {
-                None => self.complaints.borrow_mut().push(ShapeComplaint {
-                    severity: Severity::Warning,
-                    path: format!("{}{segment}", self.path),
-                    message: format!("unknown field `{key}`"),
-                }),
+                None => self.complaints.borrow_mut().push(unknown_member(schema, &self.path, key)),
                 Some(_) if value.is_null() => {}
                 Some(member) => read(member, &mut self.at(value, &segment))?,
             }
@@ -151,7 +299,10 @@ impl ShapeDeserializer for Strict<'_> {
         _: &Schema<'_>,
         read: &mut dyn FnMut(&mut dyn ShapeDeserializer) -> Result<(), SerdeError>,
     ) -> Result<(), SerdeError> {
-        let Value::Array(items) = self.value else { return Err(self.bad("a list")) };
+        let Value::Array(items) = self.value else {
+            self.bad(ValueType::Other, "a list");
+            return Ok(());
+        };
         items.iter().enumerate().try_for_each(|(index, item)| read(&mut self.at(item, &format!("[{index}]"))))
     }
 
@@ -160,28 +311,31 @@ impl ShapeDeserializer for Strict<'_> {
         _: &Schema<'_>,
         read: &mut dyn FnMut(String, &mut dyn ShapeDeserializer) -> Result<(), SerdeError>,
     ) -> Result<(), SerdeError> {
-        let Value::Object(entries) = self.value else { return Err(self.bad("an object")) };
+        let Value::Object(entries) = self.value else {
+            self.bad(ValueType::Other, "an object");
+            return Ok(());
+        };
         entries.iter().try_for_each(|(key, value)| read(key.clone(), &mut self.at(value, &format!(".{key}"))))
     }
 
     fn read_boolean(&mut self, _: &Schema<'_>) -> Result<bool, SerdeError> {
-        self.value.as_bool().ok_or_else(|| self.bad("true or false"))
+        Ok(self.or_bad(self.value.as_bool(), ValueType::Boolean, "true or false"))
     }
 
     fn read_byte(&mut self, _: &Schema<'_>) -> Result<i8, SerdeError> {
-        self.integer()
+        Ok(self.integer())
     }
 
     fn read_short(&mut self, _: &Schema<'_>) -> Result<i16, SerdeError> {
-        self.integer()
+        Ok(self.integer())
     }
 
     fn read_integer(&mut self, _: &Schema<'_>) -> Result<i32, SerdeError> {
-        self.integer()
+        Ok(self.integer())
     }
 
     fn read_long(&mut self, _: &Schema<'_>) -> Result<i64, SerdeError> {
-        self.integer()
+        Ok(self.integer())
     }
 
     #[expect(
@@ -193,7 +347,7 @@ impl ShapeDeserializer for Strict<'_> {
     }
 
     fn read_double(&mut self, _: &Schema<'_>) -> Result<f64, SerdeError> {
-        self.value.as_f64().ok_or_else(|| self.bad("a number"))
+        Ok(self.or_bad(self.value.as_f64(), ValueType::Number, "a number"))
     }
 
     fn read_big_integer(&mut self, _: &Schema<'_>) -> Result<BigInteger, SerdeError> {
@@ -205,16 +359,17 @@ impl ShapeDeserializer for Strict<'_> {
     }
 
     fn read_string(&mut self, _: &Schema<'_>) -> Result<String, SerdeError> {
-        self.value.as_str().map(str::to_owned).ok_or_else(|| self.bad("text"))
+        Ok(self.or_bad(self.value.as_str().map(str::to_owned), ValueType::Text, "text"))
     }
 
     fn read_blob(&mut self, _: &Schema<'_>) -> Result<Blob, SerdeError> {
-        let text = self.value.as_str().ok_or_else(|| self.bad("base64 text"))?;
-        aws_smithy_types::base64::decode(text).map(Blob::new).map_err(|_| self.bad("base64 text"))
+        let bytes = self.value.as_str().and_then(|text| aws_smithy_types::base64::decode(text).ok());
+        Ok(Blob::new(self.or_bad(bytes, ValueType::Other, "base64 text")))
     }
 
     fn read_timestamp(&mut self, _: &Schema<'_>) -> Result<DateTime, SerdeError> {
-        self.value.as_f64().map(DateTime::from_secs_f64).ok_or_else(|| self.bad("seconds since 1970"))
+        let seconds = self.or_bad(self.value.as_f64(), ValueType::Number, "seconds since 1970");
+        Ok(DateTime::from_secs_f64(seconds))
     }
 
     fn read_document(&mut self, _: &Schema<'_>) -> Result<Document, SerdeError> {
@@ -256,19 +411,50 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn said(input: &Value) -> Vec<String> {
+        let line = |complaint: ShapeComplaint| match complaint.misfit {
+            Misfit::UnknownMember { maps, elsewhere, .. } => {
+                format!("{}: unknown; maps {maps:?}, elsewhere {elsewhere:?}", complaint.path)
+            }
+            Misfit::WrongType { wanted, message } => format!("{}: {message} ({wanted:?})", complaint.path),
+        };
+        check_task_definition(input).into_iter().map(line).collect()
+    }
+
     #[test]
-    fn unknown_fields_and_wrong_types_are_named_with_their_path() {
-        let input = json!({"family": "f", "futureField2028": 1,
-            "containerDefinitions": [{"name": "api", "healthcheck": {}, "cpu": "10"}]});
-        let found: Vec<String> =
-            check_task_definition(&input).into_iter().map(|c| format!("{}: {}", c.path, c.message)).collect();
+    fn unknown_fields_and_wrong_types_are_all_named_with_their_path() {
+        let input = json!({"family": 1, "futureField2028": 1, "cpuArchitecture": "ARM64", "volumes": "v",
+            "containerDefinitions": [
+                {"name": "api", "healthcheck": {}, "cpu": "10", "memory": 1e12, "essential": "true"},
+                {"firelensConfiguration": {"type": "fluentbit", "enable-ecs-log-metadata": true}}, 2]});
         assert_eq!(
-            found,
+            said(&input),
             [
-                "futureField2028: unknown field `futureField2028`",
-                "containerDefinitions[0].healthcheck: unknown field `healthcheck`",
-                "containerDefinitions[0].cpu: expected a whole number, found text",
+                "family: expected text, found a number (Text)",
+                "futureField2028: unknown; maps [], elsewhere []",
+                "cpuArchitecture: unknown; maps [], elsewhere [\"runtimePlatform\"]",
+                "volumes: expected a list, found text (Other)",
+                "containerDefinitions[0].healthcheck: unknown; maps [\"dockerLabels\"], elsewhere []",
+                "containerDefinitions[0].cpu: expected a whole number, found text (WholeNumber)",
+                "containerDefinitions[0].memory: expected a whole number, found a number (WholeNumber)",
+                "containerDefinitions[0].essential: expected true or false, found text (Boolean)",
+                "containerDefinitions[1].firelensConfiguration.enable-ecs-log-metadata: unknown; maps [\"options\"], elsewhere []",
+                "containerDefinitions[2]: expected an object, found a number (Other)",
             ]
         );
+    }
+
+    #[test]
+    fn every_structure_of_the_model_is_known_by_its_path() {
+        for (path, member) in [
+            ("", "family"),
+            ("containerDefinitions[]", "portMappings"),
+            ("containerDefinitions[].portMappings[]", "containerPort"),
+            ("containerDefinitions[].linuxParameters.capabilities", "add"),
+            ("volumes[].efsVolumeConfiguration.authorizationConfig", "iam"),
+        ] {
+            let members = STRUCTURES.iter().find(|(known, _)| known == path).map(|(_, members)| members);
+            assert!(members.is_some_and(|members| members.iter().any(|known| known == member)), "{path}");
+        }
     }
 }

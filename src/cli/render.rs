@@ -13,11 +13,17 @@ pub(super) fn run(arguments: &RepositoryArgs, names: &Names) -> anyhow::Result<E
     let mut rendered = serde_json::Map::new();
     for declared in declaration.applications.iter().filter(|declared| selection.holds(declared.target())) {
         if let Declared::Readable(desired) = declared {
-            let task_definition = match &desired.task_definition {
+            let mut task_definition = match &desired.task_definition {
                 TaskDefinitionSource::File { input, .. } => input.clone(),
                 TaskDefinitionSource::Service => json!({"from": "service"}),
                 TaskDefinitionSource::Family(family) => json!({"from": "family", "family": family}),
             };
+            if let Some(patch) = &desired.overlay.patch {
+                task_definition["taskDefinitionPatch"] = patch.clone();
+            }
+            if !desired.overlay.values.is_empty() {
+                task_definition["values"] = json!(desired.overlay.values);
+            }
             let mut sent = json!({"taskDefinition": task_definition});
             if let Strategy::CodeDeploy(settings) = &desired.strategy {
                 let made = || json!({"from": "service"});

@@ -28,7 +28,7 @@ fn declaration(lines: &str, applications: &[(String, String)]) -> Declaration {
 
 const PLACE: &str = "  account: \"123456789012\"\n  region: eu-west-2\n";
 const TASK_DEFINITION: &str = r#"{"family": "api", "taskRoleArn": "arn:aws:iam::123456789012:role/teams/api",
-    "executionRoleArn": "ecsTaskExecutionRole", "containerDefinitions": [{"name": "api", "image": "<IMAGE_NAME>"}]}"#;
+    "executionRoleArn": "ecsTaskExecutionRole", "containerDefinitions": [{"name": "api", "memory": 64, "image": "<IMAGE_NAME>"}]}"#;
 
 /// The policy of one application.
 fn one(lines: &str, specification: &str, access: Access) -> Policy {

@@ -2,11 +2,17 @@
 //! structure for Amazon ECS deployments"). Keys are found in any case, as AWS's own tools do; what is not checked here
 //! is sent as it is.
 
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::complaint::Complaint;
 use super::fields::kind;
+use super::leftovers;
 use super::nearest::suggestion;
 use super::report::Report;
-use super::tree::{self, Kind, Node, Place};
-use crate::plan::blue_green;
+use super::tree::{self, Key, Kind, Node, Place};
+use crate::plan::{blue_green, placeholders};
 
 const HOOKS: [&str; 5] =
     ["BeforeInstall", "AfterInstall", "AfterAllowTestTraffic", "BeforeAllowTraffic", "AfterAllowTraffic"];
@@ -17,6 +23,8 @@ const PROPERTIES: [&str; 5] = [
     "NetworkConfiguration",
     "CapacityProviderStrategy",
 ];
+/// Properties that are numbers.
+const NUMBERS: [&str; 3] = ["ContainerPort", "Base", "Weight"];
 const NETWORK: [&str; 3] = ["Subnets", "SecurityGroups", "AssignPublicIp"];
 
 /// The task definition that a deployed `AppSpec` names.
@@ -41,18 +49,113 @@ fn words(node: &Node) -> Option<&str> {
     }
 }
 
+/// The tree with the placeholders of its texts filled in. The bound on what comes out is that of
+/// [`placeholders::fill`], which goes before.
+pub(super) fn filled(node: &Node, values: &BTreeMap<String, String>) -> Node {
+    let kind = match &node.kind {
+        Kind::Scalar { text, plain } => match placeholders::fill_text(text, values) {
+            Some(filled) if !filled.used.is_empty() => {
+                Kind::Scalar { text: filled.value.as_str().unwrap_or_default().to_owned(), plain: false }
+            }
+            _ => Kind::Scalar { text: text.clone(), plain: *plain },
+        },
+        Kind::List(items) => Kind::List(items.iter().map(|item| filled(item, values)).collect()),
+        Kind::Map(entries) => {
+            Kind::Map(entries.iter().map(|(key, node)| (key.clone(), filled(node, values))).collect())
+        }
+    };
+    Node { place: node.place, kind }
+}
+
+/// Placeholders that nothing has filled, with their places. The task definition is put in later, whatever stands for it.
+pub(super) fn leftovers(node: &Node, values: &BTreeMap<String, String>) -> Vec<(Place, Complaint)> {
+    match &node.kind {
+        Kind::Scalar { text, .. } => leftovers::in_text(text, "", values)
+            .map(|complaint| (node.place, complaint))
+            .into_iter()
+            .collect(),
+        Kind::List(items) => items.iter().flat_map(|item| leftovers(item, values)).collect(),
+        Kind::Map(entries) => entries
+            .iter()
+            .filter(|(key, _)| !key.text.eq_ignore_ascii_case("TaskDefinition"))
+            .flat_map(|(key, node)| {
+                let named = |(place, found): (Place, Complaint)| {
+                    let path = if found.path.is_empty() { key.text.clone() } else { found.path.clone() };
+                    (place, Complaint { path, ..found })
+                };
+                leftovers(node, values).into_iter().map(named).collect::<Vec<_>>()
+            })
+            .collect(),
+    }
+}
+
+/// What is sent: as it is written, with numbers where a number stands, and with a version, which many files leave out.
+pub(super) fn content(root: &Node) -> Value {
+    let mut content = Map::new();
+    if get(root, "version").is_none() {
+        content.insert("version".to_owned(), Value::from(0.0));
+    }
+    match sent(root) {
+        Value::Object(written) => {
+            content.extend(written);
+            Value::Object(content)
+        }
+        other => other,
+    }
+}
+
+fn sent(node: &Node) -> Value {
+    match &node.kind {
+        Kind::Scalar { .. } => node.to_json(),
+        Kind::List(items) => items.iter().map(sent).collect(),
+        Kind::Map(entries) => {
+            let entry = |(key, node): &(Key, Node)| {
+                let is_number = NUMBERS.iter().any(|known| known.eq_ignore_ascii_case(&key.text));
+                let number = words(node).filter(|_| is_number).and_then(|text| text.parse::<u32>().ok());
+                (key.text.clone(), number.map_or_else(|| sent(node), Value::from))
+            };
+            Value::Object(entries.iter().map(entry).collect())
+        }
+    }
+}
+
+/// Container and port that traffic goes to.
+pub(super) fn load_balancer(root: &Node) -> Option<(&Node, &Node)> {
+    let Kind::List(items) = &get(root, "Resources")?.kind else { return None };
+    let properties = get(get(items.first()?, "TargetService")?, "Properties")?;
+    let balancer = get(properties, "LoadBalancerInfo")?;
+    Some((get(balancer, "ContainerName")?, get(balancer, "ContainerPort")?))
+}
+
 /// Reports what CodeDeploy would refuse.
 pub(super) fn check(root: &Node, report: &mut Report<'_>) {
     if let Err((place, field, message)) = structure(root) {
-        report.error(place, &field, message).hint =
-            Some("the AppSpec of a pipeline's CodeDeployToECS action can be used as it is".to_owned());
+        report.error(place, &field, message).hint = advice(&field).map(str::to_owned);
     }
     unknown_names(root, report);
 }
 
-type Complaint = (Place, String, String);
+/// What belongs into a field.
+fn advice(field: &str) -> Option<&'static str> {
+    Some(match field {
+        "Resources" => "a list with one entry: TargetService with Type and Properties",
+        "Type" => "Type: AWS::ECS::Service",
+        "Properties" | "LoadBalancerInfo" => {
+            "Properties has TaskDefinition and LoadBalancerInfo, with ContainerName and ContainerPort"
+        }
+        "TaskDefinition" => "write <TASK_DEFINITION>: it is replaced by what is registered",
+        "ContainerName" => "the container behind the load balancer",
+        "ContainerPort" => "the port of the container behind the load balancer, such as 8080",
+        "AwsvpcConfiguration" | "Subnets" | "SecurityGroups" | "AssignPublicIp" => {
+            "AwsvpcConfiguration has Subnets, SecurityGroups and AssignPublicIp; or leave NetworkConfiguration out"
+        }
+        _ => return None,
+    })
+}
 
-fn structure(root: &Node) -> Result<(), Complaint> {
+type Fault = (Place, String, String);
+
+fn structure(root: &Node) -> Result<(), Fault> {
     let member = |node: &Node, key: &str| match get(node, key) {
         Some(_) => Ok(()),
         None => Err((node.place, key.to_owned(), format!("`{key}` is missing"))),
@@ -60,7 +163,6 @@ fn structure(root: &Node) -> Result<(), Complaint> {
     if !matches!(root.kind, Kind::Map(_)) {
         return Err((root.place, String::new(), format!("expected a map, found {}", kind(root))));
     }
-    member(root, "version")?;
     member(root, "Resources")?;
     let Some(resources) = get(root, "Resources") else { return Ok(()) };
     let target = match &resources.kind {

@@ -6,15 +6,13 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::complaint::Complaint;
 use super::nearest::Names;
-use super::report::Report;
-use super::task_definition;
-use super::tree::Node;
 use crate::model::{
     AccountId, ApplicationName, ClusterName, Containers, Declaration, Declared, Desired, DesiredImage,
     Finding, Region, RepositoryName, ServiceName, Severity, Strategy, Tag, Target, TaskDefinitionSource,
 };
-use crate::plan::{self, blue_green, container_images, diff::looks_secret};
+use crate::plan::{self, blue_green, container_images, diff::looks_secret, placeholders};
 
 /// What belongs to one target alone, after expansion; a tag to one environment.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -152,46 +150,40 @@ pub(super) fn freeze(declaration: &mut Declaration) {
 }
 
 /// Containers that are named but not in the task definition.
-pub(super) fn containers(input: &Value, file: &Node, images: &[DesiredImage], report: &mut Report<'_>) {
+pub(super) fn containers(input: &Value, images: &[DesiredImage]) -> Vec<Complaint> {
     let present: Vec<&str> = container_images(input).map(|(name, _)| name).collect();
-    let definitions = file.get("containerDefinitions").unwrap_or(file);
+    let marked = container_images(input).filter_map(|(_, image)| placeholders::whole(image).map(|_| image));
+    let marked: BTreeSet<&str> = marked.collect();
+    let mut found = Vec::new();
     for image in images.iter().filter(|image| plan::containers(image, input).is_err()) {
         match &image.containers {
             Containers::Named(names) => {
                 for name in names.iter().filter(|name| !present.contains(&name.as_str())) {
-                    let message = format!("no container is named `{name}`");
-                    report.error(definitions, "containerDefinitions", message).hint =
-                        Some(format!("there is {}", present.join(", ")));
+                    let complaint =
+                        Complaint::error("containerDefinitions", format!("no container is named `{name}`"));
+                    found.push(complaint.hint(format!("there is {}", present.join(", "))));
                 }
             }
             Containers::Placeholder(placeholder) => {
-                let message = format!("no container has the image {placeholder}");
-                report.error(definitions, "containerDefinitions", message).hint =
-                    Some("or name them with `containers`".to_owned());
+                let complaint = Complaint::error(
+                    "containerDefinitions",
+                    format!("no container has the image {placeholder}"),
+                );
+                let there = marked.iter().copied().collect::<Vec<_>>().join(", ");
+                found.push(complaint.hint(if marked.is_empty() {
+                    "name them with `containers`".to_owned()
+                } else {
+                    format!("there is {there}: name the container with `containers`")
+                }));
             }
         }
     }
-}
-
-/// Placeholders that nothing fills.
-pub(super) fn placeholders(input: &Value, file: &Node, images: &[DesiredImage], report: &mut Report<'_>) {
-    let mut found = Vec::new();
-    task_definition::placeholders(input, "", &mut found);
-    let is_image = |path: &str, name: &str| {
-        let of_images = images.iter().any(|image| {
-            matches!(&image.containers, Containers::Named(_))
-                || matches!(&image.containers, Containers::Placeholder(placeholder) if placeholder == name)
-        });
-        path.ends_with("].image") && of_images
-    };
-    for (path, name) in found.iter().filter(|(path, name)| !is_image(path, name)) {
-        report.error(file.at_path(path), path, format!("nothing fills {name}")).hint =
-            Some(format!("add {} to `values`", name.trim_matches(['<', '>'])));
-    }
+    found
 }
 
 /// What looks like a secret in plain `environment`. The value is never repeated.
-pub(super) fn plain_secrets(input: &Value, file: &Node, report: &mut Report<'_>) {
+pub(super) fn plain_secrets(input: &Value) -> Vec<Complaint> {
+    let mut found = Vec::new();
     let definitions = input.get("containerDefinitions").and_then(Value::as_array).into_iter().flatten();
     for (container, definition) in definitions.enumerate() {
         let environment = definition.get("environment").and_then(Value::as_array).into_iter().flatten();
@@ -204,9 +196,10 @@ pub(super) fn plain_secrets(input: &Value, file: &Node, report: &mut Report<'_>)
             if !value.is_empty() && (looks_secret(name) || marked) {
                 let path = format!("containerDefinitions[{container}].environment[{index}]");
                 let message = format!("the environment variable {name} looks like a secret in plain text");
-                report.warning(file.at_path(&path), &path, message).hint =
-                    Some("use `secrets` with a reference to Secrets Manager or Parameter Store".to_owned());
+                let hint = "use `secrets` with a reference to Secrets Manager or Parameter Store";
+                found.push(Complaint::warning(path, message).hint(hint));
             }
         }
     }
+    found
 }

@@ -53,7 +53,7 @@ fn entry(node: &Node) -> Result<Entry, (Place, String)> {
 }
 
 impl Reference {
-    fn parse(uri: &str) -> Option<Self> {
+    pub(super) fn parse(uri: &str) -> Option<Self> {
         let (host, path) = uri.split_once('/')?;
         let mut parts = host.split('.');
         let account =

@@ -6,12 +6,16 @@
 mod app_spec;
 mod check;
 mod commit_tag;
+mod complaint;
 pub(crate) mod duration;
 pub mod edit;
 pub(crate) mod fields;
 mod image_definitions;
+mod json;
+mod leftovers;
 pub(crate) mod nearest;
 mod read;
+mod refusals;
 pub(crate) mod report;
 mod resolve;
 mod schema;
@@ -108,10 +112,10 @@ pub fn read(files: &Files, infra_commit: Option<InfraCommit>, check_shape: Check
     declaration.findings.extend(contradictions.into_iter().flatten());
     check::freeze(&mut declaration);
     declaration.infra_commit = infra_commit;
-    declaration
-        .findings
-        .sort_by(|one, two| (&one.position, &one.message).cmp(&(&two.position, &two.message)));
-    declaration.findings.dedup();
+    declaration.findings.sort_by(|one, two| {
+        (&one.position, &one.message, &one.field).cmp(&(&two.position, &two.message, &two.field))
+    });
+    declaration.findings = report::said_once(declaration.findings);
     let text = |file: &str| files.get(file)?.as_deref().ok();
     report::add_excerpts(&mut declaration.findings, text);
     declaration

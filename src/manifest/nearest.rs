@@ -31,8 +31,17 @@ pub(crate) fn suggestion(word: &str, known: &[&str]) -> Option<String> {
 
 /// The known name that needs the fewest edits, if it is near enough to be what was meant.
 pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    nearest_within(word, known, |name| 2.max(name.chars().count() / 3))
+}
+
+/// The same, if it needs no more edits than `most` says of the known name.
+pub(crate) fn nearest_within<'a>(
+    word: &str,
+    known: &[&'a str],
+    most: impl Fn(&str) -> usize,
+) -> Option<&'a str> {
     let word = letters(word);
-    let near = known.iter().filter_map(|name| Some((distance(&word, &letters(name))?, *name)));
+    let near = known.iter().filter_map(|name| Some((distance(&word, &letters(name), most(name))?, *name)));
     near.min().map(|(_, name)| name)
 }
 
@@ -40,9 +49,8 @@ fn letters(word: &str) -> Vec<char> {
     word.chars().flat_map(char::to_lowercase).take(LETTERS).collect()
 }
 
-/// Levenshtein distance; `None` if that is too far.
-fn distance(word: &[char], known: &[char]) -> Option<usize> {
-    let most = 2.max(known.len() / 3);
+/// Levenshtein distance; `None` if that is more than `most`.
+fn distance(word: &[char], known: &[char], most: usize) -> Option<usize> {
     if known.is_empty() || word.len().abs_diff(known.len()) > most {
         return None;
     }

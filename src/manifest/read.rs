@@ -2,15 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use super::Files;
 use super::fields::Fields;
-use super::nearest::suggestion;
+use super::nearest::{nearest_within, suggestion};
 use super::report::Report;
 use super::tree::{self, Kind, Node, Place};
+use super::{Files, KEYS};
 use crate::model::Finding;
 
 pub(super) const API_VERSION: &str = "trueup.dev/v1";
 const KINDS: [&str; 2] = ["Application", "Environment"];
+
+/// What a file says of us.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mention {
+    OurVersion,
+    None,
+}
 
 /// One `Application` or `Environment` document.
 #[derive(Clone, Debug)]
@@ -56,26 +63,44 @@ fn is_yaml(path: &str) -> bool {
 }
 
 fn read_file<'f>(file: &'f str, text: &str, all: &mut Documents<'f>) {
-    if !text.contains("trueup.dev/") {
+    let mention = if text.contains("trueup.dev/") { Mention::OurVersion } else { Mention::None };
+    if mention == Mention::None && !may_be_ours(text) {
         return;
     }
     let mut report = Report::on(file);
     match tree::documents(text) {
         Ok(documents) => {
             for node in documents.iter().filter(|node| !node.is_null()) {
-                read_document(node, file, all, &mut report);
+                read_document(node, file, mention, all, &mut report);
             }
         }
-        Err(broken) => {
+        Err(broken) if mention == Mention::OurVersion => {
             report.broken(broken);
             all.unparsed.push(file);
         }
+        // Whose it is cannot be told, and most files of others are templates.
+        Err(_) => {}
     }
     all.findings.append(&mut report.findings);
 }
 
-fn read_document<'f>(node: &Node, file: &'f str, all: &mut Documents<'f>, report: &mut Report<'f>) {
+/// Whether a text that does not name our version is worth a closer look.
+fn may_be_ours(text: &str) -> bool {
+    let mentions = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    mentions(&["trueup", "Trueup", "TrueUp"]) || mentions(&KINDS) || mentions(&["applications:", "service:"])
+}
+
+fn read_document<'f>(
+    node: &Node,
+    file: &'f str,
+    mention: Mention,
+    all: &mut Documents<'f>,
+    report: &mut Report<'f>,
+) {
     let before = report.findings.len();
+    if mention == Mention::None && !matches!(node.kind, Kind::Map(_)) {
+        return;
+    }
     let mut fields = Fields::of(node, "", report);
     if !is_ours(node, &mut fields) {
         return;
@@ -105,20 +130,56 @@ fn read_document<'f>(node: &Node, file: &'f str, all: &mut Documents<'f>, report
 
 /// Whether this version reads it. What is nearly ours is a finding, what is not is passed over.
 fn is_ours(node: &Node, fields: &mut Fields<'_, '_, '_>) -> bool {
-    let is_our_kind = |kind: &Node| KINDS.iter().any(|known| kind.is_text(known));
-    let finding = match fields.text("apiVersion") {
-        Some(version) if version == API_VERSION => return true,
-        Some(other) if other.starts_with("trueup.dev/") => {
-            let message = format!("apiVersion `{other}` is not known to this version of trueup");
-            fields.report.error(node, "apiVersion", message)
+    let written = node.get("apiVersion");
+    let message = match written.map(|version| &version.kind) {
+        Some(Kind::Scalar { text, .. }) if text == API_VERSION => {
+            fields.node("apiVersion");
+            return true;
         }
-        None if node.get("apiVersion").is_none() && node.get("kind").is_some_and(is_our_kind) => {
-            fields.report.error(node, "apiVersion", "`apiVersion` is missing")
+        Some(Kind::Scalar { text, .. }) if is_nearly_ours(text) => {
+            format!("apiVersion `{text}` is not known to this version of trueup")
+        }
+        // No version of Kubernetes' own has these kinds; those of other groups may have the same.
+        Some(Kind::Scalar { text, .. }) if !text.is_empty() && !written.is_some_and(Node::is_null) => {
+            if text.contains('/') && !has_our_keys(node) || !has_our_kind(node) {
+                return false;
+            }
+            format!("apiVersion `{text}` is not trueup's, and the document looks like one of its own")
+        }
+        Some(Kind::List(_) | Kind::Map(_)) if has_our_kind(node) => "`apiVersion` is no text".to_owned(),
+        Some(Kind::Scalar { .. }) | None if has_our_kind(node) || has_our_keys(node) => {
+            "`apiVersion` is missing".to_owned()
         }
         _ => return false,
     };
-    finding.hint = Some(format!("it reads {API_VERSION}"));
+    let at = written.unwrap_or(node);
+    let at = if at.is_null() { node } else { at };
+    fields.report.error(at, "apiVersion", message).hint = Some(format!("it reads {API_VERSION}"));
     false
+}
+
+/// One or two letters off, or named after this program.
+fn is_nearly_ours(version: &str) -> bool {
+    version.to_ascii_lowercase().contains("trueup")
+        || nearest_within(version, &[API_VERSION], |_| 3).is_some()
+}
+
+fn has_our_kind(node: &Node) -> bool {
+    let kind = node.get("kind").map(|kind| &kind.kind);
+    matches!(kind, Some(Kind::Scalar { text, .. }) if nearest_within(text, &KINDS, |_| 2).is_some())
+}
+
+/// Whether the keys of `spec` are those of our documents and no others: commits by application, or a service and its image.
+fn has_our_keys(node: &Node) -> bool {
+    let Some(Kind::Map(spec)) = node.get("spec").map(|spec| &spec.kind) else { return false };
+    let has = |key: &str| spec.iter().any(|(known, _)| known.text == key);
+    let is_known = spec.iter().all(|(key, _)| KEYS.contains(&key.text.as_str()));
+    let has_image = ["repository", "images", "imageDefinitions"].iter().any(|key| has(key));
+    let has_commit =
+        |(_, entry): &(_, Node)| ["commit", "commits"].iter().any(|key| entry.get(key).is_some());
+    let applications = spec.iter().find(|(key, _)| key.text == "applications").map(|(_, node)| &node.kind);
+    let commits = matches!(applications, Some(Kind::Map(entries)) if entries.iter().any(has_commit));
+    is_known && (commits || has("service") && has_image)
 }
 
 fn name(metadata: &Node, report: &mut Report<'_>) -> Option<(Place, String)> {

@@ -28,15 +28,6 @@ impl<'f> Report<'f> {
         self.add(Severity::Error, place, field, message)
     }
 
-    pub(crate) fn warning(
-        &mut self,
-        place: impl Into<Place>,
-        field: &str,
-        message: impl Into<String>,
-    ) -> &mut Finding {
-        self.add(Severity::Warning, place, field, message)
-    }
-
     pub(crate) fn add(
         &mut self,
         severity: Severity,
@@ -78,6 +69,26 @@ pub(crate) fn finding(
 pub(crate) fn position(file: &str, place: impl Into<Place>) -> Position {
     let Place { line, column } = place.into();
     Position { file: file.to_owned(), line, column }
+}
+
+/// One finding for what is wrong once, whatever number of applications and environments it concerns. They are in order.
+pub(crate) fn said_once(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut said: Vec<Finding> = Vec::new();
+    for finding in findings {
+        let is_same = |one: &&mut Finding| {
+            (one.severity, &one.position, &one.field, &one.message)
+                == (finding.severity, &finding.position, &finding.field, &finding.message)
+        };
+        match said.last_mut().filter(is_same) {
+            Some(one) => one.targets.extend(finding.targets),
+            None => said.push(finding),
+        }
+    }
+    for finding in &mut said {
+        finding.targets.sort();
+        finding.targets.dedup();
+    }
+    said
 }
 
 /// Adds to findings the lines that they are about. They are in order, so that a file is gone through once.

@@ -1,8 +1,16 @@
 //! Task definition files: the input of `RegisterTaskDefinition`, or pasted output of `DescribeTaskDefinition`.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
+
+use super::complaint::Complaint;
+use super::nearest::{nearest, nearest_within};
+use crate::model::{Containers, DesiredImage, Misfit, ShapeComplaint, ValueType};
+use crate::plan::{container_images, placeholders};
+
+/// Stands for the image of an application that has one.
+pub(super) const ONLY_IMAGE: &str = "<IMAGE_NAME>";
 
 /// Members that only a description has (Amazon ECS API reference, `TaskDefinition`).
 const RESPONSE_ONLY: [&str; 9] = [
@@ -29,67 +37,112 @@ pub(super) fn registration_input(pasted: Value) -> Value {
     Value::Object(fields)
 }
 
-/// Replaces `<NAME>` in every text by its value.
-pub(super) fn fill_in(value: &mut Value, values: &BTreeMap<String, String>) {
-    match value {
-        Value::String(text) => {
-            for (name, replacement) in values {
-                let placeholder = format!("<{name}>");
-                if text.contains(&placeholder) {
-                    *text = text.replace(&placeholder, replacement);
-                }
-            }
+/// Makes numbers and booleans of texts that were one placeholder as a whole, where AWS's model wants such.
+pub(super) fn give_types(input: &mut Value, complaints: &[ShapeComplaint], whole: &BTreeSet<String>) {
+    for complaint in complaints.iter().filter(|complaint| whole.contains(&complaint.path)) {
+        let Misfit::WrongType { wanted, .. } = &complaint.misfit else { continue };
+        let Some(value) = at_path(input, &complaint.path) else { continue };
+        let text = value.as_str().unwrap_or_default().trim();
+        let typed: Option<Value> = match wanted {
+            ValueType::WholeNumber => text.parse::<i64>().ok().map(Value::from),
+            ValueType::Number => text.parse::<f64>().ok().map(Value::from),
+            ValueType::Boolean => text.parse::<bool>().ok().map(Value::from),
+            ValueType::Text | ValueType::Other => None,
+        };
+        if let Some(typed) = typed {
+            *value = typed;
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| fill_in(item, values)),
-        Value::Object(fields) => fields.values_mut().for_each(|field| fill_in(field, values)),
-        _ => {}
     }
 }
 
-/// JSON merge patch (RFC 7386).
-pub(super) fn merge_patch(target: &mut Value, patch: &Value) {
-    let Value::Object(patch) = patch else {
-        *target = patch.clone();
-        return;
+fn at_path<'v>(input: &'v mut Value, path: &str) -> Option<&'v mut Value> {
+    let segments = path.split(['.', '[']).map(|segment| segment.trim_end_matches(']'));
+    segments.filter(|segment| !segment.is_empty()).try_fold(input, |value, segment| match value {
+        Value::Array(items) => items.get_mut(segment.parse::<usize>().ok()?),
+        other => other.get_mut(segment),
+    })
+}
+
+/// What does not fit AWS's model. AWS CLI refuses every member that it does not know; here those that are nearly known, or
+/// known elsewhere, are errors, and others may be known to AWS by now.
+pub(super) fn misfit(complaint: ShapeComplaint) -> Complaint {
+    let path = complaint.path;
+    let (key, known, maps, elsewhere) = match complaint.misfit {
+        Misfit::WrongType { wanted, message } => {
+            let hint = match wanted {
+                ValueType::WholeNumber | ValueType::Number | ValueType::Boolean => {
+                    Some("without quotes; a placeholder alone becomes one".to_owned())
+                }
+                ValueType::Text => Some("put it in quotes".to_owned()),
+                ValueType::Other => None,
+            };
+            return Complaint { hint, ..Complaint::error(path, message) };
+        }
+        Misfit::UnknownMember { key, known, maps, elsewhere } => (key, known, maps, elsewhere),
     };
-    if !target.is_object() {
-        *target = Value::Object(Map::new());
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    let message = format!("unknown field `{key}`");
+    if let Some(meant) = is_nearly(&key, &known) {
+        return Complaint::error(path, message).at_key().hint(format!("did you mean `{meant}`?"));
     }
-    let Value::Object(fields) = target else { return };
-    for (key, change) in patch {
-        if change.is_null() {
-            fields.shift_remove(key);
-        } else {
-            merge_patch(fields.entry(key.clone()).or_insert(Value::Null), change);
+    if let [first, ..] = elsewhere.as_slice() {
+        let place =
+            if first.is_empty() { "the task definition itself".to_owned() } else { format!("`{first}`") };
+        return Complaint::error(path, message).at_key().hint(format!("it belongs into {place}"));
+    }
+    // Options of drivers and of FireLens have names of their own, which AWS does not check.
+    if let Some(options) = maps.iter().find(|map| *map == "options") {
+        return Complaint::error(path, message).at_key().hint(format!("it belongs into `{options}`"));
+    }
+    let near = nearest(&key, &known).map(|near| format!(", or did you mean `{near}`?"));
+    let hint = format!("it is sent to AWS as written{}", near.unwrap_or_default());
+    Complaint::warning(path, message).at_key().hint(hint)
+}
+
+/// A known name in other letters, or with one or two edits in a name that is long enough for them.
+fn is_nearly<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
+    let plain = |text: &str| {
+        text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
+    };
+    let same = known.iter().find(|known| plain(known) == plain(key)).copied();
+    same.or_else(|| nearest_within(key, known, |name| (name.len() / 4).min(2)))
+}
+
+/// Gives images that no container is named for the containers that have their placeholder. `CodePipeline` calls an image as
+/// its action says, usually `<IMAGE1_NAME>`: where one image is declared, the only placeholder that is there means it.
+pub(super) fn place_images(images: &mut [DesiredImage], input: &Value) {
+    let marked: Vec<(String, String)> = container_images(input)
+        .filter_map(|(container, image)| Some((container.to_owned(), placeholders::whole(image)?.to_owned())))
+        .collect();
+    let names: BTreeSet<&str> = marked.iter().map(|(_, name)| name.as_str()).collect();
+    let is_only = images.len() == 1 && names.len() == 1;
+    for image in images {
+        let Containers::Placeholder(placeholder) = &image.containers else { continue };
+        let spelled = spellings(&image.name, placeholder).into_iter().find_map(|wanted| {
+            let found: Vec<String> = marked
+                .iter()
+                .filter(|(_, name)| is_only || upper(name) == wanted)
+                .map(|(container, _)| container.clone())
+                .collect();
+            (!found.is_empty()).then_some(found)
+        });
+        if let Some(containers) = spelled {
+            image.containers = Containers::Named(containers);
         }
     }
 }
 
-/// Placeholders `<NAME>` that are still in the text of a value, with the path of the field.
-pub(super) fn placeholders(value: &Value, path: &str, found: &mut Vec<(String, String)>) {
-    match value {
-        Value::String(text) => {
-            let mut rest = text.as_str();
-            while let Some((name, after)) = rest.split_once('<').and_then(|(_, tail)| tail.split_once('>')) {
-                let is_name = !name.is_empty()
-                    && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
-                if is_name {
-                    found.push((path.to_owned(), format!("<{name}>")));
-                }
-                rest = after;
-            }
-        }
-        Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                placeholders(item, &format!("{path}[{index}]"), found);
-            }
-        }
-        Value::Object(fields) => {
-            for (key, field) in fields {
-                let inner = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                placeholders(field, &inner, found);
-            }
-        }
-        _ => {}
+/// How a file may call the image, the likeliest first.
+fn spellings(name: &str, placeholder: &str) -> Vec<String> {
+    let name = upper(name);
+    let mut all = vec![upper(placeholder.trim_matches(['<', '>']))];
+    if placeholder == ONLY_IMAGE {
+        all.push("IMAGE1_NAME".to_owned());
     }
+    all.extend([name.clone(), format!("{name}_IMAGE"), format!("{name}_IMAGE_NAME")]);
+    all
+}
+
+fn upper(name: &str) -> String {
+    name.to_uppercase().replace(['-', '.', ' ', '/'], "_")
 }

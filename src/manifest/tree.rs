@@ -9,8 +9,8 @@ use serde_json::{Map, Number, Value};
 
 /// Bytes of one file. A task definition may have 64 KiB (Amazon ECS quotas); environments are far below this.
 pub(crate) const MOST_BYTES: usize = 1 << 20;
-const MOST_DEPTH: usize = 32;
-const MOST_NODES: usize = 20_000;
+pub(super) const MOST_DEPTH: usize = 32;
+pub(super) const MOST_NODES: usize = 20_000;
 
 /// Line and column, counted from 1. Zero is the file as a whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,7 +88,7 @@ pub(crate) fn document(text: &str) -> Result<Option<Node>, Broken> {
     }
 }
 
-fn broken(place: Place, message: String, hint: Option<&'static str>) -> Broken {
+pub(super) fn broken(place: Place, message: String, hint: Option<&'static str>) -> Broken {
     Broken { place, message, hint }
 }
 
@@ -170,6 +170,13 @@ fn key_of(node: Node, keys: &mut HashSet<String>) -> Result<Key, Broken> {
     let Kind::Scalar { text, plain } = node.kind else {
         return Err(broken(place, "a key must be text".to_owned(), None));
     };
+    if plain && (text.starts_with("//") || text.starts_with("/*")) {
+        return Err(broken(
+            place,
+            "`//` begins no comment in YAML: it would be a part of this key".to_owned(),
+            Some("write # before comments"),
+        ));
+    }
     if plain && text == "<<" {
         return Err(no_anchors(place));
     }
@@ -215,6 +222,19 @@ impl Node {
                 entries.iter().map(|(key, node)| (key.text.clone(), node.to_json())).collect::<Map<_, _>>(),
             ),
         }
+    }
+
+    /// The node at exactly this path, with its key, if it has one.
+    pub(crate) fn entry_at(&self, path: &str) -> Option<(Option<&Key>, &Node)> {
+        let mut found = (None, self);
+        let segments = path.split(['.', '[']).map(|segment| segment.trim_end_matches(']'));
+        for segment in segments.filter(|segment| !segment.is_empty()) {
+            found = match &found.1.kind {
+                Kind::List(items) => (None, items.get(segment.parse::<usize>().ok()?)?),
+                _ => found.1.entry(segment).map(|(key, node)| (Some(key), node))?,
+            };
+        }
+        Some(found)
     }
 
     /// The node at a path such as `containerDefinitions[0].cpu`, or the nearest one above it.

@@ -1,5 +1,6 @@
 //! What the infrastructure repository asks for one application in one environment, after expansion.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -96,6 +97,8 @@ pub struct Desired {
     /// At least one; the first carries the declared commit that is shown.
     pub images: Vec<DesiredImage>,
     pub task_definition: TaskDefinitionSource,
+    /// Nothing where the task definition is a file: there it is applied already.
+    pub overlay: Overlay,
     /// Members of `UpdateService` that are owned too, as written.
     pub service_settings: Option<Value>,
     pub strategy: Strategy,
@@ -155,6 +158,15 @@ pub enum Containers {
     Named(Vec<String>),
     /// Those whose image is this placeholder, or the only container of the task definition.
     Placeholder(String),
+}
+
+/// What is laid over a task definition that is no file of the repository. The fields that it names are owned.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Overlay {
+    /// Texts for placeholders `<NAME>` of the base; empty unless some are declared.
+    pub values: BTreeMap<String, String>,
+    /// A JSON merge patch, its placeholders filled in.
+    pub patch: Option<Value>,
 }
 
 /// What the task definition is made from. This also says what trueup owns.

@@ -27,14 +27,40 @@ pub struct Finding {
     pub targets: Vec<Target>,
 }
 
-/// What does not fit AWS's model of task definitions: a warning where a field is not known, since AWS may know more by
-/// now, and an error where it has another type.
+/// What does not fit AWS's model of task definitions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShapeComplaint {
-    pub severity: Severity,
     /// Such as `containerDefinitions[0].healthcheck`.
     pub path: String,
-    pub message: String,
+    pub misfit: Misfit,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Misfit {
+    /// A member that AWS's model does not have here. AWS may know more by now.
+    UnknownMember {
+        key: String,
+        /// The members that it has here.
+        known: Vec<String>,
+        /// Those of them that take any key.
+        maps: Vec<String>,
+        /// Where else the model has a member of this very name, such as `containerDefinitions[].portMappings[]`.
+        elsewhere: Vec<String>,
+    },
+    WrongType {
+        wanted: ValueType,
+        message: String,
+    },
+}
+
+/// What AWS's model wants of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueType {
+    WholeNumber,
+    Number,
+    Boolean,
+    Text,
+    Other,
 }
 
 impl fmt::Display for Finding {

@@ -29,8 +29,8 @@ impl Facts<'_> {
         }
     }
 
-    /// Whether only images are owned, and those that are declared had already succeeded here: then it is the rest of the
-    /// task definition that has changed, by another hand.
+    /// Whether only images are owned and what is laid over, and both had already succeeded here as they are declared: then it
+    /// is the rest of the task definition that has changed, by another hand.
     fn has_brought(&self, highest: &Applied) -> bool {
         if !matches!(self.input.desired.task_definition, TaskDefinitionSource::Service) {
             return false;
@@ -39,7 +39,9 @@ impl Facts<'_> {
         last.is_some_and(|(arn, memory)| {
             let outcome = memory.outcome.as_ref().map(|outcome| outcome.result);
             outcome == Some(OutcomeKind::Succeeded)
-                && self.revision(arn).is_some_and(|revision| self.runs_every_image(revision))
+                && self.revision(arn).is_some_and(|revision| {
+                    self.runs_every_image(revision) && self.changed_by_overlay(&revision.input).is_empty()
+                })
         })
     }
 

@@ -1,9 +1,11 @@
 //! Equality by effect: whether what is live amounts to what is declared, under whatever name.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::facts::Facts;
-use super::{diff, render, service_settings};
+use super::{diff, overlay, render, service_settings};
 use crate::model::{
     Difference, Digest, Image, ObservedImage, Reading, Revision, TaskDefinitionArn, TaskDefinitionSource,
 };
@@ -53,7 +55,18 @@ impl Facts<'_> {
         {
             return all;
         }
-        all.into_iter().filter(|difference| difference.field.rsplit('.').next() == Some("image")).collect()
+        let laid_over = self.changed_by_overlay(&same_images);
+        let is_owned = |difference: &Difference| {
+            difference.field.rsplit('.').next() == Some("image") || laid_over.contains(&difference.field)
+        };
+        all.into_iter().filter(is_owned).collect()
+    }
+
+    /// The fields that would change if what is declared were laid over this task definition: they are owned.
+    pub(super) fn changed_by_overlay(&self, input: &Value) -> BTreeSet<String> {
+        let laid_over = overlay::laid_over(&self.input.desired.overlay, input);
+        let changes = laid_over.map(|changed| diff::task_definitions(input, &changed)).unwrap_or_default();
+        changes.into_iter().map(|difference| difference.field).collect()
     }
 
     pub(super) fn runs_every_image(&self, revision: &Revision) -> bool {

@@ -75,7 +75,7 @@ fn normalise_volume(volume: &mut Map<String, Value>) {
 }
 
 /// `1 vCPU` and `2 GB` in CPU units and MiB, as text; anything else is left as it is.
-fn size_in_units(size: &Value, per: f64) -> Value {
+pub fn size_in_units(size: &Value, per: f64) -> Value {
     let text = match size {
         Value::String(text) => text.trim().to_ascii_lowercase(),
         Value::Number(number) => return Value::from(number.to_string()),

@@ -42,11 +42,14 @@ pub(super) fn of(facts: &Facts<'_>, next: Option<&Step>, tagged: Option<&Commit>
         Some((format!("{}:{}", wanted.repository, wanted.commit_tag), digest))
     });
     let family = facts.rendered.as_ref().ok().and_then(|rendered| rendered.get("family")?.as_str());
-    let made_from = match &desired.task_definition {
+    let mut made_from = match &desired.task_definition {
         TaskDefinitionSource::Service => "the last good revision".to_owned(),
         TaskDefinitionSource::Family(family) => format!("the newest revision of {family}"),
         TaskDefinitionSource::File { path, .. } => path.clone(),
     };
+    if desired.overlay.patch.is_some() {
+        made_from.push_str(" with taskDefinitionPatch");
+    }
     let registers = matches!(
         next,
         Some(Step::Register { .. } | Step::CreateApplication { .. } | Step::CreateGroup { .. })

@@ -2,13 +2,15 @@
 
 use serde_json::Value;
 
+use super::overlay;
 use crate::model::{
     Containers, Desired, DesiredImage, Image, ObservedImage, Pin, TaskDefinitionSource, Waiting,
 };
 
-/// Replaces the images of `base` by those of the declared commits. Only `image` fields are changed.
+/// Lays over `base` what is declared over it, and replaces its images by those of the declared commits.
 pub fn task_definition(desired: &Desired, images: &[ObservedImage], base: &Value) -> Result<Value, Waiting> {
-    let mut rendered = base.clone();
+    let base = overlay::laid_over(&desired.overlay, base)?;
+    let mut rendered = base.clone().into_owned();
     for (wanted, observed) in desired.images.iter().zip(images) {
         let (Some(repository), Some(image)) = (observed.repository.known(), observed.built.known()) else {
             return Err(Waiting::ImageNotBuilt {
@@ -20,7 +22,7 @@ pub fn task_definition(desired: &Desired, images: &[ObservedImage], base: &Value
             Pin::Digest => format!("{}@{}", repository.uri, image.digest),
             Pin::CommitTag => format!("{}:{}", repository.uri, wanted.commit_tag),
         };
-        for name in containers(wanted, base)? {
+        for name in containers(wanted, &base)? {
             set_image(&mut rendered, &name, &reference);
         }
         check_platform(&rendered, image)?;

@@ -6,9 +6,10 @@ use super::containers::{container_names, some_items};
 use super::{Found, Resolver};
 use crate::manifest::commit_tag;
 use crate::manifest::fields::{Fields, entries, text};
-use crate::manifest::image_definitions::{self, Entry};
+use crate::manifest::image_definitions::{self, Entry, Reference};
 use crate::manifest::nearest::Names;
 use crate::manifest::report::Report;
+use crate::manifest::task_definition::ONLY_IMAGE;
 use crate::manifest::tree::{Key, Kind, Node, Place};
 use crate::model::{
     AccountId, Commit, Containers, DesiredImage, Digest, ImageReference, Region, RepositoryName, Tag,
@@ -87,7 +88,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
             repository: RepositoryName::new(self.environment.fill(repository)),
             commit: Commit::new(NO_COMMIT),
             commit_tag: Tag::new(tag),
-            containers: Containers::Placeholder("<IMAGE_NAME>".to_owned()),
+            containers: Containers::Placeholder(ONLY_IMAGE.to_owned()),
             stated: None,
         }
     }
@@ -124,8 +125,11 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
                 Some("did you mean `commit`?".to_owned());
         }
         let repository = self.required("repository")?;
+        if let Some(found) = self.merged.get("repository") {
+            self.read(&found, |node, path, report| repository_alone(&repository, node, path, report));
+        }
         let named = self.merged.get("containers").and_then(|found| self.read(&found, container_names));
-        let placeholder = || Containers::Placeholder("<IMAGE_NAME>".to_owned());
+        let placeholder = || Containers::Placeholder(ONLY_IMAGE.to_owned());
         let listed = Listed {
             name: self.target.application.to_string(),
             repository,
@@ -289,6 +293,10 @@ fn listed(node: &Node, path: &str, template: &str, report: &mut Report<'_>) -> O
     let place = fields.node("name").map_or(node.place, |name| name.place);
     let name = fields.required("name");
     let repository = fields.required("repository");
+    if let (Some(repository), Some(at)) = (&repository, node.get("repository")) {
+        let path = fields.path("repository");
+        repository_alone(repository, at, &path, fields.report);
+    }
     let (container, path) = (fields.text("container"), fields.path("containers"));
     let containers = fields.node("containers").and_then(|node| {
         if container.is_some() {
@@ -304,6 +312,34 @@ fn listed(node: &Node, path: &str, template: &str, report: &mut Report<'_>) -> O
     let placeholder = || format!("<{}_NAME>", name.to_uppercase().replace('-', "_"));
     let containers = containers.map_or_else(|| Containers::Placeholder(placeholder()), Containers::Named);
     Some((place, Listed { name, repository, template, containers }))
+}
+
+/// A repository is a name: neither the address of a registry stands before it nor a tag behind it.
+fn repository_alone(repository: &str, node: &Node, path: &str, report: &mut Report<'_>) {
+    let address = repository.split_once("://").map_or(repository, |(_, address)| address);
+    let hint = if let Some(image) = Reference::parse(address) {
+        let registry = format!("{{account: \"{}\", region: {}}}", image.account, image.region);
+        format!(
+            "write `repository: {}`, and `registry: {registry}` if that is not the environment's own",
+            image.repository
+        )
+    } else if address != repository || is_elsewhere(address) {
+        "only images of ECR can be followed".to_owned()
+    } else if let Some((name, _)) = address.split_once([':', '@']) {
+        format!("write `repository: {name}`: the tag follows from the commit")
+    } else {
+        return;
+    };
+    report.error(node, path, format!("`{repository}` is more than the name of a repository")).hint =
+        Some(hint);
+}
+
+/// Whether the address of another registry stands first. A repository of ECR may have dots in its name too.
+fn is_elsewhere(address: &str) -> bool {
+    const HOSTS: [&str; 7] =
+        ["docker.io", "ghcr.io", "quay.io", "gcr.io", "pkg.dev", "azurecr.io", "public.ecr.aws"];
+    let host = address.split_once('/').map_or("", |(host, _)| host);
+    host.contains(':') || HOSTS.iter().any(|known| host.ends_with(known))
 }
 
 /// Why an entry says nothing about the commit.

@@ -1,24 +1,30 @@
 //! Documents to desired states: every environment is expanded into its applications.
 
+mod braces;
 mod containers;
 mod environment;
 mod files;
 mod images;
+mod service_settings;
 mod strategy;
+mod task_definition;
+mod values;
 
 use std::collections::BTreeMap;
 
 use super::fields::{kind, text, texts, unknown_keys};
+use super::leftovers::placeholders_in;
 use super::nearest::Names;
 use super::read::{Document, Documents};
 use super::report::{self, Report};
 use super::tree::{Key, Kind, Node, Place};
 use super::{CheckShape, Files};
 use crate::model::{
-    ApplicationName, ClusterName, Declaration, Declared, Desired, Finding, Registry, ServiceName, Severity,
-    Tag, Target, TaskDefinitionSource,
+    ApplicationName, ClusterName, Declaration, Declared, Desired, Finding, Overlay, Registry, ServiceName,
+    Severity, Tag, Target, TaskDefinitionSource,
 };
 use environment::Environment;
+use values::{Uses, Values};
 
 /// Keys of an application's `spec`, each of which an environment may override as a whole.
 const SPEC_KEYS: [&str; 18] = [
@@ -64,15 +70,16 @@ pub(super) fn declaration(
         unparsed: &documents.unparsed,
         check_shape,
     };
-    let mut applications = Vec::new();
+    let (mut applications, mut uses) = (Vec::new(), Uses::default());
     for document in &documents.environments {
         let Some(environment) = environment::read(document, &mut findings) else { continue };
         for (key, node) in environment.entries {
-            let (declared, about) = entry(&repository, &environment, key, node);
+            let (declared, about) = entry(&repository, &environment, key, node, &mut uses);
             findings.extend(about);
             applications.push(declared);
         }
     }
+    findings.extend(uses.findings());
     findings.extend(documents.findings);
     applications.sort_by(|one, two| one.target().cmp(two.target()));
     Declaration { infra_commit: None, applications, findings }
@@ -102,6 +109,7 @@ fn entry<'d, 'f>(
     environment: &Environment<'d, 'f>,
     key: &Key,
     node: &'d Node,
+    uses: &mut Uses,
 ) -> (Declared, Vec<Finding>) {
     let target =
         Target { environment: environment.name.clone(), application: ApplicationName::new(&key.text) };
@@ -120,8 +128,17 @@ fn entry<'d, 'f>(
         base: Found { node: spec, file: application.file, path: "spec".to_owned() },
         entry: Found { node, file: environment.file, path },
     };
-    let mut resolver = Resolver { repository, environment, merged, target, findings: Vec::new() };
+    let mut resolver = Resolver {
+        repository,
+        environment,
+        merged,
+        target,
+        values: Values::default(),
+        app_spec: None,
+        findings: Vec::new(),
+    };
     let desired = resolver.desired(key);
+    uses.add(resolver.uses());
     let Resolver { target, mut findings, .. } = resolver;
     let broken = environment.broken
         || application.broken
@@ -177,34 +194,43 @@ struct Resolver<'r, 'd, 'f> {
     environment: &'r Environment<'d, 'f>,
     merged: Merged<'d, 'f>,
     target: Target,
+    values: Values<'d, 'f>,
+    /// Its file and what is in it, once it has been read.
+    app_spec: Option<(&'f str, Node)>,
     findings: Vec<Finding>,
 }
 
 impl<'d, 'f> Resolver<'_, 'd, 'f> {
     fn desired(&mut self, key: &Key) -> Resolved {
         self.check_entry();
+        self.check_names_of_aws();
+        self.read_values();
         // Everything is read before the first thing that is missing ends it, so that all findings are told at once.
-        let images = self.images();
+        let mut images = self.images();
         let service = self.required("service").map(|service| self.environment.fill(&service));
         let cluster = self.text("cluster").map(|cluster| self.environment.fill(&cluster));
         let cluster = cluster.or_else(|| self.environment.cluster.clone());
         let is_known = cluster.is_some() || !self.environment.broken;
         let strategy = self.strategy();
-        let task_definition = self.task_definition(images.as_deref());
+        let task_definition = self.task_definition(images.as_mut());
         let service_settings = self.service_settings(&strategy);
         let policy = self.merged.get("policy").map(|found| {
             let base = &self.environment.policy;
             self.read(&found, |node, path, report| environment::policy(base, node, path, report))
         });
-        let after = ["after", "requires"].iter().flat_map(|key| self.texts(key).unwrap_or_default());
-        let after = after.map(ApplicationName::new).collect();
+        let after = self.after();
         let (registry, environment_tag) = (self.registry(), self.environment_tag());
         let source = self.text("source");
         // In an environment with errors the name of the cluster may be one of them: the default is not guessed.
-        let Some(service) = service.filter(|_| is_known) else { return Resolved::Nowhere };
+        let is_whole_name = |name: &String| placeholders_in(name).is_empty();
+        let is_known = is_known && cluster.as_ref().is_none_or(is_whole_name);
+        let Some(service) = service.filter(|name| is_known && is_whole_name(name)) else {
+            return Resolved::Nowhere;
+        };
         let is_whole = images.is_some() && task_definition.is_some();
         let images = images.unwrap_or_else(|| vec![self.image_to_look_for()]);
-        let task_definition = task_definition.unwrap_or(TaskDefinitionSource::Service);
+        let (task_definition, overlay) =
+            task_definition.unwrap_or_else(|| (TaskDefinitionSource::Service, Overlay::default()));
         if is_whole {
             self.check_containers(&images, &task_definition);
         }
@@ -220,6 +246,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
             environment_tag,
             images,
             task_definition,
+            overlay,
             service_settings,
             strategy,
             policy: policy.unwrap_or_else(|| environment.policy.clone()),
@@ -265,9 +292,29 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         self.read(&found, text)
     }
 
-    fn texts(&mut self, key: &str) -> Option<Vec<String>> {
-        let found = self.merged.get(key)?;
-        self.read(&found, texts)
+    /// Who is deployed first. A name that no document has is told where it stands.
+    fn after(&mut self) -> Vec<ApplicationName> {
+        let mut after = Vec::new();
+        for key in ["after", "requires"] {
+            let Some(found) = self.merged.get(key) else { continue };
+            let names = self.read(&found, texts).unwrap_or_default();
+            let Kind::List(items) = &found.node.kind else { continue };
+            for name in names {
+                if !self.repository.applications.contains_key(name.as_str())
+                    && self.repository.unparsed.is_empty()
+                {
+                    let at = items
+                        .iter()
+                        .find(|item| item.is_text(&name))
+                        .map_or(found.node.place, |item| item.place);
+                    let hint = self.repository.application_names.suggestion(&name);
+                    self.error(found.file, at, &found.path, format!("no application is named `{name}`"))
+                        .hint = hint;
+                }
+                after.push(ApplicationName::new(name));
+            }
+        }
+        after
     }
 
     fn read<T>(

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use super::environment::Environment;
+use super::task_definition::{same_key, too_large};
 use super::{Found, Resolver};
 use crate::manifest::fields::Fields;
 use crate::manifest::nearest::suggestion;
 use crate::manifest::report::Report;
 use crate::manifest::tree::{Kind, Node, Place};
-use crate::manifest::{app_spec, task_definition};
-use crate::model::{AppSpec, CodeDeploy, NewGroup, Strategy};
+use crate::manifest::{app_spec, report};
+use crate::model::{AppSpec, CodeDeploy, Finding, NewGroup, Strategy};
+use crate::plan::placeholders::{self, Unfilled};
 
 const STRATEGIES: [&str; 6] = ["rolling", "codeDeploy", "blueGreen", "canary", "linear", "task"];
 /// Minutes that CodeDeploy waits at most before it shifts traffic or ends old tasks (user guide, quotas).
@@ -62,12 +64,37 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
     }
 
     fn app_spec(&mut self, named: &Found<'d, 'f>) -> Option<AppSpec> {
-        let (file, root) = self.named_file(named)?;
+        let Some((file, written)) = self.named_file(named) else {
+            self.values.all_is_read = false;
+            return None;
+        };
+        let filled = match placeholders::fill(&written.to_json(), &self.values.texts) {
+            Ok(filled) => filled,
+            Err(unfilled) => {
+                let complaint = match unfilled {
+                    Unfilled::TooLarge { path } => too_large(path),
+                    Unfilled::SameKey { path, key } => same_key(path, &key),
+                };
+                self.add(file, written.at_path(&complaint.path).place, &complaint);
+                return None;
+            }
+        };
+        self.values.used.extend(filled.used);
+        let spec = app_spec::filled(&written, &self.values.texts);
+        let left = app_spec::leftovers(&spec, &self.values.texts);
+        for (place, complaint) in &left {
+            self.add(file, *place, complaint);
+        }
         let mut report = Report::on(file);
-        app_spec::check(&root, &mut report);
+        app_spec::check(&spec, &mut report);
+        // What is not filled in yet has no other fault.
+        let is_left = |finding: &Finding| {
+            left.iter().any(|(place, _)| report::position(file, *place) == finding.position)
+        };
+        report.findings.retain(|finding| !is_left(finding));
         self.findings.append(&mut report.findings);
-        let mut content = root.to_json();
-        task_definition::fill_in(&mut content, &self.values());
+        let content = app_spec::content(&spec);
+        self.app_spec = Some((file, spec));
         Some(AppSpec { path: file.to_owned(), content })
     }
 }

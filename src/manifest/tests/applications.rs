@@ -108,7 +108,7 @@ fn what_comes_first_has_a_name_and_nobody_waits_for_himself() {
     check_files(files("web", "worker", ""), &[], &[]);
     check_files(
         files("wep", "worker", ""),
-        &["test.yaml:7:5 no application is named `wep` | did you mean `web`?"],
+        &["api.yaml:8:11 no application is named `wep` | did you mean `web`?"],
         &["test/api"],
     );
     check_files(

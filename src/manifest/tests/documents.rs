@@ -38,7 +38,7 @@ fn a_document_that_is_nearly_ours_is_not_passed_over() {
         (
             &web.replace("trueup.dev/v1\n", "trueup.dev/v2\n"),
             &[
-                "api.yaml:8:1 apiVersion `trueup.dev/v2` is not known to this version of trueup | it reads trueup.dev/v1",
+                "api.yaml:8:13 apiVersion `trueup.dev/v2` is not known to this version of trueup | it reads trueup.dev/v1",
             ],
         ),
         (
@@ -59,6 +59,33 @@ fn a_document_that_is_nearly_ours_is_not_passed_over() {
         &[&format!("api.yaml:3:18 {twice}"), &format!("api.yaml:10:18 {twice}")],
         &["test/api"],
     );
+}
+
+#[test]
+fn a_file_that_looks_like_ours_without_our_version_is_told_and_others_are_passed_over() {
+    let web = APPLICATION.replace("{name: api}", "{name: web}");
+    let reads = "it reads trueup.dev/v1";
+    for (text, said) in [
+        (web.replace("trueup.dev/v1", "truup.dev/v1"), Some("web.yaml:1:13 apiVersion `truup.dev/v1` is not known to this version of trueup")),
+        (web.replace("trueup.dev/v1", "trueup/v1"), Some("web.yaml:1:13 apiVersion `trueup/v1` is not known to this version of trueup")),
+        (web.replace("trueup.dev/v1", "v1"), Some("web.yaml:1:13 apiVersion `v1` is not trueup's, and the document looks like one of its own")),
+        (web.replace("trueup.dev/v1", "mco.dev/v1"), Some("web.yaml:1:13 apiVersion `mco.dev/v1` is not trueup's, and the document looks like one of its own")),
+        (web.replace("apiVersion: trueup.dev/v1\n", ""), Some("web.yaml:1:1 `apiVersion` is missing")),
+        (web.replace("apiVersion: trueup.dev/v1\n", "apiVersion:\n"), Some("web.yaml:1:1 `apiVersion` is missing")),
+        (web.replace("apiVersion", "apiversion"), Some("web.yaml:1:1 `apiVersion` is missing")),
+        (web.replace("apiVersion: trueup.dev/v1\nkind: Application\n", ""), Some("web.yaml:1:1 `apiVersion` is missing")),
+        (ENVIRONMENT.replace("apiVersion: trueup.dev/v1\nkind: Environment\n", ""), Some("web.yaml:1:1 `apiVersion` is missing")),
+        ("apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: x}\nspec: {project: p, source: {repoURL: u}}\n".to_owned(), None),
+        ("apiVersion: core.oam.dev/v1beta1\nkind: Application\nspec: {components: []}\n".to_owned(), None),
+        ("apiVersion: v1\nkind: Service\nspec: {service: x}\n".to_owned(), None),
+        ("applications:\n- name: x\n".to_owned(), None),
+        ("kind: {{ .Application }}\n- [\n".to_owned(), None),
+        ("Application\n".to_owned(), None),
+    ] {
+        let expected: Vec<String> = said.iter().map(|said| format!("{said} | {reads}")).collect();
+        let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
+        check(&[("api.yaml", APPLICATION), ("test.yaml", ENVIRONMENT), ("web.yaml", &text)], &expected, &[]);
+    }
 }
 
 #[test]

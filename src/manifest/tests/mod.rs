@@ -1,10 +1,13 @@
 //! What is read from which text, and what is said about text that cannot be read.
 
 mod applications;
+mod aws_rules;
 mod documents;
 mod images;
 mod mutation_tests;
 mod named_files;
+mod overlays;
+mod placeholders;
 mod strategies;
 
 use super::*;
@@ -63,7 +66,7 @@ const TASK_DEFINITION: &str = r#"{
     "family": "mco-api",
     "revision": 4,
     "containerDefinitions": [
-      {"name": "api", "image": "<IMAGE_NAME>", "environment": [{"name": "LEVEL", "value": "<LEVEL>"}], "futureField2028": 1}
+      {"name": "api", "image": "<IMAGE_NAME>", "memory": 128, "environment": [{"name": "LEVEL", "value": "<LEVEL>"}], "futureField2028": 1}
     ]
   },
   "tags": []

@@ -1,12 +1,17 @@
-//! Whatever stands in the files: reading them ends, panics nowhere, and says where what is wrong stands.
+//! Whatever stands in the files: reading them ends within its bounds, panics nowhere, and says where what is wrong stands.
+//!
+//! `TRUEUP_FUZZ_SECONDS=60 cargo test --lib mutation_tests` goes on that long with seeds of its own; a failure names its seed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::*;
-use crate::model::{Declared, Finding, Severity, Target};
+use crate::manifest::{json, leftovers};
+use crate::model::{Declared, Finding, Severity, Strategy, Target, TaskDefinitionSource};
+use crate::plan::placeholders::{self, MOST_BYTES};
 
-const VALUES: [&str; 24] = [
+const VALUES: [&str; 32] = [
     "",
     "~",
     "''",
@@ -31,7 +36,23 @@ const VALUES: [&str; 24] = [
     "{environment}",
     "<ENVIRONMENT>",
     "codeDeploy",
+    "\"<LOG_LEVEL>\"",
+    "\"${X}\"",
+    "\"{{ x }}%X%<IMAGE9_NAME>\"",
+    "{LOG_LEVEL: \"<LOG_LEVEL><LOG_LEVEL>\", A: \"<B>\", B: \"<A>\"}",
+    "{containerDefinitions: [{name: \"<ENVIRONMENT>\", image: \"<X>\"}]}",
+    "null",
+    "[\"FARGATE\", 1, null]",
+    "// comment",
 ];
+
+/// So many seeds in their order; or, for as long as somebody asks, ever others.
+fn seeds(many: u64) -> Box<dyn Iterator<Item = u64>> {
+    let seconds = std::env::var("TRUEUP_FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
+    let Some(seconds) = seconds else { return Box::new(0..many) };
+    let end = Instant::now() + Duration::from_secs(seconds);
+    Box::new(std::iter::from_fn(move || (Instant::now() < end).then(|| fastrand::u64(..))))
+}
 const LETTERS: [char; 24] = [
     ':', ' ', '\n', '\t', '\r', '\0', '\u{feff}', '\u{85}', '\u{2028}', '-', '[', ']', '{', '}', ',', '#',
     '&', '*', '!', '|', '>', '"', '%', '😀',
@@ -94,11 +115,14 @@ fn check(files: &Files, what: &str) {
         assert!(stands_in_its_file(finding, files), "{what}: {finding:?}\n{files:#?}");
         assert!(!finding.to_string().is_empty());
     }
+    let written: usize = files.values().map(|text| text.as_ref().map_or(0, String::len)).sum();
+    assert!(declaration.findings.len() <= written, "{what}: {} findings", declaration.findings.len());
     let errors = || declaration.findings.iter().filter(|finding| finding.severity == Severity::Error);
     let accused: BTreeSet<&Target> = errors().flat_map(|finding| &finding.targets).collect();
     for declared in &declaration.applications {
         match declared {
             Declared::Readable(desired) => {
+                assert!(is_bounded(desired), "{what}: {desired:?}");
                 assert!(
                     !desired.images.is_empty() && !accused.contains(&desired.target),
                     "{what}: {desired:?}"
@@ -110,6 +134,22 @@ fn check(files: &Files, what: &str) {
             }
         }
     }
+}
+
+/// Whatever values stand for, no more comes of it than AWS takes; with a version that the `AppSpec` did not have.
+fn is_bounded(desired: &Desired) -> bool {
+    let is_small = |value: &Value| value.to_string().len() <= MOST_BYTES + 20;
+    let file = match &desired.task_definition {
+        TaskDefinitionSource::File { input, .. } => is_small(input),
+        _ => desired.overlay.patch.as_ref().is_none_or(is_small),
+    };
+    let spec = match &desired.strategy {
+        Strategy::CodeDeploy(settings) => {
+            settings.app_spec.as_ref().is_none_or(|spec| is_small(&spec.content))
+        }
+        _ => true,
+    };
+    file && spec
 }
 
 /// Zero is the file as a whole; behind the last letter of a line, and in the line behind the last one, something can be missing.
@@ -131,7 +171,7 @@ fn stands_in_its_file(finding: &Finding, files: &Files) -> bool {
 fn check_mutations(name: &str, copies: u64) {
     let original = example(name);
     let paths: Vec<String> = original.keys().cloned().collect();
-    for seed in 0..copies {
+    for seed in seeds(copies) {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut files = original.clone();
         for _ in 0..random.usize(1..=3) {
@@ -152,4 +192,103 @@ fn mutated_copies_of_the_full_example_are_read() {
 #[test]
 fn mutated_copies_of_the_usual_example_are_read() {
     check_mutations("infrastructure", 700);
+}
+
+fn pieces(random: &mut fastrand::Rng, pieces: &[&str], most: usize) -> String {
+    (0..random.usize(..=most)).map(|_| *random.choice(pieces).unwrap()).collect()
+}
+
+/// As simply as it can be said: the next `<NAME>` that has a value, then the rest.
+fn filled_simply(text: &str, values: &BTreeMap<String, String>) -> String {
+    let found = values
+        .iter()
+        .filter_map(|(name, value)| Some((text.find(&format!("<{name}>"))?, name.len() + 2, value)));
+    match found.min_by_key(|(at, length, _)| (*at, usize::MAX - length)) {
+        Some((at, length, value)) => {
+            format!("{}{value}{}", &text[..at], filled_simply(&text[at + length..], values))
+        }
+        None => text.to_owned(),
+    }
+}
+
+#[test]
+fn whatever_is_filled_into_whatever_each_name_is_replaced_once() {
+    let parts = [
+        "<", ">", "A", "B", "<A>", "<B>", "<AB>", "<ü>", " ", "$", "{", "}", "${A}", "%A%", "\"", "\\", "ü",
+        "\n",
+    ];
+    for seed in seeds(3_000) {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let values: BTreeMap<String, String> = ["A", "B", "AB", "ü"]
+            .into_iter()
+            .map(|name| (name.to_owned(), pieces(&mut random, &parts, 6)))
+            .filter(|(_, value)| value.len() % 2 == 0)
+            .collect();
+        let text = pieces(&mut random, &parts, 30);
+        let filled = placeholders::fill(&Value::from(text.as_str()), &values).unwrap().value;
+        assert_eq!(filled, Value::from(filled_simply(&text, &values)), "seed {seed}: {text:?} {values:?}");
+        for left in leftovers::placeholders_in(&text) {
+            assert!(text.contains(left.text) && left.text.contains(left.name), "seed {seed}: {text:?}");
+        }
+        let nested = serde_json::json!({"environment": [{"name": text, "value": text}], "a": {text.as_str(): [filled]}});
+        assert!(leftovers::in_task_definition(&nested, &values, &[]).len() <= 5, "seed {seed}: {text:?}");
+    }
+}
+
+#[test]
+fn text_is_json_where_serde_says_so() {
+    let originals =
+        ["{\"a\": [1, -2.5e3, true, null, \"x\\u00e9\\n\"], \"b\": {\"c\": {}}, \"d\": []}", TASK_DEFINITION];
+    let parts = [
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "\"",
+        "\\",
+        "1",
+        "0",
+        "-",
+        ".",
+        "e",
+        "tru",
+        "null",
+        " ",
+        "\n",
+        "//",
+        "'",
+        "ü",
+        "\u{feff}",
+        "\u{1}",
+        "\\u12",
+        "\\ud83d\\ude00",
+    ];
+    for seed in seeds(20_000) {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut text: Vec<char> = random.choice(originals).unwrap().chars().collect();
+        for _ in 0..random.usize(1..=3) {
+            let at = random.usize(..=text.len());
+            let to = (at + random.usize(..3)).min(text.len());
+            text.splice(at..to, pieces(&mut random, &parts, 2).chars());
+        }
+        let text: String = text.into_iter().collect();
+        // A negative nothing is a nothing here.
+        if text.contains("-0") {
+            continue;
+        }
+        let theirs = serde_json::from_str::<Value>(text.strip_prefix('\u{feff}').unwrap_or(&text));
+        match (json::document(&text), theirs) {
+            (Ok(Some(ours)), Ok(theirs)) => assert_eq!(ours.to_json(), theirs, "seed {seed}: {text}"),
+            (Ok(Some(_)), Err(error)) => {
+                assert!(error.to_string().contains("out of range"), "seed {seed}: {error} {text}");
+            }
+            (Ok(None), theirs) => assert!(theirs.is_err(), "seed {seed}: {text}"),
+            (Err(ours), Ok(_)) => {
+                assert!(ours.message.starts_with("duplicate key"), "seed {seed}: {ours:?} {text}");
+            }
+            (Err(_), Err(_)) => {}
+        }
+    }
 }

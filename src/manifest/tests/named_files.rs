@@ -21,7 +21,7 @@ fn a_pasted_description_becomes_a_registration_and_loses_nothing_else() {
     assert_eq!(input.pointer("/containerDefinitions/0/futureField2028"), Some(&Value::from(1)));
     assert_eq!(input.pointer("/containerDefinitions/0/environment/0/value"), Some(&Value::from("debug")));
     let hint = "it is sent to AWS as written";
-    check(&entries, &[&format!("a/taskdef.json:6:123 unknown field `futureField2028` | {hint}")], &[]);
+    check(&entries, &[&format!("a/taskdef.json:6:119 unknown field `futureField2028` | {hint}")], &[]);
 }
 
 #[test]
@@ -61,16 +61,16 @@ fn a_missing_file_and_a_path_that_leaves_the_repository_are_errors() {
 
 #[test]
 fn a_file_that_is_named_holds_one_document() {
-    let application = format!("{APPLICATION}  taskDefinition: taskdef.json\n");
+    let application = format!("{APPLICATION}  taskDefinition: taskdef.yaml\n");
     for (text, finding) in [
-        ("", "taskdef.json:0:0 the file is empty"),
-        ("# later\n", "taskdef.json:0:0 the file is empty"),
-        ("---\n# later\n---\n", "taskdef.json:0:0 the file is empty"),
-        ("family: a\n---\nfamily: b\n", "taskdef.json:3:1 expected one document"),
-        ("[", "taskdef.json:1:1 not valid YAML: unclosed bracket '['"),
+        ("", "taskdef.yaml:0:0 the file is empty"),
+        ("# later\n", "taskdef.yaml:0:0 the file is empty"),
+        ("---\n# later\n---\n", "taskdef.yaml:0:0 the file is empty"),
+        ("family: a\n---\nfamily: b\n", "taskdef.yaml:3:1 expected one document"),
+        ("[", "taskdef.yaml:1:1 not valid YAML: unclosed bracket '['"),
     ] {
         let entries =
-            [("api.yaml", application.as_str()), ("taskdef.json", text), ("test.yaml", ENVIRONMENT)];
+            [("api.yaml", application.as_str()), ("taskdef.yaml", text), ("test.yaml", ENVIRONMENT)];
         check(&entries, &[finding], &["test/api"]);
     }
 }

@@ -78,16 +78,16 @@ fn a_group_that_is_to_be_made_says_all_that_it_needs() {
 
 #[test]
 fn an_app_spec_that_codedeploy_would_refuse_is_explained() {
-    let hint = " | the AppSpec of a pipeline's CodeDeployToECS action can be used as it is";
+    let properties =
+        "Properties has TaskDefinition and LoadBalancerInfo, with ContainerName and ContainerPort";
     for (from, to, finding) in [
-        (r#""version": 0.0, "#, "", format!("appspec.json:1:1 `version` is missing{hint}")),
         (
             "AWS::ECS::Service",
             "AWS::Lambda::Function",
-            format!("appspec.json:1:59 expected AWS::ECS::Service{hint}"),
+            "appspec.json:1:59 expected AWS::ECS::Service | Type: AWS::ECS::Service".to_owned(),
         ),
-        ("8080", "\"http\"", format!("appspec.json:2:105 expected a port{hint}")),
-        ("loadBalancerInfo", "loadBalancer", format!("appspec.json:2:3 `LoadBalancerInfo` is missing{hint}")),
+        ("8080", "\"http\"", "appspec.json:2:105 expected a port | the port of the container behind the load balancer, such as 8080".to_owned()),
+        ("loadBalancerInfo", "loadBalancer", format!("appspec.json:2:3 `LoadBalancerInfo` is missing | {properties}")),
         (
             "\"taskDefinition\"",
             "\"hooks\": [], \"taskDefinition\"",
@@ -107,6 +107,15 @@ fn an_app_spec_that_codedeploy_would_refuse_is_explained() {
         let said = said(&declaration);
         assert!(said.contains(&finding), "{finding}: {said:#?}");
     }
+}
+
+#[test]
+fn an_app_spec_without_a_version_is_taken_and_gets_one() {
+    let content = settings("{codeDeploy: {appSpec: appspec.json}}", &SPEC.replace(r#""version": 0.0, "#, ""))
+        .app_spec
+        .unwrap()
+        .content;
+    assert_eq!(content, serde_json::from_str::<Value>(SPEC).unwrap());
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod first_contact;
 mod guards;
 mod images;
 mod other_hands;
+mod overlays;
 mod status;
 
 use std::collections::BTreeMap;
@@ -77,6 +78,7 @@ impl Scene {
                 stated: None,
             }],
             task_definition: TaskDefinitionSource::Service,
+            overlay: Overlay::default(),
             service_settings: None,
             strategy: Strategy::Rolling,
             policy: Policy::default(),

@@ -1,0 +1,547 @@
+//! What AWS always refuses of a task definition, or never starts: asked here, before the first write, instead of there.
+//!
+//! The rules are those of the Amazon ECS API reference (`RegisterTaskDefinition`, `ContainerDefinition`) and of the developer
+//! guide ("Amazon ECS task definition differences for Fargate", "Task size"). What depends on the account is not asked.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use super::complaint::Complaint;
+use super::nearest::suggestion;
+use crate::plan::normalise;
+
+/// Containers of a task definition (Amazon ECS quotas).
+const MOST_CONTAINERS: usize = 10;
+const COMPATIBILITIES: [&str; 4] = ["EC2", "FARGATE", "EXTERNAL", "MANAGED_INSTANCES"];
+const NETWORK_MODES: [&str; 5] = ["awsvpc", "bridge", "host", "none", "default"];
+const CONDITIONS: [&str; 4] = ["START", "COMPLETE", "SUCCESS", "HEALTHY"];
+/// Members of a container that Fargate does not take.
+const NOT_ON_FARGATE: [&str; 7] = [
+    "disableNetworking",
+    "dnsSearchDomains",
+    "dnsServers",
+    "dockerSecurityOptions",
+    "extraHosts",
+    "links",
+    "privileged",
+];
+
+type Fields = Map<String, Value>;
+
+/// What is said of the whole task definition. `replaced`: containers whose image is put in, which is one of ECR.
+pub(super) fn of(input: &Value, replaced: &BTreeSet<&str>) -> Vec<Complaint> {
+    let Value::Object(fields) = input else { return Vec::new() };
+    let mut found = Vec::new();
+    let containers = containers(fields);
+    if list(fields, "containerDefinitions").count() == 0 {
+        found.push(Complaint::error("containerDefinitions", "there is no container").at_key());
+    }
+    if containers.len() > MOST_CONTAINERS {
+        let message = format!("more than {MOST_CONTAINERS} containers");
+        found.push(Complaint::error("containerDefinitions", message).at_key());
+    }
+    if !containers.is_empty() && !containers.iter().any(|container| is_essential(container)) {
+        let message = "no container is essential";
+        found.push(Complaint::error("containerDefinitions", message).at_key().hint("AWS wants at least one"));
+    }
+    words(fields, "", "networkMode", &NETWORK_MODES, &mut found);
+    each_word(fields, "requiresCompatibilities", &COMPATIBILITIES, &mut found);
+    names(&containers, &mut found);
+    for (index, container) in containers.iter().enumerate() {
+        let path = format!("containerDefinitions[{index}]");
+        of_container(fields, container, &path, replaced, &mut found);
+        dependencies(&containers, container, &path, &mut found);
+    }
+    if texts(fields, "requiresCompatibilities").any(|name| name == "FARGATE") {
+        on_fargate(fields, &containers, replaced, &mut found);
+    }
+    found
+}
+
+fn containers(fields: &Fields) -> Vec<&Fields> {
+    list(fields, "containerDefinitions").filter_map(Value::as_object).collect()
+}
+
+fn list<'v>(fields: &'v Fields, key: &str) -> impl Iterator<Item = &'v Value> {
+    fields.get(key).and_then(Value::as_array).into_iter().flatten()
+}
+
+fn texts<'v>(fields: &'v Fields, key: &str) -> impl Iterator<Item = &'v str> {
+    list(fields, key).filter_map(Value::as_str)
+}
+
+fn text<'v>(fields: &'v Fields, key: &str) -> &'v str {
+    fields.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn amount(fields: &Fields, key: &str) -> Option<u64> {
+    fields.get(key).and_then(Value::as_u64)
+}
+
+/// Neither absent nor empty, false or null.
+fn is_set(fields: &Fields, key: &str) -> bool {
+    match fields.get(key) {
+        None | Some(Value::Null | Value::Bool(false)) => false,
+        Some(Value::Array(items)) => !items.is_empty(),
+        Some(Value::String(text)) => !text.is_empty(),
+        Some(Value::Object(fields)) => !fields.is_empty(),
+        Some(_) => true,
+    }
+}
+
+fn is_essential(container: &Fields) -> bool {
+    container.get("essential") != Some(&Value::Bool(false))
+}
+
+fn words(fields: &Fields, path: &str, key: &str, known: &[&str], found: &mut Vec<Complaint>) {
+    let word = text(fields, key);
+    if !word.is_empty() && !known.contains(&word) {
+        let path = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+        found.push(unknown_word(path, word, known));
+    }
+}
+
+fn each_word(fields: &Fields, key: &str, known: &[&str], found: &mut Vec<Complaint>) {
+    let unknown = texts(fields, key).enumerate().filter(|(_, word)| !known.contains(word));
+    found.extend(unknown.map(|(index, word)| unknown_word(format!("{key}[{index}]"), word, known)));
+}
+
+/// AWS may know more words by now: only what is nearly one of them is an error.
+fn unknown_word(path: String, word: &str, known: &[&str]) -> Complaint {
+    match known.iter().find(|known| known.eq_ignore_ascii_case(word)) {
+        Some(meant) => Complaint::error(path, format!("`{word}` is none of {}", known.join(", ")))
+            .hint(format!("write {meant}")),
+        None => Complaint {
+            hint: suggestion(word, known),
+            ..Complaint::warning(path, format!("`{word}` is none of {}", known.join(", ")))
+        },
+    }
+}
+
+fn names(containers: &[&Fields], found: &mut Vec<Complaint>) {
+    let mut known = BTreeSet::new();
+    for (index, container) in containers.iter().enumerate() {
+        let (path, name) = (format!("containerDefinitions[{index}].name"), text(container, "name"));
+        if name.is_empty() {
+            found.push(Complaint::error(path, "the container has no name"));
+        } else if !known.insert(name) {
+            found.push(Complaint::error(path, format!("two containers are named `{name}`")));
+        }
+    }
+}
+
+fn of_container(
+    fields: &Fields,
+    container: &Fields,
+    path: &str,
+    replaced: &BTreeSet<&str>,
+    found: &mut Vec<Complaint>,
+) {
+    let name = text(container, "name");
+    if text(container, "image").is_empty() && !replaced.contains(name) {
+        found.push(Complaint::error(format!("{path}.image"), format!("container `{name}` has no image")));
+    }
+    let (memory, reserved) = (amount(container, "memory"), amount(container, "memoryReservation"));
+    let has_memory = ["memory", "memoryReservation"].iter().any(|key| is_set(container, key));
+    if !has_memory && !is_set(fields, "memory") {
+        let message = format!("container `{name}` has no memory, and the task has none");
+        found.push(
+            Complaint::error(path, message)
+                .hint("AWS wants `memory` or `memoryReservation` here, or `memory` of the whole task"),
+        );
+    }
+    if memory.zip(reserved).is_some_and(|(memory, reserved)| memory < reserved) {
+        found.push(Complaint::error(format!("{path}.memory"), "`memory` is less than `memoryReservation`"));
+    }
+    let volumes: Vec<&str> =
+        list(fields, "volumes").filter_map(|volume| volume.get("name").and_then(Value::as_str)).collect();
+    for (index, mount) in list(container, "mountPoints").enumerate() {
+        let volume = mount.get("sourceVolume").and_then(Value::as_str).unwrap_or_default();
+        if !volumes.contains(&volume) {
+            let path = format!("{path}.mountPoints[{index}].sourceVolume");
+            let message = format!("no volume is named `{volume}`");
+            found.push(Complaint {
+                hint: declared(&volumes, volume, "`volumes`"),
+                ..Complaint::error(path, message)
+            });
+        }
+    }
+    if text(fields, "networkMode") == "awsvpc" {
+        host_ports(container, path, found);
+    }
+    health_check(container, path, found);
+    if is_set(container, "secrets") && !is_set(fields, "executionRoleArn") {
+        found.push(no_execution_role(format!("{path}.secrets"), "secrets"));
+    }
+}
+
+/// What there is, if the name is wrong; where it would be, if there is nothing.
+fn declared(known: &[&str], word: &str, place: &str) -> Option<String> {
+    let near = suggestion(word, known);
+    near.or_else(|| (!known.is_empty()).then(|| format!("there is {}", known.join(", "))))
+        .or_else(|| Some(format!("declare it under {place}")))
+}
+
+fn host_ports(container: &Fields, path: &str, found: &mut Vec<Complaint>) {
+    for (index, mapping) in list(container, "portMappings").enumerate() {
+        let port = |key: &str| mapping.get(key).and_then(Value::as_u64).filter(|port| *port != 0);
+        if port("hostPort").is_some_and(|host| port("containerPort").is_some_and(|inner| inner != host)) {
+            let path = format!("{path}.portMappings[{index}].hostPort");
+            let message = "with networkMode awsvpc the host's port is the container's";
+            found.push(Complaint::error(path, message).hint("leave `hostPort` out"));
+        }
+    }
+}
+
+/// Amazon ECS API reference, `HealthCheck`.
+fn health_check(container: &Fields, path: &str, found: &mut Vec<Complaint>) {
+    let Some(check) = container.get("healthCheck").and_then(Value::as_object) else { return };
+    if !check.is_empty() && !is_set(check, "command") {
+        found.push(Complaint::error(format!("{path}.healthCheck"), "the health check has no `command`"));
+    }
+    for (key, least, most) in
+        [("interval", 5, 300), ("timeout", 2, 60), ("retries", 1, 10), ("startPeriod", 0, 300)]
+    {
+        if check.get(key).and_then(Value::as_i64).is_some_and(|value| !(least..=most).contains(&value)) {
+            let message = format!("`{key}` is {least} to {most}");
+            found.push(Complaint::error(format!("{path}.healthCheck.{key}"), message));
+        }
+    }
+}
+
+fn dependencies(containers: &[&Fields], container: &Fields, path: &str, found: &mut Vec<Complaint>) {
+    let names: Vec<&str> = containers.iter().map(|container| text(container, "name")).collect();
+    let named = |name: &str| containers.iter().find(|container| text(container, "name") == name);
+    for (key, member) in [("volumesFrom", "sourceContainer"), ("dependsOn", "containerName")] {
+        for (index, entry) in list(container, key).enumerate() {
+            let name = entry.get(member).and_then(Value::as_str).unwrap_or_default();
+            if named(name).is_none() {
+                let path = format!("{path}.{key}[{index}].{member}");
+                let hint = declared(&names, name, "`containerDefinitions`");
+                found.push(Complaint {
+                    hint,
+                    ..Complaint::error(path, format!("no container is named `{name}`"))
+                });
+            }
+        }
+    }
+    for (index, entry) in list(container, "dependsOn").enumerate() {
+        let Some(entry) = entry.as_object() else { continue };
+        let path = format!("{path}.dependsOn[{index}]");
+        words(entry, &path, "condition", &CONDITIONS, found);
+        let Some(needed) = named(text(entry, "containerName")) else { continue };
+        let (name, condition) = (text(needed, "name"), text(entry, "condition"));
+        let path = format!("{path}.condition");
+        if name == text(container, "name") {
+            found.push(Complaint::error(path, format!("container `{name}` waits for itself")));
+        } else if condition == "HEALTHY" && !is_set(needed, "healthCheck") {
+            let message = format!("container `{name}` never gets HEALTHY: it has no `healthCheck`");
+            found.push(
+                Complaint::error(path, message).hint("ECS does not look at a health check in the image"),
+            );
+        } else if matches!(condition, "COMPLETE" | "SUCCESS") && is_essential(needed) {
+            let message = format!("container `{name}` is essential: its end ends the task");
+            found.push(
+                Complaint::error(path, message).hint(format!("say `\"essential\": false` of `{name}`")),
+            );
+        }
+    }
+}
+
+fn no_execution_role(path: String, why: &str) -> Complaint {
+    Complaint::error(path, format!("`executionRoleArn` is missing, which {why} need"))
+        .hint("the role with AmazonECSTaskExecutionRolePolicy")
+}
+
+fn on_fargate(
+    fields: &Fields,
+    containers: &[&Fields],
+    replaced: &BTreeSet<&str>,
+    found: &mut Vec<Complaint>,
+) {
+    if text(fields, "networkMode") != "awsvpc" {
+        let complaint = Complaint::error("networkMode", "Fargate needs networkMode awsvpc");
+        found.push(if fields.contains_key("networkMode") { complaint } else { complaint.at_key() });
+    }
+    size(fields, found);
+    let storage = fields.get("ephemeralStorage").and_then(|storage| storage.get("sizeInGiB"));
+    if storage.and_then(Value::as_i64).is_some_and(|size| !(21..=200).contains(&size)) {
+        let message = "Fargate has 21 to 200 GiB of ephemeral storage";
+        found.push(Complaint::error("ephemeralStorage.sizeInGiB", message));
+    }
+    for key in ["placementConstraints", "ipcMode"].iter().filter(|key| is_set(fields, key)) {
+        found.push(Complaint::error(*key, format!("Fargate does not take `{key}`")));
+    }
+    if !is_set(fields, "executionRoleArn") {
+        let is_ecr = |container: &&Fields| {
+            replaced.contains(text(container, "name")) || text(container, "image").contains(".dkr.ecr.")
+        };
+        let logs = |container: &&Fields| {
+            let configuration = container.get("logConfiguration").and_then(Value::as_object);
+            configuration.is_some_and(|logs| text(logs, "logDriver") == "awslogs")
+        };
+        let why = if containers.iter().any(is_ecr) {
+            Some("images of ECR")
+        } else {
+            containers.iter().any(logs).then_some("the logs of Fargate tasks")
+        };
+        found.extend(why.map(|why| no_execution_role("executionRoleArn".to_owned(), why).at_key()));
+    }
+    for (index, container) in containers.iter().enumerate() {
+        let path = format!("containerDefinitions[{index}]");
+        for key in NOT_ON_FARGATE.iter().filter(|key| is_set(container, key)) {
+            found.push(Complaint::error(format!("{path}.{key}"), format!("Fargate does not take `{key}`")));
+        }
+        for (index, needed) in list(container, "resourceRequirements").enumerate() {
+            if needed.get("type").and_then(Value::as_str) == Some("GPU") {
+                let path = format!("{path}.resourceRequirements[{index}]");
+                found.push(Complaint::error(path, "Fargate has no GPU"));
+            }
+        }
+    }
+}
+
+/// The memory that Fargate has beside so much CPU: least, most and step in MiB.
+enum Memory {
+    Steps(u64, u64, u64),
+    Sizes(&'static [u64]),
+}
+
+const SIZES: [(u64, Memory); 8] = [
+    (256, Memory::Sizes(&[512, 1024, 2048])),
+    (512, Memory::Steps(1024, 4096, 1024)),
+    (1024, Memory::Steps(2048, 8192, 1024)),
+    (2048, Memory::Steps(4096, 16384, 1024)),
+    (4096, Memory::Steps(8192, 30720, 1024)),
+    (8192, Memory::Steps(16384, 61440, 4096)),
+    (16384, Memory::Steps(32768, 122_880, 8192)),
+    (32768, Memory::Sizes(&[61440, 122_880, 249_856])),
+];
+
+impl Memory {
+    fn has(&self, memory: u64) -> bool {
+        match self {
+            Self::Sizes(sizes) => sizes.contains(&memory),
+            Self::Steps(least, most, step) => {
+                (*least..=*most).contains(&memory) && (memory - least).is_multiple_of(*step)
+            }
+        }
+    }
+
+    fn described(&self) -> String {
+        match self {
+            Self::Sizes(sizes) => sizes.iter().map(u64::to_string).collect::<Vec<_>>().join(", "),
+            Self::Steps(least, most, step) => format!("{least} to {most} in steps of {step}"),
+        }
+    }
+}
+
+fn size(fields: &Fields, found: &mut Vec<Complaint>) {
+    for key in ["cpu", "memory"].iter().filter(|key| !is_set(fields, key)) {
+        found.push(Complaint::error(*key, format!("Fargate needs `{key}` of the task")).at_key());
+    }
+    let units = |key: &str| normalise::size_in_units(fields.get(key)?, 1024.0).as_str()?.parse::<u64>().ok();
+    let (Some(cpu), memory) = (units("cpu"), units("memory")) else {
+        if is_set(fields, "cpu") {
+            found.push(
+                Complaint::error("cpu", "expected CPU units or vCPU").hint("such as \"256\" or \".25 vCPU\""),
+            );
+        }
+        return;
+    };
+    let Some((_, sizes)) = SIZES.iter().find(|(known, _)| *known == cpu) else {
+        let all = SIZES.iter().map(|(cpu, _)| cpu.to_string()).collect::<Vec<_>>().join(", ");
+        found
+            .push(Complaint::error("cpu", format!("Fargate has no cpu {cpu}")).hint(format!("one of {all}")));
+        return;
+    };
+    match memory {
+        Some(memory) if sizes.has(memory) => {}
+        Some(memory) => {
+            let message = format!("Fargate has no memory {memory} beside cpu {cpu}");
+            found.push(Complaint::error("memory", message).hint(sizes.described()));
+        }
+        None if is_set(fields, "memory") => {
+            found
+                .push(Complaint::error("memory", "expected MiB or GB").hint("such as \"512\" or \"0.5 GB\""));
+        }
+        None => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn fargate(fields: &Value) -> Value {
+        let mut input = json!({
+            "family": "f", "networkMode": "awsvpc", "requiresCompatibilities": ["FARGATE"], "cpu": "256",
+            "memory": "512", "executionRoleArn": "r", "containerDefinitions": [{"name": "a", "image": "i"}],
+        });
+        crate::plan::overlay::merge_patch(&mut input, fields);
+        input
+    }
+
+    fn with(container: &Value) -> Value {
+        let mut own = json!({"name": "a", "image": "i", "memory": 128});
+        crate::plan::overlay::merge_patch(&mut own, container);
+        json!({"family": "f", "containerDefinitions": [own, {"name": "b", "image": "i", "memory": 64}]})
+    }
+
+    fn said(input: &Value) -> Vec<String> {
+        let replaced = BTreeSet::from(["ours"]);
+        of(input, &replaced)
+            .into_iter()
+            .map(|complaint| format!("{}: {}", complaint.path, complaint.message))
+            .collect()
+    }
+
+    #[test]
+    fn what_aws_takes_is_not_complained_about() {
+        for input in [
+            fargate(&json!({})),
+            fargate(&json!({"cpu": "1 vCPU", "memory": "2 GB"})),
+            fargate(&json!({"cpu": ".25 vCPU", "memory": "0.5GB", "ephemeralStorage": {"sizeInGiB": 21}})),
+            fargate(&json!({"cpu": "8192", "memory": "20480"})),
+            fargate(&json!({"cpu": "32768", "memory": "249856"})),
+            fargate(&json!({"cpu": 256, "memory": 512})),
+            fargate(&json!({"ipcMode": "", "placementConstraints": [], "containerDefinitions": [
+                {"name": "a", "image": "i", "links": [], "privileged": false, "dnsServers": null}]})),
+            fargate(&json!({"executionRoleArn": null})),
+            with(&json!({"mountPoints": [], "dependsOn": [{"containerName": "b", "condition": "START"}]})),
+            with(&json!({"name": "ours", "image": null})),
+            json!({"family": "f", "volumes": [{"name": "v"}], "networkMode": "bridge", "containerDefinitions": [
+                {"name": "a", "image": "i", "memory": 64, "memoryReservation": 32, "links": ["x"],
+                 "mountPoints": [{"sourceVolume": "v"}], "portMappings": [{"containerPort": 80, "hostPort": 81}],
+                 "dependsOn": [{"containerName": "once", "condition": "SUCCESS"}, {"containerName": "c", "condition": "HEALTHY"}]},
+                {"name": "once", "image": "i", "memory": 64, "essential": false},
+                {"name": "c", "image": "i", "memory": 64, "healthCheck": {"command": ["CMD", "x"]}, "volumesFrom": [{"sourceContainer": "a"}]}]}),
+        ] {
+            assert_eq!(said(&input), Vec::<String>::new(), "{input}");
+        }
+    }
+
+    #[test]
+    fn what_aws_always_refuses_is_told_with_its_field() {
+        let depends =
+            |condition: &str| json!({"dependsOn": [{"containerName": "b", "condition": condition}]});
+        for (input, expected) in [
+            (json!({"family": "f"}), "containerDefinitions: there is no container"),
+            (
+                fargate(&json!({"containerDefinitions": vec![json!({"name": "a", "image": "i"}); 11]})),
+                "containerDefinitions: more than 10 containers",
+            ),
+            (
+                fargate(&json!({"containerDefinitions": [{"name": "a", "image": "i", "essential": false}]})),
+                "containerDefinitions: no container is essential",
+            ),
+            (with(&json!({"name": "b"})), "containerDefinitions[1].name: two containers are named `b`"),
+            (with(&json!({"name": null})), "containerDefinitions[0].name: the container has no name"),
+            (with(&json!({"image": null})), "containerDefinitions[0].image: container `a` has no image"),
+            (
+                with(&json!({"memory": null})),
+                "containerDefinitions[0]: container `a` has no memory, and the task has none",
+            ),
+            (
+                with(&json!({"memoryReservation": 256})),
+                "containerDefinitions[0].memory: `memory` is less than `memoryReservation`",
+            ),
+            (
+                with(&json!({"mountPoints": [{"sourceVolume": "v"}]})),
+                "containerDefinitions[0].mountPoints[0].sourceVolume: no volume is named `v`",
+            ),
+            (
+                with(&json!({"volumesFrom": [{"sourceContainer": "v"}]})),
+                "containerDefinitions[0].volumesFrom[0].sourceContainer: no container is named `v`",
+            ),
+            (
+                with(&json!({"dependsOn": [{"containerName": "v", "condition": "START"}]})),
+                "containerDefinitions[0].dependsOn[0].containerName: no container is named `v`",
+            ),
+            (
+                with(&json!({"dependsOn": [{"containerName": "a", "condition": "START"}]})),
+                "containerDefinitions[0].dependsOn[0].condition: container `a` waits for itself",
+            ),
+            (
+                with(&depends("HEALTHY")),
+                "containerDefinitions[0].dependsOn[0].condition: container `b` never gets HEALTHY: it has no `healthCheck`",
+            ),
+            (
+                with(&depends("SUCCESS")),
+                "containerDefinitions[0].dependsOn[0].condition: container `b` is essential: its end ends the task",
+            ),
+            (
+                with(&depends("healthy")),
+                "containerDefinitions[0].dependsOn[0].condition: `healthy` is none of START, COMPLETE, SUCCESS, HEALTHY",
+            ),
+            (
+                with(&json!({"secrets": [{"name": "A", "valueFrom": "b"}]})),
+                "containerDefinitions[0].secrets: `executionRoleArn` is missing, which secrets need",
+            ),
+            (
+                with(&json!({"healthCheck": {"interval": 10}})),
+                "containerDefinitions[0].healthCheck: the health check has no `command`",
+            ),
+            (
+                with(&json!({"healthCheck": {"command": ["CMD", "x"], "interval": 1}})),
+                "containerDefinitions[0].healthCheck.interval: `interval` is 5 to 300",
+            ),
+            (fargate(&json!({"networkMode": null})), "networkMode: Fargate needs networkMode awsvpc"),
+            (fargate(&json!({"networkMode": "bridge"})), "networkMode: Fargate needs networkMode awsvpc"),
+            (
+                fargate(&json!({"requiresCompatibilities": ["FARGATE", "Ec2"]})),
+                "requiresCompatibilities[1]: `Ec2` is none of EC2, FARGATE, EXTERNAL, MANAGED_INSTANCES",
+            ),
+            (fargate(&json!({"cpu": null})), "cpu: Fargate needs `cpu` of the task"),
+            (fargate(&json!({"cpu": "much"})), "cpu: expected CPU units or vCPU"),
+            (fargate(&json!({"cpu": "300"})), "cpu: Fargate has no cpu 300"),
+            (fargate(&json!({"memory": "4096"})), "memory: Fargate has no memory 4096 beside cpu 256"),
+            (
+                fargate(&json!({"cpu": "8192", "memory": "17408"})),
+                "memory: Fargate has no memory 17408 beside cpu 8192",
+            ),
+            (
+                fargate(&json!({"ephemeralStorage": {"sizeInGiB": 20}})),
+                "ephemeralStorage.sizeInGiB: Fargate has 21 to 200 GiB of ephemeral storage",
+            ),
+            (fargate(&json!({"ipcMode": "task"})), "ipcMode: Fargate does not take `ipcMode`"),
+            (
+                fargate(&json!({"containerDefinitions": [{"name": "a", "image": "i", "links": ["b"]}]})),
+                "containerDefinitions[0].links: Fargate does not take `links`",
+            ),
+            (
+                fargate(
+                    &json!({"containerDefinitions": [{"name": "a", "image": "i", "resourceRequirements": [{"type": "GPU", "value": "1"}]}]}),
+                ),
+                "containerDefinitions[0].resourceRequirements[0]: Fargate has no GPU",
+            ),
+            (
+                fargate(
+                    &json!({"containerDefinitions": [{"name": "a", "image": "i", "portMappings": [{"containerPort": 80, "hostPort": 81}]}]}),
+                ),
+                "containerDefinitions[0].portMappings[0].hostPort: with networkMode awsvpc the host's port is the container's",
+            ),
+            (
+                fargate(&json!({"executionRoleArn": "", "containerDefinitions": [{"name": "ours"}]})),
+                "executionRoleArn: `executionRoleArn` is missing, which images of ECR need",
+            ),
+            (
+                fargate(
+                    &json!({"executionRoleArn": null, "containerDefinitions": [{"name": "a", "image": "1.dkr.ecr.x/y"}]}),
+                ),
+                "executionRoleArn: `executionRoleArn` is missing, which images of ECR need",
+            ),
+            (
+                fargate(
+                    &json!({"executionRoleArn": null, "containerDefinitions": [{"name": "a", "image": "i", "logConfiguration": {"logDriver": "awslogs"}}]}),
+                ),
+                "executionRoleArn: `executionRoleArn` is missing, which the logs of Fargate tasks need",
+            ),
+        ] {
+            let said = said(&input);
+            assert!(said.iter().any(|said| said == expected), "{expected}: {said:#?}");
+        }
+    }
+}

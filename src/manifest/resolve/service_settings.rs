@@ -1,0 +1,125 @@
+//! Fields of the service that are owned too, and what they say of the task definition's containers.
+
+use serde_json::Value;
+
+use super::Resolver;
+use crate::manifest::app_spec;
+use crate::manifest::complaint::Complaint;
+use crate::manifest::fields::{entries, unknown_keys};
+use crate::manifest::nearest::suggestion;
+use crate::manifest::report::Report;
+use crate::manifest::tree::{Kind, Node, Place};
+use crate::model::Strategy;
+use crate::plan::{container_images, service_settings};
+
+impl Resolver<'_, '_, '_> {
+    /// Members of `UpdateService`, by their AWS names; what they hold is AWS's to check.
+    pub(super) fn service_settings(&mut self, strategy: &Strategy) -> Option<Value> {
+        let of_the_deployment: &[&str] = match strategy {
+            Strategy::CodeDeploy(_) => &service_settings::OF_THE_DEPLOYMENT,
+            Strategy::Rolling | Strategy::Unspecified => &[],
+        };
+        let found = self.merged.get("serviceSettings")?;
+        self.read(&found, |node, path, report| {
+            let entries = entries(node, path, report)?;
+            unknown_keys(entries, &service_settings::KEYS, path, report);
+            for (key, _) in entries.iter().filter(|(key, _)| of_the_deployment.contains(&key.text.as_str())) {
+                let message =
+                    format!("`{}` of a service that CodeDeploy deploys cannot be set here", key.text);
+                report.error(key, &format!("{path}.{}", key.text), message).hint =
+                    Some("network, platform version and capacity providers go into the AppSpec".to_owned());
+            }
+            native_strategy(node, path, report);
+            Some(node.to_json())
+        })
+    }
+
+    /// Container and port that traffic goes to, in the `AppSpec` and in `serviceSettings`, are in the task definition.
+    pub(super) fn check_targets(&mut self, task_definition: &str, input: &Value) {
+        let mut complaints: Vec<(String, Place, Complaint)> = Vec::new();
+        if let Some((file, spec)) = &self.app_spec
+            && let Some((container, port)) = app_spec::load_balancer(spec)
+        {
+            let at = ["ContainerName", "ContainerPort"];
+            let found = missing(task_definition, input, (container, port), at);
+            complaints.extend(found.map(|(place, complaint)| ((*file).to_owned(), place, complaint)));
+        }
+        for key in ["loadBalancers", "serviceRegistries"] {
+            let Some(found) = self.merged.get("serviceSettings") else { continue };
+            let Some(Node { kind: Kind::List(items), .. }) = found.node.get(key) else { continue };
+            for item in items {
+                let (Some(container), Some(port)) = (item.get("containerName"), item.get("containerPort"))
+                else {
+                    continue;
+                };
+                let at = [format!("{}.{key}", found.path), format!("{}.{key}", found.path)];
+                let missing = missing(task_definition, input, (container, port), [&at[0], &at[1]]);
+                complaints
+                    .extend(missing.map(|(place, complaint)| (found.file.to_owned(), place, complaint)));
+            }
+        }
+        for (file, place, complaint) in complaints {
+            self.add(&file, place, &complaint);
+        }
+    }
+}
+
+/// Native strategies are refused until they work, wherever they are asked for.
+fn native_strategy(settings: &Node, path: &str, report: &mut Report<'_>) {
+    let strategy = settings.get("deploymentConfiguration").and_then(|node| node.get("strategy"));
+    let Some(node) = strategy.filter(|node| !node.is_null() && !node.is_text("ROLLING")) else { return };
+    let Kind::Scalar { text, .. } = &node.kind else { return };
+    let path = format!("{path}.deploymentConfiguration.strategy");
+    report.error(node, &path, format!("strategy `{text}` is not supported yet")).hint =
+        Some("ROLLING, or leave it out".to_owned());
+}
+
+/// What of a container and its port the task definition does not have.
+fn missing(
+    task_definition: &str,
+    input: &Value,
+    (container, port): (&Node, &Node),
+    fields: [&str; 2],
+) -> Option<(Place, Complaint)> {
+    let (Kind::Scalar { text: name, .. }, Kind::Scalar { text: number, .. }) = (&container.kind, &port.kind)
+    else {
+        return None;
+    };
+    let names: Vec<&str> = container_images(input).map(|(name, _)| name).collect();
+    if !names.contains(&name.as_str()) {
+        let message = format!("{task_definition} has no container `{name}`");
+        let hint = suggestion(name, &names).unwrap_or_else(|| format!("there is {}", names.join(", ")));
+        return Some((container.place, Complaint::error(fields[0], message).hint(hint)));
+    }
+    let number: u64 = number.parse().ok()?;
+    let ports = ports(input, name);
+    if ports.iter().any(|(first, last)| (*first..=*last).contains(&number)) {
+        return None;
+    }
+    let message = format!("container `{name}` in {task_definition} has no port {number}");
+    let listed: Vec<String> = ports.iter().map(|(first, _)| first.to_string()).collect();
+    let hint = if listed.is_empty() {
+        "add it to its `portMappings`".to_owned()
+    } else {
+        format!("its `portMappings` have {}", listed.join(", "))
+    };
+    Some((port.place, Complaint::error(fields[1], message).hint(hint)))
+}
+
+/// First and last of each range of ports that the container has.
+fn ports(input: &Value, container: &str) -> Vec<(u64, u64)> {
+    let definitions = input.get("containerDefinitions").and_then(Value::as_array).into_iter().flatten();
+    let named = |definition: &&Value| definition.get("name").and_then(Value::as_str) == Some(container);
+    let mappings =
+        definitions.filter(named).filter_map(|definition| definition.get("portMappings")?.as_array());
+    mappings
+        .flatten()
+        .filter_map(|mapping| {
+            if let Some(port) = mapping.get("containerPort").and_then(Value::as_u64) {
+                return Some((port, port));
+            }
+            let (first, last) = mapping.get("containerPortRange")?.as_str()?.split_once('-')?;
+            Some((first.parse().ok()?, last.parse().ok()?))
+        })
+        .collect()
+}

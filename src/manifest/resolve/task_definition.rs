@@ -1,0 +1,274 @@
+//! The task definition of an application: a file, or a base and what is laid over it.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::{Found, Resolver};
+use crate::manifest::complaint::{Complaint, Spot};
+use crate::manifest::fields::{Fields, kind};
+use crate::manifest::report;
+use crate::manifest::tree::{Kind, Node, Place};
+use crate::manifest::{check, leftovers, refusals, task_definition};
+use crate::model::{DesiredImage, Overlay, Severity, TaskDefinitionSource};
+use crate::plan::placeholders::{self, Unfilled};
+use crate::plan::{self, overlay};
+
+/// Where a task definition that is no file starts from.
+#[derive(Clone, Copy)]
+enum Base {
+    Service,
+    Family,
+}
+
+/// Where fields of the task definition stand.
+struct Layer<'f> {
+    file: &'f str,
+    node: Node,
+}
+
+/// A file and the patch over it, of which one may be missing.
+struct Layers<'f> {
+    file: Option<Layer<'f>>,
+    patch: Option<Layer<'f>>,
+}
+
+impl<'f> Layers<'f> {
+    /// The patch, if the very field stands there; else the file, or what is nearest to the field in it.
+    fn place(&self, path: &str, spot: Spot) -> (&'f str, Place) {
+        let exactly = |layer: &Layer<'f>| {
+            let (key, node) = layer.node.entry_at(path)?;
+            let key = key.filter(|_| spot == Spot::Key);
+            Some((layer.file, key.map_or(node.place, |key| key.place)))
+        };
+        let nearest = |layer: &Layer<'f>| (layer.file, layer.node.at_path(path).place);
+        let layers = || self.patch.iter().chain(&self.file);
+        let found = layers().find_map(exactly);
+        found.or_else(|| self.file.iter().chain(&self.patch).next().map(nearest)).unwrap_or_default()
+    }
+}
+
+impl<'d, 'f> Resolver<'_, 'd, 'f> {
+    /// `images`: if they can be read. Those that a placeholder stands for get the names of their containers.
+    pub(super) fn task_definition(
+        &mut self,
+        images: Option<&mut Vec<DesiredImage>>,
+    ) -> Option<(TaskDefinitionSource, Overlay)> {
+        match self.merged.get("taskDefinition") {
+            Some(found) if matches!(found.node.kind, Kind::Scalar { .. }) => {
+                let source = self.task_definition_file(&found, images);
+                Some((source?, Overlay::default()))
+            }
+            found => {
+                let source = found.map_or(Some(TaskDefinitionSource::Service), |found| self.base(&found));
+                let overlay = self.overlay(images);
+                Some((source?, overlay?))
+            }
+        }
+    }
+
+    fn base(&mut self, found: &Found<'d, 'f>) -> Option<TaskDefinitionSource> {
+        let environment = self.environment;
+        if let Some(family) = found.get("family") {
+            self.check_braces(&family);
+        }
+        self.read(found, |node, path, report| {
+            let mut fields = Fields::of(node, path, report);
+            fields.require("from");
+            let base = fields.word("from", &[("service", Base::Service), ("family", Base::Family)]);
+            let family = fields.text("family").map(|family| environment.fill(&family));
+            fields.finish();
+            match (base?, family) {
+                (Base::Service, None) => Some(TaskDefinitionSource::Service),
+                (Base::Service, Some(_)) => {
+                    let at = node.entry("family").map_or(node.place, |(key, _)| key.place);
+                    report.error(at, &format!("{path}.family"), "`family` has no effect here").hint =
+                        Some("write {from: family, family: NAME}, or leave it out".to_owned());
+                    None
+                }
+                (Base::Family, Some(family)) => Some(TaskDefinitionSource::Family(family)),
+                (Base::Family, None) => {
+                    report.error(node, &format!("{path}.family"), "`family` is missing");
+                    None
+                }
+            }
+        })
+    }
+
+    /// What is laid over a base that only AWS knows.
+    fn overlay(&mut self, images: Option<&mut Vec<DesiredImage>>) -> Option<Overlay> {
+        self.values.all_is_read = false;
+        let mut texts = self.values.texts.clone();
+        if self.merged.get("values").is_none() {
+            texts.clear();
+        }
+        if self.merged.get("taskDefinitionPatch").is_none() {
+            return Some(Overlay { values: texts, patch: None });
+        }
+        let (layer, patch) = self.patch()?;
+        let mut complaints = Vec::new();
+        if patch.get("family").is_some() {
+            let message = "the family of a base stays as it is";
+            complaints.push(Complaint::error("family", message).at_key().hint("use a task definition file"));
+        }
+        let mut images = images;
+        if patch.get("containerDefinitions").is_some_and(Value::is_array) {
+            complaints.extend(place_images(images.as_deref_mut(), &patch));
+        }
+        let (_, paths) = replaced(&patch, images.as_deref().map(Vec::as_slice));
+        complaints.extend(self.misfits_and_leftovers(&patch, &paths));
+        self.tell(&Layers { file: None, patch: Some(layer) }, complaints);
+        Some(Overlay { values: texts, patch: Some(patch) })
+    }
+
+    fn task_definition_file(
+        &mut self,
+        named: &Found<'d, 'f>,
+        images: Option<&mut Vec<DesiredImage>>,
+    ) -> Option<TaskDefinitionSource> {
+        let file = self.named_file(named);
+        let has_patch = self.merged.get("taskDefinitionPatch").is_some();
+        let patch = self.patch();
+        let Some((file, root)) = file else {
+            self.values.all_is_read = false;
+            return None;
+        };
+        let pasted = root.get("taskDefinition").unwrap_or(&root).clone();
+        let written = task_definition::registration_input(root.to_json());
+        let layer = Layer { file, node: pasted };
+        let mut input = self.filled(&layer, &written)?;
+        let mut layers = Layers { file: Some(layer), patch: None };
+        if has_patch {
+            let (layer, patch) = patch?;
+            overlay::merge_patch(&mut input, &patch);
+            layers.patch = Some(layer);
+        }
+        let mut images = images;
+        let mut complaints = place_images(images.as_deref_mut(), &input);
+        if input.to_string().len() > placeholders::MOST_BYTES {
+            complaints.push(too_large(String::new()));
+        }
+        complaints.extend(self.complaints(&input, images.as_deref().map(Vec::as_slice)));
+        self.tell(&layers, complaints);
+        self.check_targets(file, &input);
+        Some(TaskDefinitionSource::File { path: file.to_owned(), input })
+    }
+
+    fn complaints(&self, input: &Value, images: Option<&[DesiredImage]>) -> Vec<Complaint> {
+        let (replaced, paths) = replaced(input, images);
+        let mut complaints = self.misfits_and_leftovers(input, &paths);
+        let taken: BTreeSet<String> = complaints.iter().map(|complaint| complaint.path.clone()).collect();
+        let mut more = refusals::of(input, &replaced.iter().map(String::as_str).collect());
+        if input.get("family").and_then(Value::as_str).is_none() {
+            more.push(Complaint::error("family", "`family` is missing"));
+        }
+        more.retain(|complaint| !taken.contains(&complaint.path));
+        complaints.extend(more);
+        complaints.extend(check::plain_secrets(input));
+        complaints
+    }
+
+    /// A field with a placeholder that nothing fills has no other fault yet.
+    fn misfits_and_leftovers(&self, input: &Value, replaced: &[String]) -> Vec<Complaint> {
+        let mut complaints = leftovers::in_task_definition(input, &self.values.texts, replaced);
+        let left: BTreeSet<String> = complaints.iter().map(|complaint| complaint.path.clone()).collect();
+        let misfits = (self.repository.check_shape)(input).into_iter();
+        complaints.extend(misfits.filter(|misfit| !left.contains(&misfit.path)).map(task_definition::misfit));
+        complaints
+    }
+
+    /// A merge patch, in place or in a file of its own, with its placeholders filled in.
+    fn patch(&mut self) -> Option<(Layer<'f>, Value)> {
+        let found = self.merged.get("taskDefinitionPatch")?;
+        let layer = match &found.node.kind {
+            Kind::Scalar { .. } => {
+                let read = self.named_file(&found);
+                self.values.all_is_read &= read.is_some();
+                read.map(|(file, node)| Layer { file, node })?
+            }
+            _ => Layer { file: found.file, node: found.node.clone() },
+        };
+        if !matches!(layer.node.kind, Kind::Map(_)) {
+            let message = format!("expected a map, found {}", kind(&layer.node));
+            self.error(layer.file, layer.node.place, "taskDefinitionPatch", message);
+            return None;
+        }
+        let patch = self.filled(&layer, &layer.node.to_json())?;
+        Some((layer, patch))
+    }
+
+    /// With placeholders filled in, as numbers where a number stands.
+    fn filled(&mut self, layer: &Layer<'f>, written: &Value) -> Option<Value> {
+        match placeholders::fill(written, &self.values.texts) {
+            Ok(filled) => {
+                self.values.used.extend(filled.used);
+                let mut value = filled.value;
+                let complaints = (self.repository.check_shape)(&value);
+                task_definition::give_types(&mut value, &complaints, &filled.whole);
+                Some(value)
+            }
+            Err(Unfilled::TooLarge { path }) => {
+                self.values.all_is_read = false;
+                self.tell_of(layer, &too_large(path));
+                None
+            }
+            Err(Unfilled::SameKey { path, key }) => {
+                self.tell_of(layer, &same_key(path, &key));
+                None
+            }
+        }
+    }
+
+    fn tell(&mut self, layers: &Layers<'f>, complaints: Vec<Complaint>) {
+        for complaint in complaints {
+            let (file, place) = layers.place(&complaint.path, complaint.spot);
+            self.add(file, place, &complaint);
+        }
+    }
+
+    fn tell_of(&mut self, layer: &Layer<'f>, complaint: &Complaint) {
+        self.add(layer.file, layer.node.at_path(&complaint.path).place, complaint);
+    }
+
+    pub(super) fn add(&mut self, file: &str, place: Place, complaint: &Complaint) {
+        let Complaint { severity, path, message, hint, .. } = complaint;
+        let mut finding = report::finding(*severity, file, place, path, message);
+        finding.hint = hint.clone();
+        self.findings.push(finding);
+    }
+}
+
+/// Names the containers of images, and complains about what does not come together.
+fn place_images(images: Option<&mut Vec<DesiredImage>>, input: &Value) -> Vec<Complaint> {
+    let Some(images) = images else { return Vec::new() };
+    task_definition::place_images(images, input);
+    check::containers(input, images)
+}
+
+/// The containers whose image is put in, and the paths of these images. Of images that cannot be read it may be any.
+fn replaced(input: &Value, images: Option<&[DesiredImage]>) -> (BTreeSet<String>, Vec<String>) {
+    let containers = |image: &DesiredImage| plan::containers(image, input).unwrap_or_default();
+    let mut names: BTreeSet<String> = images.into_iter().flatten().flat_map(containers).collect();
+    if images.is_none() {
+        names.extend(plan::container_images(input).map(|(name, _)| name.to_owned()));
+    }
+    let definitions = input.get("containerDefinitions").and_then(Value::as_array).into_iter().flatten();
+    let name = |definition: &Value| definition.get("name").and_then(Value::as_str).map(str::to_owned);
+    let is_replaced = |definition: &Value| name(definition).is_some_and(|name| names.contains(&name));
+    let paths = definitions.enumerate().filter(|(_, definition)| is_replaced(definition));
+    let paths = paths.map(|(index, _)| format!("containerDefinitions[{index}].image")).collect();
+    (names, paths)
+}
+
+pub(super) fn too_large(path: String) -> Complaint {
+    let bound = placeholders::MOST_BYTES;
+    Complaint {
+        severity: Severity::Error,
+        ..Complaint::error(path, format!("more than {bound} bytes with `values` filled in"))
+    }
+    .hint(format!("AWS takes {bound} bytes (64 KiB) of a task definition; the rest of the file was not read"))
+}
+
+pub(super) fn same_key(path: String, key: &str) -> Complaint {
+    Complaint::error(path, format!("two keys become `{key}` with `values` filled in"))
+}

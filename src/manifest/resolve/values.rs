@@ -1,0 +1,112 @@
+//! `values`: what stands for `<NAME>` in the files of an application.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Resolver;
+use crate::manifest::fields::{entries, text};
+use crate::manifest::report;
+use crate::manifest::tree::{Key, Node};
+use crate::model::{Finding, Position, Severity};
+use crate::plan::placeholders;
+
+/// The name that always stands for the environment's.
+const ENVIRONMENT: &str = "ENVIRONMENT";
+
+pub(super) struct Values<'d, 'f> {
+    pub texts: BTreeMap<String, String>,
+    declared: Vec<(&'d Key, &'f str, String)>,
+    pub used: BTreeSet<String>,
+    /// Whether all that they could be used in is known: a base is not, nor is a file that cannot be read.
+    pub all_is_read: bool,
+}
+
+/// Which declared values something uses, by where they stand. One that stands in an application may be used in one
+/// environment and not in the other.
+#[derive(Default)]
+pub(super) struct Uses {
+    used: BTreeSet<Position>,
+    unused: Vec<Finding>,
+}
+
+impl Uses {
+    pub(super) fn add(&mut self, other: Self) {
+        self.used.extend(other.used);
+        self.unused.extend(other.unused);
+    }
+
+    /// Values that nothing uses anywhere.
+    pub(super) fn findings(self) -> impl Iterator<Item = Finding> {
+        self.unused.into_iter().filter(move |finding| !self.used.contains(&finding.position))
+    }
+}
+
+impl Default for Values<'_, '_> {
+    fn default() -> Self {
+        Self { texts: BTreeMap::new(), declared: Vec::new(), used: BTreeSet::new(), all_is_read: true }
+    }
+}
+
+impl<'d, 'f> Resolver<'_, 'd, 'f> {
+    pub(super) fn read_values(&mut self) {
+        self.values.texts.insert(ENVIRONMENT.to_owned(), self.environment.name.to_string());
+        let Some(found) = self.merged.get("values") else { return };
+        let declared: Vec<(&'d Key, &'d Node, String)> = self.read(&found, |node, path, report| {
+            let entries = entries(node, path, report).unwrap_or_default();
+            let read = |(key, node): &'d (Key, Node)| {
+                let text = text(node, &format!("{path}.{}", key.text), report)?;
+                Some((key, node, text))
+            };
+            entries.iter().filter_map(read).collect()
+        });
+        for (key, _, text) in &declared {
+            if key.text != ENVIRONMENT {
+                self.values.texts.insert(key.text.clone(), text.clone());
+            }
+        }
+        for (key, node, text) in declared {
+            let path = format!("{}.{}", found.path, key.text);
+            self.check_value(found.file, key, node, &text, &path);
+            if key.text != ENVIRONMENT {
+                self.values.declared.push((key, found.file, path));
+            }
+        }
+    }
+
+    fn check_value(&mut self, file: &'f str, key: &Key, node: &Node, text: &str, path: &str) {
+        if key.text == ENVIRONMENT {
+            let message = "<ENVIRONMENT> is always the environment's name";
+            self.error(file, key, path, message).hint = Some("take it out of `values`".to_owned());
+        }
+        // The placeholder itself: that keeps it as text.
+        let is_itself = placeholders::whole(text) == Some(key.text.as_str());
+        let mut inner = placeholders::names(text).map(|(_, name)| name);
+        let inner = inner.find(|name| !is_itself && self.values.texts.contains_key(*name));
+        if let Some(inner) = inner {
+            let message = format!(
+                "the value of {} holds <{inner}>: values are filled in once, not into each other",
+                key.text
+            );
+            self.error(file, node, path, message).hint = Some(format!(
+                "write out what {inner} is; all in all a task definition has {} bytes (64 KiB) at most",
+                placeholders::MOST_BYTES
+            ));
+        }
+    }
+
+    pub(super) fn uses(&self) -> Uses {
+        let mut uses = Uses::default();
+        for (key, file, path) in &self.values.declared {
+            let position = report::position(file, *key);
+            if self.values.used.contains(&key.text) || !self.values.all_is_read {
+                uses.used.insert(position);
+                continue;
+            }
+            let message = format!("nothing uses the value {}", key.text);
+            let mut finding = report::finding(Severity::Warning, file, *key, path, message);
+            finding.hint = Some(format!("no file of the application holds <{}>", key.text));
+            finding.targets.push(self.target.clone());
+            uses.unused.push(finding);
+        }
+        uses
+    }
+}

@@ -1,0 +1,214 @@
+//! Files against each other, and against what AWS knows.
+
+use super::*;
+
+const FILE: &str = r#"{"family": "api", "containerDefinitions": [
+  {"name": "api", "image": "<IMAGE_NAME>", "memory": 128, "portMappings": [{"containerPort": 80}, {"containerPortRange": "90-99"}]}]}"#;
+
+fn application() -> String {
+    format!("{APPLICATION}  taskDefinition: taskdef.json\n")
+}
+
+/// What is said of this task definition, with severities.
+fn findings(task_definition: &str) -> Vec<String> {
+    let declaration = read_files(&[
+        ("api.yaml", &application()),
+        ("taskdef.json", task_definition),
+        ("test.yaml", ENVIRONMENT),
+    ]);
+    let severity = |finding: &crate::model::Finding| match finding.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    declaration
+        .findings
+        .iter()
+        .map(severity)
+        .zip(said(&declaration))
+        .map(|(one, two)| format!("{one} {two}"))
+        .collect()
+}
+
+#[test]
+fn a_member_that_is_nearly_known_or_known_elsewhere_is_an_error_and_a_new_one_a_warning() {
+    for (from, to, expected) in [
+        (
+            "\"family\"",
+            "\"requiresCompatibilites\": [], \"family\"",
+            "error taskdef.json:1:2 unknown field `requiresCompatibilites` | did you mean `requiresCompatibilities`?",
+        ),
+        (
+            "\"memory\": 128",
+            "\"memory\": 128, \"enviroment\": []",
+            "error taskdef.json:2:59 unknown field `enviroment` | did you mean `environment`?",
+        ),
+        (
+            "\"memory\": 128",
+            "\"memory\": 128, \"Environment\": []",
+            "error taskdef.json:2:59 unknown field `Environment` | did you mean `environment`?",
+        ),
+        (
+            "\"memory\": 128",
+            "\"memory\": 128, \"health_check\": {}",
+            "error taskdef.json:2:59 unknown field `health_check` | did you mean `healthCheck`?",
+        ),
+        (
+            "\"memory\": 128",
+            "\"memory\": 128, \"containerPort\": 1",
+            "error taskdef.json:2:59 unknown field `containerPort` | it belongs into `containerDefinitions[].portMappings[]`",
+        ),
+        (
+            "\"memory\": 128",
+            "\"memory\": 128, \"taskRoleArn\": \"r\"",
+            "error taskdef.json:2:59 unknown field `taskRoleArn` | it belongs into the task definition itself",
+        ),
+        (
+            "\"memory\": 128",
+            "\"memory\": 128, \"firelensConfiguration\": {\"type\": \"fluentbit\", \"enable-ecs-log-metadata\": true}",
+            "error taskdef.json:2:106 unknown field `enable-ecs-log-metadata` | it belongs into `options`",
+        ),
+        (
+            "\"memory\": 128",
+            "\"memory\": 128, \"futureField2028\": 1",
+            "warning taskdef.json:2:59 unknown field `futureField2028` | it is sent to AWS as written",
+        ),
+        (
+            "\"memory\": 128",
+            "\"memory\": 128, \"imagePullTimeout\": 1",
+            "warning taskdef.json:2:59 unknown field `imagePullTimeout` | it is sent to AWS as written",
+        ),
+        (
+            "\"memory\": 128",
+            "\"memory\": \"128\"",
+            "error taskdef.json:2:54 expected a whole number, found text | without quotes; a placeholder alone becomes one",
+        ),
+    ] {
+        assert_eq!(findings(&FILE.replace(from, to)), [expected], "{to}");
+    }
+    let capital = r#"{"Family": "api", "ContainerDefinitions": [{"Name": "api", "Image": "<IMAGE_NAME>", "Memory": 128}]}"#;
+    let said = findings(capital);
+    assert!(
+        said.iter()
+            .any(|said| said == "error taskdef.json:1:2 unknown field `Family` | did you mean `family`?"),
+        "{said:#?}"
+    );
+    assert!(said.iter().any(|said| said.contains("did you mean `containerDefinitions`?")), "{said:#?}");
+}
+
+#[test]
+fn json_files_are_json() {
+    for (text, expected) in [
+        (
+            "{\n  // snipped\n  \"family\": \"api\"}",
+            "taskdef.json:2:3 not valid JSON: JSON has no comments | take the comment out",
+        ),
+        (
+            "{\"family\": \"api\",}",
+            "taskdef.json:1:18 not valid JSON: a comma stands before `}` | take the comma out",
+        ),
+        (
+            "{'family': 'api'}",
+            "taskdef.json:1:2 not valid JSON: texts stand in double quotes | write \"text\"",
+        ),
+        (
+            "family: api\n",
+            "taskdef.json:1:1 not valid JSON: a value was expected, found `family` | keys and texts stand in double quotes; words are true, false and null",
+        ),
+    ] {
+        assert_eq!(findings(text), [format!("error {expected}")], "{text}");
+    }
+    let yaml = "{\"family\": \"api\", // snipped\n \"cpu\": \"256\"}";
+    let application = format!("{APPLICATION}  taskDefinition: taskdef.yaml\n");
+    check(
+        &[("api.yaml", &application), ("taskdef.yaml", yaml), ("test.yaml", ENVIRONMENT)],
+        &[
+            "taskdef.yaml:1:19 `//` begins no comment in YAML: it would be a part of this key | write # before comments",
+        ],
+        &["test/api"],
+    );
+}
+
+#[test]
+fn container_and_port_of_the_traffic_are_in_the_task_definition() {
+    let spec = "Resources:\n- TargetService:\n    Type: AWS::ECS::Service\n    Properties:\n      TaskDefinition: <TASK_DEFINITION>\n      LoadBalancerInfo: {ContainerName: api, ContainerPort: 80}\n";
+    let balancers =
+        "  serviceSettings: {loadBalancers: [{targetGroupArn: t, containerName: api, containerPort: 80}]}\n";
+    for (from, to, finding) in [
+        ("80", "80", None),
+        ("80", "95", None),
+        ("api", "ap", Some("no container `ap`| did you mean `api`?")),
+        ("api", "application", Some("no container `application`| there is api")),
+        ("80", "8080", Some("no port 8080| its `portMappings` have 80, 90")),
+    ] {
+        let strategy = application() + "  strategy: {codeDeploy: {appSpec: appspec.yaml}}\n";
+        let spec = spec
+            .replace(&format!("Name: {from},"), &format!("Name: {to},"))
+            .replace(&format!("Port: {from}}}"), &format!("Port: {to}}}"));
+        let entries = [
+            ("api.yaml", strategy.as_str()),
+            ("appspec.yaml", spec.as_str()),
+            ("taskdef.json", FILE),
+            ("test.yaml", ENVIRONMENT),
+        ];
+        let settings = application()
+            + &balancers
+                .replace(&format!("Name: {from},"), &format!("Name: {to},"))
+                .replace(&format!("Port: {from}}}"), &format!("Port: {to}}}"));
+        let other = [("api.yaml", settings.as_str()), ("taskdef.json", FILE), ("test.yaml", ENVIRONMENT)];
+        for said in [said(&read_files(&entries)), said(&read_files(&other))] {
+            assert_eq!(said.len(), usize::from(finding.is_some()), "{to}: {said:#?}");
+            let parts: Vec<&str> = finding.iter().flat_map(|finding| finding.split('|')).collect();
+            assert!(said.iter().all(|said| parts.iter().all(|part| said.contains(part))), "{to}: {said:#?}");
+        }
+    }
+}
+
+#[test]
+fn what_aws_always_refuses_freezes_before_the_first_write() {
+    let mount =
+        FILE.replace("\"memory\": 128", "\"memory\": 128, \"mountPoints\": [{\"sourceVolume\": \"x\"}]");
+    assert_eq!(
+        findings(&mount),
+        ["error taskdef.json:2:92 no volume is named `x` | declare it under `volumes`"]
+    );
+    let fargate = FILE.replace("\"family\"", "\"requiresCompatibilities\": [\"FARGATE\"], \"networkMode\": \"awsvpc\", \"cpu\": \"256\", \"memory\": \"512\", \"family\"");
+    assert_eq!(
+        findings(&fargate),
+        [
+            "error taskdef.json:1:1 `executionRoleArn` is missing, which images of ECR need | the role with AmazonECSTaskExecutionRolePolicy"
+        ]
+    );
+    for strategy in ["BLUE_GREEN", "CANARY", "LINEAR"] {
+        let settings = format!(
+            "{APPLICATION}  serviceSettings: {{deploymentConfiguration: {{strategy: {strategy}}}}}\n"
+        );
+        let finding =
+            format!("api.yaml:7:57 strategy `{strategy}` is not supported yet | ROLLING, or leave it out");
+        check(&[("api.yaml", &settings), ("test.yaml", ENVIRONMENT)], &[&finding], &["test/api"]);
+    }
+    let rolling =
+        format!("{APPLICATION}  serviceSettings: {{deploymentConfiguration: {{strategy: ROLLING}}}}\n");
+    check(&[("api.yaml", &rolling), ("test.yaml", ENVIRONMENT)], &[], &[]);
+}
+
+#[test]
+fn one_mistake_is_said_once_with_all_that_it_freezes() {
+    let mount =
+        FILE.replace("\"memory\": 128", "\"memory\": 128, \"mountPoints\": [{\"sourceVolume\": \"x\"}]");
+    let staging = ENVIRONMENT.replace("{name: test}", "{name: staging}");
+    let application = application();
+    let entries = [
+        ("api.yaml", application.as_str()),
+        ("staging.yaml", staging.as_str()),
+        ("taskdef.json", mount.as_str()),
+        ("test.yaml", ENVIRONMENT),
+    ];
+    check(
+        &entries,
+        &["taskdef.json:2:92 no volume is named `x` | declare it under `volumes`"],
+        &["staging/api", "test/api"],
+    );
+    let targets: Vec<String> =
+        read_files(&entries).findings[0].targets.iter().map(ToString::to_string).collect();
+    assert_eq!(targets, ["staging/api", "test/api"]);
+}

@@ -1,0 +1,91 @@
+//! What is laid over a base: a patch and values, which are owned as the images are.
+
+use super::*;
+
+/// Commit b runs from our revision 2, which has succeeded, with `live` in it beside name and image.
+fn scene(live: &Value) -> Scene {
+    let outcome = Outcome { result: OutcomeKind::Succeeded, deployment: "d2".to_owned() };
+    let mut scene = Scene::new()
+        .ours(2, 'b', 1, "ecs-svc/1")
+        .tag(2, memory::outcome_tag(&outcome))
+        .live(2, "ecs-svc/2", RolloutState::Completed)
+        .history(&[("d2", 2, Successful), ("d1", 1, Successful)]);
+    scene.observed.images[0].tagged = Reading::Known(image('b', &["bbbbbbb", "test"]));
+    let Some(Reading::Known(revision)) = scene.observed.revisions.get_mut(&arn(2)) else { unreachable!() };
+    crate::plan::overlay::merge_patch(&mut revision.input, live);
+    let content = memory::content_hash(&target(), &revision.input);
+    revision.tags.insert("trueup:content".to_owned(), content.as_str().to_owned());
+    scene
+}
+
+fn patched(live: &Value, patch: &Value) -> Scene {
+    scene(live).with(|scene| scene.desired.overlay.patch = Some(patch.clone()))
+}
+
+fn registered(scene: &Scene) -> Value {
+    match scene.plan().steps.first() {
+        Some(Step::Register { input, .. }) => input.clone(),
+        other => panic!("{other:?}, {:?}", scene.plan().waiting),
+    }
+}
+
+#[test]
+fn a_patch_over_a_base_is_applied_and_compared_and_nothing_else_is_owned() {
+    let live = json!({"cpu": "256", "memory": "512", "taskRoleArn": "r"});
+    let input = registered(&patched(&live, &json!({"cpu": "512", "taskRoleArn": null})));
+    assert_eq!(
+        (&input["cpu"], &input["memory"], input.get("taskRoleArn")),
+        (&json!("512"), &json!("512"), None)
+    );
+    assert_eq!(input["containerDefinitions"][0]["image"], format!("{URI}@{}", digest('b')));
+    // What is there already is no change, however it is written.
+    for patch in [json!({"cpu": "256"}), json!({"cpu": ".25 vCPU", "volumes": []}), json!({"ipcMode": null})]
+    {
+        patched(&live, &patch).check("Settled");
+    }
+}
+
+#[test]
+fn values_fill_the_placeholders_of_a_base() {
+    let image = format!("{URI}@{}", digest('b'));
+    let level = |value: &str| {
+        json!({"containerDefinitions": [{"name": "api", "image": image,
+            "environment": [{"name": "LEVEL", "value": value}]}]})
+    };
+    let with_value = |live: &str| {
+        scene(&level(live)).with(|scene| {
+            scene.desired.overlay.values = BTreeMap::from([("LEVEL".to_owned(), "debug".to_owned())]);
+        })
+    };
+    let input = registered(&with_value("<LEVEL>"));
+    assert_eq!(input["containerDefinitions"][0]["environment"][0]["value"], "debug");
+    with_value("debug").check("Settled");
+    let long = scene(&level(&"<LEVEL>".repeat(5_000))).with(|scene| {
+        scene.desired.overlay.values = BTreeMap::from([("LEVEL".to_owned(), "x".repeat(20))]);
+    });
+    long.check("NoBase");
+}
+
+#[test]
+fn a_field_of_a_patch_that_another_hand_changes_is_drift_and_any_other_field_is_not() {
+    let changed = |field: &str, value: &str| {
+        let field = field.to_owned();
+        let value = json!(value);
+        patched(&json!({"cpu": "512", "memory": "1024"}), &json!({"cpu": "512"}))
+            .live(3, "ecs-svc/3", RolloutState::Completed)
+            .history(&[("d3", 3, Successful), ("d2", 2, Successful)])
+            .with(move |scene| {
+                let mut other = foreign(3, &format!("{URI}@{}", digest('b')));
+                other.input["cpu"] = json!("512");
+                other.input[field] = value;
+                scene.observed.revisions.insert(arn(3), Reading::Known(other));
+            })
+    };
+    changed("cpu", "1024").check("Drifted");
+    changed("memory", "2048").check("Settled");
+    let fields: Vec<String> = {
+        let plan = changed("cpu", "1024").plan();
+        plan.differences.into_iter().map(|difference| difference.field).collect()
+    };
+    assert_eq!(fields, ["cpu"]);
+}
