@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::model::{
     AccountId, Ancestry, ApplicationName, ClusterName, CodeDeployment, Digest, EnvironmentName, Group, Image,
     InfraCommit, Millis, NewDeployment, Progress, Region, Repository, RepositoryName, Revision, Service,
-    ServiceDeployment, ServiceName, Tag, Task, TaskDefinitionArn, Wait,
+    ServiceDeployment, ServiceName, Tag, Tags, Task, TaskDefinitionArn, Wait,
 };
 
 /// Why a call to AWS did not do what was asked, by what to do about it.
@@ -204,6 +204,14 @@ pub trait Ecr: Send + Sync {
         name: &RepositoryName,
         digest: &Digest,
     ) -> Result<Image, CloudError>;
+    /// Tags that begin with this text, whatever the case of its letters: the way to an image of which only some digits of the
+    /// commit are known. It costs a call for each thousand images.
+    async fn tags(
+        &self,
+        registry: Option<&AccountId>,
+        name: &RepositoryName,
+        beginning: &str,
+    ) -> Result<Tags, CloudError>;
     /// Points the tag at the digest; the manifest is sent byte for byte.
     async fn move_tag(
         &self,

@@ -11,7 +11,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::error::{classify_read, classify_write};
-use crate::model::{AccountId, Digest, Image, Mutability, Platform, Repository, RepositoryName, Tag};
+use crate::model::{AccountId, Digest, Image, Mutability, Platform, Repository, RepositoryName, Tag, Tags};
 use crate::ports::{CloudError, Ecr};
 
 /// Media types to ask for, so that an index comes back as an index (Amazon ECR API reference, `BatchGetImage`).
@@ -21,6 +21,13 @@ const MEDIA_TYPES: [&str; 4] = [
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.oci.image.index.v1+json",
 ];
+/// "The maximum number of repository results" of one page (Amazon ECR API reference, `DescribeImages`).
+const IMAGES_A_PAGE: i32 = 1000;
+/// Pages that are looked through for a tag. Ten thousand tagged images are years of builds; a repository with more needs
+/// the whole commit.
+const MOST_PAGES: u32 = 10;
+/// Tags that begin alike and are kept: two on different images are enough to know that a commit is ambiguous.
+const MOST_TAGS: usize = 100;
 /// Manifests are immutable and read once; beyond this many the cache starts afresh.
 const MOST_CACHED: usize = 10_000;
 
@@ -137,6 +144,11 @@ impl EcrClient {
     }
 }
 
+/// Whether the tag begins so, whatever the case of its letters.
+fn begins(tag: &str, beginning: &str) -> bool {
+    tag.get(..beginning.len()).is_some_and(|start| start.eq_ignore_ascii_case(beginning))
+}
+
 #[async_trait]
 impl Ecr for EcrClient {
     async fn repository(
@@ -182,6 +194,43 @@ impl Ecr for EcrClient {
         digest: &Digest,
     ) -> Result<Image, CloudError> {
         self.image(registry, name, ImageIdentifier::builder().image_digest(digest.as_str()).build()).await
+    }
+
+    async fn tags(
+        &self,
+        registry: Option<&AccountId>,
+        name: &RepositoryName,
+        beginning: &str,
+    ) -> Result<Tags, CloudError> {
+        let filter = sdk::DescribeImagesFilter::builder()
+            .tag_status(sdk::TagStatus::Tagged)
+            .image_status(sdk::ImageStatusFilter::Any)
+            .build();
+        let mut tags = Tags::default();
+        let mut token = None;
+        while tags.pages < MOST_PAGES && tags.found.len() < MOST_TAGS {
+            let call = self
+                .client
+                .describe_images()
+                .set_registry_id(registry.map(|account| account.as_str().to_owned()))
+                .repository_name(name.as_str())
+                .filter(filter.clone())
+                .max_results(IMAGES_A_PAGE)
+                .set_next_token(token);
+            let answer = call.send().await.map_err(|error| classify_read(&error))?;
+            tags.pages += 1;
+            for image in answer.image_details() {
+                let digest = Digest::new(image.image_digest().unwrap_or_default());
+                let fitting = image.image_tags().iter().filter(|tag| begins(tag, beginning));
+                tags.found.extend(fitting.map(|tag| (Tag::new(tag), digest.clone())));
+            }
+            token = answer.next_token().map(str::to_owned);
+            if token.is_none() {
+                tags.is_complete = true;
+                break;
+            }
+        }
+        Ok(tags)
     }
 
     async fn move_tag(

@@ -233,8 +233,13 @@ mod tests {
         };
         let unreadable = || Some(Waiting::Unreadable { what: "the service", why: "denied".to_owned() });
         let external = || Some(Waiting::UnsupportedController(Controller::External));
-        let unbuilt =
-            || Some(Waiting::ImageNotBuilt { repository: "mco/api".to_owned(), tag: "bad0bad".to_owned() });
+        let unbuilt = || {
+            Some(Waiting::ImageNotBuilt {
+                repository: "mco/api".to_owned(),
+                tag: "bad0bad".to_owned(),
+                tag_match: crate::model::TagMatch::Exact,
+            })
+        };
         let turn = || Some(Waiting::Turn { why: "after test/db".to_owned() });
         let cases = [
             (Some(Waiting::Settled), Sync::Synced, Health::Healthy, Standing::AsDeclared),

@@ -5,14 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::observe::{Observer, reading};
 use crate::model::{
-    Desired, DesiredImage, Digest, Image, ImageReference, ObservedImage, OutcomeKind, Reading, Repository,
-    Revision, Service, ServiceDeployment, Target, Task, TaskDefinitionArn,
+    Desired, DesiredImage, Digest, Image, ImageReference, Millis, ObservedImage, OutcomeKind, Reading,
+    Repository, Revision, Service, ServiceDeployment, TagMatch, Target, Task, TaskDefinitionArn,
 };
 use crate::plan::{commits, container_images, memory, phase};
+use crate::ports::CloudError;
 
 /// Images of one repository that are looked up because a revision at hand is pinned to them; what could be gone back to
 /// comes first, and the rest is only told of.
 const MOST_PINNED: usize = 5;
+/// How long the answer of a search through the tags of a repository is good, in milliseconds for each page it took: it is
+/// searched no more often than who waits for a build looks for it.
+const SEARCH: Millis = 30_000;
 /// Images that are looked up because something runs them: few run at once, and the bound is for a service that is broken
 /// in a new way.
 const MOST_RUNNING: usize = 10;
@@ -41,11 +45,12 @@ impl Observer<'_> {
         tasks: Option<&Vec<Task>>,
         deployed: &[&Revision],
     ) -> ObservedImage {
-        let (built, tagged) = match &repository {
+        let ((built, tag_match), tagged) = match &repository {
             Reading::Known(_) => self.built_and_tagged(desired, wanted).await,
-            Reading::Absent => (Reading::Absent, Reading::Absent),
+            Reading::Absent => ((Reading::Absent, TagMatch::Exact), Reading::Absent),
             Reading::Unavailable(why) => {
-                (Reading::Unavailable(why.clone()), Reading::Unavailable(why.clone()))
+                let unavailable = || Reading::Unavailable(why.clone());
+                ((unavailable(), TagMatch::Exact), unavailable())
             }
         };
         let digests = running_and_deployed(&repository, tasks, deployed);
@@ -54,7 +59,7 @@ impl Observer<'_> {
             Some(reference) => Some(self.stated(desired, wanted, reference).await),
             None => None,
         };
-        ObservedImage { repository, built, tagged, stated, known }
+        ObservedImage { repository, built, tag_match, tagged, stated, known }
     }
 
     /// One call where the environment tag is on the image of the declared commit, which is how things rest.
@@ -62,13 +67,49 @@ impl Observer<'_> {
         &self,
         desired: &Desired,
         wanted: &DesiredImage,
-    ) -> (Reading<Image>, Reading<Image>) {
+    ) -> ((Reading<Image>, TagMatch), Reading<Image>) {
         let registry = desired.registry.account.as_ref();
         let by_tag = |tag| self.ecr.image_by_tag(registry, &wanted.repository, tag);
-        let built = reading(by_tag(&wanted.commit_tag).await);
+        let (built, tag_match) = match reading(by_tag(&wanted.commit_tag).await) {
+            Reading::Absent => self.built_by_digits(desired, wanted).await,
+            exact => (exact, TagMatch::Exact),
+        };
         let same = built.known().is_some_and(|image| image.tags.contains(&desired.environment_tag));
         let tagged = if same { built.clone() } else { reading(by_tag(&desired.environment_tag).await) };
-        (built, tagged)
+        ((built, tag_match), tagged)
+    }
+
+    /// The image of a commit whose commit tag is not there, by a tag with more of its digits.
+    async fn built_by_digits(&self, desired: &Desired, wanted: &DesiredImage) -> (Reading<Image>, TagMatch) {
+        let registry = desired.registry.account.as_ref();
+        match self.tag_match(desired, wanted).await {
+            Ok(TagMatch::Longer(tag)) => {
+                let built = reading(self.ecr.image_by_tag(registry, &wanted.repository, &tag).await);
+                (built, TagMatch::Longer(tag))
+            }
+            Ok(other) => (Reading::Absent, other),
+            // Who may not look for other tags goes by the commit tag alone.
+            Err(CloudError::Denied(_) | CloudError::NotFound(_) | CloudError::Rejected(_)) => {
+                (Reading::Absent, TagMatch::Exact)
+            }
+            Err(error) => (reading(Err(error)), TagMatch::Exact),
+        }
+    }
+
+    /// Searches the tags of the repository, at most one page in [`SEARCH`] on average.
+    async fn tag_match(&self, desired: &Desired, wanted: &DesiredImage) -> Result<TagMatch, CloudError> {
+        let Some(beginning) = commits::tag_beginning(wanted) else { return Ok(TagMatch::Exact) };
+        let key = (desired.registry.clone(), wanted.repository.clone(), wanted.commit_tag.clone());
+        let now = self.clock.now();
+        if let Some(kept) = self.remembered.tag_match(&key, now) {
+            return Ok(kept);
+        }
+        let registry = desired.registry.account.as_ref();
+        let tags = self.ecr.tags(registry, &wanted.repository, &beginning).await?;
+        let tag_match = commits::tag_match(wanted, &tags);
+        let until = now.saturating_add(SEARCH.saturating_mul(Millis::from(tags.pages)));
+        self.remembered.keep_tag_match(key, tag_match.clone(), until);
+        Ok(tag_match)
     }
 
     /// Where something fails it matters whether the images that could be gone back to are still there.

@@ -4,12 +4,17 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Mutex;
 
-use crate::model::{AccountId, Millis, Registry, Repository, RepositoryName, Revision, TaskDefinitionArn};
+use crate::model::{
+    AccountId, Millis, Registry, Repository, RepositoryName, Revision, Tag, TagMatch, TaskDefinitionArn,
+};
 
 /// How long the settings of a repository are kept, in milliseconds.
 const REPOSITORY: Millis = 600_000;
 /// Entries of one kind that are kept; beyond this many the cache starts afresh, at the cost of calls.
 const MOST_CACHED: usize = 20_000;
+
+/// Where the tag of a commit would be.
+type CommitTag = (Registry, RepositoryName, Tag);
 
 /// The memory of one region.
 #[derive(Default)]
@@ -17,6 +22,8 @@ pub struct Remembered {
     account: Mutex<Option<AccountId>>,
     revisions: Mutex<HashMap<TaskDefinitionArn, Revision>>,
     repositories: Mutex<HashMap<(Registry, RepositoryName), (Repository, Millis)>>,
+    /// By which tag a commit was found whose commit tag is not there, and until when that is good.
+    tag_matches: Mutex<HashMap<CommitTag, (TagMatch, Millis)>>,
     /// Task definitions by application and the SHA-256 of the `AppSpec` that names them.
     app_specs: Mutex<HashMap<(String, String), TaskDefinitionArn>>,
 }
@@ -53,6 +60,16 @@ impl Remembered {
         now: Millis,
     ) {
         keep(&self.repositories, key, (repository, now));
+    }
+
+    /// How the search for a commit tag ended that is not there.
+    pub(super) fn tag_match(&self, key: &CommitTag, now: Millis) -> Option<TagMatch> {
+        let (tag_match, until) = find(&self.tag_matches, key)?;
+        (now < until).then_some(tag_match)
+    }
+
+    pub(super) fn keep_tag_match(&self, key: CommitTag, tag_match: TagMatch, until: Millis) {
+        keep(&self.tag_matches, key, (tag_match, until));
     }
 
     /// What an `AppSpec` deploys, by the application and the SHA-256 of its text.

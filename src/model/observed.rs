@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{
-    AccountId, Commit, ContentHash, DeploymentId, Digest, Group, InfraCommit, RepositoryName, Shift, Tag,
-    TaskDefinitionArn,
+    AccountId, Commit, ContentHash, DeploymentId, DesiredImage, Digest, Group, InfraCommit, RepositoryName,
+    Shift, Tag, TaskDefinitionArn,
 };
 
 /// Unix time in milliseconds. The model never asks what time it is.
@@ -327,12 +327,49 @@ pub struct ObservedImage {
     pub repository: Reading<Repository>,
     /// What the commit tag points at.
     pub built: Reading<Image>,
+    /// By which tag that was found.
+    pub tag_match: TagMatch,
     /// What the environment tag points at.
     pub tagged: Reading<Image>,
     /// What the other name of the image points at; `None` where no file gives one.
     pub stated: Option<Reading<Image>>,
     /// Images looked up because something runs them, by digest.
     pub known: BTreeMap<Digest, Reading<Image>>,
+}
+
+impl ObservedImage {
+    /// The tag in the registry that names the declared commit.
+    pub fn commit_tag<'a>(&'a self, wanted: &'a DesiredImage) -> &'a Tag {
+        match &self.tag_match {
+            TagMatch::Longer(tag) => tag,
+            _ => &wanted.commit_tag,
+        }
+    }
+}
+
+/// How a commit was looked for in the registry: people write some of its digits, and builds tag with more or fewer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TagMatch {
+    /// By the commit tag as declared, and by no other.
+    Exact,
+    /// No such tag, and of those with more digits only one image's fits.
+    Longer(Tag),
+    /// Tags with more digits fit, and they are on several images. Some of them.
+    Several(Vec<Tag>),
+    /// Only a tag with fewer digits than are declared fits: it may be another commit's.
+    Shorter(Tag),
+    /// The repository has more tags than are looked through.
+    TooMany,
+}
+
+/// Tags of a repository that begin alike, and the images that they are on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tags {
+    pub found: Vec<(Tag, Digest)>,
+    /// How many pages were read.
+    pub pages: u32,
+    /// Whether all tags of the repository were looked through.
+    pub is_complete: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! What is said about a target: the four truths, the comparison, the health, and why nothing is done.
 
-use super::{Commit, Digest, Millis, Shift, Target, TaskDefinitionArn};
+use super::{Commit, Digest, Millis, Shift, Tag, TagMatch, Target, TaskDefinitionArn};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sync {
@@ -189,6 +189,15 @@ pub enum Waiting {
     ImageNotBuilt {
         repository: String,
         tag: String,
+        /// What was found in its place.
+        tag_match: TagMatch,
+    },
+    /// Several images have tags that begin like the declared commit.
+    CommitAmbiguous {
+        repository: String,
+        commit: Commit,
+        /// Some of the tags.
+        tags: Vec<Tag>,
     },
     /// The commit tag is no longer on the image that was deployed here for the commit.
     CommitTagMoved(Box<MovedTag>),

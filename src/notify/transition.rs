@@ -421,8 +421,11 @@ mod tests {
     }
 
     fn not_built() -> Status {
-        let waiting =
-            Waiting::ImageNotBuilt { repository: "mco/api".to_owned(), tag: "build-bbbbbbb".to_owned() };
+        let waiting = Waiting::ImageNotBuilt {
+            repository: "mco/api".to_owned(),
+            tag: "build-bbbbbbb".to_owned(),
+            tag_match: crate::model::TagMatch::Exact,
+        };
         Status { waiting: Some(waiting), ..status() }
     }
 

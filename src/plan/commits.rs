@@ -5,8 +5,11 @@ use super::facts::Facts;
 use super::{memory, render};
 use crate::model::{
     Commit, CommitSource, DesiredImage, Digest, Image, MovedTag, ObservedImage, Reading, Service,
-    ServiceDeployment, TaskDefinitionArn, Waiting,
+    ServiceDeployment, Tag, TagMatch, Tags, TaskDefinitionArn, Waiting,
 };
+
+/// Tags that are named where a commit may be several images: enough to see what is meant.
+const MOST_CANDIDATES: usize = 5;
 
 /// The revisions that a deployment here brought, the last one first, as far as AWS itself lists them. What a revision
 /// says of its own past is no evidence.
@@ -82,7 +85,7 @@ impl<'a> Facts<'a> {
         };
         Some(Waiting::CommitTagMoved(Box::new(MovedTag {
             repository: wanted.repository.to_string(),
-            tag: wanted.commit_tag.to_string(),
+            tag: observed.commit_tag(wanted).to_string(),
             key: memory::commit_key(self.ours.get(deployed.revision)?, &wanted.name),
             revision: deployed.revision.clone(),
             deployed: deployed.digest,
@@ -164,9 +167,101 @@ pub(super) fn commits_of(wanted: &DesiredImage, observed: &ObservedImage, image:
     commits
 }
 
+/// How all tags begin that may be the commit's, whatever number of its digits builds tag with. `None`: nothing but the
+/// commit tag itself can be it.
+pub fn tag_beginning(wanted: &DesiredImage) -> Option<String> {
+    if !wanted.commit.is_hexadecimal() {
+        return None;
+    }
+    let (prefix, _) = around_commit(wanted);
+    Some(format!("{prefix}{}", wanted.commit.as_str().get(..Commit::MIN_DIGITS)?))
+}
+
+/// Which of the tags that begin like the commit names it, where the commit tag itself is not there. One with more digits does,
+/// if all such are on one image; one with fewer might be another commit's.
+pub fn tag_match(wanted: &DesiredImage, tags: &Tags) -> TagMatch {
+    let (prefix, suffix) = around_commit(wanted);
+    let digits = |tag: &Tag| {
+        let commit = Commit::new(tag.as_str().get(prefix.len()..)?.strip_suffix(suffix)?);
+        (commit.is_hexadecimal() && commit.matches(&wanted.commit)).then(|| commit.as_str().len())
+    };
+    let mut fitting: Vec<(usize, &Tag, &Digest)> =
+        tags.found.iter().filter_map(|(tag, digest)| Some((digits(tag)?, tag, digest))).collect();
+    fitting.sort_by(|one, two| two.cmp(one));
+    let declared = wanted.commit.as_str().len();
+    let longer: Vec<_> = fitting.iter().filter(|(digits, ..)| *digits >= declared).collect();
+    match (longer.as_slice(), fitting.first()) {
+        ([(_, tag, digest), rest @ ..], _) => match rest.iter().any(|(_, _, other)| other != digest) {
+            true => {
+                let some = longer.iter().take(MOST_CANDIDATES).map(|(_, tag, _)| (*tag).clone());
+                TagMatch::Several(some.collect())
+            }
+            false if tags.is_complete => TagMatch::Longer((*tag).clone()),
+            false => TagMatch::TooMany,
+        },
+        ([], Some((_, tag, _))) => TagMatch::Shorter((*tag).clone()),
+        ([], None) if tags.is_complete => TagMatch::Exact,
+        ([], None) => TagMatch::TooMany,
+    }
+}
+
 /// What stands before and after the commit in the commit tag.
-pub(super) fn around_commit(wanted: &DesiredImage) -> (&str, &str) {
+fn around_commit(wanted: &DesiredImage) -> (&str, &str) {
     let (tag, commit) = (wanted.commit_tag.as_str(), wanted.commit.as_str());
     let mut lengths = (1..=commit.len()).rev().filter(|length| commit.is_char_boundary(*length));
     lengths.find_map(|length| tag.split_once(&commit[..length])).unwrap_or(("", ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Containers, RepositoryName};
+
+    /// The tags of a repository with the digests that they are on, and what the commit is found by.
+    #[track_caller]
+    fn check(commit: &str, commit_tag: &str, tags: &[(&str, &str)], expected: TagMatch) {
+        let wanted = DesiredImage {
+            name: "api".to_owned(),
+            repository: RepositoryName::new("mco/api"),
+            commit: Commit::new(commit),
+            commit_tag: Tag::new(commit_tag),
+            containers: Containers::Named(Vec::new()),
+            stated: None,
+        };
+        let beginning = tag_beginning(&wanted).unwrap();
+        let begins = |tag: &&(&str, &str)| tag.0.to_lowercase().starts_with(&beginning.to_lowercase());
+        let found = tags.iter().filter(begins).map(|(tag, digest)| (Tag::new(*tag), Digest::new(*digest)));
+        let mut tags = Tags { found: found.collect(), pages: 1, is_complete: true };
+        assert_eq!(tag_match(&wanted, &tags), expected, "{commit}");
+        tags.is_complete = false;
+        let unsure = match expected {
+            TagMatch::Longer(_) | TagMatch::Exact => TagMatch::TooMany,
+            other => other,
+        };
+        assert_eq!(
+            tag_match(&wanted, &tags),
+            unsure,
+            "{commit} in a repository that was not read to its end"
+        );
+    }
+
+    #[test]
+    fn a_commit_is_found_by_the_only_image_whose_tag_has_more_of_its_digits() {
+        let long = "3f2c1ab9d0e4c6a7b8f1e2d3c4b5a6978869504f";
+        let other = "3f2c1ab0000000000000000000000000000000ff";
+        let longer = |tag: &str| TagMatch::Longer(Tag::new(tag));
+        check("3f2c1ab", "3f2c1ab", &[(long, "d"), ("8c1f0aa", "e"), ("test", "d")], longer(long));
+        check("3F2C1AB", "3F2C1AB", &[(long, "d")], longer(long));
+        check("3f2c1ab", "3f2c1ab", &[(long, "d"), ("3f2c1ab9", "d")], longer(long));
+        let both = [Tag::new(long), Tag::new(other)];
+        check("3f2c1ab", "3f2c1ab", &[(long, "d"), (other, "e")], TagMatch::Several(both.to_vec()));
+        check("3f2c1ab9", "3f2c1ab9", &[(long, "d"), (other, "e")], longer(long));
+        // A tag with fewer digits may be another commit's.
+        check(long, long, &[("3f2c1ab", "d")], TagMatch::Shorter(Tag::new("3f2c1ab")));
+        check(long, long, &[("3f2c1ac", "d"), ("3f2c1ab-debug", "d")], TagMatch::Exact);
+        let build = format!("build-{long}-x");
+        check("3f2c1ab", "build-3f2c1ab-x", &[(&build, "d"), (long, "e")], longer(&build));
+        // What `{commit:7}` has cut.
+        check(long, "3f2c1ab", &[(long, "d"), (other, "e")], longer(long));
+    }
 }

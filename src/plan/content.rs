@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::facts::{Facts, unreadable};
 use super::{memory, render};
-use crate::model::{Reading, TaskDefinitionArn, TaskDefinitionSource, Waiting};
+use crate::model::{Reading, TagMatch, TaskDefinitionArn, TaskDefinitionSource, Waiting};
 
 impl Facts<'_> {
     /// The task definition that should run, or why it cannot be told.
@@ -17,7 +17,7 @@ impl Facts<'_> {
     fn images_are_there(&self) -> Result<(), Waiting> {
         for (wanted, observed) in self.input.desired.images.iter().zip(self.images) {
             let repository = wanted.repository.to_string();
-            let tag = wanted.commit_tag.to_string();
+            let tag = observed.commit_tag(wanted).to_string();
             match &observed.repository {
                 Reading::Known(_) => {}
                 Reading::Absent => return Err(Waiting::RepositoryMissing { repository }),
@@ -39,8 +39,14 @@ impl Facts<'_> {
                     return Err(Waiting::ImageRemoved { repository, tag });
                 }
                 Reading::Absent => {
-                    let moved = self.moved_commit_tag(wanted, observed);
-                    return Err(moved.unwrap_or(Waiting::ImageNotBuilt { repository, tag }));
+                    let tag_match = observed.tag_match.clone();
+                    let missing = match tag_match {
+                        TagMatch::Several(tags) => {
+                            Waiting::CommitAmbiguous { repository, commit: wanted.commit.clone(), tags }
+                        }
+                        tag_match => Waiting::ImageNotBuilt { repository, tag, tag_match },
+                    };
+                    return Err(self.moved_commit_tag(wanted, observed).unwrap_or(missing));
                 }
                 Reading::Unavailable(why) => return Err(unreadable("the image", why)),
             }

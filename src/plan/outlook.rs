@@ -39,7 +39,7 @@ pub(super) fn of(facts: &Facts<'_>, next: Option<&Step>, tagged: Option<&Commit>
     let desired = facts.input.desired;
     let images = desired.images.iter().zip(facts.images).filter_map(|(wanted, observed)| {
         let digest = observed.built.known()?.digest.clone();
-        Some((format!("{}:{}", wanted.repository, wanted.commit_tag), digest))
+        Some((format!("{}:{}", wanted.repository, observed.commit_tag(wanted)), digest))
     });
     let family = facts.rendered.as_ref().ok().and_then(|rendered| rendered.get("family")?.as_str());
     let mut made_from = match &desired.task_definition {

@@ -16,11 +16,12 @@ pub fn task_definition(desired: &Desired, images: &[ObservedImage], base: &Value
             return Err(Waiting::ImageNotBuilt {
                 repository: wanted.repository.to_string(),
                 tag: wanted.commit_tag.to_string(),
+                tag_match: observed.tag_match.clone(),
             });
         };
         let reference = match desired.policy.pin {
             Pin::Digest => format!("{}@{}", repository.uri, image.digest),
-            Pin::CommitTag => format!("{}:{}", repository.uri, wanted.commit_tag),
+            Pin::CommitTag => format!("{}:{}", repository.uri, observed.commit_tag(wanted)),
         };
         for name in containers(wanted, &base)? {
             set_image(&mut rendered, &name, &reference);

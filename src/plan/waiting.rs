@@ -2,7 +2,7 @@
 
 use super::facts::HISTORY;
 use super::memory;
-use crate::model::{Controller, MovedTag, Phase, Shift, Stage, StartedBy, Target, Waiting};
+use crate::model::{Controller, MovedTag, Phase, Shift, Stage, StartedBy, Tag, TagMatch, Target, Waiting};
 
 /// What a wait comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +55,7 @@ pub fn class(waiting: &Waiting) -> Class {
         | Waiting::ImageArchived { .. }
         | Waiting::ImageRemoved { .. }
         | Waiting::LastGoodGone { .. }
+        | Waiting::CommitAmbiguous { .. }
         | Waiting::CommitTagMoved(_)
         | Waiting::ImageDisagrees { .. }
         | Waiting::RepositoryMissing { .. }
@@ -93,6 +94,7 @@ pub fn reason(waiting: &Waiting) -> &'static str {
         Waiting::ImageArchived { .. } => "ImageArchived",
         Waiting::ImageRemoved { .. } => "ImageRemoved",
         Waiting::LastGoodGone { .. } => "LastGoodGone",
+        Waiting::CommitAmbiguous { .. } => "CommitAmbiguous",
         Waiting::CommitTagMoved(_) => "CommitTagMoved",
         Waiting::ImageDisagrees { .. } => "ImageDisagrees",
         Waiting::RepositoryMissing { .. } => "RepositoryMissing",
@@ -147,7 +149,11 @@ pub fn describe(waiting: &Waiting) -> String {
         Waiting::GroupUnfit { group, why } => {
             format!("the CodeDeploy group {group} cannot deploy this: {why}")
         }
-        Waiting::ImageNotBuilt { repository, tag } => format!("waiting for image {repository}:{tag}"),
+        Waiting::ImageNotBuilt { repository, tag, .. } => format!("waiting for image {repository}:{tag}"),
+        Waiting::CommitAmbiguous { repository, commit, tags } => {
+            let tags: Vec<&str> = tags.iter().map(Tag::as_str).collect();
+            format!("commit {commit} may be several images of {repository}: {}", tags.join(", "))
+        }
         Waiting::ImageArchived { repository, tag } => {
             format!("image {repository}:{tag} is archived; restore it first")
         }
@@ -265,7 +271,14 @@ pub fn hint(waiting: &Waiting, target: &Target) -> Option<String> {
         Waiting::RepositoryMissing { .. } => {
             "correct `repository`, or name the registry that holds it under `registry`".to_owned()
         }
-        Waiting::ImageNotBuilt { repository, tag } => format!(
+        Waiting::ImageNotBuilt { repository, tag_match: TagMatch::Shorter(tag), .. } => format!(
+            "{repository} has the tag {tag}: if that is the build, set `commitTag` to {{commit:N}} with the number of digits that builds use, or declare the commit as {tag}"
+        ),
+        Waiting::ImageNotBuilt { repository, tag, tag_match: TagMatch::TooMany } => format!(
+            "build and push it; {repository} has too many tags to find one that begins with {tag}: declare all digits of the commit"
+        ),
+        Waiting::CommitAmbiguous { .. } => "declare more digits of the commit".to_owned(),
+        Waiting::ImageNotBuilt { repository, tag, .. } => format!(
             "build and push it, or correct `commit` or `commitTag`; aws ecr describe-images --repository-name {repository} --image-ids imageTag={tag}"
         ),
         Waiting::ImageArchived { repository, .. } => {

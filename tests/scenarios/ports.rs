@@ -652,6 +652,30 @@ impl Ecr for Process {
         self.image(name, &json!({"imageDigest": digest.as_str()})).await
     }
 
+    async fn tags(
+        &self,
+        _registry: Option<&AccountId>,
+        name: &RepositoryName,
+        beginning: &str,
+    ) -> Result<Tags, CloudError> {
+        let filter = json!({"tagStatus": "TAGGED", "imageStatus": "ANY"});
+        let mut input = json!({"repositoryName": name.as_str(), "filter": filter, "maxResults": 1000});
+        let mut tags = Tags::default();
+        while tags.pages < 10 && !tags.is_complete {
+            let answer = self.read(Api::Ecr, "DescribeImages", input.clone()).await?;
+            tags.pages += 1;
+            for image in list(&answer, "imageDetails") {
+                let fitting = list(image, "imageTags").filter_map(Value::as_str);
+                let fitting = fitting.filter(|tag| tag.to_lowercase().starts_with(&beginning.to_lowercase()));
+                let digest = Digest::new(text(image, "imageDigest"));
+                tags.found.extend(fitting.map(|tag| (Tag::new(tag), digest.clone())));
+            }
+            tags.is_complete = answer.get("nextToken").is_none();
+            input["nextToken"] = answer["nextToken"].clone();
+        }
+        Ok(tags)
+    }
+
     async fn move_tag(
         &self,
         _registry: Option<&AccountId>,

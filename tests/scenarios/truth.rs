@@ -159,3 +159,51 @@ async fn an_image_that_runs_and_was_removed_is_named_and_told_and_so_is_that_the
         assert!(risks.iter().any(|risk| risk.starts_with("nothing to go back to")), "{risks:?}");
     }
 }
+
+const LONG: &str = "3f2c1ab9d0e4c6a7b8f1e2d3c4b5a6978869504f";
+
+#[tokio::test]
+async fn a_short_commit_is_the_only_image_whose_tag_begins_with_it() {
+    for policy in ["", "  policy: {pin: commitTag}\n"] {
+        let mut stage = Stage::new(Breaker::On);
+        policy.clone_into(&mut stage.environment);
+        stage.declare("3f2c1ab");
+        let mut running = stage.process(BTreeMap::new());
+        assert_eq!(said(&running.watch(&stage, 10, |_| ()).await[0]), "ImageNotBuilt");
+        let digest = stage.build(LONG);
+        let last = running.watch(&stage, 180, |_| ()).await.swap_remove(0);
+        assert_eq!((said(&last).as_str(), status(&last).sync), ("Settled", Sync::Synced));
+        assert_eq!(named(&last), [("3f2c1ab".to_owned(), CommitSource::Registry)]);
+        assert_eq!(stage.running(), [digest.clone(), digest.clone()]);
+        assert_eq!(stage.digest("test"), Some(digest));
+        assert_eq!(said(&look(&stage).await), "Settled");
+    }
+}
+
+#[tokio::test]
+async fn a_short_commit_that_may_be_several_images_is_told_and_deploys_nothing() {
+    let mut stage = Stage::new(Breaker::On);
+    stage.build(LONG);
+    stage.build("3f2c1ab0000");
+    stage.declare("3f2c1ab");
+    stands_still(&stage, "CommitAmbiguous").await;
+    let Some(Waiting::CommitAmbiguous { tags, .. }) = look(&stage).await.plan.unwrap().waiting else {
+        panic!()
+    };
+    assert_eq!(tags, [Tag::new(LONG), Tag::new("3f2c1ab0000")]);
+    stage.declare("3f2c1ab0");
+    stage.process(BTreeMap::new()).watch(&stage, 120, |_| ()).await;
+    assert_eq!(stage.digest("test"), stage.digest("3f2c1ab0000"));
+}
+
+#[tokio::test]
+async fn a_tag_with_fewer_digits_than_are_declared_is_named_and_not_taken() {
+    let mut stage = Stage::new(Breaker::On);
+    stage.build("3f2c1ab");
+    stage.declare(LONG);
+    stands_still(&stage, "ImageNotBuilt").await;
+    let waiting = look(&stage).await.plan.unwrap().waiting.unwrap();
+    let target = &stage.declaration.readable().next().unwrap().target;
+    let hint = trueup::plan::waiting::hint(&waiting, target).unwrap();
+    assert!(hint.starts_with("mco/api has the tag 3f2c1ab:"), "{hint}");
+}

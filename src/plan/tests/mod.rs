@@ -107,6 +107,7 @@ impl Scene {
                     mutability: Mutability { mutable_by_default: true, exceptions: Vec::new() },
                 }),
                 built: Reading::Known(image('b', &["bbbbbbb"])),
+                tag_match: TagMatch::Exact,
                 tagged: Reading::Known(image('a', &["aaaaaaa", "test"])),
                 stated: None,
                 known: BTreeMap::new(),
