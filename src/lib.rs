@@ -11,7 +11,9 @@ pub mod iam;
 pub mod manifest;
 pub mod plan;
 
+pub mod address;
 pub mod escape;
+pub mod masking;
 pub mod ports;
 pub mod secret;
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use globset::{Glob, GlobMatcher};
 
+use crate::address::WebAddress;
 use crate::git::Credentials;
 use crate::manifest::duration;
 use crate::manifest::fields::kind;
@@ -49,6 +50,8 @@ pub enum SettingsError {
     Findings(Vec<Finding>),
     #[error("{key} is {value:?}: {why}")]
     Value { key: &'static str, value: String, why: &'static str },
+    #[error("{key} cannot be used: {why}")]
+    Address { key: &'static str, why: &'static str },
     #[error("the file {path} of {key} cannot be read")]
     Secret { key: &'static str, path: String, source: std::io::Error },
 }
@@ -84,7 +87,7 @@ pub struct Allow {
 /// Where alerts are posted to.
 #[derive(Clone)]
 pub struct Webhook {
-    pub url: String,
+    pub url: WebAddress,
     /// Signs the body.
     pub secret: Secret,
 }
@@ -123,7 +126,7 @@ impl Settings {
         let webhook_secret = secret(given, "TRUEUP_WEBHOOK_SECRET", "alerts.webhook.secretFile", raw)?;
         let webhook = match text("alerts.webhook.url") {
             None => None,
-            Some(url) => Some(webhook(url, webhook_secret)?),
+            Some(url) => Some(webhook(&url, webhook_secret)?),
         };
         Ok(Self {
             location: text("repository.location").unwrap_or_else(|| ".".to_owned()),
@@ -168,6 +171,10 @@ pub fn parse(path: &str, text: &str) -> Result<Raw, SettingsError> {
         Err(broken) => report.broken(broken),
     }
     add_excerpts(&mut report.findings, |_| Some(text));
+    for finding in &mut report.findings {
+        // An address may be a secret as a whole.
+        finding.excerpt.take_if(|excerpt| excerpt.contains("://"));
+    }
     if report.has_errors() { Err(SettingsError::Findings(report.findings)) } else { Ok(raw) }
 }
 
@@ -235,15 +242,13 @@ fn secret(
     Ok(Some(secret))
 }
 
-fn webhook(url: String, secret: Option<Secret>) -> Result<Webhook, SettingsError> {
-    let loopback = ["http://127.0.0.1:", "http://localhost:", "http://[::1]:"];
-    let refused = |url: String, why| SettingsError::Value { key: "alerts.webhook.url", value: url, why };
-    if !url.starts_with("https://") && !loopback.iter().any(|start| url.starts_with(start)) {
-        return Err(refused(url, "alerts go over https:// only"));
-    }
+/// The address is never repeated: its path may be a secret.
+fn webhook(url: &str, secret: Option<Secret>) -> Result<Webhook, SettingsError> {
+    let refused = |why| SettingsError::Address { key: "alerts.webhook.url", why };
+    let url = WebAddress::parse(url).map_err(refused)?;
     match secret {
         Some(secret) => Ok(Webhook { url, secret }),
-        None => Err(refused(url, "it needs a secret: TRUEUP_WEBHOOK_SECRET or alerts.webhook.secretFile")),
+        None => Err(refused("it needs a secret: TRUEUP_WEBHOOK_SECRET or alerts.webhook.secretFile")),
     }
 }
 
@@ -374,8 +379,10 @@ mod tests {
             ("pollInterval: soon\n", "expected a number with s, m or h"),
             ("pollInterval: 1s\n", "5s at the least"),
             ("allow: {accounts: [\"12\"]}\n", "expected twelve digits"),
-            ("alerts: {webhook: {url: \"http://example.com/x\"}}\n", "https:// only"),
-            ("alerts: {webhook: {url: \"https://example.com/x\"}}\n", "it needs a secret"),
+            ("alerts: {webhook: {url: \"http://example.com/hunter2\"}}\n", "it is not encrypted"),
+            ("alerts: {webhook: {url: \"http://localhost:x@evil.com/hunter2\"}}\n", "a user or a password"),
+            ("alerts: {webhook: {urll: \"https://example.com/hunter2\"}}\n", "unknown setting"),
+            ("alerts: {webhook: {url: \"https://example.com/hunter2\"}}\n", "it needs a secret"),
         ] {
             let said = load(Some(file), &[], &[]).unwrap_err().to_string();
             assert!(said.contains(expected), "{file}: {said}");

@@ -113,7 +113,7 @@ const PLACES: [(&str, &[&str]); 5] = [
     ("aws_sdk_", &["src/aws/"]),
     ("git2::", &["src/git/"]),
     ("clap::", &["src/cli/"]),
-    ("axum::", &["src/http/"]),
+    ("hyper", &["src/http/"]),
     ("trueup_simulator", &["src/cli/"]),
 ];
 const PURE: [&str; 5] = ["src/model/", "src/manifest/", "src/plan/", "src/iam/", "src/notify/transition.rs"];

@@ -3,6 +3,7 @@
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use crate::masking::scrubbed;
 use crate::ports::CloudError;
 
 /// The error of a read: an answer that never came is only unavailable.
@@ -46,12 +47,13 @@ where
         text.push_str(&inner.to_string());
         source = inner.source();
     }
-    text.chars().take(300).collect()
+    scrubbed(&text).chars().take(300).collect()
 }
 
 fn of_code(code: Option<&str>, message: Option<&str>) -> CloudError {
     let code = code.unwrap_or("no code");
-    let text: String = format!("{code}: {}", message.unwrap_or("no message")).chars().take(500).collect();
+    let text = format!("{code}: {}", message.unwrap_or("no message"));
+    let text: String = scrubbed(&text).chars().take(500).collect();
     let crowded = message.is_some_and(|message| message.contains("Too many concurrent attempts"));
     match code {
         _ if crowded => CloudError::Throttled(text),

@@ -2,19 +2,19 @@
 //! without anything that an alert or a log would not say.
 
 mod metrics;
+mod port;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::{Router, routing::get};
+use hyper::StatusCode;
 
 use crate::controller::News;
+use crate::escape::line;
 use crate::model::Status;
 use metrics::Metrics;
+use port::Answer;
 
 /// A loop that has looked at nothing for so long hangs: its longest rest is half a minute, a fetch takes two minutes at
 /// most, and a look at one target some dozen calls.
@@ -70,48 +70,55 @@ impl Board {
         told.metrics.swept(statuses);
     }
 
-    /// Serves until the listener fails.
-    pub async fn serve(self, listener: tokio::net::TcpListener) -> std::io::Result<()> {
-        let routes = Router::new()
-            .route("/livez", get(livez))
-            .route("/readyz", get(readyz))
-            .route("/metrics", get(printed))
-            .with_state(self);
-        axum::serve(listener, routes).await
+    /// Serves for ever.
+    pub async fn serve(self, listener: tokio::net::TcpListener) {
+        port::serve(listener, port::LIMITS, move |path| self.answer(path)).await;
+    }
+
+    fn answer(&self, path: &str) -> Answer {
+        match path {
+            "/livez" => self.livez(),
+            "/readyz" => self.readyz(),
+            "/metrics" => self.printed(),
+            _ => Answer::text(StatusCode::NOT_FOUND, ""),
+        }
+    }
+
+    fn livez(&self) -> Answer {
+        let silent = self.told().passed.elapsed();
+        if silent < HANGS {
+            return Answer::text(StatusCode::OK, "alive\n");
+        }
+        Answer::text(StatusCode::SERVICE_UNAVAILABLE, format!("no pass for {} s\n", silent.as_secs()))
+    }
+
+    /// Ready: the repository could be read, and every application was looked at once. One that cannot be read later on does
+    /// not take the controller out of service: it goes on with what it knows.
+    fn readyz(&self) -> Answer {
+        let told = self.told();
+        match (&told.broken, told.looked) {
+            (_, true) => Answer::text(StatusCode::OK, "ready\n"),
+            (Some(why), false) => {
+                let why = format!("the infrastructure repository cannot be read: {}\n", line(why));
+                Answer::text(StatusCode::SERVICE_UNAVAILABLE, why)
+            }
+            (None, false) => Answer::text(StatusCode::SERVICE_UNAVAILABLE, "the first look goes on\n"),
+        }
+    }
+
+    fn printed(&self) -> Answer {
+        match self.told().metrics.print() {
+            Ok(body) => Answer {
+                status: StatusCode::OK,
+                kind: "application/openmetrics-text; version=1.0.0; charset=utf-8",
+                body,
+            },
+            Err(error) => Answer::text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+        }
     }
 }
 
 /// Binds before anything else begins, so that a taken port is an error at the start.
 pub async fn bind(address: SocketAddr) -> std::io::Result<tokio::net::TcpListener> {
     tokio::net::TcpListener::bind(address).await
-}
-
-async fn livez(State(board): State<Board>) -> Response {
-    let silent = board.told().passed.elapsed();
-    if silent < HANGS {
-        return (StatusCode::OK, "alive\n").into_response();
-    }
-    (StatusCode::SERVICE_UNAVAILABLE, format!("no pass for {} s\n", silent.as_secs())).into_response()
-}
-
-/// Ready: the repository could be read, and every application was looked at once. One that cannot be read later on does
-/// not take the controller out of service: it goes on with what it knows.
-async fn readyz(State(board): State<Board>) -> Response {
-    let told = board.told();
-    match (&told.broken, told.looked) {
-        (_, true) => (StatusCode::OK, "ready\n").into_response(),
-        (Some(why), false) => {
-            let why = format!("the infrastructure repository cannot be read: {why}\n");
-            (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
-        }
-        (None, false) => (StatusCode::SERVICE_UNAVAILABLE, "the first look goes on\n").into_response(),
-    }
-}
-
-async fn printed(State(board): State<Board>) -> Response {
-    let headers = [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
-    match board.told().metrics.print() {
-        Ok(text) => (headers, text).into_response(),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
-    }
 }

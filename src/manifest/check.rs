@@ -8,11 +8,12 @@ use serde_json::Value;
 
 use super::complaint::Complaint;
 use super::nearest::Names;
+use crate::masking::{holds_a_secret, names_a_secret};
 use crate::model::{
     AccountId, ApplicationName, ClusterName, Containers, Declaration, Declared, Desired, DesiredImage,
     Finding, Region, RepositoryName, ServiceName, Severity, Strategy, Tag, Target, TaskDefinitionSource,
 };
-use crate::plan::{self, blue_green, container_images, diff::looks_secret, placeholders};
+use crate::plan::{self, blue_green, container_images, placeholders};
 
 /// What belongs to one target alone, after expansion; a tag to one environment.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -190,10 +191,7 @@ pub(super) fn plain_secrets(input: &Value) -> Vec<Complaint> {
         for (index, entry) in environment.enumerate() {
             let part = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
             let (name, value) = (part("name"), part("value"));
-            let marked = ["AKIA", "ASIA", "-----BEGIN", "ghp_", "xoxb-", "glpat-"]
-                .iter()
-                .any(|mark| value.starts_with(mark));
-            if !value.is_empty() && (looks_secret(name) || marked) {
+            if !value.is_empty() && (names_a_secret(name) || holds_a_secret(value)) {
                 let path = format!("containerDefinitions[{container}].environment[{index}]");
                 let message = format!("the environment variable {name} looks like a secret in plain text");
                 let hint = "use `secrets` with a reference to Secrets Manager or Parameter Store";

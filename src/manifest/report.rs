@@ -1,8 +1,8 @@
 //! Findings about one file, and the lines that they are about.
 
 use super::tree::{Broken, Place};
+use crate::masking::{may_hold_a_secret, may_name_a_secret};
 use crate::model::{Finding, Position, Severity};
-use crate::plan::diff::looks_secret;
 
 /// Bytes of a line that is repeated under a message; a whole document may stand in one.
 const LONGEST_EXCERPT: usize = 200;
@@ -111,7 +111,9 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
 
 /// What may hold a secret is not repeated.
 fn excerpt(line: &str) -> Option<String> {
-    (line.len() <= LONGEST_EXCERPT && !looks_secret(line)).then(|| line.to_owned())
+    let separates = |c: char| !c.is_ascii_alphanumeric() && !"_-".contains(c);
+    let may_be_secret = may_hold_a_secret(line) || line.split(separates).any(may_name_a_secret);
+    (line.len() <= LONGEST_EXCERPT && !may_be_secret).then(|| line.to_owned())
 }
 
 #[cfg(test)]

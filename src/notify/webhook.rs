@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::transition::{Alert, Severity};
+use crate::escape::line;
 use crate::settings;
 
 /// Alerts that wait for delivery; more are dropped, and the log says how many.
@@ -73,13 +74,13 @@ async fn deliver(client: &reqwest::Client, to: &settings::Webhook, alert: &Alert
             Ok(status) if status.is_success() => return,
             Ok(status) if status.is_server_error() || status.as_u16() == 429 => status.to_string(),
             Ok(status) => {
-                tracing::error!(event = "alert.refused", key = alert.key, status = status.as_u16());
+                tracing::error!(event = "alert.refused", key = alert.key, to = %to.url, status = status.as_u16());
                 return;
             }
             Err(why) => why,
         };
         let Some(rest) = rests.next() else {
-            tracing::error!(event = "alert.undelivered", key = alert.key, "{why}");
+            tracing::error!(event = "alert.undelivered", key = alert.key, to = %to.url, "{why}");
             return;
         };
         tokio::time::sleep(rest.mul_f64(0.5 + fastrand::f64())).await;
@@ -96,7 +97,7 @@ async fn post(
     let secret = to.secret.read().map_err(|error| format!("the secret cannot be read: {error}"))?;
     let timestamp = jiff::Timestamp::now().as_second().to_string();
     let request = client
-        .post(&to.url)
+        .post(to.url.url().clone())
         .header("content-type", "application/json")
         .header("x-trueup-event", alert.event.name())
         .header("x-trueup-delivery", &alert.key)
@@ -119,7 +120,8 @@ pub fn signature(secret: &[u8], timestamp: &str, body: &str) -> String {
 /// The documented body (`docs/alerts.md`).
 pub fn body(alert: &Alert) -> Value {
     let differences = alert.differences.iter().map(|difference| {
-        json!({"field": difference.field, "live": difference.live, "desired": difference.desired})
+        let [live, desired] = [&difference.live, &difference.desired].map(|value| value.as_deref().map(line));
+        json!({"field": line(&difference.field), "live": live, "desired": desired})
     });
     json!({
         "event": alert.event.name(),
@@ -134,8 +136,8 @@ pub fn body(alert: &Alert) -> Value {
         "application": alert.target.as_ref().map(|target| target.application.as_str()),
         "commit": alert.commit.as_ref().map(crate::model::Commit::as_str),
         "deployment": alert.deployment,
-        "summary": alert.summary,
-        "causes": alert.causes,
+        "summary": line(&alert.summary),
+        "causes": alert.causes.iter().map(|cause| line(cause)).collect::<Vec<_>>(),
         "differences": differences.collect::<Vec<_>>(),
     })
 }
@@ -144,6 +146,7 @@ pub fn body(alert: &Alert) -> Value {
 mod tests {
     use super::super::transition::of_source;
     use super::*;
+    use crate::address::WebAddress;
     use crate::secret::Secret;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
@@ -152,6 +155,10 @@ mod tests {
 
     fn alert() -> Alert {
         of_source(None, Some("unreachable"), 0).unwrap()
+    }
+
+    fn address(url: &str) -> WebAddress {
+        WebAddress::parse(url).unwrap()
     }
 
     /// Answers one request after the other with these status lines; the requests it got.
@@ -186,7 +193,7 @@ mod tests {
 
     async fn send(answers: Vec<&'static str>) -> Vec<String> {
         let (url, heard) = receiver(answers).await;
-        let to = settings::Webhook { url, secret: Secret::Given("hunter2".to_owned()) };
+        let to = settings::Webhook { url: address(&url), secret: Secret::Given("hunter2".to_owned()) };
         let webhook = Webhook::start(to, &AT_ONCE).unwrap();
         webhook.send(alert());
         let heard = heard.await.unwrap();
@@ -215,7 +222,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
         let (url, heard) = receiver(vec!["200 OK", "200 OK"]).await;
-        let to = settings::Webhook { url, secret: Secret::File(path.clone()) };
+        let to = settings::Webhook { url: address(&url), secret: Secret::File(path.clone()) };
         for secret in ["one", "two"] {
             std::fs::write(&path, secret).unwrap();
             post(&reqwest::Client::new(), &to, &alert(), "{}").await.unwrap();
@@ -235,7 +242,7 @@ mod tests {
     async fn a_receiver_that_hangs_never_blocks_the_sender() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let to = settings::Webhook { url, secret: Secret::Given("hunter2".to_owned()) };
+        let to = settings::Webhook { url: address(&url), secret: Secret::Given("hunter2".to_owned()) };
         let webhook = Webhook::start(to, &AT_ONCE).unwrap();
         for _ in 0..QUEUE + 10 {
             webhook.send(alert());

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::facts::{Facts, HISTORY, unreadable};
 use super::outlook::Outlook;
 use super::phase::Current;
+use super::shown::Origin;
 use super::step::{Approval, Recent, Step, Why};
 use super::{diff, memory, outlook, phase, status};
 use crate::model::{
@@ -237,7 +238,7 @@ impl<'a> Facts<'a> {
             .filter(|revision| revision.active)
             .find(|revision| memory::is_described_otherwise(revision, &self.input.desired.target, content));
         let Some(revision) = otherwise else { return Ok(()) };
-        let fields = diff::task_definitions(&revision.input, rendered);
+        let fields = diff::task_definitions(&revision.input, rendered, Origin::Aws);
         let fields = fields.into_iter().take(3).map(|difference| difference.field).collect();
         Err(Waiting::DescribedOtherwise { revision: revision.arn.short().to_owned(), fields })
     }

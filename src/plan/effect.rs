@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::facts::Facts;
+use super::shown::Origin;
 use super::{diff, overlay, render, service_settings};
 use crate::model::{
     Difference, Digest, Image, ObservedImage, Reading, Revision, TaskDefinitionArn, TaskDefinitionSource,
@@ -49,7 +50,7 @@ impl Facts<'_> {
                 }
             }
         }
-        let all = diff::task_definitions(&same_images, rendered);
+        let all = diff::task_definitions(&same_images, rendered, render::origin(self.input.desired));
         if render::owns_every_field(self.input.desired)
             || matches!(self.input.desired.task_definition, TaskDefinitionSource::Family(_))
         {
@@ -65,7 +66,8 @@ impl Facts<'_> {
     /// The fields that would change if what is declared were laid over this task definition: they are owned.
     pub(super) fn changed_by_overlay(&self, input: &Value) -> BTreeSet<String> {
         let laid_over = overlay::laid_over(&self.input.desired.overlay, input);
-        let changes = laid_over.map(|changed| diff::task_definitions(input, &changed)).unwrap_or_default();
+        let changes =
+            laid_over.map(|changed| diff::task_definitions(input, &changed, Origin::Aws)).unwrap_or_default();
         changes.into_iter().map(|difference| difference.field).collect()
     }
 

@@ -27,6 +27,7 @@ pub mod phase;
 pub mod placeholders;
 mod render;
 pub mod service_settings;
+pub mod shown;
 pub mod windows;
 
 #[cfg(test)]

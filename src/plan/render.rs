@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::overlay;
+use super::shown::Origin;
 use crate::model::{
     Containers, Desired, DesiredImage, Image, ObservedImage, Pin, TaskDefinitionSource, Waiting,
 };
@@ -80,6 +81,11 @@ pub fn set_image(input: &mut Value, container: &str, reference: &str) {
 /// Whether the whole task definition is declared, so that its other fields can drift.
 pub fn owns_every_field(desired: &Desired) -> bool {
     matches!(desired.task_definition, TaskDefinitionSource::File { .. })
+}
+
+/// Where the fields come from that are not images: a base from AWS may hold what nobody declares.
+pub fn origin(desired: &Desired) -> Origin {
+    if owns_every_field(desired) { Origin::Git } else { Origin::Aws }
 }
 
 /// A manifest list must hold the CPU architecture of the task (`runtimePlatform`, `X86_64` when absent).

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::normalise::sort_keys;
+use super::shown::{self, Field, Origin};
 use crate::model::Difference;
 
 const PROVIDERS: &str = "capacityProviderStrategy";
@@ -142,15 +143,15 @@ pub fn hash(declared: &Value) -> String {
 /// The declared fields whose live value is another.
 pub fn differences(declared: &Value, live: &Value) -> Vec<Difference> {
     let mut found = Vec::new();
-    compare("service", declared, live, &mut found);
+    compare(&Field::root("service"), declared, live, &mut found);
     found
 }
 
-fn compare(path: &str, declared: &Value, live: &Value, found: &mut Vec<Difference>) {
+fn compare(field: &Field, declared: &Value, live: &Value, found: &mut Vec<Difference>) {
     match declared {
         Value::Object(fields) => {
             for (key, value) in fields {
-                compare(&format!("{path}.{key}"), value, live.get(key).unwrap_or(&Value::Null), found);
+                compare(&field.member(key), value, live.get(key).unwrap_or(&Value::Null), found);
             }
         }
         Value::Array(items) if is_same_list(items, live) => {}
@@ -160,9 +161,9 @@ fn compare(path: &str, declared: &Value, live: &Value, found: &mut Vec<Differenc
         Value::Bool(false) if live.is_null() => {}
         Value::Number(number) if number.as_i64() == Some(0) && live.is_null() => {}
         _ => found.push(Difference {
-            field: path.to_owned(),
-            live: (!live.is_null()).then(|| live.to_string()),
-            desired: Some(declared.to_string()),
+            field: field.path.clone(),
+            live: (!live.is_null()).then(|| shown::live(field, live, Some(declared))),
+            desired: Some(shown::desired(field, declared, Origin::Git)),
         }),
     }
 }
@@ -292,13 +293,16 @@ mod tests {
         let live = json!({
             "desiredCount": 4,
             "deploymentConfiguration": {"maximumPercent": 200, "minimumHealthyPercent": 100},
-            "networkConfiguration": {"awsvpcConfiguration": {"subnets": ["b", "a"], "assignPublicIp": "DISABLED"}},
+            "networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-0000000b", "subnet-0000000a"], "assignPublicIp": "DISABLED"}},
             "loadBalancers": [{"containerName": "api", "containerPort": 80, "targetGroupArn": "t"}],
         });
         for (declared, expected) in [
             (json!({}), vec![]),
             (json!({"deploymentConfiguration": {"maximumPercent": 200}}), vec![]),
-            (json!({"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["a", "b"]}}}), vec![]),
+            (
+                json!({"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-0000000a", "subnet-0000000b"]}}}),
+                vec![],
+            ),
             (json!({"loadBalancers": [{"containerName": "api", "targetGroupArn": "t"}]}), vec![]),
             (json!({"placementStrategy": []}), vec![]),
             (json!({"healthCheckGracePeriodSeconds": 0}), vec![]),
@@ -311,9 +315,9 @@ mod tests {
                 vec!["service.deploymentConfiguration.alarms.enable - -> true"],
             ),
             (
-                json!({"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["a", "a"]}}}),
+                json!({"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-0000000a", "subnet-0000000a"]}}}),
                 vec![
-                    "service.networkConfiguration.awsvpcConfiguration.subnets [\"b\",\"a\"] -> [\"a\",\"a\"]",
+                    "service.networkConfiguration.awsvpcConfiguration.subnets [\"subnet-0000000b\",\"subnet-0000000a\"] -> [\"subnet-0000000a\",\"subnet-0000000a\"]",
                 ],
             ),
             (
@@ -322,8 +326,10 @@ mod tests {
             ),
             (json!({"enableExecuteCommand": true}), vec!["service.enableExecuteCommand - -> true"]),
             (
-                json!({"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["a"]}}}),
-                vec!["service.networkConfiguration.awsvpcConfiguration.subnets [\"b\",\"a\"] -> [\"a\"]"],
+                json!({"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-0000000a"]}}}),
+                vec![
+                    "service.networkConfiguration.awsvpcConfiguration.subnets [\"subnet-0000000b\",\"subnet-0000000a\"] -> [\"subnet-0000000a\"]",
+                ],
             ),
         ] {
             let found: Vec<String> = differences(&declared, &live)

@@ -6,7 +6,8 @@ use super::commits::commits_of;
 use super::facts::Facts;
 use super::step::Step;
 use super::waiting::{describe, is_stalled, reason};
-use super::{phase, render};
+use super::{phase, render, shown};
+use crate::masking;
 use crate::model::{
     Commit, CommitSource, Condition, ConditionKind, DesiredImage, Difference, Digest, Health, Image,
     LastDeployment, Millis, Mode, ObservedImage, Phase, Reading, Running, ServiceStatus, StartedBy, Status,
@@ -36,7 +37,7 @@ pub(super) fn of(
         last_deployment: last_deployment(facts),
         drift: if !is_frozen && facts.has_drifted() { differences.to_vec() } else { Vec::new() },
         is_recorded: facts.is_recorded(),
-        causes: causes(facts, health),
+        causes: without_secrets(facts, causes(facts, health)),
         waiting: waiting.cloned(),
         running,
         sync,
@@ -67,6 +68,19 @@ pub fn unknown(target: &Target, now: Millis) -> Status {
         is_recorded: true,
         causes: Vec::new(),
     }
+}
+
+/// AWS repeats what a container was given, such as its command: nothing of it is told that is shown nowhere else.
+fn without_secrets(facts: &Facts<'_>, causes: Vec<String>) -> Vec<String> {
+    if causes.is_empty() {
+        return causes;
+    }
+    let declared = facts.rendered.as_ref().ok().filter(|_| render::owns_every_field(facts.input.desired));
+    let current = facts.current.iter().flat_map(|current| [&current.target, &current.live_revision]);
+    let revisions = current.filter_map(|arn| facts.revision(arn));
+    let hidden: Vec<&str> =
+        revisions.flat_map(|revision| shown::hidden_texts(&revision.input, declared)).collect();
+    causes.into_iter().map(|cause| masking::without(&cause, &hidden)).collect()
 }
 
 fn tagged(facts: &Facts<'_>) -> Option<Commit> {

@@ -11,13 +11,13 @@ use crate::restart::{Controller, until};
 use crate::rig::Rig;
 
 /// What was posted, one body after the other.
-struct Receiver {
-    url: String,
-    bodies: Arc<Mutex<Vec<Value>>>,
+pub struct Receiver {
+    pub url: String,
+    pub bodies: Arc<Mutex<Vec<Value>>>,
 }
 
 impl Receiver {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/alerts", listener.local_addr().unwrap());
         let bodies: Arc<Mutex<Vec<Value>>> = Arc::default();
@@ -50,7 +50,7 @@ impl Receiver {
         bodies.iter().map(|body| body["event"].as_str().unwrap().to_owned()).collect()
     }
 
-    fn has(&self, event: &str) -> bool {
+    pub fn has(&self, event: &str) -> bool {
         self.events().iter().any(|known| known == event)
     }
 

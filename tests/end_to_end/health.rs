@@ -1,8 +1,8 @@
 //! What a running controller says of itself over HTTP.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 
 use crate::restart::{Controller, until};
@@ -108,4 +108,32 @@ fn a_port_that_is_taken_is_an_error_at_the_start() {
     let output = rig.trueup(&["run", "--listen", &address]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains(&format!("cannot listen on {address}")));
+}
+
+#[test]
+fn a_crowd_at_the_port_keeps_nothing_from_its_work() {
+    let rig = Rig::new();
+    let run = rig.command(&run_on("127.0.0.1:0"));
+    let mut limited = Command::new("/bin/sh");
+    limited.args(["-c", "ulimit -n 256; exec \"$@\"", "sh"]).arg(run.get_program()).args(run.get_args());
+    limited.env_clear().envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let (_process, address) = listening(limited, &[]);
+    let connect = |begun: &[u8]| {
+        let mut stream = TcpStream::connect(address).unwrap();
+        // It may have been sent away already.
+        let _ = stream.write_all(begun);
+        stream
+    };
+    let idle: Vec<TcpStream> = (0..369).map(|_| connect(b"")).collect();
+    for _ in 0..3 {
+        let half_sent: Vec<TcpStream> =
+            (0..1000).map(|_| connect(b"GET /livez HTTP/1.1\r\nhost: x\r\na: ")).collect();
+        assert_eq!(get(&format!("http://{address}/livez")), (200, "alive\n".to_owned()));
+        drop(half_sent);
+    }
+    rig.build("bbbbbbb");
+    rig.declare("bbbbbbb");
+    until("the deployment", || rig.deployments() == 2);
+    assert_eq!(get(&format!("http://{address}/livez")).0, 200);
+    drop(idle);
 }

@@ -15,6 +15,7 @@ mod promote;
 mod restart;
 mod rig;
 mod rolling;
+mod secrets;
 mod stopping;
 mod streams;
 mod truth;

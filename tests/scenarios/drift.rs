@@ -2,7 +2,7 @@
 
 use fastrand::Rng;
 use serde_json::{Map, Value, json};
-use trueup::plan::diff;
+use trueup::plan::{diff, shown::Origin};
 use trueup_simulator::{Api, World};
 
 const DEFINITIONS: u64 = 2000;
@@ -81,9 +81,13 @@ fn what_was_registered_never_drifts_from_how_it_is_described() {
         ] {
             described.as_object_mut().unwrap().remove(key);
         }
-        assert_eq!(diff::task_definitions(&described, &input), [], "seed {seed}: {input:#}");
+        assert_eq!(diff::task_definitions(&described, &input, Origin::Git), [], "seed {seed}: {input:#}");
         described["containerDefinitions"][0]["memory"] = json!(256);
-        assert_eq!(diff::task_definitions(&described, &input).len(), 1, "seed {seed}: a change is seen");
+        assert_eq!(
+            diff::task_definitions(&described, &input, Origin::Git).len(),
+            1,
+            "seed {seed}: a change is seen"
+        );
     }
     assert!(registered > DEFINITIONS / 2, "{registered} were registered");
 }

@@ -146,3 +146,23 @@ fn the_causes_of_a_failure_are_the_ends_of_its_tasks() {
     ];
     assert_eq!(scene.plan().status.causes, expected);
 }
+
+#[test]
+fn a_cause_repeats_nothing_that_a_container_was_given() {
+    let scene = rolled_back().with(|scene| {
+        let mut task = Task { last_status: "STOPPED".to_owned(), ..task(2, 'b') };
+        task.containers[0].exit_code = None;
+        task.containers[0].reason =
+            Some("CannotStartContainerError: exec: \"canary-in-command\" of mco-api: no such file, postgres://u:p@h".to_owned());
+        scene.observed.tasks = Reading::Known(vec![task]);
+        let revision = scene.observed.revisions.get_mut(&super::arn(2)).unwrap();
+        let Reading::Known(revision) = revision else { return };
+        revision.input["containerDefinitions"][0]["command"] = serde_json::json!(["canary-in-command"]);
+    });
+    assert_eq!(
+        scene.plan().status.causes,
+        [
+            "1 x container api: CannotStartContainerError: exec: \"(hidden)\" of mco-api: no such file, (hidden)"
+        ]
+    );
+}
