@@ -9,6 +9,7 @@ mod drift;
 mod faults;
 mod frozen;
 mod frugality;
+mod overlay;
 mod policy;
 mod ports;
 mod stage;
