@@ -88,11 +88,11 @@ pub(super) fn misfit(complaint: ShapeComplaint) -> Complaint {
     if let [first, ..] = elsewhere.as_slice() {
         let place =
             if first.is_empty() { "the task definition itself".to_owned() } else { format!("`{first}`") };
-        return Complaint::error(path, message).at_key().hint(format!("it belongs into {place}"));
+        return Complaint::error(path, message).at_key().hint(format!("it belongs in {place}"));
     }
     // Options of drivers and of FireLens have names of their own, which AWS does not check.
     if let Some(options) = maps.iter().find(|map| *map == "options") {
-        return Complaint::error(path, message).at_key().hint(format!("it belongs into `{options}`"));
+        return Complaint::error(path, message).at_key().hint(format!("it belongs in `{options}`"));
     }
     let near = nearest(&key, &known).map(|near| format!(", or did you mean `{near}`?"));
     let hint = format!("it is sent to AWS as written{}", near.unwrap_or_default());

@@ -6,6 +6,7 @@ use super::Resolver;
 use crate::manifest::app_spec;
 use crate::manifest::complaint::Complaint;
 use crate::manifest::fields::{entries, unknown_keys};
+use crate::manifest::leftovers::placeholders_in;
 use crate::manifest::nearest::suggestion;
 use crate::manifest::report::Report;
 use crate::manifest::tree::{Kind, Node, Place};
@@ -85,6 +86,10 @@ fn missing(
     else {
         return None;
     };
+    // What a placeholder stands for is not known, and told already.
+    if !placeholders_in(name).is_empty() {
+        return None;
+    }
     let names: Vec<&str> = container_images(input).map(|(name, _)| name).collect();
     if !names.contains(&name.as_str()) {
         let message = format!("{task_definition} has no container `{name}`");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Found, Resolver};
 use crate::manifest::complaint::{Complaint, Spot};
@@ -144,6 +144,12 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
             layers.patch = Some(layer);
         }
         let mut images = images;
+        if is_in_other_letters(&input, "containerDefinitions") {
+            // Everything else that could be said follows from that.
+            let misfits = (self.repository.check_shape)(&input);
+            self.tell(&layers, misfits.into_iter().map(task_definition::misfit).collect());
+            return None;
+        }
         let mut complaints = place_images(images.as_deref_mut(), &input);
         if input.to_string().len() > placeholders::MOST_BYTES {
             complaints.push(too_large(String::new()));
@@ -236,6 +242,12 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         finding.hint = hint.clone();
         self.findings.push(finding);
     }
+}
+
+/// Whether a member is there by a name in capital letters, as `CloudFormation` has it.
+fn is_in_other_letters(input: &Value, key: &str) -> bool {
+    let mut keys = input.as_object().into_iter().flat_map(Map::keys);
+    input.get(key).is_none() && keys.any(|known| known.eq_ignore_ascii_case(key))
 }
 
 /// Names the containers of images, and complains about what does not come together.

@@ -55,17 +55,17 @@ fn a_member_that_is_nearly_known_or_known_elsewhere_is_an_error_and_a_new_one_a_
         (
             "\"memory\": 128",
             "\"memory\": 128, \"containerPort\": 1",
-            "error taskdef.json:2:59 unknown field `containerPort` | it belongs into `containerDefinitions[].portMappings[]`",
+            "error taskdef.json:2:59 unknown field `containerPort` | it belongs in `containerDefinitions[].portMappings[]`",
         ),
         (
             "\"memory\": 128",
             "\"memory\": 128, \"taskRoleArn\": \"r\"",
-            "error taskdef.json:2:59 unknown field `taskRoleArn` | it belongs into the task definition itself",
+            "error taskdef.json:2:59 unknown field `taskRoleArn` | it belongs in the task definition itself",
         ),
         (
             "\"memory\": 128",
             "\"memory\": 128, \"firelensConfiguration\": {\"type\": \"fluentbit\", \"enable-ecs-log-metadata\": true}",
-            "error taskdef.json:2:106 unknown field `enable-ecs-log-metadata` | it belongs into `options`",
+            "error taskdef.json:2:106 unknown field `enable-ecs-log-metadata` | it belongs in `options`",
         ),
         (
             "\"memory\": 128",
@@ -87,6 +87,7 @@ fn a_member_that_is_nearly_known_or_known_elsewhere_is_an_error_and_a_new_one_a_
     }
     let capital = r#"{"Family": "api", "ContainerDefinitions": [{"Name": "api", "Image": "<IMAGE_NAME>", "Memory": 128}]}"#;
     let said = findings(capital);
+    assert_eq!(said.len(), 2, "what follows from them is not said: {said:#?}");
     assert!(
         said.iter()
             .any(|said| said == "error taskdef.json:1:2 unknown field `Family` | did you mean `family`?"),
