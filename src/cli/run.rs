@@ -1,4 +1,5 @@
-//! `trueup run`: the controller. It watches the repository, looks, writes, tells, and rests, until it is stopped.
+//! `trueup run`: the controller. It watches the repository, looks, writes, tells, and rests, until it is stopped. A fetch
+//! goes on beside it: the sweeps go on with what was read last.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -6,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::source::{Opened, print_findings};
+use super::source::{Fetch, Opened, print_findings};
 use super::{End, RepositoryArgs, SystemClock, controller, jittered, show};
 use crate::controller::{Controller, News, Writes, observe_only};
 use crate::git::Watch;
@@ -22,6 +23,11 @@ use crate::ports::Clock;
 /// How long a turn may go on after the process was asked to end. With the farewell of the alerts it stays below the five
 /// seconds that are promised.
 const GRACE: Duration = Duration::from_secs(3);
+/// How long the first sweep waits for the first fetch: what is declared now is better than what was declared when the
+/// process last ran, but a git host that hangs must not keep the services from being looked at.
+const FIRST_FETCH: Duration = Duration::from_secs(10);
+/// How long a fetch has to end what it has started, when the process ends.
+const FETCH_ENDS: Duration = Duration::from_millis(500);
 
 pub(super) async fn run(
     arguments: &RepositoryArgs,
@@ -36,7 +42,7 @@ pub(super) async fn run(
         tracing::info!(event = "http.listening", address = %listener.local_addr()?);
         tokio::spawn(board.clone().serve(listener));
     }
-    let source = Opened::with(&settings)?;
+    let source = Opened::beside(&settings)?;
     let webhook = settings.webhook.map(|to| Webhook::start(to, &webhook::RESTS)).transpose()?;
     let mut watch = source.watch();
     let mut looped = Loop {
@@ -48,14 +54,25 @@ pub(super) async fn run(
         declared: None,
         unreachable: None,
         fetched: None,
+        fetch: None,
     };
-    while turned(Box::pin(looped.turn()), &mut stop, GRACE).await {
-        tokio::select! {
-            () = tokio::time::sleep(looped.rest()) => {}
-            () = commit(watch.as_mut()) => {}
-            () = &mut stop => break,
+    let first = async {
+        looped.begin_fetch();
+        let _ = tokio::time::timeout(FIRST_FETCH, looped.end_of_fetch()).await;
+    };
+    if turned(first, &mut stop, Duration::ZERO).await {
+        while turned(Box::pin(looped.turn()), &mut stop, GRACE).await {
+            let rest = looped.rest();
+            tokio::select! {
+                () = tokio::time::sleep(rest) => {}
+                () = looped.end_of_fetch() => {}
+                () = commit(watch.as_mut()) => {}
+                () = &mut stop => break,
+            }
         }
     }
+    looped.source.stop();
+    let _ = tokio::time::timeout(FETCH_ENDS, looped.end_of_fetch()).await;
     looped.notifier.finish().await;
     Ok(End::Good)
 }
@@ -86,32 +103,67 @@ struct Loop {
     declared: Option<Declaration>,
     /// Why the last fetch failed, until one succeeds.
     unreachable: Option<String>,
+    /// When the last fetch began.
     fetched: Option<Instant>,
+    /// The one that goes on; there is never a second.
+    fetch: Option<Fetch>,
 }
 
 impl Loop {
     async fn turn(&mut self) {
-        if self.until_fetch().is_zero() {
-            self.fetched = Some(Instant::now());
-            self.unreachable = self.source.fetch().await.err().map(|error| format!("{error:#}"));
+        if let Some(ended) = self.fetch.as_mut().and_then(Fetch::ended) {
+            self.fetch_ended(ended);
         }
+        self.begin_fetch();
         self.read();
         self.sweep().await;
     }
 
+    fn begin_fetch(&mut self) {
+        if self.fetch.is_none() && self.until_fetch().is_zero() {
+            self.fetched = Some(Instant::now());
+            self.fetch = self.source.fetch_beside();
+        }
+    }
+
+    /// Returns when the fetch that goes on is over; never, if there is none.
+    async fn end_of_fetch(&mut self) {
+        match &mut self.fetch {
+            Some(fetch) => {
+                let ended = fetch.end().await;
+                self.fetch_ended(ended);
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    fn fetch_ended(&mut self, ended: Result<(), String>) {
+        self.fetch = None;
+        self.unreachable = ended.err();
+    }
+
     fn until_fetch(&self) -> Duration {
+        if self.unreachable.is_none() && self.source.asks_for_more() {
+            return Duration::ZERO;
+        }
         let since = self.fetched.map_or(Duration::MAX, |fetched| fetched.elapsed());
         self.source.poll_interval.saturating_sub(since)
     }
 
     fn rest(&self) -> Duration {
-        jittered(self.controller.rest()).min(jittered(self.until_fetch()))
+        // While a fetch goes on, its end is what is waited for.
+        let until_fetch = if self.fetch.is_some() { Duration::MAX } else { jittered(self.until_fetch()) };
+        jittered(self.controller.rest()).min(until_fetch)
     }
 
     /// What the branch declares now. What was read before stays good while it cannot be read.
     fn read(&mut self) {
         let news = self.source.changed_since(self.declared.as_ref());
         // A clone that was never filled cannot be read either, and its fetch says why.
+        if self.declared.is_none() && news.is_err() && self.unreachable.is_none() && self.fetch.is_some() {
+            self.board.source(Some("the first fetch goes on".to_owned()));
+            return;
+        }
         let unreadable = || news.as_ref().err().map(|error| format!("{error:#}"));
         let broken = self.unreachable.clone().or_else(unreadable);
         self.board.source(broken.clone());

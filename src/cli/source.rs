@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::aws;
-use crate::git::{Head, Location, Source, Watch};
+use tokio::sync::oneshot;
+
+use crate::git::{Deepening, Head, Location, Snapshot, Source, Watch};
 use crate::manifest::{self, edit};
 use crate::model::{Ancestry, Commit, Declaration, Desired, InfraCommit, Severity};
 use crate::ports::History;
@@ -51,11 +53,20 @@ impl Opened {
 
     /// The repository as it was when it was last fetched, if ever.
     pub(super) fn with(settings: &Settings) -> anyhow::Result<Self> {
+        Self::deepening(settings, Deepening::AtOnce)
+    }
+
+    /// The same, for whoever never waits for the repository.
+    pub(super) fn beside(settings: &Settings) -> anyhow::Result<Self> {
+        Self::deepening(settings, Deepening::WithTheNextFetch)
+    }
+
+    fn deepening(settings: &Settings, deepening: Deepening) -> anyhow::Result<Self> {
         let location = Location::parse(&settings.location)?;
         let (branch, cache) = (settings.branch.as_deref(), settings.cache.as_deref());
         let source = Source::open_at(&location, branch, &settings.path, &settings.credentials, cache)?;
         let (allow, poll_interval) = (settings.allow.clone(), settings.poll_interval);
-        Ok(Self { source: Arc::new(source), allow, poll_interval })
+        Ok(Self { source: Arc::new(source.deepening(deepening)), allow, poll_interval })
     }
 
     pub(super) fn at(folder: &Path) -> anyhow::Result<Self> {
@@ -105,6 +116,33 @@ impl Opened {
         tokio::task::spawn_blocking(search).await.unwrap_or(false)
     }
 
+    /// Begins to bring a remote repository up to date; `None` for a local one, which always is. It goes on by itself, on
+    /// a thread that the end of the process does not wait for.
+    pub(super) fn fetch_beside(&self) -> Option<Fetch> {
+        if !self.source.is_remote() {
+            return None;
+        }
+        let source = Arc::clone(&self.source);
+        let (tell, done) = oneshot::channel();
+        let fetch = move || {
+            let fetched = source.fetch().map_err(anyhow::Error::from);
+            // Whoever asked is gone: the process ends.
+            let _ = tell.send(fetched.map_err(|error| format!("{error:#}")));
+        };
+        let started = std::thread::Builder::new().name("fetch".to_owned()).spawn(fetch);
+        Some(Fetch { done, failed: started.err().map(|error| format!("cannot start a fetch: {error}")) })
+    }
+
+    /// Whether a fetch would answer what waits for it.
+    pub(super) fn asks_for_more(&self) -> bool {
+        self.source.asks_for_more()
+    }
+
+    /// Ends a fetch that goes on.
+    pub(super) fn stop(&self) {
+        self.source.stop();
+    }
+
     /// Wakes on a commit to a repository on this machine, as far as the system can tell.
     pub(super) fn watch(&self) -> Option<Watch> {
         Watch::start(&self.source.git_folder()?).ok()
@@ -119,8 +157,8 @@ impl Opened {
 
     fn all_committed(&self) -> anyhow::Result<(Head, Declaration)> {
         let head = self.source.head()?;
-        let files = self.source.files(&head.commit)?;
-        let declaration = manifest::read(&files, Some(head.commit.clone()), &aws::check_task_definition);
+        let snapshot = self.source.snapshot(&head.commit)?;
+        let declaration = declared(snapshot, Some(head.commit.clone()));
         Ok((head, declaration))
     }
 
@@ -148,14 +186,49 @@ impl Opened {
         if self.source.is_bare() {
             return Ok(self.all_committed()?.1);
         }
-        let files = self.source.working_tree()?;
-        let head = self.source.head().ok().map(|head| head.commit);
-        Ok(manifest::read(&files, head, &aws::check_task_definition))
+        let snapshot = self.source.working_tree()?;
+        Ok(declared(snapshot, self.source.head().ok().map(|head| head.commit)))
     }
 
     /// Freezes what the operator does not allow, each with a finding.
     pub(super) fn restrict(&self, declaration: &mut Declaration) {
         self.allow.restrict(declaration);
+    }
+}
+
+/// What was read declares, with what could not be read of the repository as a whole.
+fn declared(snapshot: Snapshot, commit: Option<InfraCommit>) -> Declaration {
+    let mut declaration = manifest::read(&snapshot.files, commit, &aws::check_task_definition);
+    declaration.findings.splice(0..0, snapshot.findings);
+    declaration
+}
+
+/// A fetch that goes on beside everything else.
+pub(super) struct Fetch {
+    done: oneshot::Receiver<Result<(), String>>,
+    /// Why it never began.
+    failed: Option<String>,
+}
+
+impl Fetch {
+    /// Why it failed, once it is over. It may be asked again if it was not waited for to the end.
+    pub(super) async fn end(&mut self) -> Result<(), String> {
+        match self.failed.take() {
+            Some(why) => Err(why),
+            None => (&mut self.done).await.unwrap_or_else(|_| Err("the fetch broke off".to_owned())),
+        }
+    }
+
+    /// The same, if it is over already.
+    pub(super) fn ended(&mut self) -> Option<Result<(), String>> {
+        if let Some(why) = self.failed.take() {
+            return Some(Err(why));
+        }
+        match self.done.try_recv() {
+            Ok(done) => Some(done),
+            Err(oneshot::error::TryRecvError::Empty) => None,
+            Err(oneshot::error::TryRecvError::Closed) => Some(Err("the fetch broke off".to_owned())),
+        }
     }
 }
 

@@ -1,41 +1,48 @@
 //! The infrastructure repository: commits read from the object store, never from a checkout.
 //!
-//! No hooks, submodules, LFS or symlinks: a tree entry that is no regular file is reported as unreadable.
+//! No hooks, submodules, LFS or symlinks: a tree entry that is no regular file is reported as unreadable. Whoever can
+//! push decides what is in the repository, and whoever answers for its host what comes over the wire: all of it is
+//! bounded, in `listing`, `snapshot`, `history`, `remote` and the transport.
 
+mod cache;
 #[cfg(test)]
 #[path = "../../tests/end_to_end/git_server.rs"]
 mod git_server;
+mod history;
+mod listing;
 mod location;
+#[cfg(test)]
+mod mutation_tests;
 mod remote;
 #[cfg(test)]
 mod remote_tests;
 pub mod scratch;
+mod snapshot;
 mod watch;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use git2::{ErrorCode, ObjectType, Oid, Repository, TreeWalkMode, TreeWalkResult};
+use git2::{ErrorCode, ObjectType, Oid, Repository};
+use trueup_git_transport::{Stop, memory};
 
-use crate::manifest::Files;
-use crate::model::{Ancestry, InfraCommit};
-use crate::ports::History;
+use crate::model::InfraCommit;
 
-pub use location::Location;
+use history::History as Answers;
+pub use location::{Address, Location};
 pub use remote::Credentials;
 use remote::Remote;
+use snapshot::Absent;
+pub use snapshot::Snapshot;
 pub use watch::Watch;
 
-/// Bytes of one file; larger ones are reported, not read.
-const MOST_FILE_BYTES: usize = 1 << 20;
-/// Bytes of all files together.
-const MOST_BYTES: usize = 64 << 20;
-const MOST_FILES: usize = 10_000;
-/// Texts that one file had in the past; a promotion makes one.
-const MOST_TEXTS: usize = 1000;
-/// Commits that are walked to answer who came first.
-const MOST_COMMITS: usize = 100_000;
+/// Bytes of one commit or annotated tag, message and signature included.
+const MOST_COMMIT_BYTES: usize = 1 << 20;
+/// Tags that point to tags.
+const MOST_TAGS: usize = 8;
+/// Characters of a commit's first line that are shown.
+const MOST_SUMMARY: usize = 200;
 
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
@@ -45,10 +52,14 @@ pub enum GitError {
     NoBranch { branch: String },
     #[error("the repository has no commit yet")]
     Empty,
-    #[error("the repository has more than {what} below the watched path")]
-    TooLarge { what: String },
+    #[error("the repository has no folder {path}")]
+    NoFolder { path: String },
+    #[error("the {what} has more than {most} bytes")]
+    TooLarge { what: String, most: usize },
     #[error("the repository cannot be read")]
     Corrupt(#[from] git2::Error),
+    #[error("the repository cannot be read: {0}")]
+    Damaged(String),
     #[error("the working tree cannot be read at {path}")]
     WorkingTree { path: String, source: std::io::Error },
     #[error("the repository has no working tree")]
@@ -59,23 +70,41 @@ pub enum GitError {
     Remote { location: String, why: String, hint: String },
     #[error("the cache folder {} cannot be used", path.display())]
     Cache { path: PathBuf, source: std::io::Error },
+    #[error("git cannot be used: {0}")]
+    Library(String),
+}
+
+impl GitError {
+    /// Whether another copy of the same repository may be without it.
+    fn is_damage(&self) -> bool {
+        matches!(self, Self::Corrupt(_) | Self::Damaged(_))
+    }
+}
+
+/// Who goes further back in a shallow history when a question about ancestors needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deepening {
+    /// Whoever asks, and waits for it.
+    AtOnce,
+    /// The next fetch; until then the answer is unknown.
+    WithTheNextFetch,
 }
 
 /// A repository, its branch and the watched path.
 pub struct Source {
+    /// For reading. A fetch has a handle of its own: what was read last can be read while it goes on.
     repository: Mutex<Repository>,
     /// Where it is fetched from; `None` for a repository on this machine.
     remote: Option<Mutex<Remote>>,
     branch: Option<String>,
     path: String,
     answers: Mutex<Answers>,
-}
-
-/// Which commits are ancestors of the newest one, as far as it was asked: every look at every application asks again.
-#[derive(Default)]
-struct Answers {
-    head: Option<InfraCommit>,
-    known: BTreeMap<InfraCommit, Ancestry>,
+    deepening: Deepening,
+    /// An ancestor question waits for more history.
+    asks_for_more: AtomicBool,
+    /// Something in the clone could not be read; the next fetch makes another one.
+    damaged: AtomicBool,
+    stop: Stop,
 }
 
 /// The newest commit of the branch.
@@ -90,16 +119,11 @@ pub struct Head {
 impl Source {
     /// Opens the repository that `location` is in. `branch`: what is checked out, if `None`.
     pub fn open(location: &Path, branch: Option<&str>, path: &str) -> Result<Self, GitError> {
+        memory::bound().map_err(GitError::Library)?;
         let opened = Repository::discover(location);
         let repository = opened
             .map_err(|source| GitError::NoRepository { location: location.display().to_string(), source })?;
-        Ok(Self {
-            repository: Mutex::new(repository),
-            remote: None,
-            branch: branch.map(str::to_owned),
-            path: watched(path),
-            answers: Mutex::default(),
-        })
+        Ok(Self::of(repository, None, branch.map(str::to_owned), path, Stop::default()))
     }
 
     /// Opens a repository wherever it is. A remote one is what `cache` holds of it, until it is fetched.
@@ -110,22 +134,53 @@ impl Source {
         credentials: &Credentials,
         cache: Option<&Path>,
     ) -> Result<Self, GitError> {
-        if let Location::Local(folder) = location {
-            return Self::open(folder, branch, path);
-        }
-        let (repository, remote) =
-            outside_of_any_runtime(|| Remote::open(location, branch, credentials, cache))?;
-        Ok(Self {
+        let address = match location {
+            Location::Local(folder) => return Self::open(folder, branch, path),
+            Location::Http(address) | Location::Ssh(address) => address,
+        };
+        memory::bound().map_err(GitError::Library)?;
+        let stop = Stop::default();
+        let (repository, remote) = Remote::open(address, branch, credentials, cache, &stop)?;
+        Ok(Self::of(repository, Some(Mutex::new(remote)), Some(remote::FETCHED.to_owned()), path, stop))
+    }
+
+    fn of(
+        repository: Repository,
+        remote: Option<Mutex<Remote>>,
+        branch: Option<String>,
+        path: &str,
+        stop: Stop,
+    ) -> Self {
+        Self {
             repository: Mutex::new(repository),
-            branch: Some(remote::FETCHED.to_owned()),
-            remote: Some(Mutex::new(remote)),
+            remote,
+            branch,
             path: watched(path),
             answers: Mutex::default(),
-        })
+            deepening: Deepening::AtOnce,
+            asks_for_more: AtomicBool::new(false),
+            damaged: AtomicBool::new(false),
+            stop,
+        }
+    }
+
+    #[must_use]
+    pub fn deepening(self, deepening: Deepening) -> Self {
+        Self { deepening, ..self }
     }
 
     pub fn is_remote(&self) -> bool {
         self.remote.is_some()
+    }
+
+    /// Whether the next fetch would answer a question that waits.
+    pub fn asks_for_more(&self) -> bool {
+        self.asks_for_more.load(Ordering::Relaxed)
+    }
+
+    /// Ends a fetch that goes on, and every later one at its start.
+    pub fn stop(&self) {
+        self.stop.stop();
     }
 
     /// The folder of git's own files, to be watched for commits; `None` for a remote repository.
@@ -136,142 +191,133 @@ impl Source {
         self.with(|repository| Ok(repository.commondir().to_path_buf())).ok()
     }
 
-    /// Brings a remote repository up to date; a local one always is.
+    /// Brings a remote repository up to date; a local one always is. It takes no longer than the deadline of a fetch, or
+    /// twice that where a damaged clone is replaced.
     pub fn fetch(&self) -> Result<(), GitError> {
         let Some(remote) = &self.remote else { return Ok(()) };
-        outside_of_any_runtime(|| {
-            let mut remote = remote.lock().unwrap_or_else(PoisonError::into_inner);
-            self.with(|repository| remote.fetch(repository))
-        })
+        outside_of_any_runtime(|| self.fetch_with(&mut remote.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
-    /// What a file below the watched path was in a commit and in the history of its branch, newest first; as far as the
-    /// history is here.
-    pub fn past_texts(&self, head: &InfraCommit, file: &str) -> Result<Vec<String>, GitError> {
-        let path = if self.path.is_empty() { file.to_owned() } else { format!("{}/{file}", self.path) };
-        self.with(|repository| {
-            let (mut walk, mut texts, mut newer) = (repository.revwalk()?, Vec::new(), None);
-            walk.push(Oid::from_str(head.as_str())?)?;
-            walk.simplify_first_parent()?;
-            for commit in walk.take(MOST_COMMITS) {
-                let tree = repository.find_commit(commit?)?.tree()?;
-                let entry = tree.get_path(Path::new(&path)).ok();
-                let id = entry.as_ref().map(git2::TreeEntry::id);
-                if let Some(entry) = entry.filter(|_| id != newer) {
-                    texts.extend(blob_text(repository, &entry).ok());
-                }
-                newer = id;
-                if texts.len() == MOST_TEXTS {
-                    break;
-                }
+    fn fetch_with(&self, remote: &mut Remote) -> Result<(), GitError> {
+        let was_damaged = self.damaged.swap(false, Ordering::Relaxed);
+        let asked_for_more = self.asks_for_more.swap(false, Ordering::Relaxed);
+        let mut fetched = remote.fetch();
+        if fetched.is_ok() && asked_for_more {
+            fetched = remote.deepen();
+        }
+        if fetched.is_ok() {
+            fetched = self.reopen(remote);
+        }
+        if fetched.is_ok() && (was_damaged || !remote.was_checked()) {
+            fetched = self.check().map(|()| remote.is_well());
+        }
+        match fetched {
+            Err(error) if error.is_damage() && remote.may_be_renewed() => {
+                tracing::warn!(event = "cache.renewed", why = %Chain(&error), "the clone is fetched anew");
+                self.renew(remote)
             }
-            Ok(texts)
-        })
+            other => other,
+        }
     }
 
-    /// Goes further back in the history of a shallow clone; false when that is over.
-    pub fn deepen(&self) -> bool {
-        let Some(remote) = &self.remote else { return false };
-        let deepened = outside_of_any_runtime(|| {
-            let mut remote = remote.lock().unwrap_or_else(PoisonError::into_inner);
-            self.with(|repository| remote.deepen(repository))
-        });
-        deepened.unwrap_or(false)
+    /// Fetches everything into another clone, which takes the place of this one. Once: what is still damaged then is so
+    /// at the other side.
+    fn renew(&self, remote: &mut Remote) -> Result<(), GitError> {
+        remote.renew(|repository| {
+            *self.repository.lock().unwrap_or_else(PoisonError::into_inner) = repository;
+        })?;
+        self.check()?;
+        remote.is_well();
+        Ok(())
+    }
+
+    /// Whether all can be read that was fetched.
+    fn check(&self) -> Result<(), GitError> {
+        let snapshot = match self.head() {
+            Ok(head) => self.snapshot(&head.commit),
+            Err(error) => Err(error),
+        };
+        let damage = match snapshot {
+            Ok(snapshot) => snapshot.damage.map(GitError::Damaged),
+            Err(error) if error.is_damage() => Some(error),
+            // Wrong, but not for this clone alone.
+            Err(_) => None,
+        };
+        self.damaged.store(false, Ordering::Relaxed);
+        damage.map_or(Ok(()), Err)
+    }
+
+    /// A new handle sees what another one has written.
+    fn reopen(&self, remote: &Remote) -> Result<(), GitError> {
+        *self.repository.lock().unwrap_or_else(PoisonError::into_inner) = remote.repository()?;
+        Ok(())
     }
 
     fn with<T>(&self, read: impl FnOnce(&Repository) -> Result<T, GitError>) -> Result<T, GitError> {
         // A poisoned lock only means that another reader panicked; libgit2's handle is still sound to read from.
         let repository = self.repository.lock().unwrap_or_else(PoisonError::into_inner);
-        read(&repository)
+        let read = read(&repository);
+        if read.as_ref().is_err_and(GitError::is_damage) {
+            self.damaged.store(true, Ordering::Relaxed);
+        }
+        read
     }
 
     pub fn head(&self) -> Result<Head, GitError> {
         self.with(|repository| {
-            let commit = match &self.branch {
+            let tip = match &self.branch {
                 Some(branch) => {
                     let local = format!("refs/heads/{branch}");
                     let remote = format!("refs/remotes/origin/{branch}");
                     let found = [local, remote].iter().find_map(|name| repository.find_reference(name).ok());
-                    found.ok_or_else(|| GitError::NoBranch { branch: branch.clone() })?.peel_to_commit()?
+                    found.ok_or_else(|| GitError::NoBranch { branch: branch.clone() })?
                 }
                 None => match repository.head() {
-                    Ok(head) => head.peel_to_commit()?,
+                    Ok(head) => head,
                     Err(error) if error.code() == ErrorCode::UnbornBranch => return Err(GitError::Empty),
                     Err(error) => return Err(error.into()),
                 },
             };
+            let tip = tip.resolve()?.target().ok_or(GitError::Empty)?;
+            let commit = commit(repository, tip)?;
+            let summary = commit.summary().ok().flatten().unwrap_or_default();
             Ok(Head {
                 commit: InfraCommit::new(commit.id().to_string()),
-                summary: commit.summary().ok().flatten().unwrap_or_default().to_owned(),
+                summary: summary.chars().take(MOST_SUMMARY).collect(),
                 time: commit.time().seconds(),
             })
         })
     }
 
-    /// The files of a commit below the watched path, by their path relative to it.
-    pub fn files(&self, commit: &InfraCommit) -> Result<Files, GitError> {
-        self.with(|repository| {
-            let root = repository.find_commit(Oid::from_str(commit.as_str())?)?.tree()?;
-            let tree = if self.path.is_empty() {
-                root
-            } else {
-                root.get_path(Path::new(&self.path))?.to_object(repository)?.peel_to_tree()?
-            };
-            let mut files = BTreeMap::new();
-            let mut budget = Budget::default();
-            tree.walk(TreeWalkMode::PreOrder, |folder, entry| {
-                if entry.kind() == Some(ObjectType::Tree) {
-                    return TreeWalkResult::Ok;
-                }
-                let path = format!("{}{}", folder, String::from_utf8_lossy(entry.name_bytes()));
-                let text = blob_text(repository, entry);
-                if budget.spend(&text) {
-                    files.insert(path, text);
-                    TreeWalkResult::Ok
-                } else {
-                    TreeWalkResult::Abort
-                }
-            })
-            .or_else(|error| if budget.is_spent() { Ok(()) } else { Err(error) })?;
-            budget.check()?;
-            Ok(files)
-        })
+    /// What is read of a commit: documents below the watched path and the files they name, by their path relative to it.
+    pub fn snapshot(&self, commit: &InfraCommit) -> Result<Snapshot, GitError> {
+        let snapshot = self.with(|repository| {
+            let commit = self::commit(repository, Oid::from_str(commit.as_str())?)?;
+            let root = self.watched_tree(repository, commit.tree_id())?;
+            let listing = listing::of_tree(repository, root);
+            let absent = if remote::leaves_files_out(repository) { Absent::LeftOut } else { Absent::Missing };
+            Ok(snapshot::read(&listing, |_, id| snapshot::blob_text(repository, *id, absent)))
+        })?;
+        if snapshot.damage.is_some() {
+            self.damaged.store(true, Ordering::Relaxed);
+        }
+        Ok(snapshot)
     }
 
-    /// The files of the working tree, uncommitted changes included; what git ignores is left out.
-    pub fn working_tree(&self) -> Result<Files, GitError> {
+    fn watched_tree(&self, repository: &Repository, root: Oid) -> Result<Oid, GitError> {
+        match at_path(repository, root, &self.path)? {
+            Some((id, ObjectType::Tree)) => Ok(id),
+            _ => Err(GitError::NoFolder { path: self.path.clone() }),
+        }
+    }
+
+    /// The same of the working tree, uncommitted changes included; what git ignores is left out.
+    pub fn working_tree(&self) -> Result<Snapshot, GitError> {
         self.with(|repository| {
             let root = repository.workdir().ok_or(GitError::Bare)?.join(&self.path);
-            let mut files = BTreeMap::new();
-            let mut budget = Budget::default();
-            let mut folders: Vec<PathBuf> = vec![root.clone()];
-            while let Some(folder) = folders.pop() {
-                let failed = |source| GitError::WorkingTree { path: folder.display().to_string(), source };
-                for entry in std::fs::read_dir(&folder).map_err(failed)? {
-                    let entry = entry.map_err(failed)?;
-                    let path = entry.path();
-                    if entry.file_name() == ".git" || repository.is_path_ignored(&path).unwrap_or(false) {
-                        continue;
-                    }
-                    let kind = entry.file_type().map_err(failed)?;
-                    if kind.is_dir() {
-                        folders.push(path);
-                        continue;
-                    }
-                    let text = if kind.is_file() {
-                        file_text(&path)
-                    } else {
-                        Err("it is no regular file".to_owned())
-                    };
-                    let relative =
-                        path.strip_prefix(&root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
-                    if !budget.spend(&text) {
-                        return budget.check().map(|()| files);
-                    }
-                    files.insert(relative, text);
-                }
-            }
-            Ok(files)
+            let failed = |source| GitError::WorkingTree { path: root.display().to_string(), source };
+            let listing = listing::of_working_tree(repository, &root).map_err(failed)?;
+            Ok(snapshot::read(&listing, |path, ()| snapshot::file_text(&root.join(path))))
         })
     }
 
@@ -281,62 +327,37 @@ impl Source {
     }
 }
 
-impl History for Source {
-    /// Deepens a shallow clone, within bounds, until it can be told.
-    fn ancestry(&self, commit: &InfraCommit, head: &InfraCommit) -> Ancestry {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        if answers.head.as_ref() != Some(head) {
-            *answers = Answers { head: Some(head.clone()), known: BTreeMap::new() };
+/// The commit that an id means, by way of annotated tags if need be. Sizes are known before anything is unpacked.
+fn commit(repository: &Repository, mut id: Oid) -> Result<git2::Commit<'_>, GitError> {
+    for _ in 0..MOST_TAGS {
+        let (size, kind) = repository.odb()?.read_header(id)?;
+        if size > MOST_COMMIT_BYTES {
+            return Err(GitError::TooLarge { what: format!("{kind} {id}"), most: MOST_COMMIT_BYTES });
         }
-        if let Some(answer) = answers.known.get(commit) {
-            return *answer;
+        if kind != ObjectType::Tag {
+            break;
         }
-        loop {
-            let answer = self.known_ancestry(commit, head, MOST_COMMITS);
-            if answer != Ancestry::Unknown {
-                answers.known.insert(commit.clone(), answer);
-                return answer;
-            }
-            if !self.deepen() {
-                return answer;
-            }
-        }
+        id = repository.find_tag(id)?.target_id();
     }
+    Ok(repository.find_commit(id)?)
 }
 
-impl Source {
-    /// As far as the newest so many commits of the history that is here tell.
-    fn known_ancestry(&self, commit: &InfraCommit, head: &InfraCommit, most: usize) -> Ancestry {
-        let answer = self.with(|repository| {
-            let (Ok(commit), Ok(head)) = (Oid::from_str(commit.as_str()), Oid::from_str(head.as_str()))
-            else {
-                return Ok(Ancestry::NotAncestor);
-            };
-            // A shallow clone does not know what lies beyond its boundary.
-            let boundary = boundary(repository);
-            let mut walk = repository.revwalk()?;
-            walk.push(head)?;
-            let mut complete = true;
-            for (walked, known) in walk.enumerate() {
-                let known = known?;
-                if walked == most {
-                    return Ok(Ancestry::Unknown);
-                }
-                if known == commit {
-                    return Ok(Ancestry::Ancestor);
-                }
-                complete &= !boundary.contains(&known);
-            }
-            Ok(if complete { Ancestry::NotAncestor } else { Ancestry::Unknown })
-        });
-        answer.unwrap_or(Ancestry::Unknown)
+/// What is at a path below a tree; the tree itself, where the path is empty.
+fn at_path(repository: &Repository, root: Oid, path: &str) -> Result<Option<(Oid, ObjectType)>, GitError> {
+    let mut found = (root, ObjectType::Tree);
+    for part in path.split('/').filter(|part| !part.is_empty()) {
+        if found.1 != ObjectType::Tree {
+            return Ok(None);
+        }
+        let tree = match listing::tree(repository, found.0) {
+            Ok(tree) => tree,
+            Err(listing::TreeError::TooLarge) => return Ok(None),
+            Err(listing::TreeError::Unreadable(error)) => return Err(error.into()),
+        };
+        let Some(entry) = tree.get_name(part) else { return Ok(None) };
+        found = (entry.id(), entry.kind().unwrap_or(ObjectType::Any));
     }
-}
-
-/// The commits whose parents a shallow clone has not fetched.
-fn boundary(repository: &Repository) -> BTreeSet<Oid> {
-    let text = std::fs::read_to_string(repository.path().join("shallow")).unwrap_or_default();
-    text.lines().filter_map(|line| Oid::from_str(line.trim()).ok()).collect()
+    Ok(Some(found))
 }
 
 /// The watched path as git writes it: no slashes around it, nothing for the whole repository.
@@ -351,54 +372,17 @@ fn outside_of_any_runtime<T: Send>(act: impl FnOnce() -> T + Send) -> T {
     done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// Bounds on what is read from one commit.
-#[derive(Default)]
-struct Budget {
-    files: usize,
-    bytes: usize,
-}
+/// An error with what it comes from.
+struct Chain<'e>(&'e GitError);
 
-impl Budget {
-    /// Counts a file; false when the bounds are passed.
-    fn spend(&mut self, text: &Result<String, String>) -> bool {
-        self.files += 1;
-        self.bytes += text.as_ref().map_or(0, String::len);
-        !self.is_spent()
-    }
-
-    fn is_spent(&self) -> bool {
-        self.files > MOST_FILES || self.bytes > MOST_BYTES
-    }
-
-    fn check(&self) -> Result<(), GitError> {
-        match (self.files > MOST_FILES, self.bytes > MOST_BYTES) {
-            (true, _) => Err(GitError::TooLarge { what: format!("{MOST_FILES} files") }),
-            (_, true) => Err(GitError::TooLarge { what: format!("{} MiB", MOST_BYTES >> 20) }),
-            _ => Ok(()),
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        match std::error::Error::source(self.0) {
+            Some(source) => write!(f, ": {source}"),
+            None => Ok(()),
         }
     }
-}
-
-fn blob_text(repository: &Repository, entry: &git2::TreeEntry<'_>) -> Result<String, String> {
-    match entry.filemode() {
-        0o100_644 | 0o100_755 | 0o100_664 => {}
-        0o120_000 => return Err("it is a symbolic link".to_owned()),
-        _ => return Err("it is no regular file".to_owned()),
-    }
-    let blob = repository.find_blob(entry.id()).map_err(|error| error.message().to_owned())?;
-    if blob.size() > MOST_FILE_BYTES {
-        return Err(format!("it has more than {MOST_FILE_BYTES} bytes"));
-    }
-    String::from_utf8(blob.content().to_vec()).map_err(|_| "it is not UTF-8 text".to_owned())
-}
-
-fn file_text(path: &Path) -> Result<String, String> {
-    let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
-    if size > MOST_FILE_BYTES as u64 {
-        return Err(format!("it has more than {MOST_FILE_BYTES} bytes"));
-    }
-    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
-    String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())
 }
 
 #[cfg(test)]
@@ -434,8 +418,8 @@ mod tests {
         std::fs::write(folder.path().join("infra/a.yaml"), "two").unwrap();
         let source = Source::open(folder.path(), None, "infra").unwrap();
         assert_eq!(source.head().unwrap().commit, head);
-        assert_eq!(source.files(&head).unwrap()["a.yaml"], Ok("one".to_owned()));
-        assert_eq!(source.working_tree().unwrap()["a.yaml"], Ok("two".to_owned()));
+        assert_eq!(source.snapshot(&head).unwrap().files["a.yaml"], Ok("one".to_owned()));
+        assert_eq!(source.working_tree().unwrap().files["a.yaml"], Ok("two".to_owned()));
     }
 
     #[test]
@@ -461,19 +445,14 @@ mod tests {
         index.write().unwrap();
         let head = commit(&repository, "a.yaml", "one");
         let source = Source::open(folder.path(), None, "").unwrap();
-        assert_eq!(source.files(&head).unwrap()["link.yaml"], Err("it is a symbolic link".to_owned()));
-        assert_eq!(source.working_tree().unwrap()["link.yaml"], Err("it is no regular file".to_owned()));
-    }
-
-    #[test]
-    fn ancestry_is_answered_and_an_unknown_commit_is_no_ancestor() {
-        let (folder, repository) = repository();
-        let first = commit(&repository, "a", "1");
-        let second = commit(&repository, "a", "2");
-        let source = Source::open(folder.path(), None, "").unwrap();
-        assert_eq!(source.ancestry(&first, &second), Ancestry::Ancestor);
-        assert_eq!(source.ancestry(&second, &first), Ancestry::NotAncestor);
-        assert_eq!(source.ancestry(&InfraCommit::new("0".repeat(40)), &second), Ancestry::NotAncestor);
+        assert_eq!(
+            source.snapshot(&head).unwrap().files["link.yaml"],
+            Err("it is a symbolic link".to_owned())
+        );
+        assert_eq!(
+            source.working_tree().unwrap().files["link.yaml"],
+            Err("it is no regular file".to_owned())
+        );
     }
 
     #[test]
@@ -483,30 +462,5 @@ mod tests {
         assert_eq!(source.head().unwrap_err().to_string(), "the repository has no commit yet");
         let source = Source::open(folder.path(), Some("main2"), "").unwrap();
         assert_eq!(source.head().unwrap_err().to_string(), "the repository has no branch main2");
-    }
-
-    #[test]
-    fn a_history_that_is_too_long_to_walk_is_unknown_and_not_rewound() {
-        let folder = tempfile::tempdir().unwrap();
-        scratch::init(folder.path()).unwrap();
-        let commits: Vec<InfraCommit> = (0..5)
-            .map(|number| {
-                std::fs::write(folder.path().join("a.yaml"), number.to_string()).unwrap();
-                scratch::commit_all(folder.path(), "change").unwrap()
-            })
-            .collect();
-        let source = Source::open(folder.path(), None, "").unwrap();
-        let (first, head, nowhere) = (&commits[0], &commits[4], InfraCommit::new("1".repeat(40)));
-        for (commit, most, expected) in [
-            (first, 10, Ancestry::Ancestor),
-            (first, 5, Ancestry::Ancestor),
-            (first, 4, Ancestry::Unknown),
-            (&nowhere, 10, Ancestry::NotAncestor),
-            (&nowhere, 4, Ancestry::Unknown),
-        ] {
-            assert_eq!(source.known_ancestry(commit, head, most), expected, "{commit} {most}");
-        }
-        assert_eq!(source.ancestry(head, first), Ancestry::NotAncestor);
-        assert_eq!(source.ancestry(first, head), Ancestry::Ancestor, "each head has its own answers");
     }
 }

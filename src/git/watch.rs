@@ -91,7 +91,7 @@ mod tests {
         let mut watcher = notify::recommended_watcher(tell).unwrap();
         watcher.watch(&git, RecursiveMode::Recursive).unwrap();
         let source = crate::git::Source::open(folder.path(), None, "").unwrap();
-        source.files(&source.head().unwrap().commit).unwrap();
+        source.snapshot(&source.head().unwrap().commit).unwrap();
         std::fs::write(git.join("last"), "").unwrap();
         let events = told.iter().map(Result::unwrap);
         let before = events.take_while(|event| !event.paths.contains(&git.join("last")));

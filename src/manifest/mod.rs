@@ -13,6 +13,7 @@ pub(crate) mod fields;
 mod image_definitions;
 mod json;
 mod leftovers;
+mod named;
 pub(crate) mod nearest;
 mod read;
 mod refusals;
@@ -31,6 +32,7 @@ use serde_json::Value;
 use crate::model::{Declaration, InfraCommit, ShapeComplaint};
 
 pub use app_spec::task_definition as app_spec_task_definition;
+pub use named::{MOST_NODES, Needs, is_document, needs};
 pub(crate) use nearest::nearest;
 pub use schema::schema;
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::fields::Fields;
+use super::named::is_document;
 use super::nearest::{nearest_within, suggestion};
 use super::report::Report;
 use super::tree::{self, Kind, Node, Place};
@@ -43,7 +44,7 @@ pub(super) struct Documents<'f> {
 
 pub(super) fn documents(files: &Files) -> Documents<'_> {
     let mut all = Documents::default();
-    for (path, text) in files.iter().filter(|(path, _)| is_yaml(path)) {
+    for (path, text) in files.iter().filter(|(path, _)| is_document(path)) {
         match text {
             Ok(text) => read_file(path, text, &mut all),
             Err(why) => {
@@ -55,11 +56,6 @@ pub(super) fn documents(files: &Files) -> Documents<'_> {
     }
     report_duplicates(&mut all);
     all
-}
-
-fn is_yaml(path: &str) -> bool {
-    let extension = path.rsplit_once('.').map(|(_, extension)| extension);
-    matches!(extension, Some("yaml" | "yml"))
 }
 
 fn read_file<'f>(file: &'f str, text: &str, all: &mut Documents<'f>) {

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// What the server asks of its callers.
@@ -14,6 +15,10 @@ pub struct Door {
     pub moved_to: Option<String>,
     /// The headers of all requests.
     pub heard: Arc<Mutex<Vec<String>>>,
+    /// It accepts requests, and does not answer.
+    pub hangs: Arc<AtomicBool>,
+    /// Its packs are broken.
+    pub garbles: Arc<AtomicBool>,
 }
 
 /// Serves a folder of git's own files by `git http-backend`; its address.
@@ -46,6 +51,11 @@ fn answer(mut stream: TcpStream, folder: &Path, door: &Door) {
     let length: usize = header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     reader.read_exact(&mut body).unwrap();
+    if door.hangs.load(Ordering::Relaxed) {
+        // Until the other side gives up.
+        let _ = stream.read(&mut [0; 1]);
+        return;
+    }
     if let Some(place) = &door.moved_to {
         let text = format!(
             "HTTP/1.1 302 Found\r\nlocation: {place}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
@@ -79,7 +89,12 @@ fn answer(mut stream: TcpStream, folder: &Path, door: &Door) {
         .spawn()
         .unwrap();
     backend.stdin.take().unwrap().write_all(&body).unwrap();
-    let output = backend.wait_with_output().unwrap().stdout;
+    let mut output = backend.wait_with_output().unwrap().stdout;
+    if method == "POST" && door.garbles.load(Ordering::Relaxed) {
+        // Where it only negotiates, there is none.
+        let pack = output.windows(4).position(|window| window == b"PACK").unwrap_or(output.len());
+        output.iter_mut().skip(pack + 14).take(8).for_each(|byte| *byte ^= 0x5a);
+    }
     let split = output.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
     let (cgi, content) = output.split_at(split + 4);
     let status = if cgi.starts_with(b"Status: ") { "404 Not Found" } else { "200 OK" };

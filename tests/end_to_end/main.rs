@@ -6,6 +6,7 @@
 
 mod alerts;
 mod blue_green;
+mod bounds;
 mod errors;
 mod git_server;
 mod health;

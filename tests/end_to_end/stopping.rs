@@ -14,7 +14,7 @@ fn mute() -> (TcpListener, String) {
     (listener, address)
 }
 
-fn ends_well(mut controller: Controller) {
+pub fn ends_well(mut controller: Controller) {
     let process = controller.0.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &process]).status().unwrap().success());
     let ended = std::cell::Cell::new(None);

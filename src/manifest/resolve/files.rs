@@ -63,7 +63,7 @@ fn parsed(file: &str, text: &str) -> Result<Option<Node>, Broken> {
 }
 
 /// The path of a file named next to another; `None` if it leaves the repository.
-fn path_beside(file: &str, name: &str) -> Option<String> {
+pub(in crate::manifest) fn path_beside(file: &str, name: &str) -> Option<String> {
     let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
     let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
     if name.starts_with('/') {

@@ -24,6 +24,7 @@ use crate::model::{
     Severity, Tag, Target, TaskDefinitionSource,
 };
 use environment::Environment;
+pub(super) use files::path_beside;
 use values::{Uses, Values};
 
 /// Keys of an application's `spec`, each of which an environment may override as a whole.

@@ -1,0 +1,189 @@
+//! Who came first: whether a commit is an ancestor of the newest one. What a shallow clone cannot tell is unknown, and
+//! never taken for a branch that was rewound.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+
+use git2::{Oid, Repository};
+
+use super::listing::MOST_BYTES;
+use super::snapshot::{Absent, blob_text};
+use super::{Deepening, GitError, Source, at_path, outside_of_any_runtime};
+use crate::model::{Ancestry, InfraCommit};
+use crate::ports;
+
+/// Commits that are walked to answer who came first.
+const MOST_COMMITS: usize = 100_000;
+/// Texts that one file had in the past; a promotion makes one.
+const MOST_TEXTS: usize = 1000;
+
+/// Which commits are ancestors of the newest one, as far as it was asked: every look at every application asks again.
+#[derive(Default)]
+pub(super) struct History {
+    head: Option<InfraCommit>,
+    known: BTreeMap<InfraCommit, Ancestry>,
+    /// What cannot be told from the history that is here, with the boundary of that history.
+    unknown: BTreeMap<InfraCommit, BTreeSet<Oid>>,
+}
+
+impl ports::History for Source {
+    /// Has a shallow clone deepened, within bounds, until it can be told.
+    fn ancestry(&self, commit: &InfraCommit, head: &InfraCommit) -> Ancestry {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if answers.head.as_ref() != Some(head) {
+            *answers = History { head: Some(head.clone()), ..History::default() };
+        }
+        if let Some(answer) = answers.known.get(commit) {
+            return *answer;
+        }
+        // Each step of `deepen` is one of a few.
+        loop {
+            let boundary = self.with(|repository| Ok(boundary(repository))).unwrap_or_default();
+            let is_told = answers.unknown.get(commit) == Some(&boundary);
+            let answer =
+                if is_told { Ancestry::Unknown } else { self.known_ancestry(commit, head, MOST_COMMITS) };
+            if answer != Ancestry::Unknown {
+                answers.known.insert(commit.clone(), answer);
+                return answer;
+            }
+            answers.unknown.insert(commit.clone(), boundary);
+            if self.deepening == Deepening::WithTheNextFetch {
+                self.ask_for_more();
+                return answer;
+            }
+            if !self.deepen() {
+                return answer;
+            }
+        }
+    }
+}
+
+impl Source {
+    /// Has the next fetch go further back, where there is more to be had. While one goes on nobody knows.
+    fn ask_for_more(&self) {
+        let Some(remote) = &self.remote else { return };
+        let is_over = remote.try_lock().is_ok_and(|remote| !remote.can_deepen());
+        if !is_over {
+            self.asks_for_more.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// What a file below the watched path was in a commit and in the history of its branch, newest first; as far as the
+    /// history is here.
+    pub fn past_texts(&self, head: &InfraCommit, file: &str) -> Result<Vec<String>, GitError> {
+        let path = if self.path.is_empty() { file.to_owned() } else { format!("{}/{file}", self.path) };
+        self.with(|repository| {
+            let (mut walk, mut texts, mut newer, mut bytes) = (repository.revwalk()?, Vec::new(), None, 0);
+            walk.push(Oid::from_str(head.as_str())?)?;
+            walk.simplify_first_parent()?;
+            for id in walk.take(MOST_COMMITS) {
+                let tree = super::commit(repository, id?)?.tree_id();
+                let file = at_path(repository, tree, &path)?.map(|(id, _)| id);
+                let text = file.filter(|_| file != newer).and_then(|id| {
+                    // What cannot be read was not declared.
+                    blob_text(repository, id, Absent::LeftOut).ok()
+                });
+                bytes += text.as_ref().map_or(0, String::len);
+                texts.extend(text);
+                newer = file;
+                if texts.len() == MOST_TEXTS || bytes > MOST_BYTES {
+                    break;
+                }
+            }
+            Ok(texts)
+        })
+    }
+
+    /// Goes further back in the history of a shallow clone; false when that is over.
+    pub fn deepen(&self) -> bool {
+        let Some(remote) = &self.remote else { return false };
+        outside_of_any_runtime(|| {
+            let mut remote = remote.lock().unwrap_or_else(PoisonError::into_inner);
+            let deepened = remote.can_deepen().then(|| remote.deepen().and_then(|()| self.reopen(&remote)));
+            if matches!(&deepened, Some(Err(error)) if error.is_damage()) {
+                self.damaged.store(true, Ordering::Relaxed);
+            }
+            matches!(deepened, Some(Ok(())))
+        })
+    }
+
+    /// As far as the newest so many commits of the history that is here tell.
+    pub(super) fn known_ancestry(&self, commit: &InfraCommit, head: &InfraCommit, most: usize) -> Ancestry {
+        let answer = self.with(|repository| {
+            let (Ok(commit), Ok(head)) = (Oid::from_str(commit.as_str()), Oid::from_str(head.as_str()))
+            else {
+                return Ok(Ancestry::NotAncestor);
+            };
+            // A shallow clone does not know what lies beyond its boundary.
+            let boundary = boundary(repository);
+            let mut walk = repository.revwalk()?;
+            walk.push(head)?;
+            let mut complete = true;
+            for (walked, known) in walk.enumerate() {
+                let known = known?;
+                if walked == most {
+                    return Ok(Ancestry::Unknown);
+                }
+                if known == commit {
+                    return Ok(Ancestry::Ancestor);
+                }
+                complete &= !boundary.contains(&known);
+            }
+            Ok(if complete { Ancestry::NotAncestor } else { Ancestry::Unknown })
+        });
+        answer.unwrap_or(Ancestry::Unknown)
+    }
+}
+
+/// The commits whose parents a shallow clone has not fetched.
+fn boundary(repository: &Repository) -> BTreeSet<Oid> {
+    let text = std::fs::read_to_string(repository.path().join("shallow")).unwrap_or_default();
+    text.lines().filter_map(|line| Oid::from_str(line.trim()).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::scratch;
+    use crate::ports::History as _;
+
+    fn repository(commits: usize) -> (tempfile::TempDir, Vec<InfraCommit>) {
+        let folder = tempfile::tempdir().unwrap();
+        scratch::init(folder.path()).unwrap();
+        let commit = |number: usize| {
+            std::fs::write(folder.path().join("a.yaml"), number.to_string()).unwrap();
+            scratch::commit_all(folder.path(), "change").unwrap()
+        };
+        let commits = (0..commits).map(commit).collect();
+        (folder, commits)
+    }
+
+    #[test]
+    fn ancestry_is_answered_and_an_unknown_commit_is_no_ancestor() {
+        let (folder, commits) = repository(2);
+        let (first, second) = (&commits[0], &commits[1]);
+        let source = Source::open(folder.path(), None, "").unwrap();
+        assert_eq!(source.ancestry(first, second), Ancestry::Ancestor);
+        assert_eq!(source.ancestry(second, first), Ancestry::NotAncestor);
+        assert_eq!(source.ancestry(&InfraCommit::new("0".repeat(40)), second), Ancestry::NotAncestor);
+    }
+
+    #[test]
+    fn a_history_that_is_too_long_to_walk_is_unknown_and_not_rewound() {
+        let (folder, commits) = repository(5);
+        let source = Source::open(folder.path(), None, "").unwrap();
+        let (first, head, nowhere) = (&commits[0], &commits[4], InfraCommit::new("1".repeat(40)));
+        for (commit, most, expected) in [
+            (first, 10, Ancestry::Ancestor),
+            (first, 5, Ancestry::Ancestor),
+            (first, 4, Ancestry::Unknown),
+            (&nowhere, 10, Ancestry::NotAncestor),
+            (&nowhere, 4, Ancestry::Unknown),
+        ] {
+            assert_eq!(source.known_ancestry(commit, head, most), expected, "{commit} {most}");
+        }
+        assert_eq!(source.ancestry(head, first), Ancestry::NotAncestor);
+        assert_eq!(source.ancestry(first, head), Ancestry::Ancestor, "each head has its own answers");
+    }
+}
