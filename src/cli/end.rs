@@ -117,7 +117,7 @@ pub(super) fn lowest(ends: impl IntoIterator<Item = End>) -> End {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
@@ -173,7 +173,8 @@ mod tests {
         assert_eq!(table.len(), ROWS.len(), "a row of no standing");
     }
 
-    fn plan(waiting: Option<Waiting>, sync: Sync, health: Health) -> Plan {
+    /// The plan of `test/api` with this wait, or with a step.
+    pub(in crate::cli) fn plan(waiting: Option<Waiting>, sync: Sync, health: Health) -> Plan {
         let steps = match waiting {
             Some(_) => Vec::new(),
             None => vec![Step::CreateApplication { application: "API".to_owned() }],

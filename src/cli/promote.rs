@@ -378,3 +378,66 @@ fn clone(git: &Git, settings: &Settings) -> anyhow::Result<tempfile::TempDir> {
     git.clone().within(folder.path().to_path_buf()).run(&arguments)?;
     Ok(folder)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::end::tests::plan;
+    use crate::model::{CommitSource, Digest, Running, StartedBy};
+
+    /// Commit bbbbbbb is declared, and aaaaaaa runs.
+    fn declared(waiting: Option<Waiting>, sync: Sync, health: Health) -> Plan {
+        let mut plan = plan(waiting, sync, health);
+        plan.status.declared = Some(Commit::new("bbbbbbb"));
+        let (commits, digest) = (vec![Commit::new("aaaaaaa")], Some(Digest::new("sha256:a")));
+        plan.status.running =
+            vec![Running { commits, source: CommitSource::Registry, digest, tasks: 1, draining: 0 }];
+        plan
+    }
+
+    #[test]
+    fn what_runs_well_is_promoted_and_nothing_else_is() {
+        let held =
+            || Some(Waiting::Held { commit: Commit::new("bbbbbbb"), deployment: None, stranded: None });
+        let deploying = || {
+            let (phase, by) = (crate::model::Phase::InProgress, StartedBy::Trueup);
+            Some(Waiting::Deploying { phase, commit: None, by, shift: None })
+        };
+        let unread = || Some(Waiting::Unreadable { what: "the service", why: "denied".to_owned() });
+        let elsewhere = || Some(Waiting::WrongAccount { expected: "1".to_owned(), actual: "2".to_owned() });
+        let (synced, healthy) = (Sync::Synced, Health::Healthy);
+        for (waiting, sync, health, expected) in [
+            (Some(Waiting::Settled), synced, healthy, Some(End::Good)),
+            (None, synced, healthy, Some(End::Good)),
+            (Some(Waiting::Consistency { what: "the tag" }), synced, healthy, Some(End::Good)),
+            (deploying(), synced, healthy, Some(End::NotReached)),
+            (Some(Waiting::Settled), synced, Health::Degraded, Some(End::NotReached)),
+            (Some(Waiting::Settled), synced, Health::Suspended, Some(End::NotReached)),
+            (Some(Waiting::Drifted), Sync::OutOfSync, healthy, Some(End::NotReached)),
+            (held(), Sync::OutOfSync, Health::Degraded, Some(End::Failed)),
+            (unread(), Sync::Unknown, Health::Unknown, None),
+            (elsewhere(), Sync::Unknown, Health::Unknown, None),
+        ] {
+            let one = declared(waiting, sync, health);
+            let end = match proof(&one, "test/api") {
+                Proof::RunsWell => Some(End::Good),
+                Proof::Unknown(_) => None,
+                Proof::Refused(Refusal { end, why }) => {
+                    assert!(why.contains("--commit aaaaaaa") && why.contains("--force"), "{why}");
+                    Some(end)
+                }
+            };
+            assert_eq!(end, expected, "{one:?}");
+        }
+        let failed =
+            Plan { failure: Some("d2".to_owned()), ..declared(Some(Waiting::Settled), synced, healthy) };
+        assert!(matches!(proof(&failed, "test/api"), Proof::Refused(Refusal { end: End::Failed, .. })));
+    }
+
+    #[test]
+    fn a_lost_race_is_followed_by_a_rest_of_some_seconds_at_most() {
+        for lost in [0, 1, 5, 10, 1000, u32::MAX] {
+            assert!(rest(lost) <= LONGEST_REST, "{lost}");
+        }
+    }
+}

@@ -245,3 +245,97 @@ fn rest(swept: &[Swept]) -> Duration {
     let asked = pause(swept);
     if swept.iter().any(is_unreadable) { asked } else { asked.min(REST) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::end::tests::plan;
+    use crate::manifest::{self, Files};
+    use crate::model::{Health, Sync};
+
+    const APPLICATION: &str = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: api}\nspec:\n  repository: mco/api\n  service: mco-api\n";
+    const ENVIRONMENT: &str = "apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {name: test}\nspec:\n  applications:\n    api: {commit: bbbbbbb, policy: {moveTag: afterSuccess}}\n";
+
+    fn desired(environment: &str) -> Desired {
+        let files = [("api.yaml", APPLICATION), ("test.yaml", environment)];
+        let files: Files =
+            files.iter().map(|(name, text)| ((*name).to_owned(), Ok((*text).to_owned()))).collect();
+        manifest::read(&files, None, &|_| Vec::new()).readable().next().unwrap().clone()
+    }
+
+    /// Commit bbbbbbb is declared, and the environment tag is on `tagged`.
+    fn declared(waiting: Option<Waiting>, sync: Sync, health: Health, tagged: &str) -> Plan {
+        let mut plan = plan(waiting, sync, health);
+        plan.status.declared = Some(Commit::new("bbbbbbb"));
+        plan.status.tagged = Some(Commit::new(tagged));
+        plan
+    }
+
+    #[track_caller]
+    fn check(plan: &Plan, environment: &str, expected: (&str, End, &str)) {
+        let verdict = verdict(Some(plan), Some(&desired(environment)), &Commit::new("bbbbbbb"));
+        let (kind, end, why) = match verdict {
+            Verdict::Ended(end, why) => ("ended", end, why),
+            Verdict::Pending(end, why) => ("pending", end, why),
+            Verdict::Stuck(end, why) => ("stuck", end, why),
+            Verdict::Undeclared(why) => ("undeclared", End::NotReached, why),
+        };
+        assert_eq!((kind, end), (expected.0, expected.1), "{why}");
+        assert!(why.contains(expected.2), "{:?} is not in {why}", expected.2);
+    }
+
+    #[test]
+    fn a_wait_goes_on_until_the_tag_has_moved_or_will_not_move() {
+        let settled = || Some(Waiting::Settled);
+        let shared = || Some(Waiting::TagShared { tag: "test".to_owned(), with: "test/web".to_owned() });
+        let immutable =
+            || Some(Waiting::TagImmutable { repository: "mco/api".to_owned(), tag: "test".to_owned() });
+        let never = ENVIRONMENT.replace("afterSuccess", "never");
+        let (synced, healthy) = (Sync::Synced, Health::Healthy);
+        for (waiting, health, tagged, environment, expected) in [
+            (
+                settled(),
+                healthy,
+                "bbbbbbb",
+                ENVIRONMENT,
+                ("ended", End::Good, "succeeded; tag \"test\" is on it"),
+            ),
+            (settled(), healthy, "aaaaaaa", never.as_str(), ("ended", End::Good, "policy.moveTag is never")),
+            (settled(), healthy, "aaaaaaa", ENVIRONMENT, ("ended", End::Good, "trueup did not deploy it")),
+            (shared(), healthy, "aaaaaaa", ENVIRONMENT, ("ended", End::Good, "test/web has succeeded")),
+            (immutable(), healthy, "aaaaaaa", ENVIRONMENT, ("ended", End::Good, "does not let the tag")),
+            (settled(), Health::Suspended, "aaaaaaa", ENVIRONMENT, ("ended", End::Good, "unproven")),
+            (
+                settled(),
+                Health::Degraded,
+                "bbbbbbb",
+                ENVIRONMENT,
+                ("pending", End::NotReached, "not healthy yet"),
+            ),
+            // Moving the tag is the write that comes next.
+            (None, healthy, "aaaaaaa", ENVIRONMENT, ("pending", End::NotReached, "a controller has yet to")),
+        ] {
+            check(&declared(waiting, synced, health, tagged), environment, expected);
+        }
+    }
+
+    #[test]
+    fn a_wait_tells_what_ends_it_from_what_may_pass() {
+        let held = Waiting::Held { commit: Commit::new("bbbbbbb"), deployment: None, stranded: None };
+        let removed = Waiting::ImageRemoved { repository: "mco/api".to_owned(), tag: "bbbbbbb".to_owned() };
+        let out = |waiting| declared(Some(waiting), Sync::OutOfSync, Health::Healthy, "aaaaaaa");
+        check(&out(held), ENVIRONMENT, ("ended", End::Failed, "failed here"));
+        check(&out(removed.clone()), ENVIRONMENT, ("stuck", End::Error, "has been removed"));
+        let gone = Plan { failure: Some("d2".to_owned()), ..out(removed) };
+        check(&gone, ENVIRONMENT, ("ended", End::Failed, "failed here"));
+        check(&out(Waiting::Drifted), ENVIRONMENT, ("stuck", End::NotReached, "changed outside trueup"));
+        check(&out(Waiting::Observing), ENVIRONMENT, ("pending", End::NotReached, "mode is observe"));
+        let unread = Waiting::Unreadable { what: "the service", why: "throttled".to_owned() };
+        check(&out(unread), ENVIRONMENT, ("pending", End::Error, "cannot read the service"));
+        let mut other = out(Waiting::Settled);
+        other.status.declared = Some(Commit::new("ccccccc"));
+        check(&other, ENVIRONMENT, ("undeclared", End::NotReached, "ccccccc is declared now"));
+        let frozen = verdict(None, None, &Commit::new("bbbbbbb"));
+        assert!(matches!(frozen, Verdict::Stuck(End::Error, _)), "{frozen:?}");
+    }
+}
