@@ -15,11 +15,12 @@ use crate::manifest::fields::kind;
 use crate::manifest::nearest::suggestion;
 use crate::manifest::report::{Report, add_excerpts};
 use crate::manifest::tree::{self, Key, Kind, Node};
-use crate::model::{AccountId, Declaration, Declared, Desired, Finding, Severity};
+use crate::model::{AccountId, Declaration, Declared, Desired, Finding, Pattern, RolePattern, Severity};
+use crate::plan::roles;
 use crate::secret::Secret;
 
 /// Every key of the file, and the environment variable that goes before it. `docs/settings.md` repeats this table.
-pub const KEYS: [(&str, &str); 14] = [
+pub const KEYS: [(&str, &str); 17] = [
     ("repository.location", "TRUEUP_REPO"),
     ("repository.branch", "TRUEUP_BRANCH"),
     ("repository.path", "TRUEUP_PATH"),
@@ -32,6 +33,9 @@ pub const KEYS: [(&str, &str); 14] = [
     ("http.listen", "TRUEUP_LISTEN"),
     ("allow.accounts", "TRUEUP_ALLOW_ACCOUNTS"),
     ("allow.environments", "TRUEUP_ALLOW_ENVIRONMENTS"),
+    ("allow.clusters", "TRUEUP_ALLOW_CLUSTERS"),
+    ("allow.repositories", "TRUEUP_ALLOW_REPOSITORIES"),
+    ("allow.roles", "TRUEUP_ALLOW_ROLES"),
     ("alerts.webhook.url", "TRUEUP_WEBHOOK_URL"),
     ("alerts.webhook.secretFile", "TRUEUP_WEBHOOK_SECRET_FILE"),
 ];
@@ -82,6 +86,12 @@ pub struct Allow {
     pub accounts: Option<Vec<AccountId>>,
     /// `None`: all.
     pub environments: Option<Vec<GlobMatcher>>,
+    /// `None`: all.
+    pub clusters: Option<Vec<Pattern>>,
+    /// `None`: all of the registries that can be reached.
+    pub repositories: Option<Vec<Pattern>>,
+    /// `None`: all of the account.
+    pub roles: Option<Vec<RolePattern>>,
 }
 
 /// Where alerts are posted to.
@@ -275,6 +285,13 @@ impl Allow {
             let value = wrong.clone();
             return Err(SettingsError::Value { key: "allow.accounts", value, why: "expected twelve digits" });
         }
+        let patterns = |key: &'static str| {
+            let patterns = list(key);
+            match patterns.iter().flatten().find(|text| !is_pattern(text)) {
+                Some(wrong) => Err(SettingsError::Value { key, value: wrong.clone(), why: PATTERN }),
+                None => Ok(patterns),
+            }
+        };
         let globs = list("allow.environments").map(|globs| {
             let glob = |text: String| match Glob::new(&text) {
                 Ok(glob) => Ok(glob.compile_matcher()),
@@ -289,12 +306,20 @@ impl Allow {
         Ok(Self {
             accounts: accounts.map(|accounts| accounts.into_iter().map(AccountId::new).collect()),
             environments: globs.transpose()?,
+            clusters: patterns("allow.clusters")?.map(|all| all.into_iter().map(Pattern::new).collect()),
+            repositories: patterns("allow.repositories")?
+                .map(|all| all.into_iter().map(Pattern::new).collect()),
+            roles: patterns("allow.roles")?.map(|all| all.into_iter().map(RolePattern::new).collect()),
         })
     }
 
-    /// Freezes what the repository declares beyond its reach, each with a finding.
+    /// Freezes what the repository declares beyond its reach, each with a finding. The roles of a task definition that is no
+    /// file are known when it is read: the bound goes along.
     pub fn restrict(&self, declaration: &mut Declaration) {
         for declared in &mut declaration.applications {
+            if let Declared::Readable(desired) = declared {
+                desired.allowed_roles.clone_from(&self.roles);
+            }
             let Some(desired) = declared.observable() else { continue };
             let Some(why) = self.refusal(desired) else { continue };
             declaration.findings.push(Finding {
@@ -332,10 +357,42 @@ impl Allow {
         }
         let registry =
             desired.registry.account.as_ref().filter(|registry| Some(*registry) != desired.account.as_ref());
-        registry
+        let registry = registry
             .filter(|registry| !listed(registry))
-            .map(|registry| format!("the registry of account {registry} is not allowed to this repository"))
+            .map(|registry| format!("the registry of account {registry} is not allowed to this repository"));
+        registry.or_else(|| self.refusal_by_name(desired))
     }
+
+    fn refusal_by_name(&self, desired: &Desired) -> Option<String> {
+        let refused =
+            |what: &str, name: &str| Some(format!("the {what} {name} is not allowed to this repository"));
+        let cluster = desired.cluster.as_str();
+        if !allows(self.clusters.as_deref(), |pattern| pattern.matches(cluster)) {
+            return refused("cluster", cluster);
+        }
+        let repositories = desired.images.iter().map(|image| image.repository.as_str());
+        for name in repositories {
+            if !allows(self.repositories.as_deref(), |pattern| pattern.matches(name)) {
+                return refused("ECR repository", name);
+            }
+        }
+        let account = desired.account.as_ref();
+        let is_refused =
+            |role: &&str| !allows(self.roles.as_deref(), |pattern| pattern.matches(role, account));
+        roles::declared(desired).into_iter().find(is_refused).and_then(|role| refused("role", role))
+    }
+}
+
+/// Whether one of the patterns allows it, or there is no bound.
+fn allows<T>(patterns: Option<&[T]>, matches: impl FnMut(&T) -> bool) -> bool {
+    patterns.is_none_or(|patterns| patterns.iter().any(matches))
+}
+
+const PATTERN: &str = "expected a name, with * and ? for what differs";
+
+fn is_pattern(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@:/-*?".contains(&byte);
+    !text.is_empty() && text.bytes().all(allowed)
 }
 
 #[cfg(test)]
@@ -379,6 +436,8 @@ mod tests {
             ("pollInterval: soon\n", "expected a number with s, m or h"),
             ("pollInterval: 1s\n", "5s at the least"),
             ("allow: {accounts: [\"12\"]}\n", "expected twelve digits"),
+            ("allow: {roles: [\"{a,b}\"]}\n", "allow.roles is \"{a\": expected a name, with * and ?"),
+            ("allow: {clusters: [\"\"]}\n", "allow.clusters is \"\""),
             ("alerts: {webhook: {url: \"http://example.com/hunter2\"}}\n", "it is not encrypted"),
             ("alerts: {webhook: {url: \"http://localhost:x@evil.com/hunter2\"}}\n", "a user or a password"),
             ("alerts: {webhook: {urll: \"https://example.com/hunter2\"}}\n", "unknown setting"),
@@ -423,9 +482,30 @@ mod tests {
             ),
             ("allow: {environments: [\"te*\"]}", "", "", true),
             ("allow: {environments: [prod]}", "", "", false),
+            ("allow: {clusters: [c]}", "", "", true),
+            ("allow: {clusters: [\"d*\", \"?\"]}", "", "", true),
+            ("allow: {clusters: [d]}", "", "", false),
+            ("allow: {repositories: [\"mco/*\"]}", "", "", true),
+            ("allow: {repositories: [mco]}", "", "", false),
+            (
+                "allow: {roles: [\"exec*\", \"arn:aws:iam::111111111111:role/hooks\"]}",
+                "account: \"111111111111\"",
+                "",
+                true,
+            ),
+            (
+                "allow: {roles: [\"exec*\", \"arn:aws:iam::222222222222:role/hooks\"]}",
+                "account: \"111111111111\"",
+                "",
+                false,
+            ),
+            ("allow: {roles: [\"exec*\"]}", "account: \"111111111111\"", "", false),
+            ("allow: {roles: [hooks]}", "account: \"111111111111\"", "", false),
+            ("allow: {roles: [\"*\"]}", "", "", true),
         ] {
             let files = Files::from([
-                ("a.yaml".to_owned(), Ok("apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: a}\nspec: {repository: a, service: a}\n".to_owned())),
+                ("a.yaml".to_owned(), Ok("apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: a}\nspec: {repository: mco/a, service: a, taskDefinition: t.json, serviceSettings: {deploymentConfiguration: {lifecycleHooks: [{roleArn: 'arn:aws:iam::111111111111:role/hooks'}]}}}\n".to_owned())),
+                ("t.json".to_owned(), Ok(r#"{"family": "a", "executionRoleArn": "execution", "containerDefinitions": [{"name": "a", "image": "<IMAGE_NAME>", "memory": 128}]}"#.to_owned())),
                 ("e.yaml".to_owned(), Ok(format!("apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {{name: test}}\nspec:\n  cluster: c\n  {account}\n  {registry}\n  applications: {{a: {{commit: aaaaaaa}}}}\n"))),
             ]);
             let mut declaration = manifest::read(&files, None, &|_| Vec::new());

@@ -10,7 +10,7 @@ pub(super) fn run(arguments: &RepositoryArgs, access: Access) -> anyhow::Result<
     let mut declaration = source.whole_working_tree()?;
     let broken = print_findings(&declaration);
     leave_out(&source, &mut declaration);
-    let policy = iam::policy(&declaration, access);
+    let policy = iam::policy(&declaration, access)?;
     streams::document(&policy.document);
     let fits = complain(&policy);
     Ok(if broken || !fits { End::Error } else { End::Good })
@@ -28,7 +28,18 @@ fn leave_out(source: &Opened, declaration: &mut Declaration) {
 
 /// Says on stderr where AWS's limit has made it wider than the names are; whether it fits now.
 fn complain(policy: &Policy) -> bool {
-    let Policy { characters, characters_by_name, .. } = policy;
+    let Policy { characters, characters_by_name, any_role, .. } = policy;
+    if let Some(first) = any_role.first() {
+        let others = match any_role.len() {
+            1 => String::new(),
+            count => format!(" and {} others", count - 1),
+        };
+        say!(
+            "warning: every role of the account may be passed to tasks, role/*: the task definition of {first}{others} is another hand's, \
+             and its roles are not known here\n  hint  allow.roles of the operator's settings bounds them, here and before a \
+             registration: TRUEUP_ALLOW_ROLES=ecsTaskExecutionRole,mco-* trueup iam-policy"
+        );
+    }
     let fits = *characters <= MOST_CHARACTERS;
     if *characters_by_name > MOST_CHARACTERS {
         let now = if fits { "" } else { ", which do not suffice either" };

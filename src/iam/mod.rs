@@ -10,9 +10,9 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::model::{
-    CodeDeploy, Declaration, Desired, Mode, MoveTag, NewGroup, Strategy, TaskDefinitionSource,
+    CodeDeploy, Declaration, Desired, Mode, MoveTag, NewGroup, Strategy, Target, TaskDefinitionSource,
 };
-use crate::plan::blue_green;
+use crate::plan::{blue_green, roles};
 use resource::{Naming, Resource, named};
 
 /// Characters that a managed policy may have, white space not counted (AWS IAM user guide, quotas).
@@ -27,6 +27,15 @@ pub enum Access {
     Write,
 }
 
+/// A name that a repository gives would stand for many in a policy. Names are held against AWS's own patterns when files are
+/// read; this is the last look before somebody is given rights.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{target}: `{name}` holds a wildcard, and cannot stand in a policy")]
+pub struct Wildcard {
+    pub target: Target,
+    pub name: String,
+}
+
 /// A policy document, and how it came to name its resources.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
@@ -35,17 +44,24 @@ pub struct Policy {
     pub characters: usize,
     /// How many there would be with every resource by its name.
     pub characters_by_name: usize,
+    /// For whom every role of the account may be passed: another hand's revision says which, and the operator's settings
+    /// bound it by nothing.
+    pub any_role: Vec<Target>,
 }
 
 /// The policy for all readable applications: every resource by its name while that fits into a managed policy. Beyond
 /// that the longest statement takes the next wider patterns until it fits, or until there are none.
-pub fn policy(declaration: &Declaration, access: Access) -> Policy {
+pub fn policy(declaration: &Declaration, access: Access) -> Result<Policy, Wildcard> {
     let desired: Vec<&Desired> = declaration.readable().collect();
+    desired.iter().try_for_each(|one| has_plain_names(one))?;
+    let mut any_role = Vec::new();
     let mut statements = reads(&desired);
     if access == Access::Write {
         // The controller writes nothing where an environment is only observed.
-        let written = desired.iter().copied().filter(|one| one.mode != Mode::Observe);
-        statements.extend(writes(&written.collect::<Vec<_>>()));
+        let written: Vec<_> = desired.iter().copied().filter(|one| one.mode != Mode::Observe).collect();
+        let passes_any = written.iter().filter(|one| passes_any_role(one));
+        any_role.extend(passes_any.map(|one| one.target.clone()));
+        statements.extend(writes(&written));
     }
     let mut said: Vec<Said> = statements.iter().filter_map(|one| one.said(Naming::Exact)).collect();
     let characters_by_name = characters(&document(&said));
@@ -56,7 +72,30 @@ pub fn policy(declaration: &Declaration, access: Access) -> Policy {
         longest.widen();
     }
     let document = document(&said);
-    Policy { characters: characters(&document), document, characters_by_name }
+    Ok(Policy { characters: characters(&document), document, characters_by_name, any_role })
+}
+
+/// `*` and `?` stand for others in a resource, `${` begins a variable (IAM user guide, policy elements).
+fn has_plain_names(desired: &Desired) -> Result<(), Wildcard> {
+    let default = CodeDeploy::default();
+    let settings = match &desired.strategy {
+        Strategy::CodeDeploy(settings) => settings,
+        Strategy::Rolling | Strategy::Unspecified => &default,
+    };
+    let (application, group) = blue_green::names(settings, desired);
+    let family = family(desired).map(str::to_owned);
+    let places =
+        [desired.account.as_ref(), desired.registry.account.as_ref()].map(|it| it.map(ToString::to_string));
+    let regions =
+        [desired.region.as_ref(), desired.registry.region.as_ref()].map(|it| it.map(ToString::to_string));
+    let mut names = vec![desired.cluster.to_string(), desired.service.to_string(), application, group];
+    names.extend(desired.images.iter().map(|image| image.repository.to_string()));
+    names.extend(places.into_iter().chain(regions).chain([family]).flatten());
+    names.extend(roles::declared(desired).into_iter().map(str::to_owned));
+    match names.into_iter().find(|name| name.contains(['*', '?', '$'])) {
+        Some(name) => Err(Wildcard { target: desired.target.clone(), name }),
+        None => Ok(()),
+    }
 }
 
 fn document(said: &[Said]) -> Value {
@@ -310,36 +349,38 @@ fn service(desired: &Desired, kind: &str, rest: &'static str) -> Resource {
 
 /// All revisions of the family, where it is known before AWS was asked.
 fn task_definitions(desired: &Desired) -> Resource {
-    let family = match &desired.task_definition {
+    resource(desired, "ecs", "task-definition/", family(desired).unwrap_or("*"), ":*")
+}
+
+fn family(desired: &Desired) -> Option<&str> {
+    match &desired.task_definition {
         TaskDefinitionSource::File { input, .. } => input.get("family").and_then(Value::as_str),
         TaskDefinitionSource::Family(family) => Some(family.as_str()),
         TaskDefinitionSource::Service => None,
-    };
-    resource(desired, "ecs", "task-definition/", family.unwrap_or("*"), ":*")
-}
-
-/// The roles that the task definition names; all of the account where another hand's revision is the base.
-fn roles(desired: &Desired) -> Vec<Resource> {
-    let TaskDefinitionSource::File { input, .. } = &desired.task_definition else {
-        return vec![role(desired, "*")];
-    };
-    let named = ["taskRoleArn", "executionRoleArn"].iter().filter_map(|key| input.get(*key)?.as_str());
-    named.map(|named| role(desired, named)).collect()
-}
-
-/// The roles that the service's settings give to ECS itself: for volumes, load balancers and lifecycle hooks.
-fn roles_of_service(desired: &Desired) -> Vec<Resource> {
-    let mut found = Vec::new();
-    let mut rest: Vec<&Value> = desired.service_settings.iter().collect();
-    while let Some(value) = rest.pop() {
-        match value {
-            Value::Object(fields) => rest.extend(fields.values()),
-            Value::Array(items) => rest.extend(items),
-            _ => {}
-        }
-        found.extend(value.get("roleArn").and_then(Value::as_str).map(|named| role(desired, named)));
     }
-    found
+}
+
+/// The roles that the task definition names. Where another hand's revision is the base they are not known here: all that
+/// the operator allows, or all of the account.
+fn roles(desired: &Desired) -> Vec<Resource> {
+    match (&desired.task_definition, &desired.allowed_roles) {
+        (TaskDefinitionSource::File { input, .. }, _) => {
+            roles::of_task_definition(input).map(|named| role(desired, named)).collect()
+        }
+        (_, Some(allowed)) => allowed.iter().map(|pattern| role(desired, pattern.as_str())).collect(),
+        (_, None) => vec![role(desired, "*")],
+    }
+}
+
+fn passes_any_role(desired: &Desired) -> bool {
+    let is_file = matches!(desired.task_definition, TaskDefinitionSource::File { .. });
+    !is_file && desired.allowed_roles.is_none()
+}
+
+/// The roles that the service's settings give to ECS itself.
+fn roles_of_service(desired: &Desired) -> Vec<Resource> {
+    let named = desired.service_settings.as_ref().map(roles::of_settings).unwrap_or_default();
+    named.into_iter().map(|named| role(desired, named)).collect()
 }
 
 /// A role by its ARN. A task definition may give its name alone (Amazon ECS API reference, `TaskDefinition`).

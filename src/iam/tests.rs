@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::manifest::{self, Files};
+use crate::model::{AccountId, ClusterName, Declared, Region, RepositoryName, RolePattern, ServiceName};
 
 /// One environment with these lines and applications: name and specification.
 fn declaration(lines: &str, applications: &[(String, String)]) -> Declaration {
@@ -33,7 +34,7 @@ const TASK_DEFINITION: &str = r#"{"family": "api", "taskRoleArn": "arn:aws:iam::
 /// The policy of one application.
 fn one(lines: &str, specification: &str, access: Access) -> Policy {
     let specification = format!("repository: mco/api, service: api, {specification}");
-    policy(&declaration(lines, &[("api".to_owned(), specification)]), access)
+    policy(&declaration(lines, &[("api".to_owned(), specification)]), access).unwrap()
 }
 
 /// The resources of a statement, up to what all of them begin with.
@@ -60,7 +61,7 @@ fn rolling(count: usize) -> Declaration {
 #[track_caller]
 fn check_fits(declaration: &Declaration) {
     for access in [Access::Read, Access::Write] {
-        let policy = policy(declaration, access);
+        let policy = policy(declaration, access).unwrap();
         assert!(
             policy.characters <= MOST_CHARACTERS,
             "{} of {}",
@@ -72,7 +73,7 @@ fn check_fits(declaration: &Declaration) {
 
 #[test]
 fn while_it_fits_every_resource_stands_by_its_name() {
-    let policy = policy(&rolling(5), Access::Write);
+    let policy = policy(&rolling(5), Access::Write).unwrap();
     assert_eq!(policy.characters, policy.characters_by_name);
     assert_eq!(resources(&policy, "ReadServices").len(), 3 * 5);
     assert_eq!(resources(&policy, "ReadServices")[14], "ecs:service/mco/mco-app4-test");
@@ -82,7 +83,7 @@ fn while_it_fits_every_resource_stands_by_its_name() {
 fn the_longest_statement_is_widened_first_and_the_others_only_if_they_must() {
     let declaration = rolling(20);
     check_fits(&declaration);
-    let policy = policy(&declaration, Access::Write);
+    let policy = policy(&declaration, Access::Write).unwrap();
     assert!(policy.characters_by_name > MOST_CHARACTERS);
     let reads =
         ["ecs:service-deployment/mco/mco-*/*", "ecs:service-revision/mco/mco-*/*", "ecs:service/mco/mco-*"];
@@ -97,7 +98,7 @@ fn the_policy_of_many_services_names_patterns_and_never_everything() {
     for count in [100, 1000] {
         let declaration = rolling(count);
         check_fits(&declaration);
-        let policy = policy(&declaration, Access::Write);
+        let policy = policy(&declaration, Access::Write).unwrap();
         assert_eq!(resources(&policy, "UpdateServices"), ["ecs:service/mco/mco-*"]);
         assert_eq!(resources(&policy, "MoveTags"), ["ecr:repository/mco/*"]);
     }
@@ -107,7 +108,7 @@ fn the_policy_of_many_services_names_patterns_and_never_everything() {
 fn names_without_a_common_word_are_widened_to_their_cluster_and_no_further() {
     let declaration =
         many(1000, |number| format!("repository: r{number}, service: s{number}-x, strategy: rolling"));
-    let policy = policy(&declaration, Access::Write);
+    let policy = policy(&declaration, Access::Write).unwrap();
     check_fits(&declaration);
     assert_eq!(resources(&policy, "UpdateServices"), ["ecs:service/mco/*"]);
     assert_eq!(resources(&policy, "MoveTags"), ["ecr:repository/*"]);
@@ -119,7 +120,7 @@ fn a_cluster_for_each_service_fits_too() {
         format!("repository: mco/app{number}, service: api, cluster: mco{number}, strategy: rolling")
     });
     check_fits(&declaration);
-    assert_eq!(resources(&policy(&declaration, Access::Write), "UpdateServices"), ["ecs:service/*"]);
+    assert_eq!(resources(&policy(&declaration, Access::Write).unwrap(), "UpdateServices"), ["ecs:service/*"]);
 }
 
 #[test]
@@ -170,4 +171,67 @@ fn an_arn_begins_with_the_partition_of_its_region() {
         let expected = if partition == "aws" { "ecs:".to_owned() } else { format!("arn:{partition}:ecs:") };
         assert!(update.starts_with(&expected), "{region}: {update}");
     }
+}
+
+#[test]
+fn a_wildcard_in_a_name_is_refused_whatever_read_the_files_before() {
+    type Change = fn(&mut Desired, &str);
+    let changes: [(&str, Change); 12] = [
+        ("account", |one, text| one.account = Some(AccountId::new(text))),
+        ("region", |one, text| one.region = Some(Region::new(text))),
+        ("cluster", |one, text| one.cluster = ClusterName::new(text)),
+        ("service", |one, text| one.service = ServiceName::new(text)),
+        ("repository", |one, text| one.images[0].repository = RepositoryName::new(text)),
+        ("registry", |one, text| one.registry.account = Some(AccountId::new(text))),
+        ("registry's region", |one, text| one.registry.region = Some(Region::new(text))),
+        ("family", |one, text| one.task_definition = TaskDefinitionSource::Family(text.to_owned())),
+        ("role", |one, text| {
+            let input = json!({"family": "f", "taskRoleArn": text});
+            one.task_definition = TaskDefinitionSource::File { path: String::new(), input };
+        }),
+        ("settings", |one, text| {
+            one.service_settings = Some(json!({"volumeConfigurations": [{"roleArn": text}]}));
+        }),
+        ("application", |one, text| {
+            let application = Some(text.to_owned());
+            one.strategy =
+                Strategy::CodeDeploy(Box::new(CodeDeploy { application, ..CodeDeploy::default() }));
+        }),
+        ("group", |one, text| {
+            let group = Some(text.to_owned());
+            one.strategy = Strategy::CodeDeploy(Box::new(CodeDeploy { group, ..CodeDeploy::default() }));
+        }),
+    ];
+    for (what, change) in changes {
+        for name in ["*", "mco-?", "${aws:username}", "arn:aws:iam::*:role/*"] {
+            let mut declaration = rolling(1);
+            let Declared::Readable(desired) = &mut declaration.applications[0] else { panic!("{what}") };
+            change(desired, name);
+            for access in [Access::Read, Access::Write] {
+                assert_eq!(policy(&declaration, access).unwrap_err().name, name, "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_role_is_passed_only_where_nobody_says_which_and_that_is_told() {
+    let found = |specification: &str, allowed: Option<&[&str]>| {
+        let specification = format!("repository: mco/api, service: api, strategy: rolling, {specification}");
+        let mut declaration = declaration(PLACE, &[("api".to_owned(), specification)]);
+        let Declared::Readable(desired) = &mut declaration.applications[0] else { panic!() };
+        desired.allowed_roles =
+            allowed.map(|roles| roles.iter().map(|role| RolePattern::new(*role)).collect());
+        let policy = policy(&declaration, Access::Write).unwrap();
+        (resources(&policy, "PassRolesToTasks"), policy.any_role.len())
+    };
+    let all = vec!["iam::123456789012:role/*".to_owned()];
+    assert_eq!(found("", None), (all.clone(), 1));
+    assert_eq!(found("taskDefinition: {from: family, family: api}", None), (all, 1));
+    let file = ["iam::123456789012:role/ecsTaskExecutionRole", "iam::123456789012:role/teams/api"];
+    assert_eq!(found("taskDefinition: taskdef.json", None), (file.map(str::to_owned).to_vec(), 0));
+    let bounds = ["mco-*", "arn:aws:iam::123456789012:role/teams/*"];
+    let allowed = ["iam::123456789012:role/mco-*", "iam::123456789012:role/teams/*"];
+    assert_eq!(found("", Some(&bounds)), (allowed.map(str::to_owned).to_vec(), 0));
+    assert_eq!(found("", Some(&[])), (Vec::new(), 0));
 }

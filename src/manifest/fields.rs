@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::duration;
+use super::names::{self, NameKind};
 use super::nearest::suggestion;
 use super::report::Report;
 use super::tree::{Key, Kind, Node};
@@ -41,6 +42,29 @@ impl<'n, 'r, 'f> Fields<'n, 'r, 'f> {
         self.text(key)
     }
 
+    /// The name of one, filled in and held against what such names may be.
+    pub(crate) fn name(
+        &mut self,
+        key: &'static str,
+        kind: NameKind,
+        fill: &dyn Fn(&str) -> String,
+    ) -> Option<String> {
+        let (path, node) = (self.path(key), self.node(key)?);
+        let name = fill(&text(node, &path, self.report)?);
+        kind.check(&name, node, &path, self.report);
+        Some(name)
+    }
+
+    pub(crate) fn names(
+        &mut self,
+        key: &'static str,
+        kind: NameKind,
+        fill: &dyn Fn(&str) -> String,
+    ) -> Option<Vec<String>> {
+        let (path, node) = (self.path(key), self.node(key)?);
+        names::names(node, &path, kind, fill, self.report)
+    }
+
     /// Reports a key that is not there.
     pub(crate) fn require(&mut self, key: &'static str) {
         if let Some(node) = self.node.filter(|node| node.get(key).is_none()) {
@@ -55,11 +79,6 @@ impl<'n, 'r, 'f> Fields<'n, 'r, 'f> {
             self.report.error(node, &path, "expected a whole number");
         }
         number.ok()
-    }
-
-    pub(crate) fn texts(&mut self, key: &'static str) -> Option<Vec<String>> {
-        let (path, node) = (self.path(key), self.node(key)?);
-        texts(node, &path, self.report)
     }
 
     pub(crate) fn duration(&mut self, key: &'static str) -> Option<Duration> {

@@ -14,6 +14,7 @@ mod image_definitions;
 mod json;
 mod leftovers;
 mod named;
+pub(crate) mod names;
 pub(crate) mod nearest;
 mod read;
 mod refusals;
@@ -37,7 +38,7 @@ pub(crate) use nearest::nearest;
 pub use schema::schema;
 
 /// Every key of the documents, whose full example is `examples/every-key`.
-pub const KEYS: [&str; 60] = [
+pub const KEYS: [&str; 62] = [
     "apiVersion",
     "kind",
     "metadata",
@@ -73,6 +74,7 @@ pub const KEYS: [&str; 60] = [
     "serviceSettings",
     "values",
     "taskDefinitionPatch",
+    "tags",
     "policy",
     "drift",
     "onFailure",
@@ -89,6 +91,7 @@ pub const KEYS: [&str; 60] = [
     "applications",
     "commit",
     "commits",
+    "release",
     "mode",
     "observe",
     "suspend",

@@ -186,10 +186,10 @@ fn name(metadata: &Node, report: &mut Report<'_>) -> Option<(Place, String)> {
     Some((place, name?))
 }
 
-/// Names stand in tags of AWS and in `ENVIRONMENT/APPLICATION`.
+/// Names stand in tags of AWS and in `ENVIRONMENT/APPLICATION`; an environment's is an image tag too.
 fn is_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    (1..=100).contains(&name.len()) && name.bytes().all(allowed)
+    (1..=100).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with(['-', '.'])
 }
 
 fn report_duplicates(all: &mut Documents<'_>) {

@@ -63,7 +63,7 @@ fn one_of(words: &[&str], description: &str) -> Value {
 fn application_keys() -> Value {
     json!({
         "repository": text("The ECR repository; or `images`."),
-        "commitTag": text("How CI tags the build of a commit: {commit}, {commit:7}, with prefix and suffix."),
+        "commitTag": text("How CI tags a build: {commit}, {commit:7} or {release}, with prefix and suffix."),
         "source": text("The web address of the source code: plans for pull requests link to its changes."),
         "service": text("The ECS service; {environment} is replaced."),
         "cluster": text("The ECS cluster; goes before the environment's."),
@@ -86,6 +86,7 @@ fn application_keys() -> Value {
         },
         "values": {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}, "description": "Texts for <NAME> in task definition and AppSpec."},
         "taskDefinitionPatch": {"type": ["string", "object"], "description": "A JSON merge patch: a file, or inline."},
+        "tags": {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}, "description": "Tags of the task definition."},
         "policy": reference("policy"),
         "after": reference("names"),
         "requires": reference("names"),
@@ -94,10 +95,12 @@ fn application_keys() -> Value {
     })
 }
 
-/// An entry may say whatever an application says, and the commit.
+/// An entry may say whatever an application says, and the commit or release.
 fn entry_keys() -> Value {
     let mut keys = application_keys();
     keys["commit"] = reference("commit");
+    keys["release"] =
+        json!({"type": ["string", "number"], "description": "The tag of a release, instead of `commit`."});
     keys["commits"] = json!({"type": "object", "additionalProperties": {"$ref": "#/$defs/commit"}, "description": "By image."});
     keys
 }

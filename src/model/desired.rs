@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{
-    AccountId, ClusterName, Commit, Digest, Finding, InfraCommit, Region, RepositoryName, ServiceName, Tag,
-    Target,
+    AccountId, ClusterName, Commit, Digest, Finding, InfraCommit, Region, RepositoryName, RolePattern,
+    ServiceName, Tag, Target,
 };
 
 /// Everything one commit of the infrastructure repository declares.
@@ -99,6 +99,10 @@ pub struct Desired {
     pub task_definition: TaskDefinitionSource,
     /// Nothing where the task definition is a file: there it is applied already.
     pub overlay: Overlay,
+    /// Tags of each revision that is registered, beside those that are kept and trueup's own.
+    pub tags: BTreeMap<String, String>,
+    /// The operator's bound, not the repository's: roles that tasks may be given. `None`: all.
+    pub allowed_roles: Option<Vec<RolePattern>>,
     /// Members of `UpdateService` that are owned too, as written.
     pub service_settings: Option<Value>,
     pub strategy: Strategy,
@@ -112,7 +116,7 @@ pub struct Desired {
 }
 
 impl Desired {
-    /// The commit that people see: that of the first image.
+    /// The commit or release that people see: that of the first image.
     pub fn commit(&self) -> &Commit {
         &self.images[0].commit
     }

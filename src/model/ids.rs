@@ -98,46 +98,89 @@ impl fmt::Display for Target {
     }
 }
 
-/// A commit of an application: 7 to 40 hexadecimal digits, or whatever `commitTag` allows.
+/// What an image was built from: a commit of the application's source, or a release that is tagged as such.
 ///
-/// Two commits are the same when one is a prefix of the other and both have at least seven digits, so equality is
-/// [`Commit::matches`], not `==` on the text.
+/// Two texts name the same commit when one is a prefix of the other and both have at least seven digits; a release is its
+/// text, never cut and compared as a whole. So equality is [`Commit::matches`], not `==`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Commit(String);
+pub struct Commit(Built);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Built {
+    /// 7 to 40 hexadecimal digits.
+    Commit(String),
+    Release(String),
+}
+
+/// Stands before a release on record that would else be read as a commit, such as `20240115`. No tag of an image has a colon.
+const RELEASE: &str = "release:";
 
 impl Commit {
     /// Digits from which a prefix names a commit.
     pub const MIN_DIGITS: usize = 7;
 
+    /// A commit, if it can be one; else a release.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        let text = text.into();
+        Self(if is_hexadecimal(&text) { Built::Commit(text) } else { Built::Release(text) })
+    }
+
+    /// A release, whatever its text looks like.
+    pub fn release(text: impl Into<String>) -> Self {
+        Self(Built::Release(text.into()))
+    }
+
+    /// What [`Commit::to_record`] wrote.
+    pub fn from_record(text: &str) -> Self {
+        text.strip_prefix(RELEASE).map_or_else(|| Self::new(text), Self::release)
+    }
+
+    /// The text by which it is remembered.
+    pub fn to_record(&self) -> String {
+        match &self.0 {
+            Built::Release(text) if is_hexadecimal(text) => format!("{RELEASE}{text}"),
+            Built::Release(text) | Built::Commit(text) => text.clone(),
+        }
     }
 
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Built::Commit(text) | Built::Release(text) => text,
+        }
     }
 
-    /// The first seven characters: what people read.
+    /// What people read: the first seven digits of a commit, the whole of a release.
     pub fn short(&self) -> &str {
-        self.0.get(..Self::MIN_DIGITS).unwrap_or(&self.0)
+        match &self.0 {
+            Built::Commit(text) => text.get(..Self::MIN_DIGITS).unwrap_or(text),
+            Built::Release(text) => text,
+        }
     }
 
-    pub fn is_hexadecimal(&self) -> bool {
-        (Self::MIN_DIGITS..=40).contains(&self.0.len()) && self.0.bytes().all(|byte| byte.is_ascii_hexdigit())
+    pub fn is_release(&self) -> bool {
+        matches!(self.0, Built::Release(_))
     }
 
-    /// Whether both name the same commit: equal text, or one hexadecimal text is a prefix of the other.
+    /// Whether both name the same: the same text, or two commits of which one is a prefix of the other.
     pub fn matches(&self, other: &Self) -> bool {
-        let (one, two) = (self.0.to_ascii_lowercase(), other.0.to_ascii_lowercase());
-        let prefix = one.starts_with(&two) || two.starts_with(&one);
-        self.0 == other.0 || (self.is_hexadecimal() && other.is_hexadecimal() && prefix)
+        match (&self.0, &other.0) {
+            (Built::Commit(one), Built::Commit(two)) => {
+                let (one, two) = (one.to_ascii_lowercase(), two.to_ascii_lowercase());
+                one.starts_with(&two) || two.starts_with(&one)
+            }
+            _ => self.as_str() == other.as_str(),
+        }
     }
 }
 
 impl fmt::Display for Commit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
+}
+
+fn is_hexadecimal(text: &str) -> bool {
+    (Commit::MIN_DIGITS..=40).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 #[cfg(test)]
@@ -157,6 +200,33 @@ mod tests {
         ] {
             assert_eq!(Commit::new(one).matches(&Commit::new(two)), same, "{one} and {two}");
         }
+    }
+
+    #[test]
+    fn a_release_is_told_and_compared_as_it_is_written() {
+        for text in [
+            "v1.10.20",
+            "v1.10.2",
+            "20240115",
+            "release-2024-01-15",
+            "0123456789abcdef0123456789abcdef01234567",
+        ] {
+            let release = Commit::release(text);
+            assert_eq!(
+                (release.short(), release.to_string().as_str(), release.is_release()),
+                (text, text, true)
+            );
+            assert_eq!(Commit::from_record(&release.to_record()), release);
+            assert!(release.matches(&Commit::new(text)) && release.matches(&Commit::release(text)));
+            for other in [&text[..7], &format!("{text}1"), &text.to_uppercase()] {
+                let same = other == text;
+                assert_eq!(release.matches(&Commit::release(other)), same, "{text} and {other}");
+                assert_eq!(release.matches(&Commit::new(other)), same, "{text} and {other}");
+            }
+        }
+        let commit = Commit::new("3f2c1abcd");
+        assert_eq!((commit.short(), commit.to_record().as_str()), ("3f2c1ab", "3f2c1abcd"));
+        assert_eq!(Commit::from_record("3f2c1abcd"), commit);
     }
 
     #[test]

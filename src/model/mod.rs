@@ -7,6 +7,7 @@ mod desired;
 mod finding;
 mod ids;
 mod observed;
+mod pattern;
 mod status;
 
 pub use code_deploy::*;
@@ -14,4 +15,5 @@ pub use desired::*;
 pub use finding::*;
 pub use ids::*;
 pub use observed::*;
+pub use pattern::*;
 pub use status::*;

@@ -237,6 +237,15 @@ pub enum Waiting {
     NoBase {
         why: String,
     },
+    /// The task definition gives a role to its tasks that the operator's settings do not allow.
+    RoleNotAllowed {
+        role: String,
+    },
+    /// The tags that are kept and declared leave no room for those that trueup needs.
+    TooManyTags {
+        count: usize,
+        most: usize,
+    },
     /// A revision that trueup registered is described otherwise than it was sent: its content cannot be known again.
     DescribedOtherwise {
         revision: String,

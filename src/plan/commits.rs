@@ -158,8 +158,7 @@ pub(super) fn commits_of(wanted: &DesiredImage, observed: &ObservedImage, image:
         .tags
         .iter()
         .filter_map(|tag| tag.as_str().strip_prefix(prefix)?.strip_suffix(suffix))
-        .map(Commit::new)
-        .filter(|commit| commit.is_hexadecimal() || commit.matches(&wanted.commit))
+        .filter_map(|text| built_from(text, &wanted.commit))
         .map(|commit| if is_built && commit.matches(&wanted.commit) { wanted.commit.clone() } else { commit })
         .collect();
     commits.sort_by_key(|commit| (!commit.matches(&wanted.commit), commit.clone()));
@@ -170,7 +169,7 @@ pub(super) fn commits_of(wanted: &DesiredImage, observed: &ObservedImage, image:
 /// How all tags begin that may be the commit's, whatever number of its digits builds tag with. `None`: nothing but the
 /// commit tag itself can be it.
 pub fn tag_beginning(wanted: &DesiredImage) -> Option<String> {
-    if !wanted.commit.is_hexadecimal() {
+    if wanted.commit.is_release() {
         return None;
     }
     let (prefix, _) = around_commit(wanted);
@@ -183,7 +182,7 @@ pub fn tag_match(wanted: &DesiredImage, tags: &Tags) -> TagMatch {
     let (prefix, suffix) = around_commit(wanted);
     let digits = |tag: &Tag| {
         let commit = Commit::new(tag.as_str().get(prefix.len()..)?.strip_suffix(suffix)?);
-        (commit.is_hexadecimal() && commit.matches(&wanted.commit)).then(|| commit.as_str().len())
+        (!commit.is_release() && commit.matches(&wanted.commit)).then(|| commit.as_str().len())
     };
     let mut fitting: Vec<(usize, &Tag, &Digest)> =
         tags.found.iter().filter_map(|(tag, digest)| Some((digits(tag)?, tag, digest))).collect();
@@ -203,6 +202,27 @@ pub fn tag_match(wanted: &DesiredImage, tags: &Tags) -> TagMatch {
         ([], None) if tags.is_complete => TagMatch::Exact,
         ([], None) => TagMatch::TooMany,
     }
+}
+
+/// What a text in a tag names: a commit, or a release that is written as the declared one is. Of all else nobody knows
+/// whether it moves.
+fn built_from(text: &str, wanted: &Commit) -> Option<Commit> {
+    let is_alike = wanted.is_release() && shape(text) == shape(wanted.as_str());
+    let built = if is_alike { Commit::release(text) } else { Commit::new(text) };
+    (is_alike || !built.is_release() || built.matches(wanted)).then_some(built)
+}
+
+/// A text with one zero for each of its numbers: `v0.0.0` of `v1.10.20`.
+fn shape(text: &str) -> String {
+    let mut shape = String::new();
+    for letter in text.chars() {
+        match letter {
+            '0'..='9' if shape.ends_with('0') => {}
+            '0'..='9' => shape.push('0'),
+            other => shape.push(other),
+        }
+    }
+    shape
 }
 
 /// What stands before and after the commit in the commit tag.

@@ -63,7 +63,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
         return facts.frozen();
     }
     let decision = facts.decide();
-    let differences = diff::listed(facts.differences());
+    let mut differences = diff::listed(facts.differences());
     let (steps, waiting) = match decision {
         Ok(steps) => (steps, None),
         Err(waiting) => (Vec::new(), Some(waiting)),
@@ -73,6 +73,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
     let retry = facts.retry(waiting.as_ref());
     let accept_history = facts.accept_history(waiting.as_ref());
     let approval = facts.approval();
+    differences.extend(facts.tag_differences(steps.first()));
     let outlook = outlook::of(&facts, steps.first(), status.tagged.as_ref());
     let failure = facts.failure();
     Plan { steps, waiting, differences, outlook, failure, retry, accept_history, approval, status }
@@ -200,6 +201,7 @@ impl<'a> Facts<'a> {
         if why == Why::Drift && self.input.desired.policy.drift != OnDrift::Heal {
             return Err(Waiting::Drifted);
         }
+        self.roles_are_allowed(rendered)?;
         if let Some(why) = self.input.turn {
             return Err(Waiting::Turn { why: why.to_owned() });
         }
@@ -215,6 +217,7 @@ impl<'a> Facts<'a> {
         match (revision, why) {
             (None, _) => {
                 self.is_described_as_sent(rendered, &content)?;
+                self.tags_fit()?;
                 self.once(vec![self.registration(rendered, &content, current)])
             }
             (Some(revision), Why::Interrupted) => self.deploy(revision, why),

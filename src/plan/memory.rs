@@ -45,7 +45,7 @@ pub fn of(revision: &Revision, target: &Target) -> Option<Memory> {
         && tag(APPLICATION)? == target.application.as_str()
         && tag(CONTENT)? == content_hash(target, &revision.input).as_str();
     ours.then(|| Memory {
-        commit: Commit::new(tag(COMMIT).unwrap_or_default()),
+        commit: Commit::from_record(tag(COMMIT).unwrap_or_default()),
         commits: commits(&revision.tags),
         content: ContentHash::new(tag(CONTENT).unwrap_or_default()),
         applied: tag(APPLIED).and_then(parse_applied),
@@ -67,7 +67,7 @@ pub fn is_tagged(revision: &Revision) -> bool {
 
 fn commits(tags: &BTreeMap<String, String>) -> BTreeMap<String, Commit> {
     let of = |(key, value): (&String, &String)| {
-        Some((key.strip_prefix(COMMIT_OF)?.to_owned(), Commit::new(value.as_str())))
+        Some((key.strip_prefix(COMMIT_OF)?.to_owned(), Commit::from_record(value)))
     };
     tags.iter().filter_map(of).collect()
 }
@@ -92,11 +92,11 @@ pub fn registration(
     let fixed = [
         (ENVIRONMENT, target.environment.as_str().to_owned()),
         (APPLICATION, target.application.as_str().to_owned()),
-        (COMMIT, commit.as_str().to_owned()),
+        (COMMIT, commit.to_record()),
         (CONTENT, content.as_str().to_owned()),
         (APPLIED, format_applied(applied)),
     ];
-    let others = others.iter().map(|(name, commit)| (format!("{COMMIT_OF}{name}"), commit.to_string()));
+    let others = others.iter().map(|(name, commit)| (format!("{COMMIT_OF}{name}"), commit.to_record()));
     fixed.into_iter().map(|(key, value)| (key.to_owned(), value)).chain(others).collect()
 }
 

@@ -26,8 +26,10 @@ pub mod overlay;
 pub mod phase;
 pub mod placeholders;
 mod render;
+pub mod roles;
 pub mod service_settings;
 pub mod shown;
+pub mod tags;
 pub mod windows;
 
 #[cfg(test)]

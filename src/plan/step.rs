@@ -119,7 +119,8 @@ impl Facts<'_> {
         let others = desired.images.iter().filter(|image| image.commit != *desired.commit());
         let others = others.map(|image| (image.name.clone(), image.commit.clone())).collect();
         let stamp = self.next_stamp(current);
-        let tags = memory::registration(&desired.target, desired.commit(), &others, content, &stamp);
+        let ours = memory::registration(&desired.target, desired.commit(), &others, content, &stamp);
+        let tags = self.with_kept_tags(ours);
         Step::Register { input: rendered.clone(), tags, commit: desired.commit().clone() }
     }
 

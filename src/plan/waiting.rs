@@ -63,6 +63,8 @@ pub fn class(waiting: &Waiting) -> Class {
         | Waiting::TagImmutable { .. }
         | Waiting::ContainerMissing { .. }
         | Waiting::NoBase { .. }
+        | Waiting::RoleNotAllowed { .. }
+        | Waiting::TooManyTags { .. }
         | Waiting::DescribedOtherwise { .. }
         | Waiting::SettingsNotTaken { .. }
         | Waiting::SourceBehind { .. } => Class::Stalled,
@@ -102,6 +104,8 @@ pub fn reason(waiting: &Waiting) -> &'static str {
         Waiting::TagImmutable { .. } => "TagImmutable",
         Waiting::ContainerMissing { .. } => "ContainerMissing",
         Waiting::NoBase { .. } => "NoBase",
+        Waiting::RoleNotAllowed { .. } => "RoleNotAllowed",
+        Waiting::TooManyTags { .. } => "TooManyTags",
         Waiting::DescribedOtherwise { .. } => "DescribedOtherwise",
         Waiting::SettingsNotTaken { .. } => "SettingsNotTaken",
         Waiting::Deploying { .. } => "Deploying",
@@ -192,6 +196,12 @@ pub fn describe(waiting: &Waiting) -> String {
             format!("no container {container} in task definition {family}")
         }
         Waiting::NoBase { why } => format!("no task definition to start from: {why}"),
+        Waiting::RoleNotAllowed { role } => {
+            format!("the operator's settings do not allow the role {role} of the task definition")
+        }
+        Waiting::TooManyTags { count, most } => {
+            format!("the task definition would have {count} tags of others, and there is room for {most}")
+        }
         Waiting::DescribedOtherwise { revision, fields } => {
             format!(
                 "AWS returns different values for {revision} than trueup registered: {}",
@@ -302,6 +312,12 @@ pub fn hint(waiting: &Waiting, target: &Target) -> Option<String> {
         Waiting::TagImmutable { repository, tag } => format!(
             "let it move: aws ecr put-image-tag-mutability --repository-name {repository} --image-tag-mutability IMMUTABLE_WITH_EXCLUSION --image-tag-mutability-exclusion-filters filterType=WILDCARD,filter={tag}; or set policy.moveTag: never"
         ),
+        Waiting::RoleNotAllowed { .. } => {
+            "use a role that is allowed, or have the operator add it to `allow.roles`".to_owned()
+        }
+        Waiting::TooManyTags { .. } => {
+            "a task definition has 50 tags at most, some of which trueup needs: remove some from the revision it starts from, or from `tags`".to_owned()
+        }
         Waiting::ContainerMissing { .. } => "name the containers under `containers`".to_owned(),
         Waiting::DescribedOtherwise { revision, .. } => {
             format!("write these fields as AWS describes them, or deregister {revision} if another hand has made it")

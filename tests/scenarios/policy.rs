@@ -40,14 +40,14 @@ async fn promoted(mut stage: Stage) -> (BTreeSet<String>, BTreeSet<String>) {
     running.run(&stage, 480).await;
     calls.extend(running.process().calls());
     calls.remove("GetCallerIdentity");
-    (calls, actions(&iam::policy(&stage.declaration, Access::Write).document))
+    (calls, actions(&iam::policy(&stage.declaration, Access::Write).unwrap().document))
 }
 
 #[tokio::test]
 async fn the_policy_grants_every_call_and_nothing_else() {
     let mut made = Stage::blue_green(&Value::Null);
     let create = format!(
-        "create: {{serviceRole: r, targetGroups: [mco-api-1, mco-api-2], productionListener: \"{}\"}}, deploymentGroup",
+        "create: {{serviceRole: \"arn:aws:iam::123456789012:role/codedeploy\", targetGroups: [mco-api-1, mco-api-2], productionListener: \"{}\"}}, deploymentGroup",
         made.listener(80)
     );
     made.application = made.application.replace("deploymentGroup", &create);
@@ -75,7 +75,7 @@ async fn looking_needs_the_read_only_policy_and_that_holds_no_write() {
     for mut stage in [Stage::new(Breaker::On), Stage::blue_green(&json!({}))] {
         stage.build_index("bbbbbbb");
         stage.declare("bbbbbbb");
-        let granted = actions(&iam::policy(&stage.declaration, Access::Read).document);
+        let granted = actions(&iam::policy(&stage.declaration, Access::Read).unwrap().document);
         let mut running = stage.process(BTreeMap::new());
         running.controller.sweep(&stage.declaration, Writes::Withheld, |_| true).await;
         for call in running.process().calls().iter().filter(|call| *call != "GetCallerIdentity") {

@@ -12,6 +12,7 @@ use crate::model::{
     RolloutState, Scheduling, Service, ServiceDeployment, ServiceDeploymentStatus, ServiceStatus, Task,
     TaskContainer, TaskDefinitionArn, TaskHealth,
 };
+use crate::plan::tags::is_reserved;
 
 pub(super) fn convert_service_revision(revision: &sdk::ServiceRevision) -> Option<ServiceRevision> {
     let digests = revision
@@ -45,9 +46,7 @@ pub(super) fn with_tags(input: &Value, tags: &BTreeMap<String, String>) -> Value
     let mut fields: Map<String, Value> = input.as_object().cloned().unwrap_or_default();
     let declared = fields.remove("tags").and_then(|tags| tags.as_array().cloned()).unwrap_or_default();
     let kept = declared.into_iter().filter(|tag| {
-        tag.get("key")
-            .and_then(Value::as_str)
-            .is_none_or(|key| !tags.contains_key(key) && !key.starts_with("trueup:"))
+        tag.get("key").and_then(Value::as_str).is_none_or(|key| !tags.contains_key(key) && !is_reserved(key))
     });
     let ours = tags.iter().map(|(key, value)| serde_json::json!({"key": key, "value": value}));
     let all: Vec<Value> = kept.chain(ours).collect();

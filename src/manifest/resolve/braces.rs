@@ -60,7 +60,9 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
             None => format!("only `{ENVIRONMENT}` is replaced here"),
         };
         let node: &Node = found.node;
-        self.error(found.file, node, &found.path, format!("nothing replaces {}", other.text)).hint =
-            Some(hint);
+        let finding = self.error(found.file, node, &found.path, format!("nothing replaces {}", other.text));
+        finding.hint = Some(hint);
+        let position = finding.position.clone();
+        self.unfilled.push(position);
     }
 }

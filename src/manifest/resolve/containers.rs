@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::Resolver;
 use super::images::Origin;
-use crate::manifest::fields::{items, texts};
+use crate::manifest::fields::items;
+use crate::manifest::names::{NameKind, names};
 use crate::manifest::report::Report;
 use crate::manifest::tree::{Kind, Node};
 use crate::model::{Containers, DesiredImage, TaskDefinitionSource};
@@ -12,7 +13,7 @@ use crate::plan;
 
 pub(super) fn container_names(node: &Node, path: &str, report: &mut Report<'_>) -> Option<Vec<String>> {
     some_items(node, path, report)?;
-    texts(node, path, report)
+    names(node, path, NameKind::Container, &str::to_owned, report)
 }
 
 pub(super) fn some_items<'n>(node: &'n Node, path: &str, report: &mut Report<'_>) -> Option<&'n [Node]> {

@@ -1,9 +1,10 @@
 //! What an environment says of itself and, by default, of its applications.
 
 use crate::manifest::fields::{Fields, entries, text};
+use crate::manifest::names::NameKind;
 use crate::manifest::read::Document;
 use crate::manifest::report::Report;
-use crate::manifest::tree::{Key, Node};
+use crate::manifest::tree::{Key, Kind, Node};
 use crate::model::{
     AccountId, EnvironmentName, Finding, InFlight, Mode, MoveTag, OnDrift, OnFailure, Pin, Policy, Region,
     Registry, Rollout, Tag,
@@ -29,7 +30,7 @@ pub(super) struct Environment<'d, 'f> {
 impl Environment<'_, '_> {
     /// The text, with the environment's name where it says `{environment}`.
     pub(super) fn fill(&self, text: &str) -> String {
-        text.replace("{environment}", self.name.as_str())
+        fill(text, self.name.as_str())
     }
 }
 
@@ -40,6 +41,7 @@ pub(super) fn read<'d, 'f>(
 ) -> Option<Environment<'d, 'f>> {
     let mut report = Report::on(document.file);
     let mut fields = Fields::of(document.spec.as_ref()?, "spec", &mut report);
+    let fill = |text: &str| fill(text, &document.name);
     let mode = fields.word("mode", &[("apply", Mode::Apply), ("observe", Mode::Observe)]);
     let suspended = fields.node("suspend").and_then(|node| suspension(node, fields.report));
     let default = Policy::default();
@@ -51,9 +53,9 @@ pub(super) fn read<'d, 'f>(
     let mut environment = Environment {
         name: EnvironmentName::new(&document.name),
         account: account(&mut fields),
-        region: fields.text("region").map(Region::new),
-        cluster: fields.text("cluster"),
-        tag: Tag::new(fields.text("environmentTag").unwrap_or_else(|| document.name.clone())),
+        region: region(&mut fields),
+        cluster: fields.name("cluster", NameKind::Cluster, &fill),
+        tag: Tag::new(tag(document, &mut fields, &fill)),
         registry: registry.unwrap_or_default(),
         policy: policy.unwrap_or(default),
         mode: suspended.or(mode).unwrap_or(Mode::Apply),
@@ -69,18 +71,35 @@ pub(super) fn read<'d, 'f>(
 }
 
 fn account(fields: &mut Fields<'_, '_, '_>) -> Option<AccountId> {
-    let (path, node) = (fields.path("account"), fields.node("account")?);
-    let account = text(node, &path, fields.report)?;
-    if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
-        fields.report.error(node, &path, format!("`{account}` is no AWS account")).hint =
-            Some("twelve digits".to_owned());
+    fields.name("account", NameKind::Account, &str::to_owned).map(AccountId::new)
+}
+
+fn region(fields: &mut Fields<'_, '_, '_>) -> Option<Region> {
+    fields.name("region", NameKind::Region, &str::to_owned).map(Region::new)
+}
+
+/// Its own name, if nothing else is said.
+fn tag(document: &Document<'_>, fields: &mut Fields<'_, '_, '_>, fill: &dyn Fn(&str) -> String) -> String {
+    let declared = fields.name("environmentTag", NameKind::Tag, fill);
+    declared.unwrap_or_else(|| document.name.clone())
+}
+
+/// The tag of an environment, as far as it can be read.
+pub(super) fn tag_of(document: &Document<'_>) -> String {
+    let declared = document.spec.as_ref().and_then(|spec| spec.get("environmentTag"));
+    match declared.map(|node| &node.kind) {
+        Some(Kind::Scalar { text, .. }) => fill(text, &document.name),
+        _ => document.name.clone(),
     }
-    Some(AccountId::new(account))
+}
+
+fn fill(text: &str, environment: &str) -> String {
+    text.replace("{environment}", environment)
 }
 
 pub(super) fn registry(node: &Node, path: &str, report: &mut Report<'_>) -> Registry {
     let mut fields = Fields::of(node, path, report);
-    let registry = Registry { account: account(&mut fields), region: fields.text("region").map(Region::new) };
+    let registry = Registry { account: account(&mut fields), region: region(&mut fields) };
     fields.finish();
     registry
 }

@@ -7,12 +7,13 @@ use super::{Found, Resolver};
 use crate::manifest::commit_tag;
 use crate::manifest::fields::{Fields, entries, text};
 use crate::manifest::image_definitions::{self, Entry, Reference};
+use crate::manifest::names::{self, NameKind};
 use crate::manifest::nearest::Names;
 use crate::manifest::report::Report;
 use crate::manifest::task_definition::ONLY_IMAGE;
 use crate::manifest::tree::{Key, Kind, Node, Place};
 use crate::model::{
-    AccountId, Commit, Containers, DesiredImage, Digest, ImageReference, Region, RepositoryName, Tag,
+    AccountId, Commit, Containers, DesiredImage, Digest, ImageReference, Region, RepositoryName, Tag, Target,
 };
 
 /// Characters of an image's name: it is the end of a tag's key, which has 128 (Amazon ECS API reference, `Tag`).
@@ -38,9 +39,10 @@ struct Commits<'d, 'f> {
     template: String,
 }
 
-/// A text, where it stands, and its path of keys.
+/// A text, what it names, where it stands, and its path of keys.
 struct Written<'f> {
     text: String,
+    names: commit_tag::Key,
     file: &'f str,
     place: Place,
     path: String,
@@ -82,12 +84,12 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         let written = |key: &str| self.merged.get(key).and_then(|found| scalar(found.node));
         let repository = written("repository").or_else(listed).unwrap_or(NO_REPOSITORY);
         let template = written("commitTag").unwrap_or("{commit}");
-        let tag = commit_tag::commit_tag(template, NO_COMMIT).unwrap_or_else(|_| NO_COMMIT.to_owned());
+        let tag = commit_tag::declared(commit_tag::Key::Commit, NO_COMMIT, template);
         DesiredImage {
             name: self.target.application.to_string(),
             repository: RepositoryName::new(self.environment.fill(repository)),
             commit: Commit::new(NO_COMMIT),
-            commit_tag: Tag::new(tag),
+            commit_tag: tag.map_or_else(|_| Tag::new(NO_COMMIT), |(_, tag)| tag),
             containers: Containers::Placeholder(ONLY_IMAGE.to_owned()),
             stated: None,
         }
@@ -100,21 +102,35 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
 
     fn commits(&mut self) -> Commits<'d, 'f> {
         let template = self.text("commitTag").unwrap_or_else(|| "{commit}".to_owned());
-        let all = self.merged.entry.get("commit").and_then(|found| self.written(&found));
+        let all = self.commit_of_all();
         let mut by_image = Vec::new();
         if let Some(found) = self.merged.entry.get("commits") {
             for (key, node) in self.read(&found, entries).unwrap_or_default() {
                 let path = format!("{}.{}", found.path, key.text);
-                let commit = self.written(&Found { node, file: found.file, path });
+                let found = Found { node, file: found.file, path };
+                let commit = self.written(&found, commit_tag::Key::Commit);
                 by_image.extend(commit.map(|commit| (key, commit)));
             }
         }
         Commits { all, by_image, template }
     }
 
-    fn written(&mut self, found: &Found<'d, 'f>) -> Option<Written<'f>> {
+    /// `commit`, or `release`.
+    fn commit_of_all(&mut self) -> Option<Written<'f>> {
+        let commit = self.merged.entry.get("commit");
+        let release = self.merged.entry.get("release");
+        if let (Some(_), Some(Found { node, file, path })) = (&commit, &release) {
+            self.error(file, *node, path, "both `commit` and `release` are written").hint =
+                Some("remove one of them".to_owned());
+        }
+        let commit = commit.map(|found| (found, commit_tag::Key::Commit));
+        let (found, names) = commit.or(release.map(|found| (found, commit_tag::Key::Release)))?;
+        self.written(&found, names)
+    }
+
+    fn written(&mut self, found: &Found<'d, 'f>, names: commit_tag::Key) -> Option<Written<'f>> {
         let text = self.read(found, text)?;
-        Some(Written { text, file: found.file, place: found.node.place, path: found.path.clone() })
+        Some(Written { text, names, file: found.file, place: found.node.place, path: found.path.clone() })
     }
 
     fn single_image(&mut self, commits: &Commits<'d, 'f>) -> Option<DesiredImage> {
@@ -124,10 +140,12 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
             self.error(entry.file, key, &format!("{}.commits", entry.path), message).hint =
                 Some("did you mean `commit`?".to_owned());
         }
-        let repository = self.required("repository")?;
-        if let Some(found) = self.merged.get("repository") {
-            self.read(&found, |node, path, report| repository_alone(&repository, node, path, report));
-        }
+        self.require("repository");
+        let environment = self.environment;
+        let found = self.merged.get("repository")?;
+        let repository = self.read(&found, |node, path, report| {
+            repository_name(node, path, &|text| environment.fill(text), report)
+        })?;
         let named = self.merged.get("containers").and_then(|found| self.read(&found, container_names));
         let placeholder = || Containers::Placeholder(ONLY_IMAGE.to_owned());
         let listed = Listed {
@@ -144,10 +162,12 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         list: &Found<'d, 'f>,
         commits: &Commits<'d, 'f>,
     ) -> Option<Vec<DesiredImage>> {
+        let environment = self.environment;
         let items = self.read(list, some_items)?;
         let listed = items.iter().enumerate().map(|(index, node)| {
             let item = Found { node, file: list.file, path: format!("{}[{index}]", list.path) };
-            self.read(&item, |node, path, report| listed(node, path, &commits.template, report))
+            let fill = |text: &str| environment.fill(text);
+            self.read(&item, |node, path, report| listed(node, path, &commits.template, &fill, report))
         });
         let listed = all(listed)?;
         let names: Vec<_> = listed.iter().map(|(place, listed)| (*place, listed.name.as_str())).collect();
@@ -193,17 +213,20 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
                 Some("declare it under `registry`".to_owned());
             return None;
         }
+        self.check_entry_names(file, &entry);
         let environment_tag = self.environment_tag();
         let tag = entry.image.tag.as_deref();
-        let stated = tag.and_then(|tag| commit_tag::commit_in(&commits.template, tag));
+        let tag = tag.filter(|tag| *tag != environment_tag.as_str());
+        let stated = tag.and_then(|tag| commit_tag::named_in(&commits.template, tag));
         let stated = stated.map(|commit| Written {
             text: commit.to_owned(),
+            names: commit_tag::Key::Commit,
             file,
             place: entry.place,
             path: "imageUri".to_owned(),
         });
         let Some(commit) = commits.of(&entry.container).or(stated.as_ref()) else {
-            let hint = format!("declare `commit` for {} in its environment", self.target);
+            let hint = undeclared_hint(&entry, &self.target);
             let message = undeclared(&entry, &environment_tag, &commits.template);
             self.error(file, entry.place, "imageUri", message).hint = Some(hint);
             return None;
@@ -223,27 +246,58 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         Some(image)
     }
 
+    fn check_entry_names(&mut self, file: &'f str, entry: &Entry) {
+        let Reference { region, repository, tag, digest, .. } = &entry.image;
+        let image = [
+            (NameKind::Region, Some(region)),
+            (NameKind::Repository, Some(repository)),
+            (NameKind::Tag, tag.as_ref()),
+            (NameKind::Digest, digest.as_ref()),
+        ];
+        let mut report = Report::on(file);
+        for (kind, name) in image {
+            if let Some(name) = name {
+                kind.check(name, entry.place, "imageUri", &mut report);
+            }
+        }
+        // What cannot be the name of an image is told already.
+        if is_name(&entry.container) {
+            NameKind::Container.check(&entry.container, entry.container_place, "name", &mut report);
+        }
+        self.findings.append(&mut report.findings);
+    }
+
     fn image(&mut self, listed: Listed, commit: Option<&Written<'f>>) -> Option<DesiredImage> {
-        let Some(Written { text, file, place, path }) = commit else {
+        let Some(Written { text, names, file, place, path }) = commit else {
             let Found { node, file, path } = self.merged.entry.clone();
             self.error(file, node, &format!("{path}.commit"), "`commit` is missing").hint =
                 Some("such as commit: 3f2c1ab".to_owned());
             return None;
         };
-        match commit_tag::commit_tag(&listed.template, text) {
-            Ok(tag) => Some(DesiredImage {
+        match commit_tag::declared(*names, text, &listed.template) {
+            Ok((_, tag)) if self.marks_an_environment(&tag) => {
+                let message = format!("the tag \"{tag}\" marks an environment and moves: it names no build");
+                self.error(file, *place, path, message).hint =
+                    Some("declare the commit or the release itself".to_owned());
+                None
+            }
+            Ok((commit, tag)) => Some(DesiredImage {
                 name: listed.name,
-                repository: RepositoryName::new(self.environment.fill(&listed.repository)),
-                commit: Commit::new(text),
-                commit_tag: Tag::new(tag),
+                repository: RepositoryName::new(listed.repository),
+                commit,
+                commit_tag: tag,
                 containers: listed.containers,
                 stated: None,
             }),
-            Err(why) => {
-                self.error(file, *place, path, why).hint = Some("7 to 40 hexadecimal digits".to_owned());
+            Err((message, hint)) => {
+                self.error(file, *place, path, message).hint = hint;
                 None
             }
         }
+    }
+
+    fn marks_an_environment(&mut self, tag: &Tag) -> bool {
+        *tag == self.environment_tag() || self.repository.environment_tags.contains(tag.as_str())
     }
 
     /// Names that cannot be part of a tag or are not unique, and commits of images that are not there.
@@ -252,7 +306,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         for (index, (place, name)) in names.iter().enumerate() {
             let path = format!("{path}[{index}].name");
             if !is_name(name) {
-                let message = format!("`{name}` cannot be the name of an image");
+                let message = format!("`{}` cannot be the name of an image", names::repeated(name));
                 self.error(file, *place, &path, message).hint =
                     Some(format!("up to {LONGEST_NAME} letters, digits and + - = . _ / @"));
             }
@@ -288,16 +342,21 @@ fn is_name(name: &str) -> bool {
 }
 
 /// An item of `images`, with the place of its name.
-fn listed(node: &Node, path: &str, template: &str, report: &mut Report<'_>) -> Option<(Place, Listed)> {
+fn listed(
+    node: &Node,
+    path: &str,
+    template: &str,
+    fill: &dyn Fn(&str) -> String,
+    report: &mut Report<'_>,
+) -> Option<(Place, Listed)> {
     let mut fields = Fields::of(node, path, report);
     let place = fields.node("name").map_or(node.place, |name| name.place);
     let name = fields.required("name");
-    let repository = fields.required("repository");
-    if let (Some(repository), Some(at)) = (&repository, node.get("repository")) {
-        let path = fields.path("repository");
-        repository_alone(repository, at, &path, fields.report);
-    }
-    let (container, path) = (fields.text("container"), fields.path("containers"));
+    fields.require("repository");
+    let path = fields.path("repository");
+    let repository = fields.node("repository").and_then(|at| repository_name(at, &path, fill, fields.report));
+    let container = fields.name("container", NameKind::Container, &str::to_owned);
+    let path = fields.path("containers");
     let containers = fields.node("containers").and_then(|node| {
         if container.is_some() {
             fields.report.error(node, &path, "both `container` and `containers` are written").hint =
@@ -312,6 +371,21 @@ fn listed(node: &Node, path: &str, template: &str, report: &mut Report<'_>) -> O
     let placeholder = || format!("<{}_NAME>", name.to_uppercase().replace('-', "_"));
     let containers = containers.map_or_else(|| Containers::Placeholder(placeholder()), Containers::Named);
     Some((place, Listed { name, repository, template, containers }))
+}
+
+fn repository_name(
+    node: &Node,
+    path: &str,
+    fill: &dyn Fn(&str) -> String,
+    report: &mut Report<'_>,
+) -> Option<String> {
+    let repository = fill(&text(node, path, report)?);
+    let before = report.findings.len();
+    repository_alone(&repository, node, path, report);
+    if report.findings.len() == before {
+        NameKind::Repository.check(&repository, node, path, report);
+    }
+    Some(repository)
 }
 
 /// A repository is a name: neither the address of a registry stands before it nor a tag behind it.
@@ -340,6 +414,13 @@ fn is_elsewhere(address: &str) -> bool {
         ["docker.io", "ghcr.io", "quay.io", "gcr.io", "pkg.dev", "azurecr.io", "public.ecr.aws"];
     let host = address.split_once('/').map_or("", |(host, _)| host);
     host.contains(':') || HOSTS.iter().any(|known| host.ends_with(known))
+}
+
+/// What can be done about an entry that says nothing about the commit.
+fn undeclared_hint(entry: &Entry, target: &Target) -> String {
+    let hint = format!("declare `commit` for {target} in its environment");
+    let is_release = entry.image.tag.as_deref().is_some_and(commit_tag::is_release);
+    if is_release { hint + ", or `commitTag: \"{release}\"` where releases are tagged" } else { hint }
 }
 
 /// Why an entry says nothing about the commit.

@@ -7,28 +7,30 @@ mod files;
 mod images;
 mod service_settings;
 mod strategy;
+mod tags;
 mod task_definition;
 mod values;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::fields::{kind, text, texts, unknown_keys};
 use super::leftovers::placeholders_in;
+use super::names::{self, NameKind};
 use super::nearest::Names;
 use super::read::{Document, Documents};
 use super::report::{self, Report};
 use super::tree::{Key, Kind, Node, Place};
 use super::{CheckShape, Files};
 use crate::model::{
-    ApplicationName, ClusterName, Declaration, Declared, Desired, Finding, Overlay, Registry, ServiceName,
-    Severity, Tag, Target, TaskDefinitionSource,
+    ApplicationName, ClusterName, Declaration, Declared, Desired, Finding, Overlay, Position, Registry,
+    ServiceName, Severity, Tag, Target, TaskDefinitionSource,
 };
 use environment::Environment;
 pub(super) use files::path_beside;
 use values::{Uses, Values};
 
 /// Keys of an application's `spec`, each of which an environment may override as a whole.
-const SPEC_KEYS: [&str; 18] = [
+const SPEC_KEYS: [&str; 19] = [
     "repository",
     "commitTag",
     "source",
@@ -42,6 +44,7 @@ const SPEC_KEYS: [&str; 18] = [
     "serviceSettings",
     "values",
     "taskDefinitionPatch",
+    "tags",
     "policy",
     "after",
     "requires",
@@ -49,7 +52,7 @@ const SPEC_KEYS: [&str; 18] = [
     "registry",
 ];
 /// Keys that only the entry in an environment has.
-const ENTRY_KEYS: [&str; 2] = ["commit", "commits"];
+const ENTRY_KEYS: [&str; 3] = ["commit", "commits", "release"];
 
 pub(super) fn declaration(
     files: &Files,
@@ -68,6 +71,7 @@ pub(super) fn declaration(
         file_names: Names::new(files.keys().map(String::as_str)),
         applications: applications.collect(),
         application_names: Names::new(documents.applications.iter().map(|document| document.name.as_str())),
+        environment_tags: documents.environments.iter().map(environment::tag_of).collect(),
         unparsed: &documents.unparsed,
         check_shape,
     };
@@ -100,6 +104,8 @@ struct Repository<'d, 'f> {
     file_names: Names<'f>,
     applications: BTreeMap<&'d str, &'d Document<'f>>,
     application_names: Names<'d>,
+    /// Tags that mark what runs in an environment: they move.
+    environment_tags: BTreeSet<String>,
     unparsed: &'d [&'f str],
     check_shape: CheckShape<'d>,
 }
@@ -136,11 +142,13 @@ fn entry<'d, 'f>(
         target,
         values: Values::default(),
         app_spec: None,
+        unfilled: Vec::new(),
         findings: Vec::new(),
     };
     let desired = resolver.desired(key);
     uses.add(resolver.uses());
-    let Resolver { target, mut findings, .. } = resolver;
+    let Resolver { target, unfilled, mut findings, .. } = resolver;
+    keep_first(&unfilled, &mut findings);
     let broken = environment.broken
         || application.broken
         || findings.iter().any(|finding| finding.severity == Severity::Error);
@@ -149,10 +157,19 @@ fn entry<'d, 'f>(
     }
     let declared = match desired {
         Resolved::Whole(desired) if !broken => Declared::Readable(desired),
-        Resolved::Whole(known) | Resolved::Partly(known) => Declared::frozen(*known),
-        Resolved::Nowhere => Declared::unknown(target),
+        // A name that is none of AWS's must not get into a request, not even into one that only reads.
+        Resolved::Whole(known) | Resolved::Partly(known) if names::are_plain(&known) => {
+            Declared::frozen(*known)
+        }
+        Resolved::Whole(_) | Resolved::Partly(_) | Resolved::Nowhere => Declared::unknown(target),
     };
     (declared, findings)
+}
+
+/// Of what is said about one of these places only the first.
+fn keep_first(places: &[Position], findings: &mut Vec<Finding>) {
+    let mut told = BTreeSet::new();
+    findings.retain(|finding| !places.contains(&finding.position) || told.insert(finding.position.clone()));
 }
 
 /// A value, the file it stands in, and its path of keys.
@@ -198,6 +215,8 @@ struct Resolver<'r, 'd, 'f> {
     values: Values<'d, 'f>,
     /// Its file and what is in it, once it has been read.
     app_spec: Option<(&'f str, Node)>,
+    /// Where names hold what nothing replaces; they have no other fault yet.
+    unfilled: Vec<Position>,
     findings: Vec<Finding>,
 }
 
@@ -208,13 +227,15 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         self.read_values();
         // Everything is read before the first thing that is missing ends it, so that all findings are told at once.
         let mut images = self.images();
-        let service = self.required("service").map(|service| self.environment.fill(&service));
-        let cluster = self.text("cluster").map(|cluster| self.environment.fill(&cluster));
+        self.require("service");
+        let service = self.name("service", NameKind::Service);
+        let cluster = self.name("cluster", NameKind::Cluster);
         let cluster = cluster.or_else(|| self.environment.cluster.clone());
         let is_known = cluster.is_some() || !self.environment.broken;
         let strategy = self.strategy();
         let task_definition = self.task_definition(images.as_mut());
         let service_settings = self.service_settings(&strategy);
+        let tags = self.tags(images.as_ref().map_or(1, Vec::len));
         let policy = self.merged.get("policy").map(|found| {
             let base = &self.environment.policy;
             self.read(&found, |node, path, report| environment::policy(base, node, path, report))
@@ -248,6 +269,8 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
             images,
             task_definition,
             overlay,
+            tags,
+            allowed_roles: None,
             service_settings,
             strategy,
             policy: policy.unwrap_or_else(|| environment.policy.clone()),
@@ -277,15 +300,25 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
     }
 
     fn environment_tag(&mut self) -> Tag {
-        self.text("environmentTag").map_or_else(|| self.environment.tag.clone(), Tag::new)
+        self.name("environmentTag", NameKind::Tag).map_or_else(|| self.environment.tag.clone(), Tag::new)
     }
 
-    fn required(&mut self, key: &str) -> Option<String> {
+    /// Reports a key that is not there.
+    fn require(&mut self, key: &str) {
         if self.merged.get(key).is_none() {
             let Found { node, file, path } = self.merged.base.clone();
             self.error(file, node, &format!("{path}.{key}"), format!("`{key}` is missing"));
         }
-        self.text(key)
+    }
+
+    /// The name of one, filled in and held against what such names may be.
+    fn name(&mut self, key: &str, kind: NameKind) -> Option<String> {
+        let (found, environment) = (self.merged.get(key)?, self.environment);
+        self.read(&found, |node, path, report| {
+            let name = environment.fill(&text(node, path, report)?);
+            kind.check(&name, node, path, report);
+            Some(name)
+        })
     }
 
     fn text(&mut self, key: &str) -> Option<String> {

@@ -7,6 +7,7 @@ use crate::manifest::app_spec;
 use crate::manifest::complaint::Complaint;
 use crate::manifest::fields::{entries, unknown_keys};
 use crate::manifest::leftovers::placeholders_in;
+use crate::manifest::names;
 use crate::manifest::nearest::suggestion;
 use crate::manifest::report::Report;
 use crate::manifest::tree::{Kind, Node, Place};
@@ -31,6 +32,7 @@ impl Resolver<'_, '_, '_> {
                     Some("network, platform version and capacity providers go into the AppSpec".to_owned());
             }
             native_strategy(node, path, report);
+            names::check_service_settings(node, path, report);
             Some(node.to_json())
         })
     }

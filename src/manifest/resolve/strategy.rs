@@ -6,6 +6,7 @@ use super::environment::Environment;
 use super::task_definition::{same_key, too_large};
 use super::{Found, Resolver};
 use crate::manifest::fields::Fields;
+use crate::manifest::names::NameKind;
 use crate::manifest::nearest::suggestion;
 use crate::manifest::report::Report;
 use crate::manifest::tree::{Kind, Node, Place};
@@ -43,14 +44,14 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
 
     fn code_deploy(&mut self, settings: &Found<'d, 'f>) -> CodeDeploy {
         let environment = self.environment;
-        let fill = |text: String| environment.fill(&text);
+        let fill = |text: &str| environment.fill(text);
         let mut code_deploy = self.read(settings, |node, path, report| {
             let mut fields = Fields::of(node, path, report);
             let code_deploy = CodeDeploy {
-                application: fields.text("application").map(fill),
-                group: fields.text("deploymentGroup").map(fill),
+                application: fields.name("application", NameKind::CodeDeployApplication, &fill),
+                group: fields.name("deploymentGroup", NameKind::CodeDeployGroup, &fill),
                 app_spec: None,
-                configuration: fields.text("deploymentConfig").map(fill),
+                configuration: fields.name("deploymentConfig", NameKind::CodeDeployConfiguration, &fill),
                 create: fields
                     .node("create")
                     .and_then(|node| new_group(environment, node, &format!("{path}.create"), fields.report)),
@@ -118,18 +119,20 @@ fn new_group(
     path: &str,
     report: &mut Report<'_>,
 ) -> Option<NewGroup> {
-    let fill = |text: String| environment.fill(&text);
+    let fill = |text: &str| environment.fill(text);
     let minutes = |time: Duration| time.as_secs().div_ceil(60);
     let mut fields = Fields::of(node, path, report);
-    let service_role = fields.required("serviceRole").map(fill);
-    let groups = fields.texts("targetGroups").unwrap_or_default();
-    let production = fields.required("productionListener").map(fill);
-    let test_listener = fields.text("testListener").map(fill);
+    fields.require("serviceRole");
+    let service_role = fields.name("serviceRole", NameKind::RoleArn, &fill);
+    let groups = fields.names("targetGroups", NameKind::TargetGroup, &fill).unwrap_or_default();
+    fields.require("productionListener");
+    let production = fields.name("productionListener", NameKind::ListenerArn, &fill);
+    let test_listener = fields.name("testListener", NameKind::ListenerArn, &fill);
     let ready_wait = fields.duration("readyWait").map(minutes);
     let termination_wait = fields.duration("terminationWait").map_or(5, minutes);
-    let alarms = fields.texts("alarms").unwrap_or_default();
+    let alarms = fields.names("alarms", NameKind::Alarm, &fill).unwrap_or_default();
     fields.finish();
-    let pair: Result<[String; 2], _> = groups.into_iter().map(fill).collect::<Vec<_>>().try_into();
+    let pair: Result<[String; 2], _> = groups.try_into();
     if pair.is_err() {
         report.error(node, &format!("{path}.targetGroups"), "expected the names of two target groups");
     }
@@ -143,6 +146,6 @@ fn new_group(
         test_listener,
         ready_wait,
         termination_wait,
-        alarms: alarms.into_iter().map(fill).collect(),
+        alarms,
     })
 }

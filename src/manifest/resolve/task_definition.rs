@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::{Found, Resolver};
 use crate::manifest::complaint::{Complaint, Spot};
 use crate::manifest::fields::{Fields, kind};
+use crate::manifest::names::{self, NameKind};
 use crate::manifest::report;
 use crate::manifest::tree::{Kind, Node, Place};
 use crate::manifest::{check, leftovers, refusals, task_definition};
@@ -76,7 +77,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
             let mut fields = Fields::of(node, path, report);
             fields.require("from");
             let base = fields.word("from", &[("service", Base::Service), ("family", Base::Family)]);
-            let family = fields.text("family").map(|family| environment.fill(&family));
+            let family = fields.name("family", NameKind::Family, &|family| environment.fill(family));
             fields.finish();
             match (base?, family) {
                 (Base::Service, None) => Some(TaskDefinitionSource::Service),
@@ -180,6 +181,8 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         let left: BTreeSet<String> = complaints.iter().map(|complaint| complaint.path.clone()).collect();
         let misfits = (self.repository.check_shape)(input).into_iter();
         complaints.extend(misfits.filter(|misfit| !left.contains(&misfit.path)).map(task_definition::misfit));
+        complaints
+            .extend(names::in_task_definition(input).into_iter().filter(|name| !left.contains(&name.path)));
         complaints
     }
 

@@ -132,8 +132,7 @@ fn json_files_are_json() {
 #[test]
 fn container_and_port_of_the_traffic_are_in_the_task_definition() {
     let spec = "Resources:\n- TargetService:\n    Type: AWS::ECS::Service\n    Properties:\n      TaskDefinition: <TASK_DEFINITION>\n      LoadBalancerInfo: {ContainerName: api, ContainerPort: 80}\n";
-    let balancers =
-        "  serviceSettings: {loadBalancers: [{targetGroupArn: t, containerName: api, containerPort: 80}]}\n";
+    let balancers = "  serviceSettings: {loadBalancers: [{targetGroupArn: 'arn:aws:elasticloadbalancing:eu-west-2:123456789012:targetgroup/api/73e2d6bc24d8a067', containerName: api, containerPort: 80}]}\n";
     for (from, to, finding) in [
         ("80", "80", None),
         ("80", "95", None),

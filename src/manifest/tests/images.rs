@@ -82,15 +82,15 @@ fn the_name_of_an_image_can_be_part_of_a_tag() {
 #[test]
 fn a_container_runs_one_image_and_an_image_has_one_name() {
     let file = "  taskDefinition: taskdef.json\n";
-    let placeholders = "- {name: my-api, repository: a}\n  - {name: MY_API, repository: b}";
+    let placeholders = "- {name: my-api, repository: mco/a}\n  - {name: MY_API, repository: mco/b}";
     for (images, task_definition, finding) in [
         (
-            "- {name: a, repository: a, container: api}\n  - {name: b, repository: b, containers: [web, api]}",
+            "- {name: a, repository: mco/a, container: api}\n  - {name: b, repository: mco/b, containers: [web, api]}",
             "",
             "8:5 api is claimed by the images a and b | a container runs one image",
         ),
         (
-            "- {name: a, repository: a, container: api}\n  - {name: b, repository: b}",
+            "- {name: a, repository: mco/a, container: api}\n  - {name: b, repository: mco/b}",
             file,
             "8:5 api is claimed by the images a and b | a container runs one image",
         ),
@@ -100,24 +100,24 @@ fn a_container_runs_one_image_and_an_image_has_one_name() {
             "8:5 <MY_API_NAME> is claimed by the images my-api and MY_API | a container runs one image",
         ),
         (
-            "- {name: a, repository: a, container: a}\n  - {name: b, repository: b}",
+            "- {name: a, repository: mco/a, container: a}\n  - {name: b, repository: mco/b}",
             "",
             "8:5 `b` names no container | add `container`: only a task definition file has placeholders",
         ),
         (
-            "- {name: a, repository: a, container: a}\n  - {name: a, repository: b, container: b}",
+            "- {name: a, repository: mco/a, container: a}\n  - {name: a, repository: mco/b, container: b}",
             "",
             "8:12 two images are named `a` | rename or remove one of them",
         ),
         (
-            "- {name: a, repository: a, containers: []}",
+            "- {name: a, repository: mco/a, containers: []}",
             "",
-            "7:42 the list is empty | name one, or leave it out",
+            "7:46 the list is empty | name one, or leave it out",
         ),
         (
-            "- {name: a, repository: a, container: a, containers: [a]}",
+            "- {name: a, repository: mco/a, container: a, containers: [a]}",
             "",
-            "7:56 both `container` and `containers` are written | remove one of them",
+            "7:60 both `container` and `containers` are written | remove one of them",
         ),
         ("  []", "", "7:5 the list is empty | name one, or leave it out"),
     ] {
@@ -222,4 +222,93 @@ fn image_definitions_that_declare_nothing_are_explained() {
         &["imagedefinitions.json:2:32 commit `3f2c1ab` has fewer than 9 digits | 7 to 40 hexadecimal digits"],
         &["test/api"],
     );
+}
+
+#[test]
+fn a_release_is_declared_as_one_and_kept_as_it_is_written() {
+    let release = |application: &str, text: &str| {
+        let environment = entry(text);
+        let declaration = read_files(&[("api.yaml", application), ("test.yaml", &environment)]);
+        let image = desired(&declaration, "test/api").images.remove(0);
+        assert!(image.commit.is_release(), "{text}");
+        (image.commit.short().to_owned(), image.commit_tag.to_string())
+    };
+    let pair = |one: &str, two: &str| (one.to_owned(), two.to_owned());
+    let cut = format!("{APPLICATION}  commitTag: \"{{commit:7}}\"\n");
+    let tagged = format!("{APPLICATION}  commitTag: \"v{{release}}\"\n");
+    assert_eq!(release(APPLICATION, "{ release: v1.10.20 }"), pair("v1.10.20", "v1.10.20"));
+    assert_eq!(release(&cut, "{ release: 20240115 }"), pair("20240115", "20240115"));
+    assert_eq!(release(&tagged, "{ release: 1.10 }"), pair("1.10", "v1.10"));
+    assert_eq!(release(&tagged, "{ commit: 1.10.20 }"), pair("1.10.20", "v1.10.20"));
+    assert_eq!(
+        release(LISTED, "{ release: v1.10.20, commits: { proxy: 8c1f0aa } }"),
+        pair("v1.10.20", "v1.10.20")
+    );
+    let undeclared = ENVIRONMENT.replace("commit: 3f2c1ab", "");
+    let defined = format!("{DEFINED}  commitTag: \"{{release}}\"\n");
+    let file = definitions(":v1.10.20", ":v1.9.9");
+    let entries =
+        [("api.yaml", defined.as_str()), ("test.yaml", &undeclared), ("imagedefinitions.json", &file)];
+    let images = desired(&read_files(&entries), "test/api").images;
+    assert_eq!(images[1].commit, crate::model::Commit::release("v1.9.9"));
+}
+
+#[test]
+fn what_moves_names_neither_a_commit_nor_a_release() {
+    let environment = |name: &str, tag: &str, entry: &str| {
+        let text = ENVIRONMENT.replace("{name: test}", &format!("{{name: {name}}}"));
+        text.replace("  cluster: mco", &format!("  cluster: mco\n  environmentTag: {tag}"))
+            .replace("{ commit: 3f2c1ab }", entry)
+    };
+    let staging = environment("staging", "stage2", "{ commit: 3f2c1ab }");
+    let check_entry = |text: &str, finding: &str| {
+        let test = environment("test", "deadbee7", text);
+        let entries =
+            [("api.yaml", APPLICATION), ("staging.yaml", staging.as_str()), ("test.yaml", test.as_str())];
+        check(&entries, &[&format!("test.yaml:8:{finding}")], &["test/api"]);
+    };
+    let moves = |tag: &str| {
+        format!(
+            "the tag \"{tag}\" marks an environment and moves: it names no build | declare the commit or the release itself"
+        )
+    };
+    check_entry("{ commit: deadbee7 }", &format!("20 {}", moves("deadbee7")));
+    check_entry("{ release: deadbee7 }", &format!("21 {}", moves("deadbee7")));
+    check_entry("{ release: stage2 }", &format!("21 {}", moves("stage2")));
+    let numbered = "the tag of one build, with a number in it, such as v1.10.20";
+    for name in ["latest", "main", "stable", "production"] {
+        check_entry(&format!("{{ release: {name} }}"), &format!("21 `{name}` is no release | {numbered}"));
+        check_entry(
+            &format!("{{ commit: {name} }}"),
+            &format!("20 `{name}` is no commit | 7 to 40 hexadecimal digits"),
+        );
+    }
+    check_entry(
+        "{ commit: latest-2 }",
+        "20 `latest-2` is no commit | 7 to 40 hexadecimal digits; a release is declared as one: `release: latest-2`",
+    );
+    check_entry(
+        "{ commit: 3f2c1ab, release: v1.2.3 }",
+        "38 both `commit` and `release` are written | remove one of them",
+    );
+}
+
+#[test]
+fn an_address_in_image_definitions_is_held_against_the_same_patterns() {
+    for (from, to, what) in [
+        ("mco/api:", "MCO/api:", "`MCO/api` cannot be an ECR repository"),
+        ("eu-west-2", "evil#", "`evil#` cannot be an AWS region"),
+        (":3f2c1ab", ":-rf", "`-rf` cannot be an ECR image tag"),
+        (":3f2c1ab", "@sha256:xyz", "`sha256:xyz` cannot be the digest of an image"),
+        ("\"api\"", "\"a+b\"", "`a+b` cannot be a container"),
+    ] {
+        let file = definitions(":3f2c1ab", ":3f2c1ab").replacen(from, to, 1);
+        let declaration = read_files(&[
+            ("api.yaml", DEFINED),
+            ("test.yaml", ENVIRONMENT),
+            ("imagedefinitions.json", &file),
+        ]);
+        assert!(said(&declaration).iter().any(|said| said.contains(what)), "{to}: {:#?}", said(&declaration));
+        assert!(matches!(declaration.applications[0], Declared::Frozen(_)), "{to}");
+    }
 }

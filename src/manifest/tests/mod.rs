@@ -6,9 +6,11 @@ mod documents;
 mod images;
 mod mutation_tests;
 mod named_files;
+mod names;
 mod overlays;
 mod placeholders;
 mod strategies;
+mod tags;
 
 use super::*;
 use crate::model::{Declared, Desired, Severity};

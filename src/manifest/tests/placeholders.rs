@@ -55,7 +55,7 @@ fn the_only_placeholder_of_an_image_means_the_image_in_any_spelling() {
 
 #[test]
 fn several_images_are_found_by_the_spellings_of_their_names() {
-    let images = "  images:\n  - {name: my-api, repository: a}\n  - {name: image2, repository: b}\n  taskDefinition: taskdef.json\n";
+    let images = "  images:\n  - {name: my-api, repository: mco/a}\n  - {name: image2, repository: mco/b}\n  taskDefinition: taskdef.json\n";
     let application = APPLICATION.replace("  repository: mco/api\n", images);
     for (first, second) in
         [("<MY_API_NAME>", "<IMAGE2_NAME>"), ("<my-api>", "<image2>"), ("<My_Api_Image>", "<IMAGE2>")]

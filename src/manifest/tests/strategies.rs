@@ -6,6 +6,9 @@ use crate::model::{CodeDeploy, Strategy};
 const SPEC: &str = r#"{"version": 0.0, "resources": [{"targetService": {"type": "AWS::ECS::Service", "properties":
   {"taskDefinition": "<TASK_DEFINITION>", "loadBalancerInfo": {"containerName": "api", "containerPort": 8080}}}}]}"#;
 
+/// What `create` cannot do without, beside its target groups.
+const PARTS: &str = "serviceRole: 'arn:aws:iam::123456789012:role/codedeploy', productionListener: 'arn:aws:elasticloadbalancing:eu-west-2:123456789012:listener/app/mco/50dc6c495c0c9188/f2f7dc8efc522ab2'";
+
 fn code_deploy(strategy: &str) -> String {
     format!("{APPLICATION}  strategy: {strategy}\n")
 }
@@ -49,26 +52,23 @@ fn code_deploy_is_a_word_an_empty_map_or_names_and_a_file() {
 
 #[test]
 fn a_group_that_is_to_be_made_says_all_that_it_needs() {
-    let create = "{codeDeploy: {create: {serviceRole: role, targetGroups: [\"{environment}-1\", b], productionListener: l, readyWait: 90s, alarms: [errors]}}}";
-    let new = settings(create, SPEC).create.unwrap();
+    let create = format!(
+        "{{codeDeploy: {{create: {{{PARTS}, targetGroups: [\"{{environment}}-1\", b], readyWait: 90s, alarms: [errors]}}}}}}"
+    );
+    let new = settings(&create, SPEC).create.unwrap();
     assert_eq!(new.target_groups, ["test-1", "b"]);
     assert_eq!((new.ready_wait, new.termination_wait, new.alarms.len()), (Some(2), 5, 1));
     for (create, finding) in [
-        ("{}", "api.yaml:7:35 `productionListener` is missing"),
+        ("", "api.yaml:7:35 `productionListener` is missing"),
+        ("PARTS, targetGroups: [a]", "api.yaml:7:35 expected the names of two target groups"),
+        ("PARTS, targetGroups: [a, b], terminationWait: 48h", "api.yaml:7:35 a wait is 2800 minutes at most"),
         (
-            "{serviceRole: r, productionListener: l, targetGroups: [a]}",
-            "api.yaml:7:35 expected the names of two target groups",
-        ),
-        (
-            "{serviceRole: r, productionListener: l, targetGroups: [a, b], terminationWait: 48h}",
-            "api.yaml:7:35 a wait is 2800 minutes at most",
-        ),
-        (
-            "{serviceRole: r, productionListener: l, targetGroups: [a, b], terminatonWait: 1h}",
-            "api.yaml:7:97 unknown field `terminatonWait` | did you mean `terminationWait`?",
+            "targetGroups: [a, b], terminatonWait: 1h, PARTS",
+            "api.yaml:7:58 unknown field `terminatonWait` | did you mean `terminationWait`?",
         ),
     ] {
-        let application = code_deploy(&format!("{{codeDeploy: {{create: {create}}}}}"));
+        let create = create.replace("PARTS", PARTS);
+        let application = code_deploy(&format!("{{codeDeploy: {{create: {{{create}}}}}}}"));
         let declaration = read_files(&[("api.yaml", &application), ("test.yaml", ENVIRONMENT)]);
         let said = said(&declaration);
         assert!(said.iter().any(|said| said == finding), "{create}: {said:#?}");

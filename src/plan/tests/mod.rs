@@ -1,5 +1,6 @@
 //! Each rule of the decision by the smallest scene that needs it.
 
+mod bounds;
 mod changes;
 mod code_deploy;
 mod failures;
@@ -79,6 +80,8 @@ impl Scene {
             }],
             task_definition: TaskDefinitionSource::Service,
             overlay: Overlay::default(),
+            tags: BTreeMap::new(),
+            allowed_roles: None,
             service_settings: None,
             strategy: Strategy::Rolling,
             policy: Policy::default(),

@@ -1,0 +1,588 @@
+//! What AWS lets a name be, by what it names: every name, ARN, region, account and tag that a repository gives is held
+//! against this one table before anything is made of it. A name stands in requests, in ARNs of policies and in the hosts of
+//! endpoints, so that one that AWS would refuse must never get there.
+
+use serde_json::Value;
+
+use super::complaint::Complaint;
+use super::fields::{self, text};
+use super::report::Report;
+use super::tree::{Kind, Node, Place};
+use crate::escape::line;
+use crate::model::{Desired, Registry, Strategy, TaskDefinitionSource};
+
+/// Letters of a wrong name that are repeated; a whole document may stand in one.
+const LONGEST_REPEATED: usize = 80;
+
+/// What a text names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NameKind {
+    Account,
+    Region,
+    Cluster,
+    Service,
+    Family,
+    Container,
+    CapacityProvider,
+    Repository,
+    Tag,
+    Digest,
+    /// A role by its ARN or, as a task definition may give it, by its name.
+    Role,
+    RoleArn,
+    CodeDeployApplication,
+    CodeDeployGroup,
+    CodeDeployConfiguration,
+    TargetGroup,
+    TargetGroupArn,
+    ListenerArn,
+    ListenerRuleArn,
+    Alarm,
+    TagKey,
+    TagValue,
+}
+
+/// What is named, what it may be in words, and whether a text is that.
+struct Rule {
+    what: &'static str,
+    pattern: &'static str,
+    fits: fn(&str) -> bool,
+}
+
+impl NameKind {
+    /// The patterns are those of botocore's service models; where a model has none, those of the page that is named.
+    #[rustfmt::skip]
+    fn rule(self) -> Rule {
+        let rule = |what, pattern, fits| Rule { what, pattern, fits };
+        match self {
+            // ECR `RegistryId`: [0-9]{12}
+            Self::Account => rule("an AWS account", "twelve digits", is_account),
+            // The endpoint rules of the AWS SDKs, `regionRegex`: ^(us|eu|ap|…)-\w+-\d+$; ECR `Region`: at most 25.
+            Self::Region => rule("an AWS region", "such as eu-west-2", is_region),
+            // Amazon ECS API reference, `CreateCluster`, `CreateService`, `RegisterTaskDefinition`, `ContainerDefinition`
+            // and `CreateCapacityProvider`: up to 255 letters, numbers, underscores and hyphens. AWS's tools take a hyphen in
+            // front for an option.
+            Self::Cluster => rule("an ECS cluster", ECS, is_ecs_name),
+            Self::Service => rule("an ECS service", ECS, is_ecs_name),
+            Self::Family => rule("a task definition family", ECS, is_ecs_name),
+            Self::Container => rule("a container", ECS, is_ecs_name),
+            Self::CapacityProvider => rule("a capacity provider", ECS, is_ecs_name),
+            // ECR `RepositoryName`: [a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*, 2 to 256
+            Self::Repository => rule("an ECR repository", "2 to 256 small letters and digits, in groups joined by `.`, `_`, `__`, `-` or `/`, such as mco/api", is_repository),
+            // OCI distribution specification, "Pulling manifests": [a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}
+            Self::Tag => rule("an ECR image tag", "1 to 128 letters, digits and `.`, `_`, `-`, beginning with a letter, a digit or `_`", is_tag),
+            // ECR API reference, `ImageIdentifier`
+            Self::Digest => rule("the digest of an image", "`sha256:` and 64 hexadecimal digits", is_digest),
+            // IAM `roleNameType`: [\w+=,.@-]+, at most 64; ECR `PrincipalArn`:
+            // ^arn:aws(-[a-z]+)*:iam::[0-9]{12}:(role|user)/[\w+=,.@-]+(/[\w+=,.@-]+)*$
+            Self::Role => rule("an IAM role", "its ARN, arn:aws:iam::123456789012:role/NAME, or its name: up to 64 letters, digits and `_+=,.@-`", is_role),
+            Self::RoleArn => rule("an IAM role", "its ARN: arn:aws:iam::123456789012:role/NAME", is_role_arn),
+            // AWS CodeDeploy user guide, quotas: 1 to 100 letters, numbers, periods, underscores and `+=,@-`
+            Self::CodeDeployApplication => rule("a CodeDeploy application", CODE_DEPLOY, is_code_deploy_name),
+            Self::CodeDeployGroup => rule("a CodeDeploy deployment group", CODE_DEPLOY, is_code_deploy_name),
+            Self::CodeDeployConfiguration => rule("a CodeDeploy deployment configuration", CODE_DEPLOY, is_code_deploy_name),
+            // Elastic Load Balancing API reference, `CreateTargetGroup`
+            Self::TargetGroup => rule("a target group", "up to 32 letters, digits and `-`, which is neither first nor last", is_target_group),
+            // IAM user guide, service authorization reference of Elastic Load Balancing V2, resource types
+            Self::TargetGroupArn => rule("a target group", "its ARN: arn:aws:elasticloadbalancing:REGION:ACCOUNT:targetgroup/NAME/ID", |text| is_balancer_arn(text, &[("targetgroup", 2)])),
+            Self::ListenerArn => rule("a listener", "its ARN: arn:aws:elasticloadbalancing:REGION:ACCOUNT:listener/app/NAME/ID/ID", |text| is_balancer_arn(text, &[("listener", 4)])),
+            Self::ListenerRuleArn => rule("a listener or a rule of one", "its ARN: arn:aws:elasticloadbalancing:REGION:ACCOUNT:listener-rule/app/NAME/ID/ID/ID", |text| is_balancer_arn(text, &[("listener-rule", 5), ("listener", 4)])),
+            // CloudWatch `AlarmName`: 1 to 255; API reference, `PutMetricAlarm`: no control characters
+            Self::Alarm => rule("a CloudWatch alarm", "1 to 255 characters, none of which is a control character", is_alarm),
+            // ECS `TagKey`, 1 to 128, and `TagValue`, up to 256: ([\p{L}\p{Z}\p{N}_.:/=+\-@]*)
+            Self::TagKey => rule("the key of a tag", "1 to 128 letters, digits, spaces and `_.:/=+-@`", |text| is_tag_text(text, 1, 128)),
+            Self::TagValue => rule("the value of a tag", "up to 256 letters, digits, spaces and `_.:/=+-@`", |text| is_tag_text(text, 0, 256)),
+        }
+    }
+
+    pub(crate) fn allows(self, name: &str) -> bool {
+        (self.rule().fits)(name)
+    }
+
+    /// Message and hint about a text that cannot be the name.
+    pub(crate) fn complaint(self, name: &str) -> (String, String) {
+        let Rule { what, pattern, .. } = self.rule();
+        let hint = mistake(self, name).map_or_else(|| pattern.to_owned(), |why| format!("{why}; {pattern}"));
+        (format!("`{}` cannot be {what}", repeated(name)), hint)
+    }
+
+    /// Reports a text that cannot be the name.
+    pub(crate) fn check(self, name: &str, place: impl Into<Place>, path: &str, report: &mut Report<'_>) {
+        if !self.allows(name) {
+            let (message, hint) = self.complaint(name);
+            report.error(place, path, message).hint = Some(hint);
+        }
+    }
+}
+
+const ECS: &str = "1 to 255 letters, digits, `-` and `_`, not beginning with `-`";
+const CODE_DEPLOY: &str = "1 to 100 letters, digits and `._+=,@-`, not beginning with `-`";
+
+/// What somebody meant who wrote another thing.
+fn mistake(kind: NameKind, name: &str) -> Option<&'static str> {
+    let wants_arn = matches!(
+        kind,
+        NameKind::RoleArn | NameKind::ListenerArn | NameKind::ListenerRuleArn | NameKind::TargetGroupArn
+    );
+    match name {
+        _ if name.contains(['{', '}']) => Some("only `{environment}` is replaced"),
+        _ if name.contains(['<', '>']) => Some("placeholders `<NAME>` are filled in files only"),
+        _ if name.starts_with("arn:") && !wants_arn && kind != NameKind::Role => {
+            Some("write the name alone, not the ARN")
+        }
+        _ if kind == NameKind::Repository && name.contains(".dkr.ecr.") => {
+            Some("write the repository's name alone; where its registry is goes under `registry`")
+        }
+        _ if name.trim() != name => Some("there is white space around it"),
+        _ => None,
+    }
+}
+
+/// A text that cannot be trusted, fit to stand in a message: short, and harmless on one line.
+pub(crate) fn repeated(text: &str) -> String {
+    let start: String = text.chars().take(LONGEST_REPEATED).collect();
+    let more = if text.chars().nth(LONGEST_REPEATED).is_some() { "…" } else { "" };
+    format!("{}{more}", line(&start))
+}
+
+/// Whether every name by which AWS is asked about it can be one.
+pub(super) fn are_plain(desired: &Desired) -> bool {
+    let Registry { account, region } = &desired.registry;
+    let accounts = [desired.account.as_ref(), account.as_ref()].into_iter().flatten();
+    let regions = [desired.region.as_ref(), region.as_ref()].into_iter().flatten();
+    let mut names = vec![
+        (NameKind::Cluster, desired.cluster.as_str()),
+        (NameKind::Service, desired.service.as_str()),
+        (NameKind::Tag, desired.environment_tag.as_str()),
+    ];
+    names.extend(accounts.map(|account| (NameKind::Account, account.as_str())));
+    names.extend(regions.map(|region| (NameKind::Region, region.as_str())));
+    for image in &desired.images {
+        names.push((NameKind::Repository, image.repository.as_str()));
+        names.push((NameKind::Tag, image.commit_tag.as_str()));
+    }
+    if let TaskDefinitionSource::Family(family) = &desired.task_definition {
+        names.push((NameKind::Family, family));
+    }
+    if let Strategy::CodeDeploy(settings) = &desired.strategy {
+        names
+            .extend(settings.application.iter().map(|name| (NameKind::CodeDeployApplication, name.as_str())));
+        names.extend(settings.group.iter().map(|name| (NameKind::CodeDeployGroup, name.as_str())));
+    }
+    names.iter().all(|(kind, name)| kind.allows(name))
+}
+
+/// The names in `serviceSettings`, by the members they stand in.
+pub(super) fn check_service_settings(node: &Node, path: &str, report: &mut Report<'_>) {
+    let (Kind::Map(_) | Kind::List(_)) = &node.kind else { return };
+    if let Kind::List(items) = &node.kind {
+        for item in items {
+            check_service_settings(item, path, report);
+        }
+    }
+    let Kind::Map(entries) = &node.kind else { return };
+    for (key, value) in entries {
+        let path = format!("{path}.{}", key.text);
+        match (member(&key.text), &value.kind) {
+            (Some(kind), Kind::Scalar { .. }) if !value.is_null() => {
+                if let Some(name) = text(value, &path, report) {
+                    kind.check(&name, value, &path, report);
+                }
+            }
+            (Some(kind), Kind::List(items)) => {
+                for item in items {
+                    let name = text(item, &path, report);
+                    if let Some(name) = name {
+                        kind.check(&name, item, &path, report);
+                    }
+                }
+            }
+            _ => check_service_settings(value, &path, report),
+        }
+    }
+}
+
+/// Members of `UpdateService` that hold a name, however deep.
+fn member(key: &str) -> Option<NameKind> {
+    Some(match key {
+        "roleArn" => NameKind::RoleArn,
+        "targetGroupArn" | "alternateTargetGroupArn" => NameKind::TargetGroupArn,
+        "productionListenerRule" | "testListenerRule" => NameKind::ListenerRuleArn,
+        "containerName" => NameKind::Container,
+        "capacityProvider" => NameKind::CapacityProvider,
+        "alarmNames" => NameKind::Alarm,
+        _ => return None,
+    })
+}
+
+/// The names in a task definition, or in what is laid over one.
+pub(super) fn in_task_definition(input: &Value) -> Vec<Complaint> {
+    let mut found = Vec::new();
+    let mut check = |kind: NameKind, path: String, name: Option<&Value>| {
+        let name = name.and_then(Value::as_str).filter(|name| !kind.allows(name));
+        if let Some((message, hint)) = name.map(|name| kind.complaint(name)) {
+            found.push(Complaint::error(path, message).hint(hint));
+        }
+    };
+    check(NameKind::Family, "family".to_owned(), input.get("family"));
+    for role in ["taskRoleArn", "executionRoleArn"] {
+        // AWS takes an empty one for none.
+        check(NameKind::Role, role.to_owned(), input.get(role).filter(|role| **role != ""));
+    }
+    let containers = input.get("containerDefinitions").and_then(Value::as_array);
+    for (index, container) in containers.into_iter().flatten().enumerate() {
+        check(NameKind::Container, format!("containerDefinitions[{index}].name"), container.get("name"));
+    }
+    found
+}
+
+/// The texts of a list, each of which names one.
+pub(crate) fn names(
+    node: &Node,
+    path: &str,
+    kind: NameKind,
+    fill: &dyn Fn(&str) -> String,
+    report: &mut Report<'_>,
+) -> Option<Vec<String>> {
+    let items = fields::items(node, path, report)?;
+    let named = |item: &Node| {
+        let name = fill(&text(item, path, report)?);
+        kind.check(&name, item, path, report);
+        Some(name)
+    };
+    Some(items.iter().filter_map(named).collect())
+}
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// A part of the world, places or partitions in it, and a number.
+fn is_region(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let is_word = |part: &&str| part.len() >= 2 && part.bytes().all(|byte| byte.is_ascii_lowercase());
+    let is_number =
+        |part: &str| (1..=2).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+    match parts.split_last() {
+        Some((number, words)) => {
+            text.len() <= 25
+                && (2..=4).contains(&words.len())
+                && words.iter().all(is_word)
+                && is_number(number)
+        }
+        None => false,
+    }
+}
+
+fn is_made_of(text: &str, most: usize, others: &[u8]) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || others.contains(&byte);
+    (1..=most).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+fn is_ecs_name(text: &str) -> bool {
+    is_made_of(text, 255, b"-_") && !text.starts_with('-')
+}
+
+fn is_code_deploy_name(text: &str) -> bool {
+    is_made_of(text, 100, b"._+=,@-") && !text.starts_with('-')
+}
+
+/// The address of a registry fits the pattern too, and is never the name of a repository in it.
+fn is_repository(text: &str) -> bool {
+    let is_address = text.contains(".dkr.ecr.");
+    (2..=256).contains(&text.len()) && text.split('/').all(is_repository_part) && !is_address
+}
+
+/// Groups of small letters and digits, with one of `.`, `_`, `__` or any number of hyphens between two.
+fn is_repository_part(part: &str) -> bool {
+    let is_small = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit();
+    let joined = part.split(is_small).filter(|between| !between.is_empty());
+    let mut joined =
+        joined.map(|between| matches!(between, "." | "_" | "__") || between.bytes().all(|b| b == b'-'));
+    part.starts_with(is_small) && part.ends_with(is_small) && joined.all(|allowed| allowed)
+}
+
+fn is_tag(text: &str) -> bool {
+    is_made_of(text, 128, b"._-") && !text.starts_with(['.', '-'])
+}
+
+fn is_digest(text: &str) -> bool {
+    let small = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    text.strip_prefix("sha256:").is_some_and(|hex| hex.len() == 64 && hex.bytes().all(small))
+}
+
+fn is_role_name(text: &str) -> bool {
+    is_made_of(text, 64, b"_+=,.@-")
+}
+
+fn is_role(text: &str) -> bool {
+    is_role_name(text) || is_role_arn(text)
+}
+
+fn is_role_arn(text: &str) -> bool {
+    let Some(("iam", "", account, resource)) = arn(text) else { return false };
+    let Some(path) = resource.strip_prefix("role/") else { return false };
+    let (folders, name) = path.rsplit_once('/').map_or(("", path), |(folders, name)| (folders, name));
+    let is_folder = |folder: &str| is_made_of(folder, 512, b"_+=,.@-");
+    is_account(account)
+        && is_role_name(name)
+        && path.len() <= 512 + 64
+        && (folders.is_empty() && !path.starts_with('/') || folders.split('/').all(is_folder))
+}
+
+/// Service, region, account and resource of an ARN of any partition.
+fn arn(text: &str) -> Option<(&str, &str, &str, &str)> {
+    let mut parts = text.splitn(6, ':');
+    let (start, partition) = (parts.next()?, parts.next()?);
+    let is_partition = |partition: &str| {
+        let mut words = partition.split('-');
+        words.next() == Some("aws")
+            && words.all(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase()))
+    };
+    (start == "arn" && is_partition(partition)).then_some(())?;
+    Some((parts.next()?, parts.next()?, parts.next()?, parts.next()?))
+}
+
+fn is_target_group(text: &str) -> bool {
+    is_made_of(text, 32, b"-") && !text.starts_with('-') && !text.ends_with('-')
+}
+
+/// The kinds that it may be of, each with the number of parts that follow.
+fn is_balancer_arn(text: &str, kinds: &[(&str, usize)]) -> bool {
+    let Some(("elasticloadbalancing", region, account, resource)) = arn(text) else { return false };
+    let mut parts = resource.split('/');
+    let kind = parts.next().and_then(|first| kinds.iter().find(|(kind, _)| *kind == first));
+    let rest: Vec<&str> = parts.collect();
+    is_region(region)
+        && is_account(account)
+        && kind.is_some_and(|(_, count)| rest.len() == *count)
+        && rest.iter().all(|part| is_made_of(part, 64, b"-"))
+}
+
+fn is_alarm(text: &str) -> bool {
+    (1..=255).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+}
+
+/// Letters of any language, digits and spaces among them.
+fn is_tag_text(text: &str, least: usize, most: usize) -> bool {
+    let allowed = |letter: char| letter.is_alphanumeric() || letter == ' ' || "_.:/=+-@".contains(letter);
+    (least..=most).contains(&text.chars().count()) && text.chars().all(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What each kind may be, and what looks like it and is not.
+    #[test]
+    fn every_kind_of_name_is_what_aws_lets_it_be() {
+        let role = "arn:aws:iam::123456789012:role/";
+        let group = "arn:aws:elasticloadbalancing:eu-west-2:123456789012:targetgroup/api/73e2d6bc24d8a067";
+        let listener = "arn:aws:elasticloadbalancing:eu-west-2:123456789012:listener/app/mco/50dc6c495c0c9188/f2f7dc8efc522ab2";
+        let rule = &format!("{}/9683b2d02a6cabee", listener.replace(":listener/", ":listener-rule/"));
+        let long = |count: usize| "a".repeat(count);
+        let digest = format!("sha256:{}", "0123456789abcdef".repeat(4));
+        let all: &[(&[NameKind], &[&str], &[&str])] = &[
+            (
+                &[NameKind::Account],
+                &["123456789012"],
+                &["", "12345678901", "1234567890123", "12345678901a", "*", "１２３４５６７８９０１２"],
+            ),
+            (
+                &[NameKind::Region],
+                &[
+                    "eu-west-2",
+                    "us-gov-west-1",
+                    "ap-southeast-3",
+                    "us-isob-east-1",
+                    "eusc-de-east-1",
+                    "il-central-1",
+                ],
+                &[
+                    "",
+                    "*",
+                    "evil.com/#",
+                    "eu-west",
+                    "eu-west-2.evil",
+                    "EU-WEST-2",
+                    "eu-west-2 ",
+                    "-west-2",
+                    "eu--2",
+                    "eu-west-222",
+                    "a-b-1",
+                    "eu-west-2\n",
+                ],
+            ),
+            (
+                &[
+                    NameKind::Cluster,
+                    NameKind::Service,
+                    NameKind::Family,
+                    NameKind::Container,
+                    NameKind::CapacityProvider,
+                ],
+                &["a", "mco-api_2", "_x", "2048", &long(255)],
+                &[
+                    "",
+                    "*",
+                    "-rf",
+                    "--",
+                    "a b",
+                    "a/b",
+                    "a.b",
+                    "a:1",
+                    "ü",
+                    "a\u{202e}b",
+                    "a\n",
+                    "${x}",
+                    "arn:aws:ecs:eu-west-2:123456789012:cluster/mco",
+                    "mco-{env}",
+                    &long(256),
+                ],
+            ),
+            (
+                &[NameKind::Repository],
+                &["mco/api", "a1", "a.b", "a__b", "a---b/c_d", &long(256)],
+                &[
+                    "",
+                    "a",
+                    "*",
+                    "Mco/api",
+                    "mco//api",
+                    "/api",
+                    "api/",
+                    "a..b",
+                    "a___b",
+                    "a._b",
+                    "-a",
+                    "a-",
+                    "a:b",
+                    "123456789012.dkr.ecr.eu-west-2.amazonaws.com/mco/api",
+                    "../api",
+                    &long(257),
+                ],
+            ),
+            (
+                &[NameKind::Tag],
+                &["test", "_x", "v1.10.20", "A-b", &long(128)],
+                &["", ".a", "-a", "a:b", "a/b", "a b", "*", "ü", &long(129)],
+            ),
+            (
+                &[NameKind::Digest],
+                &[&digest],
+                &["", "sha256:", "sha256:a", &digest[7..], &digest.to_uppercase(), &format!("{digest}0")],
+            ),
+            (
+                &[NameKind::RoleArn],
+                &[
+                    &format!("{role}api"),
+                    &format!("{role}teams/a/api"),
+                    "arn:aws-us-gov:iam::123456789012:role/a+=,.@-_",
+                    &format!("{role}{}", long(64)),
+                ],
+                &[
+                    "",
+                    "*",
+                    role,
+                    "arn:aws:iam::*:role/*",
+                    &format!("{role}*"),
+                    &format!("{role}a?"),
+                    &format!("{role}${{aws:username}}"),
+                    "arn:aws:iam::123456789012:user/a",
+                    "arn:aws:iam::123456789012:root",
+                    "arn:aws:sts::123456789012:assumed-role/a/b",
+                    &format!("{role}/a"),
+                    &format!("{role}a/"),
+                    &format!("{role}a//b"),
+                    &format!("{role}{}", long(65)),
+                    "arn:aws:iam:eu-west-2:123456789012:role/a",
+                    "arn:*:iam::123456789012:role/a",
+                    "arn:aws-:iam::123456789012:role/a",
+                    "a/b",
+                ],
+            ),
+            (
+                &[NameKind::Role],
+                &["ecsTaskExecutionRole", &format!("{role}api")],
+                &["", "a/b", "*", "a?", &format!("{role}*")],
+            ),
+            (
+                &[
+                    NameKind::CodeDeployApplication,
+                    NameKind::CodeDeployGroup,
+                    NameKind::CodeDeployConfiguration,
+                ],
+                &["API", "DgpECS-mco-api", "CodeDeployDefault.ECSAllAtOnce", "a+=,@._-", &long(100)],
+                &["", "*", "a b", "a/b", "a:b", "-a", &long(101)],
+            ),
+            (
+                &[NameKind::TargetGroup],
+                &["mco-api-1", &long(32)],
+                &["", "-a", "a-", "a_b", "*", group, &long(33)],
+            ),
+            (
+                &[NameKind::TargetGroupArn],
+                &[group],
+                &[
+                    "",
+                    "api",
+                    listener,
+                    &format!("{group}/x"),
+                    &group.replace("api", "*"),
+                    &group.replace("eu-west-2", ""),
+                ],
+            ),
+            (
+                &[NameKind::ListenerArn],
+                &[listener, &listener.replace("/app/", "/net/")],
+                &["", "l", group, rule, &listener.replace("mco", "*"), &format!("{listener}\n")],
+            ),
+            (&[NameKind::ListenerRuleArn], &[rule, listener], &["", group, &format!("{rule}/x")]),
+            (
+                &[NameKind::Alarm],
+                &["errors of the API, 5 %", &long(255)],
+                &["", "a\u{7}", "a\nb", &long(256)],
+            ),
+            (
+                &[NameKind::TagKey],
+                &["cost center", "a:b/c=d+e-f@g_h.i", "Köln", &long(128)],
+                &["", "a*", "a\nb", "a;b", &long(129)],
+            ),
+            (&[NameKind::TagValue], &["", "42", &long(256)], &["*", "{}", &long(257)]),
+        ];
+        for (kinds, good, bad) in all {
+            for kind in *kinds {
+                for name in *good {
+                    assert!(kind.allows(name), "{kind:?} {name:?}");
+                }
+                for name in *bad {
+                    assert!(!kind.allows(name), "{kind:?} {name:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_wrong_name_is_repeated_safely_and_with_what_was_meant() {
+        let said = |kind: NameKind, name: &str| {
+            let (message, hint) = kind.complaint(name);
+            format!("{message} | {hint}")
+        };
+        assert_eq!(
+            said(NameKind::Account, "1\u{1b}[2J\u{202e}"),
+            "`1\\u{1b}[2J\\u{202e}` cannot be an AWS account | twelve digits"
+        );
+        assert_eq!(
+            said(NameKind::Service, "api-{env}"),
+            format!("`api-{{env}}` cannot be an ECS service | only `{{environment}}` is replaced; {ECS}")
+        );
+        assert!(
+            said(NameKind::Cluster, "arn:aws:ecs:x:y:cluster/a")
+                .contains("| write the name alone, not the ARN; ")
+        );
+        assert!(said(NameKind::Repository, "1.dkr.ecr.r.amazonaws.com/a").contains("goes under `registry`"));
+        assert!(said(NameKind::Tag, "test ").contains("there is white space around it"));
+        let long = said(NameKind::Tag, &"ab".repeat(10_000));
+        assert!(long.starts_with(&format!("`{}…`", "ab".repeat(40))), "{long}");
+    }
+}

@@ -1,0 +1,53 @@
+//! The roles that a repository gives away, and whether its operator lets it.
+
+use serde_json::Value;
+
+use super::facts::Facts;
+use crate::model::{Desired, Strategy, TaskDefinitionSource, Waiting};
+
+/// Those that a task definition gives to its tasks and to the agent that starts them. AWS takes an empty one for none.
+pub fn of_task_definition(input: &Value) -> impl Iterator<Item = &str> {
+    let role = |key| input.get(key).and_then(Value::as_str).filter(|role| !role.is_empty());
+    ["taskRoleArn", "executionRoleArn"].into_iter().filter_map(role)
+}
+
+/// Those that the settings of a service give to ECS itself: for volumes, load balancers and lifecycle hooks.
+pub fn of_settings(settings: &Value) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut rest = vec![settings];
+    while let Some(value) = rest.pop() {
+        match value {
+            Value::Object(fields) => rest.extend(fields.values()),
+            Value::Array(items) => rest.extend(items),
+            _ => {}
+        }
+        found.extend(value.get("roleArn").and_then(Value::as_str));
+    }
+    found
+}
+
+/// All that the files name: of tasks, of the service, and of a CodeDeploy group that is made.
+pub fn declared(desired: &Desired) -> Vec<&str> {
+    let mut roles = desired.service_settings.as_ref().map(of_settings).unwrap_or_default();
+    if let TaskDefinitionSource::File { input, .. } = &desired.task_definition {
+        roles.extend(of_task_definition(input));
+    }
+    roles.extend(desired.overlay.patch.iter().flat_map(of_task_definition));
+    if let Strategy::CodeDeploy(settings) = &desired.strategy {
+        roles.extend(settings.create.iter().map(|group| group.service_role.as_str()));
+    }
+    roles
+}
+
+impl Facts<'_> {
+    /// Where another hand's revision is the base, its roles are known only now.
+    pub(super) fn roles_are_allowed(&self, rendered: &Value) -> Result<(), Waiting> {
+        let Some(allowed) = &self.input.desired.allowed_roles else { return Ok(()) };
+        let account = self.input.desired.account.as_ref().or(self.input.observed.account.known());
+        let refused = |role: &&str| !allowed.iter().any(|pattern| pattern.matches(role, account));
+        match of_task_definition(rendered).find(refused) {
+            Some(role) => Err(Waiting::RoleNotAllowed { role: role.to_owned() }),
+            None => Ok(()),
+        }
+    }
+}

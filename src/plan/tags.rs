@@ -1,0 +1,125 @@
+//! Tags of the revisions that are registered, beside trueup's own: those of the revision they start from are kept, and what is
+//! declared goes before them. They are no part of the content: other tags alone register nothing and deploy nothing.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::facts::Facts;
+use super::memory;
+use super::phase::Current;
+use super::step::Step;
+use crate::masking::{MASK, fingerprint, may_hold_a_secret, may_name_a_secret};
+use crate::model::{Difference, Reading, Revision, TaskDefinitionSource, Waiting};
+
+/// Tags of one resource (Amazon ECS API reference, `RegisterTaskDefinition`).
+const MOST: usize = 50;
+/// Of those, what trueup remembers on a revision, now and later; each further image may need one more.
+const OURS: usize = 12;
+
+/// How many tags can be declared of a revision with this number of images.
+pub fn most_declared(images: usize) -> usize {
+    MOST.saturating_sub(OURS).saturating_sub(images.saturating_sub(1))
+}
+
+/// Whether a tag is not for others to give: AWS's own, and those of trueup's memory.
+pub fn is_reserved(key: &str) -> bool {
+    let start =
+        |prefix: &str| key.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    start("aws:") || start("trueup:")
+}
+
+impl Facts<'_> {
+    /// The tags of the next registration, `ours` among them.
+    pub(super) fn with_kept_tags(&self, ours: BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let mut tags = self.base_revision().map(|base| foreign(&base.tags)).unwrap_or_default();
+        tags.extend(self.input.desired.tags.clone());
+        tags.extend(ours);
+        tags
+    }
+
+    /// A registration with more tags than AWS takes would be refused.
+    pub(super) fn tags_fit(&self) -> Result<(), Waiting> {
+        let mut tags = self.with_kept_tags(BTreeMap::new());
+        tags.extend(self.declared_tags());
+        let most = most_declared(self.input.desired.images.len());
+        if tags.len() > most { Err(Waiting::TooManyTags { count: tags.len(), most }) } else { Ok(()) }
+    }
+
+    /// The revision that the next one starts from, if it is not a file.
+    fn base_revision(&self) -> Option<&Revision> {
+        let revisions = &self.input.observed.revisions;
+        match &self.input.desired.task_definition {
+            TaskDefinitionSource::File { .. } => None,
+            TaskDefinitionSource::Service => {
+                let live = || self.current.as_ref().map(|current| current.live_revision.clone());
+                self.revision(&self.last_good().or_else(live)?)
+            }
+            TaskDefinitionSource::Family(_) => {
+                let known = |arn| revisions.get(arn).and_then(Reading::known);
+                let newest = self.newest().ok()??;
+                newest.iter().filter_map(known).find(|revision| !memory::is_tagged(revision))
+            }
+        }
+    }
+
+    /// What becomes of the live revision's tags by a step that leads to another one. A live value that nobody declared is
+    /// not repeated.
+    pub(super) fn tag_differences(&self, next: Option<&Step>) -> Vec<Difference> {
+        let Some(then) = next.and_then(|step| self.tags_after(step)) else { return Vec::new() };
+        let live = |current: &Current| self.revision(&current.live_revision);
+        let Some(live) = self.current.as_ref().and_then(live) else { return Vec::new() };
+        let now = foreign(&live.tags);
+        let keys = now.keys().chain(then.keys().filter(|key| !now.contains_key(*key)));
+        let changed = keys.filter(|key| now.get(*key) != then.get(*key));
+        let difference = |key: &String| Difference {
+            field: format!("tags.{key}"),
+            live: now.get(key).map(|value| fingerprint(&format!("tags.{key}"), value)),
+            desired: then.get(key).map(|value| {
+                let is_declared = self.declared_tags().get(key) == Some(value);
+                let is_secret = may_name_a_secret(key) || may_hold_a_secret(value);
+                match (is_declared, is_secret) {
+                    (false, _) => fingerprint(&format!("tags.{key}"), value),
+                    (true, true) => MASK.to_owned(),
+                    (true, false) => value.clone(),
+                }
+            }),
+        };
+        changed.map(difference).collect()
+    }
+
+    fn tags_after(&self, step: &Step) -> Option<BTreeMap<String, String>> {
+        match step {
+            Step::Register { input, tags, .. } => {
+                let mut all = in_file(input);
+                all.extend(foreign(tags));
+                Some(all)
+            }
+            Step::Deploy { revision, .. } => Some(foreign(&self.revision(revision)?.tags)),
+            _ => None,
+        }
+    }
+
+    fn declared_tags(&self) -> BTreeMap<String, String> {
+        let mut declared = match &self.input.desired.task_definition {
+            TaskDefinitionSource::File { input, .. } => in_file(input),
+            _ => self.input.desired.overlay.patch.as_ref().map(in_file).unwrap_or_default(),
+        };
+        declared.extend(self.input.desired.tags.clone());
+        declared
+    }
+}
+
+/// Without those that are not for others to give.
+fn foreign(tags: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let kept = tags.iter().filter(|(key, _)| !is_reserved(key));
+    kept.map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+/// Those that a task definition file gives.
+fn in_file(input: &Value) -> BTreeMap<String, String> {
+    let tags = input.get("tags").and_then(Value::as_array).into_iter().flatten();
+    let text = |tag: &Value, key: &str| tag.get(key).and_then(Value::as_str).map(str::to_owned);
+    let tags = tags.filter_map(|tag| Some((text(tag, "key")?, text(tag, "value").unwrap_or_default())));
+    tags.filter(|(key, _)| !is_reserved(key)).collect()
+}
