@@ -99,6 +99,36 @@ fn every_behaviour_of_the_simulator_is_on_its_page() {
     assert_eq!(told, shown.iter().map(String::as_str).collect());
 }
 
+/// What is in the last column of its tables is a test.
+#[test]
+fn each_promise_of_the_security_page_names_the_tests_that_show_it() {
+    let mut tests = BTreeSet::new();
+    for folder in ["src", "tests", "git-transport/src", "simulator"] {
+        for path in files_below(&root().join(folder)) {
+            if path.extension().is_none_or(|extension| extension != "rs") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let marked = text.split("test]\n").skip(1);
+            let name = |test: &str| test.split("fn ").nth(1)?.split('(').next().map(str::to_owned);
+            tests.extend(marked.filter_map(name));
+        }
+    }
+    let page = std::fs::read_to_string(root().join("docs/security.md")).unwrap();
+    let rows = page.lines().filter(|line| line.starts_with("| ") && !line.ends_with("| shown by |"));
+    let mut named = 0;
+    for row in rows {
+        let shown_by = row.rsplit('|').nth(1).unwrap();
+        let names: Vec<&str> = shown_by.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "nothing shows: {row}");
+        for name in names {
+            assert!(tests.contains(name), "there is no test {name}: {row}");
+            named += 1;
+        }
+    }
+    assert!(named > 30, "{named}");
+}
+
 #[test]
 fn the_full_example_has_every_key() {
     let (_, text) = read_example("every-key");
