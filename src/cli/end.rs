@@ -198,6 +198,8 @@ pub(super) mod tests {
             last_deployment: None,
             drift: Vec::new(),
             is_recorded: true,
+            proof: crate::model::Proof::Proven,
+            failing_since: None,
             causes: Vec::new(),
         };
         Plan {

@@ -12,6 +12,9 @@ use crate::plan::outlook::Outlook;
 use crate::plan::waiting::{Class, class};
 use crate::plan::{self, Plan, Step, Why};
 
+/// Of a service without a task that could say more.
+const FEWER: &str = "fewer tasks run than are wanted";
+
 pub(super) fn status(head: &Head, swept: &[Swept]) -> String {
     let short = head.commit.as_str().get(..7).unwrap_or_default();
     let mut text = format!("infrastructure @ {short} \"{}\"\n\n", line(&head.summary));
@@ -44,6 +47,9 @@ fn row(one: &Swept) -> [String; 7] {
     };
     let status = &plan.status;
     let now = match (&plan.waiting, plan.steps.first()) {
+        (Some(Waiting::Settled), _) if status.failing_since.is_some() => {
+            status.causes.first().cloned().unwrap_or_else(|| FEWER.to_owned())
+        }
         (Some(Waiting::Settled), _) => String::new(),
         (Some(waiting), _) => bar(status) + &plan::waiting::describe(waiting),
         (None, Some(step)) => format!("next: {}", step_line(step)),
@@ -101,6 +107,12 @@ fn remarks(plan: &Plan) -> String {
             named(&status.target)
         );
     }
+    if status.failing_since.is_some() && !matches!(plan.waiting, Some(Waiting::Held { .. })) {
+        let _ = writeln!(text, "\n{} is degraded", named(&status.target));
+        for cause in &status.causes {
+            let _ = writeln!(text, "  cause  {}", line(cause));
+        }
+    }
     text + &drift(status)
 }
 
@@ -151,6 +163,11 @@ pub(super) fn plan(swept: &[Swept]) -> String {
 /// What would be done for one target, line by line.
 fn plan_of(one: &Swept, plan: &Plan) -> String {
     let mut text = match (&plan.waiting, plan.steps.first()) {
+        (Some(Waiting::Settled), _) if plan.status.failing_since.is_some() => {
+            let why = plan.status.causes.first().map_or(FEWER, String::as_str);
+            let target = named(&one.target);
+            format!("{target}   what is declared is deployed, and its tasks fail: {}\n", line(why))
+        }
         (Some(waiting), _) => format!("{}   {}\n", named(&one.target), nothing(waiting)),
         (None, Some(step)) if plan.outlook.is_none() => {
             format!("{}   {}\n", named(&one.target), line(&step_line(step)))

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    ApplicationName, Declaration, Declared, Desired, EnvironmentName, Health, MoveTag, Phase, Registry,
-    RepositoryName, Status, Sync, Tag, Target, Waiting,
+    ApplicationName, Declaration, Declared, Desired, EnvironmentName, Health, MoveTag, Phase, Proof,
+    Registry, RepositoryName, Status, Sync, Tag, Target, Waiting,
 };
 
 /// Who shares what with whom, by one declaration.
@@ -97,9 +97,14 @@ impl Ledger {
 
     fn stands(&self, target: &Target) -> bool {
         self.statuses.get(target).is_some_and(|status| {
-            status.sync == Sync::Synced && matches!(status.health, Health::Healthy | Health::Suspended)
+            has_succeeded(status) && matches!(status.health, Health::Healthy | Health::Suspended)
         })
     }
+}
+
+/// What is declared runs steadily, or has before the service was scaled to zero.
+fn has_succeeded(status: &Status) -> bool {
+    status.sync == Sync::Synced && status.proof == Proof::Proven
 }
 
 fn mark(tally: &mut Tally, target: &Target, is: bool) {
@@ -132,10 +137,13 @@ pub(super) fn turn(desired: &Desired, peers: &Peers<'_>, ledger: &Ledger) -> Opt
         if peers.frozen.contains(&first) {
             return Some(format!("after {first}, whose files cannot be read"));
         }
-        let ready = ledger.statuses.get(&first).is_some_and(|status| status.sync == Sync::Synced);
-        if peers.readable.contains_key(&first) && !ready {
-            return Some(format!("after {first}"));
+        let status = ledger.statuses.get(&first);
+        if !peers.readable.contains_key(&first) || status.is_some_and(has_succeeded) {
+            continue;
         }
+        let is_unproven = status.is_some_and(|status| status.sync == Sync::Synced);
+        let why = if is_unproven { ", which has no task that would prove it" } else { "" };
+        return Some(format!("after {first}{why}"));
     }
     let in_flight = others(&ledger.in_flight, &desired.target);
     if in_flight >= desired.rollout.max_in_flight {
@@ -222,6 +230,8 @@ mod tests {
             }),
             drift: Vec::new(),
             is_recorded: true,
+            proof: Proof::Proven,
+            failing_since: None,
             causes: Vec::new(),
         }
     }
@@ -259,6 +269,8 @@ mod tests {
         check(&same, &[synced("worker")], None, None);
         check(&same, &[], None, Some("test/worker"));
         check(&same, &[held("worker")], None, Some("test/worker"));
+        let unproven = Status { proof: Proof::Unproven, health: Health::Suspended, ..synced("worker") };
+        check(&same, &[unproven], None, Some("test/worker"));
         let other = declaration("", &[("api", "bbbbbbb", ""), ("worker", "aaaaaaa", "")]);
         check(&other, &[synced("worker")], None, Some("test/worker"));
         let apart = ("worker", "aaaaaaa", "  environmentTag: worker\n");
@@ -273,6 +285,13 @@ mod tests {
         let after = declaration("", &[("api", "bbbbbbb", "  after: [worker]\n"), worker]);
         check(&after, &[synced("worker")], None, None);
         check(&after, &[], Some("after test/worker"), None);
+        let settling = status("worker", Sync::OutOfSync, Phase::InProgress, None);
+        check(&after, &[settling], Some("after test/worker"), None);
+        let unproven = Status { proof: Proof::Unproven, health: Health::Suspended, ..synced("worker") };
+        let why = "after test/worker, which has no task that would prove it";
+        check(&after, &[unproven], Some(why), None);
+        let proven = Status { health: Health::Suspended, ..synced("worker") };
+        check(&after, &[proven], None, None);
         let broken = ("worker", "aaaaaaa", "  nonsense: 1\n");
         let frozen = declaration("", &[("api", "bbbbbbb", "  after: [worker]\n"), broken]);
         check(&frozen, &[], Some("after test/worker, whose files cannot be read"), None);

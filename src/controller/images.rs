@@ -238,7 +238,7 @@ pub(super) fn best_first<'a>(
     all.sort_by_cached_key(|revision| {
         let is = |arn: Option<&TaskDefinitionArn>| arn == Some(&revision.arn);
         let is_source = is(phase::last_source(history));
-        Reverse((is(phase::last_success(history)), succeeded(revision), is_source))
+        Reverse((is(phase::successes(history).next()), succeeded(revision), is_source))
     });
     all
 }
@@ -273,8 +273,12 @@ mod tests {
         let image = format!("registry/api@sha256:{}", 99 - number);
         let input = json!({"family": "api", "containerDefinitions": [{"name": "api", "image": image}]});
         let content = memory::content_hash(&target(), &input);
-        let stamp =
-            Applied { generation: number, infra_commit: None, live_then: DeploymentId::new("ecs-svc/0") };
+        let stamp = Applied {
+            generation: number,
+            infra_commit: None,
+            live_then: DeploymentId::new("ecs-svc/0"),
+            from: None,
+        };
         let commit = Commit::new("aaaaaaa");
         let mut tags = memory::registration(&target(), &commit, &BTreeMap::new(), &content, &stamp);
         if succeeded {

@@ -10,7 +10,7 @@ use crate::model::{
     OutcomeKind, Phase, Reading, Revision, RolloutState, Service, ServiceDeployment, Task, TaskDefinitionArn,
     TaskDefinitionSource,
 };
-use crate::plan::{blue_green, memory, phase};
+use crate::plan::{blue_green, memory, phase, steady};
 use crate::ports::{Clock, CloudError, CodeDeploy, Ecr, Ecs, History, Sts, Tasks};
 
 /// Revisions of the family that are searched for content and stamps.
@@ -19,12 +19,13 @@ const NEWEST: usize = 20;
 const DEPLOYMENTS: usize = 20;
 /// Of those, the ones whose revisions are read even where nothing changes.
 const NEWEST_DEPLOYMENTS: usize = 3;
-/// Deployments of CodeDeploy that are read: those since the last one that succeeded.
+/// Deployments of CodeDeploy that are read: those since the last one that succeeded, and of a day before it.
 const CODE_DEPLOYMENTS: usize = 100;
+const BEFORE_SUCCESS: Millis = 24 * 3_600_000;
 /// Tasks that are described of one service.
 const TASKS: usize = 500;
-/// Stopped tasks that are described to find out why.
-const STOPPED_TASKS: usize = 100;
+/// Stopped tasks that are described to find out why: as many as of those that run, since a deployment stops them all.
+const STOPPED_TASKS: usize = 500;
 
 /// How much one reading asks of AWS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +66,7 @@ impl Observer<'_> {
             None => (self.service(desired).await, facts_checked_at),
         };
         let (group, service_deployments) = self.deployments(desired, &service).await;
-        let tasks = self.tasks_of(desired, &service, &service_deployments).await;
+        let tasks = self.tasks_of(desired, &service, &service_deployments, facts_checked_at).await;
         let newest = if look.deep { Some(self.newest(desired, &service).await) } else { None };
         let mut at_hand = at_hand(&service, &service_deployments);
         at_hand.extend(registered.cloned());
@@ -75,6 +76,8 @@ impl Observer<'_> {
         // Of the others, those that a write may be about.
         let others = self.revisions(desired, others, |kept| look.fresh && is_of_commit(desired, kept)).await;
         revisions.extend(others);
+        let sources = sources_of_failed(desired, &revisions);
+        revisions.extend(self.revisions(desired, sources, |_| look.fresh).await);
         let deployed = deployed(desired, &service, &service_deployments, &revisions);
         // On the heap: it is the largest part of a look.
         let images = Box::pin(self.images(desired, tasks.known(), &deployed, look.fresh)).await;
@@ -147,7 +150,8 @@ impl Observer<'_> {
         (application, group): (&str, &str),
         found: &DeploymentGroup,
     ) -> Result<Vec<ServiceDeployment>, CloudError> {
-        let since = found.last_success;
+        // What came before the newest success is asked for as well: that one may turn out to be none.
+        let since = found.last_success.map(|at| at.saturating_sub(BEFORE_SUCCESS));
         let deployments = self.code_deploy.deployments(application, group, since, CODE_DEPLOYMENTS).await?;
         let mut targets = BTreeMap::new();
         for sha256 in deployments.iter().filter_map(|deployment| deployment.sha256.as_ref()) {
@@ -191,22 +195,24 @@ impl Observer<'_> {
         desired: &Desired,
         service: &Reading<Service>,
         deployments: &Reading<Vec<ServiceDeployment>>,
+        now: Millis,
     ) -> Reading<Vec<Task>> {
-        match service {
-            Reading::Known(service) => self.tasks(desired, is_quiet(service, deployments)).await,
-            Reading::Absent => Reading::Absent,
-            Reading::Unavailable(why) => Reading::Unavailable(why.clone()),
-        }
-    }
-
-    /// The running tasks, and the stopped ones where they may say what goes wrong.
-    async fn tasks(&self, desired: &Desired, quiet: bool) -> Reading<Vec<Task>> {
+        let service = match service {
+            Reading::Known(service) => service,
+            Reading::Absent => return Reading::Absent,
+            Reading::Unavailable(why) => return Reading::Unavailable(why.clone()),
+        };
         let (cluster, name) = (&desired.cluster, &desired.service);
         let running = match self.ecs.tasks(cluster, name, Tasks::Running, TASKS).await {
             Ok(tasks) => tasks,
             Err(error) => return reading(Err(error)),
         };
-        if quiet {
+        let deployments = deployments.known().map(Vec::as_slice).unwrap_or_default();
+        let ended_well = deployments.first().is_none_or(|newest| phase::of(newest) == Phase::Succeeded);
+        let is_quiet = is_quiet(service)
+            && (ended_well || !steady::is_visible(deployments.first(), now))
+            && !steady::is_doubtful(service, deployments, &running, desired.policy.steady, now);
+        if is_quiet {
             return Reading::Known(running);
         }
         let stopped = self.ecs.tasks(cluster, name, Tasks::Stopped, STOPPED_TASKS).await;
@@ -288,16 +294,14 @@ fn is_failing(service: &Reading<Service>) -> bool {
     service.known().and_then(Service::primary).is_some_and(|primary| primary.failed_tasks > 0)
 }
 
-/// Whether nothing goes on, nothing drains, and the last deployment ended well.
-fn is_quiet(service: &Service, history: &Reading<Vec<ServiceDeployment>>) -> bool {
-    let newest = history.known().and_then(|history| history.first());
-    let ended_well = newest.is_none_or(|newest| phase::of(newest) == Phase::Succeeded);
+/// Whether nothing goes on, nothing drains, and all tasks run.
+fn is_quiet(service: &Service) -> bool {
     let quiet = |deployment: &Deployment| {
         deployment.status != DeploymentStatus::Inactive
             && deployment.rollout == Some(RolloutState::Completed)
             && deployment.failed_tasks == 0
     };
-    ended_well && service.running_count >= service.desired_count && service.deployments.iter().all(quiet)
+    service.running_count >= service.desired_count && service.deployments.iter().all(quiet)
 }
 
 /// Revisions that take part in what goes on: those of the live deployments, and of the newest service deployments.
@@ -310,8 +314,22 @@ fn at_hand(
     let history = service_deployments.known().map(Vec::as_slice).unwrap_or_default();
     let newest = history.iter().take(NEWEST_DEPLOYMENTS);
     arns.extend(newest.flat_map(|deployment| deployment.target.iter().chain(&deployment.sources)).cloned());
-    arns.extend(phase::last_success(history).into_iter().chain(phase::last_source(history)).cloned());
+    // The newest success may turn out to be none.
+    arns.extend(phase::successes(history).take(2).chain(phase::last_source(history)).cloned());
     arns
+}
+
+/// What was live before a deployment of ours failed, where nothing else has led to it: what is to be gone back to.
+fn sources_of_failed(
+    desired: &Desired,
+    revisions: &BTreeMap<TaskDefinitionArn, Reading<Revision>>,
+) -> BTreeSet<TaskDefinitionArn> {
+    let memories = revisions.values().filter_map(|reading| memory::of(reading.known()?, &desired.target));
+    let failed = memories.filter(|memory| {
+        memory.outcome.as_ref().is_some_and(|outcome| outcome.result == OutcomeKind::Failed)
+    });
+    let sources = failed.filter_map(|memory| memory.applied?.from);
+    sources.filter(|source| !revisions.contains_key(source)).collect()
 }
 
 /// Whether a revision that was read before holds back the declared commit.

@@ -34,24 +34,40 @@ pub(super) fn requeue(plan: &Plan, outcome: &Outcome, setbacks: u32) -> Requeue 
         (Outcome::Wrote(_), _) => Requeue::Now,
         (_, None) => Requeue::After(REST),
         (_, Some(waiting)) if waiting::class(waiting) == waiting::Class::Build => Requeue::After(BUILD),
+        (_, Some(Waiting::Settling { until, .. })) => {
+            let left = until.saturating_sub(plan.status.checked_at).max(0);
+            Requeue::After(Duration::from_millis(left.unsigned_abs()).clamp(SOON, BUILD))
+        }
         (_, Some(waiting)) if waiting::class(waiting).is_rest() => Requeue::After(REST),
         (_, Some(_)) => Requeue::After(SOON),
     }
 }
 
-/// How long the facts behind a plan stay good while the service itself does not change, in milliseconds.
-pub(super) fn life_of_facts(plan: &Plan, outcome: &Outcome) -> Millis {
+/// Until when the facts behind a plan stay good while the service itself does not change.
+pub(super) fn facts_are_good_until(plan: &Plan, outcome: &Outcome) -> Millis {
+    let read_at = plan.status.facts_checked_at;
+    match &plan.waiting {
+        // They say whether anything has failed by then, and not before.
+        Some(Waiting::Settling { until, .. }) if *outcome == Outcome::Nothing => *until,
+        _ => read_at.saturating_add(spread(life_of_facts(plan, outcome), &plan.status.target)),
+    }
+}
+
+/// In milliseconds.
+fn life_of_facts(plan: &Plan, outcome: &Outcome) -> Millis {
     match &plan.waiting {
         _ if *outcome != Outcome::Nothing => 0,
         Some(Waiting::ImageNotBuilt { .. } | Waiting::Frozen) => QUIET_FACTS,
         Some(Waiting::Deploying { .. } | Waiting::FinishingFirst) => MOVING_FACTS,
+        // What fails is told by what stopped, and that comes and goes between two looks.
+        Some(Waiting::Settled) if plan.status.failing_since.is_some() => MOVING_FACTS,
         Some(waiting) if waiting::class(waiting) == waiting::Class::Settled => QUIET_FACTS,
         _ => 0,
     }
 }
 
 /// Within the second half of the time, by the name, so that a fleet is not read anew all at once.
-pub(super) fn spread(life: Millis, target: &Target) -> Millis {
+fn spread(life: Millis, target: &Target) -> Millis {
     let place = target.to_string().bytes().fold(0_i64, |sum, byte| (sum * 31 + i64::from(byte)) % 1000);
     life / 2 + life / 2 * place / 1000
 }

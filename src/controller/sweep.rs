@@ -278,7 +278,7 @@ impl Controller {
         let setbacks = self.setbacks.get(target).copied().unwrap_or_default();
         let requeue = pace::requeue(&plan, &outcome, setbacks);
         self.due.insert(target.clone(), pace::due_at(self.clock.now(), requeue));
-        let until = observed.facts_checked_at + pace::spread(pace::life_of_facts(&plan, &outcome), target);
+        let until = pace::facts_are_good_until(&plan, &outcome);
         let awaits_image = matches!(plan.waiting, Some(Waiting::ImageNotBuilt { .. }));
         let kept = Kept { desired: desired.clone(), observed, until, awaits_image };
         self.kept.insert(target.clone(), kept);

@@ -1,4 +1,4 @@
-//! Durations as people write them: `30s`, `15m`, `1h`.
+//! Durations as people write them: `30s`, `15m`, `1h`. Zero needs no unit.
 
 use std::time::Duration;
 
@@ -6,6 +6,9 @@ use std::time::Duration;
 pub(crate) const EXPECTED: &str = "expected a number with s, m or h, such as 15m";
 
 pub(crate) fn parse(text: &str) -> Option<Duration> {
+    if text == "0" {
+        return Some(Duration::ZERO);
+    }
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let seconds = match unit {
         "s" => 1,
@@ -28,6 +31,8 @@ mod tests {
             ("15m", Some(900)),
             ("1h", Some(3600)),
             ("007s", Some(7)),
+            ("0", Some(0)),
+            ("0s", Some(0)),
             ("", None),
             ("m", None),
             ("15", None),

@@ -38,7 +38,7 @@ pub(crate) use nearest::nearest;
 pub use schema::schema;
 
 /// Every key of the documents, whose full example is `examples/every-key`.
-pub const KEYS: [&str; 62] = [
+pub const KEYS: [&str; 63] = [
     "apiVersion",
     "kind",
     "metadata",
@@ -79,6 +79,7 @@ pub const KEYS: [&str; 62] = [
     "drift",
     "onFailure",
     "progressDeadline",
+    "steady",
     "inFlight",
     "pin",
     "moveTag",

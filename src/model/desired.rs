@@ -232,6 +232,8 @@ pub struct Policy {
     pub on_failure: OnFailure,
     /// How long a deployment may make no progress.
     pub progress_deadline: Duration,
+    /// How long all wanted tasks must run without a failure before AWS's success is believed; zero: at once.
+    pub steady: Duration,
     pub in_flight: InFlight,
     pub pin: Pin,
     pub move_tag: MoveTag,
@@ -243,6 +245,7 @@ impl Default for Policy {
             drift: OnDrift::Alert,
             on_failure: OnFailure::Rollback,
             progress_deadline: Duration::from_mins(15),
+            steady: Duration::from_mins(1),
             in_flight: InFlight::Unspecified,
             pin: Pin::Digest,
             move_tag: MoveTag::AfterSuccess,

@@ -71,6 +71,7 @@ pub struct Service {
     pub arn: String,
     pub status: ServiceStatus,
     pub controller: Controller,
+    pub strategy: DeploymentStrategy,
     pub scheduling: Scheduling,
     pub task_definition: TaskDefinitionArn,
     pub desired_count: i32,
@@ -117,6 +118,40 @@ pub enum Controller {
     Ecs,
     CodeDeploy,
     External,
+}
+
+/// `deploymentConfiguration.strategy` of a service that ECS itself deploys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeploymentStrategy {
+    Rolling,
+    BlueGreen,
+    Canary,
+    Linear,
+    /// A value newer than this program.
+    Unknown,
+}
+
+impl DeploymentStrategy {
+    /// The words of the Amazon ECS API; none is rolling.
+    pub fn parse(word: Option<&str>) -> Self {
+        match word {
+            None | Some("ROLLING") => Self::Rolling,
+            Some("BLUE_GREEN") => Self::BlueGreen,
+            Some("CANARY") => Self::Canary,
+            Some("LINEAR") => Self::Linear,
+            Some(_) => Self::Unknown,
+        }
+    }
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Rolling => "ROLLING",
+            Self::BlueGreen => "BLUE_GREEN",
+            Self::Canary => "CANARY",
+            Self::Linear => "LINEAR",
+            Self::Unknown => "a strategy that this version does not know",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -253,6 +288,8 @@ pub struct Applied {
     pub infra_commit: Option<InfraCommit>,
     /// The deployment that was live when the stamp was written.
     pub live_then: DeploymentId,
+    /// What was live then; `None` on stamps by 0.1. AWS forgets it when the task set is gone.
+    pub from: Option<TaskDefinitionArn>,
 }
 
 /// Which service settings were to be sent, and whether they were seen on the service since.

@@ -1,5 +1,7 @@
 //! What is said about a target: the four truths, the comparison, the health, and why nothing is done.
 
+use std::time::Duration;
+
 use super::{Commit, Digest, Millis, Shift, Tag, TagMatch, Target, TaskDefinitionArn};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +43,20 @@ pub struct Status {
     pub drift: Vec<Difference>,
     /// The outcome of the last deployment is on record, so that it has been told before.
     pub is_recorded: bool,
-    /// Who is held, and why, in words for people.
+    /// Whether a task of what is live has been healthy, now or by what is on record.
+    pub proof: Proof,
+    /// Since when tasks fail without any deployment being to blame, as far as AWS still shows.
+    pub failing_since: Option<Millis>,
+    /// Why the deployment failed or the service is degraded, in words for people.
     pub causes: Vec<String>,
+}
+
+/// Whether anything shows that what is live works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    Proven,
+    /// No task of it was ever seen to be healthy: the desired count is 0, or was until now.
+    Unproven,
 }
 
 /// Tasks that run one digest.
@@ -171,10 +185,17 @@ pub enum Waiting {
     ServiceNotActive,
     /// A kind of service that is only observed.
     UnsupportedController(Controller),
+    /// ECS shifts the traffic of the service by itself, which is only observed.
+    UnsupportedStrategy(DeploymentStrategy),
     /// The declared strategy is not the one that the service's deployment controller carries out.
     StrategyMismatch {
         declared: &'static str,
         controller: Controller,
+    },
+    /// The same where ECS itself deploys the service, by a strategy of its own.
+    NativeMismatch {
+        declared: &'static str,
+        strategy: DeploymentStrategy,
     },
     /// The CodeDeploy application or group does not exist, and the repository does not say how to make it.
     GroupMissing {
@@ -263,6 +284,13 @@ pub enum Waiting {
         /// Where it stands; with CodeDeploy only.
         shift: Option<Shift>,
     },
+    /// AWS calls the deployment successful, and its tasks have not run for long enough to believe it.
+    Settling {
+        commit: Option<Commit>,
+        steady: Duration,
+        /// When it is steady if nothing fails until then.
+        until: Millis,
+    },
     /// An older deployment of ours finishes first.
     FinishingFirst,
     /// The commit failed here and is not tried again by itself.
@@ -295,4 +323,4 @@ pub enum Waiting {
     },
 }
 
-pub use super::Controller;
+pub use super::{Controller, DeploymentStrategy};

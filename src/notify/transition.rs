@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    Commit, ConditionKind, Difference, LastDeployment, Millis, Phase, Stage, StartedBy, Status, Sync, Target,
-    Waiting,
+    Commit, ConditionKind, Difference, Health, LastDeployment, Millis, Phase, Stage, StartedBy, Status, Sync,
+    Target, Waiting,
 };
 use crate::plan::waiting::{Class, class, describe, hint, reason};
 
@@ -42,6 +42,8 @@ pub enum Event {
     DeploymentFailed,
     DeploymentRolledBack,
     CommitHeld,
+    ServiceDegraded,
+    ServiceRecovered,
     DriftFound,
     DriftGone,
     WaitingTooLong,
@@ -59,7 +61,7 @@ pub enum Severity {
 }
 
 impl Event {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::DeploymentStarted,
         Self::ApprovalNeeded,
         Self::TrafficShifted,
@@ -67,6 +69,8 @@ impl Event {
         Self::DeploymentFailed,
         Self::DeploymentRolledBack,
         Self::CommitHeld,
+        Self::ServiceDegraded,
+        Self::ServiceRecovered,
         Self::DriftFound,
         Self::DriftGone,
         Self::WaitingTooLong,
@@ -85,6 +89,8 @@ impl Event {
             Self::DeploymentFailed => "deployment.failed",
             Self::DeploymentRolledBack => "deployment.rolled_back",
             Self::CommitHeld => "commit.held",
+            Self::ServiceDegraded => "service.degraded",
+            Self::ServiceRecovered => "service.recovered",
             Self::DriftFound => "drift.found",
             Self::DriftGone => "drift.gone",
             Self::WaitingTooLong => "waiting.too_long",
@@ -100,6 +106,7 @@ impl Event {
             Self::DeploymentStarted
             | Self::TrafficShifted
             | Self::DeploymentSucceeded
+            | Self::ServiceRecovered
             | Self::DriftGone
             | Self::ReconcileResumed
             | Self::SourceGood => Severity::Information,
@@ -109,6 +116,7 @@ impl Event {
             Self::DeploymentFailed
             | Self::DeploymentRolledBack
             | Self::ReconcileStalled
+            | Self::ServiceDegraded
             | Self::SourceBroken => Severity::Error,
         }
     }
@@ -121,11 +129,20 @@ pub struct Told {
     /// The milestone of a traffic shift that was told last, with the deployment.
     milestone: Option<(String, Event)>,
     held: Option<Commit>,
+    degraded: Option<Degraded>,
     drifting: bool,
     /// The wait that goes on, since when, and whether it has been told.
     waiting: Option<(String, Millis, bool)>,
     /// What only a person can end, by its reason; gone when a look no longer finds it.
     stalls: BTreeMap<&'static str, String>,
+}
+
+/// A service whose tasks fail without a deployment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Degraded {
+    since: Millis,
+    /// One look is not enough: between two counts of AWS a healthy service may seem to lack a task.
+    is_told: bool,
 }
 
 /// The news of one look, and what has been told after it.
@@ -135,6 +152,7 @@ pub fn of_target(before: Option<&Told>, now: &Status, at: Millis) -> (Vec<Alert>
         deployment: news.deployment(before),
         milestone: news.milestone(before),
         held: news.hold(before),
+        degraded: news.degraded(before),
         drifting: news.drift(before),
         waiting: news.wait(before),
         stalls: news.stalls(before),
@@ -264,6 +282,31 @@ impl News<'_> {
         Some(commit.clone())
     }
 
+    fn degraded(&mut self, before: Option<&Told>) -> Option<Degraded> {
+        let known = before.and_then(|before| before.degraded);
+        let declared = self.now.declared.clone();
+        match (known, self.now.failing_since) {
+            (None, Some(since)) => Some(Degraded { since, is_told: false }),
+            (Some(Degraded { since, is_told: false }), Some(_)) => {
+                let what = format!(
+                    "its tasks fail: {}",
+                    self.now.causes.first().map_or("fewer run than are wanted", String::as_str)
+                );
+                self.tell(Event::ServiceDegraded, &since.to_string(), declared.as_ref(), &what);
+                Some(Degraded { since, is_told: true })
+            }
+            (Some(known), Some(_)) => Some(known),
+            // A deployment that has begun may mend it, or not.
+            (Some(known), None) if self.now.health == Health::Progressing => Some(known),
+            (Some(Degraded { since, is_told: true }), None) if self.now.health != Health::Unknown => {
+                let what = "its tasks run steadily again";
+                self.tell(Event::ServiceRecovered, &since.to_string(), declared.as_ref(), what);
+                None
+            }
+            (known, None) => known.filter(|known| known.is_told),
+        }
+    }
+
     fn drift(&mut self, before: Option<&Told>) -> bool {
         let was = before.is_some_and(|before| before.drifting);
         let live = self.now.deployed.as_ref().map_or("-", |deployed| deployed.short()).to_owned();
@@ -353,7 +396,7 @@ fn name(last: &LastDeployment) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ApplicationName, EnvironmentName, Health, Shift};
+    use crate::model::{ApplicationName, EnvironmentName, Health, Proof, Shift};
 
     fn status() -> Status {
         Status {
@@ -375,6 +418,8 @@ mod tests {
             last_deployment: None,
             drift: Vec::new(),
             is_recorded: true,
+            proof: Proof::Proven,
+            failing_since: None,
             causes: vec!["2 x exited with 137".to_owned()],
         }
     }
@@ -519,6 +564,26 @@ mod tests {
         let (alerts, _) = of_target(None, &drifted(), 0);
         assert_eq!(alerts[0].differences, drifted().drift);
         assert!(alerts[0].summary.contains("cpu"), "{}", alerts[0].summary);
+    }
+
+    #[test]
+    fn a_service_that_fails_and_recovers_is_told_once_each() {
+        let failing = || Status { failing_since: Some(7), health: Health::Degraded, ..status() };
+        let mut looks = vec![status()];
+        looks.extend(vec![failing(); 100]);
+        looks.extend(vec![status(); 3]);
+        check(&looks, &["service.degraded", "service.recovered"]);
+        check(&[status(), failing(), status()], &[]);
+        let deploying = Status { health: Health::Progressing, ..status() };
+        let unread = Status { health: Health::Unknown, ..status() };
+        check(
+            &[failing(), failing(), deploying, unread, failing(), status(), failing(), failing()],
+            &["service.degraded", "service.recovered", "service.degraded"],
+        );
+        let (_, told) = of_target(None, &failing(), 0);
+        let (alerts, _) = of_target(Some(&told), &failing(), 0);
+        assert_eq!(alerts[0].summary, "test/api: its tasks fail: 2 x exited with 137");
+        assert_eq!(alerts[0].causes, ["2 x exited with 137"]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::facts::{Facts, unreadable};
 use super::phase::Current;
+use super::steady::Judgement;
 use super::step::{Step, Why};
 use super::{memory, service_settings};
 use crate::model::{
@@ -17,7 +18,7 @@ impl Facts<'_> {
     pub(super) fn arrived(&self, current: &Current) -> Result<Vec<Step>, Waiting> {
         let live = &current.live_revision;
         match (current.live_phase, self.failure_of(live)) {
-            (Phase::Succeeded | Phase::Superseded, None) => {}
+            (Phase::Succeeded | Phase::Superseded, None) => self.is_steady(current)?,
             (phase, Some(id)) if phase.is_over() => return Err(self.held(phase, id)),
             (Phase::Failed | Phase::RolledBack, None) if self.is_retried(live, &current.id) => {
                 return self.deploy(live, Why::Retry);
@@ -48,6 +49,13 @@ impl Facts<'_> {
             }
         }
         self.move_tags()
+    }
+
+    fn is_steady(&self, current: &Current) -> Result<(), Waiting> {
+        let Some(Judgement::Settling { until }) = self.judgement else { return Ok(()) };
+        self.running_is_known()?;
+        let commit = self.ours.get(&current.target).map(|memory| memory.commit.clone());
+        Err(Waiting::Settling { commit, steady: self.input.desired.policy.steady, until })
     }
 
     /// Our revision is live and the service's own fields differ from what is declared. The stamp says whether they were

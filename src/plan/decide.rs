@@ -11,9 +11,9 @@ use super::shown::Origin;
 use super::step::{Approval, Recent, Step, Why};
 use super::{diff, memory, outlook, phase, status};
 use crate::model::{
-    Ancestry, Applied, ContentHash, Controller, Desired, Difference, InFlight, InfraCommit, Millis, Mode,
-    Observed, OnDrift, Phase, Reading, RepositoryName, Service, ServiceStatus, Stage, StartedBy, Status,
-    Strategy, TaskDefinitionArn, Waiting,
+    Ancestry, Applied, ContentHash, Controller, DeploymentStrategy, Desired, Difference, InFlight,
+    InfraCommit, Millis, Mode, Observed, OnDrift, Phase, Reading, RepositoryName, Service, ServiceStatus,
+    Stage, StartedBy, Status, Strategy, TaskDefinitionArn, Waiting,
 };
 
 /// Replacements of one another in a row after which the one in flight is allowed to finish.
@@ -171,6 +171,14 @@ impl<'a> Facts<'a> {
             (ServiceStatus::Active, Controller::External) => {
                 Err(Waiting::UnsupportedController(Controller::External))
             }
+            (ServiceStatus::Active, Controller::Ecs) if service.strategy != DeploymentStrategy::Rolling => {
+                let strategy = service.strategy;
+                Err(match desired.strategy {
+                    Strategy::Unspecified => Waiting::UnsupportedStrategy(strategy),
+                    Strategy::Rolling => Waiting::NativeMismatch { declared: "rolling", strategy },
+                    Strategy::CodeDeploy(_) => Waiting::NativeMismatch { declared: "codeDeploy", strategy },
+                })
+            }
             (ServiceStatus::Active, controller) => match (&desired.strategy, controller) {
                 (Strategy::CodeDeploy(_), Controller::Ecs) => {
                     Err(Waiting::StrategyMismatch { declared: "codeDeploy", controller })
@@ -273,6 +281,9 @@ impl<'a> Facts<'a> {
     }
 
     pub(super) fn following(&self, current: &Current) -> Waiting {
+        if let Some(rolling_back) = self.rolling_back() {
+            return rolling_back;
+        }
         let memory = self.ours.get(&current.target);
         Waiting::Deploying {
             phase: current.phase,

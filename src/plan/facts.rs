@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::decide::Input;
 use super::phase::Current;
+use super::steady::Judgement;
 use super::{blue_green, memory, phase};
 use crate::model::{
     Applied, CodeDeploy, ContentHash, Memory, ObservedImage, Reading, Revision, Service, ServiceDeployment,
@@ -21,6 +22,8 @@ pub(super) struct Facts<'a> {
     /// `None` also where the credentials belong to another account: what has the name there is another service.
     pub service: Option<&'a Service>,
     pub current: Option<Current>,
+    /// What trueup says of the newest deployment beyond what AWS says; `current` has it in it.
+    pub judgement: Option<Judgement>,
     /// Set where CodeDeploy carries the deployments out.
     pub code_deploy: Option<CodeDeploy>,
     /// Our revisions, by ARN.
@@ -44,12 +47,14 @@ impl<'a> Facts<'a> {
             input,
             service,
             current: service.and_then(|service| phase::current(service, observed)),
+            judgement: None,
             code_deploy: service.and_then(|service| blue_green::settings(input.desired, service)),
             ours,
             images: &observed.images,
             rendered: Err(Waiting::Settled),
         };
         facts.tell_superseded();
+        facts.judge();
         facts.rendered = facts.render();
         facts
     }
@@ -112,6 +117,10 @@ impl<'a> Facts<'a> {
     /// Whether the outcome of the newest deployment is on record: then it has been told.
     pub(super) fn is_recorded(&self) -> bool {
         let Some(current) = &self.current else { return true };
+        if let Some(undone) = self.undone() {
+            let outcome = self.ours.get(&undone.target).and_then(|memory| memory.outcome.as_ref());
+            return outcome.is_some_and(|outcome| outcome.deployment == undone.id);
+        }
         let outcome = self.ours.get(&current.target).and_then(|memory| memory.outcome.as_ref());
         outcome.is_some_and(|outcome| outcome.deployment == current.id)
     }

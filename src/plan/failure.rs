@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::facts::Facts;
 use super::phase::Current;
+use super::steady::Judgement;
 use super::step::{Step, Why};
 use super::{memory, phase, render};
 use crate::model::{
@@ -24,8 +25,10 @@ impl Facts<'_> {
         current: &Current,
     ) -> Result<Option<Vec<Step>>, Waiting> {
         let primary_is_target = current.live_revision == current.target;
-        let stuck = self.is_stuck(service, current);
-        let failed = matches!(current.phase, Phase::Failed | Phase::RolledBack) || stuck;
+        // Where AWS's list does not know the deployment, nothing may tell of it when its rollback is over.
+        let is_silent = !self.history().any(|one| phase::id(one) == current.id);
+        let failed = matches!(current.phase, Phase::Failed | Phase::RolledBack)
+            || (current.phase == Phase::RollingBack && is_silent);
         let Some(memory) = self.ours.get(&current.target) else { return Ok(None) };
         let recorded = memory
             .outcome
@@ -40,7 +43,8 @@ impl Facts<'_> {
             && primary_is_target
             && !matches!(current.phase, Phase::RollingBack | Phase::RolledBack)
             && self.failed_rollback().is_none()
-            && !service.rolls_back_by_itself()
+            // The watch of a breaker or an alarm has ended with what AWS calls a success.
+            && (self.judgement == Some(Judgement::Unsteady) || !service.rolls_back_by_itself())
             && memory.retry.as_ref() != Some(&current.id)
             && self.input.desired.policy.on_failure == OnFailure::Rollback;
         if !undo {
@@ -49,7 +53,8 @@ impl Facts<'_> {
         let good = self.last_good().filter(|good| *good != current.target && self.failure_of(good).is_none());
         match good {
             Some(good) => Ok(Some(self.roll_back(&good, current)?)),
-            None => Ok(None),
+            // It may be on record on a revision that this look did not ask for.
+            None => self.newest().map(|_| None),
         }
     }
 
@@ -123,7 +128,8 @@ impl Facts<'_> {
             done.max_by_key(|(_, memory)| generation(memory)).map(|(arn, _)| (*arn).clone())
         };
         let source = || phase::last_source(self.history().as_slice()).cloned();
-        phase::last_success(self.history().as_slice()).cloned().or_else(remembered).or_else(source)
+        let known = self.last_success().or_else(|| self.source_of_failed()).cloned();
+        known.or_else(remembered).or_else(source)
     }
 
     /// Whether a digest that the revision is pinned to is no longer in the registry.
@@ -187,6 +193,9 @@ impl Facts<'_> {
     }
 
     pub(super) fn held(&self, phase: Phase, id: String) -> Waiting {
+        if let Some(rolling_back) = self.rolling_back() {
+            return rolling_back;
+        }
         let failed = self.failed_rollback().filter(|_| phase == Phase::Failed);
         Waiting::Held {
             commit: self.input.desired.commit().clone(),

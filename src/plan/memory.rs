@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::normalise;
 use crate::model::{
     Applied, Commit, ContentHash, DeploymentId, InfraCommit, Memory, Outcome, OutcomeKind, Revision,
-    SettingsStamp, Target,
+    SettingsStamp, Target, TaskDefinitionArn,
 };
 
 pub const ENVIRONMENT: &str = "trueup:environment";
@@ -21,6 +21,8 @@ const COMMIT: &str = "trueup:commit";
 const COMMIT_OF: &str = "trueup:commit:";
 const CONTENT: &str = "trueup:content";
 pub(super) const APPLIED: &str = "trueup:applied";
+/// `<generation>/<task definition>`: what was live when the stamp of that generation was written.
+const FROM: &str = "trueup:from";
 const OUTCOME: &str = "trueup:outcome";
 const RETRY: &str = "trueup:retry";
 const SETTINGS: &str = "trueup:settings";
@@ -48,7 +50,10 @@ pub fn of(revision: &Revision, target: &Target) -> Option<Memory> {
         commit: Commit::from_record(tag(COMMIT).unwrap_or_default()),
         commits: commits(&revision.tags),
         content: ContentHash::new(tag(CONTENT).unwrap_or_default()),
-        applied: tag(APPLIED).and_then(parse_applied),
+        applied: tag(APPLIED).and_then(parse_applied).map(|applied| Applied {
+            from: tag(FROM).and_then(|text| of_generation(text, applied.generation)),
+            ..applied
+        }),
         outcome: tag(OUTCOME).and_then(parse_outcome),
         retry: tag(RETRY).map(str::to_owned),
         settings: tag(SETTINGS).and_then(parse_settings),
@@ -97,7 +102,9 @@ pub fn registration(
         (APPLIED, format_applied(applied)),
     ];
     let others = others.iter().map(|(name, commit)| (format!("{COMMIT_OF}{name}"), commit.to_record()));
-    fixed.into_iter().map(|(key, value)| (key.to_owned(), value)).chain(others).collect()
+    let from = applied.from.iter();
+    let from = from.map(|from| (FROM.to_owned(), format!("{}/{from}", applied.generation)));
+    fixed.into_iter().map(|(key, value)| (key.to_owned(), value)).chain(others).chain(from).collect()
 }
 
 pub fn applied_tag(applied: &Applied) -> (String, String) {
@@ -133,7 +140,14 @@ fn parse_applied(text: &str) -> Option<Applied> {
     let generation = parts.next()?.parse().ok()?;
     let infra = parts.next()?;
     let live_then = DeploymentId::new(parts.next()?);
-    Some(Applied { generation, infra_commit: (infra != NONE).then(|| InfraCommit::new(infra)), live_then })
+    let infra_commit = (infra != NONE).then(|| InfraCommit::new(infra));
+    Some(Applied { generation, infra_commit, live_then, from: None })
+}
+
+/// The revision of `<generation>/<task definition>`, if it is about this generation: another stamp leaves it behind.
+fn of_generation(text: &str, generation: u64) -> Option<TaskDefinitionArn> {
+    let (of, revision) = text.split_once('/')?;
+    (of.parse() == Ok(generation)).then(|| TaskDefinitionArn::new(revision))
 }
 
 fn parse_settings(text: &str) -> Option<SettingsStamp> {
@@ -155,7 +169,7 @@ fn parse_outcome(text: &str) -> Option<Outcome> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ApplicationName, EnvironmentName, TaskDefinitionArn};
+    use crate::model::{ApplicationName, EnvironmentName};
 
     fn target() -> Target {
         Target { environment: EnvironmentName::new("test"), application: ApplicationName::new("api") }
@@ -171,6 +185,7 @@ mod tests {
             generation: 7,
             infra_commit: Some(InfraCommit::new("abc")),
             live_then: DeploymentId::new("ecs-svc/42"),
+            from: Some(TaskDefinitionArn::new("f:0")),
         };
         let others = BTreeMap::from([("proxy".to_owned(), Commit::new("aaaaaaa"))]);
         let tags = registration(&target(), &Commit::new("3f2c1ab"), &others, &content, &applied);
@@ -185,7 +200,8 @@ mod tests {
         let memory = of(&ours, &target()).unwrap();
         assert_eq!(memory.commit.as_str(), "3f2c1ab");
         assert_eq!(memory.commits["proxy"].as_str(), "aaaaaaa");
-        assert_eq!(memory.applied.unwrap().live_then.as_str(), "ecs-svc/42");
+        let applied = memory.applied.unwrap();
+        assert_eq!((applied.live_then.as_str(), applied.from.unwrap().as_str()), ("ecs-svc/42", "f:0"));
         assert_eq!((memory.outcome, memory.retry), (Some(outcome), Some("ecs-svc/43".to_owned())));
     }
 

@@ -5,14 +5,17 @@
 mod decide;
 
 mod arrival;
+mod causes;
 pub mod commits;
 mod content;
 mod drift;
 mod effect;
 mod facts;
 mod failure;
+pub mod steady;
 mod step;
 mod traffic;
+mod undone;
 
 pub mod outlook;
 pub mod status;

@@ -1,8 +1,9 @@
 //! The phase of a deployment, derived from what AWS says on every pass.
 
+use super::windows;
 use crate::model::{
-    Controller, Deployment, DeploymentId, DeploymentStatus, Observed, Phase, RolloutState, Service,
-    ServiceDeployment, ServiceDeploymentStatus, TaskDefinitionArn,
+    Controller, Deployment, DeploymentId, DeploymentStatus, DeploymentStrategy, Observed, Phase,
+    RolloutState, Service, ServiceDeployment, ServiceDeploymentStatus, TaskDefinitionArn,
 };
 
 /// The phase of one service deployment. A rollback is a failure, not a success; `STOPPED` also means superseded, and
@@ -28,9 +29,10 @@ pub fn id(deployment: &ServiceDeployment) -> String {
     deployment.arn.rsplit('/').next().unwrap_or_default().to_owned()
 }
 
-/// What the last deployment here that ended well has brought, whoever started it.
-pub fn last_success(history: &[ServiceDeployment]) -> Option<&TaskDefinitionArn> {
-    history.iter().filter(|deployment| of(deployment) == Phase::Succeeded).find_map(|one| one.target.as_ref())
+/// What deployments here have brought that AWS calls successful, whoever started them; the newest first.
+pub fn successes(history: &[ServiceDeployment]) -> impl Iterator<Item = &TaskDefinitionArn> {
+    let good = history.iter().filter(|deployment| of(deployment) == Phase::Succeeded);
+    good.filter_map(|one| one.target.as_ref())
 }
 
 /// What ran before the newest deployment whose source is known.
@@ -60,6 +62,11 @@ pub fn current(service: &Service, observed: &Observed) -> Option<Current> {
     if service.controller == Controller::CodeDeploy {
         return Some(by_code_deploy(service, primary, observed));
     }
+    // While ECS shifts traffic the PRIMARY is what it works towards, and nobody here knows how far that is.
+    let is_rolling = service.strategy == DeploymentStrategy::Rolling;
+    if !is_rolling && (service.deployments.len() > 1 || goes_on(primary)) {
+        return None;
+    }
     let rollout = match primary.rollout {
         Some(RolloutState::Completed) => Phase::Succeeded,
         Some(RolloutState::Failed) => Phase::Failed,
@@ -77,12 +84,13 @@ pub fn current(service: &Service, observed: &Observed) -> Option<Current> {
         live_revision: primary.task_definition.clone(),
         live_phase: rollout,
     };
-    let by_service = undone(service, primary).map_or_else(
+    let undone = undone(service, primary);
+    let by_service = undone.map_or_else(
         || by_primary.clone(),
         |undone| Current {
             id: undone.id.to_string(),
             target: undone.task_definition.clone(),
-            phase: Phase::RollingBack,
+            phase: if goes_on(primary) { Phase::RollingBack } else { Phase::RolledBack },
             ..by_primary.clone()
         },
     );
@@ -90,7 +98,7 @@ pub fn current(service: &Service, observed: &Observed) -> Option<Current> {
         return Some(by_service);
     };
     let told = of(newest);
-    if told.is_over() && goes_on(primary) {
+    if told.is_over() && (goes_on(primary) || undone.is_some_and(|undone| is_unlisted(undone, newest))) {
         return Some(by_service);
     }
     let id = id(newest);
@@ -113,11 +121,19 @@ fn goes_on(deployment: &Deployment) -> bool {
     deployment.rollout == Some(RolloutState::InProgress)
 }
 
-/// The deployment that is being rolled back, as the service itself tells it: what AWS goes back to is PRIMARY again under
-/// its old id, and older than what it replaces.
+/// The deployment that is rolled back or has been, as the service itself tells it: what AWS goes back to is PRIMARY again
+/// under its old id, and older than what it replaces. What failed stays in the list until the next one has ended well.
 fn undone<'a>(service: &'a Service, primary: &Deployment) -> Option<&'a Deployment> {
     let newer = service.deployments.iter().filter(|one| one.created_at > primary.created_at);
-    newer.max_by_key(|one| one.created_at).filter(|_| goes_on(primary))
+    let newest = newer.max_by_key(|one| one.created_at)?;
+    (goes_on(primary) || newest.rollout == Some(RolloutState::Failed)).then_some(newest)
+}
+
+/// Whether the list ends before the deployment began.
+fn is_unlisted(undone: &Deployment, newest: &ServiceDeployment) -> bool {
+    let is_it = newest.target.as_ref() == Some(&undone.task_definition);
+    let margin = if is_it { windows::DEPLOYMENT } else { 0 };
+    newest.created_at.saturating_add(margin) < undone.created_at
 }
 
 /// With `CodeDeploy` the target becomes PRIMARY when all traffic is on it, and not before. Service and deployments are

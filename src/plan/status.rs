@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use super::commits::commits_of;
 use super::facts::Facts;
+use super::steady::Judgement;
 use super::step::Step;
+use super::undone::Undone;
 use super::waiting::{describe, is_stalled, reason};
-use super::{phase, render, shown};
+use super::{causes, phase, render, shown};
 use crate::masking;
 use crate::model::{
     Commit, CommitSource, Condition, ConditionKind, DesiredImage, Difference, Digest, Health, Image,
-    LastDeployment, Millis, Mode, ObservedImage, Phase, Reading, Running, ServiceStatus, StartedBy, Status,
-    Sync, Target, Task, TaskContainer, Waiting,
+    LastDeployment, Millis, Mode, ObservedImage, Phase, Proof, Reading, Running, ServiceStatus, StartedBy,
+    Status, Sync, Target, Task, Waiting,
 };
 
 pub(super) fn of(
@@ -37,7 +39,9 @@ pub(super) fn of(
         last_deployment: last_deployment(facts),
         drift: if !is_frozen && facts.has_drifted() { differences.to_vec() } else { Vec::new() },
         is_recorded: facts.is_recorded(),
-        causes: without_secrets(facts, causes(facts, health)),
+        proof: if facts.was_proven() { Proof::Proven } else { Proof::Unproven },
+        failing_since: facts.failing_since(),
+        causes: without_secrets(facts, causes::of(facts, health, waiting)),
         waiting: waiting.cloned(),
         running,
         sync,
@@ -66,6 +70,8 @@ pub fn unknown(target: &Target, now: Millis) -> Status {
         last_deployment: None,
         drift: Vec::new(),
         is_recorded: true,
+        proof: Proof::Unproven,
+        failing_since: None,
         causes: Vec::new(),
     }
 }
@@ -76,8 +82,8 @@ fn without_secrets(facts: &Facts<'_>, causes: Vec<String>) -> Vec<String> {
         return causes;
     }
     let declared = facts.rendered.as_ref().ok().filter(|_| render::owns_every_field(facts.input.desired));
-    let current = facts.current.iter().flat_map(|current| [&current.target, &current.live_revision]);
-    let revisions = current.filter_map(|arn| facts.revision(arn));
+    // The one to blame may be live no more.
+    let revisions = facts.input.observed.revisions.values().filter_map(Reading::known);
     let hidden: Vec<&str> =
         revisions.flat_map(|revision| shown::hidden_texts(&revision.input, declared)).collect();
     causes.into_iter().map(|cause| masking::without(&cause, &hidden)).collect()
@@ -175,8 +181,10 @@ fn sync(facts: &Facts<'_>, differences: &[Difference], running: &[Running]) -> S
         });
         return if known && !same { Sync::OutOfSync } else { Sync::Unknown };
     }
-    let settled = current.live_phase == Phase::Succeeded;
-    if differences.is_empty() && settled && facts.revision(&current.live_revision).is_some() {
+    let settled = current.live_phase == Phase::Succeeded && facts.judgement.is_none();
+    // What has failed is not in sync, although another deployment may have begun since and it is still live.
+    let good = settled && facts.failure_of(&current.live_revision).is_none();
+    if differences.is_empty() && good && facts.revision(&current.live_revision).is_some() {
         Sync::Synced
     } else {
         Sync::OutOfSync
@@ -198,15 +206,14 @@ fn health(facts: &Facts<'_>, waiting: Option<&Waiting>) -> Health {
         return if is_sure { Health::Missing } else { Health::Unknown };
     }
     let Some(service) = facts.service else { return Health::Unknown };
-    let failing = service
-        .primary()
-        .is_some_and(|primary| primary.failed_tasks > 0 && primary.running < service.desired_count);
-    match (waiting, facts.current.as_ref().map(|current| current.phase)) {
+    let undone = facts.undone().map(|undone| undone.phase);
+    match (waiting, undone.or(facts.current.as_ref().map(|current| current.phase))) {
         (Some(Waiting::Held { .. }), _) => Health::Degraded,
         (_, Some(Phase::Failed | Phase::RollingBack)) => Health::Degraded,
         (_, Some(Phase::InProgress | Phase::Pending)) => Health::Progressing,
+        _ if facts.judgement.is_some() => Health::Progressing,
         _ if service.desired_count == 0 => Health::Suspended,
-        _ if failing => Health::Degraded,
+        _ if facts.failing_since().is_some() => Health::Degraded,
         _ if service.running_count >= service.desired_count => Health::Healthy,
         _ => Health::Progressing,
     }
@@ -222,6 +229,10 @@ fn conditions(
     let condition = |kind, is_true, reason, message: String| Condition { kind, is_true, reason, message };
     let ready = sync == Sync::Synced && matches!(health, Health::Healthy | Health::Suspended);
     let mut conditions = vec![match (ready, health) {
+        (false, Health::Degraded) if waiting == Some(&Waiting::Settled) => {
+            let why = without_secrets(facts, causes::of(facts, health, waiting)).join("; ");
+            condition(ConditionKind::Ready, false, "Degraded", why)
+        }
         (true, Health::Suspended) => {
             condition(ConditionKind::Ready, true, "Unproven", "the desired count is 0".to_owned())
         }
@@ -233,13 +244,8 @@ fn conditions(
     }];
     if let Some(step) = next {
         conditions.push(condition(ConditionKind::Reconciling, true, step_reason(step), String::new()));
-    } else if let Some(Waiting::Deploying { .. }) = waiting {
-        conditions.push(condition(
-            ConditionKind::Reconciling,
-            true,
-            "Deploying",
-            waiting.map_or_else(String::new, describe),
-        ));
+    } else if let Some(waiting @ (Waiting::Deploying { .. } | Waiting::Settling { .. })) = waiting {
+        conditions.push(condition(ConditionKind::Reconciling, true, reason(waiting), describe(waiting)));
     }
     if let Some(waiting) = waiting.filter(|waiting| is_stalled(waiting)) {
         conditions.push(condition(ConditionKind::Stalled, true, reason(waiting), describe(waiting)));
@@ -266,6 +272,9 @@ fn step_reason(step: &Step) -> &'static str {
 
 fn last_deployment(facts: &Facts<'_>) -> Option<LastDeployment> {
     let current = facts.current.as_ref()?;
+    if let Some(undone) = facts.undone() {
+        return Some(of_undone(facts, undone));
+    }
     let memory = facts.ours.get(&current.target);
     let history = facts.input.observed.service_deployments.known();
     let listed = history.and_then(|history| history.first());
@@ -280,7 +289,10 @@ fn last_deployment(facts: &Facts<'_>) -> Option<LastDeployment> {
     Some(LastDeployment {
         id: (!is_unlisted).then(|| current.id.clone()),
         commit: facts.commit_of(&current.target),
-        phase: current.phase,
+        phase: match facts.judgement {
+            Some(Judgement::Settling { .. }) => Phase::InProgress,
+            _ => current.phase,
+        },
         shift: facts.shift(current).cloned(),
         started_by: if applied.is_some() { StartedBy::Trueup } else { StartedBy::Other },
         started_at: started_at.unwrap_or_default(),
@@ -288,45 +300,15 @@ fn last_deployment(facts: &Facts<'_>) -> Option<LastDeployment> {
     })
 }
 
-/// Grouped reasons why tasks of the newest target stopped, the most frequent first.
-fn causes(facts: &Facts<'_>, health: Health) -> Vec<String> {
-    let Some(current) = &facts.current else { return Vec::new() };
-    // A rollback that has just ended leaves a healthy service, and an alert that must say why it was needed.
-    let is_news = matches!(current.phase, Phase::Failed | Phase::RolledBack) && !facts.is_recorded();
-    if health != Health::Degraded && !is_news {
-        return Vec::new();
+/// To people it is one story: it failed, it is rolled back, it has been.
+fn of_undone(facts: &Facts<'_>, undone: Undone<'_>) -> LastDeployment {
+    LastDeployment {
+        id: Some(undone.id),
+        commit: facts.commit_of(&undone.target),
+        phase: undone.phase,
+        shift: None,
+        started_by: StartedBy::Trueup,
+        started_at: undone.listed.map_or(0, |listed| listed.created_at),
+        ended_at: undone.listed.and_then(|listed| listed.finished_at),
     }
-    let tasks = facts.input.observed.tasks.known().into_iter().flatten();
-    let mut grouped: BTreeMap<String, usize> = BTreeMap::new();
-    for task in tasks.filter(|task| {
-        task.task_definition == current.target && task.last_status == "STOPPED" && failed(task)
-    }) {
-        let exits: Vec<String> = task.containers.iter().filter_map(end_of_container).collect();
-        let text =
-            if exits.is_empty() { task.stopped_reason.clone().unwrap_or_default() } else { exits.join("; ") };
-        *grouped.entry(text).or_default() += 1;
-    }
-    let failure = facts.input.observed.service_deployments.known().and_then(|history| history.first());
-    let failure = failure.and_then(|newest| newest.shift.as_ref()?.failure.clone());
-    let mut grouped: Vec<(String, usize)> =
-        grouped.into_iter().filter(|(text, _)| !text.is_empty()).collect();
-    grouped.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let grouped = grouped.into_iter().map(|(text, count)| format!("{count} x {text}"));
-    failure.into_iter().chain(grouped).take(5).collect()
-}
-
-/// What a container says of its end: one that never started has a reason alone.
-fn end_of_container(container: &TaskContainer) -> Option<String> {
-    let name = &container.name;
-    match (container.exit_code, &container.reason) {
-        (Some(code), Some(reason)) => Some(format!("container {name} exited with {code}, {reason}")),
-        (Some(code), None) => Some(format!("container {name} exited with {code}")),
-        (None, Some(reason)) => Some(format!("container {name}: {reason}")),
-        (None, None) => None,
-    }
-}
-
-/// Whether a stopped task says anything about its image: the scheduler and people stop healthy ones too.
-fn failed(task: &Task) -> bool {
-    !matches!(task.stop_code.as_deref(), Some("ServiceSchedulerInitiated" | "UserInitiated"))
 }

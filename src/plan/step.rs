@@ -129,6 +129,7 @@ impl Facts<'_> {
             generation: self.highest().map_or(1, |highest| highest.generation.saturating_add(1)),
             infra_commit: self.input.infra_commit.cloned(),
             live_then: current.live.clone(),
+            from: Some(current.live_revision.clone()),
         }
     }
 

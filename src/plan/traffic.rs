@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::facts::{Facts, unreadable};
 use super::phase::{self, Current};
+use super::steady::Judgement;
 use super::step::{Approval, Step};
 use super::{blue_green, memory, service_settings};
 use crate::model::{
@@ -37,9 +38,26 @@ impl Facts<'_> {
             })
     }
 
+    /// The phase that AWS gives it, or what trueup has found it to be.
     pub(super) fn phase_of(&self, deployment: &ServiceDeployment) -> Phase {
-        let phase = phase::of(deployment);
-        if phase.is_over() && self.was_superseded(deployment) { Phase::Superseded } else { phase }
+        let (phase, id) = (phase::of(deployment), phase::id(deployment));
+        if phase.is_over() && self.was_superseded(deployment) {
+            return Phase::Superseded;
+        }
+        let is_newest = self.current.as_ref().is_some_and(|current| current.id == id);
+        match self.judgement.filter(|_| is_newest) {
+            Some(Judgement::Settling { .. }) => return Phase::InProgress,
+            Some(Judgement::Unsteady | Judgement::Stuck) => return Phase::Failed,
+            None => {}
+        }
+        let memory = deployment.target.as_ref().and_then(|target| self.ours.get(target));
+        let recorded =
+            memory.and_then(|memory| memory.outcome.as_ref()).filter(|known| known.deployment == id);
+        let has_failed = recorded.is_some_and(|outcome| outcome.result == OutcomeKind::Failed);
+        match phase {
+            Phase::Succeeded | Phase::Superseded if has_failed => Phase::Failed,
+            phase => phase,
+        }
     }
 
     /// The deployment whose traffic shifts when somebody says so, whoever started it. Nobody can be asked before it is

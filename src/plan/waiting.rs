@@ -36,9 +36,11 @@ pub fn class(waiting: &Waiting) -> Class {
         | Waiting::Drifted
         | Waiting::Observing
         | Waiting::Suspended { .. }
-        | Waiting::UnsupportedController(_) => Class::Settled,
+        | Waiting::UnsupportedController(_)
+        | Waiting::UnsupportedStrategy(_) => Class::Settled,
         Waiting::LookDeeper
         | Waiting::Deploying { .. }
+        | Waiting::Settling { .. }
         | Waiting::FinishingFirst
         | Waiting::Consistency { .. } => Class::Moving,
         Waiting::ImageNotBuilt { .. } => Class::Build,
@@ -50,6 +52,7 @@ pub fn class(waiting: &Waiting) -> Class {
         | Waiting::ServiceMissing { .. }
         | Waiting::ServiceNotActive
         | Waiting::StrategyMismatch { .. }
+        | Waiting::NativeMismatch { .. }
         | Waiting::GroupMissing { .. }
         | Waiting::GroupUnfit { .. }
         | Waiting::ImageArchived { .. }
@@ -89,7 +92,8 @@ pub fn reason(waiting: &Waiting) -> &'static str {
         Waiting::ServiceMissing { .. } => "ServiceMissing",
         Waiting::ServiceNotActive => "ServiceNotActive",
         Waiting::UnsupportedController(_) => "UnsupportedController",
-        Waiting::StrategyMismatch { .. } => "StrategyMismatch",
+        Waiting::UnsupportedStrategy(_) => "UnsupportedStrategy",
+        Waiting::StrategyMismatch { .. } | Waiting::NativeMismatch { .. } => "StrategyMismatch",
         Waiting::GroupMissing { .. } => "GroupMissing",
         Waiting::GroupUnfit { .. } => "GroupUnfit",
         Waiting::ImageNotBuilt { .. } => "ImageNotBuilt",
@@ -109,6 +113,7 @@ pub fn reason(waiting: &Waiting) -> &'static str {
         Waiting::DescribedOtherwise { .. } => "DescribedOtherwise",
         Waiting::SettingsNotTaken { .. } => "SettingsNotTaken",
         Waiting::Deploying { .. } => "Deploying",
+        Waiting::Settling { .. } => "Settling",
         Waiting::FinishingFirst => "FinishingFirst",
         Waiting::Held { stranded: None, .. } => "Held",
         Waiting::Held { stranded: Some(_), .. } => "RollbackFailed",
@@ -136,6 +141,12 @@ pub fn describe(waiting: &Waiting) -> String {
         Waiting::ServiceNotActive => "the service has been deleted: it is no longer ACTIVE".to_owned(),
         Waiting::UnsupportedController(_) => {
             "services with an external controller are only observed".to_owned()
+        }
+        Waiting::UnsupportedStrategy(strategy) => {
+            format!("services that ECS deploys by {} are only observed", strategy.word())
+        }
+        Waiting::NativeMismatch { declared, strategy } => {
+            format!("strategy {declared} is declared, and ECS deploys the service by {}", strategy.word())
         }
         Waiting::StrategyMismatch { declared, controller } => {
             let controller = match controller {
@@ -218,6 +229,13 @@ pub fn describe(waiting: &Waiting) -> String {
             let stage = shift.as_ref().and_then(describe_shift).map(|stage| format!(": {stage}"));
             format!("{doing} {what}{hand}{}", stage.unwrap_or_default())
         }
+        Waiting::Settling { commit, steady, .. } => {
+            let what = commit.as_ref().map_or("the new task definition", |commit| commit.short());
+            format!(
+                "{what} is deployed; it has succeeded once all its tasks have run for {} s without a failure",
+                steady.as_secs()
+            )
+        }
         Waiting::FinishingFirst => "the deployment in flight finishes first".to_owned(),
         Waiting::Held { commit, stranded: None, .. } => format!("on hold: {} failed here", commit.short()),
         Waiting::Held { commit, stranded: Some(why), .. } => {
@@ -271,6 +289,9 @@ pub fn hint(waiting: &Waiting, target: &Target) -> Option<String> {
         ),
         Waiting::StrategyMismatch { .. } => {
             "correct `strategy`, or leave it out: the service's controller decides".to_owned()
+        }
+        Waiting::NativeMismatch { .. } => {
+            "leave `strategy` out to have the service observed; to have it deployed, set its deploymentConfiguration.strategy back to ROLLING".to_owned()
         }
         Waiting::GroupMissing { .. } => {
             "correct `application` and `deploymentGroup` under strategy.codeDeploy, or describe under `create` how to make them".to_owned()

@@ -34,6 +34,7 @@ metadata: {name: test}
 spec:
   account: "123456789012"
   cluster: mco
+  policy: { steady: 0s }
   applications:
     api: { commit: %s }
 """

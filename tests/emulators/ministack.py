@@ -34,6 +34,7 @@ spec:
   account: "%s"
   region: %s
   cluster: mco
+  policy: {{ steady: 0s }}
   applications:
     api: {{ commit: "{commit}" }}
 """ % (ACCOUNT, REGION)

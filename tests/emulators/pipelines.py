@@ -37,6 +37,7 @@ spec:
   account: "123456789012"
   region: eu-west-2
   cluster: mco
+  policy: { steady: 0s }
   applications:
     api: { commit: "aaaaaaa" }
 """

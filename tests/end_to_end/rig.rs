@@ -67,9 +67,10 @@ impl Rig {
         std::fs::write(self.folder.path().join(name), text).unwrap();
     }
 
+    /// AWS's success is believed at once: what these tests are about is how things are wired.
     pub fn declare(&self, commit: &str) {
         let environment = format!(
-            "apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {{name: test}}\nspec:\n  account: \"123456789012\"\n  region: eu-west-2\n  cluster: mco\n  applications:\n    api: {{ commit: {commit} }}\n"
+            "apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {{name: test}}\nspec:\n  account: \"123456789012\"\n  region: eu-west-2\n  cluster: mco\n  policy: {{steady: 0s}}\n  applications:\n    api: {{ commit: {commit} }}\n"
         );
         self.write("test.yaml", &environment);
         self.commit(commit);

@@ -91,6 +91,22 @@ fn interesting(calls: &[String], trouble: Trouble) -> Vec<usize> {
     (0..calls.len()).filter(near).collect()
 }
 
+/// With half a minute in which nothing may fail: a commit that comes up, and one that dies after AWS's success.
+fn steady_stages() -> [(&'static str, Stage); 2] {
+    [false, true].map(|dies| {
+        let mut stage = Stage::new(Breaker::On);
+        let digest = stage.build("bbbbbbb");
+        if dies {
+            stage.inject(Fault::Crash { digest, exit_code: 1, after_seconds: 45 });
+        }
+        stage.environment = "  policy: {progressDeadline: 1m, steady: 30s}\n".to_owned();
+        stage.declare("bbbbbbb");
+        (if dies { "bad after its success" } else { "good, steady" }, stage)
+    })
+}
+
+/// AWS's success is believed at once, which makes the runs short: what a fault does to a deployment is the same.
+///
 /// A commit that comes up, and one that fails: where ECS rolls back, where trueup does, and where CodeDeploy does before
 /// and after the shift.
 fn stages() -> [(&'static str, Stage); 6] {
@@ -100,9 +116,8 @@ fn stages() -> [(&'static str, Stage); 6] {
         if crashes {
             stage.inject(Fault::Crash { digest, exit_code: 1, after_seconds: 0 });
         }
-        if breaker == Breaker::Off {
-            stage.environment = "  policy: {progressDeadline: 1m}\n".to_owned();
-        }
+        let deadline = if breaker == Breaker::Off { "1m" } else { "15m" };
+        stage.environment = format!("  policy: {{progressDeadline: {deadline}, steady: 0s}}\n");
         stage.declare("bbbbbbb");
         stage
     };
@@ -127,6 +142,7 @@ fn blue_green(failing_hook: Option<&str>) -> Stage {
         stage.hook_fails("check");
     }
     stage.build("bbbbbbb");
+    stage.environment = "  policy: {steady: 0s}\n".to_owned();
     stage.declare("bbbbbbb");
     stage
 }
@@ -139,7 +155,11 @@ struct Bounds {
 
 /// Hits every interesting call of every stage with the trouble. The plain run is the measure.
 async fn sweep(trouble: Trouble, most: &Bounds) {
-    for (name, stage) in stages() {
+    sweep_over(&stages(), trouble, most).await;
+}
+
+async fn sweep_over(stages: &[(&'static str, Stage)], trouble: Trouble, most: &Bounds) {
+    for (name, stage) in stages {
         let plain = stage.clone();
         let learned = run(&plain, BTreeMap::new(), None).await;
         let good = name.starts_with("good");
@@ -215,6 +235,11 @@ async fn a_read_that_lags_for_long_costs_at_most_one_of_each() {
     for kind in Kind::ALL {
         sweep(Trouble::Stale(kind, 40), &Bounds { deployments: 1, revisions: 1 }).await;
     }
+}
+
+#[tokio::test]
+async fn a_crash_in_the_minute_after_a_success_costs_at_most_one_revision() {
+    sweep_over(&steady_stages(), Trouble::CrashAfter, &ONE_REVISION).await;
 }
 
 #[tokio::test]

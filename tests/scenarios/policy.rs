@@ -37,7 +37,7 @@ async fn promoted(mut stage: Stage) -> (BTreeSet<String>, BTreeSet<String>) {
     // Back to what still stands by, if it does.
     stage.declare("ccccccc");
     let mut running = stage.process(BTreeMap::new());
-    running.run(&stage, 480).await;
+    running.run(&stage, 600).await;
     calls.extend(running.process().calls());
     calls.remove("GetCallerIdentity");
     (calls, actions(&iam::policy(&stage.declaration, Access::Write).unwrap().document))

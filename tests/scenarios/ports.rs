@@ -793,6 +793,7 @@ fn service(described: &Value) -> Service {
             "CODE_DEPLOY" => Controller::CodeDeploy,
             _ => Controller::External,
         },
+        strategy: DeploymentStrategy::parse(configuration.get("strategy").and_then(Value::as_str)),
         scheduling: Scheduling::Replica,
         task_definition: TaskDefinitionArn::new(text(described, "taskDefinition")),
         desired_count: count(described, "desiredCount"),

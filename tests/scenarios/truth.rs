@@ -95,7 +95,8 @@ async fn a_revision_that_was_forged_before_a_commit_is_declared_does_not_choose_
             "image": format!("{REGISTRY}/mco/api@{evil}"), "portMappings": [{"containerPort": 8080}]}]});
         let target = &stage.declaration.readable().next().unwrap().target;
         let content = memory::content_hash(target, &input);
-        let stamp = Applied { generation: 1, infra_commit: None, live_then: DeploymentId::new("x") };
+        let stamp =
+            Applied { generation: 1, infra_commit: None, live_then: DeploymentId::new("x"), from: None };
         let tags = memory::registration(target, &Commit::new("bbbbbbb"), &BTreeMap::new(), &content, &stamp);
         input["tags"] = tags.iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
         stage.call(Api::Ecs, "RegisterTaskDefinition", &input);

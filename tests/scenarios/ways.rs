@@ -50,7 +50,7 @@ async fn promoted() -> Stage {
     let mut stage = Stage::new(Breaker::On);
     stage.build("bbbbbbb");
     stage.declare("bbbbbbb");
-    let said = let_run(&stage, 120).await;
+    let said = let_run(&stage, 200).await;
     check(&stage, &said, ("Settled", 2, 2, "bbbbbbb"));
     stage
 }
@@ -72,7 +72,7 @@ async fn each_deployment_is_told_once_at_its_start_and_at_its_end() {
             crash(&stage, commit);
         }
         stage.declare(commit);
-        let events = told(&mut running, &stage, 200).await;
+        let events = told(&mut running, &stage, 300).await;
         assert_eq!(events[..2], ["deployment.started", end], "{commit}");
         assert!(events[2..].iter().all(|event| *event == "commit.held"), "{events:?}");
     }
@@ -115,7 +115,7 @@ async fn a_failure_is_remembered_when_aws_has_forgotten_the_deployment() {
         stage.advance(60);
     }
     let before = stage.deployments();
-    let said = let_run(&stage, 120).await;
+    let said = let_run(&stage, 200).await;
     check(&stage, &said, ("Held", before, 2, "aaaaaaa"));
 }
 
@@ -129,7 +129,7 @@ async fn without_a_breaker_the_deadline_ends_it_and_trueup_rolls_back() {
         stage.environment = format!("  policy: {{progressDeadline: 2m, onFailure: {on_failure}}}\n");
         stage.declare("bbbbbbb");
         let said = let_run(&stage, 400).await;
-        let expected = if leave { ("Deploying", 2, 2, "aaaaaaa") } else { ("Held", 3, 2, "aaaaaaa") };
+        let expected = if leave { ("Held", 2, 2, "aaaaaaa") } else { ("Held", 3, 2, "aaaaaaa") };
         check(&stage, &said, expected);
     }
 }
@@ -154,7 +154,7 @@ async fn an_image_that_is_not_built_or_goes_away_is_waited_for() {
     let mut running = stage.process(BTreeMap::new());
     assert_eq!(said(&running.run(&stage, 60).await), "ImageNotBuilt");
     stage.build("bbbbbbb");
-    let said = said(&running.run(&stage, 120).await);
+    let said = said(&running.run(&stage, 200).await);
     check(&stage, &said, ("Settled", 2, 2, "bbbbbbb"));
     stage.declare("ccccccc");
     stage.build("ccccccc");
@@ -173,10 +173,10 @@ async fn a_newer_commit_supersedes_the_one_in_flight_which_is_not_held() {
     let mut running = stage.process(BTreeMap::new());
     running.run(&stage, 20).await;
     stage.declare("ccccccc");
-    let now = said(&running.run(&stage, 160).await);
+    let now = said(&running.run(&stage, 260).await);
     check(&stage, &now, ("Settled", 3, 3, "ccccccc"));
     stage.declare("bbbbbbb");
-    let now = said(&running.run(&stage, 160).await);
+    let now = said(&running.run(&stage, 260).await);
     check(&stage, &now, ("Settled", 4, 3, "bbbbbbb"));
 }
 
@@ -192,7 +192,7 @@ async fn a_burst_of_commits_ends_with_the_newest_and_lets_one_finish_on_the_way(
         stage.declare(commit);
         running.run(&stage, 10).await;
     }
-    let said = said(&running.run(&stage, 240).await);
+    let said = said(&running.run(&stage, 360).await);
     assert_eq!(said, "Settled");
     assert_eq!(stage.digest("test"), stage.digest("b0000000"));
     let list = json!({"cluster": "mco", "service": "mco-api-test"});
@@ -210,14 +210,14 @@ async fn a_deployment_of_equal_content_by_another_hand_is_adopted() {
     let theirs = stage.register("bbbbbbb");
     stage.update(&json!({"taskDefinition": theirs}));
     stage.declare("bbbbbbb");
-    let now = let_run(&stage, 120).await;
+    let now = let_run(&stage, 200).await;
     assert_eq!((now.as_str(), stage.revisions()), ("Settled", 2));
     stage.check_deployments(2);
     // The tag is theirs to move until trueup has deployed something here, or heals.
     assert_eq!(stage.digest("test"), stage.digest("aaaaaaa"));
     stage.environment = "  policy: {drift: heal}\n".to_owned();
     stage.declare("bbbbbbb");
-    let now = let_run(&stage, 120).await;
+    let now = let_run(&stage, 200).await;
     check(&stage, &now, ("Settled", 2, 2, "bbbbbbb"));
 }
 
@@ -238,7 +238,7 @@ async fn a_change_by_another_hand_is_reported_ignored_or_healed() {
             "Deploying",
             "{drift}: what another hand started is followed to its end"
         );
-        let last = running.run(&stage, 200).await;
+        let last = running.run(&stage, 300).await;
         assert_eq!(said(&last), expected, "{drift}");
         let healed = drift == "heal";
         stage.check_deployments(if healed { 4 } else { 3 });
@@ -260,7 +260,7 @@ async fn a_rollback_in_the_console_follows_the_drift_policy() {
         stage.environment = format!("  policy: {{drift: {drift}}}\n");
         stage.declare("bbbbbbb");
         stage.update(&json!({"taskDefinition": "mco-api:1"}));
-        let said = let_run(&stage, 240).await;
+        let said = let_run(&stage, 360).await;
         assert_eq!(said, expected.0, "{drift}");
         stage.check_deployments(expected.1);
         assert_eq!(
@@ -275,13 +275,13 @@ async fn a_rollback_in_the_console_follows_the_drift_policy() {
 async fn git_reverted_goes_back_to_the_older_content() {
     let mut stage = promoted().await;
     stage.declare("aaaaaaa");
-    let said = let_run(&stage, 160).await;
+    let said = let_run(&stage, 260).await;
     check(&stage, &said, ("Settled", 3, 3, "aaaaaaa"));
     stage.declare("bbbbbbb");
-    let said = let_run(&stage, 160).await;
+    let said = let_run(&stage, 260).await;
     check(&stage, &said, ("Settled", 4, 3, "bbbbbbb"));
     stage.declare("aaaaaaa");
-    let said = let_run(&stage, 160).await;
+    let said = let_run(&stage, 260).await;
     check(&stage, &said, ("Settled", 5, 3, "aaaaaaa"));
 }
 
@@ -341,7 +341,7 @@ async fn a_cloned_revision_with_our_tags_and_another_image_is_foreign() {
     let clone = json!({"family": "mco-api", "containerDefinitions": [{"name": "api", "image": image, "memory": 512}], "tags": ours["tags"]});
     stage.call(Api::Ecs, "RegisterTaskDefinition", &clone);
     stage.update(&json!({"taskDefinition": "mco-api:3"}));
-    let said = let_run(&stage, 160).await;
+    let said = let_run(&stage, 260).await;
     assert_eq!(said, "Drifted");
     stage.check_deployments(3);
 }
@@ -354,7 +354,7 @@ async fn a_service_of_no_tasks_is_deployed_unproven_and_its_tag_stays() {
     stage.build("bbbbbbb");
     stage.declare("bbbbbbb");
     let mut running = stage.process(BTreeMap::new());
-    let last = running.run(&stage, 120).await;
+    let last = running.run(&stage, 200).await;
     let status = last.plan.as_ref().unwrap().status.clone();
     assert_eq!(
         (said(&last).as_str(), status.health, status.running.len()),
@@ -376,11 +376,11 @@ async fn a_tag_shared_by_two_applications_moves_when_both_have_succeeded() {
     let worker = "  repository: mco/api\n  service: mco-worker-{environment}\n";
     stage.write(&[("api", "bbbbbbb", API), ("worker", "aaaaaaa", worker)]);
     let mut running = stage.process(BTreeMap::new());
-    let api = running.run(&stage, 160).await;
+    let api = running.run(&stage, 260).await;
     assert_eq!(said(&api), "TagShared");
     assert_eq!(stage.digest("test"), stage.digest("aaaaaaa"));
     stage.write(&[("api", "bbbbbbb", API), ("worker", "bbbbbbb", worker)]);
-    running.run(&stage, 160).await;
+    running.run(&stage, 260).await;
     assert_eq!(stage.digest("test"), stage.digest("bbbbbbb"));
 }
 
@@ -408,7 +408,7 @@ async fn a_digest_pinned_or_autoscaled_service_is_left_as_it_is() {
     let stage = promoted().await;
     let before = stage.writes();
     stage.update(&json!({"desiredCount": 5}));
-    let said = let_run(&stage, 120).await;
+    let said = let_run(&stage, 200).await;
     check(&stage, &said, ("Settled", 2, 2, "bbbbbbb"));
     assert_eq!((stage.writes(), stage.running().len()), (before + 1, 5), "the only write was the test's");
 }
@@ -440,7 +440,7 @@ async fn a_failed_commit_is_tried_once_more_after_retry_and_may_then_succeed() {
     stage.heal();
     // By another process, as `trueup retry` does.
     stage.process(BTreeMap::new()).controller.write_one(&stage.declaration, "test/api", retry).await.unwrap();
-    let said = said(&running.run(&stage, 200).await);
+    let said = said(&running.run(&stage, 300).await);
     check(&stage, &said, ("Settled", 3, 2, "bbbbbbb"));
 }
 
@@ -453,7 +453,7 @@ async fn a_first_deployment_that_failed_is_held_until_another_commit_is_declared
     assert_eq!(last.plan.unwrap().status.health, Health::Degraded);
     stage.build("bbbbbbb");
     stage.declare("bbbbbbb");
-    let said = said(&running.run(&stage, 160).await);
+    let said = said(&running.run(&stage, 260).await);
     check(&stage, &said, ("Settled", 2, 2, "bbbbbbb"));
 }
 
@@ -474,7 +474,7 @@ async fn where_nothing_could_be_rolled_back_to_a_retry_tries_once_more() {
         let retry = last.plan.unwrap().retry.unwrap();
         let mut by_hand = stage.process(BTreeMap::new()).controller;
         by_hand.write_one(&stage.declaration, "test/api", retry).await.unwrap();
-        let said = said(&running.run(&stage, 200).await);
+        let said = said(&running.run(&stage, 300).await);
         check(&stage, &said, ("Settled", deployments + 1, deployments, commit));
     }
 }
@@ -539,7 +539,7 @@ async fn two_applications_that_share_a_family_keep_apart() {
     let mut running = stage.process(BTreeMap::new());
     for (api, other) in [("bbbbbbb", "ccccccc"), ("ccccccc", "bbbbbbb")] {
         stage.write(&[("api", api, API), ("worker", other, worker)]);
-        running.run(&stage, 160).await;
+        running.run(&stage, 260).await;
         assert_eq!((stage.digest("test"), stage.digest("worker")), (stage.digest(api), stage.digest(other)));
     }
     assert_eq!(stage.revisions(), 5, "two revisions each, beside the first");
@@ -568,7 +568,7 @@ async fn another_capacity_provider_strategy_is_deployed_with_force_and_then_rest
         let strategy = format!("[{{capacityProvider: FARGATE_SPOT, weight: {weight}}}]");
         let settings = format!("{API}  serviceSettings: {{capacityProviderStrategy: {strategy}}}\n");
         stage.write(&[("api", "bbbbbbb", &settings)]);
-        let now = said(&running.run(&stage, 200).await);
+        let now = said(&running.run(&stage, 300).await);
         check(&stage, &now, ("Settled", deployments, 2, "bbbbbbb"));
     }
 }
@@ -587,7 +587,7 @@ async fn service_settings_go_with_the_deployment_and_follow_the_drift_policy() {
     };
     stage.write(&[("api", "bbbbbbb", &percent(150))]);
     let mut running = stage.process(BTreeMap::new());
-    let now = said(&running.run(&stage, 160).await);
+    let now = said(&running.run(&stage, 260).await);
     check(&stage, &now, ("Settled", 2, 2, "bbbbbbb"));
     assert_eq!(live(&stage), 150, "sent in the one call that deployed");
     stage.write(&[("api", "bbbbbbb", &percent(175))]);

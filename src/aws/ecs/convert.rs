@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 
 use super::ServiceRevision;
 use crate::model::{
-    CircuitBreaker, Controller, Deployment, DeploymentId, DeploymentStatus, Digest, LoadBalancer, Millis,
-    RolloutState, Scheduling, Service, ServiceDeployment, ServiceDeploymentStatus, ServiceStatus, Task,
-    TaskContainer, TaskDefinitionArn, TaskHealth,
+    CircuitBreaker, Controller, Deployment, DeploymentId, DeploymentStatus, DeploymentStrategy, Digest,
+    LoadBalancer, Millis, RolloutState, Scheduling, Service, ServiceDeployment, ServiceDeploymentStatus,
+    ServiceStatus, Task, TaskContainer, TaskDefinitionArn, TaskHealth,
 };
 use crate::plan::tags::is_reserved;
 
@@ -78,6 +78,11 @@ pub(super) fn convert_service(service: &sdk::Service) -> Option<Service> {
             Some(sdk::DeploymentControllerType::CodeDeploy) => Controller::CodeDeploy,
             Some(_) => Controller::External,
         },
+        strategy: DeploymentStrategy::parse(
+            configuration
+                .and_then(|configuration| configuration.strategy())
+                .map(sdk::DeploymentStrategy::as_str),
+        ),
         scheduling: match service.scheduling_strategy() {
             Some(sdk::SchedulingStrategy::Daemon) => Scheduling::Daemon,
             _ => Scheduling::Replica,

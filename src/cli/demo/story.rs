@@ -17,13 +17,13 @@ pub(super) struct Scene {
 pub(super) const SCENES: &[Scene] = &[
     Scene {
         title: "1  a commit lands in test",
-        told: "CI has built 8c1f0aa. Somebody changes one line of environments/test.yaml and merges.",
+        told: "CI has built 8c1f0aa. Somebody changes one line of environments/test.yaml and merges. It has\nsucceeded when its tasks have run for a minute without a failure (`policy.steady`).",
         play: |stage| Box::pin(lands(stage)),
     },
     Scene {
         title: "2  blue/green",
         told: "shop is deployed by CodeDeploy: new tasks beside the old ones, and traffic that moves in steps of 25 %.\nThe \
-               commit has succeeded, and the tag moves, when the old tasks begin to end; they drain for a while yet.",
+               commit has succeeded, and the tag moves, a minute after the old tasks begin to end; they drain for a while yet.",
         play: |stage| Box::pin(shifts(stage)),
     },
     Scene {

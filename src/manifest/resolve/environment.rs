@@ -116,6 +116,7 @@ pub(super) fn policy(base: &Policy, node: &Node, path: &str, report: &mut Report
         drift: fields.word("drift", &drift).unwrap_or(base.drift),
         on_failure: fields.word("onFailure", &on_failure).unwrap_or(base.on_failure),
         progress_deadline: fields.duration("progressDeadline").unwrap_or(base.progress_deadline),
+        steady: fields.duration("steady").unwrap_or(base.steady),
         in_flight: fields.word("inFlight", &in_flight).unwrap_or(base.in_flight),
         pin: fields.word("pin", &pin).unwrap_or(base.pin),
         move_tag: fields.word("moveTag", &move_tag).unwrap_or(base.move_tag),

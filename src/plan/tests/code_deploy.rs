@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{NOW, Scene, URI, arn, digest, foreign, image, target};
+use super::{BEGAN, ENDED, Scene, URI, arn, digest, foreign, image, target};
 use crate::model::*;
 use crate::plan::blue_green::{self, filled_in, task_definition_of};
 use crate::plan::memory;
@@ -20,9 +20,9 @@ fn set(number: u64, id: &str, status: DeploymentStatus) -> Deployment {
             container: "api".to_owned(),
             port: 8080,
         }),
-        // The first was there before all deployments, which are of now and make the others.
-        created_at: if number == 1 { NOW - 1000 } else { NOW + 2 },
-        updated_at: NOW - 1000,
+        // The first was there before all deployments, which make the others.
+        created_at: if number == 1 { BEGAN - 1000 } else { BEGAN + 2 },
+        updated_at: ENDED,
     }
 }
 
@@ -50,8 +50,8 @@ fn deployment(id: &str, status: CodeDeployStatus) -> CodeDeployment {
         has_previous: true,
         termination_started: false,
         ready_wait: Some(30),
-        created_at: NOW,
-        completed_at: None,
+        created_at: BEGAN,
+        completed_at: status.is_over().then_some(ENDED),
     }
 }
 
@@ -634,7 +634,7 @@ fn what_only_one_of_two_readings_knows_of_is_going_on() {
 #[test]
 fn the_way_back_to_a_revision_of_ours_is_not_taken_for_something_in_the_way() {
     // Revision 2 failed with all traffic on it, and trueup brings back its own revision 3.
-    let failed = CodeDeployment { created_at: NOW - 10, ..deployment("d-2", CodeDeployStatus::Failed) };
+    let failed = CodeDeployment { created_at: BEGAN - 10, ..deployment("d-2", CodeDeployStatus::Failed) };
     let back = deployment("d-5", CodeDeployStatus::InProgress);
     Scene::blue_green()
         .ours(3, 'd', 1, "ecs-svc/0")

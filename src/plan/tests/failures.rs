@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{NOW, Scene, URI, arn, digest, foreign, image, input, rolled_back, service, target, task};
+use super::{BEGAN, NOW, Scene, URI, arn, digest, foreign, image, input, rolled_back, service, target, task};
 use crate::model::ServiceDeploymentStatus::{
     InProgress, RollbackFailed, RollbackInProgress, RollbackSuccessful, Stopped, Successful,
 };
@@ -127,8 +127,9 @@ fn a_rollback_that_only_the_service_shows_is_followed_too() {
             service.deployments.push(failed);
         }
     });
-    undone.check("Deploying");
+    undone.check("stamp mco-api:2 trueup:outcome=failed/ecs-svc/2");
     assert_eq!(undone.plan().status.health, Health::Degraded);
+    undone.tag(2, failed("ecs-svc/2")).check("Deploying");
 }
 
 fn declares_c(scene: &mut Scene) {
@@ -201,7 +202,7 @@ fn stuck() -> Scene {
         .live(2, "ecs-svc/2", RolloutState::InProgress)
         .history(&[("d2", 2, InProgress), ("d1", 1, Successful)]);
     scene.with(|scene| {
-        scene.now = NOW + 16 * 60 * 1000;
+        scene.now = BEGAN + 16 * 60 * 1000;
         if let Reading::Known(service) = &mut scene.observed.service {
             service.circuit_breaker = CircuitBreaker::default();
         }
@@ -212,7 +213,7 @@ fn stuck() -> Scene {
 fn without_a_breaker_the_deadline_records_the_failure_and_then_rolls_back() {
     stuck().check("stamp mco-api:2 trueup:outcome=failed/d2");
     stuck().tag(2, failed("d2")).check("deploy mco-api:1 Rollback");
-    stuck().with(|scene| scene.now = NOW + 14 * 60 * 1000).check("Deploying");
+    stuck().with(|scene| scene.now = BEGAN + 14 * 60 * 1000).check("Deploying");
     let gone = stuck().tag(2, failed("d2")).with(|scene| {
         if let Some(Reading::Known(revision)) = scene.observed.revisions.get_mut(&arn(1)) {
             revision.active = false;
@@ -224,7 +225,7 @@ fn without_a_breaker_the_deadline_records_the_failure_and_then_rolls_back() {
     });
     removed.check("LastGoodGone");
     let leave = stuck().tag(2, failed("d2")).with(|scene| scene.desired.policy.on_failure = OnFailure::Leave);
-    leave.check("Deploying");
+    leave.check("Held");
     let breaker = stuck().with(|scene| {
         if let Reading::Known(service) = &mut scene.observed.service {
             service.circuit_breaker = CircuitBreaker { enabled: true, rollback: true };
@@ -246,14 +247,14 @@ fn tasks_that_cannot_be_read_are_no_lack_of_progress() {
 fn progress_moves_the_deadline_and_a_healthy_target_is_never_failed() {
     let progress = stuck().with(|scene| {
         let healthy =
-            Task { health: TaskHealth::Healthy, started_at: Some(NOW + 60 * 1000 * 10), ..task(2, 'b') };
+            Task { health: TaskHealth::Healthy, started_at: Some(BEGAN + 60 * 1000 * 10), ..task(2, 'b') };
         scene.observed.tasks = Reading::Known(vec![healthy]);
     });
     progress.check("Deploying");
     let old = |reason: &str| {
         let stopped = Task {
             last_status: "STOPPED".to_owned(),
-            stopped_at: Some(NOW + 10 * 60 * 1000),
+            stopped_at: Some(BEGAN + 10 * 60 * 1000),
             stopped_reason: Some(reason.to_owned()),
             ..task(1, 'a')
         };

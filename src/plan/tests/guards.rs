@@ -3,6 +3,7 @@
 use super::{NOW, Scene, arn};
 use crate::model::ServiceDeploymentStatus::Successful;
 use crate::model::*;
+use crate::plan::steady::VISIBLE;
 use crate::plan::{Recent, Step, memory, waiting, windows};
 
 #[test]
@@ -20,7 +21,13 @@ fn what_cannot_be_read_is_never_written_to() {
     Scene::new().with(revision).check("Unreadable");
     let tasks = |s: &mut Scene| s.observed.tasks = Reading::Unavailable(unavailable());
     Scene::new().with(tasks).check("Unreadable");
-    Scene::new().declares_a().with(tasks).check("Settled");
+    let old = |s: &mut Scene| {
+        if let Reading::Known(history) = &mut s.observed.service_deployments {
+            history[0].finished_at = Some(NOW - VISIBLE);
+        }
+    };
+    Scene::new().declares_a().with(old).with(tasks).check("Settled");
+    Scene::new().declares_a().with(tasks).check("Unreadable");
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod images;
 mod other_hands;
 mod overlays;
 mod status;
+mod steady;
 
 use std::collections::BTreeMap;
 
@@ -20,6 +21,9 @@ use crate::model::ServiceDeploymentStatus::{RollbackSuccessful, Successful};
 use crate::model::*;
 
 const NOW: Millis = 10_000_000;
+/// When what is deployed began to be, and when it was.
+const BEGAN: Millis = NOW - 400_000;
+const ENDED: Millis = NOW - 300_000;
 const URI: &str = "123456789012.dkr.ecr.eu-west-2.amazonaws.com/mco/api";
 
 fn digest(letter: char) -> Digest {
@@ -137,6 +141,7 @@ impl Scene {
             generation,
             infra_commit: Some(self.head.clone()),
             live_then: DeploymentId::new(live_then),
+            from: None,
         };
         let tags = memory::registration(
             &target(),
@@ -217,6 +222,7 @@ fn service(number: u64, id: &str, rollout: RolloutState) -> Service {
         arn: "arn".to_owned(),
         status: ServiceStatus::Active,
         controller: Controller::Ecs,
+        strategy: DeploymentStrategy::Rolling,
         scheduling: Scheduling::Replica,
         task_definition: arn(number),
         desired_count: 1,
@@ -232,8 +238,8 @@ fn service(number: u64, id: &str, rollout: RolloutState) -> Service {
             running: i32::from(rollout == RolloutState::Completed),
             failed_tasks: 0,
             load_balancer: None,
-            created_at: NOW - 1000,
-            updated_at: NOW - 1000,
+            created_at: BEGAN,
+            updated_at: ENDED,
         }],
         settings: Value::Null,
         events: Vec::new(),
@@ -255,8 +261,8 @@ fn history(id: &str, number: u64, status: ServiceDeploymentStatus) -> ServiceDep
         monitor_triggered: false,
         target_running: 1,
         shift: None,
-        created_at: NOW - 1000,
-        finished_at: None,
+        created_at: BEGAN,
+        finished_at: status.is_over().then_some(ENDED),
     }
 }
 
@@ -277,7 +283,7 @@ fn task(number: u64, letter: char) -> Task {
         }],
         stop_code: None,
         stopped_reason: None,
-        started_at: Some(NOW - 500),
+        started_at: Some(ENDED - 60_000),
         stopped_at: None,
     }
 }

@@ -1,8 +1,9 @@
 //! What is said of a service.
 
-use super::{Scene, rolled_back, task};
+use super::{NOW, Scene, rolled_back, task};
 use crate::model::ServiceDeploymentStatus::{InProgress, Successful};
 use crate::model::*;
+use crate::plan::steady::VISIBLE;
 
 #[test]
 fn the_status_names_what_runs_by_digest_and_not_by_tag() {
@@ -110,6 +111,9 @@ fn a_count_of_zero_proves_nothing() {
 fn a_service_is_degraded_while_its_tasks_fail_and_fewer_run_than_it_is_to_have() {
     let failing = |running| {
         let scene = Scene::new().declares_a().with(|scene| {
+            if let Reading::Known(history) = &mut scene.observed.service_deployments {
+                history[0].finished_at = Some(NOW - 2 * VISIBLE);
+            }
             if let Reading::Known(service) = &mut scene.observed.service {
                 (service.desired_count, service.running_count) = (2, running);
                 (service.deployments[0].running, service.deployments[0].failed_tasks) = (running, 1);

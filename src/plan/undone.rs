@@ -1,0 +1,110 @@
+//! A deployment of ours that trueup itself undoes, told as one that AWS undoes: it is rolling back, and then it has been
+//! rolled back. To AWS the way back is a deployment like any other.
+
+use super::facts::Facts;
+use super::phase;
+use super::steady::Judgement;
+use crate::model::{
+    Applied, Mode, OnFailure, OutcomeKind, Phase, ServiceDeployment, StartedBy, TaskDefinitionArn, Waiting,
+};
+
+/// The failed deployment, and how its rollback goes.
+pub(super) struct Undone<'a> {
+    pub id: String,
+    pub target: TaskDefinitionArn,
+    pub phase: Phase,
+    /// As AWS lists it, where it does.
+    pub listed: Option<&'a ServiceDeployment>,
+}
+
+impl Facts<'_> {
+    /// The failed deployment that the newest one undoes, or that trueup is about to undo.
+    pub(super) fn undone(&self) -> Option<Undone<'_>> {
+        self.about_to_be_undone().or_else(|| self.undone_by_newest())
+    }
+
+    /// While trueup undoes a deployment there is nothing to do but to follow that.
+    pub(super) fn rolling_back(&self) -> Option<Waiting> {
+        let undone = self.undone().filter(|undone| undone.phase == Phase::RollingBack)?;
+        let commit = self.ours.get(&undone.target).map(|memory| memory.commit.clone());
+        let shift = self.current.as_ref().and_then(|current| self.shift(current)).cloned();
+        Some(Waiting::Deploying { phase: undone.phase, commit, by: StartedBy::Trueup, shift })
+    }
+
+    fn about_to_be_undone(&self) -> Option<Undone<'_>> {
+        let current = self.current.as_ref()?;
+        self.judgement.filter(|judged| matches!(judged, Judgement::Unsteady | Judgement::Stuck))?;
+        let is_ours = self.ours.contains_key(&current.target);
+        let undoes = self.input.desired.policy.on_failure == OnFailure::Rollback
+            && self.input.desired.mode == Mode::Apply;
+        let good = self.last_good().filter(|good| *good != current.target)?;
+        let has_way_back = self.failure_of(&good).is_none()
+            && !self.image_is_gone(&good)
+            && !self.is_retried(&current.target, &current.id);
+        (is_ours && undoes && has_way_back).then(|| Undone {
+            id: current.id.clone(),
+            target: current.target.clone(),
+            phase: Phase::RollingBack,
+            listed: self.listed(&current.id),
+        })
+    }
+
+    /// The failed revision carries the newest stamp, and the deployment that came next is one back to what was good.
+    fn undone_by_newest(&self) -> Option<Undone<'_>> {
+        let current = self.current.as_ref()?;
+        let generation = |applied: Option<&Applied>| applied.map(|applied| applied.generation);
+        let newest = self.ours.iter().max_by_key(|(_, memory)| generation(memory.applied.as_ref()));
+        let (failed, memory) = newest.filter(|(arn, _)| ***arn != current.target)?;
+        let outcome = memory.outcome.as_ref().filter(|known| known.result == OutcomeKind::Failed)?;
+        let is_next = match self.history().position(|one| phase::id(one) == outcome.deployment) {
+            Some(place) => self.history().take(place).all(|later| phase::id(later) == current.id),
+            None => self.history().all(|one| phase::id(one) == current.id),
+        };
+        let is_it = current.id != outcome.deployment
+            && is_next
+            && !self.is_retried(failed, &outcome.deployment)
+            && self.was_good_before(&current.target, &outcome.deployment);
+        is_it.then(|| Undone {
+            id: outcome.deployment.clone(),
+            target: (*failed).clone(),
+            phase: self.phase_of_way_back(current.phase),
+            listed: self.listed(&outcome.deployment),
+        })
+    }
+
+    fn phase_of_way_back(&self, phase: Phase) -> Phase {
+        match (phase, self.judgement) {
+            (Phase::Succeeded, None) => Phase::RolledBack,
+            (Phase::Succeeded | Phase::InProgress | Phase::Pending, _) => Phase::RollingBack,
+            (other, _) => other,
+        }
+    }
+
+    /// Whether the revision is one that a failed deployment may be undone to: it ran before, or a deployment to it ended
+    /// well.
+    fn was_good_before(&self, revision: &TaskDefinitionArn, failed: &str) -> bool {
+        let is_source = self.listed(failed).is_some_and(|failed| failed.sources.contains(revision))
+            || self.source_of_failed() == Some(revision);
+        let succeeded = || {
+            let older = self.history().skip_while(|one| phase::id(one) != failed).skip(1);
+            older
+                .filter(|one| one.target.as_ref() == Some(revision))
+                .any(|one| self.phase_of(one) == Phase::Succeeded)
+        };
+        is_source || self.is_proven_by_record(revision) || succeeded()
+    }
+
+    /// What was live when the newest stamp was written, if what it was written for has failed.
+    pub(super) fn source_of_failed(&self) -> Option<&TaskDefinitionArn> {
+        let generation = |applied: Option<&Applied>| applied.map(|applied| applied.generation);
+        let newest = self.ours.iter().max_by_key(|(_, memory)| generation(memory.applied.as_ref()));
+        let (stamped, memory) = newest?;
+        let failed = memory.outcome.as_ref().is_some_and(|outcome| outcome.result == OutcomeKind::Failed);
+        let from = memory.applied.as_ref()?.from.as_ref()?;
+        (failed && from != *stamped && self.failure_of(from).is_none()).then_some(from)
+    }
+
+    fn listed(&self, id: &str) -> Option<&ServiceDeployment> {
+        self.history().find(|one| phase::id(one) == id)
+    }
+}

@@ -1,0 +1,24 @@
+//! What people are told while a scenario plays.
+
+use trueup::controller::Swept;
+use trueup::notify::transition::{self, Alert};
+
+/// The alerts about the first application.
+#[derive(Default)]
+pub struct Told {
+    pub alerts: Vec<Alert>,
+    before: Option<transition::Told>,
+}
+
+impl Told {
+    pub fn hear(&mut self, swept: &[Swept]) {
+        let status = &swept[0].plan.as_ref().unwrap().status;
+        let (alerts, told) = transition::of_target(self.before.as_ref(), status, status.checked_at);
+        self.alerts.extend(alerts);
+        self.before = Some(told);
+    }
+
+    pub fn events(&self) -> Vec<&'static str> {
+        self.alerts.iter().map(|alert| alert.event.name()).collect()
+    }
+}
