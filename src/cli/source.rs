@@ -1,5 +1,6 @@
 //! The infrastructure repository of a command: a commit of it, or its working tree.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::git::{Deepening, Head, Location, Snapshot, Source, Watch};
 use crate::manifest::{self, edit};
-use crate::model::{Ancestry, Commit, Declaration, Desired, InfraCommit, Severity};
+use crate::model::{Ancestry, Commit, Declaration, Declared, Desired, InfraCommit, Severity};
 use crate::ports::History;
 use crate::settings::{Allow, Settings};
 
@@ -151,6 +152,7 @@ impl Opened {
     /// The newest commit of the branch and what it declares.
     pub(super) fn committed(&self) -> anyhow::Result<(Head, Declaration)> {
         let (head, mut declaration) = self.all_committed()?;
+        self.remember(&mut declaration, &head.commit);
         self.restrict(&mut declaration);
         Ok((head, declaration))
     }
@@ -177,6 +179,9 @@ impl Opened {
     /// The working tree, uncommitted changes included; the newest commit of a bare repository.
     pub(super) fn working_tree(&self) -> anyhow::Result<Declaration> {
         let mut declaration = self.whole_working_tree()?;
+        if let Ok(head) = self.source.head() {
+            self.remember(&mut declaration, &head.commit);
+        }
         self.restrict(&mut declaration);
         Ok(declaration)
     }
@@ -188,6 +193,27 @@ impl Opened {
         }
         let snapshot = self.source.working_tree()?;
         Ok(declared(snapshot, self.source.head().ok().map(|head| head.commit)))
+    }
+
+    /// Where files have errors, the newest commit in which they had none says where their applications run: those are
+    /// looked at by it. An environment whose file is no YAML any more would else be gone with all that it declares.
+    fn remember(&self, declaration: &mut Declaration, head: &InfraCommit) {
+        let mut unread = unread(declaration);
+        let is_unknown = |declared: &Declared| declared.observable().is_none();
+        let has_gaps = |declaration: &Declaration, unread: &BTreeSet<String>| {
+            !unread.is_empty() || declaration.applications.iter().any(is_unknown)
+        };
+        if !has_gaps(declaration, &unread) {
+            return;
+        }
+        for commit in self.source.past(head).unwrap_or_default() {
+            let Ok(snapshot) = self.source.snapshot(&commit) else { return };
+            let past = declared(snapshot, Some(commit));
+            fill_gaps(declaration, &past, &mut unread);
+            if !has_gaps(declaration, &unread) {
+                return;
+            }
+        }
     }
 
     /// Freezes what the operator does not allow, each with a finding.
@@ -232,8 +258,73 @@ impl Fetch {
     }
 }
 
+/// Files with errors that concern nobody in particular: what they declare is not known.
+fn unread(declaration: &Declaration) -> BTreeSet<String> {
+    let errors = declaration.findings.iter().filter(|finding| finding.severity == Severity::Error);
+    let of_nobody = errors.filter(|finding| finding.targets.is_empty());
+    of_nobody.map(|finding| finding.position.file.clone()).collect()
+}
+
+/// What was declared before by files that cannot be read now is frozen, and neither gone nor unknown. A file that could
+/// be read then has told all that there is to know of it.
+fn fill_gaps(declaration: &mut Declaration, past: &Declaration, broken: &mut BTreeSet<String>) {
+    for desired in past.observable() {
+        let now = declaration.applications.iter_mut().find(|now| *now.target() == desired.target);
+        match now {
+            Some(now) if now.observable().is_none() => *now = Declared::frozen(desired.clone()),
+            Some(_) => {}
+            None if broken.contains(&desired.declared_at.file) => {
+                declaration.applications.push(Declared::frozen(desired.clone()));
+            }
+            None => {}
+        }
+    }
+    declaration.applications.sort_by(|one, two| one.target().cmp(two.target()));
+    let still = unread(past);
+    let is_complete = past.applications.iter().all(|declared| declared.observable().is_some());
+    broken.retain(|file| !is_complete || still.contains(file));
+}
+
 /// Prints findings to stderr; whether one of them is an error.
 pub(super) fn print_findings(declaration: &Declaration) -> bool {
     declaration.findings.iter().for_each(streams::finding);
     declaration.findings.iter().any(|finding| finding.severity == Severity::Error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const APPLICATION: &str = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: api}\nspec:\n  repository: mco/api\n  service: mco-api\n";
+    const ENVIRONMENT: &str = "apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {name: test}\nspec:\n  applications:\n    api: {commit: bbbbbbb}\n";
+
+    fn read(application: &str, environment: &str) -> Declaration {
+        let files = [("api.yaml", application), ("test.yaml", environment)];
+        let files = files.iter().map(|(name, text)| ((*name).to_owned(), Ok((*text).to_owned())));
+        manifest::read(&files.collect(), None, &|_| Vec::new())
+    }
+
+    #[test]
+    fn what_files_with_errors_declared_before_is_frozen_and_not_gone() {
+        let past = read(APPLICATION, ENVIRONMENT);
+        let broken = |text: &str| format!("{text}x: [\n");
+        for (application, environment) in [
+            (APPLICATION.to_owned(), broken(ENVIRONMENT)),
+            (broken(APPLICATION), ENVIRONMENT.to_owned()),
+            (broken(APPLICATION), broken(ENVIRONMENT)),
+            (APPLICATION.replace("service:", "servce:"), ENVIRONMENT.to_owned()),
+        ] {
+            let mut now = read(&application, &environment);
+            let mut unread = unread(&now);
+            fill_gaps(&mut now, &past, &mut unread);
+            assert!(unread.is_empty(), "{unread:?}");
+            let [Declared::Frozen(frozen)] = now.applications.as_slice() else { panic!("{now:#?}") };
+            assert_eq!(frozen.known.as_ref().map(|known| known.service.as_str()), Some("mco-api"));
+        }
+        // What was taken out of a good file is gone.
+        let mut without = read(APPLICATION, &ENVIRONMENT.replace("    api: {commit: bbbbbbb}\n", ""));
+        let mut unread = unread(&without);
+        fill_gaps(&mut without, &past, &mut unread);
+        assert_eq!(without.applications, []);
+    }
 }

@@ -13,6 +13,8 @@ use super::{Deepening, GitError, Source, at_path, outside_of_any_runtime};
 use crate::model::{Ancestry, InfraCommit};
 use crate::ports;
 
+/// Commits back in which it is looked for what a file with errors declared before.
+const MOST_PAST: usize = 20;
 /// Commits that are walked to answer who came first.
 const MOST_COMMITS: usize = 100_000;
 /// Texts that one file had in the past; a promotion makes one.
@@ -67,6 +69,17 @@ impl Source {
         if !is_over {
             self.asks_for_more.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// A commit and those before it on its branch, newest first; as far as the history is here, and so many at most.
+    pub fn past(&self, head: &InfraCommit) -> Result<Vec<InfraCommit>, GitError> {
+        self.with(|repository| {
+            let mut walk = repository.revwalk()?;
+            walk.push(Oid::from_str(head.as_str())?)?;
+            walk.simplify_first_parent()?;
+            let commits = walk.take(MOST_PAST).map(|id| Ok(InfraCommit::new(id?.to_string())));
+            commits.collect()
+        })
     }
 
     /// What a file below the watched path was in a commit and in the history of its branch, newest first; as far as the

@@ -48,8 +48,17 @@ fn a_typing_error_hides_nothing_that_runs() {
     let rig = Rig::new();
     rig.build("bbbbbbb");
     rig.declare("bbbbbbb");
-    rig.replace("test.yaml", "commit:", "comit:");
+    let good = std::fs::read_to_string(rig.folder.path().join("test.yaml")).unwrap();
     let before = rig.writes();
+    for broken in [good.replace("commit:", "comit:"), good.replace("{ commit", "{{ commit")] {
+        rig.write("test.yaml", &broken);
+        rig.commit("broken");
+        shows_what_runs(&rig);
+        assert_eq!(rig.writes(), before);
+    }
+}
+
+fn shows_what_runs(rig: &Rig) {
     let status = rig.status();
     assert_eq!(status["running"][0]["commits"], json!(["aaaaaaa"]), "{status:#}");
     assert_eq!((status["declared"]["commit"].clone(), &status["sync"]), (Value::Null, &json!("Unknown")));
@@ -57,7 +66,6 @@ fn a_typing_error_hides_nothing_that_runs() {
     for command in [&["plan"][..], &["reconcile", "--timeout", "60"], &["status", "--exit-code"]] {
         rig.expect(command, 1);
     }
-    assert_eq!(rig.writes(), before);
 }
 
 #[test]
