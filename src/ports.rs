@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use crate::model::{
-    AccountId, Ancestry, ApplicationName, ClusterName, CodeDeployment, Digest, EnvironmentName, Group, Image,
-    InfraCommit, Millis, NewDeployment, Progress, Region, Repository, RepositoryName, Revision, Service,
-    ServiceDeployment, ServiceName, Tag, Tags, Task, TaskDefinitionArn, Wait,
+    AccountId, Ancestry, ApplicationName, ClusterName, CodeDeployment, Digest, Earlier, EnvironmentName,
+    Group, Image, InfraCommit, Millis, NewDeployment, Progress, Region, Repository, RepositoryName, Revision,
+    Service, ServiceDeployment, ServiceName, Tag, Tags, Target, Task, TaskDefinitionArn, Wait,
 };
 
 /// Why a call to AWS did not do what was asked, by what to do about it.
@@ -133,7 +133,12 @@ pub trait Ecs: Send + Sync {
         input: &Value,
         tags: &BTreeMap<String, String>,
     ) -> Result<TaskDefinitionArn, CloudError>;
-    async fn tag_revision(&self, arn: &TaskDefinitionArn, key: &str, value: &str) -> Result<(), CloudError>;
+    /// At most fifty tags, in one call.
+    async fn tag_revision(
+        &self,
+        arn: &TaskDefinitionArn,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<(), CloudError>;
     /// One `UpdateService` with these members alone.
     async fn update_settings(
         &self,
@@ -273,4 +278,7 @@ pub trait Clock: Send + Sync {
 pub trait History: Send + Sync {
     /// Whether `commit` is `head` or one of its ancestors.
     fn ancestry(&self, commit: &InfraCommit, head: &InfraCommit) -> Ancestry;
+    /// What the ancestors of `head` declared for a target, within bounds; `None`: those of the newest commit, itself
+    /// included, for a working tree.
+    fn earlier(&self, target: &Target, head: Option<&InfraCommit>) -> Earlier;
 }

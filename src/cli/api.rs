@@ -59,8 +59,8 @@ fn difference(difference: &Difference) -> Value {
 fn step(step: &Step) -> Value {
     match step {
         Step::Register { commit, .. } => json!({"step": "Register", "commit": commit.as_str()}),
-        Step::Stamp { revision, key, .. } => {
-            json!({"step": "Stamp", "revision": revision.short(), "key": key})
+        Step::Stamp { revision, stamp } => {
+            json!({"step": "Stamp", "revision": revision.short(), "key": stamp.key()})
         }
         Step::Deploy { revision, why, service, .. } => {
             json!({"step": "Deploy", "revision": revision.short(), "service": service.as_str(), "why": format!("{why:?}")})

@@ -200,6 +200,7 @@ pub(super) mod tests {
             is_recorded: true,
             proof: crate::model::Proof::Proven,
             failing_since: None,
+            good: std::collections::BTreeMap::new(),
             causes: Vec::new(),
         };
         Plan {

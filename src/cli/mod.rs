@@ -41,7 +41,7 @@ use crate::aws::Aws;
 use crate::controller::{Controller, Requeue, Swept, Writes};
 use crate::iam::Access;
 use crate::manifest;
-use crate::model::{Declaration, Finding, Millis, Severity, Target, Waiting};
+use crate::model::{Declaration, Finding, FirstContact, Millis, Severity, Target, Waiting};
 use crate::plan::Plan;
 use crate::ports::{Clock, Reach};
 
@@ -138,6 +138,9 @@ enum Command {
         /// Give up after this many seconds.
         #[arg(long, default_value_t = 3600)]
         timeout: u64,
+        /// Deploy what is declared where trueup has never deployed anything, whatever runs there.
+        #[arg(long)]
+        adopt: bool,
     },
     /// Watch and reconcile until stopped.
     Run {
@@ -308,8 +311,9 @@ async fn dispatch(cli: Cli) -> anyhow::Result<End> {
             status::run(&repository, &names, format, code).await
         }
         Command::Status { names, watch: true, .. } => status::watch(&repository, &names).await,
-        Command::Reconcile { names, timeout } => {
-            reconcile::run(&repository, &names, Duration::from_secs(timeout)).await
+        Command::Reconcile { names, timeout, adopt } => {
+            let first_contact = if adopt { FirstContact::Adopt } else { FirstContact::ByHistory };
+            reconcile::run(&repository, &names, Duration::from_secs(timeout), first_contact).await
         }
         Command::Run { observe, listen } => Box::pin(run::run(&repository, observe, listen)).await,
         Command::Health { listen } => health::run(&repository, listen),

@@ -5,16 +5,24 @@ use std::time::{Duration, Instant};
 use super::end::{self, Asked, End, Standing};
 use super::source::{Opened, print_findings};
 use super::{Names, RepositoryArgs, controller, jittered, pause, show};
-use crate::controller::{Controller, Swept, Writes, is_settled};
-use crate::model::Health;
+use crate::controller::{Controller, Swept, Writes, adopt, is_settled};
+use crate::model::{FirstContact, Health};
 use crate::plan::waiting::{Class, class};
 
 /// Looks in a row in which nobody moves, before those who wait for others are left waiting.
 const STANDSTILL: u32 = 2;
 
-pub(super) async fn run(arguments: &RepositoryArgs, names: &Names, timeout: Duration) -> anyhow::Result<End> {
+pub(super) async fn run(
+    arguments: &RepositoryArgs,
+    names: &Names,
+    timeout: Duration,
+    first_contact: FirstContact,
+) -> anyhow::Result<End> {
     let source = Opened::open(arguments)?;
-    let (_, declaration) = source.committed()?;
+    let (_, mut declaration) = source.committed()?;
+    if first_contact == FirstContact::Adopt {
+        adopt(&mut declaration);
+    }
     print_findings(&declaration);
     let selection = names.selection(&declaration)?;
     let broken = selection.is_broken(&declaration);

@@ -310,7 +310,7 @@ fn path_segment(text: &str) -> String {
 pub(super) fn step_line(step: &Step) -> String {
     match step {
         Step::Register { commit, .. } => format!("register a task definition for {}", commit.short()),
-        Step::Stamp { revision, key, .. } => format!("record {key} on {}", revision.short()),
+        Step::Stamp { revision, stamp } => format!("record {} on {}", stamp.key(), revision.short()),
         Step::Deploy { revision, service, why, .. } => {
             let why = match why {
                 Why::Rollback => ", back to the last good one",

@@ -1,8 +1,8 @@
 //! The infrastructure repository of a command: a commit of it, or its working tree.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::aws;
@@ -10,7 +10,9 @@ use tokio::sync::oneshot;
 
 use crate::git::{Deepening, Head, Location, Snapshot, Source, Watch};
 use crate::manifest::{self, edit};
-use crate::model::{Ancestry, Commit, Declaration, Declared, Desired, InfraCommit, Severity};
+use crate::model::{
+    Ancestry, Commit, Declaration, Declared, Desired, Earlier, InfraCommit, Severity, Target,
+};
 use crate::ports::History;
 use crate::settings::{Allow, Settings};
 
@@ -20,6 +22,7 @@ use super::{RepositoryArgs, streams};
 #[derive(Clone)]
 pub(super) struct Opened {
     source: Arc<Source>,
+    earlier: Arc<Mutex<Option<EarlierDeclarations>>>,
     allow: Allow,
     pub(super) poll_interval: Duration,
 }
@@ -27,6 +30,62 @@ pub(super) struct Opened {
 impl History for Opened {
     fn ancestry(&self, commit: &InfraCommit, head: &InfraCommit) -> Ancestry {
         self.source.ancestry(commit, head)
+    }
+
+    fn earlier(&self, target: &Target, head: Option<&InfraCommit>) -> Earlier {
+        let mut kept = self.earlier.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = kept.take().filter(|known| known.head.as_ref() == head);
+        let known = known.unwrap_or_else(|| self.earlier_declarations(head));
+        let found = known.of(target);
+        *kept = Some(known);
+        found
+    }
+}
+
+/// Earlier states of the repository that are read at first contact. What runs was declared among the last of them where
+/// trueup is introduced and then used; beyond them a person decides.
+const MOST_EARLIER: usize = 50;
+
+/// What the ancestors of a commit declared, of all targets: at first contact every one of them asks.
+struct EarlierDeclarations {
+    head: Option<InfraCommit>,
+    by_target: BTreeMap<Target, Vec<BTreeMap<String, Commit>>>,
+    is_complete: bool,
+}
+
+impl EarlierDeclarations {
+    fn of(&self, target: &Target) -> Earlier {
+        let declarations = self.by_target.get(target).cloned().unwrap_or_default();
+        Earlier { declarations, is_complete: self.is_complete }
+    }
+}
+
+impl Opened {
+    /// Of a commit those that came before it; of a working tree the newest commit too.
+    fn earlier_declarations(&self, head: Option<&InfraCommit>) -> EarlierDeclarations {
+        let mut earlier =
+            EarlierDeclarations { head: head.cloned(), by_target: BTreeMap::new(), is_complete: false };
+        let newest = head.cloned().or_else(|| Some(self.source.head().ok()?.commit));
+        let Some(lineage) = newest.and_then(|newest| self.source.lineage(&newest, MOST_EARLIER).ok()) else {
+            return earlier;
+        };
+        earlier.is_complete = lineage.is_complete;
+        for commit in lineage.commits.iter().skip(usize::from(head.is_some())) {
+            let Ok(snapshot) = self.source.snapshot(commit) else {
+                earlier.is_complete = false;
+                continue;
+            };
+            let declaration = manifest::read(&snapshot.files, Some(commit.clone()), &|_| Vec::new());
+            for desired in declaration.readable() {
+                let images = desired.images.iter().map(|image| (image.name.clone(), image.commit.clone()));
+                let commits: BTreeMap<String, Commit> = images.collect();
+                let known = earlier.by_target.entry(desired.target.clone()).or_default();
+                if !known.contains(&commits) {
+                    known.push(commits);
+                }
+            }
+        }
+        earlier
     }
 }
 
@@ -67,12 +126,14 @@ impl Opened {
         let (branch, cache) = (settings.branch.as_deref(), settings.cache.as_deref());
         let source = Source::open_at(&location, branch, &settings.path, &settings.credentials, cache)?;
         let (allow, poll_interval) = (settings.allow.clone(), settings.poll_interval);
-        Ok(Self { source: Arc::new(source.deepening(deepening)), allow, poll_interval })
+        let source = Arc::new(source.deepening(deepening));
+        Ok(Self { source, earlier: Arc::default(), allow, poll_interval })
     }
 
     pub(super) fn at(folder: &Path) -> anyhow::Result<Self> {
         let source = Arc::new(Source::open(folder, None, "")?);
-        Ok(Self { source, allow: Allow::default(), poll_interval: Duration::from_secs(30) })
+        let poll_interval = Duration::from_secs(30);
+        Ok(Self { source, earlier: Arc::default(), allow: Allow::default(), poll_interval })
     }
 
     /// Brings a remote repository up to date, without keeping other tasks from their work.

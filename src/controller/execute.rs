@@ -14,7 +14,7 @@ pub(super) async fn execute(
     let (ecs, code_deploy) = (&ports.ecs, &ports.code_deploy);
     match step {
         Step::Register { input, tags, .. } => return ecs.register(input, tags).await.map(Some),
-        Step::Stamp { revision, key, value } => ecs.tag_revision(revision, key, value).await,
+        Step::Stamp { revision, stamp } => ecs.tag_revision(revision, &stamp.tags()).await,
         Step::Deploy { cluster, service, revision, by: By::UpdateService { settings }, why } => {
             ecs.deploy(cluster, service, revision, settings.as_ref(), *why == Why::Retry).await
         }

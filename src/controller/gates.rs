@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    ApplicationName, Declaration, Declared, Desired, EnvironmentName, Health, MoveTag, Phase, Proof,
+    ApplicationName, Declaration, Declared, Desired, Digest, EnvironmentName, MoveTag, Phase, Proof,
     Registry, RepositoryName, Status, Sync, Tag, Target, Waiting,
 };
+use crate::plan::TagPeer;
 
 /// Who shares what with whom, by one declaration.
 pub(super) struct Peers<'a> {
@@ -95,10 +96,9 @@ impl Ledger {
         mark(&mut self.in_flight, target, true);
     }
 
-    fn stands(&self, target: &Target) -> bool {
-        self.statuses.get(target).is_some_and(|status| {
-            has_succeeded(status) && matches!(status.health, Health::Healthy | Health::Suspended)
-        })
+    /// What last succeeded there and runs.
+    fn good(&self, target: &Target, repository: &RepositoryName) -> Option<&Digest> {
+        self.statuses.get(target)?.good.get(repository)
     }
 }
 
@@ -154,34 +154,31 @@ pub(super) fn turn(desired: &Desired, peers: &Peers<'_>, ledger: &Ledger) -> Opt
     stopped.then(|| format!("{failed} applications are held in {environment}"))
 }
 
-/// Repositories whose tag must wait, with the application that is waited for: a tag shared by several applications
-/// of an environment moves when all of them have succeeded on the same commit.
-pub(super) fn tag_blockers(
+/// Who shares the tag of each repository: it moves when the same image has succeeded and runs in all of them.
+pub(super) fn tag_peers(
     desired: &Desired,
     peers: &Peers<'_>,
     ledger: &Ledger,
-) -> BTreeMap<RepositoryName, String> {
-    let mut blockers = BTreeMap::new();
+) -> BTreeMap<RepositoryName, Vec<TagPeer>> {
+    let mut found = BTreeMap::new();
     for (image, shared) in desired.images.iter().zip(shared(desired)) {
         let sharing = peers.by_tag.get(&shared).into_iter().flatten();
-        for peer in sharing
-            .filter(|peer| peer.target != desired.target && peer.policy.move_tag == MoveTag::AfterSuccess)
-        {
-            let theirs = peer.images.iter().filter(|other| other.repository == image.repository);
-            let same = theirs.into_iter().all(|theirs| theirs.commit.matches(&image.commit));
-            if !same || !ledger.stands(&peer.target) {
-                blockers.insert(image.repository.clone(), peer.target.to_string());
-            }
-        }
+        let others = sharing
+            .filter(|peer| peer.target != desired.target && peer.policy.move_tag == MoveTag::AfterSuccess);
+        let others = others.map(|peer| TagPeer {
+            target: peer.target.clone(),
+            digest: ledger.good(&peer.target, &image.repository).cloned(),
+        });
+        found.insert(image.repository.clone(), others.collect());
     }
-    blockers
+    found
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::manifest::{self, Files};
-    use crate::model::{LastDeployment, StartedBy};
+    use crate::model::{Health, LastDeployment, StartedBy};
 
     /// The applications of environment test, all from one repository: name, commit, more lines of the specification.
     fn declaration(rollout: &str, applications: &[(&str, &str, &str)]) -> Declaration {
@@ -233,11 +230,13 @@ mod tests {
             proof: Proof::Proven,
             failing_since: None,
             causes: Vec::new(),
+            good: BTreeMap::new(),
         }
     }
 
     fn synced(name: &str) -> Status {
-        status(name, Sync::Synced, Phase::Succeeded, Some(Waiting::Settled))
+        let good = BTreeMap::from([(RepositoryName::new("mco/api"), Digest::new("sha256:b"))]);
+        Status { good, ..status(name, Sync::Synced, Phase::Succeeded, Some(Waiting::Settled)) }
     }
 
     fn held(name: &str) -> Status {
@@ -246,11 +245,16 @@ mod tests {
         status(name, Sync::OutOfSync, Phase::RolledBack, Some(waiting))
     }
 
-    /// Why api must not start, and whom its tag waits for.
+    /// Why api must not start, and who shares its tag with which good digest.
     fn gates(declaration: &Declaration, ledger: &Ledger) -> (Option<String>, Option<String>) {
         let peers = Peers::of(declaration);
         let api = peers.readable[&target("api")];
-        (turn(api, &peers, ledger), tag_blockers(api, &peers, ledger).into_values().next())
+        let tag = tag_peers(api, &peers, ledger).into_values().flatten().next();
+        let tag = tag.map(|peer| match peer.digest {
+            Some(digest) => format!("{} {digest}", peer.target),
+            None => peer.target.to_string(),
+        });
+        (turn(api, &peers, ledger), tag)
     }
 
     #[track_caller]
@@ -264,15 +268,14 @@ mod tests {
     }
 
     #[test]
-    fn a_shared_tag_waits_for_all_that_share_it() {
-        let same = declaration("", &[("api", "bbbbbbb", ""), ("worker", "bbbbbbb", "")]);
-        check(&same, &[synced("worker")], None, None);
-        check(&same, &[], None, Some("test/worker"));
-        check(&same, &[held("worker")], None, Some("test/worker"));
-        let unproven = Status { proof: Proof::Unproven, health: Health::Suspended, ..synced("worker") };
-        check(&same, &[unproven], None, Some("test/worker"));
-        let other = declaration("", &[("api", "bbbbbbb", ""), ("worker", "aaaaaaa", "")]);
-        check(&other, &[synced("worker")], None, Some("test/worker"));
+    fn who_shares_a_tag_is_told_with_what_is_good_there() {
+        // What they declare is of no interest: the tag says what runs.
+        for worker in ["bbbbbbb", "aaaaaaa"] {
+            let same = declaration("", &[("api", "bbbbbbb", ""), ("worker", worker, "")]);
+            check(&same, &[synced("worker")], None, Some("test/worker sha256:b"));
+            check(&same, &[], None, Some("test/worker"));
+            check(&same, &[held("worker")], None, Some("test/worker"));
+        }
         let apart = ("worker", "aaaaaaa", "  environmentTag: worker\n");
         check(&declaration("", &[("api", "bbbbbbb", ""), apart]), &[], None, None);
         let never = ("worker", "aaaaaaa", "  policy: {moveTag: never}\n");

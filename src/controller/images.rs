@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::observe::{Observer, reading};
 use crate::model::{
     Desired, DesiredImage, Digest, Image, ImageReference, Millis, ObservedImage, OutcomeKind, Reading,
-    Repository, Revision, Service, ServiceDeployment, TagMatch, Target, Task, TaskDefinitionArn,
+    Repository, Revision, Service, ServiceDeployment, TagMatch, Task, TaskDefinitionArn,
 };
 use crate::plan::{commits, container_images, memory, phase};
 use crate::ports::CloudError;
@@ -211,7 +211,7 @@ pub(super) fn deployed<'a>(
     let history = deployments.known().map(Vec::as_slice).unwrap_or_default();
     let live = service.map_or(0, |service| service.deployments.len());
     let is_declared = |revision: &Revision| {
-        memory::of(revision, &desired.target).is_some_and(|memory| {
+        memory::of(revision, desired).is_some_and(|memory| {
             desired.images.iter().any(|image| memory.commit_of(&image.name).matches(&image.commit))
         })
     };
@@ -225,12 +225,12 @@ pub(super) fn deployed<'a>(
 
 /// The revisions that were read: first those that a failure may be undone by, in the order in which they are chosen.
 pub(super) fn best_first<'a>(
-    target: &Target,
+    desired: &Desired,
     revisions: &'a BTreeMap<TaskDefinitionArn, Reading<Revision>>,
     history: &[ServiceDeployment],
 ) -> Vec<&'a Revision> {
     let succeeded = |revision: &Revision| {
-        let memory = memory::of(revision, target)?;
+        let memory = memory::of(revision, desired)?;
         let outcome = memory.outcome.filter(|outcome| outcome.result == OutcomeKind::Succeeded);
         outcome.map(|_| memory.applied.map(|applied| applied.generation))
     };
@@ -255,13 +255,15 @@ fn pinned_digests(revisions: &[&Revision], uri: &str) -> Vec<Digest> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{
-        ApplicationName, Applied, Commit, DeploymentId, EnvironmentName, Outcome, ServiceDeploymentStatus,
-    };
+    use crate::model::{Applied, Commit, DeploymentId, Outcome, ServiceDeploymentStatus};
     use serde_json::json;
 
-    fn target() -> Target {
-        Target { environment: EnvironmentName::new("test"), application: ApplicationName::new("api") }
+    fn desired() -> Desired {
+        let text = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: api}\nspec: {repository: mco/api, service: api}\n---\n\
+            apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {name: test}\nspec: {cluster: mco, applications: {api: {commit: 3f2c1ab}}}\n";
+        let files = crate::manifest::Files::from([("a.yaml".to_owned(), Ok(text.to_owned()))]);
+        let declaration = crate::manifest::read(&files, None, &|_| Vec::new());
+        declaration.readable().next().unwrap().clone()
     }
 
     fn arn(number: u64) -> TaskDefinitionArn {
@@ -272,15 +274,20 @@ mod tests {
     fn revision(number: u64, succeeded: bool) -> Revision {
         let image = format!("registry/api@sha256:{}", 99 - number);
         let input = json!({"family": "api", "containerDefinitions": [{"name": "api", "image": image}]});
-        let content = memory::content_hash(&target(), &input);
-        let stamp = Applied {
-            generation: number,
-            infra_commit: None,
-            live_then: DeploymentId::new("ecs-svc/0"),
-            from: None,
-        };
+        let desired = desired();
+        let content = memory::content_hash(&desired.target, &input);
+        let live_then = DeploymentId::new("ecs-svc/0");
+        let applied =
+            Applied { generation: number, infra_commit: None, live_then, from: None, at: Some(0), rounds: 0 };
         let commit = Commit::new("aaaaaaa");
-        let mut tags = memory::registration(&target(), &commit, &BTreeMap::new(), &content, &stamp);
+        let registration = memory::Registration {
+            commit: &commit,
+            others: BTreeMap::new(),
+            content: &content,
+            declared: None,
+            applied: &applied,
+        };
+        let mut tags = memory::registration(&desired, &registration);
         if succeeded {
             let outcome = Outcome { result: OutcomeKind::Succeeded, deployment: "d".to_owned() };
             tags.extend([memory::outcome_tag(&outcome)]);
@@ -309,7 +316,7 @@ mod tests {
     fn check(history: &[ServiceDeployment], expected: &[u64]) {
         let all = (1..=20).map(|number| revision(number, (2..5).contains(&number)));
         let revisions = all.map(|revision| (revision.arn.clone(), Reading::Known(revision))).collect();
-        let digests = pinned_digests(&best_first(&target(), &revisions, history), "registry/api");
+        let digests = pinned_digests(&best_first(&desired(), &revisions, history), "registry/api");
         let expected: Vec<Digest> =
             expected.iter().map(|number| Digest::new(format!("sha256:{}", 99 - number))).collect();
         assert_eq!(digests[..expected.len()], expected);

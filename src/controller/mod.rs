@@ -5,8 +5,9 @@ mod gates;
 mod images;
 mod observe;
 mod pace;
+mod recall;
 mod remembered;
 mod sweep;
 
 pub use pace::is_settled;
-pub use sweep::{Controller, News, Outcome, Requeue, Swept, Writes, observe_only};
+pub use sweep::{Controller, News, Outcome, Requeue, Swept, Writes, adopt, observe_only};

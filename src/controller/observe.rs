@@ -8,10 +8,9 @@ use crate::manifest;
 use crate::model::{
     AccountId, Deployment, DeploymentGroup, DeploymentStatus, Desired, Group, InfraCommit, Millis, Observed,
     OutcomeKind, Phase, Reading, Revision, RolloutState, Service, ServiceDeployment, Task, TaskDefinitionArn,
-    TaskDefinitionSource,
 };
-use crate::plan::{blue_green, memory, phase, steady};
-use crate::ports::{Clock, CloudError, CodeDeploy, Ecr, Ecs, History, Sts, Tasks};
+use crate::plan::{blue_green, declared_family, memory, phase, steady};
+use crate::ports::{Clock, CloudError, CodeDeploy, Ecr, Ecs, History, Sts, Tagging, Tasks};
 
 /// Revisions of the family that are searched for content and stamps.
 const NEWEST: usize = 20;
@@ -43,6 +42,7 @@ pub struct Observer<'a> {
     pub ecr: &'a dyn Ecr,
     pub code_deploy: &'a dyn CodeDeploy,
     pub sts: &'a dyn Sts,
+    pub tagging: &'a dyn Tagging,
     pub history: &'a dyn History,
     pub clock: &'a dyn Clock,
     pub remembered: &'a Remembered,
@@ -67,11 +67,22 @@ impl Observer<'_> {
         };
         let (group, service_deployments) = self.deployments(desired, &service).await;
         let tasks = self.tasks_of(desired, &service, &service_deployments, facts_checked_at).await;
-        let newest = if look.deep { Some(self.newest(desired, &service).await) } else { None };
+        let families = families(desired, &service, &service_deployments);
+        let (newest, recalled) = if look.deep {
+            let recalled = self.recall(desired, &families).await;
+            (Some(self.newest(desired, &service, &families).await), Some(recalled))
+        } else {
+            (None, None)
+        };
         let mut at_hand = at_hand(&service, &service_deployments);
         at_hand.extend(registered.cloned());
-        let listed = newest.iter().filter_map(Reading::known).flatten().cloned();
-        let others: BTreeSet<TaskDefinitionArn> = listed.filter(|arn| !at_hand.contains(arn)).collect();
+        let listed = newest.iter().flat_map(|newest| &newest.listed).cloned();
+        let recalled_revisions = recalled.iter().flat_map(|recalled| &recalled.revisions).cloned();
+        // What ran before says at first contact whether somebody went away from what is declared.
+        let history = service_deployments.known().into_iter().flatten().filter(|_| look.deep);
+        let historical = history.filter_map(|deployment| deployment.target.clone());
+        let others = listed.chain(recalled_revisions).chain(historical);
+        let others: BTreeSet<TaskDefinitionArn> = others.filter(|arn| !at_hand.contains(arn)).collect();
         let mut revisions = self.revisions(desired, at_hand, |_| look.fresh).await;
         // Of the others, those that a write may be about.
         let others = self.revisions(desired, others, |kept| look.fresh && is_of_commit(desired, kept)).await;
@@ -83,7 +94,7 @@ impl Observer<'_> {
         let images = Box::pin(self.images(desired, tasks.known(), &deployed, look.fresh)).await;
         let images = if is_failing(&service) {
             let history = service_deployments.known().map(Vec::as_slice).unwrap_or_default();
-            self.pinned_images(desired, images, &best_first(&desired.target, &revisions, history)).await
+            self.pinned_images(desired, images, &best_first(desired, &revisions, history)).await
         } else {
             images
         };
@@ -93,14 +104,19 @@ impl Observer<'_> {
             account,
             service,
             revisions,
-            newest,
+            newest: newest.map(|newest| newest.of_base),
             group,
             service_deployments,
             tasks,
             images,
             ancestry: BTreeMap::new(),
+            memory: recalled.map(|recalled| recalled.completeness),
+            earlier: None,
         };
         self.relate(desired, head, &mut observed);
+        if look.deep && is_first_contact(desired, &observed) {
+            observed.earlier = Some(self.history.earlier(&desired.target, head));
+        }
         observed
     }
 
@@ -238,19 +254,24 @@ impl Observer<'_> {
         }
     }
 
-    async fn newest(&self, desired: &Desired, service: &Reading<Service>) -> Reading<Vec<TaskDefinitionArn>> {
-        let declared = match &desired.task_definition {
-            TaskDefinitionSource::File { input, .. } => {
-                input.get("family").and_then(|family| family.as_str())
-            }
-            TaskDefinitionSource::Family(family) => Some(family.as_str()),
-            TaskDefinitionSource::Service => None,
-        };
+    /// The newest revisions of the families that take part. The index of tags may not know the very newest ones yet.
+    async fn newest(
+        &self,
+        desired: &Desired,
+        service: &Reading<Service>,
+        families: &BTreeSet<String>,
+    ) -> Newest {
         let live = service.known().and_then(Service::primary).map(|primary| primary.task_definition.family());
-        match declared.or(live) {
-            Some(family) => reading(self.ecs.newest_revisions(family, NEWEST).await),
-            None => Reading::Absent,
+        let base = declared_family(desired).or(live);
+        let mut newest = Newest { of_base: Reading::Absent, listed: Vec::new() };
+        for family in families {
+            let found = reading(self.ecs.newest_revisions(family, NEWEST).await);
+            newest.listed.extend(found.known().into_iter().flatten().cloned());
+            if Some(family.as_str()) == base {
+                newest.of_base = found;
+            }
         }
+        newest
     }
 
     /// What a revision declares never changes and is read once. Its tags and its status do: they are read again where
@@ -283,10 +304,38 @@ impl Observer<'_> {
         revisions: &BTreeMap<TaskDefinitionArn, Reading<Revision>>,
         head: &InfraCommit,
     ) -> BTreeMap<InfraCommit, crate::model::Ancestry> {
-        let ours = revisions.values().filter_map(|reading| memory::of(reading.known()?, &desired.target));
+        let ours = revisions.values().filter_map(|reading| memory::of(reading.known()?, desired));
         let commits = ours.filter_map(|memory| memory.applied?.infra_commit);
         commits.map(|commit| (commit.clone(), self.history.ancestry(&commit, head))).collect()
     }
+}
+
+/// The newest ACTIVE revisions of some families.
+struct Newest {
+    /// Of the family that the task definition is declared or made from.
+    of_base: Reading<Vec<TaskDefinitionArn>>,
+    listed: Vec<TaskDefinitionArn>,
+}
+
+/// The families that the service is declared with, runs or ran. A family that is only remembered by name is one of them as
+/// long as AWS lists a deployment of it.
+fn families(
+    desired: &Desired,
+    service: &Reading<Service>,
+    history: &Reading<Vec<ServiceDeployment>>,
+) -> BTreeSet<String> {
+    let live = service.known().into_iter().flat_map(|service| &service.deployments);
+    let live = live.map(|deployment| deployment.task_definition.family());
+    let history = history.known().into_iter().flatten();
+    let ran = history.flat_map(|deployment| deployment.target.iter().chain(&deployment.sources));
+    let ran = ran.map(TaskDefinitionArn::family);
+    declared_family(desired).into_iter().chain(live).chain(ran).map(str::to_owned).collect()
+}
+
+/// Whether nothing that was read is ours and stamped.
+fn is_first_contact(desired: &Desired, observed: &Observed) -> bool {
+    let known = observed.revisions.values().filter_map(Reading::known);
+    !known.filter_map(|revision| memory::of(revision, desired)).any(|memory| memory.applied.is_some())
 }
 
 /// Whether the newest deployment has tasks that failed.
@@ -324,7 +373,7 @@ fn sources_of_failed(
     desired: &Desired,
     revisions: &BTreeMap<TaskDefinitionArn, Reading<Revision>>,
 ) -> BTreeSet<TaskDefinitionArn> {
-    let memories = revisions.values().filter_map(|reading| memory::of(reading.known()?, &desired.target));
+    let memories = revisions.values().filter_map(|reading| memory::of(reading.known()?, desired));
     let failed = memories.filter(|memory| {
         memory.outcome.as_ref().is_some_and(|outcome| outcome.result == OutcomeKind::Failed)
     });
@@ -334,14 +383,14 @@ fn sources_of_failed(
 
 /// Whether a revision that was read before holds back the declared commit.
 fn holds_back(desired: &Desired, kept: &Revision) -> bool {
-    memory::of(kept, &desired.target).is_some_and(|memory| {
+    memory::of(kept, desired).is_some_and(|memory| {
         let failed = memory.outcome.is_some_and(|outcome| outcome.result == OutcomeKind::Failed);
         failed && memory.commit.matches(desired.commit())
     })
 }
 
 fn is_of_commit(desired: &Desired, kept: &Revision) -> bool {
-    memory::of(kept, &desired.target).is_some_and(|memory| memory.commit.matches(desired.commit()))
+    memory::of(kept, desired).is_some_and(|memory| memory.commit.matches(desired.commit()))
 }
 
 pub(super) fn reading<T>(result: Result<T, CloudError>) -> Reading<T> {

@@ -10,8 +10,8 @@ use super::observe::{Look, Observer};
 use super::pace;
 use super::remembered::Remembered;
 use crate::model::{
-    ClusterName, Declaration, Declared, Desired, Frozen, InfraCommit, Millis, Mode, Observed, Reading,
-    Region, Service, ServiceName, Status, Target, Waiting,
+    ClusterName, Declaration, Declared, Desired, FirstContact, Frozen, InfraCommit, Millis, Mode, Observed,
+    Reading, Region, Service, ServiceName, Status, Target, Waiting,
 };
 use crate::plan::{self, Input, Plan, Recent, Step};
 use crate::ports::{Clock, CloudError, History, Ports, Reach};
@@ -349,6 +349,7 @@ impl Controller {
             ecr: &*registry.ecr,
             code_deploy: &*ports.code_deploy,
             sts: &*ports.sts,
+            tagging: &*ports.tagging,
             history: &*self.history,
             clock: &*self.clock,
             remembered,
@@ -374,14 +375,14 @@ impl Controller {
 
     fn decide(&self, desired: &Desired, round: &Round<'_>, observed: &Observed) -> Plan {
         let turn = gates::turn(desired, &round.peers, &self.ledger);
-        let blockers = gates::tag_blockers(desired, &round.peers, &self.ledger);
+        let peers = gates::tag_peers(desired, &round.peers, &self.ledger);
         plan::plan(&Input {
             desired,
             observed,
             infra_commit: round.head,
             recent: self.recent.get(&desired.target),
             turn: turn.as_deref(),
-            tag_blockers: &blockers,
+            tag_peers: &peers,
             now: self.clock.now(),
         })
     }
@@ -426,6 +427,15 @@ impl Controller {
     /// Where every target stands that was looked at.
     pub fn statuses(&self) -> &BTreeMap<Target, Status> {
         self.ledger.statuses()
+    }
+}
+
+/// What `--adopt` says of every target that a command names: what is declared may be deployed where trueup never did.
+pub fn adopt(declaration: &mut Declaration) {
+    for declared in &mut declaration.applications {
+        if let Declared::Readable(desired) = declared {
+            desired.first_contact = FirstContact::Adopt;
+        }
     }
 }
 

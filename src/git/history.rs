@@ -11,7 +11,6 @@ use super::listing::MOST_BYTES;
 use super::snapshot::{Absent, blob_text};
 use super::{Deepening, GitError, Source, at_path, outside_of_any_runtime};
 use crate::model::{Ancestry, InfraCommit};
-use crate::ports;
 
 /// Commits back in which it is looked for what a file with errors declared before.
 const MOST_PAST: usize = 20;
@@ -29,9 +28,9 @@ pub(super) struct History {
     unknown: BTreeMap<InfraCommit, BTreeSet<Oid>>,
 }
 
-impl ports::History for Source {
-    /// Has a shallow clone deepened, within bounds, until it can be told.
-    fn ancestry(&self, commit: &InfraCommit, head: &InfraCommit) -> Ancestry {
+impl Source {
+    /// Whether `commit` is `head` or one of its ancestors. Has a shallow clone deepened, within bounds, until it can be told.
+    pub fn ancestry(&self, commit: &InfraCommit, head: &InfraCommit) -> Ancestry {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         if answers.head.as_ref() != Some(head) {
             *answers = History { head: Some(head.clone()), ..History::default() };
@@ -63,7 +62,7 @@ impl ports::History for Source {
 
 impl Source {
     /// Has the next fetch go further back, where there is more to be had. While one goes on nobody knows.
-    fn ask_for_more(&self) {
+    pub(super) fn ask_for_more(&self) {
         let Some(remote) = &self.remote else { return };
         let is_over = remote.try_lock().is_ok_and(|remote| !remote.can_deepen());
         if !is_over {
@@ -150,7 +149,7 @@ impl Source {
 }
 
 /// The commits whose parents a shallow clone has not fetched.
-fn boundary(repository: &Repository) -> BTreeSet<Oid> {
+pub(super) fn boundary(repository: &Repository) -> BTreeSet<Oid> {
     let text = std::fs::read_to_string(repository.path().join("shallow")).unwrap_or_default();
     text.lines().filter_map(|line| Oid::from_str(line.trim()).ok()).collect()
 }
@@ -159,7 +158,6 @@ fn boundary(repository: &Repository) -> BTreeSet<Oid> {
 mod tests {
     use super::*;
     use crate::git::scratch;
-    use crate::ports::History as _;
 
     fn repository(commits: usize) -> (tempfile::TempDir, Vec<InfraCommit>) {
         let folder = tempfile::tempdir().unwrap();

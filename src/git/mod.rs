@@ -9,6 +9,7 @@ mod cache;
 #[path = "../../tests/end_to_end/git_server.rs"]
 mod git_server;
 mod history;
+mod lineage;
 mod listing;
 mod location;
 #[cfg(test)]
@@ -30,6 +31,7 @@ use trueup_git_transport::{Stop, memory};
 use crate::model::InfraCommit;
 
 use history::History as Answers;
+pub use lineage::Lineage;
 pub use location::{Address, Location};
 pub use remote::Credentials;
 use remote::Remote;

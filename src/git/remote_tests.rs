@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use super::git_server::{Door, serve};
 use super::*;
 use crate::model::Ancestry;
-use crate::ports::History as _;
 use crate::secret::Secret;
 
 /// A repository that others push to.

@@ -196,9 +196,9 @@ fn reads(desired: &[&Desired]) -> Vec<Statement> {
             any(desired),
         ),
         Statement::new(
-            "FindRevisionsAndCounts",
-            // Neither takes a resource.
-            &["tag:GetResources", "application-autoscaling:DescribeScalableTargets"],
+            "FindRevisions",
+            // It takes no resource.
+            &["tag:GetResources"],
             any(desired),
         ),
         Statement::new(

@@ -109,6 +109,7 @@ pub struct Desired {
     pub policy: Policy,
     pub mode: Mode,
     pub rollout: Rollout,
+    pub first_contact: FirstContact,
     /// Applications of the same environment that are deployed first.
     pub after: Vec<super::ApplicationName>,
     /// The web address of the source code.
@@ -299,6 +300,16 @@ pub enum Mode {
         until: Option<i64>,
         reason: String,
     },
+}
+
+/// What may be deployed where trueup has never deployed anything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FirstContact {
+    /// What is declared, where what runs was declared before; everything else is drift.
+    #[default]
+    ByHistory,
+    /// What is declared, by a person's word.
+    Adopt,
 }
 
 /// Limits over one environment.

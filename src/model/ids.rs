@@ -53,6 +53,8 @@ text_ids! {
     InfraCommit;
     /// The hash over everything a revision declares, with the names of its environment and application.
     ContentHash;
+    /// The hash over what git declares for one application in one environment, apart from its commits.
+    DeclarationHash;
 }
 
 impl TaskDefinitionArn {

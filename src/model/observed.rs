@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{
-    AccountId, Commit, ContentHash, DeploymentId, DesiredImage, Digest, Group, InfraCommit, RepositoryName,
-    Shift, Tag, TaskDefinitionArn,
+    AccountId, Commit, ContentHash, DeclarationHash, DeploymentId, DesiredImage, Digest, Group, InfraCommit,
+    RepositoryName, Shift, Tag, TaskDefinitionArn,
 };
 
 /// Unix time in milliseconds. The model never asks what time it is.
@@ -57,6 +57,28 @@ pub struct Observed {
     pub images: Vec<ObservedImage>,
     /// How the infra commits found on revisions relate to the desired infra commit.
     pub ancestry: BTreeMap<InfraCommit, Ancestry>,
+    /// Whether all revisions of ours are among `revisions`, as far as a decision can rest on them; `None`: not asked.
+    pub memory: Option<Completeness>,
+    /// What the history of the infrastructure repository declared before; `None`: not asked, since something of ours
+    /// is stamped, or this look needs none.
+    pub earlier: Option<Earlier>,
+}
+
+/// Whether what was found is all that there is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Completeness {
+    Complete,
+    /// Why something may be missing.
+    Incomplete(String),
+}
+
+/// What earlier commits of the infrastructure repository declared for one target.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Earlier {
+    /// The commits of its images, by the name of the image; newest declaration first, each once.
+    pub declarations: Vec<BTreeMap<String, Commit>>,
+    /// Whether the history was read to its beginning: otherwise older declarations are unknown.
+    pub is_complete: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -266,8 +288,14 @@ pub struct Memory {
     /// Of images whose commit is another one, by their name.
     pub commits: BTreeMap<String, Commit>,
     pub content: ContentHash,
+    /// What git declared when it was registered; `None` on revisions that 0.1 registered.
+    pub declared: Option<DeclarationHash>,
+    /// Whether it says which service it was registered for; 0.1 did not.
+    pub names_service: bool,
     pub applied: Option<Applied>,
     pub outcome: Option<Outcome>,
+    /// The last deployment of ours that came to its end here; `None` where only 0.1 recorded any.
+    pub ended: Option<Ended>,
     /// The failed deployment after which a person asked for another try.
     pub retry: Option<String>,
     /// The service settings that go with it.
@@ -278,6 +306,21 @@ impl Memory {
     /// The commit that an image of this name was registered for.
     pub fn commit_of(&self, image: &str) -> &Commit {
         self.commits.get(image).unwrap_or(&self.commit)
+    }
+
+    /// 0 where it was never stamped.
+    pub fn generation(&self) -> u64 {
+        self.applied.as_ref().map_or(0, |applied| applied.generation)
+    }
+
+    /// Whether the deployment that the stamp was written for has come to its end.
+    pub fn has_ended(&self) -> bool {
+        self.ended.as_ref().is_some_and(|ended| ended.generation == self.generation())
+    }
+
+    /// Whether this deployment has ended and was ours.
+    pub fn has_brought(&self, deployment: &str) -> bool {
+        self.ended.as_ref().is_some_and(|ended| ended.deployment == deployment)
     }
 }
 
@@ -290,6 +333,10 @@ pub struct Applied {
     pub live_then: DeploymentId,
     /// What was live then; `None` on stamps by 0.1. AWS forgets it when the task set is gone.
     pub from: Option<TaskDefinitionArn>,
+    /// When it was written, in AWS's time, to the second; `None` on stamps by 0.1.
+    pub at: Option<Millis>,
+    /// How often in a row another hand had undone what is declared.
+    pub rounds: u32,
 }
 
 /// Which service settings were to be sent, and whether they were seen on the service since.
@@ -297,6 +344,13 @@ pub struct Applied {
 pub struct SettingsStamp {
     pub hash: String,
     pub done: bool,
+}
+
+/// A deployment of ours that has ended, and the stamp that was written for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    pub generation: u64,
+    pub deployment: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,9 @@
 //! What is said about a target: the four truths, the comparison, the health, and why nothing is done.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Commit, Digest, Millis, Shift, Tag, TagMatch, Target, TaskDefinitionArn};
+use super::{Commit, Digest, Millis, RepositoryName, Shift, Tag, TagMatch, Target, TaskDefinitionArn};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sync {
@@ -49,6 +50,8 @@ pub struct Status {
     pub failing_since: Option<Millis>,
     /// Why the deployment failed or the service is degraded, in words for people.
     pub causes: Vec<String>,
+    /// What last succeeded here and runs, by repository: what the environment tag belongs on.
+    pub good: BTreeMap<RepositoryName, Digest>,
 }
 
 /// Whether anything shows that what is live works.
@@ -169,6 +172,18 @@ pub enum Waiting {
     },
     /// The decision needs the revisions of the family, and this look did not ask for them.
     LookDeeper,
+    /// Nobody could read all revisions that trueup has registered here, and what is to be done depends on them.
+    MemoryIncomplete {
+        why: String,
+    },
+    /// Another hand undoes what is declared again and again: two owners fight.
+    Contested {
+        rounds: u32,
+    },
+    /// What another hand undid a moment ago is put right then.
+    HealingPaused {
+        until: Millis,
+    },
     /// A reading failed; nothing is written on half a view.
     Unreadable {
         what: &'static str,

@@ -420,6 +420,7 @@ mod tests {
             is_recorded: true,
             proof: Proof::Proven,
             failing_since: None,
+            good: std::collections::BTreeMap::new(),
             causes: vec!["2 x exited with 137".to_owned()],
         }
     }

@@ -1,13 +1,18 @@
 //! What is left to do where the declared content is live: it is recorded, its settings are applied, and its tags move.
 
+use std::collections::BTreeMap;
+
+use super::drift::is_spent;
 use super::facts::{Facts, unreadable};
-use super::phase::Current;
+use super::hand::Hand;
+use super::memory::Stamp;
+use super::phase::{self, Current};
 use super::steady::Judgement;
 use super::step::{Step, Why};
-use super::{memory, service_settings};
+use super::{render, service_settings};
 use crate::model::{
-    Memory, MoveTag, ObservedImage, OnDrift, Outcome, OutcomeKind, Phase, Reading, Service, SettingsStamp,
-    Waiting,
+    DesiredImage, Digest, Memory, MoveTag, ObservedImage, OnDrift, OutcomeKind, Phase, Reading,
+    RepositoryName, Service, ServiceDeployment, SettingsStamp, TaskDefinitionArn, Waiting,
 };
 
 /// How often settings are sent again whose effect is not seen.
@@ -21,7 +26,7 @@ impl Facts<'_> {
             (Phase::Succeeded | Phase::Superseded, None) => self.is_steady(current)?,
             (phase, Some(id)) if phase.is_over() => return Err(self.held(phase, id)),
             (Phase::Failed | Phase::RolledBack, None) if self.is_retried(live, &current.id) => {
-                return self.deploy(live, Why::Retry);
+                return self.retry_what_is_live(current);
             }
             (phase @ (Phase::Failed | Phase::RolledBack), None) => {
                 return Err(self.held(phase, current.id.clone()));
@@ -33,25 +38,93 @@ impl Facts<'_> {
             if memory.applied.as_ref().map(|applied| applied.generation)
                 < highest.map(|applied| applied.generation)
             {
-                return self.stamp(live, memory::applied_tag(&self.next_stamp(current)));
+                let stamp = self.next_stamp(current, Why::Interrupted);
+                return self.stamp(live, Stamp::Applied(stamp));
             }
             let sent = self.input.desired.service_settings.as_ref();
             let sent =
                 sent.map(|settings| SettingsStamp { hash: service_settings::hash(settings), done: true });
             if let Some(sent) = sent.filter(|sent| memory.settings.as_ref() != Some(sent)) {
-                return self.stamp(live, memory::settings_tag(&sent));
-            }
-            let told =
-                memory.outcome.as_ref().is_some_and(|outcome| outcome.result == OutcomeKind::Succeeded);
-            if !told && self.is_proven() {
-                let outcome = Outcome { result: OutcomeKind::Succeeded, deployment: current.id.clone() };
-                return self.stamp(live, memory::outcome_tag(&outcome));
+                return self.stamp(live, Stamp::Settings(sent));
             }
         }
-        self.move_tags()
+        self.move_tags(current)
     }
 
-    fn is_steady(&self, current: &Current) -> Result<(), Waiting> {
+    /// Another try of the very revision that is live. Like any deployment of ours it is stamped first.
+    fn retry_what_is_live(&self, current: &Current) -> Result<Vec<Step>, Waiting> {
+        let live = &current.live_revision;
+        if self.ours.get(live).is_some_and(is_spent) {
+            return self.stamp(live, Stamp::Applied(self.next_stamp(current, Why::Retry)));
+        }
+        self.deploy(live, Why::Retry)
+    }
+
+    /// What runs has ended well: that is recorded and its tags move, whatever is declared by now. What keeps a tag from
+    /// moving keeps nothing else from being done.
+    pub(super) fn finish_a_success(&self, current: &Current) -> Result<Option<Vec<Step>>, Waiting> {
+        let Some(memory) = self.ours.get(&current.live_revision).filter(|_| self.is_good(current)) else {
+            return Ok(None);
+        };
+        if self.commit_tags_stand(current).is_err()
+            || self.source_is_current(self.highest().as_ref()).is_err()
+        {
+            return Ok(None);
+        }
+        let is_newest = current.target == current.live_revision;
+        let outcome = memory.outcome.as_ref().filter(|outcome| outcome.result == OutcomeKind::Succeeded);
+        let is_told = outcome.is_some_and(|outcome| {
+            let is_theirs = outcome.deployment == current.id && self.hand(current) == Hand::Other;
+            !is_newest || is_spent(memory) || is_theirs
+        });
+        if !is_told && self.is_proven() {
+            let ended = if is_newest { Some(current.clone()) } else { self.success_of_live(current) };
+            if let Some(ended) = ended {
+                return self.record(&ended, OutcomeKind::Succeeded).map(Some);
+            }
+        }
+        Ok(self.move_tags(current).ok())
+    }
+
+    /// Whether what is live ended well, nothing is on its way, and no write of ours has come too late.
+    fn is_good(&self, current: &Current) -> bool {
+        current.phase.is_over()
+            && self.judgement.is_none()
+            && current.live_phase == Phase::Succeeded
+            && self.failure_of(&current.live_revision).is_none()
+            && self.hand(current) != Hand::Late
+    }
+
+    /// The deployment that brought what is live again after a newer one was undone.
+    fn success_of_live(&self, current: &Current) -> Option<Current> {
+        let of_live = |one: &&ServiceDeployment| one.target.as_ref() == Some(&current.live_revision);
+        let ended = self.history().find(|one| of_live(one) && self.phase_of(one) == Phase::Succeeded)?;
+        let (id, started_at) = (phase::id(ended), ended.created_at);
+        let target = current.live_revision.clone();
+        Some(Current { id, target, phase: Phase::Succeeded, started_at, ..current.clone() })
+    }
+
+    /// What last succeeded here and runs, by repository: what the environment tag belongs on.
+    pub(super) fn good_digests(&self) -> BTreeMap<RepositoryName, Digest> {
+        let Some(current) = self.current.as_ref().filter(|current| self.is_good(current)) else {
+            return BTreeMap::new();
+        };
+        let memory = self.ours.get(&current.live_revision);
+        let outcome = memory.and_then(|memory| memory.outcome.as_ref());
+        let was_proven = outcome.is_some_and(|outcome| outcome.result == OutcomeKind::Succeeded);
+        if !was_proven && !self.is_proven() {
+            return BTreeMap::new();
+        }
+        let images = self.input.desired.images.iter().zip(self.images);
+        images
+            .filter_map(|(wanted, observed)| {
+                let digest = self.live_digest(&current.live_revision, wanted, observed)?;
+                Some((wanted.repository.clone(), digest))
+            })
+            .collect()
+    }
+
+    pub(super) fn is_steady(&self, current: &Current) -> Result<(), Waiting> {
         let Some(Judgement::Settling { until }) = self.judgement else { return Ok(()) };
         self.running_is_known()?;
         let commit = self.ours.get(&current.target).map(|memory| memory.commit.clone());
@@ -86,7 +159,7 @@ impl Facts<'_> {
                 self.settings_are_taken(&steps)?;
                 Ok(steps)
             }
-            _ => self.stamp(live, memory::settings_tag(&SettingsStamp { hash: declared, done: false })),
+            _ => self.stamp(live, Stamp::Settings(SettingsStamp { hash: declared, done: false })),
         }
     }
 
@@ -100,34 +173,39 @@ impl Facts<'_> {
         Err(Waiting::SettingsNotTaken { fields: fields.collect() })
     }
 
-    fn move_tags(&self) -> Result<Vec<Step>, Waiting> {
+    /// The tag is on what last succeeded here and runs, not on what is declared.
+    fn move_tags(&self, current: &Current) -> Result<Vec<Step>, Waiting> {
         let desired = self.input.desired;
         if desired.policy.move_tag == MoveTag::Never || !self.is_proven() {
             return Err(Waiting::Settled);
         }
         let mut steps = Vec::new();
         for (wanted, observed) in desired.images.iter().zip(self.images) {
-            let Some(built) = observed.built.known() else { continue };
+            let Some(digest) = self.live_digest(&current.live_revision, wanted, observed) else { continue };
             match &observed.tagged {
-                Reading::Known(tagged) if tagged.digest == built.digest => continue,
+                Reading::Known(tagged) if tagged.digest == digest => continue,
                 Reading::Unavailable(why) => return Err(unreadable("the environment tag", why)),
                 Reading::Known(_) | Reading::Absent => {}
             }
+            // What the registry has lost cannot be tagged.
+            if observed.known.get(&digest) == Some(&Reading::Absent) {
+                continue;
+            }
             // Where trueup never deployed anything, the tag is somebody else's.
             if self.highest().is_none() && desired.policy.drift != OnDrift::Heal {
-                self.newest()?;
+                self.memory_is_complete()?;
                 return Err(Waiting::Settled);
             }
-            if let Some(with) = self.input.tag_blockers.get(&wanted.repository) {
-                return Err(Waiting::TagShared {
-                    tag: desired.environment_tag.to_string(),
-                    with: with.clone(),
-                });
+            let peers = self.input.tag_peers.get(&wanted.repository);
+            let others = peers.into_iter().flatten().find(|peer| peer.digest.as_ref() != Some(&digest));
+            if let Some(peer) = others {
+                let (tag, with) = (desired.environment_tag.to_string(), peer.target.to_string());
+                return Err(Waiting::TagShared { tag, with });
             }
             self.tag_can_move(observed)?;
             steps.push(Step::MoveTag {
                 repository: wanted.repository.clone(),
-                digest: built.digest.clone(),
+                digest,
                 tag: desired.environment_tag.clone(),
             });
         }
@@ -135,6 +213,33 @@ impl Facts<'_> {
             return Err(Waiting::Settled);
         }
         self.once(steps)
+    }
+
+    /// The digest in the registry that the live revision runs of an image.
+    fn live_digest(
+        &self,
+        live: &TaskDefinitionArn,
+        wanted: &DesiredImage,
+        observed: &ObservedImage,
+    ) -> Option<Digest> {
+        let revision = self.revision(live)?;
+        let names = self.container_names(wanted, &revision.input);
+        if names.is_empty() {
+            return None;
+        }
+        if names.iter().all(|name| self.runs(live, &revision.input, name, observed)) {
+            return observed.built.known().map(|image| image.digest.clone());
+        }
+        let name = names.first()?;
+        let (_, image) = render::container_images(&revision.input).find(|(known, _)| known == name)?;
+        let uri = &observed.repository.known()?.uri;
+        image.strip_prefix(uri.as_str()).filter(|rest| rest.starts_with(['@', ':']))?;
+        let digest = self.digest_of_container(live, &revision.input, name)?;
+        let all = [&observed.built, &observed.tagged].into_iter().chain(observed.known.values());
+        let index = all
+            .filter_map(Reading::known)
+            .find(|image| image.platforms.iter().any(|platform| platform.digest.as_ref() == Some(&digest)));
+        Some(index.map_or(digest, |index| index.digest.clone()))
     }
 
     pub(super) fn tag_can_move(&self, observed: &ObservedImage) -> Result<(), Waiting> {

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::model::{
-    CodeDeploy, CodeDeployStatus, CodeDeployment, Commit, Controller, DeploymentGroup, Desired, LoadBalancer,
-    Millis, NewDeployment, NewGroup, Progress, Service, ServiceDeployment, ServiceDeploymentStatus, Shift,
-    Stage, Strategy, TaskDefinitionArn, Waiting,
+    CodeDeploy, CodeDeployStatus, CodeDeployment, Commit, Controller, DeclarationHash, DeploymentGroup,
+    Desired, LoadBalancer, Millis, NewDeployment, NewGroup, Progress, Service, ServiceDeployment,
+    ServiceDeploymentStatus, Shift, Stage, Strategy, TaskDefinitionArn, Waiting,
 };
 
 /// Characters of a name that `aws ecs deploy` makes of the names of cluster and service (aws-cli).
@@ -148,10 +148,15 @@ fn deadline(deployment: &CodeDeployment, progress: &Progress) -> Option<Millis> 
     progress.since.map(|since| since.saturating_add(wait))
 }
 
-/// What a deployment of ours says of itself: `trueup <environment>/<application> <commit> <task definition>`.
-pub fn description(desired: &Desired, commit: Option<&Commit>, revision: &TaskDefinitionArn) -> String {
+/// What a deployment of ours says of itself: `trueup <environment>/<application> <commit> <task definition> <declaration>`.
+pub fn description(
+    desired: &Desired,
+    (commit, declared): (Option<&Commit>, Option<&DeclarationHash>),
+    revision: &TaskDefinitionArn,
+) -> String {
     let commit = commit.map_or("-", Commit::as_str);
-    let text = format!("trueup {} {commit} {revision}", desired.target);
+    let declared = declared.map_or("-", DeclarationHash::as_str);
+    let text = format!("trueup {} {commit} {revision} {declared}", desired.target);
     text.chars().take(DESCRIPTION).collect()
 }
 
@@ -167,12 +172,12 @@ pub fn new_deployment(
     desired: &Desired,
     service: &Service,
     revision: &TaskDefinitionArn,
-    commit: Option<&Commit>,
+    declared: (Option<&Commit>, Option<&DeclarationHash>),
 ) -> Result<NewDeployment, Waiting> {
     let (application, group) = names(settings, desired);
     Ok(NewDeployment {
         app_spec: app_spec(settings, service, revision, &group)?.to_string(),
-        description: description(desired, commit, revision),
+        description: description(desired, declared, revision),
         configuration: settings.configuration.clone(),
         revision: revision.clone(),
         application,

@@ -139,7 +139,11 @@ fn image_of<'o>(observed: &'o ObservedImage, digest: &Digest) -> Option<&'o Imag
     images.filter_map(Reading::known).find(|image| image.is(digest))
 }
 
-fn commits_of_digest(wanted: &DesiredImage, observed: &ObservedImage, digest: &Digest) -> Vec<Commit> {
+pub(super) fn commits_of_digest(
+    wanted: &DesiredImage,
+    observed: &ObservedImage,
+    digest: &Digest,
+) -> Vec<Commit> {
     let mut commits =
         image_of(observed, digest).map(|image| commits_of(wanted, observed, image)).unwrap_or_default();
     let built = observed.built.known().is_some_and(|built| built.is(digest));
@@ -164,6 +168,12 @@ pub(super) fn commits_of(wanted: &DesiredImage, observed: &ObservedImage, image:
     commits.sort_by_key(|commit| (!commit.matches(&wanted.commit), commit.clone()));
     commits.dedup();
     commits
+}
+
+/// The commit that a tag names; `None` where it is no commit tag.
+pub(super) fn commit_in_tag(wanted: &DesiredImage, tag: &str) -> Option<Commit> {
+    let (prefix, suffix) = around_commit(wanted);
+    built_from(tag.strip_prefix(prefix)?.strip_suffix(suffix)?, &wanted.commit)
 }
 
 /// How all tags begin that may be the commit's, whatever number of its digits builds tag with. `None`: nothing but the

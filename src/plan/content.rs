@@ -54,7 +54,7 @@ impl Facts<'_> {
         Ok(())
     }
 
-    fn base(&self) -> Result<Value, Waiting> {
+    pub(super) fn base(&self) -> Result<Value, Waiting> {
         let revisions = &self.input.observed.revisions;
         match &self.input.desired.task_definition {
             TaskDefinitionSource::File { input, .. } => Ok(input.clone()),

@@ -5,15 +5,17 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::facts::{Facts, HISTORY, unreadable};
+use super::hand::Hand;
+use super::memory::Stamp;
 use super::outlook::Outlook;
 use super::phase::Current;
 use super::shown::Origin;
 use super::step::{Approval, Recent, Step, Why};
 use super::{diff, memory, outlook, phase, status};
 use crate::model::{
-    Ancestry, Applied, ContentHash, Controller, DeploymentStrategy, Desired, Difference, InFlight,
+    Ancestry, Applied, ContentHash, Controller, DeploymentStrategy, Desired, Difference, Digest, InFlight,
     InfraCommit, Millis, Mode, Observed, OnDrift, Phase, Reading, RepositoryName, Service, ServiceStatus,
-    Stage, StartedBy, Status, Strategy, TaskDefinitionArn, Waiting,
+    Stage, Status, Strategy, Target, TaskDefinitionArn, Waiting,
 };
 
 /// Replacements of one another in a row after which the one in flight is allowed to finish.
@@ -30,9 +32,18 @@ pub struct Input<'a> {
     pub recent: Option<&'a Recent>,
     /// Why this target must wait for others (`rollout` limits, `after:`).
     pub turn: Option<&'a str>,
-    /// Repositories whose environment tag must not move yet, and the application that is waited for.
-    pub tag_blockers: &'a BTreeMap<RepositoryName, String>,
+    /// Who shares the environment tag of a repository.
+    pub tag_peers: &'a BTreeMap<RepositoryName, Vec<TagPeer>>,
+    /// In AWS's time.
     pub now: Millis,
+}
+
+/// Another application whose success decides about a tag too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagPeer {
+    pub target: Target,
+    /// The digest that last succeeded there and runs; `None` where that is unknown.
+    pub digest: Option<Digest>,
 }
 
 /// The decision about one target.
@@ -134,6 +145,10 @@ impl<'a> Facts<'a> {
         if current.phase == Phase::RollingBack {
             return Err(self.following(current));
         }
+        // Before anything newer begins: once that is under way, nobody sees any more that this one ended well.
+        if let Some(steps) = self.finish_a_success(current)? {
+            return Ok(steps);
+        }
         let rendered = match &self.rendered {
             Ok(rendered) => rendered,
             Err(_) if !current.phase.is_over() => return Err(self.following(current)),
@@ -196,7 +211,7 @@ impl<'a> Facts<'a> {
     fn go_there(&self, service: &Service, current: &Current, rendered: &Value) -> Result<Vec<Step>, Waiting> {
         let content = memory::content_hash(&self.input.desired.target, rendered);
         let revision = self.revision_with(&content);
-        if let Some(id) = revision.and_then(|revision| self.failure_of(revision)) {
+        if let Some((_, id)) = self.hold() {
             return Err(self.held(current.phase, id));
         }
         self.commit_tags_stand(current)?;
@@ -205,9 +220,24 @@ impl<'a> Facts<'a> {
         self.newest()?;
         let highest = self.highest();
         self.source_is_current(highest.as_ref())?;
-        let why = self.why(revision, current);
-        if why == Why::Drift && self.input.desired.policy.drift != OnDrift::Heal {
+        let why = self.why(&content, current);
+        let is_drift = match why {
+            // What is concluded from nothing being there must not rest on half a memory.
+            Why::FirstContact => {
+                self.memory_is_complete()?;
+                !self.git_has_changed(current, rendered)?
+            }
+            why => why == Why::Drift,
+        };
+        // What another hand deployed is judged when it has come to its end.
+        if is_drift {
+            self.is_steady(current)?;
+        }
+        if is_drift && self.input.desired.policy.drift != OnDrift::Heal {
             return Err(Waiting::Drifted);
+        }
+        if is_drift {
+            self.may_heal(current)?;
         }
         self.roles_are_allowed(rendered)?;
         if let Some(why) = self.input.turn {
@@ -224,17 +254,18 @@ impl<'a> Facts<'a> {
         }
         match (revision, why) {
             (None, _) => {
+                self.memory_is_complete()?;
                 self.is_described_as_sent(rendered, &content)?;
                 self.tags_fit()?;
-                self.once(vec![self.registration(rendered, &content, current)])
+                self.once(vec![self.registration(rendered, &content, &self.next_stamp(current, why))])
             }
             (Some(revision), Why::Interrupted) => self.deploy(revision, why),
-            (Some(revision), _) => self.stamp(revision, memory::applied_tag(&self.next_stamp(current))),
+            (Some(revision), _) => self.stamp(revision, Stamp::Applied(self.next_stamp(current, why))),
         }
     }
 
     /// A commit whose tag was pushed over is not deployed again with the new image, nor does that end a deployment.
-    fn commit_tags_stand(&self, current: &Current) -> Result<(), Waiting> {
+    pub(super) fn commit_tags_stand(&self, current: &Current) -> Result<(), Waiting> {
         match self.moved_commit_tags().next() {
             Some(_) if !current.phase.is_over() => Err(self.following(current)),
             Some(moved) => Err(moved),
@@ -247,7 +278,7 @@ impl<'a> Facts<'a> {
         let known = self.input.observed.revisions.values().filter_map(Reading::known);
         let otherwise = known
             .filter(|revision| revision.active)
-            .find(|revision| memory::is_described_otherwise(revision, &self.input.desired.target, content));
+            .find(|revision| memory::is_described_otherwise(revision, self.input.desired, content));
         let Some(revision) = otherwise else { return Ok(()) };
         let fields = diff::task_definitions(&revision.input, rendered, Origin::Aws);
         let fields = fields.into_iter().take(3).map(|difference| difference.field).collect();
@@ -259,8 +290,7 @@ impl<'a> Facts<'a> {
         if current.phase.is_over() {
             return Ok(());
         }
-        let ours = self.ours.contains_key(&current.target);
-        if !ours {
+        if self.hand(current) == Hand::Other {
             let stalled = self.is_stuck(service, current);
             return if stalled { Ok(()) } else { Err(self.following(current)) };
         }
@@ -284,11 +314,10 @@ impl<'a> Facts<'a> {
         if let Some(rolling_back) = self.rolling_back() {
             return rolling_back;
         }
-        let memory = self.ours.get(&current.target);
         Waiting::Deploying {
             phase: current.phase,
             commit: self.commit_of(&current.target),
-            by: if memory.is_some() { StartedBy::Trueup } else { StartedBy::Other },
+            by: self.hand(current).started_by(),
             shift: self.shift(current).cloned(),
         }
     }

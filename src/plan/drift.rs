@@ -1,48 +1,162 @@
 //! Git or another hand: whose change it is that the live content is another one.
 
-use super::facts::Facts;
-use super::memory;
+use serde_json::Value;
+
+use super::facts::{Facts, HISTORY, unreadable};
+use super::hand::Hand;
 use super::phase::Current;
 use super::step::Why;
-use crate::model::{Applied, OnDrift, Outcome, OutcomeKind, TaskDefinitionArn, TaskDefinitionSource};
+use super::{commits, memory, render};
+use crate::model::{
+    Commit, ContentHash, FirstContact, Memory, Millis, OnDrift, Outcome, OutcomeKind, TaskDefinitionSource,
+    Waiting,
+};
+
+/// How often in a row what another hand undid is put right before it is left to people: two owners fight.
+const MOST_ROUNDS: u32 = 3;
+/// How long after the other hand's deployment it is put right: at once, and later the more often it has happened.
+const PAUSES: [Millis; MOST_ROUNDS as usize] = [0, 300_000, 900_000];
+/// A change that comes later than this after the last one was put right is a round of its own.
+const IN_A_ROW: Millis = 86_400_000;
 
 impl Facts<'_> {
-    /// Who changed what: the stamps tell.
-    pub(super) fn why(&self, revision: Option<&TaskDefinitionArn>, current: &Current) -> Why {
-        let memory = revision.and_then(|revision| self.ours.get(revision));
-        let highest = self.highest();
-        let stamp = memory.and_then(|memory| memory.applied.as_ref());
-        let newest = stamp
-            .filter(|stamp| highest.as_ref().is_some_and(|highest| stamp.generation == highest.generation));
-        // A try that was asked for and has come to an end since is over.
-        let retried = memory.is_some_and(|memory| {
-            let ended = |outcome: &Outcome| Some(&outcome.deployment) != memory.retry.as_ref();
-            memory.retry.is_some() && !memory.outcome.as_ref().is_some_and(ended)
-        });
-        match (newest, &highest) {
-            (Some(stamp), _) if stamp.live_then == current.live => Why::Interrupted,
-            (Some(_), _) if retried => Why::GitChanged,
-            (Some(_), _) => Why::Drift,
-            (None, Some(highest)) if self.has_brought(highest) => Why::Drift,
-            (None, Some(_)) => Why::GitChanged,
-            (None, None) => Why::FirstContact,
+    /// Who changed what: the stamps tell. Whether first contact means that git has changed, [`Facts::git_has_changed`] says.
+    pub(super) fn why(&self, content: &ContentHash, current: &Current) -> Why {
+        let Some(highest) = self.highest() else { return Why::FirstContact };
+        let newest = || self.ours.values().filter(|memory| memory.generation() == highest.generation);
+        let Some(memory) = newest().find(|memory| memory.content == *content && self.is_declared(memory))
+        else {
+            return if newest().any(|memory| self.has_brought(memory)) {
+                Why::Drift
+            } else {
+                Why::GitChanged
+            };
+        };
+        let retried = is_retried(memory);
+        let is_superseded =
+            memory.outcome.as_ref().is_some_and(|outcome| outcome.result == OutcomeKind::Superseded);
+        if retried && is_spent(memory) {
+            return Why::GitChanged;
         }
+        if highest.live_then == current.live && !memory.has_ended() {
+            return Why::Interrupted;
+        }
+        // What we stopped for a newer commit is declared again; a late write of ours hides what is declared.
+        let undone_by_us = is_superseded || self.hand(current) == Hand::Late;
+        if retried || undone_by_us { Why::GitChanged } else { Why::Drift }
     }
 
-    /// Whether only images are owned and what is laid over, and both had already succeeded here as they are declared: then it
-    /// is the rest of the task definition that has changed, by another hand.
-    fn has_brought(&self, highest: &Applied) -> bool {
-        if !matches!(self.input.desired.task_definition, TaskDefinitionSource::Service) {
+    /// Whether the revision was registered for what is declared now. One by 0.1 does not say.
+    fn is_declared(&self, memory: &Memory) -> bool {
+        memory.declared.is_none() || memory.declared == self.declared
+    }
+
+    /// Whether what is declared had already succeeded here as another content: then it is what nobody declares that has
+    /// changed, by another hand.
+    fn has_brought(&self, newest: &Memory) -> bool {
+        let succeeded =
+            newest.outcome.as_ref().is_some_and(|outcome| outcome.result == OutcomeKind::Succeeded);
+        if !succeeded || !matches!(self.input.desired.task_definition, TaskDefinitionSource::Service) {
             return false;
         }
-        let last = self.ours.iter().find(|(_, memory)| memory.applied.as_ref() == Some(highest));
-        last.is_some_and(|(arn, memory)| {
-            let outcome = memory.outcome.as_ref().map(|outcome| outcome.result);
-            outcome == Some(OutcomeKind::Succeeded)
-                && self.revision(arn).is_some_and(|revision| {
-                    self.runs_every_image(revision) && self.changed_by_overlay(&revision.input).is_empty()
-                })
+        if newest.declared.is_some() {
+            return newest.declared == self.declared && self.is_of_the_commits(newest);
+        }
+        let same = self.ours.iter().filter(|(_, memory)| *memory == newest);
+        same.filter_map(|(arn, _)| self.revision(arn)).any(|revision| {
+            self.runs_every_image(revision) && self.changed_by_overlay(&revision.input).is_empty()
         })
+    }
+
+    pub(super) fn is_of_the_commits(&self, memory: &Memory) -> bool {
+        let mut images = self.input.desired.images.iter();
+        images.all(|wanted| memory.commit_of(&wanted.name).matches(&wanted.commit))
+    }
+
+    /// Whether it is git that has changed where nothing of ours is stamped: what runs was declared before, or is no build of
+    /// this application at all. First contact is no licence: everything else is another hand's, or nobody knows.
+    pub(super) fn git_has_changed(&self, current: &Current, rendered: &Value) -> Result<bool, Waiting> {
+        if self.input.desired.first_contact == FirstContact::Adopt || self.runs_a_placeholder(current) {
+            return Ok(true);
+        }
+        let older = self.history().skip_while(|one| one.target.as_ref() == Some(&current.live_revision));
+        if older.filter_map(|one| one.target.as_ref()).any(|arn| self.equals_by_effect(arn, rendered)) {
+            return Ok(false);
+        }
+        let Some(earlier) = &self.input.observed.earlier else { return Err(Waiting::LookDeeper) };
+        if earlier.declarations.iter().any(|commits| self.live_is_of(current, commits)) {
+            return Ok(true);
+        }
+        if !earlier.is_complete {
+            return Err(unreadable(HISTORY, "it does not reach back to what runs"));
+        }
+        Ok(false)
+    }
+
+    /// Whether no container of the live revision runs an image of the declared repositories.
+    fn runs_a_placeholder(&self, current: &Current) -> bool {
+        let Some(live) = self.revision(&current.live_revision) else { return false };
+        let uris: Option<Vec<&str>> = self
+            .images
+            .iter()
+            .map(|image| image.repository.known().map(|repository| repository.uri.as_str()))
+            .collect();
+        // A repository that cannot be read may be the one.
+        let Some(uris) = uris else { return false };
+        !render::container_images(&live.input).any(|(_, reference)| {
+            let name = reference.split('@').next().unwrap_or_default();
+            uris.iter()
+                .any(|uri| name == *uri || name.strip_prefix(uri).is_some_and(|rest| rest.starts_with(':')))
+        })
+    }
+
+    /// Whether the images of the live revision were built from these commits.
+    fn live_is_of(&self, current: &Current, commits: &std::collections::BTreeMap<String, Commit>) -> bool {
+        let Some(live) = self.revision(&current.live_revision) else { return false };
+        let mut images = self.input.desired.images.iter().zip(self.images);
+        images.all(|(wanted, observed)| {
+            let Some(declared) = commits.get(&wanted.name) else { return false };
+            let found = self.live_commits(live, wanted, observed);
+            found.iter().any(|commit| commit.matches(declared))
+        })
+    }
+
+    /// The commits that ECR names for what a revision runs of an image, and the one in the name that it is called by.
+    fn live_commits(
+        &self,
+        live: &crate::model::Revision,
+        wanted: &crate::model::DesiredImage,
+        observed: &crate::model::ObservedImage,
+    ) -> Vec<Commit> {
+        let mut commits = Vec::new();
+        for container in self.container_names(wanted, &live.input) {
+            let image = render::container_images(&live.input).find(|(name, _)| *name == container);
+            if let Some((_, tag)) = image.and_then(|(_, image)| image.split('@').next()?.rsplit_once(':')) {
+                commits.extend(commits::commit_in_tag(wanted, tag));
+            }
+            if let Some(digest) = self.digest_of_container(&live.arn, &live.input, &container) {
+                commits.extend(commits::commits_of_digest(wanted, observed, &digest));
+            }
+        }
+        commits
+    }
+
+    /// Whether what another hand undid may be put right once more, and now.
+    pub(super) fn may_heal(&self, current: &Current) -> Result<(), Waiting> {
+        let rounds = self.rounds(current);
+        let Some(pause) = usize::try_from(rounds).ok().and_then(|rounds| PAUSES.get(rounds)) else {
+            return Err(Waiting::Contested { rounds });
+        };
+        let until = current.started_at.saturating_add(*pause);
+        if self.input.now < until { Err(Waiting::HealingPaused { until }) } else { Ok(()) }
+    }
+
+    /// How often in a row another hand has already undone what is declared.
+    pub(super) fn rounds(&self, current: &Current) -> u32 {
+        let highest = self.highest();
+        let recent = highest
+            .filter(|applied| applied.at.is_some_and(|at| current.started_at.saturating_sub(at) <= IN_A_ROW));
+        recent.map_or(0, |applied| applied.rounds)
     }
 
     /// Whether another hand has taken the service away from what is declared, and somebody wants to know.
@@ -56,9 +170,27 @@ impl Facts<'_> {
             let stamp = self.ours.get(&current.live_revision).and_then(|memory| memory.settings.as_ref());
             return stamp.is_some_and(|stamp| stamp.done) && !self.settings_differences().is_empty();
         }
-        let revision = self.revision_with(&memory::content_hash(&desired.target, rendered));
-        let held = revision.is_some_and(|revision| self.failure_of(revision).is_some());
+        let content = memory::content_hash(&desired.target, rendered);
         let behind = self.source_is_current(self.highest().as_ref()).is_err();
-        current.phase.is_over() && !held && !behind && self.why(revision, current) == Why::Drift
+        let by_another_hand = || match self.why(&content, current) {
+            Why::FirstContact => self.git_has_changed(current, rendered) == Ok(false),
+            why => why == Why::Drift,
+        };
+        current.phase.is_over() && self.hold().is_none() && !behind && by_another_hand()
     }
+}
+
+/// Whether a person asked for another try that has not come to an end since.
+fn is_retried(memory: &Memory) -> bool {
+    let ended =
+        memory.outcome.as_ref().is_some_and(|outcome| Some(&outcome.deployment) != memory.retry.as_ref());
+    memory.retry.is_some() && !ended
+}
+
+/// Whether the deployment that the stamp was written for has been. 0.1 recorded outcomes without saying after which
+/// stamp, and wrote stamps without a time: there, any outcome is about the stamp at hand.
+pub(super) fn is_spent(memory: &Memory) -> bool {
+    let by_older = memory.applied.as_ref().is_some_and(|applied| applied.at.is_none());
+    let by_older_too = |outcome: &Outcome| by_older && !memory.has_brought(&outcome.deployment);
+    memory.has_ended() || memory.outcome.as_ref().is_some_and(by_older_too)
 }

@@ -8,7 +8,8 @@ use super::facts::Facts;
 use super::shown::Origin;
 use super::{diff, overlay, render, service_settings};
 use crate::model::{
-    Difference, Digest, Image, ObservedImage, Reading, Revision, TaskDefinitionArn, TaskDefinitionSource,
+    DesiredImage, Difference, Digest, Image, ObservedImage, Reading, Revision, TaskDefinitionArn,
+    TaskDefinitionSource,
 };
 
 impl Facts<'_> {
@@ -80,7 +81,7 @@ impl Facts<'_> {
     }
 
     /// Whether the container of this revision runs the desired image, under whatever name.
-    fn runs(
+    pub(super) fn runs(
         &self,
         arn: &TaskDefinitionArn,
         input: &Value,
@@ -99,6 +100,27 @@ impl Facts<'_> {
         let resolved = self.resolved_digests(arn, container);
         let named = || named_digest(declared?, observed).cloned();
         resolved.or_else(named).is_some_and(|digest| same(&digest))
+    }
+
+    /// The containers that run an image, in a revision that may have lost the placeholder.
+    pub(super) fn container_names(&self, wanted: &DesiredImage, input: &Value) -> Vec<String> {
+        let declared = match &self.input.desired.task_definition {
+            TaskDefinitionSource::File { input, .. } => render::containers(wanted, input).ok(),
+            TaskDefinitionSource::Service | TaskDefinitionSource::Family(_) => None,
+        };
+        declared.or_else(|| render::containers(wanted, input).ok()).unwrap_or_default()
+    }
+
+    /// The digest that a container of a revision is pinned to, or that ECS resolved for it.
+    pub(super) fn digest_of_container(
+        &self,
+        arn: &TaskDefinitionArn,
+        input: &Value,
+        container: &str,
+    ) -> Option<Digest> {
+        let image = render::container_images(input).find(|(name, _)| *name == container);
+        let pinned = image.and_then(|(_, image)| image.split_once('@'));
+        pinned.map(|(_, digest)| Digest::new(digest)).or_else(|| self.resolved_digests(arn, container))
     }
 
     /// The digest ECS resolved for a container of the newest deployment to a revision, or that its tasks run.

@@ -1,16 +1,16 @@
 //! What every rule asks: the reading, and what it says before anything is decided.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::decide::Input;
 use super::phase::Current;
 use super::steady::Judgement;
-use super::{blue_green, memory, phase};
+use super::{blue_green, declaration, memory, phase};
 use crate::model::{
-    Applied, CodeDeploy, ContentHash, Memory, ObservedImage, Reading, Revision, Service, ServiceDeployment,
-    Shift, Stage, TaskDefinitionArn, Waiting,
+    Applied, CodeDeploy, Completeness, ContentHash, DeclarationHash, Desired, Memory, ObservedImage, Reading,
+    Revision, Service, ServiceDeployment, Shift, Stage, TaskDefinitionArn, TaskDefinitionSource, Waiting,
 };
 
 /// What cannot be read where nobody can tell whether the applied infra commit came first.
@@ -28,6 +28,8 @@ pub(super) struct Facts<'a> {
     pub code_deploy: Option<CodeDeploy>,
     /// Our revisions, by ARN.
     pub ours: BTreeMap<&'a TaskDefinitionArn, Memory>,
+    /// What git declares, as a hash; `None` where the base that belongs to it cannot be told.
+    pub declared: Option<DeclarationHash>,
     /// The desired images, as ECR tells them.
     pub images: &'a [ObservedImage],
     /// The task definition that should run, or why it cannot be told.
@@ -38,11 +40,7 @@ impl<'a> Facts<'a> {
     pub(super) fn new(input: &'a Input<'a>) -> Self {
         let observed = input.observed;
         let service = observed.service.known().filter(|_| wrong_account(input).is_none());
-        let ours: BTreeMap<_, _> = observed
-            .revisions
-            .iter()
-            .filter_map(|(arn, reading)| Some((arn, memory::of(reading.known()?, &input.desired.target)?)))
-            .collect();
+        let ours = ours(input, service);
         let mut facts = Self {
             input,
             service,
@@ -50,13 +48,24 @@ impl<'a> Facts<'a> {
             judgement: None,
             code_deploy: service.and_then(|service| blue_green::settings(input.desired, service)),
             ours,
+            declared: None,
             images: &observed.images,
             rendered: Err(Waiting::Settled),
         };
         facts.tell_superseded();
         facts.judge();
         facts.rendered = facts.render();
+        facts.declared = facts.declaration();
         facts
+    }
+
+    fn declaration(&self) -> Option<DeclarationHash> {
+        let desired = self.input.desired;
+        let base = match &desired.task_definition {
+            TaskDefinitionSource::Family(_) => Some(self.base().ok()?),
+            TaskDefinitionSource::Service | TaskDefinitionSource::File { .. } => None,
+        };
+        Some(declaration::hash(desired, base.as_ref()))
     }
 
     pub(super) fn account_is_right(&self) -> Result<(), Waiting> {
@@ -85,11 +94,23 @@ impl<'a> Facts<'a> {
         self.input.observed.revisions.get(arn).and_then(Reading::known)
     }
 
-    /// Our ACTIVE revision with this content; where a race made several, the lowest: two controllers meet there.
+    /// Our ACTIVE revision with this content and this declaration; where a race made several, the lowest: two
+    /// controllers meet there. The same content declared otherwise is another revision, since its outcome is another.
     pub(super) fn revision_with(&self, content: &ContentHash) -> Option<&'a TaskDefinitionArn> {
         let active = |arn| self.revision(arn).is_some_and(|revision| revision.active);
-        let same = self.ours.iter().filter(|(arn, memory)| memory.content == *content && active(arn));
+        let declared = |memory: &Memory| memory.declared.is_none() || memory.declared == self.declared;
+        let same = self.ours.iter();
+        let same = same.filter(|(arn, memory)| memory.content == *content && declared(memory) && active(arn));
         same.map(|(arn, _)| *arn).min_by_key(|arn| arn.revision())
+    }
+
+    /// All that is remembered has been read: only then it can be said that something is not among it.
+    pub(super) fn memory_is_complete(&self) -> Result<(), Waiting> {
+        match &self.input.observed.memory {
+            Some(Completeness::Complete) => Ok(()),
+            Some(Completeness::Incomplete(why)) => Err(Waiting::MemoryIncomplete { why: why.clone() }),
+            None => Err(Waiting::LookDeeper),
+        }
     }
 
     /// The stamp with the highest generation among all revisions that were read.
@@ -123,6 +144,30 @@ impl<'a> Facts<'a> {
         }
         let outcome = self.ours.get(&current.target).and_then(|memory| memory.outcome.as_ref());
         outcome.is_some_and(|outcome| outcome.deployment == current.id)
+    }
+}
+
+/// The revisions that are ours. One that does not say which service it was registered for counts only in a family that
+/// the service is declared with, runs or ran: two services may have the same names in two repositories.
+fn ours<'a>(input: &Input<'a>, service: Option<&'a Service>) -> BTreeMap<&'a TaskDefinitionArn, Memory> {
+    let (desired, observed) = (input.desired, input.observed);
+    let live = service.into_iter().flat_map(|service| &service.deployments).map(|one| &one.task_definition);
+    let history = observed.service_deployments.known().into_iter().flatten();
+    let historical = history.flat_map(|one| one.target.iter().chain(&one.sources));
+    let families: BTreeSet<&str> = live.chain(historical).map(TaskDefinitionArn::family).collect();
+    let is_known = |family: &str| families.contains(family) || declared_family(desired) == Some(family);
+    let revisions = observed.revisions.iter();
+    let remembered =
+        revisions.filter_map(|(arn, reading)| Some((arn, memory::of(reading.known()?, desired)?)));
+    remembered.filter(|(arn, memory)| memory.names_service || is_known(arn.family())).collect()
+}
+
+/// The family that the declared task definition belongs to; `None` where it is that of the service.
+pub fn declared_family(desired: &Desired) -> Option<&str> {
+    match &desired.task_definition {
+        TaskDefinitionSource::File { input, .. } => input.get("family")?.as_str(),
+        TaskDefinitionSource::Family(family) => Some(family),
+        TaskDefinitionSource::Service => None,
     }
 }
 

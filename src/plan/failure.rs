@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::facts::Facts;
+use super::hand::Hand;
+use super::memory::{Registration, Stamp};
 use super::phase::Current;
 use super::steady::Judgement;
 use super::step::{Step, Why};
 use super::{memory, phase, render};
 use crate::model::{
-    Commit, Digest, Memory, Millis, OnFailure, Outcome, OutcomeKind, Phase, Reading, Service,
-    ServiceDeployment, ServiceDeploymentStatus, TaskDefinitionArn, TaskHealth, Waiting,
+    Commit, ContentHash, Digest, Memory, Millis, OnFailure, OutcomeKind, Phase, Reading, Service,
+    ServiceDeployment, ServiceDeploymentStatus, TaskDefinitionArn, TaskDefinitionSource, TaskHealth, Waiting,
 };
 
 /// How the reason begins of a task that a deployment has stopped (Amazon ECS developer guide, "stopped tasks error messages").
@@ -35,14 +37,14 @@ impl Facts<'_> {
             .as_ref()
             .is_some_and(|outcome| outcome.result == OutcomeKind::Failed && outcome.deployment == current.id);
         if failed && !recorded && memory.retry.as_ref() != Some(&current.id) {
-            let outcome = Outcome { result: OutcomeKind::Failed, deployment: current.id.clone() };
-            return Ok(Some(self.stamp(&current.target, memory::outcome_tag(&outcome))?));
+            return Ok(Some(self.record(current, OutcomeKind::Failed)?));
         }
         // What AWS has rolled back is not PRIMARY any more: a reading that says so lags behind.
         let undo = recorded
             && primary_is_target
             && !matches!(current.phase, Phase::RollingBack | Phase::RolledBack)
             && self.failed_rollback().is_none()
+            && self.hand(current) != Hand::Other
             // The watch of a breaker or an alarm has ended with what AWS calls a success.
             && (self.judgement == Some(Judgement::Unsteady) || !service.rolls_back_by_itself())
             && memory.retry.as_ref() != Some(&current.id)
@@ -113,8 +115,10 @@ impl Facts<'_> {
             Some(memory) => (memory.commit.clone(), memory.commits.clone()),
             None => (Commit::new("unknown"), BTreeMap::new()),
         };
-        let stamp = self.next_stamp(current);
-        let tags = memory::registration(&desired.target, &commit, &others, &content, &stamp);
+        let declared = self.ours.get(good).and_then(|memory| memory.declared.as_ref());
+        let applied = &self.next_stamp(current, Why::Rollback);
+        let registration = Registration { commit: &commit, others, content: &content, declared, applied };
+        let tags = memory::registration(desired, &registration);
         self.once(vec![Step::Register { input: revision.input.clone(), tags, commit }])
     }
 
@@ -152,14 +156,39 @@ impl Facts<'_> {
     /// The failed deployment for which what is declared is held. Where its image is gone, the content cannot be known
     /// again, and what became of the commit at last counts.
     pub(super) fn failure(&self) -> Option<String> {
-        let Ok(rendered) = &self.rendered else {
-            let tried = self.ours.iter().filter(|(_, ours)| ours.commit.matches(self.input.desired.commit()));
-            let generation = |ours: &Memory| ours.applied.as_ref().map(|applied| applied.generation);
-            let (last, _) = tried.max_by_key(|(_, ours)| generation(ours))?;
-            return self.failure_of(last);
+        self.hold().map(|(_, id)| id)
+    }
+
+    /// The revision and the failed deployment for which what is declared is not tried again. The newest try of a declaration
+    /// decides: what another hand changed in an undeclared base, or a clean-up took away, is no reason for another one.
+    pub(super) fn hold(&self) -> Option<(&TaskDefinitionArn, String)> {
+        let rendered = self.rendered.as_ref().ok();
+        let content = rendered.map(|rendered| memory::content_hash(&self.input.desired.target, rendered));
+        let same = |(arn, memory): &(&&TaskDefinitionArn, &Memory)| {
+            self.is_same_declaration(arn, memory, content.as_ref())
         };
-        let content = memory::content_hash(&self.input.desired.target, rendered);
-        self.failure_of(self.revision_with(&content)?)
+        let tries: Vec<_> = self.ours.iter().filter(same).collect();
+        let newest = tries.iter().map(|(_, memory)| memory.generation()).max()?;
+        let mut newest = tries.into_iter().filter(|(_, memory)| memory.generation() == newest);
+        newest.find_map(|(arn, _)| Some((*arn, self.failure_of(arn)?)))
+    }
+
+    /// Whether a revision was registered for what is declared now. 0.1 did not write what was declared: there, equal
+    /// content is, or equal images where git declares nothing else.
+    fn is_same_declaration(
+        &self,
+        arn: &TaskDefinitionArn,
+        memory: &Memory,
+        content: Option<&ContentHash>,
+    ) -> bool {
+        if memory.declared.is_some() {
+            return memory.declared == self.declared && self.is_of_the_commits(memory);
+        }
+        // Where nothing can be rendered, such as for an image that is gone, the commit is all that is left.
+        let Some(content) = content else { return self.is_of_the_commits(memory) };
+        let only_images = matches!(self.input.desired.task_definition, TaskDefinitionSource::Service);
+        *content == memory.content
+            || (only_images && self.revision(arn).is_some_and(|revision| self.runs_every_image(revision)))
     }
 
     /// The failed deployment for which `arn` is held, unless a person asked for another try after it.
@@ -213,11 +242,13 @@ impl Facts<'_> {
     /// saying it twice is saying it once. A revision of another hand takes no stamp: it is deployed at once.
     pub(super) fn retry(&self, waiting: Option<&Waiting>) -> Option<Step> {
         let Some(Waiting::Held { deployment: Some(failed), .. }) = waiting else { return None };
-        let Some(held) = self.ours.keys().find(|arn| self.failure_of(arn).as_ref() == Some(failed)) else {
+        let by_declaration = self.hold().filter(|(_, id)| id == failed).map(|(arn, _)| arn);
+        let by_failure =
+            || self.ours.keys().copied().find(|arn| self.failure_of(arn).as_ref() == Some(failed));
+        let Some(held) = by_declaration.or_else(by_failure) else {
             let live = &self.current.as_ref()?.live_revision;
             return self.deploy(live, Why::Retry).ok()?.into_iter().next();
         };
-        let (key, value) = memory::retry_tag(failed);
-        Some(Step::Stamp { revision: (*held).clone(), key, value })
+        Some(Step::Stamp { revision: held.clone(), stamp: Stamp::Retry(failed.clone()) })
     }
 }

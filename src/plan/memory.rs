@@ -1,7 +1,8 @@
 //! What trueup remembers: tags on the task definition revisions that it registered, and on nothing else.
 //!
 //! A revision is ours only if the hash recomputed from its described content equals its `trueup:content` tag, so a
-//! revision that was cloned with our tags but carries another image is foreign.
+//! revision that was cloned with our tags but carries another image is foreign. It also names the service that it was
+//! registered for: two repositories that both declare `test/api` for different services do not share a memory.
 
 use std::collections::BTreeMap;
 
@@ -10,20 +11,30 @@ use sha2::{Digest as _, Sha256};
 
 use super::normalise;
 use crate::model::{
-    Applied, Commit, ContentHash, DeploymentId, InfraCommit, Memory, Outcome, OutcomeKind, Revision,
-    SettingsStamp, Target, TaskDefinitionArn,
+    Applied, Commit, ContentHash, DeclarationHash, DeploymentId, Desired, Ended, InfraCommit, Memory, Millis,
+    Outcome, OutcomeKind, Revision, SettingsStamp, Target, TaskDefinitionArn,
 };
 
 pub const ENVIRONMENT: &str = "trueup:environment";
 pub const APPLICATION: &str = "trueup:application";
+/// `<cluster>/<service>`. Revisions that 0.1 registered do not have it.
+const SERVICE: &str = "trueup:service";
 const COMMIT: &str = "trueup:commit";
 /// With the name of an image behind it, where that one's commit is not that of the first image.
 const COMMIT_OF: &str = "trueup:commit:";
 const CONTENT: &str = "trueup:content";
+/// The hash over what git declares ([`super::declaration`]). Revisions that 0.1 registered do not have it.
+const DECLARED: &str = "trueup:declared";
 pub(super) const APPLIED: &str = "trueup:applied";
 /// `<generation>/<task definition>`: what was live when the stamp of that generation was written.
 const FROM: &str = "trueup:from";
+/// `<generation>/<seconds>`: when the stamp of that generation was written, in AWS's time.
+const AT: &str = "trueup:at";
+/// `<generation>/<rounds>`: how often in a row another hand had undone what is declared when that stamp was written.
+const HEALED: &str = "trueup:healed";
 const OUTCOME: &str = "trueup:outcome";
+/// `<generation>/<deployment>`: the stamp whose deployment the outcome is about.
+const ENDED: &str = "trueup:ended";
 const RETRY: &str = "trueup:retry";
 const SETTINGS: &str = "trueup:settings";
 /// Stands for "no infra commit" (a working tree) in the stamp.
@@ -40,20 +51,70 @@ pub fn content_hash(target: &Target, input: &Value) -> ContentHash {
     ContentHash::new(hex::encode(Sha256::digest(content.to_string().as_bytes())))
 }
 
-/// What the revision remembers for `target`; `None` if it is foreign, whatever its tags say.
-pub fn of(revision: &Revision, target: &Target) -> Option<Memory> {
+/// What is written onto a revision of ours, in one call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stamp {
+    /// Before each deployment to the revision.
+    Applied(Applied),
+    /// After a deployment ended; `generation` is that of the stamp which it followed.
+    Outcome {
+        outcome: Outcome,
+        generation: Option<u64>,
+    },
+    /// A person asks for another try after this failed deployment.
+    Retry(String),
+    Settings(SettingsStamp),
+}
+
+impl Stamp {
+    /// The tags that are sent, by key.
+    pub fn tags(&self) -> BTreeMap<String, String> {
+        match self {
+            Self::Applied(applied) => applied_tags(applied).collect(),
+            Self::Outcome { outcome, generation } => {
+                let ended = generation
+                    .map(|generation| (ENDED.to_owned(), format!("{generation}/{}", outcome.deployment)));
+                [outcome_tag(outcome)].into_iter().chain(ended).collect()
+            }
+            Self::Retry(failed) => BTreeMap::from([retry_tag(failed)]),
+            Self::Settings(settings) => BTreeMap::from([settings_tag(settings)]),
+        }
+    }
+
+    /// The key that says what kind of stamp it is, for people.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Applied(_) => APPLIED,
+            Self::Outcome { .. } => OUTCOME,
+            Self::Retry(_) => RETRY,
+            Self::Settings(_) => SETTINGS,
+        }
+    }
+}
+
+/// What the revision remembers for `desired`; `None` if it is foreign, whatever its tags say.
+pub fn of(revision: &Revision, desired: &Desired) -> Option<Memory> {
     let tag = |key: &str| revision.tags.get(key).map(String::as_str);
+    let target = &desired.target;
     let ours = tag(ENVIRONMENT)? == target.environment.as_str()
         && tag(APPLICATION)? == target.application.as_str()
+        && tag(SERVICE).is_none_or(|service| service == place(desired))
         && tag(CONTENT)? == content_hash(target, &revision.input).as_str();
+    let of_stamp = |key: &str, generation| tag(key).and_then(|text| of_generation(text, generation));
+    let applied = tag(APPLIED).and_then(parse_applied).map(|applied| Applied {
+        from: of_stamp(FROM, applied.generation).map(TaskDefinitionArn::new),
+        at: of_stamp(AT, applied.generation).and_then(|at| at.parse::<Millis>().ok()?.checked_mul(1000)),
+        rounds: of_stamp(HEALED, applied.generation).and_then(|text| text.parse().ok()).unwrap_or_default(),
+        ..applied
+    });
     ours.then(|| Memory {
         commit: Commit::from_record(tag(COMMIT).unwrap_or_default()),
         commits: commits(&revision.tags),
         content: ContentHash::new(tag(CONTENT).unwrap_or_default()),
-        applied: tag(APPLIED).and_then(parse_applied).map(|applied| Applied {
-            from: tag(FROM).and_then(|text| of_generation(text, applied.generation)),
-            ..applied
-        }),
+        declared: tag(DECLARED).map(DeclarationHash::new),
+        names_service: tag(SERVICE).is_some(),
+        applied,
+        ended: tag(ENDED).and_then(parse_ended),
         outcome: tag(OUTCOME).and_then(parse_outcome),
         retry: tag(RETRY).map(str::to_owned),
         settings: tag(SETTINGS).and_then(parse_settings),
@@ -63,6 +124,35 @@ pub fn of(revision: &Revision, target: &Target) -> Option<Memory> {
 /// The key of the tag that names the commit of an image.
 pub fn commit_key(memory: &Memory, image: &str) -> String {
     if memory.commits.contains_key(image) { format!("{COMMIT_OF}{image}") } else { COMMIT.to_owned() }
+}
+
+/// What the tags of a revision say of their place and age, before anybody has described it: a hint what to describe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hint {
+    pub commit: Commit,
+    pub declared: Option<DeclarationHash>,
+    pub generation: u64,
+    pub succeeded: bool,
+}
+
+/// `None` where the tags name another environment, application or service.
+pub fn hint(tags: &BTreeMap<String, String>, desired: &Desired) -> Option<Hint> {
+    let tag = |key: &str| tags.get(key).map(String::as_str);
+    let named = tag(ENVIRONMENT)? == desired.target.environment.as_str()
+        && tag(APPLICATION)? == desired.target.application.as_str()
+        && tag(SERVICE).is_none_or(|service| service == place(desired));
+    let succeeded = |outcome: Outcome| outcome.result == OutcomeKind::Succeeded;
+    named.then(|| Hint {
+        commit: Commit::new(tag(COMMIT).unwrap_or_default()),
+        declared: tag(DECLARED).map(DeclarationHash::new),
+        generation: tag(APPLIED).and_then(parse_applied).map_or(0, |applied| applied.generation),
+        succeeded: tag(OUTCOME).and_then(parse_outcome).is_some_and(succeeded),
+    })
+}
+
+/// `<cluster>/<service>`.
+fn place(desired: &Desired) -> String {
+    format!("{}/{}", desired.cluster, desired.service)
 }
 
 /// Whether the revision says that any trueup registered it: such a revision is never taken for Terraform's.
@@ -77,38 +167,51 @@ fn commits(tags: &BTreeMap<String, String>) -> BTreeMap<String, Commit> {
     tags.iter().filter_map(of).collect()
 }
 
-/// Whether the revision was registered for `target` with this content, and is described with another one.
-pub fn is_described_otherwise(revision: &Revision, target: &Target, content: &ContentHash) -> bool {
+/// Whether the revision was registered for `desired` with this content, and is described with another one.
+pub fn is_described_otherwise(revision: &Revision, desired: &Desired, content: &ContentHash) -> bool {
     let tag = |key: &str| revision.tags.get(key).map(String::as_str);
-    tag(ENVIRONMENT) == Some(target.environment.as_str())
-        && tag(APPLICATION) == Some(target.application.as_str())
+    tag(ENVIRONMENT) == Some(desired.target.environment.as_str())
+        && tag(APPLICATION) == Some(desired.target.application.as_str())
         && tag(CONTENT) == Some(content.as_str())
-        && of(revision, target).is_none()
+        && *content != content_hash(&desired.target, &revision.input)
 }
 
-/// The tags of a new revision. `others`: the commits of images whose commit is not that of the first, by their name.
-pub fn registration(
-    target: &Target,
-    commit: &Commit,
-    others: &BTreeMap<String, Commit>,
-    content: &ContentHash,
-    applied: &Applied,
-) -> BTreeMap<String, String> {
+/// What a new revision is registered for.
+pub struct Registration<'a> {
+    pub commit: &'a Commit,
+    /// The commits of images whose commit is not that of the first, by their name.
+    pub others: BTreeMap<String, Commit>,
+    pub content: &'a ContentHash,
+    /// `None` where nobody can say what declared it: a last good revision that is registered again.
+    pub declared: Option<&'a DeclarationHash>,
+    pub applied: &'a Applied,
+}
+
+/// The tags of a new revision.
+pub fn registration(desired: &Desired, registration: &Registration<'_>) -> BTreeMap<String, String> {
+    let target = &desired.target;
     let fixed = [
         (ENVIRONMENT, target.environment.as_str().to_owned()),
         (APPLICATION, target.application.as_str().to_owned()),
-        (COMMIT, commit.to_record()),
-        (CONTENT, content.as_str().to_owned()),
-        (APPLIED, format_applied(applied)),
+        (SERVICE, place(desired)),
+        (COMMIT, registration.commit.to_record()),
+        (CONTENT, registration.content.as_str().to_owned()),
     ];
-    let others = others.iter().map(|(name, commit)| (format!("{COMMIT_OF}{name}"), commit.to_record()));
-    let from = applied.from.iter();
-    let from = from.map(|from| (FROM.to_owned(), format!("{}/{from}", applied.generation)));
-    fixed.into_iter().map(|(key, value)| (key.to_owned(), value)).chain(others).chain(from).collect()
+    let others = registration.others.iter();
+    let others = others.map(|(name, commit)| (format!("{COMMIT_OF}{name}"), commit.to_record()));
+    let declared = registration.declared.map(|hash| (DECLARED.to_owned(), hash.as_str().to_owned()));
+    let fixed = fixed.into_iter().map(|(key, value)| (key.to_owned(), value));
+    fixed.chain(others).chain(declared).chain(applied_tags(registration.applied)).collect()
 }
 
-pub fn applied_tag(applied: &Applied) -> (String, String) {
-    (APPLIED.to_owned(), format_applied(applied))
+/// The stamp in the format of 0.1, and beside it what 0.1 does not read, each naming the generation that it belongs to.
+fn applied_tags(applied: &Applied) -> impl Iterator<Item = (String, String)> {
+    let generation = applied.generation;
+    let at = applied.at.map(|at| (AT.to_owned(), format!("{generation}/{}", at.div_euclid(1000))));
+    let rounds =
+        (applied.rounds > 0).then(|| (HEALED.to_owned(), format!("{generation}/{}", applied.rounds)));
+    let from = applied.from.as_ref().map(|from| (FROM.to_owned(), format!("{generation}/{from}")));
+    [(APPLIED.to_owned(), format_applied(applied))].into_iter().chain(from).chain(at).chain(rounds)
 }
 
 pub fn outcome_tag(outcome: &Outcome) -> (String, String) {
@@ -141,18 +244,23 @@ fn parse_applied(text: &str) -> Option<Applied> {
     let infra = parts.next()?;
     let live_then = DeploymentId::new(parts.next()?);
     let infra_commit = (infra != NONE).then(|| InfraCommit::new(infra));
-    Some(Applied { generation, infra_commit, live_then, from: None })
+    Some(Applied { generation, infra_commit, live_then, from: None, at: None, rounds: 0 })
 }
 
-/// The revision of `<generation>/<task definition>`, if it is about this generation: another stamp leaves it behind.
-fn of_generation(text: &str, generation: u64) -> Option<TaskDefinitionArn> {
-    let (of, revision) = text.split_once('/')?;
-    (of.parse() == Ok(generation)).then(|| TaskDefinitionArn::new(revision))
+/// What stands behind `<generation>/`, if it is about this generation: a stamp by 0.1 leaves those of others behind.
+fn of_generation(text: &str, generation: u64) -> Option<&str> {
+    let (of, rest) = text.split_once('/')?;
+    (of.parse() == Ok(generation)).then_some(rest)
 }
 
 fn parse_settings(text: &str) -> Option<SettingsStamp> {
     let (hash, state) = text.split_once('/')?;
     Some(SettingsStamp { hash: hash.to_owned(), done: state == "done" })
+}
+
+fn parse_ended(text: &str) -> Option<Ended> {
+    let (generation, deployment) = text.split_once('/')?;
+    Some(Ended { generation: generation.parse().ok()?, deployment: deployment.to_owned() })
 }
 
 fn parse_outcome(text: &str) -> Option<Outcome> {
@@ -169,55 +277,119 @@ fn parse_outcome(text: &str) -> Option<Outcome> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ApplicationName, EnvironmentName};
+    use crate::model::{ClusterName, EnvironmentName, ServiceName};
 
-    fn target() -> Target {
-        Target { environment: EnvironmentName::new("test"), application: ApplicationName::new("api") }
+    fn desired() -> Desired {
+        let text = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: api}\nspec: {repository: mco/api, service: api}\n---\n\
+            apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {name: test}\nspec: {cluster: mco, applications: {api: {commit: 3f2c1ab}}}\n";
+        let files = crate::manifest::Files::from([("a.yaml".to_owned(), Ok(text.to_owned()))]);
+        let declaration = crate::manifest::read(&files, None, &|_| Vec::new());
+        declaration.readable().next().unwrap().clone()
     }
 
     fn revision(image: &str) -> Revision {
         let input = json!({"family": "f", "containerDefinitions": [{"name": "api", "image": image}]});
-        let content = content_hash(
-            &target(),
-            &json!({"family": "f", "containerDefinitions": [{"name": "api", "image": "r@sha256:1"}]}),
-        );
+        let registered =
+            json!({"family": "f", "containerDefinitions": [{"name": "api", "image": "r@sha256:1"}]});
+        let content = content_hash(&desired().target, &registered);
         let applied = Applied {
             generation: 7,
             infra_commit: Some(InfraCommit::new("abc")),
             live_then: DeploymentId::new("ecs-svc/42"),
             from: Some(TaskDefinitionArn::new("f:0")),
+            at: Some(1_000_000),
+            rounds: 2,
         };
-        let others = BTreeMap::from([("proxy".to_owned(), Commit::new("aaaaaaa"))]);
-        let tags = registration(&target(), &Commit::new("3f2c1ab"), &others, &content, &applied);
+        let declared = DeclarationHash::new("d");
+        let registration_of = Registration {
+            commit: &Commit::new("3f2c1ab"),
+            others: BTreeMap::from([("proxy".to_owned(), Commit::new("aaaaaaa"))]),
+            content: &content,
+            declared: Some(&declared),
+            applied: &applied,
+        };
+        let tags = registration(&desired(), &registration_of);
         Revision { arn: TaskDefinitionArn::new("f:1"), active: true, input, tags }
+    }
+
+    fn failed(generation: Option<u64>) -> Stamp {
+        let outcome = Outcome { result: OutcomeKind::Failed, deployment: "ecs-svc/43".to_owned() };
+        Stamp::Outcome { outcome, generation }
     }
 
     #[test]
     fn a_registered_revision_is_remembered_whole() {
         let mut ours = revision("r@sha256:1");
-        let outcome = Outcome { result: OutcomeKind::Failed, deployment: "ecs-svc/43".to_owned() };
-        ours.tags.extend([outcome_tag(&outcome), retry_tag("ecs-svc/43")]);
-        let memory = of(&ours, &target()).unwrap();
+        ours.tags.extend(failed(Some(7)).tags());
+        ours.tags.extend(Stamp::Retry("ecs-svc/43".to_owned()).tags());
+        let memory = of(&ours, &desired()).unwrap();
         assert_eq!(memory.commit.as_str(), "3f2c1ab");
         assert_eq!(memory.commits["proxy"].as_str(), "aaaaaaa");
+        assert!(memory.has_ended() && memory.names_service);
+        assert_eq!(memory.declared, Some(DeclarationHash::new("d")));
         let applied = memory.applied.unwrap();
-        assert_eq!((applied.live_then.as_str(), applied.from.unwrap().as_str()), ("ecs-svc/42", "f:0"));
-        assert_eq!((memory.outcome, memory.retry), (Some(outcome), Some("ecs-svc/43".to_owned())));
+        assert_eq!(applied.from.unwrap().as_str(), "f:0");
+        assert_eq!(
+            (applied.live_then.as_str(), applied.at, applied.rounds),
+            ("ecs-svc/42", Some(1_000_000), 2)
+        );
+        assert_eq!(memory.outcome.unwrap().deployment, "ecs-svc/43");
+        assert_eq!(memory.retry.as_deref(), Some("ecs-svc/43"));
+    }
+
+    /// It writes the stamp and the outcome and leaves what it does not know as it was.
+    #[test]
+    fn what_0_1_writes_beside_it_ends_what_it_did_not_know() {
+        let mut ours = revision("r@sha256:1");
+        ours.tags.extend(failed(Some(7)).tags());
+        ours.tags.insert(APPLIED.to_owned(), "8/abc/ecs-svc/44".to_owned());
+        let memory = of(&ours, &desired()).unwrap();
+        assert!(!memory.has_ended(), "what ended is about the stamp before");
+        let applied = memory.applied.unwrap();
+        assert_eq!((applied.at, applied.rounds), (None, 0));
+        ours.tags.insert(OUTCOME.to_owned(), "succeeded/ecs-svc/45".to_owned());
+        let memory = of(&ours, &desired()).unwrap();
+        assert!(memory.has_brought("ecs-svc/43") && !memory.has_brought("ecs-svc/45"));
     }
 
     #[test]
     fn a_cloned_revision_with_our_tags_but_another_image_is_foreign() {
         let clone = revision("r@sha256:2");
-        assert_eq!(of(&clone, &target()), None);
+        assert_eq!(of(&clone, &desired()), None);
         let claimed = ContentHash::new(clone.tags[CONTENT].as_str());
-        assert!(is_described_otherwise(&clone, &target(), &claimed));
-        assert!(!is_described_otherwise(&revision("r@sha256:1"), &target(), &claimed));
+        assert!(is_described_otherwise(&clone, &desired(), &claimed));
+        assert!(!is_described_otherwise(&revision("r@sha256:1"), &desired(), &claimed));
     }
 
     #[test]
-    fn a_revision_of_another_environment_is_foreign() {
-        let other = Target { environment: EnvironmentName::new("staging"), ..target() };
-        assert_eq!(of(&revision("r@sha256:1"), &other), None);
+    fn a_revision_of_another_environment_or_service_is_foreign() {
+        let ours = revision("r@sha256:1");
+        assert!(of(&ours, &desired()).is_some());
+        let mut elsewhere = desired();
+        elsewhere.target.environment = EnvironmentName::new("staging");
+        assert_eq!(of(&ours, &elsewhere), None);
+        let other_service = Desired { service: ServiceName::new("other"), ..desired() };
+        assert_eq!((of(&ours, &other_service), hint(&ours.tags, &other_service)), (None, None));
+        let other_cluster = Desired { cluster: ClusterName::new("other"), ..desired() };
+        assert_eq!(of(&ours, &other_cluster), None);
+        let mut by_older = ours;
+        by_older.tags.remove(SERVICE);
+        assert!(of(&by_older, &other_service).is_some(), "0.1 did not say which service");
+    }
+
+    #[test]
+    fn the_tags_of_a_revision_hint_at_what_is_worth_describing() {
+        let mut ours = revision("r@sha256:1");
+        let expected = Hint {
+            commit: Commit::new("3f2c1ab"),
+            declared: Some(DeclarationHash::new("d")),
+            generation: 7,
+            succeeded: false,
+        };
+        assert_eq!(hint(&ours.tags, &desired()), Some(expected.clone()));
+        ours.tags.insert(OUTCOME.to_owned(), "succeeded/ecs-svc/43".to_owned());
+        assert_eq!(hint(&ours.tags, &desired()), Some(Hint { succeeded: true, ..expected }));
+        assert_eq!(hint(&BTreeMap::new(), &desired()), None);
     }
 
     #[test]
@@ -225,6 +397,7 @@ mod tests {
         let declared = json!({"family": "f", "containerDefinitions": [{"name": "a", "image": "i"}]});
         let described = json!({"family": "f", "volumes": [], "containerDefinitions":
             [{"name": "a", "image": "i", "cpu": 0, "essential": true, "environment": []}]});
-        assert_eq!(content_hash(&target(), &declared), content_hash(&target(), &described));
+        let target = desired().target;
+        assert_eq!(content_hash(&target, &declared), content_hash(&target, &described));
     }
 }

@@ -8,10 +8,12 @@ mod arrival;
 mod causes;
 pub mod commits;
 mod content;
+mod declaration;
 mod drift;
 mod effect;
 mod facts;
 mod failure;
+mod hand;
 pub mod steady;
 mod step;
 mod traffic;
@@ -38,7 +40,8 @@ pub mod windows;
 #[cfg(test)]
 mod tests;
 
-pub use decide::{Input, Plan, plan};
+pub use decide::{Input, Plan, TagPeer, plan};
+pub use facts::declared_family;
 pub use render::{container_images, containers};
 pub use status::unknown as unknown_status;
 pub use step::{Approval, By, Recent, Step, Why};

@@ -2,6 +2,7 @@
 
 use super::blue_green;
 use super::facts::Facts;
+use super::memory::Stamp;
 use super::step::Step;
 use crate::model::{AppSpec, Commit, Digest, Group, MoveTag, Reading, Service, TaskDefinitionSource};
 
@@ -29,7 +30,7 @@ pub struct Outlook {
 pub(super) fn of(facts: &Facts<'_>, next: Option<&Step>, tagged: Option<&Commit>) -> Option<Outlook> {
     let leads = match next? {
         Step::Register { .. } | Step::Deploy { .. } => true,
-        Step::Stamp { key, .. } => !key.ends_with(":outcome"),
+        Step::Stamp { stamp, .. } => !matches!(stamp, Stamp::Outcome { .. }),
         Step::CreateApplication { .. } | Step::CreateGroup { .. } => true,
         Step::MoveTag { .. } | Step::UpdateSettings { .. } | Step::Stop { .. } | Step::Continue { .. } => {
             false

@@ -2,7 +2,7 @@
 
 use super::windows;
 use crate::model::{
-    Controller, Deployment, DeploymentId, DeploymentStatus, DeploymentStrategy, Observed, Phase,
+    Controller, Deployment, DeploymentId, DeploymentStatus, DeploymentStrategy, Millis, Observed, Phase,
     RolloutState, Service, ServiceDeployment, ServiceDeploymentStatus, TaskDefinitionArn,
 };
 
@@ -49,6 +49,8 @@ pub struct Current {
     pub target: TaskDefinitionArn,
     /// How the newest deployment goes.
     pub phase: Phase,
+    /// When the newest deployment began.
+    pub started_at: Millis,
     /// The PRIMARY entry of `deployments[]`: what AWS works towards. After a rollback it is not the target.
     pub live: DeploymentId,
     pub live_revision: TaskDefinitionArn,
@@ -80,6 +82,7 @@ pub fn current(service: &Service, observed: &Observed) -> Option<Current> {
         id: primary.id.to_string(),
         target: primary.task_definition.clone(),
         phase: rollout,
+        started_at: primary.created_at,
         live: primary.id.clone(),
         live_revision: primary.task_definition.clone(),
         live_phase: rollout,
@@ -91,6 +94,7 @@ pub fn current(service: &Service, observed: &Observed) -> Option<Current> {
             id: undone.id.to_string(),
             target: undone.task_definition.clone(),
             phase: if goes_on(primary) { Phase::RollingBack } else { Phase::RolledBack },
+            started_at: undone.created_at,
             ..by_primary.clone()
         },
     );
@@ -106,12 +110,14 @@ pub fn current(service: &Service, observed: &Observed) -> Option<Current> {
         Some(target) if *target == primary.task_definition => Some(Current {
             id,
             phase: told,
+            started_at: newest.created_at,
             live_phase: if told.is_over() { told.settled(rollout) } else { told },
             ..by_primary
         }),
         // Another revision is PRIMARY: a rollback explains it, anything else is a list that lags behind.
         Some(target) if matches!(told, Phase::RollingBack | Phase::RolledBack | Phase::Failed) => {
-            Some(Current { id, phase: told, target: target.clone(), ..by_primary })
+            let (target, started_at) = (target.clone(), newest.created_at);
+            Some(Current { id, phase: told, target, started_at, ..by_primary })
         }
         _ => Some(by_service),
     }
@@ -145,6 +151,7 @@ fn by_code_deploy(service: &Service, primary: &Deployment, observed: &Observed) 
         id: primary.id.to_string(),
         target: primary.task_definition.clone(),
         phase,
+        started_at: primary.created_at,
         live: primary.id.clone(),
         live_revision: primary.task_definition.clone(),
         live_phase: phase,
@@ -158,7 +165,8 @@ fn by_code_deploy(service: &Service, primary: &Deployment, observed: &Observed) 
         // The same revision once more: a task set that was there before is as good as it was.
         let was_before = phase.is_over() && primary.created_at < newest.created_at;
         let live_phase = if was_before { Phase::Succeeded } else { phase };
-        return Current { id: id(newest), live_phase, ..by_primary(phase) };
+        let started_at = newest.created_at;
+        return Current { id: id(newest), live_phase, started_at, ..by_primary(phase) };
     }
     let phase = match phase {
         Phase::Succeeded if primary.created_at >= newest.created_at => return of_sets,
@@ -166,7 +174,7 @@ fn by_code_deploy(service: &Service, primary: &Deployment, observed: &Observed) 
         other => other,
     };
     // What is PRIMARY beside a deployment to something else is what was good before.
-    Current { id: id(newest), target, phase, ..by_primary(Phase::Succeeded) }
+    Current { id: id(newest), target, phase, started_at: newest.created_at, ..by_primary(Phase::Succeeded) }
 }
 
 impl Phase {

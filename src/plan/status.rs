@@ -39,6 +39,7 @@ pub(super) fn of(
         last_deployment: last_deployment(facts),
         drift: if !is_frozen && facts.has_drifted() { differences.to_vec() } else { Vec::new() },
         is_recorded: facts.is_recorded(),
+        good: facts.good_digests(),
         proof: if facts.was_proven() { Proof::Proven } else { Proof::Unproven },
         failing_since: facts.failing_since(),
         causes: without_secrets(facts, causes::of(facts, health, waiting)),
@@ -73,6 +74,7 @@ pub fn unknown(target: &Target, now: Millis) -> Status {
         proof: Proof::Unproven,
         failing_since: None,
         causes: Vec::new(),
+        good: BTreeMap::new(),
     }
 }
 
@@ -275,7 +277,6 @@ fn last_deployment(facts: &Facts<'_>) -> Option<LastDeployment> {
     if let Some(undone) = facts.undone() {
         return Some(of_undone(facts, undone));
     }
-    let memory = facts.ours.get(&current.target);
     let history = facts.input.observed.service_deployments.known();
     let listed = history.and_then(|history| history.first());
     let newest = listed.filter(|newest| phase::id(newest) == current.id);
@@ -283,7 +284,6 @@ fn last_deployment(facts: &Facts<'_>) -> Option<LastDeployment> {
     let lags = newest.is_none() && (listed.is_some() || !current.phase.is_over());
     let is_unlisted = history.is_some() && facts.code_deploy.is_none() && lags;
     let primary = facts.service.and_then(|service| service.primary());
-    let applied = memory.and_then(|memory| memory.applied.as_ref());
     let started_at =
         newest.map(|newest| newest.created_at).or_else(|| primary.map(|primary| primary.created_at));
     Some(LastDeployment {
@@ -294,7 +294,7 @@ fn last_deployment(facts: &Facts<'_>) -> Option<LastDeployment> {
             _ => current.phase,
         },
         shift: facts.shift(current).cloned(),
-        started_by: if applied.is_some() { StartedBy::Trueup } else { StartedBy::Other },
+        started_by: facts.hand(current).started_by(),
         started_at: started_at.unwrap_or_default(),
         ended_at: newest.and_then(|newest| newest.finished_at),
     })

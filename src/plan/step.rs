@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::facts::Facts;
+use super::hand::Hand;
+use super::memory::{Registration, Stamp};
 use super::phase::Current;
 use super::{blue_green, memory, service_settings, windows};
 use crate::model::{
-    Applied, ClusterName, Commit, ContentHash, Digest, Millis, NewDeployment, RepositoryName, ServiceName,
-    Tag, TaskDefinitionArn, Wait, Waiting,
+    Applied, ClusterName, Commit, ContentHash, Digest, Memory, Millis, NewDeployment, Outcome, OutcomeKind,
+    RepositoryName, ServiceName, Tag, TaskDefinitionArn, Wait, Waiting,
 };
 
 /// One write.
@@ -22,8 +24,7 @@ pub enum Step {
     },
     Stamp {
         revision: TaskDefinitionArn,
-        key: String,
-        value: String,
+        stamp: Stamp,
     },
     Deploy {
         cluster: ClusterName,
@@ -114,22 +115,24 @@ pub struct Recent {
 }
 
 impl Facts<'_> {
-    pub(super) fn registration(&self, rendered: &Value, content: &ContentHash, current: &Current) -> Step {
+    pub(super) fn registration(&self, rendered: &Value, content: &ContentHash, applied: &Applied) -> Step {
         let desired = self.input.desired;
         let others = desired.images.iter().filter(|image| image.commit != *desired.commit());
         let others = others.map(|image| (image.name.clone(), image.commit.clone())).collect();
-        let stamp = self.next_stamp(current);
-        let ours = memory::registration(&desired.target, desired.commit(), &others, content, &stamp);
-        let tags = self.with_kept_tags(ours);
-        Step::Register { input: rendered.clone(), tags, commit: desired.commit().clone() }
+        let (commit, declared) = (desired.commit(), self.declared.as_ref());
+        let registration = Registration { commit, others, content, declared, applied };
+        let tags = self.with_kept_tags(memory::registration(desired, &registration));
+        Step::Register { input: rendered.clone(), tags, commit: commit.clone() }
     }
 
-    pub(super) fn next_stamp(&self, current: &Current) -> Applied {
+    pub(super) fn next_stamp(&self, current: &Current, why: Why) -> Applied {
         Applied {
             generation: self.highest().map_or(1, |highest| highest.generation.saturating_add(1)),
             infra_commit: self.input.infra_commit.cloned(),
             live_then: current.live.clone(),
             from: Some(current.live_revision.clone()),
+            at: Some(self.input.now),
+            rounds: if why == Why::Drift { self.rounds(current).saturating_add(1) } else { 0 },
         }
     }
 
@@ -140,23 +143,26 @@ impl Facts<'_> {
         let Some(Waiting::SourceBehind { .. }) = waiting else { return None };
         let current = self.current.as_ref()?;
         let (carrier, applied) = self.highest_stamp()?;
-        let next = self.next_stamp(current);
+        let next = self.next_stamp(current, Why::GitChanged);
         let live = &current.live_revision;
         let (revision, next) = if self.ours.contains_key(live) {
             (live, next)
         } else {
             (carrier, Applied { live_then: applied.live_then.clone(), ..next })
         };
-        let (key, value) = memory::applied_tag(&next);
-        Some(Step::Stamp { revision: revision.clone(), key, value })
+        Some(Step::Stamp { revision: revision.clone(), stamp: Stamp::Applied(next) })
     }
 
-    pub(super) fn stamp(
-        &self,
-        revision: &TaskDefinitionArn,
-        (key, value): (String, String),
-    ) -> Result<Vec<Step>, Waiting> {
-        self.once(vec![Step::Stamp { revision: revision.clone(), key, value }])
+    pub(super) fn stamp(&self, revision: &TaskDefinitionArn, stamp: Stamp) -> Result<Vec<Step>, Waiting> {
+        self.once(vec![Step::Stamp { revision: revision.clone(), stamp }])
+    }
+
+    /// Writes down how the newest deployment ended, with the stamp that it followed where it was ours.
+    pub(super) fn record(&self, current: &Current, result: OutcomeKind) -> Result<Vec<Step>, Waiting> {
+        let outcome = Outcome { result, deployment: current.id.clone() };
+        let generation = self.ours.get(&current.target).map(Memory::generation);
+        let generation = generation.filter(|_| self.hand(current) != Hand::Other);
+        self.stamp(&current.target, Stamp::Outcome { outcome, generation })
     }
 
     pub(super) fn deploy(&self, revision: &TaskDefinitionArn, why: Why) -> Result<Vec<Step>, Waiting> {
@@ -164,7 +170,8 @@ impl Facts<'_> {
         let by = match (&self.code_deploy, self.service) {
             (Some(settings), Some(service)) => {
                 let commit = self.commit_of(revision);
-                let new = blue_green::new_deployment(settings, desired, service, revision, commit.as_ref())?;
+                let declared = (commit.as_ref(), self.declared.as_ref());
+                let new = blue_green::new_deployment(settings, desired, service, revision, declared)?;
                 By::CodeDeploy(Box::new(new))
             }
             _ => By::UpdateService { settings: self.settings_to_send().filter(|_| why != Why::Rollback) },

@@ -3,10 +3,11 @@
 use serde_json::Value;
 
 use super::facts::{Facts, unreadable};
+use super::hand::Hand;
 use super::phase::{self, Current};
 use super::steady::Judgement;
 use super::step::{Approval, Step};
-use super::{blue_green, memory, service_settings};
+use super::{blue_green, service_settings};
 use crate::model::{
     DeploymentStatus, Group, Outcome, OutcomeKind, Phase, Reading, Service, ServiceDeployment, Shift, Stage,
     Wait, Waiting,
@@ -80,11 +81,9 @@ impl Facts<'_> {
         current: &Current,
         rendered: &Value,
     ) -> Result<Vec<Step>, Waiting> {
-        let content = memory::content_hash(&self.input.desired.target, rendered);
-        let held = self.revision_with(&content).is_some_and(|revision| self.failure_of(revision).is_some());
-        if held
+        if self.hold().is_some()
             || self.equals_by_effect(&current.target, rendered)
-            || !self.ours.contains_key(&current.target)
+            || self.hand(current) == Hand::Other
         {
             return Err(self.following(current));
         }
@@ -106,7 +105,7 @@ impl Facts<'_> {
         let outcome = Outcome { result: OutcomeKind::Superseded, deployment: current.id.clone() };
         let memory = self.ours.get(&current.target);
         if memory.is_some_and(|memory| memory.outcome.as_ref() != Some(&outcome)) {
-            return self.stamp(&current.target, memory::outcome_tag(&outcome));
+            return self.record(current, OutcomeKind::Superseded);
         }
         self.once(vec![Step::Stop { deployment: current.id.clone() }])
     }

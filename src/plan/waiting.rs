@@ -42,10 +42,11 @@ pub fn class(waiting: &Waiting) -> Class {
         | Waiting::Deploying { .. }
         | Waiting::Settling { .. }
         | Waiting::FinishingFirst
+        | Waiting::HealingPaused { .. }
         | Waiting::Consistency { .. } => Class::Moving,
         Waiting::ImageNotBuilt { .. } => Class::Build,
         Waiting::TagShared { .. } | Waiting::Turn { .. } => Class::Others,
-        Waiting::Unreadable { .. } => Class::Unreadable,
+        Waiting::Unreadable { .. } | Waiting::MemoryIncomplete { .. } => Class::Unreadable,
         Waiting::Held { .. } => Class::Failed,
         Waiting::Frozen
         | Waiting::WrongAccount { .. }
@@ -70,6 +71,7 @@ pub fn class(waiting: &Waiting) -> Class {
         | Waiting::TooManyTags { .. }
         | Waiting::DescribedOtherwise { .. }
         | Waiting::SettingsNotTaken { .. }
+        | Waiting::Contested { .. }
         | Waiting::SourceBehind { .. } => Class::Stalled,
     }
 }
@@ -88,6 +90,9 @@ pub fn reason(waiting: &Waiting) -> &'static str {
         Waiting::Suspended { .. } => "Suspended",
         Waiting::LookDeeper => "LookDeeper",
         Waiting::Unreadable { .. } => "Unreadable",
+        Waiting::MemoryIncomplete { .. } => "MemoryIncomplete",
+        Waiting::Contested { .. } => "Contested",
+        Waiting::HealingPaused { .. } => "HealingPaused",
         Waiting::WrongAccount { .. } => "WrongAccount",
         Waiting::ServiceMissing { .. } => "ServiceMissing",
         Waiting::ServiceNotActive => "ServiceNotActive",
@@ -134,6 +139,16 @@ pub fn describe(waiting: &Waiting) -> String {
         Waiting::Suspended { reason } => format!("suspended: {reason}"),
         Waiting::LookDeeper => "reading the revisions of the family next".to_owned(),
         Waiting::Unreadable { what, why } => format!("cannot read {what}: {why}"),
+        Waiting::MemoryIncomplete { why } => {
+            format!("cannot find all task definition revisions that trueup registered here: {why}")
+        }
+        Waiting::Contested { rounds } => format!(
+            "two owners change this service in turn: what is declared was restored {rounds} times in a row and undone each time"
+        ),
+        Waiting::HealingPaused { until } => {
+            let until = jiff::Timestamp::from_millisecond(*until).map(|time| time.to_string());
+            format!("changed outside trueup again; it will be restored at {}", until.unwrap_or_default())
+        }
         Waiting::WrongAccount { expected, actual } => {
             format!("the credentials belong to account {actual}, {expected} is declared")
         }
@@ -344,6 +359,15 @@ pub fn hint(waiting: &Waiting, target: &Target) -> Option<String> {
             format!("write these fields as AWS describes them, or deregister {revision} if another hand has made it")
         }
         Waiting::SettingsNotTaken { .. } => "write these fields as AWS describes them".to_owned(),
+        Waiting::MemoryIncomplete { .. } => {
+            "allow tag:GetResources; `trueup iam-policy --read-only` prints the whole policy".to_owned()
+        }
+        Waiting::Contested { .. } => format!(
+            "find the other owner (status names its task definition, CloudTrail who deployed it) and end its part, then: trueup retry {target}"
+        ),
+        Waiting::Drifted => format!(
+            "declare in git what runs; or deploy what is declared: trueup reconcile {target} --adopt at first contact, policy.drift: heal always"
+        ),
         Waiting::Held { stranded: None, .. } => format!("declare another commit, or: trueup retry {target}"),
         Waiting::Held { stranded: Some(_), .. } => {
             format!("what runs may be broken: declare a good commit soon, or: trueup retry {target}")

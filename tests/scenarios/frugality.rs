@@ -52,9 +52,9 @@ async fn one_promotion() {
     stage.build("bbbbbbb");
     stage.declare("bbbbbbb");
     let before = running.process().calls().len();
-    assert_eq!(run_as_due(&mut running, &stage, 120).await, "Settled");
+    assert_eq!(run_as_due(&mut running, &stage, 180).await, "Settled");
     let (counts, all) = counted(&running, before);
-    print("one promotion, from the commit until two minutes later", &counts, all);
+    print("one promotion, from the commit until three minutes later", &counts, all);
     assert_eq!(counts["RegisterTaskDefinition"] + counts["UpdateService"] + counts["PutImage"], 3);
     assert!(all <= 200, "{all}");
 }

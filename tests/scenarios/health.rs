@@ -80,6 +80,7 @@ async fn what_comes_after_a_service_without_tasks_waits_for_its_first_healthy_on
     stage.build("bbbbbbb");
     let first = "  repository: mco/api\n  service: mco-api-{environment}\n";
     let second = "  repository: mco/api\n  service: second\n  environmentTag: second\n  after: [api]\n";
+    stage.write(&[("api", "aaaaaaa", first), ("second", "aaaaaaa", second)]);
     stage.write(&[("api", "bbbbbbb", first), ("second", "bbbbbbb", second)]);
     let mut running = stage.process(BTreeMap::new());
     let last = running.watch(&stage, 300, |_| ()).await;

@@ -20,7 +20,7 @@ fn actions(policy: &Value) -> BTreeSet<String> {
 
 /// The action that a call needs. The names of operations are unique among the services that are called.
 fn action(operation: &str, granted: &BTreeSet<String>) -> Option<String> {
-    let known = ["ecs", "ecr", "codedeploy"].map(|service| format!("{service}:{operation}"));
+    let known = ["ecs", "ecr", "codedeploy", "tag"].map(|service| format!("{service}:{operation}"));
     known.into_iter().find(|action| granted.contains(action))
 }
 

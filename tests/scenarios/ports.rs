@@ -438,8 +438,13 @@ impl Ecs for Process {
         Ok(TaskDefinitionArn::new(text(&answer["taskDefinition"], "taskDefinitionArn")))
     }
 
-    async fn tag_revision(&self, arn: &TaskDefinitionArn, key: &str, value: &str) -> Result<(), CloudError> {
-        let input = json!({"resourceArn": arn.as_str(), "tags": [{"key": key, "value": value}]});
+    async fn tag_revision(
+        &self,
+        arn: &TaskDefinitionArn,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<(), CloudError> {
+        let tags: Value = tags.iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
+        let input = json!({"resourceArn": arn.as_str(), "tags": tags});
         self.write(Api::Ecs, "TagResource", input).await.map(drop)
     }
 

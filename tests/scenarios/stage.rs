@@ -42,18 +42,29 @@ const GROUPS: [&str; 2] = ["mco-api-1", "mco-api-2"];
 /// Virtual seconds between two looks.
 pub const TICK: u64 = 2;
 
-/// The commits of the infrastructure repository, oldest first.
+/// The commits of the infrastructure repository with what each declares, oldest first.
 #[derive(Clone, Default)]
-pub struct Commits(Arc<Mutex<Vec<InfraCommit>>>);
+pub struct Commits(Arc<Mutex<Vec<(InfraCommit, Declaration)>>>);
 
 impl History for Commits {
     fn ancestry(&self, commit: &InfraCommit, head: &InfraCommit) -> Ancestry {
         let commits = self.0.lock().unwrap();
-        let place = |wanted: &InfraCommit| commits.iter().position(|known| known == wanted);
+        let place = |wanted: &InfraCommit| commits.iter().position(|(known, _)| known == wanted);
         match (place(commit), place(head)) {
             (Some(commit), Some(head)) if commit <= head => Ancestry::Ancestor,
             _ => Ancestry::NotAncestor,
         }
+    }
+
+    fn earlier(&self, target: &Target, head: Option<&InfraCommit>) -> Earlier {
+        let commits = self.0.lock().unwrap();
+        let before = commits.iter().take_while(|(commit, _)| Some(commit) != head);
+        let of_target = before.flat_map(|(_, declaration)| declaration.readable());
+        let of_target = of_target.filter(|desired| desired.target == *target);
+        let images = |desired: &Desired| {
+            desired.images.iter().map(|image| (image.name.clone(), image.commit.clone())).collect()
+        };
+        Earlier { declarations: of_target.map(images).collect(), is_complete: true }
     }
 }
 
@@ -153,8 +164,50 @@ impl Stage {
         stage
     }
 
-    fn bare() -> Self {
-        let stage = Self {
+    /// The world in which these calls were made before, up to the first so many; and what the repository declared.
+    pub fn recorded(situation: &Value, calls: Option<usize>) -> Self {
+        let mut stage = Self::empty();
+        let begun = stage.now();
+        let all = situation["calls"].as_array().unwrap();
+        for call in all.iter().take(calls.unwrap_or(all.len())) {
+            stage.advance(begun + call[0].as_u64().unwrap() - stage.now());
+            let api = match call[1].as_str().unwrap() {
+                "Ecs" => Api::Ecs,
+                "Ecr" => Api::Ecr,
+                "Elb" => Api::Elb,
+                "CodeDeploy" => Api::CodeDeploy,
+                _ => {
+                    match call[3]["digest"].as_str() {
+                        Some(digest) => {
+                            let digest = digest.to_owned();
+                            stage.inject(Fault::Crash { digest, exit_code: 1, after_seconds: 0 });
+                        }
+                        None => stage.heal(),
+                    }
+                    continue;
+                }
+            };
+            stage.by_code_deploy |= api == Api::CodeDeploy;
+            stage.call(api, call[2].as_str().unwrap(), &call[3]);
+        }
+        if calls.is_none() {
+            stage.advance(begun + situation["seconds"].as_u64().unwrap() - stage.now());
+        }
+        stage.environment = situation["environment"].as_str().unwrap().to_owned();
+        stage.application = situation["application"].as_str().unwrap().to_owned();
+        for commit in situation["declared"].as_array().unwrap() {
+            stage.declare(commit.as_str().unwrap());
+        }
+        stage
+    }
+
+    /// Seconds since 1970.
+    pub fn now(&self) -> u64 {
+        self.account.world(Need::Clock).now()
+    }
+
+    fn empty() -> Self {
+        Self {
             account: Account::open(),
             commits: Commits::default(),
             declaration: Declaration { infra_commit: None, applications: Vec::new(), findings: Vec::new() },
@@ -162,7 +215,11 @@ impl Stage {
             files: Files::new(),
             application: "  repository: mco/api\n  service: mco-api-{environment}\n".to_owned(),
             by_code_deploy: false,
-        };
+        }
+    }
+
+    fn bare() -> Self {
+        let stage = Self::empty();
         stage.call(Api::Ecs, "CreateCluster", &json!({"clusterName": "mco"}));
         stage.call(Api::Ecr, "CreateRepository", &json!({"repositoryName": "mco/api"}));
         stage.build("aaaaaaa");
@@ -318,18 +375,15 @@ impl Stage {
             self.environment
         );
         files.insert("test.yaml".to_owned(), Ok(self.account.own(&environment)));
-        let head = {
-            let mut commits = self.commits.0.lock().unwrap();
-            let head = InfraCommit::new(format!("{:040x}", commits.len() + 1));
-            commits.push(head.clone());
-            head
-        };
-        self.declaration = manifest::read(&files, Some(head), &|_| Vec::new());
+        let mut commits = self.commits.0.lock().unwrap();
+        let head = InfraCommit::new(format!("{:040x}", commits.len() + 1));
+        self.declaration = manifest::read(&files, Some(head.clone()), &|_| Vec::new());
+        commits.push((head, self.declaration.clone()));
     }
 
     /// Puts the repository back to its first commit: the one that declares aaaaaaa.
     pub fn rewind(&mut self) {
-        let first = self.commits.0.lock().unwrap()[0].clone();
+        let first = self.commits.0.lock().unwrap()[0].0.clone();
         self.declaration.infra_commit = Some(first);
     }
 

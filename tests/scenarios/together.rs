@@ -68,9 +68,11 @@ async fn no_more_deployments_go_on_at_once_than_the_environment_allows() {
     stage.environment = "  rollout: {maxInFlight: 2}\n".to_owned();
     let specifications: Vec<String> =
         names.iter().map(|name| of(name, &format!("  environmentTag: {name}\n"))).collect();
-    let applications: Vec<(&str, &str, &str)> =
-        names.iter().zip(&specifications).map(|(name, text)| (*name, "bbbbbbb", text.as_str())).collect();
-    stage.write(&applications);
+    for commit in ["aaaaaaa", "bbbbbbb"] {
+        let applications = names.iter().zip(&specifications);
+        let applications: Vec<_> = applications.map(|(name, text)| (*name, commit, text.as_str())).collect();
+        stage.write(&applications);
+    }
     let mut running = stage.process(BTreeMap::new());
     assert_eq!(run(&stage, &mut running, &names, 500).await, 2);
     for name in names {
@@ -86,6 +88,7 @@ async fn a_new_process_sees_the_failures_of_all_before_it_starts_anything() {
     let (one, two) = (of("one", "  environmentTag: one\n"), of("two", "  environmentTag: two\n"));
     let digest = stage.build("ccccccc");
     stage.inject(Fault::Crash { digest, exit_code: 1, after_seconds: 0 });
+    stage.write(&[("one", "aaaaaaa", &one), ("two", "aaaaaaa", &two)]);
     stage.write(&[("one", "aaaaaaa", &one), ("two", "ccccccc", &two)]);
     run(&stage, &mut stage.process(BTreeMap::new()), &names, 600).await;
     let before = stage.writes();
@@ -101,6 +104,7 @@ async fn what_comes_first_is_there_before_the_next_begins() {
     let mut stage = stage(&names);
     let first = of("first", "  environmentTag: first\n");
     let second = of("second", "  environmentTag: second\n  after: [first]\n");
+    stage.write(&[("second", "aaaaaaa", &second), ("first", "aaaaaaa", &first)]);
     stage.write(&[("second", "bbbbbbb", &second), ("first", "bbbbbbb", &first)]);
     // Nobody asked for `first`: it is looked at because `second` depends on it.
     let mut only = stage.process(BTreeMap::new());

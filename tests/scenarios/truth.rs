@@ -93,11 +93,23 @@ async fn a_revision_that_was_forged_before_a_commit_is_declared_does_not_choose_
         stage.build("bbbbbbb");
         let mut input = json!({"family": "mco-api", "containerDefinitions": [{"name": "api", "memory": 512,
             "image": format!("{REGISTRY}/mco/api@{evil}"), "portMappings": [{"containerPort": 8080}]}]});
-        let target = &stage.declaration.readable().next().unwrap().target;
-        let content = memory::content_hash(target, &input);
-        let stamp =
-            Applied { generation: 1, infra_commit: None, live_then: DeploymentId::new("x"), from: None };
-        let tags = memory::registration(target, &Commit::new("bbbbbbb"), &BTreeMap::new(), &content, &stamp);
+        let desired = stage.declaration.readable().next().unwrap();
+        let live_then = DeploymentId::new("x");
+        let registration = memory::Registration {
+            commit: &Commit::new("bbbbbbb"),
+            others: BTreeMap::new(),
+            content: &memory::content_hash(&desired.target, &input),
+            declared: None,
+            applied: &Applied {
+                generation: 1,
+                infra_commit: None,
+                live_then,
+                from: None,
+                at: None,
+                rounds: 0,
+            },
+        };
+        let tags = memory::registration(desired, &registration);
         input["tags"] = tags.iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
         stage.call(Api::Ecs, "RegisterTaskDefinition", &input);
         stage.declare("bbbbbbb");
@@ -193,7 +205,7 @@ async fn a_short_commit_that_may_be_several_images_is_told_and_deploys_nothing()
     };
     assert_eq!(tags, [Tag::new(LONG), Tag::new("3f2c1ab0000")]);
     stage.declare("3f2c1ab0");
-    stage.process(BTreeMap::new()).watch(&stage, 120, |_| ()).await;
+    stage.process(BTreeMap::new()).watch(&stage, 200, |_| ()).await;
     assert_eq!(stage.digest("test"), stage.digest("3f2c1ab0000"));
 }
 

@@ -536,6 +536,7 @@ async fn two_applications_that_share_a_family_keep_apart() {
     }
     // Both services are of the family mco-api; their revisions must not be taken for each other's.
     let worker = "  repository: mco/api\n  service: mco-worker-{environment}\n  environmentTag: worker\n";
+    stage.write(&[("api", "aaaaaaa", API), ("worker", "aaaaaaa", worker)]);
     let mut running = stage.process(BTreeMap::new());
     for (api, other) in [("bbbbbbb", "ccccccc"), ("ccccccc", "bbbbbbb")] {
         stage.write(&[("api", api, API), ("worker", other, worker)]);

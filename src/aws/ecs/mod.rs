@@ -304,9 +304,13 @@ impl Ecs for EcsClient {
             .ok_or_else(|| CloudError::Ambiguous("the answer named no revision".to_owned()))
     }
 
-    async fn tag_revision(&self, arn: &TaskDefinitionArn, key: &str, value: &str) -> Result<(), CloudError> {
-        let tag = sdk::Tag::builder().key(key).value(value).build();
-        let call = self.client.tag_resource().resource_arn(arn.as_str()).tags(tag);
+    async fn tag_revision(
+        &self,
+        arn: &TaskDefinitionArn,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<(), CloudError> {
+        let tags = tags.iter().map(|(key, value)| sdk::Tag::builder().key(key).value(value).build());
+        let call = self.client.tag_resource().resource_arn(arn.as_str()).set_tags(Some(tags.collect()));
         call.send().await.map(|_| ()).map_err(|error| classify_write(&error))
     }
 

@@ -22,8 +22,8 @@ use super::report::{self, Report};
 use super::tree::{Key, Kind, Node, Place};
 use super::{CheckShape, Files};
 use crate::model::{
-    ApplicationName, ClusterName, Declaration, Declared, Desired, Finding, Overlay, Position, Registry,
-    ServiceName, Severity, Tag, Target, TaskDefinitionSource,
+    ApplicationName, ClusterName, Declaration, Declared, Desired, Finding, FirstContact, Overlay, Position,
+    Registry, ServiceName, Severity, Tag, Target, TaskDefinitionSource,
 };
 use environment::Environment;
 pub(super) use files::path_beside;
@@ -276,6 +276,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
             policy: policy.unwrap_or_else(|| environment.policy.clone()),
             mode: environment.mode.clone(),
             rollout: environment.rollout,
+            first_contact: FirstContact::ByHistory,
             after,
             source,
         });

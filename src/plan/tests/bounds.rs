@@ -132,6 +132,7 @@ fn a_release_is_told_as_it_is_written_and_compared_exactly() {
             scene.desired.images[0].commit_tag = Tag::new(text);
             scene.observed.images[0].built = Reading::Known(image('b', &[text]));
             scene.observed.images[0].tagged = Reading::Known(image('a', &["v1.10.2", "test"]));
+            scene.desired.first_contact = FirstContact::Adopt;
         })
     };
     let scene = release("v1.10.20");

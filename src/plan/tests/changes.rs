@@ -64,6 +64,7 @@ fn a_commit_that_comes_back_reuses_its_revision_with_a_new_stamp() {
     let back = Scene::new()
         .ours(2, 'b', 1, "ecs-svc/1")
         .ours(3, 'a', 2, "ecs-svc/2")
+        .tag(3, memory::outcome_tag(&Outcome { result: OutcomeKind::Succeeded, deployment: "d3".to_owned() }))
         .live(3, "ecs-svc/3", RolloutState::Completed)
         .history(&[("d3", 3, Successful), ("d2", 2, Successful)]);
     back.check("stamp mco-api:2 trueup:applied=3/head/ecs-svc/3");
@@ -84,6 +85,7 @@ fn each_image_is_remembered_with_its_own_commit() {
         let mut input = input("<IMAGE_NAME>");
         input["containerDefinitions"].as_array_mut().unwrap().push(json!({"name": "proxy", "image": image}));
         scene.desired.task_definition = TaskDefinitionSource::File { path: "t.json".to_owned(), input };
+        scene.desired.first_contact = FirstContact::Adopt;
     };
     // Registered for commit b with proxy on commit a.
     let mut before = Scene::new();

@@ -169,7 +169,8 @@ fn a_commit_is_registered_and_then_deployed_by_codedeploy() {
 
 #[test]
 fn what_is_sent_names_the_revision_and_whose_it_is() {
-    let plan = Scene::blue_green().ours(2, 'b', 1, "ecs-svc/1").plan();
+    let scene = Scene::blue_green().ours(2, 'b', 1, "ecs-svc/1");
+    let plan = scene.plan();
     let Some(crate::plan::Step::Deploy { by: crate::plan::By::CodeDeploy(new), .. }) = plan.steps.first()
     else {
         unreachable!("{plan:#?}")
@@ -178,7 +179,8 @@ fn what_is_sent_names_the_revision_and_whose_it_is() {
         (new.application.as_str(), new.group.as_str()),
         ("AppECS-mco-mco-api-test", "DgpECS-mco-mco-api-test")
     );
-    assert_eq!(new.description, format!("trueup test/api bbbbbbb {}", arn(2)));
+    let declared = crate::plan::declaration::hash(&scene.desired, None);
+    assert_eq!(new.description, format!("trueup test/api bbbbbbb {} {declared}", arn(2)));
     let sent: Value = serde_json::from_str(&new.app_spec).unwrap();
     assert_eq!(task_definition_of(&sent), Some(arn(2).as_str()));
     let balancer = &sent["Resources"][0]["TargetService"]["Properties"]["LoadBalancerInfo"];
@@ -606,7 +608,7 @@ fn a_description_that_is_not_ours_names_nothing() {
         history[0].target.clone()
     };
     let scene = Scene::blue_green();
-    let ours = blue_green::description(&scene.desired, Some(&Commit::new("bbbbbbb")), &arn(2));
+    let ours = blue_green::description(&scene.desired, (Some(&Commit::new("bbbbbbb")), None), &arn(2));
     assert_eq!(described(&ours), Some(arn(2)));
     assert_eq!(described("deployed by hand"), None);
     assert_eq!(described("trueup is great"), None);

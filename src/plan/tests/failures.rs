@@ -7,6 +7,7 @@ use crate::model::ServiceDeploymentStatus::{
     InProgress, RollbackFailed, RollbackInProgress, RollbackSuccessful, Stopped, Successful,
 };
 use crate::model::*;
+use crate::plan::memory::Stamp;
 use crate::plan::{Step, Why, memory, waiting};
 
 fn failed(id: &str) -> (String, String) {
@@ -41,7 +42,7 @@ fn a_failed_commit_is_recorded_and_not_tried_again() {
 #[test]
 fn a_held_commit_is_tried_again_after_retry_and_held_again_when_it_fails_again() {
     let retried = rolled_back().tag(2, failed("d2")).tag(2, memory::retry_tag("d2"));
-    retried.check("deploy mco-api:2 Interrupted");
+    retried.check("stamp mco-api:2 trueup:applied=2/head/ecs-svc/1");
     let elsewhere = rolled_back().live(1, "ecs-svc/9", RolloutState::Completed).tag(2, failed("d2"));
     elsewhere.tag(2, memory::retry_tag("d2")).check("stamp mco-api:2 trueup:applied=2/head/ecs-svc/9");
     let again = [("d3", 2, RollbackSuccessful), ("d2", 2, RollbackSuccessful), ("d1", 1, Successful)];
@@ -172,9 +173,13 @@ fn where_aws_could_not_roll_back_the_commit_is_held_until_another_one_or_a_retry
     );
     assert!(waiting::hint(&waiting, &target()).unwrap().contains("trueup retry test/api"));
     assert_eq!(plan.status.health, Health::Degraded);
-    let (key, value) = memory::retry_tag("d2");
-    assert_eq!(plan.retry, Some(Step::Stamp { revision: arn(2), key, value }));
-    held().tag(2, memory::retry_tag("d2")).check("deploy mco-api:2 Retry");
+    let stamp = Stamp::Retry("d2".to_owned());
+    assert_eq!(plan.retry, Some(Step::Stamp { revision: arn(2), stamp }));
+    let retried = || held().tag(2, memory::retry_tag("d2"));
+    retried().check("stamp mco-api:2 trueup:applied=2/head/ecs-svc/2");
+    let stamped = [("trueup:applied", "2/head/ecs-svc/2"), ("trueup:at", "2/9999")];
+    let stamped = stamped.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    stamped.into_iter().fold(retried(), |scene, tag| scene.tag(2, tag)).check("deploy mco-api:2 Retry");
     // The failed revision is the only one that says what the service is made of; one in flight does not say it yet.
     held().with(declares_c).check("register ccccccc 2/head/ecs-svc/2");
     let going = ours().live(2, "ecs-svc/2", RolloutState::InProgress).with(|scene| {

@@ -1,10 +1,10 @@
 //! What keeps a write back.
 
-use super::{NOW, Scene, arn};
+use super::{NOW, Scene, arn, digest, target};
 use crate::model::ServiceDeploymentStatus::Successful;
 use crate::model::*;
 use crate::plan::steady::VISIBLE;
-use crate::plan::{Recent, Step, memory, waiting, windows};
+use crate::plan::{Recent, Step, TagPeer, memory, waiting, windows};
 
 #[test]
 fn what_cannot_be_read_is_never_written_to() {
@@ -93,13 +93,22 @@ fn an_accepted_history_is_stamped_on_the_live_revision_or_keeps_drift_drift() {
             scene.observed.ancestry.insert(scene.head.clone(), Ancestry::NotAncestor);
             scene.head = InfraCommit::new("another");
         });
-        let Some(Step::Stamp { revision, key, value }) = scene.plan().accept_history else { return None };
-        Some((format!("{} {value}", revision.short()), scene.tag(revision.revision().unwrap(), (key, value))))
+        let Some(Step::Stamp { revision, stamp }) = scene.plan().accept_history else { return None };
+        let tags = stamp.tags();
+        let said = format!("{} {}", revision.short(), tags["trueup:applied"]);
+        let number = revision.revision().unwrap();
+        Some((said, tags.into_iter().fold(scene, |scene, tag| scene.tag(number, tag))))
     };
     // Commit c is ours and live, and the new line declares b: it is acted on.
     let ours = Scene::new().ours(3, 'c', 4, "ecs-svc/2").live(3, "ecs-svc/3", RolloutState::Completed);
     let (stamp, scene) = accepted(ours).unwrap();
     assert_eq!(stamp, "mco-api:3 5/another/ecs-svc/3");
+    scene.check("stamp mco-api:3 trueup:outcome=succeeded/ecs-svc/3");
+    let ended = [("trueup:outcome", "succeeded/ecs-svc/3"), ("trueup:ended", "5/ecs-svc/3")];
+    let ended = ended.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let scene = ended.into_iter().fold(scene, |scene, tag| scene.tag(3, tag));
+    scene.check("tag test c");
+    let scene = scene.with(|scene| scene.desired.policy.move_tag = MoveTag::Never);
     scene.check("register bbbbbbb 6/another/ecs-svc/3");
     // Commit b is declared and was deployed by us as revision 2; another hand has deployed revision 1 since.
     let (stamp, scene) = accepted(Scene::new().ours(2, 'b', 4, "ecs-svc/0")).unwrap();
@@ -149,12 +158,21 @@ fn limits_suspension_and_observing_withhold_writes() {
     suspended(None).check("Suspended");
     suspended(Some(NOW / 1000 + 1)).check("Suspended");
     suspended(Some(NOW / 1000)).check("register bbbbbbb 1/head/ecs-svc/1");
-    let shared = Scene::new()
-        .ours(2, 'b', 1, "ecs-svc/1")
-        .tag(2, memory::outcome_tag(&Outcome { result: OutcomeKind::Succeeded, deployment: "d2".to_owned() }))
-        .live(2, "ecs-svc/2", RolloutState::Completed)
-        .history(&[("d2", 2, Successful)]);
-    shared
-        .with(|s| drop(s.blockers.insert(RepositoryName::new("mco/api"), "test/worker".to_owned())))
-        .check("TagShared");
+    let shared = |good: Option<char>| {
+        let worker = Target { application: ApplicationName::new("worker"), ..target() };
+        let peer = TagPeer { target: worker, digest: good.map(digest) };
+        Scene::new()
+            .ours(2, 'b', 1, "ecs-svc/1")
+            .tag(
+                2,
+                memory::outcome_tag(&Outcome { result: OutcomeKind::Succeeded, deployment: "d2".to_owned() }),
+            )
+            .live(2, "ecs-svc/2", RolloutState::Completed)
+            .history(&[("d2", 2, Successful)])
+            .with(|scene| drop(scene.peers.insert(RepositoryName::new("mco/api"), vec![peer])))
+    };
+    // What is good in the others decides, whatever they declare.
+    shared(None).check("TagShared");
+    shared(Some('a')).check("TagShared");
+    shared(Some('b')).check("tag test b");
 }

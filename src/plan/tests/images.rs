@@ -79,7 +79,10 @@ fn an_image_was_removed_only_where_a_deployment_here_brought_it_and_ecr_has_it_n
     assert_eq!(status.running[0].commits, [Commit::new("bbbbbbb")]);
     assert_eq!(status.running[0].source, CommitSource::RevisionOfRemoved);
     assert_eq!(status.sync, Sync::OutOfSync, "neither proven nor unknown");
-    deployed(Reading::Absent, None).check("ImageNotBuilt");
+    // The tag goes to what runs all the same.
+    let unread = deployed(Reading::Absent, None);
+    unread.check("tag test b");
+    unread.with(|scene| scene.desired.policy.move_tag = MoveTag::Never).check("ImageNotBuilt");
     let forged = Scene::new().ours(2, 'b', 1, "ecs-svc/1").with(|scene| {
         scene.observed.images[0].built = Reading::Absent;
         scene.observed.images[0].known.insert(digest('b'), Reading::Absent);
@@ -113,6 +116,7 @@ fn the_risk_that_there_is_nothing_to_go_back_to_is_told() {
         let scene = Scene::new().with(|scene| {
             let image = &mut scene.observed.images[0];
             (image.tagged, image.known) = (Reading::Absent, [(digest('a'), reading)].into());
+            scene.desired.first_contact = FirstContact::Adopt;
         });
         scene.plan().outlook.unwrap().risks
     };

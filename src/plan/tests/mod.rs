@@ -11,12 +11,14 @@ mod other_hands;
 mod overlays;
 mod status;
 mod steady;
+mod whose;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Input, Plan, Recent, Step, memory, plan, waiting};
+use super::memory::Registration;
+use super::{Input, Plan, Recent, Step, TagPeer, memory, plan, waiting};
 use crate::model::ServiceDeploymentStatus::{RollbackSuccessful, Successful};
 use crate::model::*;
 
@@ -59,7 +61,7 @@ struct Scene {
     head: InfraCommit,
     recent: Option<Recent>,
     turn: Option<&'static str>,
-    blockers: BTreeMap<RepositoryName, String>,
+    peers: BTreeMap<RepositoryName, Vec<TagPeer>>,
     now: Millis,
 }
 
@@ -91,6 +93,7 @@ impl Scene {
             policy: Policy::default(),
             mode: Mode::Apply,
             rollout: Rollout::default(),
+            first_contact: FirstContact::ByHistory,
             after: Vec::new(),
             source: None,
         };
@@ -120,9 +123,11 @@ impl Scene {
                 known: BTreeMap::new(),
             }],
             ancestry: BTreeMap::new(),
+            memory: Some(Completeness::Complete),
+            earlier: Some(declared_before("aaaaaaa")),
         };
         let head = InfraCommit::new("head");
-        Self { desired, observed, head, recent: None, turn: None, blockers: BTreeMap::new(), now: NOW }
+        Self { desired, observed, head, recent: None, turn: None, peers: BTreeMap::new(), now: NOW }
     }
 
     /// The declared commit is the one that runs.
@@ -133,7 +138,7 @@ impl Scene {
         self
     }
 
-    /// Our revision `number` of the commit, stamped with `generation` when `live_then` was live.
+    /// Our revision `number` of the commit, stamped by 0.1 with `generation` when `live_then` was live.
     fn ours(mut self, number: u64, letter: char, generation: u64, live_then: &str) -> Self {
         let input = input(&format!("{URI}@{}", digest(letter)));
         let commit = Commit::new(letter.to_string().repeat(7));
@@ -142,14 +147,18 @@ impl Scene {
             infra_commit: Some(self.head.clone()),
             live_then: DeploymentId::new(live_then),
             from: None,
+            at: None,
+            rounds: 0,
         };
-        let tags = memory::registration(
-            &target(),
-            &commit,
-            &BTreeMap::new(),
-            &memory::content_hash(&target(), &input),
-            &applied,
-        );
+        let registration = Registration {
+            commit: &commit,
+            others: BTreeMap::new(),
+            content: &memory::content_hash(&target(), &input),
+            declared: None,
+            applied: &applied,
+        };
+        let mut tags = memory::registration(&self.desired, &registration);
+        tags.remove("trueup:service");
         let revision = Revision { arn: arn(number), active: true, input, tags };
         self.observed.revisions.insert(arn(number), Reading::Known(revision));
         self
@@ -186,7 +195,7 @@ impl Scene {
             infra_commit: Some(&self.head),
             recent: self.recent.as_ref(),
             turn: self.turn,
-            tag_blockers: &self.blockers,
+            tag_peers: &self.peers,
             now: self.now,
         })
     }
@@ -200,8 +209,8 @@ impl Scene {
             (Some(Step::Register { commit, tags, .. }), _) => {
                 format!("register {commit} {}", tags["trueup:applied"])
             }
-            (Some(Step::Stamp { revision, key, value }), _) => {
-                format!("stamp {} {key}={value}", revision.short())
+            (Some(Step::Stamp { revision, stamp }), _) => {
+                format!("stamp {} {}={}", revision.short(), stamp.key(), stamp.tags()[stamp.key()])
             }
             (Some(Step::Deploy { revision, why, .. }), _) => format!("deploy {} {why:?}", revision.short()),
             (Some(Step::MoveTag { tag, digest, .. }), _) => format!("tag {tag} {}", &digest.short()[..1]),
@@ -215,6 +224,12 @@ impl Scene {
         };
         assert_eq!(said, expected, "{plan:#?}");
     }
+}
+
+/// What an earlier infra commit declared, in a history that is known whole.
+fn declared_before(commit: &str) -> Earlier {
+    let declarations = vec![BTreeMap::from([("api".to_owned(), Commit::new(commit))])];
+    Earlier { declarations, is_complete: true }
 }
 
 fn service(number: u64, id: &str, rollout: RolloutState) -> Service {

@@ -66,7 +66,7 @@ fn a_deployment_of_another_hand_is_followed_to_its_end() {
 fn our_own_older_deployment_is_replaced_but_not_for_ever() {
     let older = |replaced: usize| {
         let mut history = vec![("d9", 3, InProgress)];
-        history.extend(std::iter::repeat_n(("d8", 3, Stopped), replaced));
+        history.extend(std::iter::repeat_n(("d8", 4, Stopped), replaced));
         history.push(("d1", 1, Successful));
         Scene::new()
             .ours(3, 'c', 1, "ecs-svc/1")
@@ -76,7 +76,7 @@ fn our_own_older_deployment_is_replaced_but_not_for_ever() {
     older(2).check("register bbbbbbb 2/head/ecs-svc/3");
     older(3).check("FinishingFirst");
     // What was allowed to finish has, and the list does not show the one after it yet.
-    let before = [("d5", 1, Successful), ("d4", 3, Stopped), ("d3", 3, Stopped), ("d2", 3, Stopped)];
+    let before = [("d5", 1, Successful), ("d4", 4, Stopped), ("d3", 4, Stopped), ("d2", 4, Stopped)];
     let unlisted = older(3).history(&before);
     unlisted.check("register bbbbbbb 2/head/ecs-svc/3");
     older(0).with(|scene| scene.desired.policy.in_flight = InFlight::Finish).check("FinishingFirst");

@@ -181,7 +181,7 @@ fn what_does_not_become_steady_is_rolled_back_by_trueup_although_a_breaker_was_o
     let left = unsteady().with(|scene| scene.desired.policy.on_failure = OnFailure::Leave).plan().status;
     assert_eq!(left.last_deployment.unwrap().phase, Phase::Failed);
     let retried = unsteady().tag(2, memory::retry_tag("d2"));
-    retried.check("deploy mco-api:2 Retry");
+    retried.check("stamp mco-api:2 trueup:applied=2/head/ecs-svc/2");
 }
 
 /// Revision 2 has failed, and trueup deploys revision 1 again.
@@ -250,9 +250,9 @@ fn a_rollback_that_only_the_service_shows_is_believed_when_the_list_stays_silent
         held().check("Held");
         let (key, value) = memory::retry_tag("ecs-svc/2");
         assert!(
-            matches!(held().plan().retry, Some(crate::plan::Step::Stamp { value: retried, .. }) if retried == value)
+            matches!(held().plan().retry, Some(crate::plan::Step::Stamp { stamp, .. }) if stamp.tags()[stamp.key()] == value)
         );
-        held().tag(2, (key, value)).check("deploy mco-api:2 Interrupted");
+        held().tag(2, (key, value)).check("stamp mco-api:2 trueup:applied=2/head/ecs-svc/1");
     }
     // Once it is over the service may show nothing of it any more.
     let going = || {

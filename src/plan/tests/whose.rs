@@ -1,0 +1,318 @@
+//! Whose a deployment is, what is held, and what first contact allows: by the stamps of today.
+
+use std::collections::BTreeMap;
+
+use super::{NOW, Scene, URI, arn, declared_before, digest, foreign, history, image, input};
+use crate::model::ServiceDeploymentStatus::{InProgress, RollbackSuccessful, Stopped, Successful};
+use crate::model::*;
+use crate::plan::memory::{self, Registration, Stamp};
+use crate::plan::{Step, declaration};
+
+const MINUTE: Millis = 60_000;
+
+impl Scene {
+    /// Our revision `number` of the commit, stamped so long ago, for what is declared now but for its commit.
+    fn stamped(self, number: u64, letter: char, generation: u64, live_then: &str, ago: Millis) -> Self {
+        let declared = declaration::hash(&self.desired, None);
+        self.registered(number, letter, generation, live_then, ago, &declared)
+    }
+
+    fn registered(
+        mut self,
+        number: u64,
+        letter: char,
+        generation: u64,
+        live_then: &str,
+        ago: Millis,
+        declared: &DeclarationHash,
+    ) -> Self {
+        let input = input(&format!("{URI}@{}", digest(letter)));
+        let applied = Applied {
+            generation,
+            infra_commit: Some(self.head.clone()),
+            live_then: DeploymentId::new(live_then),
+            from: None,
+            at: Some(NOW - ago),
+            rounds: 0,
+        };
+        let registration = Registration {
+            commit: &Commit::new(letter.to_string().repeat(7)),
+            others: BTreeMap::new(),
+            content: &memory::content_hash(&self.desired.target, &input),
+            declared: Some(declared),
+            applied: &applied,
+        };
+        let tags = memory::registration(&self.desired, &registration);
+        let revision = Revision { arn: arn(number), active: true, input, tags };
+        self.observed.revisions.insert(arn(number), Reading::Known(revision));
+        self
+    }
+
+    fn ended(self, number: u64, result: OutcomeKind, id: &str, generation: u64) -> Self {
+        let outcome = Outcome { result, deployment: id.to_owned() };
+        let tags = Stamp::Outcome { outcome, generation: Some(generation) }.tags();
+        tags.into_iter().fold(self, |scene, tag| scene.tag(number, tag))
+    }
+
+    /// Service deployments, newest first, each begun so long ago.
+    fn began(mut self, entries: &[(&str, u64, ServiceDeploymentStatus, Millis)]) -> Self {
+        let entries = entries.iter().map(|(id, number, status, ago)| ServiceDeployment {
+            created_at: NOW - ago,
+            ..history(id, *number, *status)
+        });
+        self.observed.service_deployments = Reading::Known(entries.collect());
+        self
+    }
+
+    fn primary_began(self, ago: Millis) -> Self {
+        self.with(|scene| {
+            if let Reading::Known(service) = &mut scene.observed.service {
+                service.deployments[0].created_at = NOW - ago;
+            }
+        })
+    }
+
+    #[track_caller]
+    fn check_hand(&self, expected: StartedBy) {
+        let status = self.plan().status;
+        assert_eq!(status.last_deployment.unwrap().started_by, expected, "{:#?}", status.waiting);
+    }
+}
+
+#[test]
+fn ours_is_the_first_deployment_to_a_revision_after_its_stamp_and_no_other() {
+    // Revision 2 was stamped ten minutes ago and its deployment d2 began at once.
+    let stamped = || Scene::new().stamped(2, 'b', 1, "ecs-svc/1", 10 * MINUTE);
+    let live = |ago: Millis| stamped().live(2, "ecs-svc/2", RolloutState::Completed).primary_began(ago);
+    let first = ("d2", 2, Successful, 10 * MINUTE - 1000);
+    live(10 * MINUTE - 1000).began(&[first]).check_hand(StartedBy::Trueup);
+    let forced = ("d3", 2, Successful, MINUTE);
+    live(MINUTE).began(&[forced, first]).check_hand(StartedBy::Other);
+    // Also where the first one has left the list, since its end is on record.
+    let recorded = live(MINUTE).ended(2, OutcomeKind::Succeeded, "d2", 1);
+    recorded.began(&[forced]).check_hand(StartedBy::Other);
+    let before = ("d2", 2, Successful, 20 * MINUTE);
+    live(20 * MINUTE).began(&[before]).check_hand(StartedBy::Other);
+}
+
+#[test]
+fn an_older_revision_that_is_deployed_again_is_another_hands_unless_its_own_write_comes_late() {
+    let scene =
+        |ago: Millis, stamped_ago: Millis, entries: &[(&str, u64, ServiceDeploymentStatus, Millis)]| {
+            Scene::new()
+                .stamped(3, 'c', 1, "ecs-svc/1", stamped_ago)
+                .stamped(2, 'b', 2, "ecs-svc/1", 5 * MINUTE)
+                .ended(2, OutcomeKind::Succeeded, "d2", 2)
+                .live(3, "ecs-svc/3", RolloutState::Completed)
+                .primary_began(ago)
+                .began(entries)
+        };
+    let newer = ("d2", 2, Successful, 5 * MINUTE);
+    let back = ("d3", 3, Successful, MINUTE);
+    // Its own deployment had been before.
+    let again = scene(MINUTE, 8 * MINUTE, &[back, newer, ("d1", 3, Stopped, 8 * MINUTE)]);
+    // It succeeded, whoever started it.
+    again.check("stamp mco-api:3 trueup:outcome=succeeded/d3");
+    let told = (("trueup:outcome").to_owned(), "succeeded/d3".to_owned());
+    again.tag(3, told.clone()).check("tag test c");
+    // Nothing had come of its stamp, and that was not long ago.
+    let late = scene(MINUTE, 8 * MINUTE, &[back, newer]);
+    late.check_hand(StartedBy::Trueup);
+    late.check("stamp mco-api:2 trueup:applied=3/head/ecs-svc/3");
+    let too_late = scene(MINUTE, 12 * MINUTE, &[back, newer]).tag(3, told);
+    too_late.check_hand(StartedBy::Other);
+    let tagged = Reading::Known(image('c', &["ccccccc", "test"]));
+    too_late.with(|scene| scene.observed.images[0].tagged = tagged).check("Drifted");
+}
+
+#[test]
+fn what_another_hand_deploys_of_ours_is_neither_replaced_nor_rolled_back() {
+    let going = |scene: Scene| scene.live(3, "ecs-svc/3", RolloutState::InProgress).primary_began(MINUTE);
+    let stamped = || Scene::new().stamped(3, 'c', 1, "ecs-svc/1", 30 * MINUTE);
+    let older = ("d2", 3, Successful, 30 * MINUTE);
+    let theirs = going(stamped()).began(&[("d3", 3, InProgress, MINUTE), older]);
+    theirs.check("Deploying");
+    let ours = going(Scene::new().stamped(3, 'c', 1, "ecs-svc/1", MINUTE));
+    ours.began(&[("d3", 3, InProgress, MINUTE)]).check("register bbbbbbb 2/head/ecs-svc/3");
+}
+
+#[test]
+fn a_rollback_by_trueup_is_its_own() {
+    let scene = Scene::new()
+        .stamped(2, 'b', 1, "ecs-svc/1", 10 * MINUTE)
+        .ended(2, OutcomeKind::Failed, "d2", 1)
+        .live(1, "ecs-svc/3", RolloutState::InProgress)
+        .primary_began(MINUTE);
+    let entries =
+        [("d3", 1, InProgress, MINUTE), ("d2", 2, Stopped, 10 * MINUTE), ("d1", 1, Successful, 60 * MINUTE)];
+    scene.began(&entries).check_hand(StartedBy::Trueup);
+}
+
+#[test]
+fn the_newest_try_of_a_declaration_holds_it_and_nothing_that_git_mends_does() {
+    let failed = |scene: Scene| {
+        let scene = scene.ended(2, OutcomeKind::Failed, "d2", 1);
+        scene.began(&[("d2", 2, RollbackSuccessful, MINUTE), ("d1", 1, Successful, 60 * MINUTE)])
+    };
+    let scene = || failed(Scene::new().stamped(2, 'b', 1, "ecs-svc/1", MINUTE));
+    scene().check("Held");
+    // Another base that nobody declares is no reason.
+    let other_base = scene().with(|scene| {
+        let mut base = foreign(1, &format!("{URI}@{}", digest('a')));
+        base.input["cpu"] = serde_json::json!("512");
+        scene.observed.revisions.insert(arn(1), Reading::Known(base));
+    });
+    other_base.check("Held");
+    // More digits of the same commit are none.
+    let longer = scene().with(|scene| scene.desired.images[0].commit = Commit::new("bbbbbbb0"));
+    longer.check("Held");
+    // Another setting of the service is, and a count is not.
+    let with =
+        |settings: serde_json::Value| scene().with(|scene| scene.desired.service_settings = Some(settings));
+    with(serde_json::json!({"healthCheckGracePeriodSeconds": 60})).check("register bbbbbbb 2/head/ecs-svc/1");
+    let counted = |count: i32| {
+        let settings = Some(serde_json::json!({"desiredCount": count}));
+        let mut declared = Scene::new();
+        declared.desired.service_settings.clone_from(&settings);
+        failed(declared.stamped(2, 'b', 1, "ecs-svc/1", MINUTE))
+    };
+    counted(2)
+        .with(|scene| scene.desired.service_settings = Some(serde_json::json!({"desiredCount": 3})))
+        .check("Held");
+}
+
+#[test]
+fn the_same_content_that_is_declared_otherwise_is_another_revision() {
+    let other = DeclarationHash::new("other");
+    let scene = Scene::new().registered(2, 'b', 1, "ecs-svc/1", MINUTE, &other);
+    scene.check("register bbbbbbb 2/head/ecs-svc/1");
+    Scene::new().stamped(2, 'b', 1, "ecs-svc/1", MINUTE).check("deploy mco-api:2 Interrupted");
+}
+
+#[test]
+fn what_was_deregistered_is_remembered_and_registered_again_only_to_be_deployed() {
+    let gone = |scene: &mut Scene| {
+        if let Some(Reading::Known(revision)) = scene.observed.revisions.get_mut(&arn(2)) {
+            revision.active = false;
+        }
+    };
+    let scene = || {
+        Scene::new()
+            .stamped(2, 'b', 1, "ecs-svc/1", 30 * MINUTE)
+            .ended(2, OutcomeKind::Succeeded, "d2", 1)
+            .began(&[("d3", 1, Successful, MINUTE), ("d2", 2, Successful, 30 * MINUTE)])
+            .live(1, "ecs-svc/3", RolloutState::Completed)
+            .with(gone)
+    };
+    scene().check("Drifted");
+    let heal = scene().with(|scene| scene.desired.policy.drift = OnDrift::Heal);
+    heal.check("register bbbbbbb 2/head/ecs-svc/3");
+}
+
+#[test]
+fn an_incomplete_memory_concludes_nothing_from_what_is_missing() {
+    let incomplete = |scene: &mut Scene| {
+        scene.observed.memory = Some(Completeness::Incomplete("not allowed".to_owned()));
+    };
+    Scene::new().with(incomplete).check("MemoryIncomplete");
+    Scene::new().with(|scene| scene.observed.memory = None).check("LookDeeper");
+    // What is at hand may be deployed.
+    Scene::new()
+        .stamped(2, 'b', 1, "ecs-svc/1", MINUTE)
+        .with(incomplete)
+        .check("deploy mco-api:2 Interrupted");
+    // A declaration that no revision at hand carries may be one that has failed.
+    let later = Scene::new().stamped(3, 'c', 1, "ecs-svc/0", MINUTE);
+    later.with(incomplete).check("MemoryIncomplete");
+}
+
+#[test]
+fn first_contact_deploys_what_git_changed_and_leaves_everything_else_to_the_policy() {
+    let deploys = "register bbbbbbb 1/head/ecs-svc/1";
+    Scene::new().check(deploys);
+    let earlier = |earlier: Earlier| Scene::new().with(|scene| scene.observed.earlier = Some(earlier));
+    let never = || Earlier { declarations: Vec::new(), is_complete: true };
+    earlier(never()).check("Drifted");
+    earlier(declared_before("ccccccc")).check("Drifted");
+    earlier(Earlier { is_complete: false, ..never() }).check("Unreadable");
+    Scene::new().with(|scene| scene.observed.earlier = None).check("LookDeeper");
+    earlier(never()).with(|scene| scene.desired.policy.drift = OnDrift::Heal).check(deploys);
+    earlier(never()).with(|scene| scene.desired.first_contact = FirstContact::Adopt).check(deploys);
+    let placeholder = earlier(never()).with(|scene| {
+        scene.observed.revisions.insert(arn(1), Reading::Known(foreign(1, "nginx:1")));
+    });
+    placeholder.check(deploys);
+    // Who was on the declared commit and went away from it has done so.
+    let left = Scene::new().began(&[("d2", 1, Successful, MINUTE), ("d1", 9, Successful, 60 * MINUTE)]).with(
+        |scene| {
+            let declared = foreign(9, &format!("{URI}@{}", digest('b')));
+            scene.observed.revisions.insert(arn(9), Reading::Known(declared));
+        },
+    );
+    left.check("Drifted");
+    assert!(!left.plan().status.drift.is_empty(), "it is told as drift");
+}
+
+#[test]
+fn healing_pauses_longer_each_time_and_ends_after_three_rounds() {
+    // What another hand deployed began so long ago; it had been put right so often before.
+    let undone = |rounds: u32, ago: Millis| {
+        let scene = Scene::new().stamped(2, 'b', 5, "ecs-svc/1", 30 * MINUTE);
+        let scene = scene.tag(2, ("trueup:healed".to_owned(), format!("5/{rounds}")));
+        scene
+            .ended(2, OutcomeKind::Succeeded, "d2", 5)
+            .began(&[("d3", 1, Successful, ago), ("d2", 2, Successful, 30 * MINUTE)])
+            .live(1, "ecs-svc/3", RolloutState::Completed)
+            .primary_began(ago)
+            .with(|scene| scene.desired.policy.drift = OnDrift::Heal)
+    };
+    let heals = "stamp mco-api:2 trueup:applied=6/head/ecs-svc/3";
+    undone(0, 1000).check(heals);
+    undone(1, 1000).check("HealingPaused");
+    undone(1, 6 * MINUTE).check(heals);
+    undone(2, 6 * MINUTE).check("HealingPaused");
+    undone(2, 16 * MINUTE).check(heals);
+    undone(3, 16 * MINUTE).check("Contested");
+    let Some(Step::Stamp { stamp, .. }) = undone(2, 16 * MINUTE).plan().steps.first().cloned() else {
+        unreachable!()
+    };
+    assert_eq!(stamp.tags()["trueup:healed"], "6/3");
+}
+
+#[test]
+fn the_tag_is_on_what_last_succeeded_and_runs_whatever_is_declared() {
+    // Commit b ended well and its tag has not moved yet; commit c is declared.
+    let declares_c = |scene: &mut Scene| {
+        scene.observed.images[0].known.insert(digest('b'), Reading::Known(image('b', &["bbbbbbb"])));
+        scene.desired.images[0].commit = Commit::new("ccccccc");
+        scene.observed.images[0].built = Reading::Known(image('c', &["ccccccc"]));
+    };
+    let ended = || {
+        Scene::new()
+            .stamped(2, 'b', 1, "ecs-svc/1", 10 * MINUTE)
+            .live(2, "ecs-svc/2", RolloutState::Completed)
+            .primary_began(10 * MINUTE)
+            .began(&[("d2", 2, Successful, 10 * MINUTE)])
+            .with(declares_c)
+    };
+    ended().check("stamp mco-api:2 trueup:outcome=succeeded/d2");
+    let recorded = || ended().ended(2, OutcomeKind::Succeeded, "d2", 1);
+    recorded().check("tag test b");
+    let tagged = |scene: &mut Scene| {
+        scene.observed.images[0].tagged = Reading::Known(image('b', &["bbbbbbb", "test"]));
+    };
+    recorded().with(tagged).check("register ccccccc 2/head/ecs-svc/2");
+    // What cannot move keeps nothing else from being done.
+    let shared = recorded().with(|scene| {
+        let worker = Target { application: ApplicationName::new("worker"), ..scene.desired.target.clone() };
+        let peer = crate::plan::TagPeer { target: worker, digest: None };
+        scene.peers.insert(RepositoryName::new("mco/api"), vec![peer]);
+    });
+    shared.check("register ccccccc 2/head/ecs-svc/2");
+    // Commit c has failed and was rolled back before anybody saw that b had succeeded.
+    let rolled_back = ended()
+        .stamped(3, 'c', 2, "ecs-svc/2", 5 * MINUTE)
+        .ended(3, OutcomeKind::Failed, "d3", 2)
+        .began(&[("d3", 3, RollbackSuccessful, 5 * MINUTE), ("d2", 2, Successful, 10 * MINUTE)]);
+    rolled_back.check("stamp mco-api:2 trueup:outcome=succeeded/d2");
+}

@@ -1,0 +1,89 @@
+//! What version 0.1 left behind is understood: nothing is deployed, no hold is lost and no tag moves when another version
+//! takes over.
+//!
+//! `previous/` holds what 0.1 wrote in each situation, call by call, and what had become of it. The calls are made once
+//! more in a world of their own; then a process of today goes on.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::stage::{SERVICE, Stage, said};
+
+/// Longer than what goes on can take.
+fn seconds(situation: &str) -> u64 {
+    if situation.starts_with("codedeploy") { 900 } else { 400 }
+}
+
+const SITUATIONS: [(&str, &str); 14] = [
+    ("adopted", include_str!("previous/adopted.json")),
+    ("codedeploy-held", include_str!("previous/codedeploy-held.json")),
+    ("codedeploy-in-flight", include_str!("previous/codedeploy-in-flight.json")),
+    ("codedeploy-promoted", include_str!("previous/codedeploy-promoted.json")),
+    ("codedeploy-superseded", include_str!("previous/codedeploy-superseded.json")),
+    ("rolling-back-and-forth", include_str!("previous/rolling-back-and-forth.json")),
+    ("rolling-drifted", include_str!("previous/rolling-drifted.json")),
+    ("rolling-held-without-breaker", include_str!("previous/rolling-held-without-breaker.json")),
+    ("rolling-held", include_str!("previous/rolling-held.json")),
+    ("rolling-in-flight", include_str!("previous/rolling-in-flight.json")),
+    ("rolling-promoted", include_str!("previous/rolling-promoted.json")),
+    ("rolling-retried", include_str!("previous/rolling-retried.json")),
+    ("rolling-reverted", include_str!("previous/rolling-reverted.json")),
+    ("rolling-settings", include_str!("previous/rolling-settings.json")),
+];
+
+/// Why it rested, deployments and revisions, and the commit that is tagged.
+type Came = (String, usize, usize, Option<String>);
+
+fn came_to(stage: &Stage, said: String) -> Came {
+    let tagged = ["aaaaaaa", "bbbbbbb", "ccccccc"].into_iter();
+    let tagged = tagged.filter(|commit| stage.digest(commit).is_some());
+    let mut tagged = tagged.filter(|commit| stage.digest(commit) == stage.digest("test"));
+    (said, stage.deployments(), stage.revisions(), tagged.next_back().map(str::to_owned))
+}
+
+fn recorded(situation: &Value) -> Came {
+    let number = |key: &str| usize::try_from(situation[key].as_u64().unwrap()).unwrap();
+    let text = |key: &str| situation[key].as_str().map(str::to_owned);
+    (text("waiting").unwrap(), number("deployments"), number("revisions"), text("tagged"))
+}
+
+#[tokio::test]
+async fn what_the_previous_version_left_is_understood_in_every_situation() {
+    for (name, text) in SITUATIONS {
+        let situation: Value = serde_json::from_str(text).unwrap();
+        let mut expected = recorded(&situation);
+        let stage = Stage::recorded(&situation, None);
+        assert_eq!(came_to(&stage, expected.0.clone()), expected, "{name}: the calls come to the same again");
+        if expected.0 == "Deploying" {
+            expected = ("Settled".to_owned(), expected.1, expected.2, Some("bbbbbbb".to_owned()));
+        }
+        let last = stage.process(BTreeMap::new()).run(&stage, seconds(name)).await;
+        assert_eq!(came_to(&stage, said(&last)), expected, "{name}");
+        let runs = expected.3.unwrap();
+        if name != "rolling-drifted" {
+            stage.check_runs(SERVICE, &runs);
+        }
+    }
+}
+
+/// 0.1 is stopped after each of its writes, and a process of today goes on.
+#[tokio::test]
+async fn a_process_of_today_takes_over_at_any_moment() {
+    for (name, text) in SITUATIONS {
+        let situation: Value = serde_json::from_str(text).unwrap();
+        let expected = recorded(&situation);
+        // Where one commit was declared after the other, the last one was not yet at every moment.
+        let declared = situation["declared"].as_array().unwrap().len();
+        if expected.0 == "Deploying" || declared != 2 {
+            continue;
+        }
+        let calls = situation["calls"].as_array().unwrap();
+        let begun = calls.iter().position(|call| call.to_string().contains("trueup:content")).unwrap();
+        for (cut, call) in calls.iter().enumerate().skip(begun) {
+            let stage = Stage::recorded(&situation, Some(cut + 1));
+            let last = stage.process(BTreeMap::new()).run(&stage, seconds(name)).await;
+            assert_eq!(came_to(&stage, said(&last)), expected, "{name} after {call}");
+        }
+    }
+}
