@@ -100,6 +100,21 @@ fn results_and_errors_have_the_shape_of_aws_json() {
 }
 
 #[test]
+fn every_answer_is_dated_by_the_clock_of_the_world() {
+    let rig = Rig::new();
+    let date = |reply: &Reply| {
+        let lines = reply.head.lines().filter_map(|line| line.strip_prefix("date: "));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(date(&cluster(&rig)), ["Thu, 01 Jan 2026 00:00:00 GMT"]);
+    assert_eq!(rig.control("advance", &json!({"seconds": 86_400 * 59 + 61})), 200);
+    let refused = rig.call(&format!("{ECS}.ListServices"), &json!({"cluster": "none"}));
+    assert_eq!(date(&refused), ["Sun, 01 Mar 2026 00:01:01 GMT"]);
+    let identity = rig.send("POST", "/", "", "Action=GetCallerIdentity&Version=2011-06-15");
+    assert_eq!(date(&identity), ["Sun, 01 Mar 2026 00:01:01 GMT"]);
+}
+
+#[test]
 fn sts_speaks_the_query_protocol_in_success_and_error() {
     let rig = Rig::new();
     let form = "Action=GetCallerIdentity&Version=2011-06-15";

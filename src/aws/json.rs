@@ -25,6 +25,7 @@ use aws_types::region::SigningRegion;
 use aws_types::service_config::ServiceConfigKey;
 use serde_json::Value;
 
+use super::clock::AwsClock;
 use super::error::classify_read;
 use crate::ports::CloudError;
 
@@ -51,8 +52,8 @@ pub(super) struct JsonClient {
 }
 
 impl JsonClient {
-    pub fn new(settings: &SdkConfig, service: Service) -> Self {
-        Self { call: operation(settings, service) }
+    pub fn new(settings: &SdkConfig, service: Service, clock: &AwsClock) -> Self {
+        Self { call: operation(settings, service, clock) }
     }
 
     /// One call that changes nothing.
@@ -62,7 +63,7 @@ impl JsonClient {
     }
 }
 
-fn operation(settings: &SdkConfig, service: Service) -> Result<Call, &'static str> {
+fn operation(settings: &SdkConfig, service: Service, clock: &AwsClock) -> Result<Call, &'static str> {
     let region = settings.region().cloned().ok_or("no AWS region is set")?;
     let credentials = settings.credentials_provider().ok_or("no AWS credentials are set")?;
     let mut layer = Layer::new("service");
@@ -83,6 +84,7 @@ fn operation(settings: &SdkConfig, service: Service) -> Result<Call, &'static st
     components.set_identity_cache(settings.identity_cache());
     components.set_identity_resolver(SCHEME_ID, credentials);
     components.push_interceptor(UserAgentInterceptor::new());
+    components.push_interceptor(clock.clone());
 
     let mut builder = Operation::builder()
         .service_name(service.id)

@@ -3,6 +3,7 @@
 //! Retries of the SDK are off: one brown-out must not eat the retries of every service, and a write is never repeated
 //! before the world was read again.
 
+mod clock;
 mod code_deploy;
 mod ecr;
 mod ecs;
@@ -23,6 +24,7 @@ use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::Timeou
 use crate::model::{AccountId, Region};
 use crate::ports::{CloudError, Ports, Reach, Sts};
 
+pub use clock::{AwsClock, MachineClock};
 pub use code_deploy::CodeDeployClient;
 pub use ecr::EcrClient;
 pub use ecs::EcsClient;
@@ -34,6 +36,7 @@ pub use tagging::TaggingClient;
 #[derive(Clone)]
 pub struct Aws {
     settings: SdkConfig,
+    clock: AwsClock,
 }
 
 impl Aws {
@@ -48,7 +51,7 @@ impl Aws {
             .timeout_config(timeouts)
             .load()
             .await;
-        Self { settings }
+        Self { settings, clock: AwsClock::new() }
     }
 
     /// An AWS at this address with made-up credentials: the simulator.
@@ -62,7 +65,18 @@ impl Aws {
             .endpoint_url(endpoint)
             .load()
             .await;
-        Self { settings }
+        Self { settings, clock: AwsClock::new() }
+    }
+
+    /// The time by the answers to the calls that are made here.
+    pub fn clock(&self) -> AwsClock {
+        self.clock.clone()
+    }
+
+    /// Has AWS answer something, so that the clock is right before anything is judged by it. Any answer will do, a
+    /// refusal too.
+    pub async fn learn_time(&self) {
+        let _ = self.ports(None).sts.account().await;
     }
 
     pub fn default_region(&self) -> Option<Region> {
@@ -77,13 +91,18 @@ impl Reach for Aws {
             builder = builder.region(aws_config::Region::new(region.as_str().to_owned()));
         }
         let settings = builder.build();
+        let clock = || self.clock.clone();
+        let ecs = aws_sdk_ecs::config::Builder::from(&settings).interceptor(clock()).build();
+        let ecr = aws_sdk_ecr::config::Builder::from(&settings).interceptor(clock()).build();
+        let code_deploy = aws_sdk_codedeploy::config::Builder::from(&settings).interceptor(clock()).build();
+        let sts = aws_sdk_sts::config::Builder::from(&settings).interceptor(clock()).build();
         Ports {
-            ecs: Arc::new(EcsClient::new(aws_sdk_ecs::Client::new(&settings))),
-            ecr: Arc::new(EcrClient::new(aws_sdk_ecr::Client::new(&settings))),
-            code_deploy: Arc::new(CodeDeployClient(aws_sdk_codedeploy::Client::new(&settings))),
-            sts: Arc::new(StsClient(aws_sdk_sts::Client::new(&settings))),
-            tagging: Arc::new(TaggingClient::new(&settings)),
-            scaling: Arc::new(ScalingClient::new(&settings)),
+            ecs: Arc::new(EcsClient::new(aws_sdk_ecs::Client::from_conf(ecs))),
+            ecr: Arc::new(EcrClient::new(aws_sdk_ecr::Client::from_conf(ecr))),
+            code_deploy: Arc::new(CodeDeployClient(aws_sdk_codedeploy::Client::from_conf(code_deploy))),
+            sts: Arc::new(StsClient(aws_sdk_sts::Client::from_conf(sts))),
+            tagging: Arc::new(TaggingClient::new(&settings, &self.clock)),
+            scaling: Arc::new(ScalingClient::new(&settings, &self.clock)),
         }
     }
 }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use aws_config::SdkConfig;
 use serde_json::{Value, json};
 
+use super::clock::AwsClock;
 use super::json::{JsonClient, Service};
 use crate::model::{ClusterName, ServiceName};
 use crate::ports::{CloudError, ScalableTarget, Scaling};
@@ -23,8 +24,8 @@ const MOST_PAGES: usize = 10;
 pub struct ScalingClient(JsonClient);
 
 impl ScalingClient {
-    pub fn new(settings: &SdkConfig) -> Self {
-        Self(JsonClient::new(settings, SERVICE))
+    pub fn new(settings: &SdkConfig, clock: &AwsClock) -> Self {
+        Self(JsonClient::new(settings, SERVICE, clock))
     }
 }
 

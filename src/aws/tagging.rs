@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use aws_config::SdkConfig;
 use serde_json::{Value, json};
 
+use super::clock::AwsClock;
 use super::json::{JsonClient, Service};
 use crate::model::{ApplicationName, EnvironmentName, TaskDefinitionArn};
 use crate::plan::memory;
@@ -24,8 +25,8 @@ const MOST_PAGES: usize = 200;
 pub struct TaggingClient(JsonClient);
 
 impl TaggingClient {
-    pub fn new(settings: &SdkConfig) -> Self {
-        Self(JsonClient::new(settings, SERVICE))
+    pub fn new(settings: &SdkConfig, clock: &AwsClock) -> Self {
+        Self(JsonClient::new(settings, SERVICE, clock))
     }
 
     async fn pages(

@@ -28,7 +28,7 @@ mod wait;
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -41,9 +41,8 @@ use crate::aws::Aws;
 use crate::controller::{Controller, Requeue, Swept, Writes};
 use crate::iam::Access;
 use crate::manifest;
-use crate::model::{Declaration, Finding, FirstContact, Millis, Severity, Target, Waiting};
+use crate::model::{Declaration, Finding, FirstContact, Severity, Target, Waiting};
 use crate::plan::Plan;
-use crate::ports::{Clock, Reach};
 
 /// GitOps for Amazon ECS: make live services run the commits that a git repository declares.
 #[derive(Parser)]
@@ -353,18 +352,11 @@ async fn dispatch(cli: Cli) -> anyhow::Result<End> {
     }
 }
 
-struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now(&self) -> Millis {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
-    }
-}
-
 async fn controller(source: source::Opened) -> Controller {
-    let aws: Box<dyn Reach> = Box::new(Aws::load().await);
-    Controller::new(aws, Box::new(source), Arc::new(SystemClock))
+    let aws = Aws::load().await;
+    aws.learn_time().await;
+    let clock = Arc::new(aws.clock());
+    Controller::new(Box::new(aws), Box::new(source), clock)
 }
 
 /// The plan of one target, of which nothing is written.

@@ -8,7 +8,7 @@ use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::source::{Fetch, Opened, print_findings};
-use super::{End, RepositoryArgs, SystemClock, controller, jittered, show};
+use super::{End, RepositoryArgs, controller, jittered, show};
 use crate::controller::{Controller, News, Writes, observe_only};
 use crate::git::Watch;
 use crate::http::{self, Board};
@@ -18,7 +18,6 @@ use crate::notify::{
     webhook::{self, Webhook},
 };
 use crate::plan;
-use crate::ports::Clock;
 
 /// How long a turn may go on after the process was asked to end. With the farewell of the alerts it stays below the five
 /// seconds that are promised.
@@ -167,7 +166,7 @@ impl Loop {
         let unreadable = || news.as_ref().err().map(|error| format!("{error:#}"));
         let broken = self.unreachable.clone().or_else(unreadable);
         self.board.source(broken.clone());
-        self.notifier.source(broken, SystemClock.now());
+        self.notifier.source(broken, self.controller.clock().now());
         let Ok(Some((head, mut declaration))) = news else { return };
         tracing::info!(event = "source.changed", commit = %head.commit, summary = %head.summary);
         print_findings(&declaration);
@@ -180,12 +179,12 @@ impl Loop {
     async fn sweep(&mut self) {
         let Some(declaration) = &self.declared else { return };
         let due = self.controller.due(declaration);
-        let (board, notifier) = (&self.board, &mut self.notifier);
+        let (board, notifier, clock) = (&self.board, &mut self.notifier, self.controller.clock());
         let tell = |news: News<'_>| {
             board.news(news);
             let News::Swept(one) = news else { return };
             show::outcome(one);
-            let now = SystemClock.now();
+            let now = clock.now();
             match &one.plan {
                 Some(plan) => notifier.target(&plan.status, now),
                 None => notifier.target(&plan::unknown_status(&one.target, now), now),

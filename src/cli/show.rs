@@ -364,6 +364,12 @@ pub(super) fn outcome(one: &Swept) {
     match &one.outcome {
         Outcome::Nothing => {}
         Outcome::Wrote(step) => tracing::info!(event = "write", target = %one.target, "{}", step_line(step)),
+        // Once: the rest of a row is the account's pace, not news.
+        Outcome::Throttled { step, why, attempt: 1 } => tracing::info!(
+            event = "write.throttled", target = %one.target,
+            "{}: waits for AWS's rate and is tried again every few seconds: {why}", step_line(step)
+        ),
+        Outcome::Throttled { .. } => {}
         Outcome::Failed(step, error) => {
             tracing::warn!(event = "write.failed", target = %one.target, "{}: {error}", step_line(step));
         }

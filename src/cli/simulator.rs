@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use anyhow::{Context, bail};
 use trueup_simulator::{World, http};
 
-use super::{End, SystemClock};
+use super::End;
+use crate::aws::MachineClock;
 use crate::ports::Clock;
 
 pub(super) async fn run(listen: SocketAddr, speed: f64, world: World) -> anyhow::Result<End> {
@@ -15,7 +16,7 @@ pub(super) async fn run(listen: SocketAddr, speed: f64, world: World) -> anyhow:
     }
     let listener =
         tokio::net::TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
-    let now = u64::try_from(SystemClock.now() / 1000).unwrap_or_default();
+    let now = u64::try_from(MachineClock.now() / 1000).unwrap_or_default();
     let world = Arc::new(Mutex::new(world.starting_at(now)));
     outln!("http://{}", listener.local_addr()?);
     tokio::select! {

@@ -14,6 +14,10 @@ const SOON: Duration = Duration::from_secs(5);
 const BUILD: Duration = Duration::from_secs(15);
 /// The longest back-off after refusals and readings that failed.
 const LONGEST: Duration = Duration::from_mins(5);
+/// The first and the longest rest after a write that met the rate of the account. AWS gives a registration a second and
+/// more of everything else (Amazon ECS API reference, "Request throttling"): seconds later there is room again.
+const THROTTLED: Duration = Duration::from_secs(1);
+const LONGEST_THROTTLED: Duration = Duration::from_secs(16);
 /// How long facts live, in milliseconds: while nothing is expected, and while a deployment goes on without a change.
 const QUIET_FACTS: Millis = 600_000;
 const MOVING_FACTS: Millis = 30_000;
@@ -25,7 +29,10 @@ pub(super) fn is_setback(plan: &Plan, outcome: &Outcome) -> bool {
 }
 
 /// `setbacks`: how many passes in a row were one, this one included.
-pub(super) fn requeue(plan: &Plan, outcome: &Outcome, setbacks: u32) -> Requeue {
+pub(super) fn requeue(target: &Target, plan: &Plan, outcome: &Outcome, setbacks: u32) -> Requeue {
+    if let Outcome::Throttled { attempt, .. } = outcome {
+        return Requeue::After(throttled(target, *attempt));
+    }
     if is_setback(plan, outcome) {
         let doublings = setbacks.saturating_sub(1).min(8);
         return Requeue::After(SOON.saturating_mul(1 << doublings).min(LONGEST));
@@ -41,6 +48,15 @@ pub(super) fn requeue(plan: &Plan, outcome: &Outcome, setbacks: u32) -> Requeue 
         (_, Some(waiting)) if waiting::class(waiting).is_rest() => Requeue::After(REST),
         (_, Some(_)) => Requeue::After(SOON),
     }
+}
+
+/// Twice as long each time, and within the second half of that by the name: those that met the rate together do not meet
+/// it together again.
+fn throttled(target: &Target, attempt: u32) -> Duration {
+    let doublings = attempt.saturating_sub(1).min(8);
+    let longest = THROTTLED.saturating_mul(1 << doublings).min(LONGEST_THROTTLED);
+    let longest = Millis::try_from(longest.as_millis()).unwrap_or(Millis::MAX);
+    Duration::from_millis(spread(longest, target).unsigned_abs())
 }
 
 /// Until when the facts behind a plan stay good while the service itself does not change.
@@ -70,6 +86,11 @@ fn life_of_facts(plan: &Plan, outcome: &Outcome) -> Millis {
 fn spread(life: Millis, target: &Target) -> Millis {
     let place = target.to_string().bytes().fold(0_i64, |sum, byte| (sum * 31 + i64::from(byte)) % 1000);
     life / 2 + life / 2 * place / 1000
+}
+
+/// Also where it lies further ahead than any rest: then the clock was set back.
+pub(super) fn is_due(due: Millis, now: Millis) -> bool {
+    due <= now || due_at(now, Requeue::After(LONGEST)) < due
 }
 
 pub(super) fn due_at(now: Millis, requeue: Requeue) -> Millis {
@@ -106,4 +127,35 @@ pub fn is_settled(swept: &Swept) -> bool {
     let Some(plan) = &swept.plan else { return true };
     swept.outcome == Outcome::Nothing
         && plan.waiting.as_ref().is_some_and(|waiting| waiting::class(waiting).is_rest())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ApplicationName, EnvironmentName};
+
+    fn target(name: &str) -> Target {
+        Target { environment: EnvironmentName::new("test"), application: ApplicationName::new(name) }
+    }
+
+    #[test]
+    fn a_throttled_write_is_tried_again_within_a_second_and_never_later_than_sixteen() {
+        for (attempt, longest) in [(1, 1000), (2, 2000), (3, 4000), (4, 8000), (5, 16_000), (1000, 16_000)] {
+            let rests: Vec<u128> = (0..50)
+                .map(|number| throttled(&target(&format!("app{number}")), attempt).as_millis())
+                .collect();
+            assert!(rests.iter().all(|rest| (longest / 2..=longest).contains(rest)), "{attempt}: {rests:?}");
+            let (least, most) = (rests.iter().min().unwrap(), rests.iter().max().unwrap());
+            assert!(most - least > longest / 8, "{attempt}: all alike");
+        }
+    }
+
+    #[test]
+    fn nothing_waits_for_a_time_that_a_clock_set_back_has_taken_away() {
+        for (due, now, expected) in
+            [(1000, 999, false), (1000, 1000, true), (300_999, 1000, false), (302_000, 1000, true)]
+        {
+            assert_eq!(is_due(due, now), expected, "{due} at {now}");
+        }
+    }
 }

@@ -28,6 +28,8 @@ pub struct Controller {
     recent: BTreeMap<Target, Recent>,
     /// Passes in a row that came to nothing.
     setbacks: BTreeMap<Target, u32>,
+    /// Writes in a row that met the rate of the account.
+    throttled: BTreeMap<Target, u32>,
     ledger: Ledger,
     kept: BTreeMap<Target, Kept>,
     due: BTreeMap<Target, Millis>,
@@ -75,6 +77,12 @@ pub enum Outcome {
     Nothing,
     Wrote(Step),
     Failed(Step, CloudError),
+    /// AWS's rate for the account was used up, so many times in a row: nothing was written, and it is tried again soon.
+    Throttled {
+        step: Step,
+        why: String,
+        attempt: u32,
+    },
 }
 
 /// When to look again.
@@ -100,10 +108,16 @@ impl Controller {
             regions: BTreeMap::new(),
             recent: BTreeMap::new(),
             setbacks: BTreeMap::new(),
+            throttled: BTreeMap::new(),
             ledger: Ledger::default(),
             kept: BTreeMap::new(),
             due: BTreeMap::new(),
         }
+    }
+
+    /// What all times are counted by.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
     }
 
     /// Targets whose time has come, and those that are declared otherwise than when they were last looked at.
@@ -117,7 +131,7 @@ impl Controller {
     }
 
     fn is_due(&self, target: &Target) -> bool {
-        self.due.get(target).is_none_or(|due| *due <= self.clock.now())
+        self.due.get(target).is_none_or(|due| pace::is_due(*due, self.clock.now()))
     }
 
     /// How long nothing is due.
@@ -136,6 +150,7 @@ impl Controller {
         self.due.retain(|target, _| declared.contains(target));
         self.recent.retain(|target, _| declared.contains(target));
         self.setbacks.retain(|target, _| declared.contains(target));
+        self.throttled.retain(|target, _| declared.contains(target));
     }
 
     /// A sweep that nobody listens to.
@@ -270,13 +285,16 @@ impl Controller {
         if let Outcome::Wrote(Step::Deploy { .. }) = &outcome {
             self.ledger.started(target);
         }
+        if !matches!(outcome, Outcome::Throttled { .. }) {
+            self.throttled.remove(target);
+        }
         if pace::is_setback(&plan, &outcome) {
             *self.setbacks.entry(target.clone()).or_default() += 1;
         } else {
             self.setbacks.remove(target);
         }
         let setbacks = self.setbacks.get(target).copied().unwrap_or_default();
-        let requeue = pace::requeue(&plan, &outcome, setbacks);
+        let requeue = pace::requeue(target, &plan, &outcome, setbacks);
         self.due.insert(target.clone(), pace::due_at(self.clock.now(), requeue));
         let until = pace::facts_are_good_until(&plan, &outcome);
         let awaits_image = matches!(plan.waiting, Some(Waiting::ImageNotBuilt { .. }));
@@ -303,7 +321,9 @@ impl Controller {
         let Some(kept) = kept else {
             return self.observe(desired, head, Some(service), Look { deep: false, fresh: false }).await;
         };
-        if self.clock.now() >= kept.until || !pace::is_unchanged(&kept.observed.service, &service.0) {
+        let now = self.clock.now();
+        let is_old = now >= kept.until || now < kept.observed.facts_checked_at;
+        if is_old || !pace::is_unchanged(&kept.observed.service, &service.0) {
             let fresh = !pace::shows_same_deployments(&kept.observed.service, &service.0);
             return self.observe(desired, head, Some(service), Look { deep: false, fresh }).await;
         }
@@ -402,6 +422,11 @@ impl Controller {
         }
         match result {
             Ok(_) => Outcome::Wrote(step),
+            Err(CloudError::Throttled(why)) => {
+                let attempt = self.throttled.entry(desired.target.clone()).or_default();
+                *attempt = attempt.saturating_add(1);
+                Outcome::Throttled { step, why, attempt: *attempt }
+            }
             Err(error) => Outcome::Failed(step, error),
         }
     }
@@ -420,6 +445,7 @@ impl Controller {
         let desired = readable.ok_or_else(|| CloudError::NotFound(name.to_owned()))?;
         match self.write(desired, step).await {
             Outcome::Failed(_, error) => Err(error),
+            Outcome::Throttled { why, .. } => Err(CloudError::Throttled(why)),
             Outcome::Wrote(_) | Outcome::Nothing => Ok(()),
         }
     }

@@ -111,7 +111,7 @@ impl Metrics {
         let (counter, step) = match &one.outcome {
             Outcome::Nothing => return,
             Outcome::Wrote(step) => (&self.writes, step),
-            Outcome::Failed(step, _) => (&self.failures, step),
+            Outcome::Failed(step, _) | Outcome::Throttled { step, .. } => (&self.failures, step),
         };
         counter.get_or_create(&Write { kind: kind(step) }).inc();
     }

@@ -173,7 +173,7 @@ def rolling(stage):
     here = {"cluster": "mco"}
     named = {**here, "service": "rolling"}
     ecs.create_cluster(clusterName="spare")
-    ecs.describe_clusters(clusters=["mco", "nope"], include=["TAGS"])
+    ecs.describe_clusters(clusters=["mco", "nope"], include=["TAGS", "SETTINGS", "STATISTICS", "ATTACHMENTS", "CONFIGURATIONS"])
     ecs.list_clusters()
     ecs.delete_cluster(cluster="spare")
     refused(ecs.delete_cluster, cluster="nope")

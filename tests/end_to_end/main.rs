@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 mod alerts;
+mod aws_time;
 mod blue_green;
 mod bounds;
 mod errors;

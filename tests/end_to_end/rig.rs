@@ -20,7 +20,11 @@ pub struct Rig {
 impl Rig {
     /// A cluster with one service that runs commit aaaaaaa, and a repository that declares it.
     pub fn new() -> Self {
-        let rig = Self::bare();
+        Self::bare().with_service()
+    }
+
+    fn with_service(self) -> Self {
+        let rig = self;
         let breaker = json!({"deploymentCircuitBreaker": {"enable": true, "rollback": true}});
         let service = json!({"cluster": "mco", "serviceName": "mco-api-test", "taskDefinition": "mco-api",
             "desiredCount": 2, "deploymentConfiguration": breaker});
@@ -31,12 +35,21 @@ impl Rig {
         rig
     }
 
+    /// The same in an AWS whose clock differs from this machine's by so many seconds.
+    pub fn elsewhen(seconds: i64) -> Self {
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+        Self::bare_at(now.saturating_add_signed(seconds)).with_service()
+    }
+
     /// A cluster with a revision of commit aaaaaaa, and an empty repository.
     pub fn bare() -> Self {
+        Self::bare_at(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs())
+    }
+
+    fn bare_at(now: u64) -> Self {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
         let world = Arc::new(Mutex::new(World::new("123456789012", "eu-west-2").starting_at(now)));
         runtime.spawn(http::serve(listener, Arc::clone(&world), 20.0));
         let rig = Self { world, endpoint, folder: tempfile::tempdir().unwrap(), _runtime: runtime };

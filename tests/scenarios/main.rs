@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail anywhere")]
 
 mod account;
+mod account_pace;
 mod blue_green;
 mod drift;
 mod faults;

@@ -335,6 +335,18 @@ impl Stage {
         registered["taskDefinition"]["taskDefinitionArn"].as_str().unwrap().to_owned()
     }
 
+    /// A clean-up job: keeps the newest revisions of the family and deletes the others, as such jobs do, without a look
+    /// at who runs them.
+    pub fn clean_up(&self, family: &str, keep: usize) {
+        let listed = json!({"familyPrefix": family, "sort": "DESC"});
+        let listed = self.call(Api::Ecs, "ListTaskDefinitions", &listed)["taskDefinitionArns"].clone();
+        for arn in listed.as_array().unwrap().iter().skip(keep) {
+            self.call(Api::Ecs, "DeregisterTaskDefinition", &json!({"taskDefinition": arn}));
+            let deleted = self.call(Api::Ecs, "DeleteTaskDefinitions", &json!({"taskDefinitions": [arn]}));
+            assert_eq!(deleted["failures"], json!([]));
+        }
+    }
+
     /// A deployment by another hand.
     pub fn update(&self, change: &Value) {
         let mut input = json!({"cluster": "mco", "service": "mco-api-test"});

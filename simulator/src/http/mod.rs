@@ -11,11 +11,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
 use axum::routing::{get, post};
 
 use crate::world::World;
 use crate::world::ids::uuid;
+use crate::world::times::http_date;
 
 /// Bytes of one request: a part of a layer has 20 MiB, a third more in base64.
 const MOST_BYTES: usize = 32 << 20;
@@ -75,11 +78,21 @@ pub async fn serve(
         .route("/_simulator/heal", post(control::heal))
         .route("/_simulator/hand", post(control::hand))
         .layer(DefaultBodyLimit::max(MOST_BYTES))
+        .layer(axum::middleware::map_response_with_state(server.clone(), dated))
         .with_state(server);
     tokio::select! {
         served = async { axum::serve(listener, routes).await } => served,
         () = ticking(clockwork) => Ok(()),
     }
+}
+
+/// Answers are of the world's time.
+async fn dated(State(server): State<Server>, mut answer: Response) -> Response {
+    let date = http_date(server.with(|world| world.now()));
+    if let Ok(date) = HeaderValue::from_str(&date) {
+        answer.headers_mut().insert(header::DATE, date);
+    }
+    answer
 }
 
 /// Time also passes while nobody calls: who shares the world in this process reads its clock.

@@ -12,7 +12,7 @@ mod scaling;
 mod tagging;
 #[cfg(test)]
 mod tests;
-mod times;
+pub(crate) mod times;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -21,6 +21,21 @@ pub(super) fn iso(seconds: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milliseconds:03}Z")
 }
 
+/// The same as in a header of HTTP (RFC 9110, section 5.6.7).
+pub(crate) fn http_date(seconds: u64) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    let (year, month, day) = date(days);
+    let name = |names: &[&'static str], index: u64| {
+        usize::try_from(index).ok().and_then(|index| names.get(index).copied()).unwrap_or_default()
+    };
+    let (weekday, month) = (name(&DAYS, days % 7), name(&MONTHS, month.saturating_sub(1)));
+    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
+    format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
+}
+
 fn milliseconds(seconds: u64) -> u64 {
     mixed(seconds) % 1000
 }
@@ -47,6 +62,12 @@ mod tests {
         let times: Vec<f64> = (1_767_225_600..1_767_226_600).filter_map(|at| moment(at).as_f64()).collect();
         assert!(times.windows(2).all(|pair| pair[0] < pair[1]));
         assert!(times.iter().any(|time| time.fract() != 0.0));
+    }
+
+    #[test]
+    fn a_date_of_http_has_its_day_of_the_week() {
+        assert_eq!(http_date(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(http_date(1_772_323_200), "Sun, 01 Mar 2026 00:00:00 GMT");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Clusters (Amazon ECS API reference: `CreateCluster`, `DescribeClusters`, `ListClusters`, `DeleteCluster`).
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::world::input::{Input, Tags, described_tags, optional, page, tags_of, texts, with_token};
@@ -8,6 +10,9 @@ use crate::world::{Answer, AwsError, World};
 #[derive(Clone, Debug)]
 pub(in crate::world) struct Cluster {
     pub tags: Tags,
+    settings: Value,
+    capacity_providers: Value,
+    default_strategy: Value,
 }
 
 impl World {
@@ -17,9 +22,18 @@ impl World {
         // An ACTIVE cluster of that name is answered as it is.
         if !self.clusters.contains_key(&name) {
             self.index_lags(&self.cluster_arn(&name), None);
-            self.clusters.insert(name.clone(), Cluster { tags });
+            let given =
+                |key: &str| input.get(key).filter(|value| value.is_array()).cloned().unwrap_or(json!([]));
+            let cluster = Cluster {
+                tags,
+                settings: given("settings"),
+                capacity_providers: given("capacityProviders"),
+                default_strategy: given("defaultCapacityProviderStrategy"),
+            };
+            self.clusters.insert(name.clone(), cluster);
         }
-        Ok(json!({"cluster": self.describe_cluster(&name)}))
+        // What is only told when it is asked for is told of what was made.
+        Ok(json!({"cluster": self.describe_cluster(&name, &["TAGS", "SETTINGS"])}))
     }
 
     pub(super) fn describe_clusters(&mut self, input: &Input) -> Answer {
@@ -27,17 +41,12 @@ impl World {
         if names.is_empty() {
             names.push("default");
         }
+        let include: Vec<&str> = texts(input, "include").collect();
         let (mut clusters, mut failures) = (Vec::new(), Vec::new());
         for name in names {
             let own = self.own("cluster", name);
             match own.and_then(|name| Some((name, self.clusters.get(name)?))) {
-                Some((name, cluster)) => {
-                    let mut described = self.describe_cluster(name);
-                    if texts(input, "include").any(|what| what == "TAGS") {
-                        described["tags"] = described_tags(&cluster.tags);
-                    }
-                    clusters.push(described);
-                }
+                Some((name, _)) => clusters.push(self.describe_cluster(name, &include)),
                 None => {
                     let arn = own.filter(|own| *own == name).map(|name| self.cluster_arn(name));
                     failures.push(json!({"arn": arn.as_deref().unwrap_or(name), "reason": "MISSING"}));
@@ -59,18 +68,30 @@ impl World {
             let message = "The Cluster cannot be deleted while Services are active.";
             return Err(AwsError::client("ClusterContainsServicesException", message));
         }
-        let mut described = self.describe_cluster(&name);
+        let mut described = self.describe_cluster(&name, &[]);
         described["status"] = json!("INACTIVE");
         self.clusters.remove(&name);
         self.services.retain(|key, _| key.0 != name);
         Ok(json!({"cluster": described}))
     }
 
-    fn describe_cluster(&self, name: &str) -> Value {
+    /// `include`: what is told beyond the rest; empty lists stand for what is not.
+    fn describe_cluster(&self, name: &str, include: &[&str]) -> Value {
         let services =
             self.services.values().filter(|service| service.cluster == name && service.is_active());
         let tasks = services.clone().flat_map(|service| &service.tasks).filter(|task| task.wanted);
+        let told = |what: &str, value: &dyn Fn(&Cluster) -> Value| match self.clusters.get(name) {
+            Some(cluster) if include.contains(&what) => value(cluster),
+            _ => json!([]),
+        };
+        let always =
+            |value: &dyn Fn(&Cluster) -> Value| self.clusters.get(name).map_or_else(|| json!([]), value);
         json!({
+            "statistics": told("STATISTICS", &|_| self.statistics(name)),
+            "tags": told("TAGS", &|cluster| described_tags(&cluster.tags)),
+            "settings": told("SETTINGS", &|cluster| cluster.settings.clone()),
+            "capacityProviders": always(&|cluster| cluster.capacity_providers.clone()),
+            "defaultCapacityProviderStrategy": always(&|cluster| cluster.default_strategy.clone()),
             "clusterArn": self.cluster_arn(name),
             "clusterName": name,
             "status": "ACTIVE",
@@ -79,6 +100,31 @@ impl World {
             "pendingTasksCount": tasks.filter(|task| !task.is_running()).count(),
             "registeredContainerInstancesCount": 0,
         })
+    }
+
+    /// Tasks and services by launch type, as names and numbers in words.
+    fn statistics(&self, name: &str) -> Value {
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for kind in ["EC2", "Fargate"] {
+            for what in ["running", "pending"] {
+                counts.insert(format!("{what}{kind}TasksCount"), 0);
+            }
+            for what in ["active", "draining"] {
+                counts.insert(format!("{what}{kind}ServiceCount"), 0);
+            }
+        }
+        for service in
+            self.services.values().filter(|service| service.cluster == name && !service.has_ended())
+        {
+            let kind = if service.is_fargate() { "Fargate" } else { "EC2" };
+            let state = if service.is_active() { "active" } else { "draining" };
+            *counts.entry(format!("{state}{kind}ServiceCount")).or_default() += 1;
+            for task in service.tasks.iter().filter(|task| task.wanted) {
+                let state = if task.is_running() { "running" } else { "pending" };
+                *counts.entry(format!("{state}{kind}TasksCount")).or_default() += 1;
+            }
+        }
+        counts.into_iter().map(|(name, count)| json!({"name": name, "value": count.to_string()})).collect()
     }
 
     pub(in crate::world) fn cluster_arn(&self, name: &str) -> String {

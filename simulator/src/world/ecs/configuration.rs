@@ -119,10 +119,8 @@ fn check(configuration: &Input, daemon: bool) -> Result<(), AwsError> {
         ));
     }
     match configuration.get("strategy").and_then(Value::as_str) {
-        Some("ROLLING") => Ok(()),
-        Some(other @ ("BLUE_GREEN" | "LINEAR" | "CANARY")) => {
-            Err(AwsError::client("UnsupportedFeatureException", format!("strategy {other} is not simulated")))
-        }
+        // The others are described as they were given, and deployed like the first.
+        Some("ROLLING" | "BLUE_GREEN" | "LINEAR" | "CANARY") => Ok(()),
         _ => Err(invalid("Invalid deployment strategy.")),
     }
 }

@@ -276,9 +276,35 @@ fn percentages_that_would_always_block_are_refused() {
 }
 
 #[test]
-fn other_strategies_than_rolling_are_refused_not_imitated() {
-    let more = json!({"deploymentConfiguration": {"strategy": "BLUE_GREEN"}});
-    assert!(create(&mut world(), &more).unwrap_err().contains("not simulated"));
+fn native_strategies_are_described_as_given_and_not_imitated() {
+    let linear = json!({"strategy": "LINEAR", "bakeTimeInMinutes": 5,
+        "linearConfiguration": {"stepPercent": 50.0, "stepBakeTimeInMinutes": 1}});
+    let mut world = world_with_service(&json!({"deploymentConfiguration": linear}));
+    let of = |world: &mut World| world.service()["deploymentConfiguration"].clone();
+    assert_eq!(laid_over(of(&mut world), &linear), of(&mut world));
+    world.update(&json!({"deploymentConfiguration": {"strategy": "BLUE_GREEN"}}));
+    assert_eq!(of(&mut world)["strategy"], "BLUE_GREEN");
+    world.update(&json!({"forceNewDeployment": true}));
+    world.advance(SETTLED);
+    assert_eq!(world.deployments().len(), 1);
+    create(&mut world, &json!({"serviceName": "b", "deploymentConfiguration": {"strategy": "OTHER"}}))
+        .unwrap_err();
+}
+
+#[test]
+fn a_network_that_is_sent_starts_a_deployment_also_unchanged() {
+    let mut world = super::world();
+    register_awsvpc(&mut world);
+    let network = json!({"networkConfiguration": network()});
+    world.begin(&laid_over(network.clone(), &json!({"taskDefinition": AWSVPC})));
+    world.advance(SETTLED);
+    let before = world.statuses().len();
+    world.update(&json!({"desiredCount": 2}));
+    world.advance(SETTLED);
+    assert_eq!(world.statuses().len(), before);
+    world.update(&network);
+    world.advance(SETTLED);
+    assert_eq!(world.statuses().len(), before + 1);
 }
 
 #[test]
@@ -317,6 +343,36 @@ fn an_inactive_service_is_forgotten_after_a_while() {
     assert_eq!(world.service()["status"], "INACTIVE");
     world.advance(3700);
     assert_eq!(world.service(), Value::Null);
+}
+
+#[test]
+fn a_cluster_tells_of_its_settings_tags_and_statistics_only_when_asked() {
+    let mut world = world_with_service(&json!({}));
+    let tags = json!([{"key": "team", "value": "a"}]);
+    let settings = json!([{"name": "containerInsights", "value": "enabled"}]);
+    let strategy = json!([{"capacityProvider": "FARGATE", "weight": 1, "base": 0}]);
+    let made = json!({"clusterName": "b", "tags": tags, "settings": settings, "capacityProviders": ["FARGATE"],
+        "defaultCapacityProviderStrategy": strategy});
+    let created = world.ecs_call("CreateCluster", &made)["cluster"].clone();
+    assert_eq!((&created["tags"], &created["settings"]), (&tags, &settings));
+    let mut described = |name: &str, include: Value| {
+        let input = json!({"clusters": [name], "include": include});
+        world.ecs_call("DescribeClusters", &input)["clusters"][0].clone()
+    };
+    let plain = described("b", json!([]));
+    for key in ["tags", "settings", "statistics"] {
+        assert_eq!(plain[key], json!([]), "{key}");
+    }
+    assert_eq!(plain["capacityProviders"], json!(["FARGATE"]));
+    assert_eq!(plain["defaultCapacityProviderStrategy"], strategy);
+    let all = described("mco", json!(["TAGS", "SETTINGS", "STATISTICS"]));
+    let told = |name: &str, value: &str| {
+        let wanted = json!({"name": name, "value": value});
+        assert!(all["statistics"].as_array().unwrap().contains(&wanted), "{all}");
+    };
+    told("runningEC2TasksCount", "2");
+    told("activeEC2ServiceCount", "1");
+    told("runningFargateTasksCount", "0");
 }
 
 #[test]
