@@ -197,6 +197,9 @@ pub trait Ecr: Send + Sync {
         registry: Option<&AccountId>,
         name: &RepositoryName,
     ) -> Result<Repository, CloudError>;
+    /// Where images of the repository are pulled from, without a call; `None` where that cannot be told.
+    fn address(&self, registry: Option<&AccountId>, name: &RepositoryName) -> Option<String>;
+    /// Of a repository that only lets itself be pulled from, an image has the tag that was asked for and no other.
     async fn image_by_tag(
         &self,
         registry: Option<&AccountId>,

@@ -11,6 +11,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::error::{classify_read, classify_write};
+use super::json::registry_host;
 use crate::model::{AccountId, Digest, Image, Mutability, Platform, Repository, RepositoryName, Tag, Tags};
 use crate::ports::{CloudError, Ecr};
 
@@ -53,9 +54,12 @@ impl EcrClient {
             .describe_images()
             .set_registry_id(registry.map(|account| account.as_str().to_owned()))
             .repository_name(name.as_str())
-            .image_ids(id)
+            .image_ids(id.clone())
             .filter(filter);
-        let answer = call.send().await.map_err(|error| classify_read(&error))?;
+        let answer = match call.send().await.map_err(|error| classify_read(&error)) {
+            Err(CloudError::Denied(why)) => return self.pulled(registry, name, id, why).await,
+            answer => answer?,
+        };
         let detail =
             answer.image_details().first().ok_or_else(|| CloudError::NotFound("no such image".to_owned()))?;
         let digest = Digest::new(detail.image_digest().unwrap_or_default());
@@ -75,6 +79,24 @@ impl EcrClient {
         })
     }
 
+    /// What pulling tells of an image that may not be described. `why` that was denied is told where pulling is too.
+    async fn pulled(
+        &self,
+        registry: Option<&AccountId>,
+        name: &RepositoryName,
+        id: ImageIdentifier,
+        why: String,
+    ) -> Result<Image, CloudError> {
+        let tags = id.image_tag().map(Tag::new).into_iter().collect();
+        let pulled = self.pull(registry, name, id).await.map_err(|error| match error {
+            CloudError::Denied(_) => CloudError::Denied(why),
+            other => other,
+        })?;
+        let platforms = platforms_of(&pulled.manifest)?;
+        // What is archived cannot be pulled.
+        Ok(Image { digest: pulled.digest, tags, archived: false, pushed_at: 0, platforms })
+    }
+
     async fn platforms(
         &self,
         registry: Option<&AccountId>,
@@ -84,21 +106,7 @@ impl EcrClient {
         if let Some(known) = self.platforms.lock().ok().and_then(|cache| cache.get(digest).cloned()) {
             return Ok(known);
         }
-        let (manifest, _) = self.manifest(registry, name, digest).await?;
-        let manifest: Value =
-            serde_json::from_str(&manifest).map_err(|error| CloudError::Rejected(error.to_string()))?;
-        let entries = manifest.get("manifests").and_then(Value::as_array).into_iter().flatten();
-        let platforms: Vec<Platform> = entries
-            .filter_map(|entry| {
-                let platform = |key: &str| Some(entry.get("platform")?.get(key)?.as_str()?.to_owned());
-                Some(Platform {
-                    digest: entry.get("digest").and_then(Value::as_str).map(Digest::new),
-                    os: platform("os")?,
-                    architecture: platform("architecture")?,
-                })
-            })
-            .filter(|platform| platform.os != "unknown")
-            .collect();
+        let platforms = platforms_of(&self.manifest(registry, name, digest).await?.manifest)?;
         if let Ok(mut cache) = self.platforms.lock() {
             if cache.len() > MOST_CACHED {
                 cache.clear();
@@ -108,19 +116,36 @@ impl EcrClient {
         Ok(platforms)
     }
 
-    /// The manifest byte for byte, and its media type.
+    /// The image of this digest and no other.
     async fn manifest(
         &self,
         registry: Option<&AccountId>,
         name: &RepositoryName,
         digest: &Digest,
-    ) -> Result<(String, Option<String>), CloudError> {
+    ) -> Result<Pulled, CloudError> {
+        let id = ImageIdentifier::builder().image_digest(digest.as_str()).build();
+        let pulled = self.pull(registry, name, id).await?;
+        if pulled.digest != *digest {
+            return Err(CloudError::Rejected(format!(
+                "the manifest of {digest} hashes to {}",
+                pulled.digest
+            )));
+        }
+        Ok(pulled)
+    }
+
+    async fn pull(
+        &self,
+        registry: Option<&AccountId>,
+        name: &RepositoryName,
+        id: ImageIdentifier,
+    ) -> Result<Pulled, CloudError> {
         let call = self
             .client
             .batch_get_image()
             .set_registry_id(registry.map(|account| account.as_str().to_owned()))
             .repository_name(name.as_str())
-            .image_ids(ImageIdentifier::builder().image_digest(digest.as_str()).build())
+            .image_ids(id)
             .set_accepted_media_types(Some(MEDIA_TYPES.map(str::to_owned).to_vec()));
         let answer = call.send().await.map_err(|error| classify_read(&error))?;
         let image = answer.images().first();
@@ -133,20 +158,40 @@ impl EcrClient {
                 .unwrap_or("no such image");
             return Err(CloudError::NotFound(why.to_owned()));
         };
-        let actual = format!("sha256:{}", hex::encode(Sha256::digest(manifest.as_bytes())));
-        if actual != digest.as_str() {
-            return Err(CloudError::Rejected(format!("the manifest of {digest} hashes to {actual}")));
-        }
-        Ok((
-            manifest.to_owned(),
-            image.and_then(|image| image.image_manifest_media_type()).map(str::to_owned),
-        ))
+        Ok(Pulled {
+            digest: Digest::new(format!("sha256:{}", hex::encode(Sha256::digest(manifest.as_bytes())))),
+            manifest: manifest.to_owned(),
+            media_type: image.and_then(|image| image.image_manifest_media_type()).map(str::to_owned),
+        })
     }
 }
 
 /// Whether the tag begins so, whatever the case of its letters.
 fn begins(tag: &str, beginning: &str) -> bool {
     tag.get(..beginning.len()).is_some_and(|start| start.eq_ignore_ascii_case(beginning))
+}
+
+/// A manifest byte for byte, and the digest that its bytes have.
+struct Pulled {
+    digest: Digest,
+    manifest: String,
+    media_type: Option<String>,
+}
+
+/// The platforms that an index names; none for the manifest of a single image.
+fn platforms_of(manifest: &str) -> Result<Vec<Platform>, CloudError> {
+    let manifest: Value =
+        serde_json::from_str(manifest).map_err(|error| CloudError::Rejected(error.to_string()))?;
+    let entries = manifest.get("manifests").and_then(Value::as_array).into_iter().flatten();
+    let platforms = entries.filter_map(|entry| {
+        let platform = |key: &str| Some(entry.get("platform")?.get(key)?.as_str()?.to_owned());
+        Some(Platform {
+            digest: entry.get("digest").and_then(Value::as_str).map(Digest::new),
+            os: platform("os")?,
+            architecture: platform("architecture")?,
+        })
+    });
+    Ok(platforms.filter(|platform| platform.os != "unknown").collect())
 }
 
 #[async_trait]
@@ -176,6 +221,11 @@ impl Ecr for EcrClient {
             uri: found.repository_uri().unwrap_or_default().to_owned(),
             mutability: Mutability { mutable_by_default, exceptions },
         })
+    }
+
+    fn address(&self, registry: Option<&AccountId>, name: &RepositoryName) -> Option<String> {
+        let region = self.client.config().region()?;
+        Some(format!("{}/{name}", registry_host(registry?, region.as_ref())))
     }
 
     async fn image_by_tag(
@@ -240,7 +290,7 @@ impl Ecr for EcrClient {
         digest: &Digest,
         tag: &Tag,
     ) -> Result<(), CloudError> {
-        let (manifest, media_type) = self.manifest(registry, name, digest).await?;
+        let Pulled { manifest, media_type, .. } = self.manifest(registry, name, digest).await?;
         let call = self
             .client
             .put_image()

@@ -27,6 +27,7 @@ use serde_json::Value;
 
 use super::clock::AwsClock;
 use super::error::classify_read;
+use crate::model::AccountId;
 use crate::ports::CloudError;
 
 /// A service, as its model names it (botocore's `service-2.json` and endpoint rules).
@@ -204,13 +205,20 @@ const PARTITIONS: [(&str, &str, &str); 7] = [
     ("", "amazonaws.com", "api.aws"),
 ];
 
-fn host(name: &str, region: &str, variant: Variant) -> String {
+/// How the names of hosts of a region end, without and with IPv6.
+fn suffixes(region: &str) -> (&'static str, &'static str) {
     let partition = PARTITIONS.iter().find(|(beginning, ..)| region.starts_with(beginning));
-    let suffix = match partition {
-        Some((_, _, dual_stack)) if variant.dual_stack => dual_stack,
-        Some((_, suffix, _)) => suffix,
-        None => "amazonaws.com",
-    };
+    partition.map_or(("amazonaws.com", "api.aws"), |(_, suffix, dual_stack)| (*suffix, *dual_stack))
+}
+
+/// Where the images of a registry are pulled from.
+pub(super) fn registry_host(account: &AccountId, region: &str) -> String {
+    format!("{account}.dkr.ecr.{region}.{}", suffixes(region).0)
+}
+
+fn host(name: &str, region: &str, variant: Variant) -> String {
+    let (suffix, dual_stack) = suffixes(region);
+    let suffix = if variant.dual_stack { dual_stack } else { suffix };
     // Every endpoint of this service in GovCloud is a FIPS endpoint (its endpoint rules).
     let plain = name == "application-autoscaling" && region.starts_with("us-gov-") && !variant.dual_stack;
     let fips = if variant.fips && !plain { "-fips" } else { "" };

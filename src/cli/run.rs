@@ -44,8 +44,13 @@ pub(super) async fn run(
     let source = Opened::beside(&settings)?;
     let webhook = settings.webhook.map(|to| Webhook::start(to, &webhook::RESTS)).transpose()?;
     let mut watch = source.watch();
+    // AWS is asked for the time, and may not answer.
+    let controller = tokio::select! {
+        made = controller(source.clone()) => made,
+        () = &mut stop => return Ok(End::Good),
+    };
     let mut looped = Loop {
-        controller: controller(source.clone()).await,
+        controller,
         notifier: Notifier::new(webhook),
         source,
         board,

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::observe::{Observer, reading};
 use crate::model::{
-    Desired, DesiredImage, Digest, Image, ImageReference, Millis, ObservedImage, OutcomeKind, Reading,
-    Repository, Revision, Service, ServiceDeployment, TagMatch, Task, TaskDefinitionArn,
+    Desired, DesiredImage, Digest, Image, ImageReference, Millis, MoveTag, Mutability, ObservedImage,
+    OutcomeKind, Reading, Repository, Revision, Service, ServiceDeployment, TagMatch, Task,
+    TaskDefinitionArn,
 };
 use crate::plan::{commits, container_images, memory, phase};
 use crate::ports::CloudError;
@@ -149,6 +150,15 @@ impl Observer<'_> {
         })
     }
 
+    /// What is known of a repository that only lets itself be pulled from, where that is enough: no tag is moved there, so
+    /// its settings play no part.
+    fn pull_only(&self, desired: &Desired, wanted: &DesiredImage) -> Option<Repository> {
+        let uri = self.ecr.address(desired.registry.account.as_ref(), &wanted.repository)?;
+        let mutability = Mutability { mutable_by_default: true, exceptions: Vec::new() };
+        let known = Repository { name: wanted.repository.clone(), uri, mutability };
+        (desired.policy.move_tag == MoveTag::Never).then_some(known)
+    }
+
     /// Its settings are asked anew before a write.
     async fn repository(&self, desired: &Desired, wanted: &DesiredImage, fresh: bool) -> Reading<Repository> {
         let key = (desired.registry.clone(), wanted.repository.clone());
@@ -157,7 +167,11 @@ impl Observer<'_> {
             return Reading::Known(repository);
         }
         let registry = desired.registry.account.as_ref();
-        let repository = reading(self.ecr.repository(registry, &wanted.repository).await);
+        let found = self.ecr.repository(registry, &wanted.repository).await;
+        let repository = match (found, self.pull_only(desired, wanted)) {
+            (Err(CloudError::Denied(_)), Some(known)) => Reading::Known(known),
+            (found, _) => reading(found),
+        };
         if let Reading::Known(repository) = &repository {
             self.remembered.keep_repository(key, repository.clone(), now);
         }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::facts::{Facts, unreadable};
+use super::facts::{Facts, IMAGE, REPOSITORY, unreadable};
 use super::{memory, render};
 use crate::model::{Reading, TagMatch, TaskDefinitionArn, TaskDefinitionSource, Waiting};
 
@@ -21,7 +21,7 @@ impl Facts<'_> {
             match &observed.repository {
                 Reading::Known(_) => {}
                 Reading::Absent => return Err(Waiting::RepositoryMissing { repository }),
-                Reading::Unavailable(why) => return Err(unreadable("the ECR repository", why)),
+                Reading::Unavailable(why) => return Err(unreadable(REPOSITORY, why)),
             }
             match &observed.built {
                 Reading::Known(image) if image.archived => {
@@ -48,7 +48,7 @@ impl Facts<'_> {
                     };
                     return Err(self.moved_commit_tag(wanted, observed).unwrap_or(missing));
                 }
-                Reading::Unavailable(why) => return Err(unreadable("the image", why)),
+                Reading::Unavailable(why) => return Err(unreadable(IMAGE, why)),
             }
         }
         Ok(())

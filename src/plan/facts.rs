@@ -13,6 +13,9 @@ use crate::model::{
     Revision, Service, ServiceDeployment, Shift, Stage, TaskDefinitionArn, TaskDefinitionSource, Waiting,
 };
 
+/// What cannot be read of the registry.
+pub(super) const REPOSITORY: &str = "the ECR repository";
+pub(super) const IMAGE: &str = "the image";
 /// What cannot be read where nobody can tell whether the applied infra commit came first.
 pub(super) const HISTORY: &str = "the history of the infrastructure repository";
 

@@ -1,6 +1,6 @@
 //! Why nothing is written: what each reason comes to, its name, and its words for people.
 
-use super::facts::HISTORY;
+use super::facts::{HISTORY, IMAGE, REPOSITORY};
 use super::memory;
 use crate::model::{Controller, MovedTag, Phase, Shift, Stage, StartedBy, Tag, TagMatch, Target, Waiting};
 
@@ -386,6 +386,9 @@ pub fn hint(waiting: &Waiting, target: &Target) -> Option<String> {
         }
         Waiting::Unreadable { why, .. } if why.contains("ExpiredToken") => {
             "the credentials have expired; log in again".to_owned()
+        }
+        Waiting::Unreadable { what: REPOSITORY | IMAGE, why } if why.starts_with("not allowed") => {
+            "the credentials and the policy of the repository must allow ecr:BatchGetImage, ecr:DescribeImages and ecr:DescribeRepositories; with policy.moveTag: never, pulling (ecr:BatchGetImage) from the registry of another account is enough".to_owned()
         }
         Waiting::Unreadable { why, .. } if why.starts_with("not allowed") => {
             "the credentials lack a permission: `trueup iam-policy` prints the policy that they need (`--read-only` to look)".to_owned()

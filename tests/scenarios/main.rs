@@ -18,6 +18,7 @@ mod overlay;
 mod policy;
 mod ports;
 mod previous;
+mod pull_only;
 mod stage;
 mod steady;
 mod together;

@@ -624,10 +624,13 @@ fn code_deployment(info: &Value) -> CodeDeployment {
 impl Ecr for Process {
     async fn repository(
         &self,
-        _registry: Option<&AccountId>,
+        registry: Option<&AccountId>,
         name: &RepositoryName,
     ) -> Result<Repository, CloudError> {
-        let input = json!({"repositoryNames": [name.as_str()]});
+        let mut input = json!({"repositoryNames": [name.as_str()]});
+        if let Some(registry) = registry {
+            input["registryId"] = json!(registry.as_str());
+        }
         let answer = self.read(Api::Ecr, "DescribeRepositories", input).await?;
         let found = &answer["repositories"][0];
         let mutability = Mutability {
@@ -639,22 +642,26 @@ impl Ecr for Process {
         Ok(Repository { name: name.clone(), uri: text(found, "repositoryUri").to_owned(), mutability })
     }
 
+    fn address(&self, registry: Option<&AccountId>, name: &RepositoryName) -> Option<String> {
+        Some(format!("{}.dkr.ecr.eu-west-2.amazonaws.com/{name}", registry?))
+    }
+
     async fn image_by_tag(
         &self,
-        _registry: Option<&AccountId>,
+        registry: Option<&AccountId>,
         name: &RepositoryName,
         tag: &Tag,
     ) -> Result<Image, CloudError> {
-        self.image(name, &json!({"imageTag": tag.as_str()})).await
+        self.image(registry, name, &json!({"imageTag": tag.as_str()})).await
     }
 
     async fn image_by_digest(
         &self,
-        _registry: Option<&AccountId>,
+        registry: Option<&AccountId>,
         name: &RepositoryName,
         digest: &Digest,
     ) -> Result<Image, CloudError> {
-        self.image(name, &json!({"imageDigest": digest.as_str()})).await
+        self.image(registry, name, &json!({"imageDigest": digest.as_str()})).await
     }
 
     async fn tags(
@@ -732,10 +739,21 @@ impl Process {
         Ok(found)
     }
 
-    async fn image(&self, name: &RepositoryName, id: &Value) -> Result<Image, CloudError> {
-        let input =
+    async fn image(
+        &self,
+        registry: Option<&AccountId>,
+        name: &RepositoryName,
+        id: &Value,
+    ) -> Result<Image, CloudError> {
+        let mut input =
             json!({"repositoryName": name.as_str(), "imageIds": [id], "filter": {"imageStatus": "ANY"}});
-        let answer = self.read(Api::Ecr, "DescribeImages", input).await?;
+        if let Some(registry) = registry {
+            input["registryId"] = json!(registry.as_str());
+        }
+        let answer = match self.read(Api::Ecr, "DescribeImages", input.clone()).await {
+            Err(CloudError::Denied(_)) => return self.pulled(&input, id).await,
+            answer => answer?,
+        };
         let found = &answer["imageDetails"][0];
         let digest = Digest::new(text(found, "imageDigest"));
         let is_index = text(found, "imageManifestMediaType").contains("index");
@@ -745,6 +763,24 @@ impl Process {
             pushed_at: time(found, "imagePushedAt").unwrap_or_default(),
             platforms: if is_index { self.platforms(name, &digest).await? } else { Vec::new() },
             digest,
+        })
+    }
+
+    /// An image that may be pulled and not described.
+    async fn pulled(&self, input: &Value, id: &Value) -> Result<Image, CloudError> {
+        let mut input = input.clone();
+        input.as_object_mut().unwrap().shift_remove("filter");
+        let answer = self.read(Api::Ecr, "BatchGetImage", input).await?;
+        let found = &answer["images"][0];
+        if found.is_null() {
+            return Err(CloudError::NotFound("no such image".to_owned()));
+        }
+        Ok(Image {
+            tags: id["imageTag"].as_str().map(Tag::new).into_iter().collect(),
+            archived: false,
+            pushed_at: 0,
+            platforms: Vec::new(),
+            digest: Digest::new(text(&found["imageId"], "imageDigest")),
         })
     }
 

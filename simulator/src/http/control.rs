@@ -177,6 +177,12 @@ fn lay_hand(world: &mut World, mut asked: Asked) -> Option<bool> {
             let task = asked.last("task", |task| task.as_str().map(str::to_owned))?;
             world.exit_task(&task, exit_code)
         }
+        "shareRepository" => {
+            let (account, repository) = (asked.text("account")?, asked.text("repository")?);
+            let operations = asked.last("operations", |all| all.as_array().cloned())?;
+            let operations: Option<Vec<&str>> = operations.iter().map(Value::as_str).collect();
+            world.share_repository(&account, &repository, &operations?)
+        }
         "expireImage" | "archiveImage" => {
             let repository = asked.text("repository")?;
             let digest = asked.last("digest", |digest| digest.as_str().map(str::to_owned))?;

@@ -58,6 +58,13 @@ impl World {
         false
     }
 
+    /// Another account lets this one make these calls of a repository of its own, which has the name and the images of one
+    /// that is here: `BatchGetImage` alone is a registry that lets itself be pulled from (Amazon ECR user guide, "Private
+    /// repository policies").
+    pub fn share_repository(&mut self, account: &str, repository: &str, operations: &[&str]) -> bool {
+        self.registry.share(account, repository, operations)
+    }
+
     /// A lifecycle policy removes an image with all its tags. What an index refers to stays while the index is there
     /// (Amazon ECR user guide, "Automate the cleanup of images by using lifecycle policies").
     pub fn expire_image(&mut self, repository: &str, digest: &str) -> bool {

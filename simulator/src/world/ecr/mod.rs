@@ -21,6 +21,9 @@ pub(super) struct Registry {
     account: String,
     region: String,
     repositories: BTreeMap<String, Repository>,
+    /// By account and name: what the policy of another account's repository lets this one do. Its images are those of
+    /// the own repository of that name.
+    shared: BTreeMap<(String, String), BTreeSet<String>>,
     uploads: BTreeMap<String, layers::Upload>,
     uploads_begun: u64,
 }
@@ -144,13 +147,36 @@ impl Registry {
             account: account.to_owned(),
             region: region.to_owned(),
             repositories: BTreeMap::new(),
+            shared: BTreeMap::new(),
             uploads: BTreeMap::new(),
             uploads_begun: 0,
         }
     }
 
     fn host(&self) -> String {
-        format!("{}.dkr.ecr.{}.amazonaws.com", self.account, self.region)
+        self.host_of(&self.account)
+    }
+
+    fn host_of(&self, account: &str) -> String {
+        format!("{account}.dkr.ecr.{}.amazonaws.com", self.region)
+    }
+
+    /// From now on the repository of another account has a policy that lets this one make these calls.
+    pub(super) fn share(&mut self, account: &str, name: &str, operations: &[&str]) -> bool {
+        let operations = operations.iter().map(|operation| (*operation).to_owned()).collect();
+        self.shared.insert((account.to_owned(), name.to_owned()), operations);
+        self.repositories.contains_key(name)
+    }
+
+    fn lets_in(&self, account: &str, name: &str, operation: &str) -> bool {
+        let allowed = self.shared.get(&(account.to_owned(), name.to_owned()));
+        allowed.is_some_and(|operations| operations.contains(operation))
+    }
+
+    /// Whether an image of this host and repository can be pulled.
+    fn can_pull_from(&self, host: &str, name: &str) -> bool {
+        let account = host.split('.').next().unwrap_or_default();
+        host == self.host() || (host == self.host_of(account) && self.lets_in(account, name, "BatchGetImage"))
     }
 
     fn missing(&self, name: &str) -> AwsError {
@@ -193,7 +219,7 @@ impl Registry {
         let (name, digest) = path.split_once('@').map_or((path, None), |(name, digest)| (name, Some(digest)));
         let (name, tag) = name.rsplit_once(':').unwrap_or((name, "latest"));
         let digest = kept.or(digest);
-        if host != self.host() {
+        if !self.can_pull_from(host, name) {
             let elsewhere = host.contains(".dkr.ecr.");
             let made = || digest.map_or_else(|| digest_of(reference.as_bytes()), str::to_owned);
             return (!elsewhere).then(made);
@@ -230,13 +256,17 @@ impl World {
         }
     }
 
-    /// No other account has a policy that lets this one in (Amazon ECR user guide, "Private repository policies").
+    /// No other account lets this one in but by a policy of its repository (Amazon ECR user guide, "Private repository policies").
     fn is_own_registry(&self, operation: &str, input: &Input) -> Result<(), AwsError> {
         match optional(input, "registryId")? {
             None => Ok(()),
             Some(id) if id == self.account => Ok(()),
             Some(id) if id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit()) => {
-                let name = optional(input, "repositoryName")?.unwrap_or("*");
+                let listed = list(input, "repositoryNames").find_map(Value::as_str);
+                let name = optional(input, "repositoryName")?.or(listed).unwrap_or("*");
+                if self.registry.lets_in(id, name, operation) {
+                    return Ok(());
+                }
                 let message = format!(
                     "User: {} is not authorized to perform: ecr:{operation} on resource: arn:aws:ecr:{}:{id}:repository/{name} because no resource-based policy allows the ecr:{operation} action",
                     self.caller(),

@@ -313,3 +313,34 @@ fn images_are_listed_one_entry_a_tag_and_by_filter() {
     assert_eq!(count(&mut world, "TAGGED"), (2, 1));
     assert_eq!(count(&mut world, "UNTAGGED"), (1, 1));
 }
+
+#[test]
+fn a_repository_policy_of_another_account_lets_in_for_what_it_says_alone() {
+    let mut world = world();
+    let digest = world.push("bbbbbbb");
+    let other = "210987654321";
+    assert!(world.share_repository(other, "mco/api", &["BatchGetImage"]));
+    assert!(!world.share_repository(other, "mco/nope", &["BatchGetImage"]));
+    let of = json!({"registryId": other, "repositoryName": "mco/api", "imageIds": [{"imageTag": "bbbbbbb"}]});
+    assert_eq!(world.ecr_call("BatchGetImage", &of)["images"][0]["imageId"]["imageDigest"], digest.as_str());
+    assert_eq!(world.refused(Api::Ecr, "DescribeImages", &of), "AccessDeniedException");
+    let named = json!({"registryId": other, "repositoryNames": ["mco/api"]});
+    assert_eq!(world.refused(Api::Ecr, "DescribeRepositories", &named), "AccessDeniedException");
+    let image = |account: &str| format!("{account}.dkr.ecr.eu-west-2.amazonaws.com/mco/api@{digest}");
+    let run = |world: &mut World, image: String| {
+        let containers = json!([{"name": "api", "image": image, "memory": 64}]);
+        world.ecs_call(
+            "RegisterTaskDefinition",
+            &json!({"family": "pulled", "containerDefinitions": containers}),
+        );
+        let service =
+            json!({"cluster": "mco", "serviceName": "pulled", "taskDefinition": "pulled", "desiredCount": 1});
+        world.ecs_call("CreateService", &service);
+        world.advance(60);
+        let described =
+            world.ecs_call("DescribeServices", &json!({"cluster": "mco", "services": ["pulled"]}));
+        described["services"][0]["runningCount"].as_u64().unwrap()
+    };
+    assert_eq!(run(&mut world.clone(), image(other)), 1);
+    assert_eq!(run(&mut world, image("333333333333")), 0);
+}
