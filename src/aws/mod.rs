@@ -9,6 +9,8 @@ mod ecr;
 mod ecs;
 mod error;
 mod json;
+#[cfg(test)]
+mod mutation_tests;
 mod raw;
 mod scaling;
 mod tagging;

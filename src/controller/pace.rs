@@ -55,8 +55,17 @@ pub(super) fn requeue(target: &Target, plan: &Plan, outcome: &Outcome, setbacks:
 fn throttled(target: &Target, attempt: u32) -> Duration {
     let doublings = attempt.saturating_sub(1).min(8);
     let longest = THROTTLED.saturating_mul(1 << doublings).min(LONGEST_THROTTLED);
-    let longest = Millis::try_from(longest.as_millis()).unwrap_or(Millis::MAX);
-    Duration::from_millis(spread(longest, target).unsigned_abs())
+    longest / 2 + longest.mul_f64(share(target, attempt) / 2.0)
+}
+
+/// Between 0 and 1, evenly over names however alike they are, and another one each time (FNV-1a).
+fn share(target: &Target, attempt: u32) -> f64 {
+    let name = target.to_string();
+    let bytes = name.bytes().chain(attempt.to_le_bytes());
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    f64::from(u16::try_from(hash >> 48).unwrap_or_default()) / f64::from(u16::MAX)
 }
 
 /// Until when the facts behind a plan stay good while the service itself does not change.

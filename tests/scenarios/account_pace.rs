@@ -7,6 +7,9 @@ use trueup_simulator::Fault;
 
 use crate::stage::{Breaker, Running, SERVICE, Stage, said};
 
+/// Longer than a deployment takes that is watched until it is steady.
+const SETTLED: u64 = 240;
+
 /// Virtual seconds until the step has been made, looking when something is due as `trueup run` does, and the outcomes
 /// other than "nothing" on the way.
 async fn until_written(running: &mut Running, stage: &Stage, step: &str) -> (u64, Vec<Outcome>) {
@@ -58,7 +61,7 @@ async fn a_clean_up_of_old_revisions_changes_nothing_that_runs() {
     for commit in ["bbbbbbb", "ccccccc", "ddddddd"] {
         stage.build(commit);
         stage.declare(commit);
-        assert_eq!(said(&running.run(&stage, 120).await), "Settled");
+        assert_eq!(said(&running.run(&stage, SETTLED).await), "Settled");
     }
     stage.clean_up("mco-api", 1);
     stage.advance(700);
@@ -66,6 +69,6 @@ async fn a_clean_up_of_old_revisions_changes_nothing_that_runs() {
     stage.check_runs(SERVICE, "ddddddd");
     stage.build("eeeeeee");
     stage.declare("eeeeeee");
-    assert_eq!(said(&stage.process(BTreeMap::new()).run(&stage, 120).await), "Settled");
+    assert_eq!(said(&stage.process(BTreeMap::new()).run(&stage, SETTLED).await), "Settled");
     stage.check_runs(SERVICE, "eeeeeee");
 }
