@@ -47,6 +47,17 @@ fn pipeline(stage: &Stage, revisions: usize, deploys: bool) {
     }
 }
 
+impl Stage {
+    /// A clean-up job that only deregisters: of the family, the newest `keep` ACTIVE revisions stay.
+    fn deregister_old(&self, keep: usize) {
+        let list = json!({"familyPrefix": "mco-api", "sort": "DESC"});
+        let arns = self.call(Api::Ecs, "ListTaskDefinitions", &list)["taskDefinitionArns"].clone();
+        for arn in arns.as_array().unwrap().iter().skip(keep) {
+            self.call(Api::Ecs, "DeregisterTaskDefinition", &json!({"taskDefinition": arn}));
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_another_pipeline_deploys_is_drift_however_many_revisions_it_registers() {
     let stage = promoted().await;
@@ -150,14 +161,14 @@ async fn a_setting_that_git_mends_is_tried_and_a_count_is_not_one() {
 async fn what_a_clean_up_job_deregisters_is_still_remembered() {
     let stage = held().await;
     pipeline(&stage, 6, false);
-    stage.clean_up("mco-api", 5);
+    stage.deregister_old(5);
     let deployments = stage.deployments();
     assert_eq!(let_run(&stage, 300).await, "Held");
     assert_eq!(stage.deployments(), deployments);
 
     let stage = promoted().await;
     pipeline(&stage, 6, true);
-    stage.clean_up("mco-api", 5);
+    stage.deregister_old(5);
     let deployments = stage.deployments();
     assert_eq!(let_run(&stage, 300).await, "Drifted");
     assert_eq!(stage.deployments(), deployments);
