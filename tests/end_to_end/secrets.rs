@@ -112,6 +112,7 @@ fn rig() -> Rig {
     );
     rig.write("taskdef.json", &format!("{:#}", declared()));
     rig.build("bbbbbbb");
+    rig.declare("aaaaaaa");
     rig.declare("bbbbbbb");
     rig
 }

@@ -91,7 +91,7 @@ fn interesting(calls: &[String], trouble: Trouble) -> Vec<usize> {
     (0..calls.len()).filter(near).collect()
 }
 
-/// With half a minute in which nothing may fail: a commit that comes up, and one that dies after AWS's success.
+/// With a minute in which nothing may fail: a commit that comes up, and one that dies after AWS's success.
 fn steady_stages() -> [(&'static str, Stage); 2] {
     [false, true].map(|dies| {
         let mut stage = Stage::new(Breaker::On);
@@ -99,7 +99,7 @@ fn steady_stages() -> [(&'static str, Stage); 2] {
         if dies {
             stage.inject(Fault::Crash { digest, exit_code: 1, after_seconds: 45 });
         }
-        stage.environment = "  policy: {progressDeadline: 1m, steady: 30s}\n".to_owned();
+        stage.environment = "  policy: {progressDeadline: 1m, steady: 1m}\n".to_owned();
         stage.declare("bbbbbbb");
         (if dies { "bad after its success" } else { "good, steady" }, stage)
     })
