@@ -115,6 +115,7 @@ def promotion(stage):
     subprocess.run(["git", "init", "-q", "-b", "main", str(stage.folder)], check=True)
 
     digest = stage.build("bbbbbbb")
+    stage.declare("aaaaaaa")
     stage.declare("bbbbbbb")
     assert "bbbbbbb" in stage.run("plan", code=2)
     stage.run("reconcile", "--timeout", "180")

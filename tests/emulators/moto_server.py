@@ -34,6 +34,7 @@ def world(stage):
 def missing(stage):
     """CodeDeploy's own errors for what is missing, before anything is written."""
     stage.build("bbbbbbb")
+    stage.declare("aaaaaaa")
     stage.declare("bbbbbbb")
     assert stage.status()["waiting"]["reason"] == "GroupMissing", stage.status()
     stage.deploy.create_application(applicationName="API", computePlatform="ECS")

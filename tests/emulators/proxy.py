@@ -52,10 +52,12 @@ def main():
             stage.control("advance", {"seconds": 60})
             digest = stage.build("bbbbbbb")
             (stage.folder / "worker.yaml").write_text(WORKER)
-            stage.declare("bbbbbbb")
-            declared = (stage.folder / "test.yaml").read_text() + "    worker: { commit: bbbbbbb }\n"
-            (stage.folder / "test.yaml").write_text(declared)
-            subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-qam", "worker"], cwd=folder, check=True)
+            # What runs is declared before what is to run.
+            for commit in ("aaaaaaa", "bbbbbbb"):
+                stage.declare(commit)
+                declared = (stage.folder / "test.yaml").read_text() + f"    worker: {{ commit: {commit} }}\n"
+                (stage.folder / "test.yaml").write_text(declared)
+                subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-qam", "worker"], cwd=folder, check=True)
             configuration = stage.folder / ".rules.yml"
             configuration.write_text(json.dumps({"rules": list(rules())}))
             address = f"http://127.0.0.1:{port}"

@@ -175,7 +175,7 @@ fn no_secret_leaves_any_command() {
     // Another hand goes back to what ran before: drift, field by field.
     let back = json!({"cluster": "mco", "service": "mco-api-test", "taskDefinition": "mco-api:2"});
     rig.call(Api::Ecs, "UpdateService", &back);
-    rig.world.lock().unwrap().advance(120);
+    rig.world.lock().unwrap().advance(600);
     look("drifted");
     let status = said(&rig, &["status"]);
     assert!(status.contains("drifted: containers[api]"), "{status}");
