@@ -1,5 +1,5 @@
 //! What differs between the live and the desired task definition, field by field. Whether they are equal rests on this, so
-//! nothing that differs is left out; of values only what [`shown`](super::shown) allows is told, and [`listed`] cuts what is
+//! nothing that differs is left out; of values only what [`super::shown`] allows is told, and [`listed`] cuts what is
 //! shown to people.
 
 use std::collections::BTreeSet;

@@ -1,7 +1,7 @@
 //! What of a value is shown to people.
 //!
 //! A value that only AWS knows may be a secret whatever it is called: it is shown only where git declares the same, or where
-//! the field is one of [`SHOWN`] and the value has the shape that AWS allows there, so that it cannot be a secret. Every
+//! the field is one of `SHOWN` and the value has the shape that AWS allows there, so that it cannot be a secret. Every
 //! other is a fingerprint. What git declares can be read by whoever reads the repository; of it, what looks like a secret in
 //! plain text is masked, since alerts and logs have other readers.
 

@@ -81,6 +81,11 @@ impl Account {
         println!("untold: {what} {}", std::thread::current().name().unwrap_or_default());
     }
 
+    /// Whether it goes on as soon as nothing changes any more.
+    pub fn hurries(&self) -> bool {
+        matches!(self, Self::Endpoint(endpoint) if matches!(endpoint.pace, Pace::Hurried))
+    }
+
     /// Text of a scenario in the names of this account.
     pub fn own(&self, text: &str) -> String {
         match self {
