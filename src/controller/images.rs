@@ -269,16 +269,9 @@ fn pinned_digests(revisions: &[&Revision], uri: &str) -> Vec<Digest> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::example::desired;
     use crate::model::{Applied, Commit, DeploymentId, Outcome, ServiceDeploymentStatus};
     use serde_json::json;
-
-    fn desired() -> Desired {
-        let text = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: api}\nspec: {repository: mco/api, service: api}\n---\n\
-            apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {name: test}\nspec: {cluster: mco, applications: {api: {commit: 3f2c1ab}}}\n";
-        let files = crate::manifest::Files::from([("a.yaml".to_owned(), Ok(text.to_owned()))]);
-        let declaration = crate::manifest::read(&files, None, &|_| Vec::new());
-        declaration.readable().next().unwrap().clone()
-    }
 
     fn arn(number: u64) -> TaskDefinitionArn {
         TaskDefinitionArn::new(format!("arn:aws:ecs:eu-west-2:1:task-definition/api:{number}"))

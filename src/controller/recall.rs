@@ -94,6 +94,7 @@ fn worth_describing(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::example;
     use crate::model::Commit;
 
     /// Revisions by generation, commit and whether they succeeded; those that are described when commit b is declared.
@@ -104,12 +105,7 @@ mod tests {
             let hint = Hint { commit, declared: None, generation: *generation, succeeded };
             (hint, TaskDefinitionArn::new(format!("f:{generation}")))
         });
-        let text = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: api}\nspec: {repository: mco/api, service: api}\n---\n\
-            apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {name: test}\nspec: {cluster: mco, applications: {api: {commit: bbbbbbb}}}\n";
-        let files = crate::manifest::Files::from([("a.yaml".to_owned(), Ok(text.to_owned()))]);
-        let declaration = crate::manifest::read(&files, None, &|_| Vec::new());
-        let desired = declaration.readable().next().unwrap();
-        let mut chosen: Vec<u64> = worth_describing(hints.collect(), desired)
+        let mut chosen: Vec<u64> = worth_describing(hints.collect(), &example::desired())
             .iter()
             .filter_map(TaskDefinitionArn::revision)
             .collect();

@@ -9,6 +9,8 @@ mod commit_tag;
 mod complaint;
 pub(crate) mod duration;
 pub mod edit;
+#[cfg(test)]
+pub(crate) mod example;
 pub(crate) mod fields;
 mod image_definitions;
 mod json;

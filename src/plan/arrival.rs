@@ -12,7 +12,7 @@ use super::step::{Step, Why};
 use super::{render, service_settings};
 use crate::model::{
     DesiredImage, Digest, Memory, MoveTag, ObservedImage, OnDrift, OutcomeKind, Phase, Reading,
-    RepositoryName, Service, ServiceDeployment, SettingsStamp, TaskDefinitionArn, Waiting,
+    RepositoryName, ServiceDeployment, SettingsStamp, TaskDefinitionArn, Waiting,
 };
 
 /// How often settings are sent again whose effect is not seen.
@@ -133,13 +133,8 @@ impl Facts<'_> {
 
     /// Our revision is live and the service's own fields differ from what is declared. The stamp says whether they were
     /// never sent, sent and not seen yet, or seen and changed by another hand since.
-    pub(super) fn apply_settings(
-        &self,
-        service: &Service,
-        current: &Current,
-        memory: &Memory,
-    ) -> Result<Vec<Step>, Waiting> {
-        self.may_interrupt(service, current)?;
+    pub(super) fn apply_settings(&self, current: &Current, memory: &Memory) -> Result<Vec<Step>, Waiting> {
+        self.may_interrupt(current)?;
         let live = &current.live_revision;
         let declared =
             self.input.desired.service_settings.as_ref().map(service_settings::hash).unwrap_or_default();

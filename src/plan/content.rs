@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::facts::{Facts, IMAGE, REPOSITORY, unreadable};
 use super::{memory, render};
-use crate::model::{Reading, TagMatch, TaskDefinitionArn, TaskDefinitionSource, Waiting};
+use crate::model::{Reading, Revision, TagMatch, TaskDefinitionArn, TaskDefinitionSource, Waiting};
 
 impl Facts<'_> {
     /// The task definition that should run, or why it cannot be told.
@@ -55,15 +55,23 @@ impl Facts<'_> {
     }
 
     pub(super) fn base(&self) -> Result<Value, Waiting> {
+        if let TaskDefinitionSource::File { input, .. } = &self.input.desired.task_definition {
+            return Ok(input.clone());
+        }
+        let revision = self.base_revision()?;
+        revision.map(|revision| revision.input.clone()).ok_or_else(no_success)
+    }
+
+    /// The revision that the next one starts from; `None` where that is a file.
+    pub(super) fn base_revision(&self) -> Result<Option<&Revision>, Waiting> {
         let revisions = &self.input.observed.revisions;
         match &self.input.desired.task_definition {
-            TaskDefinitionSource::File { input, .. } => Ok(input.clone()),
+            TaskDefinitionSource::File { .. } => Ok(None),
             TaskDefinitionSource::Service => {
                 let arn = self.last_good().or_else(|| self.ended_live());
-                let arn = arn
-                    .ok_or_else(|| Waiting::NoBase { why: "no deployment here ever succeeded".to_owned() })?;
+                let arn = arn.ok_or_else(no_success)?;
                 match revisions.get(&arn) {
-                    Some(Reading::Known(revision)) => Ok(revision.input.clone()),
+                    Some(Reading::Known(revision)) => Ok(Some(revision)),
                     Some(Reading::Unavailable(why)) => Err(unreadable("the live task definition", why)),
                     Some(Reading::Absent) => Err(Waiting::NoBase { why: format!("{} is gone", arn.short()) }),
                     None => Err(unreadable("the live task definition", "this look did not ask for it")),
@@ -76,7 +84,7 @@ impl Facts<'_> {
                 for arn in newest {
                     match revisions.get(arn) {
                         Some(Reading::Known(revision)) if !memory::is_tagged(revision) => {
-                            return Ok(revision.input.clone());
+                            return Ok(Some(revision));
                         }
                         Some(Reading::Unavailable(why)) => return Err(unreadable("the family", why)),
                         _ => {}
@@ -92,4 +100,8 @@ impl Facts<'_> {
         let current = self.current.as_ref()?;
         (current.phase.is_over() && current.live_phase.is_over()).then(|| current.live_revision.clone())
     }
+}
+
+fn no_success() -> Waiting {
+    Waiting::NoBase { why: "no deployment here ever succeeded".to_owned() }
 }

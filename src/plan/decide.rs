@@ -156,14 +156,14 @@ impl<'a> Facts<'a> {
         };
         if current.target != current.live_revision && !current.phase.is_over() {
             self.commit_tags_stand(current)?;
-            return self.on_its_way(service, current, rendered);
+            return self.on_its_way(current, rendered);
         }
         if self.equals_by_effect(&current.live_revision, rendered) {
             if self.settings_differences().is_empty() {
                 return self.arrived(current);
             }
             if let Some(memory) = self.ours.get(&current.live_revision) {
-                return self.apply_settings(service, current, memory);
+                return self.apply_settings(current, memory);
             }
         }
         self.go_there(service, current, rendered)
@@ -215,7 +215,7 @@ impl<'a> Facts<'a> {
             return Err(self.held(current.phase, id));
         }
         self.commit_tags_stand(current)?;
-        self.may_interrupt(service, current)?;
+        self.may_interrupt(current)?;
         self.running_is_known()?;
         self.newest()?;
         let highest = self.highest();
@@ -286,13 +286,13 @@ impl<'a> Facts<'a> {
     }
 
     /// Our own deployment of something else may be replaced; anybody else's is followed until it ends.
-    pub(super) fn may_interrupt(&self, service: &Service, current: &Current) -> Result<(), Waiting> {
+    pub(super) fn may_interrupt(&self, current: &Current) -> Result<(), Waiting> {
         if current.phase.is_over() {
             return Ok(());
         }
+        // Where it makes no progress it has been judged, and is over.
         if self.hand(current) == Hand::Other {
-            let stalled = self.is_stuck(service, current);
-            return if stalled { Ok(()) } else { Err(self.following(current)) };
+            return Err(self.following(current));
         }
         // All traffic is on it: what is left of it is only the time in which it could be undone.
         if self.code_deploy.is_some() && current.target == current.live_revision {

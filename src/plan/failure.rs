@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::commits::deployed_here;
 use super::facts::Facts;
 use super::hand::Hand;
 use super::memory::{Registration, Stamp};
@@ -124,14 +125,17 @@ impl Facts<'_> {
 
     /// The revision of the last deployment here that ended well, whoever started it; else the source of the last one.
     pub(super) fn last_good(&self) -> Option<TaskDefinitionArn> {
+        // Anybody may register a revision and write an outcome on it: one counts where AWS says that it was deployed here.
+        let history = self.history().as_slice();
         let remembered = || {
-            let done = self.ours.iter().filter(|(_, memory)| {
+            let done = self.ours.iter().filter(|(arn, memory)| {
                 memory.outcome.as_ref().is_some_and(|outcome| outcome.result == OutcomeKind::Succeeded)
+                    && deployed_here(self.service, history).any(|deployed| deployed == **arn)
             });
             let generation = |memory: &Memory| memory.applied.as_ref().map(|applied| applied.generation);
             done.max_by_key(|(_, memory)| generation(memory)).map(|(arn, _)| (*arn).clone())
         };
-        let source = || phase::last_source(self.history().as_slice()).cloned();
+        let source = || phase::last_source(history).cloned();
         let known = self.last_success().or_else(|| self.source_of_failed()).cloned();
         known.or_else(remembered).or_else(source)
     }
@@ -153,8 +157,7 @@ impl Facts<'_> {
         self.history().next().filter(|newest| newest.status == ServiceDeploymentStatus::RollbackFailed)
     }
 
-    /// The failed deployment for which what is declared is held. Where its image is gone, the content cannot be known
-    /// again, and what became of the commit at last counts.
+    /// The failed deployment for which what is declared is held.
     pub(super) fn failure(&self) -> Option<String> {
         self.hold().map(|(_, id)| id)
     }

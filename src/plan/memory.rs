@@ -37,6 +37,23 @@ const OUTCOME: &str = "trueup:outcome";
 const ENDED: &str = "trueup:ended";
 const RETRY: &str = "trueup:retry";
 const SETTINGS: &str = "trueup:settings";
+/// All keys of a revision with one image; each further one may have a commit of its own.
+pub const KEYS: [&str; 14] = [
+    ENVIRONMENT,
+    APPLICATION,
+    SERVICE,
+    COMMIT,
+    CONTENT,
+    DECLARED,
+    APPLIED,
+    FROM,
+    AT,
+    HEALED,
+    OUTCOME,
+    ENDED,
+    RETRY,
+    SETTINGS,
+];
 /// Stands for "no infra commit" (a working tree) in the stamp.
 const NONE: &str = "-";
 
@@ -277,15 +294,8 @@ fn parse_outcome(text: &str) -> Option<Outcome> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::example::desired;
     use crate::model::{ClusterName, EnvironmentName, ServiceName};
-
-    fn desired() -> Desired {
-        let text = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: api}\nspec: {repository: mco/api, service: api}\n---\n\
-            apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {name: test}\nspec: {cluster: mco, applications: {api: {commit: 3f2c1ab}}}\n";
-        let files = crate::manifest::Files::from([("a.yaml".to_owned(), Ok(text.to_owned()))]);
-        let declaration = crate::manifest::read(&files, None, &|_| Vec::new());
-        declaration.readable().next().unwrap().clone()
-    }
 
     fn revision(image: &str) -> Revision {
         let input = json!({"family": "f", "containerDefinitions": [{"name": "api", "image": image}]});
@@ -390,6 +400,21 @@ mod tests {
         ours.tags.insert(OUTCOME.to_owned(), "succeeded/ecs-svc/43".to_owned());
         assert_eq!(hint(&ours.tags, &desired()), Some(Hint { succeeded: true, ..expected }));
         assert_eq!(hint(&BTreeMap::new(), &desired()), None);
+    }
+
+    /// Tags that others may declare are counted by these keys: one that is missing there would be refused by AWS here.
+    #[test]
+    fn every_key_that_is_written_is_known() {
+        let settings = SettingsStamp { hash: "h".to_owned(), done: true };
+        let mut written = revision("r@sha256:1").tags;
+        for stamp in [failed(Some(7)), Stamp::Retry("d".to_owned()), Stamp::Settings(settings)] {
+            written.extend(stamp.tags());
+        }
+        let written: Vec<&str> =
+            written.keys().map(String::as_str).filter(|key| !key.starts_with(COMMIT_OF)).collect();
+        let mut known = KEYS.to_vec();
+        known.sort_unstable();
+        assert_eq!(written, known);
     }
 
     #[test]

@@ -10,16 +10,15 @@ use super::memory;
 use super::phase::Current;
 use super::step::Step;
 use crate::masking::{MASK, fingerprint, may_hold_a_secret, may_name_a_secret};
-use crate::model::{Difference, Reading, Revision, TaskDefinitionSource, Waiting};
+use crate::model::{Difference, TaskDefinitionSource, Waiting};
 
 /// Tags of one resource (Amazon ECS API reference, `RegisterTaskDefinition`).
 const MOST: usize = 50;
-/// Of those, what trueup remembers on a revision, now and later; each further image may need one more.
-const OURS: usize = 12;
 
-/// How many tags can be declared of a revision with this number of images.
+/// How many tags can be declared of a revision with this number of images: the others are what trueup remembers on it, now
+/// and later.
 pub fn most_declared(images: usize) -> usize {
-    MOST.saturating_sub(OURS).saturating_sub(images.saturating_sub(1))
+    MOST.saturating_sub(memory::KEYS.len()).saturating_sub(images.saturating_sub(1))
 }
 
 /// Whether a tag is not for others to give: AWS's own, and those of trueup's memory.
@@ -32,7 +31,8 @@ pub fn is_reserved(key: &str) -> bool {
 impl Facts<'_> {
     /// The tags of the next registration, `ours` among them.
     pub(super) fn with_kept_tags(&self, ours: BTreeMap<String, String>) -> BTreeMap<String, String> {
-        let mut tags = self.base_revision().map(|base| foreign(&base.tags)).unwrap_or_default();
+        let mut tags =
+            self.base_revision().ok().flatten().map(|base| foreign(&base.tags)).unwrap_or_default();
         tags.extend(self.input.desired.tags.clone());
         tags.extend(ours);
         tags
@@ -44,23 +44,6 @@ impl Facts<'_> {
         tags.extend(self.declared_tags());
         let most = most_declared(self.input.desired.images.len());
         if tags.len() > most { Err(Waiting::TooManyTags { count: tags.len(), most }) } else { Ok(()) }
-    }
-
-    /// The revision that the next one starts from, if it is not a file.
-    fn base_revision(&self) -> Option<&Revision> {
-        let revisions = &self.input.observed.revisions;
-        match &self.input.desired.task_definition {
-            TaskDefinitionSource::File { .. } => None,
-            TaskDefinitionSource::Service => {
-                let live = || self.current.as_ref().map(|current| current.live_revision.clone());
-                self.revision(&self.last_good().or_else(live)?)
-            }
-            TaskDefinitionSource::Family(_) => {
-                let known = |arn| revisions.get(arn).and_then(Reading::known);
-                let newest = self.newest().ok()??;
-                newest.iter().filter_map(known).find(|revision| !memory::is_tagged(revision))
-            }
-        }
     }
 
     /// What becomes of the live revision's tags by a step that leads to another one. A live value that nobody declared is

@@ -75,12 +75,7 @@ impl Facts<'_> {
     }
 
     /// A deployment that has not got the traffic yet: it brings what is declared, or it is in the way.
-    pub(super) fn on_its_way(
-        &self,
-        service: &Service,
-        current: &Current,
-        rendered: &Value,
-    ) -> Result<Vec<Step>, Waiting> {
+    pub(super) fn on_its_way(&self, current: &Current, rendered: &Value) -> Result<Vec<Step>, Waiting> {
         if self.hold().is_some()
             || self.equals_by_effect(&current.target, rendered)
             || self.hand(current) == Hand::Other
@@ -89,7 +84,7 @@ impl Facts<'_> {
         }
         // Going back to what still has the traffic needs nobody's patience.
         if !self.equals_by_effect(&current.live_revision, rendered) {
-            self.may_interrupt(service, current)?;
+            self.may_interrupt(current)?;
         }
         if self.shift(current).is_some_and(may_divide_traffic) {
             return Err(Waiting::FinishingFirst);

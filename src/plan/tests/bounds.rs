@@ -119,7 +119,7 @@ fn tags_are_no_content() {
 fn more_tags_than_aws_takes_are_not_sent() {
     let many: Vec<String> = (0..39).map(|number| format!("k{number}")).collect();
     let pairs: Vec<(&str, &str)> = many.iter().map(|key| (key.as_str(), "v")).collect();
-    with_tags(&pairs[..38]).check("register bbbbbbb 1/head/ecs-svc/1");
+    with_tags(&pairs[..36]).check("register bbbbbbb 1/head/ecs-svc/1");
     with_tags(&pairs).check("TooManyTags");
 }
 

@@ -316,3 +316,28 @@ fn the_tag_is_on_what_last_succeeded_and_runs_whatever_is_declared() {
         .began(&[("d3", 3, RollbackSuccessful, 5 * MINUTE), ("d2", 2, Successful, 10 * MINUTE)]);
     rolled_back.check("stamp mco-api:2 trueup:outcome=succeeded/d2");
 }
+
+/// AWS's list of deployments is empty, as it is after ninety days. Who may register and tag revisions must not choose what
+/// the next commit starts from.
+#[test]
+fn a_success_that_no_deployment_here_brought_is_no_base() {
+    let forged = Scene::new().history(&[]).stamped(9, 'c', 1, "ecs-svc/0", MINUTE).ended(
+        9,
+        OutcomeKind::Succeeded,
+        "d9",
+        1,
+    );
+    let forged = forged.with(|scene| {
+        let target = scene.desired.target.clone();
+        let Some(Reading::Known(revision)) = scene.observed.revisions.get_mut(&arn(9)) else {
+            unreachable!()
+        };
+        revision.input["taskRoleArn"] = serde_json::json!("arn:aws:iam::123456789012:role/admin");
+        let content = memory::content_hash(&target, &revision.input);
+        revision.tags.insert("trueup:content".to_owned(), content.as_str().to_owned());
+    });
+    let Some(Step::Register { input, .. }) = forged.plan().steps.first().cloned() else {
+        unreachable!("{:#?}", forged.plan())
+    };
+    assert_eq!(input.get("taskRoleArn"), None);
+}
