@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use trueup_simulator::{Api, Fault};
 
+use crate::account::Need;
 use crate::stage::{Breaker, REGISTRY, SERVICE, Stage, said};
 
 const API: &str = "  repository: mco/api\n  service: mco-api-{environment}\n";
@@ -38,6 +39,8 @@ async fn held() -> Stage {
 
 /// Another pipeline registers and deploys so many revisions of the same family.
 fn pipeline(stage: &Stage, revisions: usize, deploys: bool) {
+    // A long history is one of time that passes at once.
+    drop(stage.account.world(Need::Clock));
     for _ in 0..revisions {
         let theirs = stage.register("aaaaaaa");
         if deploys {

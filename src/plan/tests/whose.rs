@@ -145,7 +145,14 @@ fn a_rollback_by_trueup_is_its_own() {
         .primary_began(MINUTE);
     let entries =
         [("d3", 1, InProgress, MINUTE), ("d2", 2, Stopped, 10 * MINUTE), ("d1", 1, Successful, 60 * MINUTE)];
-    scene.began(&entries).check_hand(StartedBy::Trueup);
+    let scene = scene.began(&entries);
+    scene.check_hand(StartedBy::Trueup);
+    // So a newer commit need not wait for it.
+    let newer = scene.with(|scene| {
+        scene.desired.images[0].commit = Commit::new("ccccccc");
+        scene.observed.images[0].built = Reading::Known(image('c', &["ccccccc"]));
+    });
+    newer.check("register ccccccc 2/head/ecs-svc/3");
 }
 
 #[test]
