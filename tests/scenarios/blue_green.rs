@@ -172,10 +172,7 @@ async fn a_failure_that_nobody_watched_is_not_tried_again() {
     stage.build("ccccccc");
     stage.declare("ccccccc");
     let mut running = stage.process(BTreeMap::new());
-    while stage.deployments() < 2 {
-        running.pass(&stage).await;
-        stage.advance(2);
-    }
+    running.until(&stage, |stage, _| stage.deployments() == 2).await;
     drop(running);
     // Nobody looks until the failure, its rollback and all that is over.
     stage.advance(WHOLE);
@@ -227,9 +224,7 @@ fn runs(swept: &Swept) -> Vec<(String, usize, usize)> {
 async fn the_tag_moves_when_the_old_tasks_begin_to_end_and_they_are_told_until_they_are_gone() {
     let (stage, mut running) = shifted().await;
     let new = stage.digest("ccccccc");
-    while stage.digest("test") != new {
-        running.run(&stage, 2).await;
-    }
+    running.until(&stage, |stage, _| stage.digest("test") == new).await;
     assert_eq!(stage.statuses().last().map(String::as_str), Some("Succeeded"));
     let swept = running.run(&stage, 2 * MINUTE).await;
     assert_eq!(said(&swept), "Settled");

@@ -3,7 +3,7 @@
 //! A learning run lists the calls. Then each call is hit by each fault in a world of its own; after a crash a new
 //! process with an empty memory goes on. Looks come every two virtual seconds, over rollouts of thirty looks and more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::sync::Mutex;
 use trueup_simulator::Fault;
 
-use crate::ports::{Kind, Other, Trouble};
+use crate::ports::{Call, Kind, Other, Trouble};
 use crate::stage::{Breaker, Running, Stage, TICK, WRITES, check_truth, said};
 
 /// Virtual seconds after which everything must have come to rest.
@@ -42,7 +42,7 @@ impl Other for Beside {
 /// The end of a run.
 struct End {
     said: String,
-    calls: Vec<String>,
+    calls: Vec<Call>,
     crashes: usize,
 }
 
@@ -56,7 +56,7 @@ async fn run(stage: &Stage, plan: BTreeMap<usize, Trouble>, beside: Option<Arc<B
         let swept = running.pass(stage).await;
         if running.process().has_crashed() {
             crashes += 1;
-            calls.extend(running.process().calls());
+            calls.extend(running.process().log());
             running = stage.process(BTreeMap::new());
         } else {
             check_truth(stage, &swept);
@@ -73,22 +73,40 @@ async fn run(stage: &Stage, plan: BTreeMap<usize, Trouble>, beside: Option<Arc<B
         }
         stage.advance(TICK);
     }
-    calls.extend(running.process().calls());
+    calls.extend(running.process().log());
     End { said: last, calls, crashes }
 }
 
-/// The calls worth hitting: every write, and every call of the looks in which something was written or had just been.
-/// Between two writes the world that a lagging read remembers is one and the same, so that one call there is enough.
-fn interesting(calls: &[String], trouble: Trouble) -> Vec<usize> {
-    let writes = |range: std::ops::Range<usize>| {
-        let calls = calls.get(range.start..range.end.min(calls.len())).unwrap_or_default();
-        calls.iter().any(|call| WRITES.contains(&call.as_str()))
+/// The calls worth hitting: every write, and every call of the looks in which something was written or had just been,
+/// but for those at which the trouble comes to the same as at another call or as another trouble.
+fn interesting(calls: &[Call], trouble: Trouble) -> Vec<usize> {
+    let is_write = |index: usize| WRITES.contains(&calls[index].operation.as_str());
+    let wrote = |range: std::ops::Range<usize>| (range.start..range.end.min(calls.len())).any(is_write);
+    let near = |index: usize| wrote(index.saturating_sub(14)..index + 14);
+    let writes_before = |index: usize| (0..index).filter(|index| is_write(*index)).count();
+    let mut left_behind = BTreeSet::new();
+    let mut remembered = BTreeSet::new();
+    let is_worth = |index: &usize| {
+        let index = *index;
+        match trouble {
+            // A process that dies leaves only the world behind.
+            Trouble::CrashBefore => {
+                near(index) && left_behind.insert((calls[index].at, writes_before(index)))
+            }
+            // After a read the world is as before it, and every error of a read but throttling is a lost request to trueup.
+            Trouble::CrashAfter | Trouble::LoseAnswer | Trouble::ServerError => is_write(index),
+            // A world that no read remembers while it lags changes nothing; between two writes a few calls are enough.
+            Trouble::Stale(kind, seconds) => {
+                let reads = |call: &&Call| Kind::of(&call.operation) == Some(kind);
+                let lags = |call: &&Call| call.at < calls[index].at + seconds;
+                (wrote(index.saturating_sub(1)..index + 1) || index.is_multiple_of(29))
+                    && calls[index..].iter().take_while(lags).any(|call| reads(&call))
+                    && remembered.insert((calls[index].at, writes_before(index)))
+            }
+            Trouble::LoseRequest | Trouble::Throttle | Trouble::Elsewhere => near(index),
+        }
     };
-    let near = |index: &usize| match trouble {
-        Trouble::Stale(..) => writes(index.saturating_sub(1)..index + 1) || index.is_multiple_of(29),
-        _ => writes(index.saturating_sub(14)..index + 14),
-    };
-    (0..calls.len()).filter(near).collect()
+    (0..calls.len()).filter(is_worth).collect()
 }
 
 /// With a minute in which nothing may fail: a commit that comes up, and one that dies after AWS's success.
@@ -167,7 +185,7 @@ async fn sweep_over(stages: &[(&'static str, Stage)], trouble: Trouble, most: &B
             let stage = stage.clone();
             let beside = (trouble == Trouble::Elsewhere).then(|| Beside::new(&stage));
             let end = run(&stage, BTreeMap::from([(index, trouble)]), beside).await;
-            let place = format!("{name}: {trouble:?} at call {index}, {}", learned.calls[index]);
+            let place = format!("{name}: {trouble:?} at call {index}, {}", learned.calls[index].operation);
             assert_eq!(end.said, if good { "Settled" } else { "Held" }, "{place}");
             assert!(
                 stage.deployments() <= plain.deployments() + most.deployments,

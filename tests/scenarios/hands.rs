@@ -106,10 +106,7 @@ async fn a_write_of_ours_that_arrives_after_a_newer_one_is_put_right() {
     stage.declare("bbbbbbb");
     let mut first = stage.process(BTreeMap::new());
     // It has registered and stamped, and its next pass would deploy.
-    while stage.revisions() < 2 {
-        first.pass(&stage).await;
-        stage.advance(2);
-    }
+    first.until(&stage, |stage, _| stage.revisions() == 2).await;
     drop(first);
     stage.declare("ccccccc");
     let mut second = stage.process(BTreeMap::new());

@@ -60,7 +60,7 @@ impl Kind {
         Self::TagIndex,
     ];
 
-    fn of(operation: &str) -> Option<Self> {
+    pub fn of(operation: &str) -> Option<Self> {
         Some(match operation {
             "DescribeServices" => Self::Services,
             "ListServiceDeployments" | "DescribeServiceDeployments" | "DescribeServiceRevisions" => {
@@ -78,6 +78,14 @@ impl Kind {
     }
 }
 
+/// A call that a process made.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub operation: String,
+    /// The world's time: it stands still while somebody looks.
+    pub at: u64,
+}
+
 /// Another controller that shares the world.
 #[async_trait]
 pub trait Other: Send + std::marker::Sync {
@@ -91,7 +99,7 @@ pub struct Process(Arc<Inner>);
 struct Inner {
     world: Arc<Mutex<World>>,
     plan: BTreeMap<usize, Trouble>,
-    calls: Mutex<Vec<String>>,
+    calls: Mutex<Vec<Call>>,
     revisions: Mutex<BTreeMap<String, Value>>,
     stale: Mutex<Vec<(Kind, World, u64)>>,
     crashed: AtomicBool,
@@ -119,8 +127,13 @@ impl Process {
         self.0.crashed.load(Ordering::SeqCst)
     }
 
-    /// The names of all calls so far.
+    /// The operations of all calls so far.
     pub fn calls(&self) -> Vec<String> {
+        self.log().into_iter().map(|call| call.operation).collect()
+    }
+
+    /// All calls so far.
+    pub fn log(&self) -> Vec<Call> {
         self.0.calls.lock().unwrap().clone()
     }
 
@@ -129,8 +142,9 @@ impl Process {
             return Err(lost());
         }
         let number = {
+            let at = self.0.world.lock().unwrap().now();
             let mut calls = self.0.calls.lock().unwrap();
-            calls.push(operation.to_owned());
+            calls.push(Call { operation: operation.to_owned(), at });
             calls.len() - 1
         };
         let trouble = self.0.plan.get(&number).copied();

@@ -650,6 +650,21 @@ impl Running {
             }
         }
     }
+
+    /// Looks until something is so. That it never is, is a failure.
+    pub async fn until(&mut self, stage: &Stage, is_so: impl Fn(&Stage, &Swept) -> bool) -> Swept {
+        let mut time = stage.account.time(600);
+        loop {
+            let swept = self.pass(stage).await;
+            check_truth(stage, &swept);
+            let first = swept.into_iter().next().unwrap();
+            if is_so(stage, &first) {
+                return first;
+            }
+            let now = said(&first);
+            assert!(time.goes_on(&now, rests(&first)), "waited for in vain; at last: {now}");
+        }
+    }
 }
 
 /// Whether nothing is about to change by itself.

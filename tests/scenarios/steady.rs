@@ -140,7 +140,7 @@ async fn what_a_person_or_the_scheduler_stops_makes_no_success_a_failure() {
     stage.build("bbbbbbb");
     stage.declare("bbbbbbb");
     let mut running = stage.process(BTreeMap::new());
-    while said(&running.run(&stage, 2).await) != "Settling" {}
+    running.until(&stage, |_, swept| said(swept) == "Settling").await;
     let list = json!({"cluster": "mco", "serviceName": SERVICE});
     let task = stage.call(Api::Ecs, "ListTasks", &list)["taskArns"][0].clone();
     stage.call(Api::Ecs, "StopTask", &json!({"cluster": "mco", "task": task}));
@@ -156,7 +156,7 @@ async fn a_newer_commit_does_not_wait_for_one_that_goes_on_dying() {
         let mut stage = if blue_green { Stage::blue_green(&at_once()) } else { Stage::new(Breaker::On) };
         declare_dying(&mut stage, 45);
         let mut running = stage.process(BTreeMap::new());
-        while said(&running.run(&stage, 2).await) != "Settling" {}
+        running.until(&stage, |_, swept| said(swept) == "Settling").await;
         stage.build("ccccccc");
         stage.declare("ccccccc");
         let last = running.run(&stage, 280).await;

@@ -146,9 +146,7 @@ async fn a_commit_tag_that_is_pushed_over_does_not_end_the_deployment_in_flight(
         stage.declare("bbbbbbb");
         let before = stage.deployments();
         let mut running = stage.process(BTreeMap::new());
-        while stage.deployments() == before {
-            running.watch(&stage, 2, |_| ()).await;
-        }
+        running.until(&stage, |stage, _| stage.deployments() > before).await;
         running.watch(&stage, 10, |_| ()).await;
         stage.tag("ccccccc", "bbbbbbb");
         let last = running.watch(&stage, 500, |_| ()).await.swap_remove(0);

@@ -488,7 +488,7 @@ async fn a_fix_that_fails_during_a_rollback_leaves_the_way_open_for_the_next_com
     }
     stage.declare("bbbbbbb");
     let mut running = stage.process(BTreeMap::new());
-    while said(&running.run(&stage, 2).await) != "Deploying" || !is_rolling_back(&stage) {}
+    running.until(&stage, |stage, swept| said(swept) == "Deploying" && is_rolling_back(stage)).await;
     // Somebody cannot wait for the rollback to end.
     let theirs = stage.register("ccccccc");
     stage.update(&json!({"taskDefinition": theirs}));
