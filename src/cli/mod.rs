@@ -184,13 +184,16 @@ enum Command {
         #[arg(long, default_value_t = 0)]
         seed: u64,
     },
-    /// Promote a commit: edit the environment file and commit it (push with --push).
+    /// Promote a commit or release: edit the environment file and commit it (push with --push).
     Promote {
         /// `ENVIRONMENT/APPLICATION`; with `--from` and `--to` the application alone.
         target: String,
-        #[arg(long, required_unless_present = "from", conflicts_with = "from")]
+        #[arg(long, required_unless_present_any = ["from", "release"], conflicts_with_all = ["from", "release"])]
         commit: Option<String>,
-        /// Take the commit that runs well in this environment.
+        /// A build that is declared by its release, such as v1.10.20.
+        #[arg(long, conflicts_with = "from")]
+        release: Option<String>,
+        /// Take the commit or release that runs well in this environment.
         #[arg(long, requires = "to")]
         from: Option<String>,
         /// The environment that gets it.
@@ -326,13 +329,14 @@ async fn dispatch(cli: Cli) -> anyhow::Result<End> {
         Command::Simulator { listen, speed, account, region, seed } => {
             simulator::run(listen, speed, World::new(&account, &region).seeded(seed)).await
         }
-        Command::Promote { target, commit, from, to, force, push } => {
+        Command::Promote { target, commit, release, from, to, force, push } => {
             let target = to.map_or(target.clone(), |environment| format!("{environment}/{target}"));
             let environment = from.unwrap_or_default();
-            let what = match commit {
-                Some(commit) => promote::What::Commit(commit),
-                None if force => promote::What::DeclaredIn(environment),
-                None => promote::What::RunsWellIn(environment),
+            let what = match (commit, release) {
+                (Some(commit), _) => promote::What::Commit(commit),
+                (None, Some(release)) => promote::What::Release(release),
+                (None, None) if force => promote::What::DeclaredIn(environment),
+                (None, None) => promote::What::RunsWellIn(environment),
             };
             promote::run(&repository, &promote::Promotion { target, what, push }).await
         }

@@ -35,6 +35,8 @@ pub(super) struct Promotion {
 
 pub(super) enum What {
     Commit(String),
+    /// The tag of a release, as it is written.
+    Release(String),
     /// What runs well in this environment, for the same application.
     RunsWellIn(String),
     /// Whatever this environment declares for the same application.
@@ -90,9 +92,16 @@ struct Refusal {
 }
 
 /// The commit to promote.
-async fn chosen(settings: &Settings, promotion: &Promotion) -> anyhow::Result<Result<String, Refusal>> {
+async fn chosen(settings: &Settings, promotion: &Promotion) -> anyhow::Result<Result<Commit, Refusal>> {
     let environment = match &promotion.what {
-        What::Commit(commit) => return Ok(Ok(commit.clone())),
+        What::Commit(commit) => {
+            ensure!(
+                !Commit::new(commit).is_release(),
+                "not a commit ID: {commit:?}\n  hint  for what a tag stands for: git rev-parse {commit}^{{commit}}; for a release of that name: --release"
+            );
+            return Ok(Ok(Commit::new(commit)));
+        }
+        What::Release(release) => return Ok(Ok(Commit::release(release))),
         What::RunsWellIn(environment) | What::DeclaredIn(environment) => environment,
     };
     let opened = Opened::with(settings)?;
@@ -102,7 +111,7 @@ async fn chosen(settings: &Settings, promotion: &Promotion) -> anyhow::Result<Re
     let declared = readable(&declaration, &name)?.commit().clone();
     if let What::DeclaredIn(_) = promotion.what {
         say!("{name}: taking {declared} as declared, whether or not it runs well there (--force)");
-        return Ok(Ok(declared.to_string()));
+        return Ok(Ok(declared));
     }
     let asked = async {
         let mut controller = controller(opened).await;
@@ -112,10 +121,10 @@ async fn chosen(settings: &Settings, promotion: &Promotion) -> anyhow::Result<Re
     let swept = tokio::time::timeout(ASKED, asked).await;
     let plan = swept.ok().and_then(|swept| swept.into_iter().next()).and_then(|one| one.plan);
     match plan.as_ref().map_or_else(no_answer, |plan| proof(plan, &name)) {
-        Proof::RunsWell => Ok(Ok(declared.to_string())),
+        Proof::RunsWell => Ok(Ok(declared)),
         Proof::Unknown(why) => {
             say!("{name}: taking {declared} as declared: whether it runs well there is not known ({why})");
-            Ok(Ok(declared.to_string()))
+            Ok(Ok(declared))
         }
         Proof::Refused(refusal) => Ok(Err(refusal)),
     }
@@ -157,9 +166,11 @@ fn proof(plan: &Plan, name: &str) -> Proof {
             format!("has not succeeded there{}", why.map(|why| format!(" ({why})")).unwrap_or_default()),
         ),
     };
-    let well = status.running.iter().find_map(|group| group.commits.first()).map(Commit::short);
-    let well = well.filter(|running| *running != declared);
-    let well = well.map(|running| format!("promote what runs there with --commit {running}, or "));
+    let well = status.running.iter().find_map(|group| group.commits.first());
+    let well = well.filter(|running| running.short() != declared).map(|running| {
+        let option = if running.is_release() { "--release" } else { "--commit" };
+        format!("promote what runs there with {option} {}, or ", running.short())
+    });
     let well = well.unwrap_or_default();
     let why = format!(
         "{name} declares {declared}, which {what}: not promoted\n  hint  {well}take {declared} all the same with --force"
@@ -172,15 +183,12 @@ fn change(
     settings: &Settings,
     work: &Work,
     promotion: &Promotion,
-    commit: &str,
+    commit: &Commit,
 ) -> anyhow::Result<Option<String>> {
     let declaration = Opened::with(settings)?.working_tree()?;
     let desired = readable(&declaration, &promotion.target)?;
-    ensure!(
-        is_writable(commit),
-        "not a commit ID: {commit:?}\n  hint  for a tag: git rev-parse {commit}^{{commit}}"
-    );
-    if desired.commit().as_str() == commit {
+    ensure!(is_writable(commit.as_str()), "no tag of an image: {:?}", commit.as_str());
+    if desired.commit() == commit {
         say!("{}: {commit} is declared already", desired.target);
         return Ok(None);
     }
@@ -196,7 +204,7 @@ fn change(
         std::fs::write(&path, before).with_context(|| format!("cannot restore {}", file.display()))?;
         return Err(error);
     }
-    let message = format!("promote {} to {}", desired.target, Commit::new(commit).short());
+    let message = format!("promote {} to {}", desired.target, commit.short());
     work.commit(&file, &message)?;
     say!("{}: {old} -> {commit}", desired.target);
     Ok(Some(message))
@@ -221,7 +229,7 @@ fn is_writable(commit: &str) -> bool {
 }
 
 /// The edited files must say what was meant, without a finding about this target.
-fn check(settings: &Settings, target: &str, commit: &str) -> anyhow::Result<()> {
+fn check(settings: &Settings, target: &str, commit: &Commit) -> anyhow::Result<()> {
     let declaration = Opened::with(settings)?.working_tree()?;
     let about = declaration.findings.iter().find(|finding| {
         finding.severity == Severity::Error && finding.targets.iter().any(|named| named.to_string() == target)
@@ -229,7 +237,7 @@ fn check(settings: &Settings, target: &str, commit: &str) -> anyhow::Result<()> 
     if let Some(finding) = about {
         bail!("{finding}");
     }
-    ensure!(readable(&declaration, target)?.commit().as_str() == commit, "the edit did not declare {commit}");
+    ensure!(readable(&declaration, target)?.commit() == commit, "the edit did not declare {commit}");
     Ok(())
 }
 

@@ -164,8 +164,8 @@ impl Opened {
             commit.clone(),
         );
         let declares = move |text: &String| {
-            let edited = edit::set_commit(text, target.environment.as_str(), target.application.as_str(), "");
-            edited.is_ok_and(|edited| Commit::new(edited.old).matches(&commit))
+            let declared = edit::commit(text, target.environment.as_str(), target.application.as_str());
+            declared.is_ok_and(|declared| declared.matches(&commit))
         };
         let search = move || loop {
             if source.past_texts(&head, &file).is_ok_and(|texts| texts.iter().any(&declares)) {

@@ -1,12 +1,13 @@
-//! Changes one commit in the text of an environment file, and leaves every other byte as it is.
+//! Changes one commit or release in the text of an environment file, and leaves every other byte as it is.
 
-use super::tree::{self, Kind, Node};
+use super::tree::{self, Key, Kind, Node, Place};
+use crate::model::Commit;
 
 /// The text with the new commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edited {
     pub text: String,
-    /// The commit that stood there, as written.
+    /// The commit or release that stood there, as written.
     pub old: String,
 }
 
@@ -18,24 +19,53 @@ pub enum EditError {
     NoEnvironment(String),
     #[error("its environment has no application {0}")]
     NoApplication(String),
-    #[error("{0} has no `commit` of its own here; only a declared commit can be changed")]
+    #[error("{0} has no `commit` or `release` of its own here; only what is declared can be changed")]
     NoCommit(String),
     #[error(
-        "line {line}: the commit is written in a way that cannot be changed safely; write it as `commit: \"{commit}\"`"
+        "line {line}: `{key}` is written in a way that cannot be changed safely; write it as `{key}: \"{commit}\"`"
     )]
-    Unusual { line: usize, commit: String },
+    Unusual { line: usize, key: &'static str, commit: String },
 }
 
-/// Sets the commit of an application in an environment. It is always written in quotes: a commit such as `1234567` or
-/// `12345e7` is a number to other readers of YAML.
+/// Sets the commit or release of an application in an environment. It is always written in quotes: a commit such as
+/// `1234567` or `12345e7` is a number to other readers of YAML. The key changes where the other kind stood there.
 pub fn set_commit(
     text: &str,
     environment: &str,
     application: &str,
-    commit: &str,
+    commit: &Commit,
 ) -> Result<Edited, EditError> {
-    let documents = tree::documents(text)
-        .map_err(|broken| EditError::Broken { line: broken.place.line, message: broken.message })?;
+    let documents = documents(text)?;
+    let (key, value, old) = declaration(&documents, environment, application)?;
+    // By some templates a release is written as `commit`: where one is, the next one may be.
+    let takes_both = key.text == "commit" && Commit::new(old).is_release();
+    let new_key = if commit.is_release() && !takes_both { "release" } else { "commit" };
+    let unusual = || EditError::Unusual { line: value.place.line, key: new_key, commit: commit.to_string() };
+    let value = span(text, value.place, old).ok_or_else(unusual)?;
+    let key = span(text, key.place, &key.text).filter(|key| key.end <= value.start).ok_or_else(unusual)?;
+    let between = &text[key.end..value.start];
+    let edited = format!("{}{new_key}{between}\"{commit}\"{}", &text[..key.start], &text[value.end..]);
+    Ok(Edited { text: edited, old: old.to_owned() })
+}
+
+/// The commit or release that an environment file declares for an application.
+pub fn commit(text: &str, environment: &str, application: &str) -> Result<Commit, EditError> {
+    let documents = documents(text)?;
+    let (key, _, written) = declaration(&documents, environment, application)?;
+    Ok(if key.text == "release" { Commit::release(written) } else { Commit::new(written) })
+}
+
+fn documents(text: &str) -> Result<Vec<Node>, EditError> {
+    tree::documents(text)
+        .map_err(|broken| EditError::Broken { line: broken.place.line, message: broken.message })
+}
+
+/// The key, the value and its text.
+fn declaration<'n>(
+    documents: &'n [Node],
+    environment: &str,
+    application: &str,
+) -> Result<(&'n Key, &'n Node, &'n str), EditError> {
     let named = |node: &&Node| {
         scalar(node.get("kind")) == Some("Environment")
             && scalar(node.get("metadata").and_then(|metadata| metadata.get("name"))) == Some(environment)
@@ -46,13 +76,9 @@ pub fn set_commit(
     let entry = applications
         .and_then(|applications| applications.get(application))
         .ok_or_else(|| EditError::NoApplication(application.to_owned()))?;
-    let value = entry.get("commit").ok_or_else(|| EditError::NoCommit(application.to_owned()))?;
-    let old = scalar(Some(value)).ok_or_else(|| EditError::NoCommit(application.to_owned()))?;
-    let unusual = || EditError::Unusual { line: value.place.line, commit: commit.to_owned() };
-    let start = offset(text, value).ok_or_else(unusual)?;
-    let written = written(&text[start..], old).ok_or_else(unusual)?;
-    let edited = format!("{}\"{commit}\"{}", &text[..start], &text[start + written..]);
-    Ok(Edited { text: edited, old: old.to_owned() })
+    let found = entry.entry("commit").or_else(|| entry.entry("release"));
+    let found = found.and_then(|(key, value)| Some((key, value, scalar(Some(value))?)));
+    found.ok_or_else(|| EditError::NoCommit(application.to_owned()))
 }
 
 fn scalar(node: Option<&Node>) -> Option<&str> {
@@ -62,12 +88,18 @@ fn scalar(node: Option<&Node>) -> Option<&str> {
     }
 }
 
-/// Where a node starts, in bytes. Lines and columns count from 1, columns in characters.
-fn offset(text: &str, node: &Node) -> Option<usize> {
-    let lines_before = node.place.line.checked_sub(1)?;
+/// The bytes of a scalar that starts there.
+fn span(text: &str, place: Place, value: &str) -> Option<std::ops::Range<usize>> {
+    let start = offset(text, place)?;
+    Some(start..start + written(&text[start..], value)?)
+}
+
+/// Where something starts, in bytes. Lines and columns count from 1, columns in characters.
+fn offset(text: &str, place: Place) -> Option<usize> {
+    let lines_before = place.line.checked_sub(1)?;
     let line = text.split_inclusive('\n').nth(lines_before)?;
     let before: usize = text.split_inclusive('\n').take(lines_before).map(str::len).sum();
-    let column = line.char_indices().nth(node.place.column.checked_sub(1)?)?.0;
+    let column = line.char_indices().nth(place.column.checked_sub(1)?)?.0;
     Some(before + column)
 }
 
@@ -93,25 +125,47 @@ mod tests {
             ("test", "web", "1234567", "commit: \"1234567\"}"),
             ("staging", "api", "12345e7", "commit: 12345e7}"),
         ] {
-            let edited = set_commit(FILE, environment, application, "8c1f0aa").unwrap();
+            let edited = set_commit(FILE, environment, application, &Commit::new("8c1f0aa")).unwrap();
             assert_eq!(edited.old, old);
             let rest = written.trim_end_matches(['}', ' ']);
             let expected = FILE.replacen(rest, "commit: \"8c1f0aa\"", 1);
             assert_eq!(edited.text, expected, "{environment}/{application}");
-            assert_eq!(set_commit(&edited.text, environment, application, old).unwrap().old, "8c1f0aa");
+            let back = set_commit(&edited.text, environment, application, &Commit::new(old)).unwrap();
+            assert_eq!(back.old, "8c1f0aa");
+        }
+    }
+
+    #[test]
+    fn a_release_is_written_where_releases_are_and_a_commit_where_commits_are() {
+        let (commit, release) = (Commit::new("8c1f0aa"), Commit::release("v2.0"));
+        let digits = Commit::release("20240115");
+        for (written, new, expected) in [
+            ("commit: 3f2c1ab }", &release, "release: \"v2.0\" }"),
+            ("release: v1.9 }", &release, "release: \"v2.0\" }"),
+            ("release: v1.9 }", &commit, "commit: \"8c1f0aa\" }"),
+            ("'release' :  v1.9 }", &commit, "commit :  \"8c1f0aa\" }"),
+            // `commitTag: "{release}"`, which takes both keys.
+            ("commit: v1.9 }", &release, "commit: \"v2.0\" }"),
+            ("commit: v1.9 }", &commit, "commit: \"8c1f0aa\" }"),
+            ("commit: 3f2c1ab }", &digits, "release: \"20240115\" }"),
+        ] {
+            let before = FILE.replace("commit: 3f2c1ab }", written);
+            let edited = set_commit(&before, "test", "worker", new).unwrap();
+            assert_eq!(edited.text, FILE.replace("commit: 3f2c1ab }", expected), "{written} to {new}");
+            assert!(super::commit(&edited.text, "test", "worker").unwrap().matches(new), "{expected}");
         }
     }
 
     #[test]
     fn what_cannot_be_changed_is_said() {
         let said = |text: &str, environment: &str, application: &str| {
-            set_commit(text, environment, application, "8c1f0aa").unwrap_err().to_string()
+            set_commit(text, environment, application, &Commit::new("8c1f0aa")).unwrap_err().to_string()
         };
         assert_eq!(said(FILE, "prod", "api"), "it declares no environment prod");
         assert_eq!(said(FILE, "test", "db"), "its environment has no application db");
-        assert!(said(FILE, "test", "none").starts_with("none has no `commit` of its own"));
+        assert!(said(FILE, "test", "none").starts_with("none has no `commit` or `release` of its own"));
         let folded = FILE.replace("commit: 3f2c1ab }", "commit: \"3f2\\x631ab\" }");
-        assert!(said(&folded, "test", "worker").starts_with("line 7: the commit is written in a way"));
+        assert!(said(&folded, "test", "worker").starts_with("line 7: `commit` is written in a way"));
         assert!(said("a: &x 1\n", "test", "api").starts_with("line 1: anchors"));
     }
 }

@@ -70,6 +70,23 @@ fn promote(folder: &Path, arguments: &[&str]) -> Output {
 }
 
 #[test]
+fn a_release_is_promoted_as_one_and_goes_on_as_one() {
+    let all = Repositories::new();
+    let mine = all.path("mine");
+    let refused = promote(&mine, &["test/api", "--commit", "v1.10.20", "--push"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--release"), "{refused:?}");
+    run(&mine, env!("CARGO_BIN_EXE_trueup"), &["promote", "test/api", "--release", "v1.10.20", "--push"]);
+    let released = ENVIRONMENT.replace("commit: aaaaaaa", "release: \"v1.10.20\"");
+    assert_eq!(all.upstream("test.yaml"), released);
+    let onwards = ["promote", "api", "--from", "test", "--to", "staging", "--force", "--push"];
+    run(&mine, env!("CARGO_BIN_EXE_trueup"), &onwards);
+    assert_eq!(all.upstream("staging.yaml"), released.replace("name: test", "name: staging"));
+    run(&mine, env!("CARGO_BIN_EXE_trueup"), &["promote", "test/api", "--commit", "bbbbbbb", "--push"]);
+    assert_eq!(all.upstream("test.yaml"), ENVIRONMENT.replace("aaaaaaa", "\"bbbbbbb\""));
+}
+
+#[test]
 fn one_line_changes_is_committed_and_pushed() {
     let all = Repositories::new();
     let mine = all.path("mine");
