@@ -9,7 +9,8 @@ use serde_json::Value;
 use crate::model::{
     AccountId, Ancestry, ApplicationName, ClusterName, CodeDeployment, Digest, Earlier, EnvironmentName,
     Group, Image, InfraCommit, Millis, NewDeployment, Progress, Region, Repository, RepositoryName, Revision,
-    Service, ServiceDeployment, ServiceName, Tag, Tags, Target, Task, TaskDefinitionArn, Wait,
+    ScalableTarget, Service, ServiceDeployment, ServiceName, Tag, Tags, Target, Task, TaskDefinitionArn,
+    Wait,
 };
 
 /// Why a call to AWS did not do what was asked, by what to do about it.
@@ -253,13 +254,6 @@ pub trait Tagging: Send + Sync {
         environment: &EnvironmentName,
         applications: &[ApplicationName],
     ) -> Result<Listing<TaggedRevision>, CloudError>;
-}
-
-/// Within what an autoscaler sets the count of a service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ScalableTarget {
-    pub least: u32,
-    pub most: u32,
 }
 
 /// Application Auto Scaling in one account and region.

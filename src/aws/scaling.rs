@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::clock::AwsClock;
 use super::json::{JsonClient, Service};
-use crate::model::{ClusterName, ServiceName};
-use crate::ports::{CloudError, ScalableTarget, Scaling};
+use crate::model::{ClusterName, ScalableTarget, ServiceName};
+use crate::ports::{CloudError, Scaling};
 
 const SERVICE: Service = Service {
     id: "Application Auto Scaling",

@@ -6,8 +6,10 @@ use serde_json::{Value, json};
 use trueup_simulator::{Api, Fault, World, http};
 
 use super::Aws;
-use crate::model::{ApplicationName, ClusterName, EnvironmentName, Region, ServiceName, TaskDefinitionArn};
-use crate::ports::{CloudError, Extent, Ports, Reach, RevisionStatus, ScalableTarget};
+use crate::model::{
+    ApplicationName, ClusterName, EnvironmentName, Region, ScalableTarget, ServiceName, TaskDefinitionArn,
+};
+use crate::ports::{CloudError, Extent, Ports, Reach, RevisionStatus};
 
 struct Rig {
     world: Arc<Mutex<World>>,

@@ -5,16 +5,16 @@ use serde_json::{Value, json};
 use crate::controller::Swept;
 use crate::git::Head;
 use crate::model::{
-    Commit, CommitSource, Condition, ConditionKind, Difference, Health, LastDeployment, Millis, Phase,
-    Running, Stage, StartedBy, Status, Sync, TaskDefinitionArn,
+    Commit, CommitSource, Condition, ConditionKind, Difference, Finding, Health, LastDeployment, Millis,
+    Phase, Running, Stage, StartedBy, Status, Sync, TaskDefinitionArn,
 };
-use crate::plan::{self, Step};
+use crate::plan::{self, Plan, Step};
 
 pub(super) fn status(head: &Head, swept: &[Swept]) -> Value {
     let applications: Vec<Value> = swept
         .iter()
         .map(|one| match &one.plan {
-            Some(plan) => status_of(&plan.status),
+            Some(plan) => status_of(plan),
             None => unknown(&plan::unknown_status(&one.target, 0)),
         })
         .collect();
@@ -47,6 +47,7 @@ pub(super) fn plan(swept: &[Swept]) -> Value {
             }).collect::<Vec<_>>(),
             "risks": plan.outlook.iter().flat_map(|outlook| &outlook.risks).collect::<Vec<_>>(),
             "differences": differences.collect::<Vec<_>>(),
+            "findings": plan.findings.iter().map(finding).collect::<Vec<_>>(),
         }))
     });
     json!({"plans": plans.collect::<Vec<_>>()})
@@ -54,6 +55,16 @@ pub(super) fn plan(swept: &[Swept]) -> Value {
 
 fn difference(difference: &Difference) -> Value {
     json!({"field": difference.field, "live": difference.live, "desired": difference.desired})
+}
+
+fn finding(finding: &Finding) -> Value {
+    json!({
+        "message": finding.message,
+        "file": finding.position.file,
+        "line": finding.position.line,
+        "column": finding.position.column,
+        "hint": finding.hint,
+    })
 }
 
 fn step(step: &Step) -> Value {
@@ -86,7 +97,8 @@ fn waiting(waiting: &crate::model::Waiting) -> Value {
     json!({"reason": plan::waiting::reason(waiting), "message": plan::waiting::describe(waiting)})
 }
 
-fn status_of(status: &Status) -> Value {
+fn status_of(plan: &Plan) -> Value {
+    let status = &plan.status;
     json!({
         "environment": status.target.environment.as_str(),
         "application": status.target.application.as_str(),
@@ -106,6 +118,7 @@ fn status_of(status: &Status) -> Value {
         "lastDeployment": status.last_deployment.as_ref().map(deployment),
         "drift": status.drift.iter().map(difference).collect::<Vec<_>>(),
         "causes": status.causes,
+        "findings": plan.findings.iter().map(finding).collect::<Vec<_>>(),
     })
 }
 

@@ -212,6 +212,7 @@ pub(super) mod tests {
             retry: None,
             accept_history: None,
             approval: None,
+            findings: Vec::new(),
             status,
         }
     }

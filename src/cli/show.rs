@@ -7,7 +7,9 @@ use super::api;
 use crate::controller::{Outcome, Swept};
 use crate::escape::{fenced, line, markdown};
 use crate::git::Head;
-use crate::model::{Commit, CommitSource, Declaration, Running, Stage, Status, Target, Wait, Waiting};
+use crate::model::{
+    Commit, CommitSource, Declaration, Finding, Running, ScalableTarget, Stage, Status, Target, Wait, Waiting,
+};
 use crate::plan::outlook::Outlook;
 use crate::plan::waiting::{Class, class};
 use crate::plan::{self, Plan, Step, Why};
@@ -113,7 +115,21 @@ fn remarks(plan: &Plan) -> String {
             let _ = writeln!(text, "  cause  {}", line(cause));
         }
     }
+    for finding in &plan.findings {
+        let _ = write!(text, "\n{}\n{}", named(&status.target), found(finding));
+    }
     text + &drift(status)
+}
+
+/// A finding about what was read of the service, and where the repository says otherwise.
+fn found(finding: &Finding) -> String {
+    let Finding { position, message, hint, .. } = finding;
+    let place = format!("{}:{}:{}", position.file, position.line, position.column);
+    let mut text = format!("  warning    {}: {}\n", line(&place), line(message));
+    if let Some(hint) = hint {
+        let _ = writeln!(text, "  hint       {}", line(hint));
+    }
+    text
 }
 
 /// What another hand has changed, field by field.
@@ -180,6 +196,9 @@ fn plan_of(one: &Swept, plan: &Plan) -> String {
     if let Some(hint) = plan.waiting.as_ref().and_then(|waiting| plan::waiting::hint(waiting, &one.target)) {
         let _ = writeln!(text, "  hint       {}", line(&hint));
     }
+    for finding in &plan.findings {
+        text.push_str(&found(finding));
+    }
     let Some(outlook) = &plan.outlook else {
         text.push_str(&differences(plan));
         return text;
@@ -197,9 +216,15 @@ fn plan_of(one: &Swept, plan: &Plan) -> String {
         let _ = writeln!(text, "  create     {}", line(created));
     }
     text.push_str(&differences(plan));
-    let Outlook { service, cluster, desired_count, .. } = outlook;
+    let Outlook { service, cluster, count, .. } = outlook;
     let place = format!("{service} in cluster {cluster}");
-    let _ = writeln!(text, "  deploy     {}, {desired_count} tasks", line(&place));
+    let tasks = match outlook.scalable_target {
+        Some(ScalableTarget { least, most }) => {
+            format!("{count} tasks, by the autoscaler between {least} and {most}")
+        }
+        None => format!("{count} tasks"),
+    };
+    let _ = writeln!(text, "  deploy     {}, {tasks}", line(&place));
     if let Some((tag, from, to)) = &outlook.tag {
         let from = from.as_ref().map_or("nothing", Commit::short);
         let moved = format!("{tag}: {from} -> {}", to.short());

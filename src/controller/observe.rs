@@ -7,10 +7,12 @@ use super::remembered::Remembered;
 use crate::manifest;
 use crate::model::{
     AccountId, Deployment, DeploymentGroup, DeploymentStatus, Desired, Group, InfraCommit, Millis, Observed,
-    OutcomeKind, Phase, Reading, Revision, RolloutState, Service, ServiceDeployment, Task, TaskDefinitionArn,
+    OutcomeKind, Phase, Reading, Revision, RolloutState, ScalableTarget, Service, ServiceDeployment, Task,
+    TaskDefinitionArn,
 };
+use crate::plan::count::Count;
 use crate::plan::{blue_green, declared_family, memory, phase, steady};
-use crate::ports::{Clock, CloudError, CodeDeploy, Ecr, Ecs, History, Sts, Tagging, Tasks};
+use crate::ports::{Clock, CloudError, CodeDeploy, Ecr, Ecs, History, Scaling, Sts, Tagging, Tasks};
 
 /// Revisions of the family that are searched for content and stamps.
 const NEWEST: usize = 20;
@@ -43,6 +45,7 @@ pub struct Observer<'a> {
     pub code_deploy: &'a dyn CodeDeploy,
     pub sts: &'a dyn Sts,
     pub tagging: &'a dyn Tagging,
+    pub scaling: &'a dyn Scaling,
     pub history: &'a dyn History,
     pub clock: &'a dyn Clock,
     pub remembered: &'a Remembered,
@@ -112,6 +115,7 @@ impl Observer<'_> {
             ancestry: BTreeMap::new(),
             memory: recalled.map(|recalled| recalled.completeness),
             earlier: None,
+            scalable_target: self.scalable_target(desired, look.fresh).await,
         };
         self.relate(desired, head, &mut observed);
         if look.deep && is_first_contact(desired, &observed) {
@@ -124,6 +128,18 @@ impl Observer<'_> {
     pub fn relate(&self, desired: &Desired, head: Option<&InfraCommit>, observed: &mut Observed) {
         observed.ancestry =
             head.map(|head| self.ancestry(desired, &observed.revisions, head)).unwrap_or_default();
+    }
+
+    /// Who else sets the count, where one is declared. It is asked anew before a write: an autoscaler may be a minute old.
+    pub async fn scalable_target(&self, desired: &Desired, fresh: bool) -> Option<Reading<ScalableTarget>> {
+        desired.service_settings.as_ref().and_then(Count::declared)?;
+        let key = (desired.cluster.clone(), desired.service.clone());
+        let now = self.clock.now();
+        if let Some(kept) = self.remembered.scalable_target(&key, now).filter(|_| !fresh) {
+            return Some(kept);
+        }
+        let found = self.scaling.scalable_targets(std::slice::from_ref(&key)).await;
+        Some(self.remembered.keep_scalable_target(key, &found, now))
     }
 
     /// Asks for the images alone again, for those who wait for one to be built.

@@ -1,17 +1,26 @@
 //! What was read once and is kept, since it changes rarely or never. Losing it costs calls, never correctness.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::sync::Mutex;
 
 use crate::model::{
-    AccountId, Millis, Registry, Repository, RepositoryName, Revision, Tag, TagMatch, TaskDefinitionArn,
+    AccountId, ClusterName, Millis, Reading, Registry, Repository, RepositoryName, Revision, ScalableTarget,
+    ServiceName, Tag, TagMatch, TaskDefinitionArn,
 };
+use crate::ports::CloudError;
 
 /// How long the settings of a repository are kept, in milliseconds.
 const REPOSITORY: Millis = 600_000;
 /// Entries of one kind that are kept; beyond this many the cache starts afresh, at the cost of calls.
 const MOST_CACHED: usize = 20_000;
+
+/// How long it is good that a service has a scalable target or has none, in milliseconds, and how long that it could not be read.
+const SCALABLE_TARGET: Millis = 600_000;
+const UNREADABLE: Millis = 60_000;
+
+/// A service by its cluster and name.
+type Named = (ClusterName, ServiceName);
 
 /// Where the tag of a commit would be.
 type CommitTag = (Registry, RepositoryName, Tag);
@@ -24,6 +33,7 @@ pub struct Remembered {
     repositories: Mutex<HashMap<(Registry, RepositoryName), (Repository, Millis)>>,
     /// By which tag a commit was found whose commit tag is not there, and until when that is good.
     tag_matches: Mutex<HashMap<CommitTag, (TagMatch, Millis)>>,
+    scalable_targets: Mutex<HashMap<Named, (Reading<ScalableTarget>, Millis)>>,
     /// Task definitions by application and the SHA-256 of the `AppSpec` that names them.
     app_specs: Mutex<HashMap<(String, String), TaskDefinitionArn>>,
 }
@@ -70,6 +80,28 @@ impl Remembered {
 
     pub(super) fn keep_tag_match(&self, key: CommitTag, tag_match: TagMatch, until: Millis) {
         keep(&self.tag_matches, key, (tag_match, until));
+    }
+
+    /// Who else sets the count of a service, as it was last told.
+    pub(super) fn scalable_target(&self, service: &Named, now: Millis) -> Option<Reading<ScalableTarget>> {
+        let (target, read_at) = find(&self.scalable_targets, service)?;
+        let life = if target.is_unavailable() { UNREADABLE } else { SCALABLE_TARGET };
+        (now - read_at < life).then_some(target)
+    }
+
+    /// Keeps what one answer says of this service.
+    pub(super) fn keep_scalable_target(
+        &self,
+        service: Named,
+        answer: &Result<BTreeMap<Named, ScalableTarget>, CloudError>,
+        now: Millis,
+    ) -> Reading<ScalableTarget> {
+        let target = match answer {
+            Ok(found) => found.get(&service).map_or(Reading::Absent, |target| Reading::Known(*target)),
+            Err(error) => Reading::Unavailable(error.to_string()),
+        };
+        keep(&self.scalable_targets, service, (target.clone(), now));
+        target
     }
 
     /// What an `AppSpec` deploys, by the application and the SHA-256 of its text.

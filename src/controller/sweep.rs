@@ -13,6 +13,7 @@ use crate::model::{
     ClusterName, Declaration, Declared, Desired, FirstContact, Frozen, InfraCommit, Millis, Mode, Observed,
     Reading, Region, Service, ServiceName, Status, Target, Waiting,
 };
+use crate::plan::count::Count;
 use crate::plan::{self, Input, Plan, Recent, Step};
 use crate::ports::{Clock, CloudError, History, Ports, Reach};
 
@@ -178,6 +179,7 @@ impl Controller {
         let round = Round { peers: Peers::of(declaration), head: declaration.infra_commit.as_ref(), writes };
         let others = self.others(&chosen, &round.peers);
         let services: Vec<&Desired> = chosen.iter().chain(&others).copied().collect();
+        self.scalable_targets(&services).await;
         let mut services = self.services(&services).await;
         for desired in others {
             let service = services.remove(&desired.target);
@@ -243,6 +245,30 @@ impl Controller {
             }
         }
         services
+    }
+
+    /// Who else sets the counts that are declared, where it is not known from before: one call a region. Each look takes it
+    /// from what is remembered.
+    async fn scalable_targets(&mut self, desired: &[&Desired]) {
+        let now = self.clock.now();
+        let mut unknown: BTreeMap<Option<Region>, BTreeSet<(ClusterName, ServiceName)>> = BTreeMap::new();
+        for one in
+            desired.iter().filter(|one| one.service_settings.as_ref().and_then(Count::declared).is_some())
+        {
+            let service = (one.cluster.clone(), one.service.clone());
+            let (_, remembered) = self.region(one.region.as_ref());
+            if remembered.scalable_target(&service, now).is_none() {
+                unknown.entry(one.region.clone()).or_default().insert(service);
+            }
+        }
+        for (region, services) in unknown {
+            let (ports, remembered) = self.region(region.as_ref());
+            let services: Vec<_> = services.into_iter().collect();
+            let found = ports.scaling.scalable_targets(&services).await;
+            for service in services {
+                remembered.keep_scalable_target(service, &found, now);
+            }
+        }
     }
 
     fn region(&mut self, region: Option<&Region>) -> (Ports, Arc<Remembered>) {
@@ -332,6 +358,7 @@ impl Controller {
         let (service, checked_at) = service;
         let mut observed = Observed { checked_at, service, ..kept.observed };
         observer.relate(desired, head, &mut observed);
+        observed.scalable_target = observer.scalable_target(desired, false).await;
         if kept.awaits_image {
             observer.observe_images(desired, &mut observed).await;
         }
@@ -370,6 +397,7 @@ impl Controller {
             code_deploy: &*ports.code_deploy,
             sts: &*ports.sts,
             tagging: &*ports.tagging,
+            scaling: &*ports.scaling,
             history: &*self.history,
             clock: &*self.clock,
             remembered,

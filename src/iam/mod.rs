@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::model::{
     CodeDeploy, Declaration, Desired, Mode, MoveTag, NewGroup, Strategy, Target, TaskDefinitionSource,
 };
+use crate::plan::count::Count;
 use crate::plan::{blue_green, roles};
 use resource::{Naming, Resource, named};
 
@@ -202,6 +203,12 @@ fn reads(desired: &[&Desired]) -> Vec<Statement> {
             any(desired),
         ),
         Statement::new(
+            "ReadScalableTargets",
+            // It takes no resource. Nobody needs it where no count is declared.
+            &["application-autoscaling:DescribeScalableTargets"],
+            any(desired.iter().filter(|one| declares_count(one))),
+        ),
+        Statement::new(
             "ReadImages",
             // The manifest of an image for several platforms says which.
             &["ecr:DescribeRepositories", "ecr:DescribeImages", "ecr:BatchGetImage"],
@@ -285,6 +292,10 @@ fn writes(desired: &[&Desired]) -> Vec<Statement> {
         )
         .when(Condition::PassedTo("codedeploy.amazonaws.com")),
     ]
+}
+
+fn declares_count(desired: &Desired) -> bool {
+    desired.service_settings.as_ref().and_then(Count::declared).is_some()
 }
 
 /// Whether `UpdateService` is called of this service: for a rolling deployment, or for its own settings.

@@ -81,7 +81,7 @@ fn application_keys() -> Value {
         "serviceSettings": {
             "type": "object",
             "description": "Members of UpdateService that are owned too, by their AWS names.",
-            "properties": service_settings::KEYS.iter().map(|key| ((*key).to_owned(), json!({}))).collect::<serde_json::Map<_, _>>(),
+            "properties": service_settings::KEYS.iter().map(|key| ((*key).to_owned(), service_setting(key))).collect::<serde_json::Map<_, _>>(),
             "additionalProperties": false,
         },
         "values": {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}, "description": "Texts for <NAME> in task definition and AppSpec."},
@@ -93,6 +93,16 @@ fn application_keys() -> Value {
         "environmentTag": text("The ECR tag that marks what runs in this environment."),
         "registry": reference("registry"),
     })
+}
+
+/// What a member of `serviceSettings` holds is AWS's to check, but for what trueup reads itself.
+fn service_setting(key: &str) -> Value {
+    if key != "desiredCount" {
+        return json!({});
+    }
+    let number = json!({"type": "integer", "minimum": 0});
+    let bounds = json!({"type": "object", "properties": {"min": number, "max": number}, "minProperties": 1, "additionalProperties": false});
+    json!({"description": "The number of tasks, or the bounds of one that an autoscaler sets.", "oneOf": [number, bounds, {"type": "null"}]})
 }
 
 /// An entry may say whatever an application says, and the commit or release.

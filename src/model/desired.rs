@@ -105,6 +105,8 @@ pub struct Desired {
     pub allowed_roles: Option<Vec<RolePattern>>,
     /// Members of `UpdateService` that are owned too, as written.
     pub service_settings: Option<Value>,
+    /// Where the count among them is declared.
+    pub count_declared_at: Option<Position>,
     pub strategy: Strategy,
     pub policy: Policy,
     pub mode: Mode,

@@ -62,6 +62,15 @@ pub struct Observed {
     /// What the history of the infrastructure repository declared before; `None`: not asked, since something of ours
     /// is stamped, or this look needs none.
     pub earlier: Option<Earlier>,
+    /// The autoscaler's bounds; `None`: not asked, since no count is declared.
+    pub scalable_target: Option<Reading<ScalableTarget>>,
+}
+
+/// Within what an autoscaler sets the count of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScalableTarget {
+    pub least: u32,
+    pub most: u32,
 }
 
 /// Whether what was found is all that there is.

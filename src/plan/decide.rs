@@ -13,9 +13,9 @@ use super::shown::Origin;
 use super::step::{Approval, Recent, Step, Why};
 use super::{diff, memory, outlook, phase, status};
 use crate::model::{
-    Ancestry, Applied, ContentHash, Controller, DeploymentStrategy, Desired, Difference, Digest, InFlight,
-    InfraCommit, Millis, Mode, Observed, OnDrift, Phase, Reading, RepositoryName, Service, ServiceStatus,
-    Stage, Status, Strategy, Target, TaskDefinitionArn, Waiting,
+    Ancestry, Applied, ContentHash, Controller, DeploymentStrategy, Desired, Difference, Digest, Finding,
+    InFlight, InfraCommit, Millis, Mode, Observed, OnDrift, Phase, Reading, RepositoryName, Service,
+    ServiceStatus, Stage, Status, Strategy, Target, TaskDefinitionArn, Waiting,
 };
 
 /// Replacements of one another in a row after which the one in flight is allowed to finish.
@@ -64,6 +64,8 @@ pub struct Plan {
     pub accept_history: Option<Step>,
     /// What a person may answer; only where a deployment waits for it.
     pub approval: Option<Approval>,
+    /// What people should know of the service beside what is declared: it keeps nothing from being done.
+    pub findings: Vec<Finding>,
     pub status: Status,
 }
 
@@ -87,7 +89,8 @@ pub fn plan(input: &Input<'_>) -> Plan {
     differences.extend(facts.tag_differences(steps.first()));
     let outlook = outlook::of(&facts, steps.first(), status.tagged.as_ref());
     let failure = facts.failure();
-    Plan { steps, waiting, differences, outlook, failure, retry, accept_history, approval, status }
+    let findings = facts.count_findings();
+    Plan { steps, waiting, differences, outlook, failure, retry, accept_history, approval, findings, status }
 }
 
 /// `mode: observe` and `suspend` keep the decision and drop the writes.
@@ -123,6 +126,7 @@ impl<'a> Facts<'a> {
             retry: None,
             accept_history: None,
             approval: None,
+            findings: Vec::new(),
             status: status::of(self, &[], None, Some(&Waiting::Frozen)),
         }
     }

@@ -24,6 +24,7 @@ pub mod status;
 pub mod waiting;
 
 pub mod blue_green;
+pub mod count;
 pub mod diff;
 pub mod memory;
 pub(crate) mod normalise;

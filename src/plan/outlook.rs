@@ -4,7 +4,9 @@ use super::blue_green;
 use super::facts::Facts;
 use super::memory::Stamp;
 use super::step::Step;
-use crate::model::{AppSpec, Commit, Digest, Group, MoveTag, Reading, Service, TaskDefinitionSource};
+use crate::model::{
+    AppSpec, Commit, Digest, Group, MoveTag, Reading, ScalableTarget, Service, TaskDefinitionSource,
+};
 
 /// The writes that follow from one decision, if nothing comes between.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +21,10 @@ pub struct Outlook {
     pub strategy: String,
     pub service: String,
     pub cluster: String,
-    pub desired_count: i32,
+    /// How many tasks are to run.
+    pub count: i32,
+    /// Within what an autoscaler changes that.
+    pub scalable_target: Option<ScalableTarget>,
     /// The environment tag, and what it moves from and to after success.
     pub tag: Option<(String, Option<Commit>, Commit)>,
     /// What a reviewer should know first.
@@ -79,7 +84,8 @@ pub(super) fn of(facts: &Facts<'_>, next: Option<&Step>, tagged: Option<&Commit>
         ),
         service: desired.service.to_string(),
         cluster: desired.cluster.to_string(),
-        desired_count: service.desired_count,
+        count: facts.count_to_come(),
+        scalable_target: facts.scalable_target(),
         tag: moves.then(|| (desired.environment_tag.to_string(), tagged.cloned(), desired.commit().clone())),
         risks: risks(facts, service),
     })
@@ -89,7 +95,7 @@ fn risks(facts: &Facts<'_>, service: &Service) -> Vec<&'static str> {
     let unguarded = facts.code_deploy.is_none() && !service.rolls_back_by_itself();
     let all = [
         (unguarded, "no circuit breaker with rollback"),
-        (service.desired_count == 0, "no task runs: it cannot be proven"),
+        (facts.count_to_come() == 0, "no task runs: it cannot be proven"),
         (
             has_no_way_back(facts),
             "nothing to go back to: the image that runs has been removed from the registry",

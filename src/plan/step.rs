@@ -181,9 +181,9 @@ impl Facts<'_> {
     }
 
     fn settings_to_send(&self) -> Option<Value> {
-        let declared = self.input.desired.service_settings.as_ref()?;
+        let declared = self.settled_settings()?;
         let live = self.service.map_or(&Value::Null, |service| &service.settings);
-        Some(service_settings::to_send(declared, live))
+        Some(service_settings::to_send(&declared, live))
     }
 
     /// Nothing of a kind is written again inside its window. A write whose effect stays unseen waits twice as long each

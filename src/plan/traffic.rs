@@ -148,21 +148,21 @@ impl Facts<'_> {
 
     pub(super) fn update_settings(&self) -> Result<Vec<Step>, Waiting> {
         let desired = self.input.desired;
-        let (Some(declared), Some(live)) = (&desired.service_settings, self.service) else {
+        let (Some(declared), Some(live)) = (self.settled_settings(), self.service) else {
             return Err(Waiting::Settled);
         };
-        let settings = service_settings::to_send_beside_code_deploy(declared, &live.settings);
+        let settings = service_settings::to_send_beside_code_deploy(&declared, &live.settings);
         let (cluster, service) = (desired.cluster.clone(), desired.service.clone());
         self.once(vec![Step::UpdateSettings { cluster, service, settings }])
     }
 
     /// Those that `UpdateService` accepts of this service.
     pub(super) fn declared_settings(&self) -> Option<Value> {
-        let declared = self.input.desired.service_settings.as_ref()?;
+        let declared = self.settled_settings()?;
         Some(if self.code_deploy.is_some() {
-            service_settings::beside_code_deploy(declared)
+            service_settings::beside_code_deploy(&declared)
         } else {
-            declared.clone()
+            declared
         })
     }
 }

@@ -6,6 +6,7 @@
 mod account;
 mod account_pace;
 mod blue_green;
+mod counts;
 mod drift;
 mod faults;
 mod frozen;

@@ -20,7 +20,8 @@ fn actions(policy: &Value) -> BTreeSet<String> {
 
 /// The action that a call needs. The names of operations are unique among the services that are called.
 fn action(operation: &str, granted: &BTreeSet<String>) -> Option<String> {
-    let known = ["ecs", "ecr", "codedeploy", "tag"].map(|service| format!("{service}:{operation}"));
+    let known = ["ecs", "ecr", "codedeploy", "tag", "application-autoscaling"]
+        .map(|service| format!("{service}:{operation}"));
     known.into_iter().find(|action| granted.contains(action))
 }
 
@@ -52,7 +53,11 @@ async fn the_policy_grants_every_call_and_nothing_else() {
     );
     made.application = made.application.replace("deploymentGroup", &create);
     let rolling = Stage::new(Breaker::On);
-    for (stage, is_rolling) in [(rolling, true), (Stage::blue_green(&json!({})), false), (made, false)] {
+    let mut counted = Stage::new(Breaker::On);
+    counted.application.push_str("  serviceSettings: {desiredCount: 2}\n");
+    for (stage, is_rolling) in
+        [(rolling, true), (counted, true), (Stage::blue_green(&json!({})), false), (made, false)]
+    {
         let (calls, granted) = promoted(stage).await;
         for call in &calls {
             assert!(action(call, &granted).is_some(), "{call} is not granted");

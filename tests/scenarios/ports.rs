@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use trueup::model::*;
 use trueup::ports::{
-    Clock, CloudError, CodeDeploy, Ecr, Ecs, Extent, Listing, Ports, Reach, RevisionStatus, ScalableTarget,
-    Scaling, Sts, TaggedRevision, Tagging, Tasks,
+    Clock, CloudError, CodeDeploy, Ecr, Ecs, Extent, Listing, Ports, Reach, RevisionStatus, Scaling, Sts,
+    TaggedRevision, Tagging, Tasks,
 };
 use trueup_simulator::{Api, AwsError, World};
 
@@ -305,9 +305,6 @@ impl Scaling for Process {
         &self,
         services: &[(ClusterName, ServiceName)],
     ) -> Result<BTreeMap<(ClusterName, ServiceName), ScalableTarget>, CloudError> {
-        let ids: Vec<String> = services.iter().map(|(c, s)| format!("service/{c}/{s}")).collect();
-        let input = json!({"ServiceNamespace": "ecs", "ResourceIds": ids});
-        let page = self.read(Api::Scaling, "DescribeScalableTargets", input).await?;
         let target = |one: &Value| {
             let (cluster, service) =
                 text(one, "ResourceId").trim_start_matches("service/").split_once('/').unwrap();
@@ -315,7 +312,14 @@ impl Scaling for Process {
             let target = ScalableTarget { least: bound("MinCapacity"), most: bound("MaxCapacity") };
             ((ClusterName::new(cluster), ServiceName::new(service)), target)
         };
-        Ok(list(&page, "ScalableTargets").map(target).collect())
+        let mut found = BTreeMap::new();
+        for batch in services.chunks(50) {
+            let ids: Vec<String> = batch.iter().map(|(c, s)| format!("service/{c}/{s}")).collect();
+            let input = json!({"ServiceNamespace": "ecs", "ResourceIds": ids});
+            let page = self.read(Api::Scaling, "DescribeScalableTargets", input).await?;
+            found.extend(list(&page, "ScalableTargets").map(target));
+        }
+        Ok(found)
     }
 }
 

@@ -235,6 +235,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         let strategy = self.strategy();
         let task_definition = self.task_definition(images.as_mut());
         let service_settings = self.service_settings(&strategy);
+        let count_declared_at = self.count_declared_at();
         let tags = self.tags(images.as_ref().map_or(1, Vec::len));
         let policy = self.merged.get("policy").map(|found| {
             let base = &self.environment.policy;
@@ -272,6 +273,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
             tags,
             allowed_roles: None,
             service_settings,
+            count_declared_at,
             strategy,
             policy: policy.unwrap_or_else(|| environment.policy.clone()),
             mode: environment.mode.clone(),

@@ -9,10 +9,12 @@ use crate::manifest::fields::{entries, unknown_keys};
 use crate::manifest::leftovers::placeholders_in;
 use crate::manifest::names;
 use crate::manifest::nearest::suggestion;
-use crate::manifest::report::Report;
+use crate::manifest::report::{self, Report};
 use crate::manifest::tree::{Kind, Node, Place};
-use crate::model::Strategy;
+use crate::model::{Position, Strategy};
 use crate::plan::{container_images, service_settings};
+
+const COUNT: &str = "desiredCount";
 
 impl Resolver<'_, '_, '_> {
     /// Members of `UpdateService`, by their AWS names; what they hold is AWS's to check.
@@ -32,9 +34,15 @@ impl Resolver<'_, '_, '_> {
                     Some("network, platform version and capacity providers go into the AppSpec".to_owned());
             }
             native_strategy(node, path, report);
+            check_count(node, path, report);
             names::check_service_settings(node, path, report);
             Some(node.to_json())
         })
+    }
+
+    pub(super) fn count_declared_at(&self) -> Option<Position> {
+        let settings = self.merged.get("serviceSettings")?;
+        Some(report::position(settings.file, settings.node.get(COUNT)?))
     }
 
     /// Container and port that traffic goes to, in the `AppSpec` and in `serviceSettings`, are in the task definition.
@@ -75,6 +83,45 @@ fn native_strategy(settings: &Node, path: &str, report: &mut Report<'_>) {
     let path = format!("{path}.deploymentConfiguration.strategy");
     report.error(node, &path, format!("strategy `{text}` is not supported yet")).hint =
         Some("ROLLING, or leave it out".to_owned());
+}
+
+/// A count, or bounds of one.
+fn check_count(settings: &Node, path: &str, report: &mut Report<'_>) {
+    let Some(node) = settings.get(COUNT).filter(|node| !node.is_null()) else { return };
+    let path = format!("{path}.{COUNT}");
+    match &node.kind {
+        Kind::Scalar { .. } => {
+            tasks(node, &path, report);
+        }
+        Kind::Map(entries) => {
+            unknown_keys(entries, &["min", "max"], &path, report);
+            let mut bound = |key| tasks(node.get(key)?, &format!("{path}.{key}"), report);
+            let (least, most) = (bound("min"), bound("max"));
+            if let (Some(least), Some(most), Some(at)) = (least, most, node.get("max"))
+                && least > most
+            {
+                let message = format!("`max` is {most}, which is less than `min`, {least}");
+                report.error(at, &format!("{path}.max"), message);
+            }
+            if node.get("min").or(node.get("max")).is_none() {
+                report.error(node, &path, "`min`, `max` or both are missing");
+            }
+        }
+        Kind::List(_) => {
+            let message = "expected a whole number, or a map with `min` and `max`, found a list";
+            report.error(node, &path, message);
+        }
+    }
+}
+
+/// A number of tasks.
+fn tasks(node: &Node, path: &str, report: &mut Report<'_>) -> Option<i32> {
+    let number = node.to_json().as_i64().and_then(|number| i32::try_from(number).ok());
+    let number = number.filter(|number| *number >= 0);
+    if number.is_none() {
+        report.error(node, path, "expected a whole number of tasks");
+    }
+    number
 }
 
 /// What of a container and its port the task definition does not have.

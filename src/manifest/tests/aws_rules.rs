@@ -212,3 +212,34 @@ fn one_mistake_is_said_once_with_all_that_it_freezes() {
         read_files(&entries).findings[0].targets.iter().map(ToString::to_string).collect();
     assert_eq!(targets, ["staging/api", "test/api"]);
 }
+
+#[test]
+fn a_count_is_a_number_or_bounds_of_one() {
+    for (count, expected) in [
+        ("2", None),
+        ("0", None),
+        ("~", None),
+        ("{min: 2, max: 2}", None),
+        ("{min: 2}", None),
+        ("{max: 10}", None),
+        ("two", Some("35 expected a whole number of tasks")),
+        ("-1", Some("35 expected a whole number of tasks")),
+        ("\"2\"", Some("35 expected a whole number of tasks")),
+        ("2.5", Some("35 expected a whole number of tasks")),
+        ("99999999999", Some("35 expected a whole number of tasks")),
+        ("[2, 10]", Some("35 expected a whole number, or a map with `min` and `max`, found a list")),
+        ("{}", Some("35 `min`, `max` or both are missing")),
+        ("{min: 10, max: 2}", Some("50 `max` is 2, which is less than `min`, 10")),
+        ("{min: two}", Some("41 expected a whole number of tasks")),
+        ("{min: 1, maxx: 2}", Some("44 unknown field `maxx` | did you mean `max`?")),
+    ] {
+        let settings = format!("{APPLICATION}  serviceSettings: {{desiredCount: {count}}}\n");
+        let declaration = read_files(&[("api.yaml", &settings), ("test.yaml", ENVIRONMENT)]);
+        let expected = expected.map(|finding| format!("api.yaml:7:{finding}"));
+        assert_eq!(said(&declaration), expected.into_iter().collect::<Vec<_>>(), "{count}");
+        for desired in declaration.readable() {
+            let place = desired.count_declared_at.as_ref().map(|place| (place.line, place.column));
+            assert_eq!(place, Some((7, 35)), "{count}");
+        }
+    }
+}

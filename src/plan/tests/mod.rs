@@ -3,6 +3,7 @@
 mod bounds;
 mod changes;
 mod code_deploy;
+mod counts;
 mod failures;
 mod first_contact;
 mod guards;
@@ -89,6 +90,7 @@ impl Scene {
             tags: BTreeMap::new(),
             allowed_roles: None,
             service_settings: None,
+            count_declared_at: None,
             strategy: Strategy::Rolling,
             policy: Policy::default(),
             mode: Mode::Apply,
@@ -125,6 +127,7 @@ impl Scene {
             ancestry: BTreeMap::new(),
             memory: Some(Completeness::Complete),
             earlier: Some(declared_before("aaaaaaa")),
+            scalable_target: Some(Reading::Absent),
         };
         let head = InfraCommit::new("head");
         Self { desired, observed, head, recent: None, turn: None, peers: BTreeMap::new(), now: NOW }
