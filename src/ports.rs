@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use crate::model::{
     AccountId, Ancestry, ApplicationName, ClusterName, CodeDeployment, Digest, Earlier, EnvironmentName,
-    Group, Image, InfraCommit, Millis, NewDeployment, Progress, Region, Repository, RepositoryName, Revision,
-    ScalableTarget, Service, ServiceDeployment, ServiceName, Tag, Tags, Target, Task, TaskDefinitionArn,
-    Wait,
+    Group, Image, InfraCommit, Millis, NewDeployment, Platform, Progress, Region, Repository, RepositoryName,
+    Revision, ScalableTarget, Service, ServiceDeployment, ServiceName, Tag, Tags, Target, Task,
+    TaskDefinitionArn, Wait,
 };
 
 /// Why a call to AWS did not do what was asked, by what to do about it.
@@ -213,6 +213,14 @@ pub trait Ecr: Send + Sync {
         name: &RepositoryName,
         digest: &Digest,
     ) -> Result<Image, CloudError>;
+    /// What an image that is no index was built for, by its configuration. `None`: that could not be told, for whatever
+    /// reason. The first answer costs three calls; it never changes.
+    async fn platform(
+        &self,
+        registry: Option<&AccountId>,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Option<Platform>;
     /// Tags that begin with this text, whatever the case of its letters: the way to an image of which only some digits of the
     /// commit are known. It costs a call for each thousand images.
     async fn tags(

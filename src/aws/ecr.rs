@@ -11,6 +11,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::error::{classify_read, classify_write};
+use super::image_config::{ImageConfigs, config_of};
 use super::json::registry_host;
 use crate::model::{AccountId, Digest, Image, Mutability, Platform, Repository, RepositoryName, Tag, Tags};
 use crate::ports::{CloudError, Ecr};
@@ -35,11 +36,13 @@ const MOST_CACHED: usize = 10_000;
 pub struct EcrClient {
     client: Client,
     platforms: Mutex<HashMap<Digest, Vec<Platform>>>,
+    configs: ImageConfigs,
 }
 
 impl EcrClient {
-    pub fn new(client: Client) -> Self {
-        Self { client, platforms: Mutex::new(HashMap::new()) }
+    /// `endpoint`: an address that takes the place of AWS's own.
+    pub fn new(client: Client, endpoint: Option<&str>) -> Self {
+        Self { client, platforms: Mutex::default(), configs: ImageConfigs::new(endpoint) }
     }
 
     async fn image(
@@ -103,17 +106,24 @@ impl EcrClient {
         name: &RepositoryName,
         digest: &Digest,
     ) -> Result<Vec<Platform>, CloudError> {
-        if let Some(known) = self.platforms.lock().ok().and_then(|cache| cache.get(digest).cloned()) {
+        if let Some(known) = self.kept_platforms(digest) {
             return Ok(known);
         }
         let platforms = platforms_of(&self.manifest(registry, name, digest).await?.manifest)?;
-        if let Ok(mut cache) = self.platforms.lock() {
-            if cache.len() > MOST_CACHED {
-                cache.clear();
-            }
-            cache.insert(digest.clone(), platforms.clone());
-        }
+        self.keep_platforms(digest, &platforms);
         Ok(platforms)
+    }
+
+    fn kept_platforms(&self, digest: &Digest) -> Option<Vec<Platform>> {
+        self.platforms.lock().ok()?.get(digest).cloned()
+    }
+
+    fn keep_platforms(&self, digest: &Digest, platforms: &[Platform]) {
+        let Ok(mut cache) = self.platforms.lock() else { return };
+        if cache.len() > MOST_CACHED {
+            cache.clear();
+        }
+        cache.insert(digest.clone(), platforms.to_vec());
     }
 
     /// The image of this digest and no other.
@@ -244,6 +254,31 @@ impl Ecr for EcrClient {
         digest: &Digest,
     ) -> Result<Image, CloudError> {
         self.image(registry, name, ImageIdentifier::builder().image_digest(digest.as_str()).build()).await
+    }
+
+    async fn platform(
+        &self,
+        registry: Option<&AccountId>,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Option<Platform> {
+        if let Some(known) = self.kept_platforms(digest) {
+            return known.into_iter().next();
+        }
+        if self.configs.rests() {
+            return None;
+        }
+        let config = config_of(&self.manifest(registry, name, digest).await.ok()?.manifest)?;
+        let call = self
+            .client
+            .get_download_url_for_layer()
+            .set_registry_id(registry.map(|account| account.as_str().to_owned()))
+            .repository_name(name.as_str())
+            .layer_digest(config.as_str());
+        let answer = call.send().await.ok()?;
+        let platform = self.configs.platform(answer.download_url()?, &config).await?;
+        self.keep_platforms(digest, std::slice::from_ref(&platform));
+        Some(platform)
     }
 
     async fn tags(

@@ -8,6 +8,7 @@ mod code_deploy;
 mod ecr;
 mod ecs;
 mod error;
+mod image_config;
 mod json;
 #[cfg(test)]
 mod mutation_tests;
@@ -100,7 +101,7 @@ impl Reach for Aws {
         let sts = aws_sdk_sts::config::Builder::from(&settings).interceptor(clock()).build();
         Ports {
             ecs: Arc::new(EcsClient::new(aws_sdk_ecs::Client::from_conf(ecs))),
-            ecr: Arc::new(EcrClient::new(aws_sdk_ecr::Client::from_conf(ecr))),
+            ecr: Arc::new(EcrClient::new(aws_sdk_ecr::Client::from_conf(ecr), settings.endpoint_url())),
             code_deploy: Arc::new(CodeDeployClient(aws_sdk_codedeploy::Client::from_conf(code_deploy))),
             sts: Arc::new(StsClient(aws_sdk_sts::Client::from_conf(sts))),
             tagging: Arc::new(TaggingClient::new(&settings, &self.clock)),

@@ -2,12 +2,15 @@
 
 use std::sync::{Arc, Mutex};
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use trueup_simulator::{Api, Fault, World, http};
 
 use super::Aws;
 use crate::model::{
-    ApplicationName, ClusterName, EnvironmentName, Region, ScalableTarget, ServiceName, TaskDefinitionArn,
+    ApplicationName, ClusterName, Digest, EnvironmentName, Region, RepositoryName, ScalableTarget,
+    ServiceName, TaskDefinitionArn,
 };
 use crate::ports::{CloudError, Extent, Ports, Reach, RevisionStatus};
 
@@ -120,6 +123,43 @@ async fn a_family_is_listed_to_its_end_in_either_status_or_says_that_it_goes_on(
         let cut = ecs.family_revisions("api", RevisionStatus::Inactive, most).await.unwrap();
         assert_eq!((cut.items, cut.extent), (newest_first(&arns[120 - most..120]), Extent::Cut), "{most}");
     }
+}
+
+/// Pushes an image with this configuration; its digest.
+fn push(rig: &Rig, config: &str) -> Digest {
+    let ecr = |operation: &str, more: Value| {
+        let mut input = json!({"repositoryName": "mco/api"});
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        rig.call(Api::Ecr, operation, &input)
+    };
+    let digest = format!("sha256:{}", hex::encode(Sha256::digest(config)));
+    let upload = ecr("InitiateLayerUpload", json!({}))["uploadId"].clone();
+    let part = json!({"uploadId": upload, "partFirstByte": 0, "partLastByte": config.len() - 1,
+        "layerPartBlob": BASE64_STANDARD.encode(config)});
+    ecr("UploadLayerPart", part);
+    ecr("CompleteLayerUpload", json!({"uploadId": upload, "layerDigests": [digest]}));
+    let manifest = json!({"schemaVersion": 2, "config": {"digest": digest}, "layers": []}).to_string();
+    let put = ecr("PutImage", json!({"imageManifest": manifest, "imageTag": "aaaaaaa"}));
+    Digest::new(put["image"]["imageId"]["imageDigest"].as_str().unwrap())
+}
+
+#[tokio::test]
+async fn a_single_image_says_once_what_it_was_built_for_and_who_may_not_ask_does_not_know() {
+    let rig = Rig::new().await;
+    let name = RepositoryName::new("mco/api");
+    rig.call(Api::Ecr, "CreateRepository", &json!({"repositoryName": "mco/api"}));
+    let digest = push(&rig, r#"{"os": "linux", "architecture": "arm64"}"#);
+    for operation in ["BatchGetImage", "GetDownloadUrlForLayer"] {
+        rig.refuse(Fault::Deny { operation: operation.to_owned(), times: 1 });
+        assert_eq!(rig.ports.ecr.platform(None, &name, &digest).await, None, "{operation}");
+    }
+    let calls = || rig.world.lock().unwrap().calls("GetDownloadUrlForLayer");
+    let (before, arm) = (calls(), ("linux".to_owned(), "arm64".to_owned()));
+    for _ in 0..2 {
+        let found = rig.ports.ecr.platform(None, &name, &digest).await.unwrap();
+        assert_eq!((found.os, found.architecture), arm);
+    }
+    assert_eq!(calls() - before, 1);
 }
 
 #[tokio::test]

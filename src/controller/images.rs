@@ -38,6 +38,17 @@ impl Observer<'_> {
         images
     }
 
+    /// What the declared images were built for, where no index says so. It is asked before a change alone.
+    pub(super) async fn tell_platforms(&self, desired: &Desired, images: &mut [ObservedImage]) {
+        let registry = desired.registry.account.as_ref();
+        for (wanted, image) in desired.images.iter().zip(images) {
+            let Reading::Known(built) = &mut image.built else { continue };
+            if built.platforms.is_empty() && !built.archived {
+                built.platforms.extend(self.ecr.platform(registry, &wanted.repository, &built.digest).await);
+            }
+        }
+    }
+
     async fn image(
         &self,
         desired: &Desired,

@@ -94,7 +94,10 @@ impl Observer<'_> {
         revisions.extend(self.revisions(desired, sources, |_| look.fresh).await);
         let deployed = deployed(desired, &service, &service_deployments, &revisions);
         // On the heap: it is the largest part of a look.
-        let images = Box::pin(self.images(desired, tasks.known(), &deployed, look.fresh)).await;
+        let mut images = Box::pin(self.images(desired, tasks.known(), &deployed, look.fresh)).await;
+        if look.deep || look.fresh {
+            Box::pin(self.tell_platforms(desired, &mut images)).await;
+        }
         let images = if is_failing(&service) {
             let history = service_deployments.known().map(Vec::as_slice).unwrap_or_default();
             self.pinned_images(desired, images, &best_first(desired, &revisions, history)).await

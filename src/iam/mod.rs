@@ -210,8 +210,13 @@ fn reads(desired: &[&Desired]) -> Vec<Statement> {
         ),
         Statement::new(
             "ReadImages",
-            // The manifest of an image for several platforms says which.
-            &["ecr:DescribeRepositories", "ecr:DescribeImages", "ecr:BatchGetImage"],
+            // The manifest of an image for several platforms says which, the configuration of every other one.
+            &[
+                "ecr:DescribeRepositories",
+                "ecr:DescribeImages",
+                "ecr:BatchGetImage",
+                "ecr:GetDownloadUrlForLayer",
+            ],
             desired.iter().flat_map(|one| repositories(one)),
         ),
         Statement::new(

@@ -494,7 +494,7 @@ pub struct Image {
     pub tags: BTreeSet<Tag>,
     pub archived: bool,
     pub pushed_at: Millis,
-    /// Manifests of an index: digest and platform.
+    /// Manifests of an index: digest and platform. Of a single image its own, where that was asked for and told.
     pub platforms: Vec<Platform>,
 }
 

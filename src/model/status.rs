@@ -259,6 +259,7 @@ pub enum Waiting {
         repository: String,
     },
     PlatformMismatch {
+        /// Such as `linux/arm64`; a part that nobody wants is left out.
         wanted: String,
         available: Vec<String>,
     },

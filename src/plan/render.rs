@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::overlay;
 use super::shown::Origin;
 use crate::model::{
-    Containers, Desired, DesiredImage, Image, ObservedImage, Pin, TaskDefinitionSource, Waiting,
+    Containers, Desired, DesiredImage, Image, ObservedImage, Pin, Platform, TaskDefinitionSource, Waiting,
 };
 
 /// Lays over `base` what is declared over it, and replaces its images by those of the declared commits.
@@ -88,17 +88,45 @@ pub fn origin(desired: &Desired) -> Origin {
     if owns_every_field(desired) { Origin::Git } else { Origin::Aws }
 }
 
-/// A manifest list must hold the CPU architecture of the task (`runtimePlatform`, `X86_64` when absent).
+/// The image must be built for the platform of the task. Where nobody could tell what it is built for it may be right.
 fn check_platform(input: &Value, image: &Image) -> Result<(), Waiting> {
-    let wanted = match input.pointer("/runtimePlatform/cpuArchitecture").and_then(Value::as_str) {
-        Some("ARM64") => "arm64",
-        Some("X86_64") | None => "amd64",
-        Some(_) => return Ok(()),
+    let (os, architecture) = (wanted_os(input), wanted_architecture(input));
+    let fits = |platform: &Platform| {
+        os.is_none_or(|os| platform.os == os)
+            && architecture.is_none_or(|architecture| platform.architecture == architecture)
     };
-    let mut available: Vec<String> =
-        image.platforms.iter().map(|platform| format!("{}/{}", platform.os, platform.architecture)).collect();
+    if image.platforms.is_empty() || image.platforms.iter().any(fits) {
+        return Ok(());
+    }
+    let words = |platform: &Platform| format!("{}/{}", platform.os, platform.architecture);
+    let mut available: Vec<String> = image.platforms.iter().map(words).collect();
     available.sort();
-    let fits =
-        image.platforms.is_empty() || image.platforms.iter().any(|platform| platform.architecture == wanted);
-    if fits { Ok(()) } else { Err(Waiting::PlatformMismatch { wanted: wanted.to_owned(), available }) }
+    let wanted: Vec<&str> = os.into_iter().chain(architecture).collect();
+    Err(Waiting::PlatformMismatch { wanted: wanted.join("/"), available })
+}
+
+/// As an image names it; `None` where any will do, or this version does not know what is declared.
+fn wanted_architecture(input: &Value) -> Option<&'static str> {
+    match input.pointer("/runtimePlatform/cpuArchitecture").and_then(Value::as_str) {
+        Some("ARM64") => Some("arm64"),
+        Some("X86_64") => Some("amd64"),
+        Some(_) => None,
+        None => runs_on_fargate_alone(input).then_some("amd64"),
+    }
+}
+
+fn wanted_os(input: &Value) -> Option<&'static str> {
+    match input.pointer("/runtimePlatform/operatingSystemFamily").and_then(Value::as_str) {
+        Some("LINUX") => Some("linux"),
+        Some(family) if family.starts_with("WINDOWS") => Some("windows"),
+        Some(_) => None,
+        None => runs_on_fargate_alone(input).then_some("linux"),
+    }
+}
+
+/// There a platform that is left out is LINUX/X86_64 (Amazon ECS developer guide, "Fargate task definition parameters"). Of
+/// instances, which may be Graviton's, nobody can tell.
+fn runs_on_fargate_alone(input: &Value) -> bool {
+    let compatible = input.get("requiresCompatibilities").and_then(Value::as_array);
+    compatible.is_some_and(|all| !all.is_empty() && all.iter().all(|one| one == "FARGATE"))
 }

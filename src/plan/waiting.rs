@@ -213,7 +213,7 @@ pub fn describe(waiting: &Waiting) -> String {
         }
         Waiting::RepositoryMissing { repository } => format!("no ECR repository {repository}"),
         Waiting::PlatformMismatch { wanted, available } => {
-            format!("the image has no linux/{wanted} ({} only)", available.join(", "))
+            format!("the image is not built for {wanted} ({} only)", available.join(", "))
         }
         Waiting::TagImmutable { repository, tag } => {
             format!("the ECR repository {repository} does not let the tag \"{tag}\" move")
@@ -343,7 +343,7 @@ pub fn hint(waiting: &Waiting, target: &Target) -> Option<String> {
         }
         Waiting::LastGoodGone { .. } => "declare a commit whose image is there".to_owned(),
         Waiting::PlatformMismatch { .. } => {
-            "build the image for it, or set runtimePlatform.cpuArchitecture in the task definition".to_owned()
+            "build the image for it, or set runtimePlatform in the task definition".to_owned()
         }
         Waiting::TagImmutable { repository, tag } => format!(
             "let it move: aws ecr put-image-tag-mutability --repository-name {repository} --image-tag-mutability IMMUTABLE_WITH_EXCLUSION --image-tag-mutability-exclusion-filters filterType=WILDCARD,filter={tag}; or set policy.moveTag: never"

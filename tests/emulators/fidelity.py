@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import urllib.request
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from pathlib import Path
@@ -148,7 +149,9 @@ def images(stage):
     media_type = "application/vnd.oci.image.manifest.v1+json"
     manifest = {"schemaVersion": 2, "mediaType": media_type, "config": blob, "layers": [blob]}
     ecr.put_image(**named, imageManifest=json.dumps(manifest), imageTag="layered")
-    ecr.get_download_url_for_layer(**named, layerDigest=digest)
+    url = ecr.get_download_url_for_layer(**named, layerDigest=digest)["downloadUrl"]
+    with urllib.request.urlopen(url) as answer:
+        assert answer.read() == layer, url
     refused(ecr.get_download_url_for_layer, **named, layerDigest="sha256:" + "0" * 64)
     stage.build("0000001")
     refused(stage.build, commit="0000001")

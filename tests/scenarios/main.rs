@@ -16,6 +16,7 @@ mod health;
 mod memory;
 mod news;
 mod overlay;
+mod platforms;
 mod policy;
 mod ports;
 mod previous;

@@ -101,6 +101,7 @@ struct Inner {
     plan: BTreeMap<usize, Trouble>,
     calls: Mutex<Vec<Call>>,
     revisions: Mutex<BTreeMap<String, Value>>,
+    platforms: Mutex<BTreeMap<Digest, Platform>>,
     stale: Mutex<Vec<(Kind, World, u64)>>,
     crashed: AtomicBool,
     other: Option<Arc<dyn Other>>,
@@ -117,6 +118,7 @@ impl Process {
             plan,
             calls: Mutex::default(),
             revisions: Mutex::default(),
+            platforms: Mutex::default(),
             stale: Mutex::default(),
             crashed: AtomicBool::new(false),
             other,
@@ -680,6 +682,36 @@ impl Ecr for Process {
         digest: &Digest,
     ) -> Result<Image, CloudError> {
         self.image(registry, name, &json!({"imageDigest": digest.as_str()})).await
+    }
+
+    async fn platform(
+        &self,
+        registry: Option<&AccountId>,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Option<Platform> {
+        if let Some(kept) = self.0.platforms.lock().unwrap().get(digest) {
+            return Some(kept.clone());
+        }
+        let named = |more: Value| {
+            let mut input = json!({"repositoryName": name.as_str()});
+            input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            if let Some(registry) = registry {
+                input["registryId"] = json!(registry.as_str());
+            }
+            input
+        };
+        let ids = json!({"imageIds": [{"imageDigest": digest.as_str()}]});
+        let answer = self.read(Api::Ecr, "BatchGetImage", named(ids)).await.ok()?;
+        let manifest: Value = serde_json::from_str(text(&answer["images"][0], "imageManifest")).ok()?;
+        let layer = json!({"layerDigest": manifest["config"]["digest"]});
+        let answer = self.read(Api::Ecr, "GetDownloadUrlForLayer", named(layer)).await.ok()?;
+        let config = self.0.world.lock().unwrap().download(text(&answer, "downloadUrl"))?.to_vec();
+        let config: Value = serde_json::from_slice(&config).ok()?;
+        let part = |key: &str| text(&config, key).to_owned();
+        let platform = Platform { digest: None, os: part("os"), architecture: part("architecture") };
+        self.0.platforms.lock().unwrap().insert(digest.clone(), platform.clone());
+        Some(platform)
     }
 
     async fn tags(

@@ -261,13 +261,18 @@ impl Stage {
 
     /// Pushes an image for a commit; its digest.
     pub fn build(&self, commit: &str) -> String {
-        self.push(&self.manifest(commit), Some(commit))
+        self.build_for("amd64", commit)
+    }
+
+    /// Pushes an image of one CPU architecture; its digest.
+    pub fn build_for(&self, architecture: &str, commit: &str) -> String {
+        self.push(&self.manifest(architecture, commit), Some(commit))
     }
 
     /// Of an image whose only layer and configuration are in the repository.
-    fn manifest(&self, commit: &str) -> Value {
+    fn manifest(&self, architecture: &str, commit: &str) -> Value {
         let layer = self.upload("layer.v1.tar", commit.to_owned());
-        let config = json!({"os": "linux", "architecture": "amd64", "author": commit});
+        let config = json!({"os": "linux", "architecture": architecture, "author": commit});
         let config = self.upload("config.v1+json", config.to_string());
         json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer]})
     }
@@ -298,7 +303,7 @@ impl Stage {
 
     /// Pushes an index with one image, as buildx does; its digest.
     pub fn build_index(&self, commit: &str) -> String {
-        let child = self.manifest(commit);
+        let child = self.manifest("amd64", commit);
         let digest = self.push(&child, None);
         let platform = json!({"os": "linux", "architecture": "amd64"});
         let size = child.to_string().len();

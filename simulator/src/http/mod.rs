@@ -70,6 +70,7 @@ pub async fn serve(
     let clockwork = server.clone();
     let routes = Router::new()
         .route("/", post(wire::call))
+        .route("/v2/{*path}", get(wire::download))
         .route("/service/{service}/operation/{operation}", post(cbor::call))
         .route("/_simulator/state", get(control::state))
         .route("/_simulator/advance", post(control::advance))

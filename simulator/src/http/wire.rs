@@ -6,27 +6,49 @@ use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use http_body::Frame;
 use serde_json::{Value, json};
 
 use super::{Server, query};
 use crate::faults::LOST;
-use crate::world::{Api, AwsError};
+use crate::world::{Api, AwsError, DOWNLOADS};
 
 /// The operation is chosen by the header `x-amz-target` alone; STS and Elastic Load Balancing have it in a form.
 pub(super) async fn call(State(server): State<Server>, headers: HeaderMap, body: Bytes) -> Response {
     let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok());
     let id = server.request_id();
     let answer = match target {
-        Some(target) => json_call(&server, target, &body),
+        Some(target) => json_call(&server, target, &body, host(&headers)),
         None => query::call(&server, &body, &id),
     };
     with_id(answer, &id)
 }
 
-fn json_call(server: &Server, target: &str, body: &[u8]) -> Response {
+/// The name by which a client reaches this server.
+fn host(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::HOST)?.to_str().ok()
+}
+
+/// A layer, at the address that `GetDownloadUrlForLayer` has answered.
+pub(super) async fn download(State(server): State<Server>, uri: Uri) -> Response {
+    match server.with(|world| world.download(uri.path()).map(<[u8]>::to_vec)) {
+        Some(content) => ([(header::CONTENT_TYPE, "application/octet-stream")], content).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+/// The store of layers is this server.
+fn served_here(answer: &mut Value, host: Option<&str>) {
+    let url = answer.get("downloadUrl").and_then(Value::as_str);
+    let path = url.and_then(|url| url.find(DOWNLOADS).and_then(|start| url.get(start..)));
+    if let (Some(path), Some(host)) = (path, host) {
+        answer["downloadUrl"] = json!(format!("http://{host}{path}"));
+    }
+}
+
+fn json_call(server: &Server, target: &str, body: &[u8], host: Option<&str>) -> Response {
     let (prefix, operation) = target.split_once('.').unwrap_or((target, ""));
     let api = match prefix {
         "AmazonEC2ContainerServiceV20141113" => Api::Ecs,
@@ -42,7 +64,12 @@ fn json_call(server: &Server, target: &str, body: &[u8]) -> Response {
         Err(_) => Err(error("SerializationException", "the body is no JSON", 400)),
     };
     match answer {
-        Ok(value) => json_answer(StatusCode::OK, &value),
+        Ok(mut value) => {
+            if operation == "GetDownloadUrlForLayer" {
+                served_here(&mut value, host);
+            }
+            json_answer(StatusCode::OK, &value)
+        }
         Err(error) if error.code == LOST => broken(),
         Err(error) => refused(&error),
     }

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::faults::Faults;
-pub(crate) use ecr::Repeat;
+pub(crate) use ecr::{DOWNLOADS, Repeat};
 use ecs::{Cluster, Families, Service, ServiceKey};
 use input::Input;
 

@@ -1,5 +1,7 @@
 //! Images that are not there, are others, or were moved.
 
+use serde_json::json;
+
 use super::{Scene, URI, arn, digest, foreign, image, task};
 use crate::model::ServiceDeploymentStatus::Successful;
 use crate::model::*;
@@ -11,11 +13,51 @@ fn an_image_that_is_not_there_is_waited_for_or_explained() {
     built(Reading::Absent).check("ImageNotBuilt");
     built(Reading::Unavailable("throttled".to_owned())).check("Unreadable");
     built(Reading::Known(Image { archived: true, ..image('b', &[]) })).check("ImageArchived");
-    let arm = Platform { digest: None, os: "linux".to_owned(), architecture: "arm64".to_owned() };
-    built(Reading::Known(Image { platforms: vec![arm], ..image('b', &[]) })).check("PlatformMismatch");
     Scene::new()
         .with(|scene| scene.observed.images[0].repository = Reading::Absent)
         .check("RepositoryMissing");
+}
+
+#[test]
+fn an_image_that_is_built_for_another_platform_is_not_deployed() {
+    const DEPLOYED: &str = "register bbbbbbb 1/head/ecs-svc/1";
+    const REFUSED: &str = "PlatformMismatch";
+    let declared = |family: &str, architecture: &str| json!({"runtimePlatform": {"operatingSystemFamily": family, "cpuArchitecture": architecture}});
+    let fargate = || json!({"requiresCompatibilities": ["FARGATE"]});
+    for (base, platforms, expected) in [
+        (fargate(), "linux/amd64", DEPLOYED),
+        (fargate(), "linux/arm64", REFUSED),
+        (fargate(), "windows/amd64", REFUSED),
+        (fargate(), "linux/arm64 linux/amd64", DEPLOYED),
+        (fargate(), "linux/arm64 windows/amd64", REFUSED),
+        // Nobody could tell what it is built for.
+        (fargate(), "", DEPLOYED),
+        // Instances may be Graviton's.
+        (json!({}), "linux/arm64", DEPLOYED),
+        (json!({"requiresCompatibilities": ["EC2"]}), "linux/arm64", DEPLOYED),
+        (json!({"requiresCompatibilities": ["EXTERNAL"]}), "linux/arm64", DEPLOYED),
+        (json!({"requiresCompatibilities": ["EC2", "FARGATE"]}), "linux/arm64", DEPLOYED),
+        (declared("LINUX", "ARM64"), "linux/arm64", DEPLOYED),
+        (declared("LINUX", "ARM64"), "linux/amd64", REFUSED),
+        (declared("LINUX", "X86_64"), "linux/arm64", REFUSED),
+        (declared("WINDOWS_SERVER_2022_CORE", "X86_64"), "windows/amd64", DEPLOYED),
+        (declared("WINDOWS_SERVER_2022_CORE", "X86_64"), "linux/amd64", REFUSED),
+        (json!({"runtimePlatform": {"cpuArchitecture": "ARM64"}}), "linux/amd64", REFUSED),
+        (json!({"runtimePlatform": {"cpuArchitecture": "RISCV"}}), "linux/arm64", DEPLOYED),
+    ] {
+        let scene = Scene::new().with(|scene| {
+            let platforms = platforms.split_whitespace().map(|platform| {
+                let (os, architecture) = platform.split_once('/').unwrap();
+                Platform { digest: None, os: os.to_owned(), architecture: architecture.to_owned() }
+            });
+            let built = Image { platforms: platforms.collect(), ..image('b', &["bbbbbbb"]) };
+            scene.observed.images[0].built = Reading::Known(built);
+            let mut live = foreign(1, &format!("{URI}@{}", digest('a')));
+            live.input.as_object_mut().unwrap().extend(base.as_object().unwrap().clone());
+            scene.observed.revisions.insert(arn(1), Reading::Known(live));
+        });
+        scene.check(expected);
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Uploading layers (Amazon ECR API reference: `InitiateLayerUpload`, `UploadLayerPart`, `CompleteLayerUpload`,
-//! `BatchCheckLayerAvailability`, `GetDownloadUrlForLayer`). Only the size and the digest of a layer are kept: it can
-//! be asked for, not downloaded.
+//! `BatchCheckLayerAvailability`, `GetDownloadUrlForLayer`). Size and digest of a layer are kept, and its bytes where it is
+//! small: a configuration can be downloaded, a layer of files only asked for.
+
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,6 +19,11 @@ const PART: usize = 20_971_520;
 const LEAST_PART: usize = 5 << 20;
 /// Bytes of one layer that the simulator takes.
 const MOST_BYTES: usize = 256 << 20;
+/// Bytes of a layer that are kept, and of all that are kept of one repository: configurations have a few KiB.
+const KEPT: usize = 1 << 20;
+const MOST_KEPT: usize = 64 << 20;
+/// Between the name and the digest in the address of a layer.
+const BLOBS: &str = "/blobs/";
 /// Uploads under way at once.
 const MOST_UPLOADS: usize = 100;
 
@@ -81,6 +88,7 @@ impl Registry {
         let account = self.account.clone();
         let (upload, id) = self.upload(input)?;
         let (digest, size) = (digest_of(&upload.bytes), upload.bytes.len() as u64);
+        let content: Option<Arc<[u8]>> = (upload.bytes.len() <= KEPT).then(|| upload.bytes.as_slice().into());
         let (name, too_small) = (upload.repository.clone(), upload.too_small);
         if size == 0 {
             return Err(AwsError::client("EmptyUploadException", "The upload contains no parts"));
@@ -100,6 +108,10 @@ impl Registry {
         if repository.layers.insert(digest.clone(), size).is_some() {
             let message = format!("The layer '{digest}' already exists in the repository '{name}'");
             return Err(AwsError::client("LayerAlreadyExistsException", message));
+        }
+        let kept: usize = repository.contents.values().map(|content| content.len()).sum();
+        if let Some(content) = content.filter(|content| kept + content.len() <= MOST_KEPT) {
+            repository.contents.insert(digest.clone(), content);
         }
         Ok(json!({"registryId": account, "repositoryName": name, "uploadId": id, "layerDigest": digest}))
     }
@@ -137,7 +149,13 @@ impl Registry {
             let message = format!("The layer '{digest}' does not exist in the repository '{name}'");
             return Err(AwsError::client("LayersNotFoundException", message));
         }
-        let url = format!("https://{}/v2/{name}/blobs/{digest}", self.host());
+        let url = format!("https://{}{}{name}{BLOBS}{digest}", self.host(), super::DOWNLOADS);
         Ok(json!({"downloadUrl": url, "layerDigest": digest}))
+    }
+
+    /// What is behind the address of a layer, by its path below [`super::DOWNLOADS`].
+    pub(super) fn content(&self, path: &str) -> Option<&[u8]> {
+        let (name, digest) = path.rsplit_once(BLOBS)?;
+        self.repositories.get(name)?.contents.get(digest).map(|content| &**content)
     }
 }

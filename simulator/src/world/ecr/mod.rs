@@ -7,6 +7,7 @@ mod removal;
 mod repositories;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -14,6 +15,9 @@ use sha2::{Digest as _, Sha256};
 use super::input::{Input, invalid, list, optional, text};
 use super::{Answer, AwsError, World, unknown};
 pub(crate) use put::Repeat;
+
+/// How the path of the address of a layer begins.
+pub(crate) const DOWNLOADS: &str = "/v2/";
 
 /// The registry of one account in one region.
 #[derive(Clone, Debug)]
@@ -38,6 +42,8 @@ struct Repository {
     images: BTreeMap<String, Image>,
     /// Sizes of the uploaded layers and configurations, by digest.
     layers: BTreeMap<String, u64>,
+    /// What of them is small enough to be a configuration, by digest.
+    contents: BTreeMap<String, Arc<[u8]>>,
 }
 
 #[derive(Clone, Debug)]
@@ -232,6 +238,13 @@ impl Registry {
 }
 
 impl World {
+    /// What a client gets at an address that `GetDownloadUrlForLayer` has answered. `None`: nothing is there, or it is too
+    /// large to be kept.
+    pub fn download(&self, url: &str) -> Option<&[u8]> {
+        let (_, path) = url.split_once(DOWNLOADS)?;
+        self.registry.content(path)
+    }
+
     pub(super) fn ecr(&mut self, operation: &str, input: &Input) -> Answer {
         self.is_own_registry(operation, input)?;
         let (now, repeat, registry) = (self.now, self.faults.repeated_push(), &mut self.registry);

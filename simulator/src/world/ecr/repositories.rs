@@ -71,6 +71,7 @@ impl Registry {
             scan_on_push: scan.and_then(Value::as_bool) == Some(true),
             images: std::collections::BTreeMap::new(),
             layers: std::collections::BTreeMap::new(),
+            contents: std::collections::BTreeMap::new(),
         };
         let described = self.describe(&name, &repository);
         self.repositories.insert(name, repository);

@@ -67,6 +67,27 @@ fn a_layer_is_uploaded_checked_and_needed_by_a_manifest() {
 }
 
 #[test]
+fn what_is_small_is_at_the_address_that_is_answered() {
+    let mut world = world();
+    let large = vec![0; (1 << 20) + 1];
+    for (bytes, kept) in [(&b"{}"[..], true), (&large, false)] {
+        let layer = digest(bytes);
+        let upload = begin(&mut world);
+        part(&mut world, &upload, 0, bytes).unwrap();
+        complete(&mut world, &upload, &layer).unwrap();
+        let manifest = json!({"config": {"digest": layer}, "layers": []}).to_string();
+        let input = json!({"repositoryName": "mco/api", "imageManifest": manifest, "imageTag": "t"});
+        world.ecr_call("PutImage", &input);
+        let asked = json!({"repositoryName": "mco/api", "layerDigest": layer});
+        let url = world.ecr_call("GetDownloadUrlForLayer", &asked)["downloadUrl"].clone();
+        let found = world.download(url.as_str().unwrap());
+        assert_eq!(found, kept.then_some(bytes), "{} bytes", bytes.len());
+    }
+    assert_eq!(world.download("https://elsewhere/v2/mco/api/blobs/sha256:0"), None);
+    assert_eq!(world.download("https://elsewhere/"), None);
+}
+
+#[test]
 fn parts_must_follow_one_another() {
     let mut world = world();
     let upload = begin(&mut world);
