@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use super::facts::Facts;
-use crate::model::{Finding, Position, Reading, ScalableTarget, Severity};
+use crate::model::{Finding, Reading, ScalableTarget, Severity};
 
 const COUNT: &str = "desiredCount";
 
@@ -137,7 +137,7 @@ impl Facts<'_> {
         };
         vec![Finding {
             severity: Severity::Warning,
-            position: desired.count_declared_at.clone().unwrap_or_else(Position::default),
+            position: desired.count_declared_at.clone().unwrap_or_default(),
             field: format!("serviceSettings.{COUNT}"),
             message,
             hint: Some(hint.to_owned()),

@@ -124,7 +124,7 @@ fn wanted_os(input: &Value) -> Option<&'static str> {
     }
 }
 
-/// There a platform that is left out is LINUX/X86_64 (Amazon ECS developer guide, "Fargate task definition parameters"). Of
+/// There a platform that is left out is `LINUX/X86_64` (Amazon ECS developer guide, "Fargate task definition parameters"). Of
 /// instances, which may be Graviton's, nobody can tell.
 fn runs_on_fargate_alone(input: &Value) -> bool {
     let compatible = input.get("requiresCompatibilities").and_then(Value::as_array);

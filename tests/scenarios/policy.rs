@@ -28,8 +28,11 @@ fn action(operation: &str, granted: &BTreeSet<String>) -> Option<String> {
 /// The calls of a controller through promotions of every kind, and what its policy grants.
 async fn promoted(mut stage: Stage) -> (BTreeSet<String>, BTreeSet<String>) {
     let mut calls = BTreeSet::new();
+    // What an image is built for is read from an index or from the image's own configuration.
+    stage.build("bbbbbbb");
+    stage.build_index("ccccccc");
+    stage.build_index("ddddddd");
     for commit in ["bbbbbbb", "ccccccc", "ddddddd"] {
-        stage.build_index(commit);
         stage.declare(commit);
         let mut running = stage.process(BTreeMap::new());
         running.run(&stage, 100).await;
