@@ -80,10 +80,21 @@ impl Facts<'_> {
         if !is_told && self.is_proven() {
             let ended = if is_newest { Some(current.clone()) } else { self.success_of_live(current) };
             if let Some(ended) = ended {
+                self.may_be_finished(memory)?;
                 return self.record(&ended, OutcomeKind::Succeeded).map(Some);
             }
         }
-        Ok(self.move_tags(current).ok())
+        let moves = self.move_tags(current).ok();
+        if moves.is_some() {
+            self.may_be_finished(memory)?;
+        }
+        Ok(moves)
+    }
+
+    /// What is declared no more may be a write of ours that came too late, which only a look at the newest of ours tells.
+    fn may_be_finished(&self, memory: &Memory) -> Result<(), Waiting> {
+        let is_declared = memory.declared == self.declared && self.is_of_the_commits(memory);
+        if is_declared { Ok(()) } else { self.newest().map(drop) }
     }
 
     /// Whether what is live ended well, nothing is on its way, and no write of ours has come too late.

@@ -119,6 +119,14 @@ fn an_older_revision_that_is_deployed_again_is_another_hands_unless_its_own_writ
     let late = scene(MINUTE, 8 * MINUTE, &[back, newer]);
     late.check_hand(StartedBy::Trueup);
     late.check("stamp mco-api:2 trueup:applied=3/head/ecs-svc/3");
+    // A look that has read no newer stamp would take it for the newest, and record and tag what is to be put right.
+    let shallow = scene(MINUTE, 8 * MINUTE, &[back]).with(|scene| {
+        scene.observed.revisions.remove(&arn(2));
+        scene.observed.newest = None;
+    });
+    shallow.check("LookDeeper");
+    let recorded = shallow.ended(3, OutcomeKind::Succeeded, "d3", 1);
+    recorded.check("LookDeeper");
     let too_late = scene(MINUTE, 12 * MINUTE, &[back, newer]).tag(3, told);
     too_late.check_hand(StartedBy::Other);
     let tagged = Reading::Known(image('c', &["ccccccc", "test"]));
