@@ -26,3 +26,6 @@ pub mod notify;
 pub mod settings;
 
 pub mod cli;
+
+#[cfg(test)]
+mod fuzz;

@@ -1,13 +1,12 @@
 //! Whatever an answer of AWS holds: reading it ends, panics nowhere, costs a bounded number of calls, and what is said of
 //! it stays short.
 //!
-//! `TRUEUP_FUZZ_SECONDS=60 cargo test --lib aws::mutation_tests` goes on that long with seeds of its own; a failure names
-//! its seed.
+//! `crate::fuzz` says how to let it go on for longer.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -238,9 +237,6 @@ async fn every_call(ports: &Ports) -> Said {
 
 #[tokio::test]
 async fn whatever_an_answer_holds_reading_it_ends_and_what_is_said_of_it_is_short() {
-    let seconds = std::env::var("TRUEUP_FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
-    let until = seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
-    let first = if until.is_some() { fastrand::u64(..) } else { 0 };
     let liar = Liar {
         world: Arc::new(Mutex::new(world())),
         random: Arc::new(Mutex::new(fastrand::Rng::with_seed(0))),
@@ -252,11 +248,7 @@ async fn whatever_an_answer_holds_reading_it_ends_and_what_is_said_of_it_is_shor
     tokio::spawn(async move { axum::serve(listener, routes).await });
     let ports = Aws::simulated(&endpoint, &Region::new("eu-west-2")).await.ports(None);
     let (mut good, mut bad) = (0, 0);
-    for round in 0.. {
-        let seed = first.wrapping_add(round);
-        if until.map_or(round >= SEEDS, |until| Instant::now() >= until) {
-            break;
-        }
+    for seed in crate::fuzz::seeds("answers of AWS", SEEDS) {
         *liar.random.lock().unwrap() = fastrand::Rng::with_seed(seed);
         let before = liar.calls.load(Ordering::SeqCst);
         let said = tokio::time::timeout(PATIENCE, every_call(&ports)).await;

@@ -191,17 +191,9 @@ fn the_documentation_names_every_bound() {
     }
 }
 
-/// `TRUEUP_FUZZ_SECONDS` lets it go on for so long, `TRUEUP_FUZZ_SEED` begins with another seed.
 #[test]
 fn mutated_trees_are_read_within_bounds() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let until = number("TRUEUP_FUZZ_SECONDS").map(|seconds| Instant::now() + Duration::from_secs(seconds));
-    let first = number("TRUEUP_FUZZ_SEED").unwrap_or(1);
-    let goes_on = |seed: u64| until.map_or(seed < first + 50, |until| Instant::now() < until);
-    for seed in (first..).take_while(|seed| goes_on(*seed)) {
-        let read = std::panic::catch_unwind(|| mutated(seed));
-        assert!(read.is_ok(), "TRUEUP_FUZZ_SEED={seed}");
-    }
+    crate::fuzz::seeds("git trees", 50).for_each(mutated);
 }
 
 /// A dozen trees that hold each other, with wrong bytes in them.

@@ -1,12 +1,12 @@
 //! Whatever stands in the files: reading them ends within its bounds, panics nowhere, and says where what is wrong stands.
 //!
-//! `TRUEUP_FUZZ_SECONDS=60 cargo test --lib mutation_tests` goes on that long with seeds of its own; a failure names its seed.
+//! `crate::fuzz` says how to let it go on for longer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use super::*;
+use crate::fuzz::seeds;
 use crate::manifest::{json, leftovers};
 use crate::model::{Declared, Finding, Severity, Strategy, Target, TaskDefinitionSource};
 use crate::plan::placeholders::{self, MOST_BYTES};
@@ -46,13 +46,6 @@ const VALUES: [&str; 32] = [
     "// comment",
 ];
 
-/// So many seeds in their order; or, for as long as somebody asks, ever others.
-fn seeds(many: u64) -> Box<dyn Iterator<Item = u64>> {
-    let seconds = std::env::var("TRUEUP_FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
-    let Some(seconds) = seconds else { return Box::new(0..many) };
-    let end = Instant::now() + Duration::from_secs(seconds);
-    Box::new(std::iter::from_fn(move || (Instant::now() < end).then(|| fastrand::u64(..))))
-}
 const LETTERS: [char; 24] = [
     ':', ' ', '\n', '\t', '\r', '\0', '\u{feff}', '\u{85}', '\u{2028}', '-', '[', ']', '{', '}', ',', '#',
     '&', '*', '!', '|', '>', '"', '%', '😀',
@@ -168,10 +161,10 @@ fn stands_in_its_file(finding: &Finding, files: &Files) -> bool {
     }
 }
 
-fn check_mutations(name: &str, copies: u64) {
+fn check_mutations(name: &'static str, copies: u64) {
     let original = example(name);
     let paths: Vec<String> = original.keys().cloned().collect();
-    for seed in seeds(copies) {
+    for seed in seeds(name, copies) {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut files = original.clone();
         for _ in 0..random.usize(1..=3) {
@@ -217,7 +210,7 @@ fn whatever_is_filled_into_whatever_each_name_is_replaced_once() {
         "<", ">", "A", "B", "<A>", "<B>", "<AB>", "<ü>", " ", "$", "{", "}", "${A}", "%A%", "\"", "\\", "ü",
         "\n",
     ];
-    for seed in seeds(3_000) {
+    for seed in seeds("placeholders", 3_000) {
         let mut random = fastrand::Rng::with_seed(seed);
         let values: BTreeMap<String, String> = ["A", "B", "AB", "ü"]
             .into_iter()
@@ -265,7 +258,7 @@ fn text_is_json_where_serde_says_so() {
         "\\u12",
         "\\ud83d\\ude00",
     ];
-    for seed in seeds(20_000) {
+    for seed in seeds("JSON", 20_000) {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut text: Vec<char> = random.choice(originals).unwrap().chars().collect();
         for _ in 0..random.usize(1..=3) {

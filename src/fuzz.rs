@@ -1,0 +1,44 @@
+//! Seeds of the tests that change something at random: so many in their order, or ever others for as long as somebody asks.
+//!
+//! `TRUEUP_FUZZ_SECONDS` says how long; `TRUEUP_FUZZ_SEED` is the first seed. A failure names its seed.
+
+use std::time::{Duration, Instant};
+
+pub struct Seeds {
+    what: &'static str,
+    next: u64,
+    tried: u64,
+    most: u64,
+    end: Option<Instant>,
+}
+
+/// `many` where nobody asks for a time.
+pub fn seeds(what: &'static str, many: u64) -> Seeds {
+    let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
+    let end = number("TRUEUP_FUZZ_SECONDS").map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let first = if end.is_some() { fastrand::u64(..) } else { 0 };
+    Seeds { what, next: number("TRUEUP_FUZZ_SEED").unwrap_or(first), tried: 0, most: many, end }
+}
+
+impl Iterator for Seeds {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        if self.end.map_or(self.tried >= self.most, |end| Instant::now() >= end) {
+            return None;
+        }
+        let seed = self.next;
+        (self.next, self.tried) = (seed.wrapping_add(1), self.tried + 1);
+        Some(seed)
+    }
+}
+
+impl Drop for Seeds {
+    #[expect(clippy::print_stdout, reason = "read by people")]
+    fn drop(&mut self) {
+        println!("{}: {} mutants", self.what, self.tried);
+        if std::thread::panicking() {
+            println!("{}: fails with TRUEUP_FUZZ_SEED={}", self.what, self.next.wrapping_sub(1));
+        }
+    }
+}
