@@ -3,14 +3,12 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use aws_sdk_codedeploy::Client;
-use aws_sdk_codedeploy::types as sdk;
 use aws_smithy_types::DateTime;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::answer::{count, flag, list, member, next_page, owned, text, texts, time};
+use super::caller::Client;
 use super::ecs::MOST_PAGES;
-use super::error::{classify_read, classify_write};
-use super::raw::RawJson;
 use crate::model::{
     ClusterName, CodeDeployError, CodeDeployStatus, CodeDeployment, DeploymentGroup, Group, Millis,
     NewDeployment, Progress, ServiceName, Wait,
@@ -21,15 +19,14 @@ use crate::ports::{CloudError, CodeDeploy};
 /// `BatchGetDeployments` takes 25 ids (AWS CodeDeploy API reference).
 const BATCH: usize = 25;
 
-pub struct CodeDeployClient(pub Client);
+pub(super) struct CodeDeployClient(pub Client);
 
 impl CodeDeployClient {
     async fn describe(&self, ids: &[String]) -> Result<Vec<CodeDeployment>, CloudError> {
         let mut found = Vec::new();
         for batch in ids.chunks(BATCH) {
-            let call = self.0.batch_get_deployments().set_deployment_ids(Some(batch.to_vec()));
-            let answer = call.send().await.map_err(|error| classify_read(&error))?;
-            found.extend(answer.deployments_info().iter().filter_map(convert_deployment));
+            let answer = self.0.read("BatchGetDeployments", json!({"deploymentIds": batch})).await?;
+            found.extend(list(&answer, "deploymentsInfo").filter_map(deployment));
         }
         Ok(found)
     }
@@ -38,19 +35,17 @@ impl CodeDeployClient {
 #[async_trait]
 impl CodeDeploy for CodeDeployClient {
     async fn group(&self, application: &str, group: &str) -> Result<Group, CloudError> {
-        let call = self.0.get_deployment_group().application_name(application).deployment_group_name(group);
-        match call.send().await {
+        let input = json!({"applicationName": application, "deploymentGroupName": group});
+        match self.0.read("GetDeploymentGroup", input).await {
             Ok(answer) => {
-                let info = answer.deployment_group_info();
+                let info = answer.get("deploymentGroupInfo");
                 let info =
                     info.ok_or_else(|| CloudError::Unavailable("the answer held no group".to_owned()))?;
-                Ok(Group::Found(convert_group(info)))
+                Ok(Group::Found(deployment_group(info)))
             }
-            Err(error) => match classify_read(&error) {
-                CloudError::NotFound(why) if why.starts_with("Application") => Ok(Group::NoApplication),
-                CloudError::NotFound(_) => Ok(Group::NoGroup),
-                other => Err(other),
-            },
+            Err(CloudError::NotFound(why)) if why.starts_with("Application") => Ok(Group::NoApplication),
+            Err(CloudError::NotFound(_)) => Ok(Group::NoGroup),
+            Err(other) => Err(other),
         }
     }
 
@@ -61,21 +56,17 @@ impl CodeDeploy for CodeDeployClient {
         since: Option<Millis>,
         most: usize,
     ) -> Result<Vec<CodeDeployment>, CloudError> {
-        let range = since.map(|since| sdk::TimeRange::builder().start(DateTime::from_millis(since)).build());
-        let (mut ids, mut token) = (Vec::new(), None);
+        let mut input = json!({"applicationName": application, "deploymentGroupName": group});
+        if let Some(since) = since {
+            input["createTimeRange"] = json!({"start": DateTime::from_millis(since).as_secs_f64()});
+        }
+        let mut ids = Vec::new();
         for _ in 0..MOST_PAGES {
-            let call = self
-                .0
-                .list_deployments()
-                .application_name(application)
-                .deployment_group_name(group)
-                .set_create_time_range(range.clone())
-                .set_next_token(token);
-            let page = call.send().await.map_err(|error| classify_read(&error))?;
-            ids.extend_from_slice(page.deployments());
-            token = page.next_token().map(str::to_owned);
-            if token.is_none() || ids.len() >= most {
-                break;
+            let page = self.0.read("ListDeployments", input.clone()).await?;
+            ids.extend(texts(&page, "deployments").map(str::to_owned));
+            match next_page(&page, "nextToken") {
+                Some(token) if ids.len() < most => input["nextToken"] = Value::from(token),
+                _ => break,
             }
         }
         ids.truncate(most);
@@ -99,159 +90,119 @@ impl CodeDeploy for CodeDeployClient {
         cluster: &ClusterName,
         service: &ServiceName,
     ) -> Result<Progress, CloudError> {
-        let id = format!("{cluster}:{service}");
-        let call = self.0.get_deployment_target().deployment_id(deployment).target_id(id);
-        let answer = call.send().await.map_err(|error| classify_read(&error))?;
-        let target = answer.deployment_target().and_then(sdk::DeploymentTarget::ecs_target);
-        target
-            .map(convert_progress)
-            .ok_or_else(|| CloudError::Unavailable("the answer held no target".to_owned()))
+        let input = json!({"deploymentId": deployment, "targetId": format!("{cluster}:{service}")});
+        let answer = self.0.read("GetDeploymentTarget", input).await?;
+        let target = member(&answer, "deploymentTarget").get("ecsTarget");
+        target.map(progress).ok_or_else(|| CloudError::Unavailable("the answer held no target".to_owned()))
     }
 
     async fn app_spec(&self, application: &str, sha256: &str) -> Result<String, CloudError> {
-        let content = sdk::AppSpecContent::builder().sha256(sha256).build();
-        let location = sdk::RevisionLocation::builder()
-            .revision_type(sdk::RevisionLocationType::AppSpecContent)
-            .app_spec_content(content)
-            .build();
-        let call = self.0.get_application_revision().application_name(application).revision(location);
-        let answer = call.send().await.map_err(|error| classify_read(&error))?;
-        let content = answer.revision().and_then(|revision| revision.app_spec_content()?.content());
-        content.map(str::to_owned).ok_or_else(|| CloudError::NotFound(format!("the AppSpec {sha256}")))
+        let revision = json!({"revisionType": "AppSpecContent", "appSpecContent": {"sha256": sha256}});
+        let input = json!({"applicationName": application, "revision": revision});
+        let answer = self.0.read("GetApplicationRevision", input).await?;
+        let content = owned(member(member(&answer, "revision"), "appSpecContent"), "content");
+        content.ok_or_else(|| CloudError::NotFound(format!("the AppSpec {sha256}")))
     }
 
     async fn create_deployment(&self, new: &NewDeployment) -> Result<(), CloudError> {
-        let input = blue_green::deployment_input(new);
-        let call = self.0.create_deployment().application_name(&new.application);
-        let sent = call.customize().interceptor(RawJson::send(&input)).send().await;
-        sent.map(|_| ()).map_err(|error| classify_write(&error))
+        self.0.write("CreateDeployment", blue_green::deployment_input(new)).await.map(drop)
     }
 
     async fn stop(&self, deployment: &str) -> Result<(), CloudError> {
-        let call = self.0.stop_deployment().deployment_id(deployment).auto_rollback_enabled(true);
-        is_over(call.send().await.map(|_| ()).map_err(|error| classify_write(&error)))
+        let input = json!({"deploymentId": deployment, "autoRollbackEnabled": true});
+        is_over(self.0.write("StopDeployment", input).await)
     }
 
     async fn end_wait(&self, deployment: &str, wait: Wait) -> Result<(), CloudError> {
         let wait = match wait {
-            Wait::Ready => sdk::DeploymentWaitType::ReadyWait,
-            Wait::Termination => sdk::DeploymentWaitType::TerminationWait,
+            Wait::Ready => "READY_WAIT",
+            Wait::Termination => "TERMINATION_WAIT",
         };
-        let call = self.0.continue_deployment().deployment_id(deployment).deployment_wait_type(wait);
-        is_over(call.send().await.map(|_| ()).map_err(|error| classify_write(&error)))
+        let input = json!({"deploymentId": deployment, "deploymentWaitType": wait});
+        is_over(self.0.write("ContinueDeployment", input).await)
     }
 
     async fn create_application(&self, name: &str) -> Result<(), CloudError> {
-        let call =
-            self.0.create_application().application_name(name).compute_platform(sdk::ComputePlatform::Ecs);
-        call.send().await.map(|_| ()).map_err(|error| classify_write(&error))
+        let input = json!({"applicationName": name, "computePlatform": "ECS"});
+        self.0.write("CreateApplication", input).await.map(drop)
     }
 
     async fn create_group(&self, input: &Value) -> Result<(), CloudError> {
-        // The typed members only satisfy the builder; the body is replaced by the raw input.
-        let call = self
-            .0
-            .create_deployment_group()
-            .application_name("-")
-            .deployment_group_name("-")
-            .service_role_arn("-");
-        let sent = call.customize().interceptor(RawJson::send(input)).send().await;
-        sent.map(|_| ()).map_err(|error| classify_write(&error))
+        self.0.write("CreateDeploymentGroup", input.clone()).await.map(drop)
     }
 }
 
 /// A deployment that ended by itself meanwhile needs no stop and has no wait.
-fn is_over(result: Result<(), CloudError>) -> Result<(), CloudError> {
+fn is_over(result: Result<Value, CloudError>) -> Result<(), CloudError> {
     match result {
         Err(CloudError::Rejected(why)) if why.starts_with("DeploymentAlreadyCompleted") => Ok(()),
-        other => other,
+        other => other.map(drop),
     }
 }
 
-fn millis(time: Option<&DateTime>) -> Option<Millis> {
-    time.and_then(|time| time.to_millis().ok())
-}
-
-fn convert_group(info: &sdk::DeploymentGroupInfo) -> DeploymentGroup {
-    let services = info.ecs_services().iter().map(|service| {
-        let name = |text: Option<&str>| {
-            let text = text.unwrap_or_default();
+fn deployment_group(info: &Value) -> DeploymentGroup {
+    let services = list(info, "ecsServices").map(|service| {
+        let name = |key| {
+            let text = text(service, key).unwrap_or_default();
             text.rsplit('/').next().unwrap_or(text).to_owned()
         };
-        (ClusterName::new(name(service.cluster_name())), ServiceName::new(name(service.service_name())))
+        (ClusterName::new(name("clusterName")), ServiceName::new(name("serviceName")))
     });
-    let pairs = info.load_balancer_info().map(sdk::LoadBalancerInfo::target_group_pair_info_list);
-    let pair = pairs.and_then(<[sdk::TargetGroupPairInfo]>::first);
-    let groups = pair.map(sdk::TargetGroupPairInfo::target_groups).unwrap_or_default();
-    let leads =
-        |route: Option<&sdk::TrafficRoute>| route.is_some_and(|route| !route.listener_arns().is_empty());
-    let success = info.last_successful_deployment();
+    let pair = list(member(info, "loadBalancerInfo"), "targetGroupPairInfoList").next();
+    let pair = pair.unwrap_or(&Value::Null);
+    let leads = |route: &str| list(member(pair, route), "listenerArns").next().is_some();
     DeploymentGroup {
-        is_for_ecs: info.compute_platform() == Some(&sdk::ComputePlatform::Ecs),
+        is_for_ecs: text(info, "computePlatform") == Some("ECS"),
         services: services.collect(),
-        target_groups: groups.iter().filter_map(|group| group.name().map(str::to_owned)).collect(),
-        has_production_listener: leads(pair.and_then(sdk::TargetGroupPairInfo::prod_traffic_route)),
-        has_test_listener: leads(pair.and_then(sdk::TargetGroupPairInfo::test_traffic_route)),
-        last_success: millis(success.and_then(sdk::LastDeploymentInfo::create_time)),
+        target_groups: list(pair, "targetGroups").filter_map(|group| owned(group, "name")).collect(),
+        has_production_listener: leads("prodTrafficRoute"),
+        has_test_listener: leads("testTrafficRoute"),
+        last_success: time(member(info, "lastSuccessfulDeployment"), "createTime"),
     }
 }
 
-fn convert_deployment(info: &sdk::DeploymentInfo) -> Option<CodeDeployment> {
-    let error = info.error_information().map(|error| CodeDeployError {
-        code: error.code().map(|code| code.as_str().to_owned()).unwrap_or_default(),
-        message: error.message().unwrap_or_default().to_owned(),
-    });
-    let blue_green = info.blue_green_deployment_configuration();
-    let ready = blue_green.and_then(sdk::BlueGreenDeploymentConfiguration::deployment_ready_option);
-    let content = info.revision().and_then(sdk::RevisionLocation::app_spec_content);
+fn deployment(info: &Value) -> Option<CodeDeployment> {
+    let ready = member(info, "blueGreenDeploymentConfiguration").get("deploymentReadyOption");
+    let rollback = member(info, "rollbackInfo");
     Some(CodeDeployment {
-        id: info.deployment_id()?.to_owned(),
-        status: match info.status() {
-            Some(sdk::DeploymentStatus::Created) => CodeDeployStatus::Created,
-            Some(sdk::DeploymentStatus::Queued) => CodeDeployStatus::Queued,
-            Some(sdk::DeploymentStatus::InProgress) => CodeDeployStatus::InProgress,
-            Some(sdk::DeploymentStatus::Baking) => CodeDeployStatus::Baking,
-            Some(sdk::DeploymentStatus::Ready) => CodeDeployStatus::Ready,
-            Some(sdk::DeploymentStatus::Succeeded) => CodeDeployStatus::Succeeded,
-            Some(sdk::DeploymentStatus::Failed) => CodeDeployStatus::Failed,
-            Some(sdk::DeploymentStatus::Stopped) => CodeDeployStatus::Stopped,
+        id: owned(info, "deploymentId")?,
+        status: match text(info, "status") {
+            Some("Created") => CodeDeployStatus::Created,
+            Some("Queued") => CodeDeployStatus::Queued,
+            Some("InProgress") => CodeDeployStatus::InProgress,
+            Some("Baking") => CodeDeployStatus::Baking,
+            Some("Ready") => CodeDeployStatus::Ready,
+            Some("Succeeded") => CodeDeployStatus::Succeeded,
+            Some("Failed") => CodeDeployStatus::Failed,
+            Some("Stopped") => CodeDeployStatus::Stopped,
             _ => CodeDeployStatus::Unknown,
         },
-        is_rollback: info.creator() == Some(&sdk::DeploymentCreator::CodeDeployRollback),
-        undoes: info
-            .rollback_info()
-            .and_then(|rollback| rollback.rollback_triggering_deployment_id())
-            .map(str::to_owned),
-        description: info.description().map(str::to_owned),
-        sha256: content.and_then(|content| content.sha256()).map(str::to_owned),
-        error,
-        rolled_back_by: info
-            .rollback_info()
-            .and_then(|rollback| rollback.rollback_deployment_id())
-            .map(str::to_owned),
-        has_previous: info.previous_revision().is_some(),
-        termination_started: info.instance_termination_wait_time_started(),
-        ready_wait: ready.map(sdk::DeploymentReadyOption::wait_time_in_minutes),
-        created_at: millis(info.create_time()).unwrap_or_default(),
-        completed_at: millis(info.complete_time()),
+        is_rollback: text(info, "creator") == Some("codeDeployRollback"),
+        undoes: owned(rollback, "rollbackTriggeringDeploymentId"),
+        description: owned(info, "description"),
+        sha256: owned(member(member(info, "revision"), "appSpecContent"), "sha256"),
+        error: info.get("errorInformation").map(|error| CodeDeployError {
+            code: owned(error, "code").unwrap_or_default(),
+            message: owned(error, "message").unwrap_or_default(),
+        }),
+        rolled_back_by: owned(rollback, "rollbackDeploymentId"),
+        has_previous: info.get("previousRevision").is_some(),
+        termination_started: flag(info, "instanceTerminationWaitTimeStarted"),
+        ready_wait: ready.map(|ready| count(ready, "waitTimeInMinutes")),
+        created_at: time(info, "createTime").unwrap_or_default(),
+        completed_at: time(info, "completeTime"),
     })
 }
 
-fn convert_progress(target: &sdk::EcsTarget) -> Progress {
-    let events = target.lifecycle_events();
-    let goes_on = events.iter().find(|event| {
-        matches!(
-            event.status(),
-            None | Some(sdk::LifecycleEventStatus::Pending | sdk::LifecycleEventStatus::InProgress)
-        )
-    });
-    let green =
-        target.task_sets_info().iter().find(|set| set.task_set_label() == Some(&sdk::TargetLabel::Green));
+fn progress(target: &Value) -> Progress {
+    let goes_on = |event: &&Value| matches!(text(event, "status"), None | Some("Pending" | "InProgress"));
+    let goes_on = list(target, "lifecycleEvents").find(goes_on);
+    let green = list(target, "taskSetsInfo").find(|set| text(set, "taskSetLabel") == Some("Green"));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 100")]
-    let traffic = green.map(|set| set.traffic_weight().clamp(0.0, 100.0) as u8);
+    let percent = |weight: f64| weight.clamp(0.0, 100.0) as u8;
     Progress {
-        event: goes_on.and_then(|event| event.lifecycle_event_name()).map(str::to_owned),
-        traffic,
-        since: events.iter().filter_map(|event| millis(event.end_time())).max(),
+        event: goes_on.and_then(|event| owned(event, "lifecycleEventName")),
+        traffic: green.map(|set| percent(member(set, "trafficWeight").as_f64().unwrap_or_default())),
+        since: list(target, "lifecycleEvents").filter_map(|event| time(event, "endTime")).max(),
     }
 }

@@ -1,17 +1,15 @@
 //! Amazon ECR.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use aws_sdk_ecr::Client;
-use aws_sdk_ecr::types::{self as sdk, ImageIdentifier};
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::error::{classify_read, classify_write};
-use super::image_config::{ImageConfigs, config_of};
+use super::answer::{list, member, next_page, owned, text, texts, time};
+use super::caller::Client;
+use super::image_config::{self, config_of};
 use super::json::registry_host;
 use crate::model::{AccountId, Digest, Image, Mutability, Platform, Repository, RepositoryName, Tag, Tags};
 use crate::ports::{CloudError, Ecr};
@@ -24,7 +22,7 @@ const MEDIA_TYPES: [&str; 4] = [
     "application/vnd.oci.image.index.v1+json",
 ];
 /// "The maximum number of repository results" of one page (Amazon ECR API reference, `DescribeImages`).
-const IMAGES_A_PAGE: i32 = 1000;
+const IMAGES_A_PAGE: u32 = 1000;
 /// Pages that are looked through for a tag. Ten thousand tagged images are years of builds; a repository with more needs
 /// the whole commit.
 const MOST_PAGES: u32 = 10;
@@ -33,50 +31,63 @@ const MOST_TAGS: usize = 100;
 /// Manifests are immutable and read once; beyond this many the cache starts afresh.
 const MOST_CACHED: usize = 10_000;
 
-pub struct EcrClient {
+pub(super) struct EcrClient {
     client: Client,
     platforms: Mutex<HashMap<Digest, Vec<Platform>>>,
-    configs: ImageConfigs,
+}
+
+/// One image of a repository.
+enum ImageId<'a> {
+    Tag(&'a Tag),
+    Digest(&'a Digest),
+}
+
+impl ImageId<'_> {
+    fn to_json(&self) -> Value {
+        match self {
+            Self::Tag(tag) => json!({"imageTag": tag.as_str()}),
+            Self::Digest(digest) => json!({"imageDigest": digest.as_str()}),
+        }
+    }
+}
+
+/// An input about a repository, without anything else.
+fn about(registry: Option<&AccountId>, name: &RepositoryName) -> Value {
+    let mut input = json!({"repositoryName": name.as_str()});
+    if let Some(registry) = registry {
+        input["registryId"] = Value::from(registry.as_str());
+    }
+    input
 }
 
 impl EcrClient {
-    /// `endpoint`: an address that takes the place of AWS's own.
-    pub fn new(client: Client, endpoint: Option<&str>) -> Self {
-        Self { client, platforms: Mutex::default(), configs: ImageConfigs::new(endpoint) }
+    pub fn new(client: Client) -> Self {
+        Self { client, platforms: Mutex::default() }
     }
 
     async fn image(
         &self,
         registry: Option<&AccountId>,
         name: &RepositoryName,
-        id: ImageIdentifier,
+        id: ImageId<'_>,
     ) -> Result<Image, CloudError> {
-        let filter = sdk::DescribeImagesFilter::builder().image_status(sdk::ImageStatusFilter::Any).build();
-        let call = self
-            .client
-            .describe_images()
-            .set_registry_id(registry.map(|account| account.as_str().to_owned()))
-            .repository_name(name.as_str())
-            .image_ids(id.clone())
-            .filter(filter);
-        let answer = match call.send().await.map_err(|error| classify_read(&error)) {
+        let mut input = about(registry, name);
+        input["imageIds"] = json!([id.to_json()]);
+        input["filter"] = json!({"imageStatus": "ANY"});
+        let answer = match self.client.read("DescribeImages", input).await {
             Err(CloudError::Denied(why)) => return self.pulled(registry, name, id, why).await,
             answer => answer?,
         };
-        let detail =
-            answer.image_details().first().ok_or_else(|| CloudError::NotFound("no such image".to_owned()))?;
-        let digest = Digest::new(detail.image_digest().unwrap_or_default());
-        let is_index = detail
-            .image_manifest_media_type()
+        let detail = list(&answer, "imageDetails").next();
+        let detail = detail.ok_or_else(|| CloudError::NotFound("no such image".to_owned()))?;
+        let digest = Digest::new(text(detail, "imageDigest").unwrap_or_default());
+        let is_index = text(detail, "imageManifestMediaType")
             .is_some_and(|kind| kind.contains("index") || kind.contains("list"));
         let platforms = if is_index { self.platforms(registry, name, &digest).await? } else { Vec::new() };
         Ok(Image {
-            tags: detail.image_tags().iter().map(Tag::new).collect(),
-            archived: matches!(
-                detail.image_status(),
-                Some(sdk::ImageStatus::Archived | sdk::ImageStatus::Activating)
-            ),
-            pushed_at: detail.image_pushed_at().and_then(|time| time.to_millis().ok()).unwrap_or_default(),
+            tags: texts(detail, "imageTags").map(Tag::new).collect(),
+            archived: matches!(text(detail, "imageStatus"), Some("ARCHIVED" | "ACTIVATING")),
+            pushed_at: time(detail, "imagePushedAt").unwrap_or_default(),
             platforms,
             digest,
         })
@@ -87,11 +98,14 @@ impl EcrClient {
         &self,
         registry: Option<&AccountId>,
         name: &RepositoryName,
-        id: ImageIdentifier,
+        id: ImageId<'_>,
         why: String,
     ) -> Result<Image, CloudError> {
-        let tags = id.image_tag().map(Tag::new).into_iter().collect();
-        let pulled = self.pull(registry, name, id).await.map_err(|error| match error {
+        let tags = match id {
+            ImageId::Tag(tag) => BTreeSet::from([tag.clone()]),
+            ImageId::Digest(_) => BTreeSet::new(),
+        };
+        let pulled = self.pull(registry, name, &id).await.map_err(|error| match error {
             CloudError::Denied(_) => CloudError::Denied(why),
             other => other,
         })?;
@@ -133,8 +147,7 @@ impl EcrClient {
         name: &RepositoryName,
         digest: &Digest,
     ) -> Result<Pulled, CloudError> {
-        let id = ImageIdentifier::builder().image_digest(digest.as_str()).build();
-        let pulled = self.pull(registry, name, id).await?;
+        let pulled = self.pull(registry, name, &ImageId::Digest(digest)).await?;
         if pulled.digest != *digest {
             return Err(CloudError::Rejected(format!(
                 "the manifest of {digest} hashes to {}",
@@ -148,30 +161,22 @@ impl EcrClient {
         &self,
         registry: Option<&AccountId>,
         name: &RepositoryName,
-        id: ImageIdentifier,
+        id: &ImageId<'_>,
     ) -> Result<Pulled, CloudError> {
-        let call = self
-            .client
-            .batch_get_image()
-            .set_registry_id(registry.map(|account| account.as_str().to_owned()))
-            .repository_name(name.as_str())
-            .image_ids(id)
-            .set_accepted_media_types(Some(MEDIA_TYPES.map(str::to_owned).to_vec()));
-        let answer = call.send().await.map_err(|error| classify_read(&error))?;
-        let image = answer.images().first();
-        let manifest = image.and_then(|image| image.image_manifest());
-        let Some(manifest) = manifest else {
-            let why = answer
-                .failures()
-                .first()
-                .and_then(|failure| failure.failure_reason())
-                .unwrap_or("no such image");
-            return Err(CloudError::NotFound(why.to_owned()));
+        let mut input = about(registry, name);
+        input["imageIds"] = json!([id.to_json()]);
+        input["acceptedMediaTypes"] = json!(MEDIA_TYPES);
+        let answer = self.client.read("BatchGetImage", input).await?;
+        let image = list(&answer, "images").next().unwrap_or(&Value::Null);
+        let Some(manifest) = owned(image, "imageManifest") else {
+            let failure = list(&answer, "failures").next();
+            let why = failure.and_then(|failure| owned(failure, "failureReason"));
+            return Err(CloudError::NotFound(why.unwrap_or_else(|| "no such image".to_owned())));
         };
         Ok(Pulled {
             digest: Digest::new(format!("sha256:{}", hex::encode(Sha256::digest(manifest.as_bytes())))),
-            manifest: manifest.to_owned(),
-            media_type: image.and_then(|image| image.image_manifest_media_type()).map(str::to_owned),
+            manifest,
+            media_type: owned(image, "imageManifestMediaType"),
         })
     }
 }
@@ -192,13 +197,12 @@ struct Pulled {
 fn platforms_of(manifest: &str) -> Result<Vec<Platform>, CloudError> {
     let manifest: Value =
         serde_json::from_str(manifest).map_err(|error| CloudError::Rejected(error.to_string()))?;
-    let entries = manifest.get("manifests").and_then(Value::as_array).into_iter().flatten();
-    let platforms = entries.filter_map(|entry| {
-        let platform = |key: &str| Some(entry.get("platform")?.get(key)?.as_str()?.to_owned());
+    let platforms = list(&manifest, "manifests").filter_map(|entry| {
+        let platform = member(entry, "platform");
         Some(Platform {
-            digest: entry.get("digest").and_then(Value::as_str).map(Digest::new),
-            os: platform("os")?,
-            architecture: platform("architecture")?,
+            digest: text(entry, "digest").map(Digest::new),
+            os: owned(platform, "os")?,
+            architecture: owned(platform, "architecture")?,
         })
     });
     Ok(platforms.filter(|platform| platform.os != "unknown").collect())
@@ -211,31 +215,30 @@ impl Ecr for EcrClient {
         registry: Option<&AccountId>,
         name: &RepositoryName,
     ) -> Result<Repository, CloudError> {
-        let call = self
-            .client
-            .describe_repositories()
-            .set_registry_id(registry.map(|account| account.as_str().to_owned()))
-            .repository_names(name.as_str());
-        let answer = call.send().await.map_err(|error| classify_read(&error))?;
-        let found = answer.repositories().first().ok_or_else(|| CloudError::NotFound(name.to_string()))?;
-        let filters =
-            found.image_tag_mutability_exclusion_filters().iter().map(|filter| filter.filter().to_owned());
-        let (mutable_by_default, exceptions) = match found.image_tag_mutability() {
-            Some(sdk::ImageTagMutability::Immutable) => (false, Vec::new()),
-            Some(sdk::ImageTagMutability::ImmutableWithExclusion) => (false, filters.collect()),
-            Some(sdk::ImageTagMutability::MutableWithExclusion) => (true, filters.collect()),
+        let mut input = json!({"repositoryNames": [name.as_str()]});
+        if let Some(registry) = registry {
+            input["registryId"] = Value::from(registry.as_str());
+        }
+        let answer = self.client.read("DescribeRepositories", input).await?;
+        let found = list(&answer, "repositories").next();
+        let found = found.ok_or_else(|| CloudError::NotFound(name.to_string()))?;
+        let filters = list(found, "imageTagMutabilityExclusionFilters");
+        let filters = filters.filter_map(|filter| owned(filter, "filter"));
+        let (mutable_by_default, exceptions) = match text(found, "imageTagMutability") {
+            Some("IMMUTABLE") => (false, Vec::new()),
+            Some("IMMUTABLE_WITH_EXCLUSION") => (false, filters.collect()),
+            Some("MUTABLE_WITH_EXCLUSION") => (true, filters.collect()),
             _ => (true, Vec::new()),
         };
         Ok(Repository {
             name: name.clone(),
-            uri: found.repository_uri().unwrap_or_default().to_owned(),
+            uri: owned(found, "repositoryUri").unwrap_or_default(),
             mutability: Mutability { mutable_by_default, exceptions },
         })
     }
 
     fn address(&self, registry: Option<&AccountId>, name: &RepositoryName) -> Option<String> {
-        let region = self.client.config().region()?;
-        Some(format!("{}/{name}", registry_host(registry?, region.as_ref())))
+        Some(format!("{}/{name}", registry_host(registry?, self.client.region()?.as_str())))
     }
 
     async fn image_by_tag(
@@ -244,7 +247,7 @@ impl Ecr for EcrClient {
         name: &RepositoryName,
         tag: &Tag,
     ) -> Result<Image, CloudError> {
-        self.image(registry, name, ImageIdentifier::builder().image_tag(tag.as_str()).build()).await
+        self.image(registry, name, ImageId::Tag(tag)).await
     }
 
     async fn image_by_digest(
@@ -253,7 +256,7 @@ impl Ecr for EcrClient {
         name: &RepositoryName,
         digest: &Digest,
     ) -> Result<Image, CloudError> {
-        self.image(registry, name, ImageIdentifier::builder().image_digest(digest.as_str()).build()).await
+        self.image(registry, name, ImageId::Digest(digest)).await
     }
 
     async fn platform(
@@ -265,18 +268,15 @@ impl Ecr for EcrClient {
         if let Some(known) = self.kept_platforms(digest) {
             return known.into_iter().next();
         }
-        if self.configs.rests() {
+        if !self.client.can_download() {
             return None;
         }
         let config = config_of(&self.manifest(registry, name, digest).await.ok()?.manifest)?;
-        let call = self
-            .client
-            .get_download_url_for_layer()
-            .set_registry_id(registry.map(|account| account.as_str().to_owned()))
-            .repository_name(name.as_str())
-            .layer_digest(config.as_str());
-        let answer = call.send().await.ok()?;
-        let platform = self.configs.platform(answer.download_url()?, &config).await?;
+        let mut input = about(registry, name);
+        input["layerDigest"] = Value::from(config.as_str());
+        let answer = self.client.read("GetDownloadUrlForLayer", input).await.ok()?;
+        let bytes = self.client.download(text(&answer, "downloadUrl")?).await?;
+        let platform = image_config::platform(&bytes, &config)?;
         self.keep_platforms(digest, std::slice::from_ref(&platform));
         Some(platform)
     }
@@ -287,33 +287,23 @@ impl Ecr for EcrClient {
         name: &RepositoryName,
         beginning: &str,
     ) -> Result<Tags, CloudError> {
-        let filter = sdk::DescribeImagesFilter::builder()
-            .tag_status(sdk::TagStatus::Tagged)
-            .image_status(sdk::ImageStatusFilter::Any)
-            .build();
+        let mut input = about(registry, name);
+        input["filter"] = json!({"tagStatus": "TAGGED", "imageStatus": "ANY"});
+        input["maxResults"] = Value::from(IMAGES_A_PAGE);
         let mut tags = Tags::default();
-        let mut token = None;
         while tags.pages < MOST_PAGES && tags.found.len() < MOST_TAGS {
-            let call = self
-                .client
-                .describe_images()
-                .set_registry_id(registry.map(|account| account.as_str().to_owned()))
-                .repository_name(name.as_str())
-                .filter(filter.clone())
-                .max_results(IMAGES_A_PAGE)
-                .set_next_token(token);
-            let answer = call.send().await.map_err(|error| classify_read(&error))?;
+            let answer = self.client.read("DescribeImages", input.clone()).await?;
             tags.pages += 1;
-            for image in answer.image_details() {
-                let digest = Digest::new(image.image_digest().unwrap_or_default());
-                let fitting = image.image_tags().iter().filter(|tag| begins(tag, beginning));
+            for image in list(&answer, "imageDetails") {
+                let digest = Digest::new(text(image, "imageDigest").unwrap_or_default());
+                let fitting = texts(image, "imageTags").filter(|tag| begins(tag, beginning));
                 tags.found.extend(fitting.map(|tag| (Tag::new(tag), digest.clone())));
             }
-            token = answer.next_token().map(str::to_owned);
-            if token.is_none() {
+            let Some(token) = next_page(&answer, "nextToken") else {
                 tags.is_complete = true;
                 break;
-            }
+            };
+            input["nextToken"] = Value::from(token);
         }
         Ok(tags)
     }
@@ -326,25 +316,24 @@ impl Ecr for EcrClient {
         tag: &Tag,
     ) -> Result<(), CloudError> {
         let Pulled { manifest, media_type, .. } = self.manifest(registry, name, digest).await?;
-        let call = self
-            .client
-            .put_image()
-            .set_registry_id(registry.map(|account| account.as_str().to_owned()))
-            .repository_name(name.as_str())
-            .image_manifest(manifest)
-            .set_image_manifest_media_type(media_type)
-            .image_digest(digest.as_str())
-            .image_tag(tag.as_str());
-        let Err(error) = call.send().await else { return Ok(()) };
-        match error.as_service_error().and_then(ProvideErrorMetadata::code) {
+        let mut input = about(registry, name);
+        input["imageManifest"] = Value::from(manifest);
+        input["imageDigest"] = Value::from(digest.as_str());
+        input["imageTag"] = Value::from(tag.as_str());
+        if let Some(media_type) = media_type {
+            input["imageManifestMediaType"] = Value::from(media_type);
+        }
+        match self.client.write("PutImage", input).await {
             // The tag already points there: done.
-            Some("ImageAlreadyExistsException") => Ok(()),
+            Err(CloudError::Rejected(why)) if why.starts_with("ImageAlreadyExistsException") => Ok(()),
             // An immutable tag that points there already is answered so too, by some reports.
-            Some("ImageTagAlreadyExistsException") => match self.image_by_tag(registry, name, tag).await {
-                Ok(found) if found.digest == *digest => Ok(()),
-                _ => Err(classify_write(&error)),
-            },
-            _ => Err(classify_write(&error)),
+            Err(CloudError::Rejected(why)) if why.starts_with("ImageTagAlreadyExistsException") => {
+                match self.image_by_tag(registry, name, tag).await {
+                    Ok(found) if found.digest == *digest => Ok(()),
+                    _ => Err(CloudError::Rejected(why)),
+                }
+            }
+            other => other.map(drop),
         }
     }
 }

@@ -4,52 +4,56 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use super::caller::CallError;
 use crate::masking::scrubbed;
 use crate::ports::CloudError;
 
-/// The error of a read: an answer that never came is only unavailable.
-pub fn classify_read<E>(error: &SdkError<E, HttpResponse>) -> CloudError
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    match classify_write(error) {
-        CloudError::Ambiguous(why) => CloudError::Unavailable(why),
-        other => other,
-    }
-}
-
-/// The error of a write: without an answer of AWS it may have been done.
-pub fn classify_write<E>(error: &SdkError<E, HttpResponse>) -> CloudError
+/// Why a call by the SDK has no answer.
+pub(super) fn of_sdk<E>(error: &SdkError<E, HttpResponse>) -> CallError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     if let Some(response) = error.raw_response() {
-        let kind = response.headers().get("content-type").unwrap_or_default();
-        if let Some(page) = of_page(response.status().as_u16(), kind) {
-            return page;
+        let (status, kind) = (response.status().as_u16(), response.headers().get("content-type"));
+        if is_page(status, kind.unwrap_or_default()) {
+            return CallError::Page { status };
         }
     }
     match error {
-        SdkError::ServiceError(service) => of_code(service.err().code(), service.err().message()),
-        SdkError::ConstructionFailure(_) => CloudError::Unavailable(chain(error)),
-        SdkError::DispatchFailure(failure) if failure.is_user() => CloudError::Unavailable(chain(error)),
-        SdkError::DispatchFailure(failure) if failure.is_other() => CloudError::Denied(chain(error)),
-        _ => CloudError::Ambiguous(chain(error)),
+        SdkError::ServiceError(service) => CallError::Refused {
+            code: service.err().code().map(str::to_owned),
+            message: service.err().message().map(str::to_owned),
+        },
+        SdkError::ConstructionFailure(_) => CallError::Unsent(chain(error)),
+        SdkError::DispatchFailure(failure) if failure.is_user() => CallError::Unsent(chain(error)),
+        SdkError::DispatchFailure(failure) if failure.is_other() => CallError::Unsigned(chain(error)),
+        _ => CallError::Unanswered(chain(error)),
     }
 }
 
-/// A page for people instead of an answer of the API: from a proxy, or from AWS in trouble. What is in it says nothing.
-fn of_page(status: u16, kind: &str) -> Option<CloudError> {
-    let is_page = ["text/html", "text/plain"].iter().any(|page| kind.starts_with(page));
-    if !is_page || (200..300).contains(&status) {
-        return None;
+/// What is to be done about a write that has no answer.
+pub(super) fn meaning(error: CallError) -> CloudError {
+    match error {
+        CallError::Refused { code, message } => of_code(code.as_deref(), message.as_deref()),
+        CallError::Page { status } => of_page(status),
+        CallError::Unsent(why) => CloudError::Unavailable(why),
+        CallError::Unsigned(why) => CloudError::Denied(why),
+        CallError::Unanswered(why) => CloudError::Ambiguous(why),
     }
+}
+
+/// Whether people are meant to read what came. What is in it says nothing.
+fn is_page(status: u16, kind: &str) -> bool {
+    ["text/html", "text/plain"].iter().any(|page| kind.starts_with(page)) && !(200..300).contains(&status)
+}
+
+fn of_page(status: u16) -> CloudError {
     let text = format!("HTTP {status} with a page instead of an answer of the API; it may come from a proxy");
-    Some(match status {
+    match status {
         429 => CloudError::Throttled(text),
         401 | 403 | 407 => CloudError::Denied(text),
         _ => CloudError::Ambiguous(text),
-    })
+    }
 }
 
 /// The error and its sources, without the debug text of requests; bounded, since a proxy may answer with a whole page.
@@ -130,7 +134,7 @@ mod tests {
             (400, "text/xml", None),
             (200, "text/html", None),
         ] {
-            let said = of_page(status, kind).map(|error| error.to_string());
+            let said = is_page(status, kind).then(|| of_page(status).to_string());
             assert_eq!(said.is_some(), expected.is_some(), "{status} {kind}: {said:?}");
             let (said, expected) = (said.unwrap_or_default(), expected.unwrap_or_default());
             assert!(said.starts_with(expected) && !said.contains("JSON"), "{status} {kind}: {said}");

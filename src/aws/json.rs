@@ -25,10 +25,10 @@ use aws_types::region::SigningRegion;
 use aws_types::service_config::ServiceConfigKey;
 use serde_json::Value;
 
+use super::caller::CallError;
 use super::clock::AwsClock;
-use super::error::classify_read;
+use super::error;
 use crate::model::AccountId;
-use crate::ports::CloudError;
 
 /// A service, as its model names it (botocore's `service-2.json` and endpoint rules).
 #[derive(Clone, Copy, Debug)]
@@ -57,10 +57,9 @@ impl JsonClient {
         Self { call: operation(settings, service, clock) }
     }
 
-    /// One call that changes nothing.
-    pub async fn read(&self, name: &'static str, input: Value) -> Result<Value, CloudError> {
-        let call = self.call.as_ref().map_err(|why| CloudError::Unavailable((*why).to_owned()))?;
-        call.invoke((name, input)).await.map_err(|error: SdkError<Refusal, _>| classify_read(&error))
+    pub async fn call(&self, name: &'static str, input: Value) -> Result<Value, CallError> {
+        let call = self.call.as_ref().map_err(|why| CallError::Unsent((*why).to_owned()))?;
+        call.invoke((name, input)).await.map_err(|error: SdkError<Refusal, _>| error::of_sdk(&error))
     }
 }
 

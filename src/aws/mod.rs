@@ -1,10 +1,14 @@
-//! The only place that names the AWS SDK: adapters of the ports, conversion, and what an error means.
+//! The only place that names the AWS SDK: adapters of the ports on one call of an API, what an answer says, and what an
+//! error means.
 //!
 //! Retries of the SDK are off: one brown-out must not eat the retries of every service, and a write is never repeated
 //! before the world was read again.
 
+mod answer;
+mod caller;
 mod clock;
 mod code_deploy;
+mod download;
 mod ecr;
 mod ecs;
 mod error;
@@ -12,8 +16,9 @@ mod image_config;
 mod json;
 #[cfg(test)]
 mod mutation_tests;
-mod raw;
 mod scaling;
+mod schema;
+mod sdk;
 mod tagging;
 #[cfg(test)]
 mod tests;
@@ -23,17 +28,22 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use serde_json::json;
 
 use crate::model::{AccountId, Region};
 use crate::ports::{CloudError, Ports, Reach, Sts};
 
+use caller::Client;
+use code_deploy::CodeDeployClient;
+use ecr::EcrClient;
+use ecs::EcsClient;
+use scaling::ScalingClient;
+use sdk::Sdk;
+use tagging::TaggingClient;
+
+pub use caller::{Api, CallError, Caller};
 pub use clock::{AwsClock, MachineClock};
-pub use code_deploy::CodeDeployClient;
-pub use ecr::EcrClient;
-pub use ecs::EcsClient;
-pub use raw::check_task_definition;
-pub use scaling::ScalingClient;
-pub use tagging::TaggingClient;
+pub use schema::check_task_definition;
 
 /// The standard AWS settings: profiles, environment variables, roles, `AWS_ENDPOINT_URL`.
 #[derive(Clone)]
@@ -93,32 +103,31 @@ impl Reach for Aws {
         if let Some(region) = region {
             builder = builder.region(aws_config::Region::new(region.as_str().to_owned()));
         }
-        let settings = builder.build();
-        let clock = || self.clock.clone();
-        let ecs = aws_sdk_ecs::config::Builder::from(&settings).interceptor(clock()).build();
-        let ecr = aws_sdk_ecr::config::Builder::from(&settings).interceptor(clock()).build();
-        let code_deploy = aws_sdk_codedeploy::config::Builder::from(&settings).interceptor(clock()).build();
-        let sts = aws_sdk_sts::config::Builder::from(&settings).interceptor(clock()).build();
-        Ports {
-            ecs: Arc::new(EcsClient::new(aws_sdk_ecs::Client::from_conf(ecs))),
-            ecr: Arc::new(EcrClient::new(aws_sdk_ecr::Client::from_conf(ecr), settings.endpoint_url())),
-            code_deploy: Arc::new(CodeDeployClient(aws_sdk_codedeploy::Client::from_conf(code_deploy))),
-            sts: Arc::new(StsClient(aws_sdk_sts::Client::from_conf(sts))),
-            tagging: Arc::new(TaggingClient::new(&settings, &self.clock)),
-            scaling: Arc::new(ScalingClient::new(&settings, &self.clock)),
-        }
+        let sdk: Arc<dyn Caller> = Arc::new(Sdk::new(&builder.build(), &self.clock));
+        ports(&sdk)
     }
 }
 
-struct StsClient(aws_sdk_sts::Client);
+/// The ports on whatever makes the calls.
+pub fn ports(caller: &Arc<dyn Caller>) -> Ports {
+    let client = |api| Client::new(api, caller);
+    Ports {
+        ecs: Arc::new(EcsClient::new(client(Api::Ecs))),
+        ecr: Arc::new(EcrClient::new(client(Api::Ecr))),
+        code_deploy: Arc::new(CodeDeployClient(client(Api::CodeDeploy))),
+        sts: Arc::new(StsClient(client(Api::Sts))),
+        tagging: Arc::new(TaggingClient(client(Api::Tagging))),
+        scaling: Arc::new(ScalingClient(client(Api::Scaling))),
+    }
+}
+
+struct StsClient(Client);
 
 #[async_trait]
 impl Sts for StsClient {
     async fn account(&self) -> Result<AccountId, CloudError> {
-        let identity =
-            self.0.get_caller_identity().send().await.map_err(|error| error::classify_read(&error))?;
-        let account =
-            identity.account().ok_or_else(|| CloudError::Unavailable("STS named no account".to_owned()))?;
-        Ok(AccountId::new(account))
+        let identity = self.0.read("GetCallerIdentity", json!({})).await?;
+        let account = answer::text(&identity, "Account");
+        account.map(AccountId::new).ok_or_else(|| CloudError::Unavailable("STS named no account".to_owned()))
     }
 }

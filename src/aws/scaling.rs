@@ -3,31 +3,19 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use aws_config::SdkConfig;
 use serde_json::{Value, json};
 
-use super::clock::AwsClock;
-use super::json::{JsonClient, Service};
+use super::answer::{list, next_page, text};
+use super::caller::Client;
 use crate::model::{ClusterName, ScalableTarget, ServiceName};
 use crate::ports::{CloudError, Scaling};
 
-const SERVICE: Service = Service {
-    id: "Application Auto Scaling",
-    host: "application-autoscaling",
-    target: "AnyScaleFrontendService",
-};
 /// Resources of one request (Application Auto Scaling API reference, `DescribeScalableTargets`).
 const MOST_RESOURCES: usize = 50;
 /// Pages of one request: a service has one target.
 const MOST_PAGES: usize = 10;
 
-pub struct ScalingClient(JsonClient);
-
-impl ScalingClient {
-    pub fn new(settings: &SdkConfig, clock: &AwsClock) -> Self {
-        Self(JsonClient::new(settings, SERVICE, clock))
-    }
-}
+pub(super) struct ScalingClient(pub Client);
 
 #[async_trait]
 impl Scaling for ScalingClient {
@@ -38,22 +26,17 @@ impl Scaling for ScalingClient {
         let mut found = BTreeMap::new();
         for batch in services.chunks(MOST_RESOURCES) {
             let ids: Vec<String> = batch.iter().map(|(c, s)| format!("service/{c}/{s}")).collect();
-            let mut token = None;
+            let mut input = json!({
+                "ServiceNamespace": "ecs",
+                "ScalableDimension": "ecs:service:DesiredCount",
+                "ResourceIds": ids,
+            });
             for _ in 0..MOST_PAGES {
-                let mut input = json!({
-                    "ServiceNamespace": "ecs",
-                    "ScalableDimension": "ecs:service:DesiredCount",
-                    "ResourceIds": ids,
-                });
-                if let Some(token) = token {
-                    input["NextToken"] = token;
-                }
-                let page = self.0.read("DescribeScalableTargets", input).await?;
-                let targets = page.get("ScalableTargets").and_then(Value::as_array);
-                found.extend(targets.into_iter().flatten().filter_map(target));
-                token = page.get("NextToken").filter(|token| token.is_string()).cloned();
-                if token.is_none() {
-                    break;
+                let page = self.0.read("DescribeScalableTargets", input.clone()).await?;
+                found.extend(list(&page, "ScalableTargets").filter_map(target));
+                match next_page(&page, "NextToken") {
+                    Some(token) => input["NextToken"] = Value::from(token),
+                    None => break,
                 }
             }
         }
@@ -62,8 +45,7 @@ impl Scaling for ScalingClient {
 }
 
 fn target(described: &Value) -> Option<((ClusterName, ServiceName), ScalableTarget)> {
-    let id = described.get("ResourceId")?.as_str()?.strip_prefix("service/")?;
-    let (cluster, service) = id.split_once('/')?;
+    let (cluster, service) = text(described, "ResourceId")?.strip_prefix("service/")?.split_once('/')?;
     let bound = |key: &str| u32::try_from(described.get(key)?.as_u64()?).ok();
     let target = ScalableTarget { least: bound("MinCapacity")?, most: bound("MaxCapacity")? };
     Some(((ClusterName::new(cluster), ServiceName::new(service)), target))

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::sync::Mutex;
 use trueup_simulator::Fault;
 
-use crate::ports::{Call, Kind, Other, Trouble};
+use crate::process::{Call, Kind, Other, Trouble};
 use crate::stage::{Breaker, Running, Stage, TICK, WRITES, check_truth, said};
 
 /// Virtual seconds after which everything must have come to rest.

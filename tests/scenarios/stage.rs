@@ -18,7 +18,7 @@ use trueup::ports::{Clock, History, Reach};
 use trueup_simulator::{Api, Fault, World, http};
 
 use crate::account::{Account, Need};
-use crate::ports::{Other, Process, Trouble, WorldClock};
+use crate::process::{Other, Process, Trouble, WorldClock};
 
 pub const REGISTRY: &str = "123456789012.dkr.ecr.eu-west-2.amazonaws.com";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";

@@ -2,30 +2,29 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use aws_sdk_ecs::types as sdk;
-use aws_smithy_types::DateTime;
 use serde_json::{Map, Value};
 
 use super::ServiceRevision;
+use crate::aws::answer::{count, flag, list, member, number, owned, text, time};
 use crate::model::{
     CircuitBreaker, Controller, Deployment, DeploymentId, DeploymentStatus, DeploymentStrategy, Digest,
-    LoadBalancer, Millis, RolloutState, Scheduling, Service, ServiceDeployment, ServiceDeploymentStatus,
+    LoadBalancer, RolloutState, Scheduling, Service, ServiceDeployment, ServiceDeploymentStatus,
     ServiceStatus, Task, TaskContainer, TaskDefinitionArn, TaskHealth,
 };
+use crate::plan::service_settings;
 use crate::plan::tags::is_reserved;
 
-pub(super) fn convert_service_revision(revision: &sdk::ServiceRevision) -> Option<ServiceRevision> {
-    let digests = revision
-        .container_images()
-        .iter()
-        .filter_map(|image| Some((image.container_name()?.to_owned(), Digest::new(image.image_digest()?))));
-    let task_definition = TaskDefinitionArn::new(revision.task_definition()?);
-    Some(ServiceRevision { task_definition, digests: digests.collect() })
+pub(super) fn service_revision(described: &Value) -> Option<ServiceRevision> {
+    let digest = |image| Some((owned(image, "containerName")?, Digest::new(text(image, "imageDigest")?)));
+    Some(ServiceRevision {
+        task_definition: TaskDefinitionArn::new(text(described, "taskDefinition")?),
+        digests: list(described, "containerImages").filter_map(digest).collect(),
+    })
 }
 
 /// Drops what only an answer holds: keys that are no member of the `RegisterTaskDefinition` input, by the SDK's schema,
 /// and those the schema cannot know are kept.
-pub(super) fn registration_of(described: Option<&Value>) -> Value {
+pub(super) fn registration_of(described: &Value) -> Value {
     const RESPONSE_ONLY: [&str; 9] = [
         "taskDefinitionArn",
         "revision",
@@ -37,7 +36,7 @@ pub(super) fn registration_of(described: Option<&Value>) -> Value {
         "deregisteredAt",
         "deleteRequestedAt",
     ];
-    let fields = described.and_then(Value::as_object).cloned().unwrap_or_default();
+    let fields = described.as_object().cloned().unwrap_or_default();
     Value::Object(fields.into_iter().filter(|(key, _)| !RESPONSE_ONLY.contains(&key.as_str())).collect())
 }
 
@@ -54,178 +53,157 @@ pub(super) fn with_tags(input: &Value, tags: &BTreeMap<String, String>) -> Value
     Value::Object(fields)
 }
 
-fn millis(time: Option<&DateTime>) -> Millis {
-    time.and_then(|time| time.to_millis().ok()).unwrap_or_default()
-}
-
-pub(super) fn convert_service(service: &sdk::Service) -> Option<Service> {
-    let configuration = service.deployment_configuration();
-    let breaker = configuration.and_then(|configuration| configuration.deployment_circuit_breaker());
-    let alarms = configuration.and_then(|configuration| configuration.alarms());
-    let deployments = service.deployments().iter().filter_map(convert_deployment);
-    let sets = service.task_sets().iter().filter_map(convert_task_set);
+pub(super) fn service(described: &Value) -> Option<Service> {
+    let configuration = member(described, "deploymentConfiguration");
+    let breaker = member(configuration, "deploymentCircuitBreaker");
+    let alarms = member(configuration, "alarms");
+    let deployments = list(described, "deployments").filter_map(deployment);
+    let sets = list(described, "taskSets").filter_map(task_set);
     let mut deployments: Vec<Deployment> = deployments.chain(sets).collect();
     deployments.sort_by_key(|deployment| deployment.status != DeploymentStatus::Primary);
     Some(Service {
-        arn: service.service_arn()?.to_owned(),
-        status: match service.status() {
+        arn: owned(described, "serviceArn")?,
+        status: match text(described, "status") {
             Some("ACTIVE") => ServiceStatus::Active,
             Some("DRAINING") => ServiceStatus::Draining,
             _ => ServiceStatus::Inactive,
         },
-        controller: match service.deployment_controller().map(sdk::DeploymentController::r#type) {
-            None | Some(sdk::DeploymentControllerType::Ecs) => Controller::Ecs,
-            Some(sdk::DeploymentControllerType::CodeDeploy) => Controller::CodeDeploy,
+        controller: match text(member(described, "deploymentController"), "type") {
+            None | Some("ECS") => Controller::Ecs,
+            Some("CODE_DEPLOY") => Controller::CodeDeploy,
             Some(_) => Controller::External,
         },
-        strategy: DeploymentStrategy::parse(
-            configuration
-                .and_then(|configuration| configuration.strategy())
-                .map(sdk::DeploymentStrategy::as_str),
-        ),
-        scheduling: match service.scheduling_strategy() {
-            Some(sdk::SchedulingStrategy::Daemon) => Scheduling::Daemon,
+        strategy: DeploymentStrategy::parse(text(configuration, "strategy")),
+        scheduling: match text(described, "schedulingStrategy") {
+            Some("DAEMON") => Scheduling::Daemon,
             _ => Scheduling::Replica,
         },
-        task_definition: TaskDefinitionArn::new(service.task_definition().unwrap_or_default()),
-        desired_count: service.desired_count(),
-        running_count: service.running_count(),
-        pending_count: service.pending_count(),
+        task_definition: TaskDefinitionArn::new(text(described, "taskDefinition").unwrap_or_default()),
+        desired_count: count(described, "desiredCount"),
+        running_count: count(described, "runningCount"),
+        pending_count: count(described, "pendingCount"),
         circuit_breaker: CircuitBreaker {
-            enabled: breaker.is_some_and(sdk::DeploymentCircuitBreaker::enable),
-            rollback: breaker.is_some_and(sdk::DeploymentCircuitBreaker::rollback),
+            enabled: flag(breaker, "enable"),
+            rollback: flag(breaker, "rollback"),
         },
-        settings: Value::Null,
-        alarms_roll_back: alarms.is_some_and(|alarms| alarms.enable() && alarms.rollback()),
+        settings: service_settings::of(described),
+        alarms_roll_back: flag(alarms, "enable") && flag(alarms, "rollback"),
         deployments,
-        events: service
-            .events()
-            .iter()
-            .filter_map(|event| event.message().map(str::to_owned))
-            .take(5)
-            .collect(),
+        events: list(described, "events").filter_map(|event| owned(event, "message")).take(5).collect(),
     })
 }
 
-fn convert_deployment(deployment: &sdk::Deployment) -> Option<Deployment> {
+fn deployment(described: &Value) -> Option<Deployment> {
     Some(Deployment {
-        id: DeploymentId::new(deployment.id()?),
-        status: match deployment.status() {
-            Some("PRIMARY") => DeploymentStatus::Primary,
-            Some("ACTIVE") => DeploymentStatus::Active,
-            _ => DeploymentStatus::Inactive,
-        },
-        task_definition: TaskDefinitionArn::new(deployment.task_definition()?),
-        rollout: deployment.rollout_state().and_then(|state| match state {
-            sdk::DeploymentRolloutState::Completed => Some(RolloutState::Completed),
-            sdk::DeploymentRolloutState::Failed => Some(RolloutState::Failed),
-            sdk::DeploymentRolloutState::InProgress => Some(RolloutState::InProgress),
+        rollout: match text(described, "rolloutState") {
+            Some("COMPLETED") => Some(RolloutState::Completed),
+            Some("FAILED") => Some(RolloutState::Failed),
+            Some("IN_PROGRESS") => Some(RolloutState::InProgress),
             _ => None,
-        }),
-        running: deployment.running_count(),
-        failed_tasks: deployment.failed_tasks(),
+        },
+        failed_tasks: count(described, "failedTasks"),
         load_balancer: None,
-        created_at: millis(deployment.created_at()),
-        updated_at: millis(deployment.updated_at()),
+        ..either(described)?
     })
 }
 
-fn convert_task_set(set: &sdk::TaskSet) -> Option<Deployment> {
-    let balancer = set.load_balancers().first();
+fn task_set(described: &Value) -> Option<Deployment> {
+    let balancer = list(described, "loadBalancers").next();
     Some(Deployment {
-        id: DeploymentId::new(set.id()?),
-        status: match set.status() {
+        rollout: match text(described, "stabilityStatus") {
+            Some("STEADY_STATE") => Some(RolloutState::Completed),
+            Some("STABILIZING") => Some(RolloutState::InProgress),
+            _ => None,
+        },
+        load_balancer: balancer.map(|balancer| LoadBalancer {
+            target_group: owned(balancer, "targetGroupArn").unwrap_or_default(),
+            container: owned(balancer, "containerName").unwrap_or_default(),
+            port: count(balancer, "containerPort"),
+        }),
+        ..either(described)?
+    })
+}
+
+/// What deployments and task sets have in common.
+fn either(described: &Value) -> Option<Deployment> {
+    Some(Deployment {
+        id: DeploymentId::new(text(described, "id")?),
+        status: match text(described, "status") {
             Some("PRIMARY") => DeploymentStatus::Primary,
             Some("ACTIVE") => DeploymentStatus::Active,
             _ => DeploymentStatus::Inactive,
         },
-        task_definition: TaskDefinitionArn::new(set.task_definition()?),
-        rollout: match set.stability_status() {
-            Some(sdk::StabilityStatus::SteadyState) => Some(RolloutState::Completed),
-            Some(sdk::StabilityStatus::Stabilizing) => Some(RolloutState::InProgress),
-            _ => None,
-        },
-        running: set.running_count(),
+        task_definition: TaskDefinitionArn::new(text(described, "taskDefinition")?),
+        rollout: None,
+        running: count(described, "runningCount"),
         failed_tasks: 0,
-        load_balancer: balancer.map(|balancer| LoadBalancer {
-            target_group: balancer.target_group_arn().unwrap_or_default().to_owned(),
-            container: balancer.container_name().unwrap_or_default().to_owned(),
-            port: balancer.container_port().unwrap_or_default(),
-        }),
-        created_at: millis(set.created_at()),
-        updated_at: millis(set.updated_at()),
+        load_balancer: None,
+        created_at: time(described, "createdAt").unwrap_or_default(),
+        updated_at: time(described, "updatedAt").unwrap_or_default(),
     })
 }
 
-pub(super) fn convert_service_deployment(
-    deployment: &sdk::ServiceDeployment,
+pub(super) fn service_deployment(
+    described: &Value,
     revisions: &HashMap<String, ServiceRevision>,
 ) -> Option<ServiceDeployment> {
-    use sdk::ServiceDeploymentRollbackMonitorsStatus::Triggered;
-    let summary = deployment.target_service_revision();
-    let target = summary.and_then(|target| revisions.get(target.arn()?));
-    let sources = deployment.source_service_revisions().iter();
-    let sources = sources.filter_map(|source| revisions.get(source.arn()?));
-    let breaker = deployment.deployment_circuit_breaker().and_then(|breaker| breaker.status());
-    let alarms = deployment.alarms().and_then(|alarms| alarms.status());
+    let revision = |summary: &Value| revisions.get(text(summary, "arn")?);
+    let summary = member(described, "targetServiceRevision");
+    let target = revision(summary);
+    let sources = list(described, "sourceServiceRevisions").filter_map(revision);
+    let is_triggered = |monitor: &str| text(member(described, monitor), "status") == Some("TRIGGERED");
     Some(ServiceDeployment {
-        arn: deployment.service_deployment_arn()?.to_owned(),
-        status: match deployment.status() {
-            Some(sdk::ServiceDeploymentStatus::Pending) => ServiceDeploymentStatus::Pending,
-            Some(sdk::ServiceDeploymentStatus::InProgress) => ServiceDeploymentStatus::InProgress,
-            Some(sdk::ServiceDeploymentStatus::Successful) => ServiceDeploymentStatus::Successful,
-            Some(sdk::ServiceDeploymentStatus::StopRequested) => ServiceDeploymentStatus::StopRequested,
-            Some(sdk::ServiceDeploymentStatus::Stopped) => ServiceDeploymentStatus::Stopped,
-            Some(sdk::ServiceDeploymentStatus::RollbackRequested) => {
-                ServiceDeploymentStatus::RollbackRequested
-            }
-            Some(sdk::ServiceDeploymentStatus::RollbackInProgress) => {
-                ServiceDeploymentStatus::RollbackInProgress
-            }
-            Some(sdk::ServiceDeploymentStatus::RollbackSuccessful) => {
-                ServiceDeploymentStatus::RollbackSuccessful
-            }
-            Some(sdk::ServiceDeploymentStatus::RollbackFailed) => ServiceDeploymentStatus::RollbackFailed,
+        arn: owned(described, "serviceDeploymentArn")?,
+        status: match text(described, "status") {
+            Some("PENDING") => ServiceDeploymentStatus::Pending,
+            Some("IN_PROGRESS") => ServiceDeploymentStatus::InProgress,
+            Some("SUCCESSFUL") => ServiceDeploymentStatus::Successful,
+            Some("STOP_REQUESTED") => ServiceDeploymentStatus::StopRequested,
+            Some("STOPPED") => ServiceDeploymentStatus::Stopped,
+            Some("ROLLBACK_REQUESTED") => ServiceDeploymentStatus::RollbackRequested,
+            Some("ROLLBACK_IN_PROGRESS") => ServiceDeploymentStatus::RollbackInProgress,
+            Some("ROLLBACK_SUCCESSFUL") => ServiceDeploymentStatus::RollbackSuccessful,
+            Some("ROLLBACK_FAILED") => ServiceDeploymentStatus::RollbackFailed,
             _ => ServiceDeploymentStatus::Unknown,
         },
-        reason: deployment.status_reason().map(str::to_owned),
+        reason: owned(described, "statusReason"),
         target: target.map(|target| target.task_definition.clone()),
         sources: sources.map(|source| source.task_definition.clone()).collect(),
         digests: target.map(|target| target.digests.clone()).unwrap_or_default(),
-        monitor_triggered: breaker == Some(&Triggered) || alarms == Some(&Triggered),
-        target_running: summary.map_or(0, sdk::ServiceRevisionSummary::running_task_count),
+        monitor_triggered: is_triggered("deploymentCircuitBreaker") || is_triggered("alarms"),
+        target_running: count(summary, "runningTaskCount"),
         shift: None,
-        created_at: millis(deployment.created_at()),
-        finished_at: deployment.finished_at().or(deployment.stopped_at()).map(|time| millis(Some(time))),
+        created_at: time(described, "createdAt").unwrap_or_default(),
+        finished_at: time(described, "finishedAt").or_else(|| time(described, "stoppedAt")),
     })
 }
 
-pub(super) fn convert_task(task: &sdk::Task) -> Option<Task> {
+pub(super) fn task(described: &Value) -> Option<Task> {
     Some(Task {
-        arn: task.task_arn()?.to_owned(),
-        task_definition: TaskDefinitionArn::new(task.task_definition_arn()?),
-        started_by: task.started_by().map(DeploymentId::new),
-        last_status: task.last_status().unwrap_or_default().to_owned(),
-        desired_status: task.desired_status().unwrap_or_default().to_owned(),
-        health: match task.health_status() {
-            Some(sdk::HealthStatus::Healthy) => TaskHealth::Healthy,
-            Some(sdk::HealthStatus::Unhealthy) => TaskHealth::Unhealthy,
+        arn: owned(described, "taskArn")?,
+        task_definition: TaskDefinitionArn::new(text(described, "taskDefinitionArn")?),
+        started_by: text(described, "startedBy").map(DeploymentId::new),
+        last_status: owned(described, "lastStatus").unwrap_or_default(),
+        desired_status: owned(described, "desiredStatus").unwrap_or_default(),
+        health: match text(described, "healthStatus") {
+            Some("HEALTHY") => TaskHealth::Healthy,
+            Some("UNHEALTHY") => TaskHealth::Unhealthy,
             _ => TaskHealth::Unknown,
         },
-        containers: task.containers().iter().filter_map(convert_container).collect(),
-        stop_code: task.stop_code().map(|code| code.as_str().to_owned()),
-        stopped_reason: task.stopped_reason().map(str::to_owned),
-        started_at: task.started_at().map(|time| millis(Some(time))),
-        stopped_at: task.stopped_at().map(|time| millis(Some(time))),
+        containers: list(described, "containers").filter_map(container).collect(),
+        stop_code: owned(described, "stopCode"),
+        stopped_reason: owned(described, "stoppedReason"),
+        started_at: time(described, "startedAt"),
+        stopped_at: time(described, "stoppedAt"),
     })
 }
 
-fn convert_container(container: &sdk::Container) -> Option<TaskContainer> {
+fn container(described: &Value) -> Option<TaskContainer> {
     Some(TaskContainer {
-        name: container.name()?.to_owned(),
-        image: container.image().unwrap_or_default().to_owned(),
-        digest: container.image_digest().map(Digest::new),
-        exit_code: container.exit_code(),
-        reason: container.reason().map(str::to_owned),
+        name: owned(described, "name")?,
+        image: owned(described, "image").unwrap_or_default(),
+        digest: text(described, "imageDigest").map(Digest::new),
+        exit_code: number(described, "exitCode"),
+        reason: owned(described, "reason"),
     })
 }

@@ -6,31 +6,28 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use aws_sdk_ecs::Client;
-use aws_sdk_ecs::types as sdk;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use convert::{
-    convert_service, convert_service_deployment, convert_service_revision, convert_task, registration_of,
-    with_tags,
-};
+use convert::{registration_of, service, service_deployment, service_revision, task, with_tags};
 
-use super::error::{classify_read, classify_write};
-use super::raw::RawJson;
+use super::answer::{list, member, next_page, owned, text, texts};
+use super::caller::Client;
 use crate::model::{
     ClusterName, Digest, Revision, Service, ServiceDeployment, ServiceName, Task, TaskDefinitionArn,
 };
-use crate::plan::service_settings;
 use crate::ports::{CloudError, Ecs, Extent, Listing, RevisionStatus, Tasks};
 
 /// `DescribeServiceRevisions` and `DescribeServiceDeployments` take twenty ARNs (Amazon ECS API reference).
 const BATCH: usize = 20;
+/// `DescribeTasks` takes a hundred, and lists of task definitions have pages of a hundred (Amazon ECS API reference).
+const TASKS: usize = 100;
+const PAGE: usize = 100;
 /// Pages of one list that are read at most; AWS may send empty ones.
 pub(super) const MOST_PAGES: usize = 100;
 /// Service revisions are immutable and read once; beyond this many the cache starts afresh.
 const MOST_CACHED: usize = 10_000;
 
-pub struct EcsClient {
+pub(super) struct EcsClient {
     client: Client,
     service_revisions: Mutex<HashMap<String, ServiceRevision>>,
 }
@@ -59,14 +56,10 @@ impl EcsClient {
             }
         }
         for batch in missing.chunks(BATCH) {
-            let call =
-                self.client.describe_service_revisions().set_service_revision_arns(Some(batch.to_vec()));
-            let answer = call.send().await.map_err(|error| classify_read(&error))?;
-            let revisions = answer.service_revisions().iter();
-            found.extend(revisions.filter_map(|one| {
-                let revision = convert_service_revision(one)?;
-                Some((one.service_revision_arn()?.to_owned(), revision))
-            }));
+            let input = json!({"serviceRevisionArns": batch});
+            let answer = self.client.read("DescribeServiceRevisions", input).await?;
+            let revision = |one| Some((owned(one, "serviceRevisionArn")?, service_revision(one)?));
+            found.extend(list(&answer, "serviceRevisions").filter_map(revision));
         }
         self.keep(&found);
         Ok(found)
@@ -90,34 +83,29 @@ impl EcsClient {
     ) -> Result<(), CloudError> {
         input.insert("cluster".to_owned(), Value::from(cluster.as_str()));
         input.insert("service".to_owned(), Value::from(service.as_str()));
-        // The typed member only satisfies the builder; the body is replaced by the raw input.
-        let call = self.client.update_service().service(service.as_str());
-        let sent = call.customize().interceptor(RawJson::send(&Value::Object(input))).send().await;
-        sent.map(|_| ()).map_err(|error| classify_write(&error))
+        self.client.write("UpdateService", Value::Object(input)).await.map(drop)
     }
 
     async fn task_arns(
         &self,
         cluster: &ClusterName,
         service: &ServiceName,
-        status: sdk::DesiredStatus,
+        which: Tasks,
         most: usize,
     ) -> Result<Vec<String>, CloudError> {
+        let status = match which {
+            Tasks::Running => "RUNNING",
+            Tasks::Stopped => "STOPPED",
+        };
+        let mut input =
+            json!({"cluster": cluster.as_str(), "serviceName": service.as_str(), "desiredStatus": status});
         let mut arns = Vec::new();
-        let mut token = None;
         for _ in 0..MOST_PAGES {
-            let call = self
-                .client
-                .list_tasks()
-                .cluster(cluster.as_str())
-                .service_name(service.as_str())
-                .desired_status(status.clone())
-                .set_next_token(token);
-            let page = call.send().await.map_err(|error| classify_read(&error))?;
-            arns.extend_from_slice(page.task_arns());
-            token = page.next_token().map(str::to_owned);
-            if token.is_none() || arns.len() >= most {
-                break;
+            let page = self.client.read("ListTasks", input.clone()).await?;
+            arns.extend(texts(&page, "taskArns").map(str::to_owned));
+            match next_page(&page, "nextToken") {
+                Some(token) if arns.len() < most => input["nextToken"] = Value::from(token),
+                _ => break,
             }
         }
         arns.truncate(most);
@@ -132,25 +120,11 @@ impl Ecs for EcsClient {
         cluster: &ClusterName,
         names: &[ServiceName],
     ) -> Result<BTreeMap<ServiceName, Service>, CloudError> {
-        let names = names.iter().map(|name| name.as_str().to_owned()).collect();
-        let call = self.client.describe_services().cluster(cluster.as_str()).set_services(Some(names));
-        let raw = RawJson::capture();
-        let answer = call.customize().interceptor(raw.clone()).send().await;
-        let answer = answer.map_err(|error| classify_read(&error))?;
-        let body = raw.take().ok_or_else(no_json)?;
-        let described = |name: &str| {
-            let all = body.get("services").and_then(Value::as_array).into_iter().flatten();
-            all.into_iter().find(|one| one.get("serviceName").and_then(Value::as_str) == Some(name))
-        };
-        Ok(answer
-            .services()
-            .iter()
-            .filter_map(|service| {
-                let name = service.service_name()?;
-                let settings = described(name).map_or(Value::Null, service_settings::of);
-                Some((ServiceName::new(name), Service { settings, ..convert_service(service)? }))
-            })
-            .collect())
+        let names: Vec<&str> = names.iter().map(ServiceName::as_str).collect();
+        let input = json!({"cluster": cluster.as_str(), "services": names});
+        let answer = self.client.read("DescribeServices", input).await?;
+        let named = |one| Some((ServiceName::new(text(one, "serviceName")?), service(one)?));
+        Ok(list(&answer, "services").filter_map(named).collect())
     }
 
     async fn service_deployments(
@@ -159,34 +133,25 @@ impl Ecs for EcsClient {
         service: &ServiceName,
         most: usize,
     ) -> Result<Vec<ServiceDeployment>, CloudError> {
-        let size = i32::try_from(most.min(BATCH)).unwrap_or(20);
-        let call = self
-            .client
-            .list_service_deployments()
-            .cluster(cluster.as_str())
-            .service(service.as_str())
-            .max_results(size);
-        let list = call.send().await.map_err(|error| classify_read(&error))?;
-        let arns: Vec<String> = list
-            .service_deployments()
-            .iter()
-            .filter_map(|brief| brief.service_deployment_arn().map(str::to_owned))
-            .collect();
+        let input =
+            json!({"cluster": cluster.as_str(), "service": service.as_str(), "maxResults": most.min(BATCH)});
+        let briefs = self.client.read("ListServiceDeployments", input).await?;
+        let arns: Vec<&str> =
+            list(&briefs, "serviceDeployments").filter_map(|one| text(one, "serviceDeploymentArn")).collect();
         if arns.is_empty() {
             return Ok(Vec::new());
         }
-        let call = self.client.describe_service_deployments().set_service_deployment_arns(Some(arns));
-        let answer = call.send().await.map_err(|error| classify_read(&error))?;
-        let revisions = answer.service_deployments().iter().flat_map(|deployment| {
-            let sources = deployment.source_service_revisions().iter().filter_map(|source| source.arn());
-            deployment.target_service_revision().and_then(|target| target.arn()).into_iter().chain(sources)
+        let input = json!({"serviceDeploymentArns": arns});
+        let answer = self.client.read("DescribeServiceDeployments", input).await?;
+        let revisions = list(&answer, "serviceDeployments").flat_map(|deployment| {
+            let sources =
+                list(deployment, "sourceServiceRevisions").filter_map(|source| owned(source, "arn"));
+            owned(member(deployment, "targetServiceRevision"), "arn").into_iter().chain(sources)
         });
-        let revisions = self.service_revisions(revisions.map(str::to_owned).collect()).await?;
-        let mut deployments: Vec<_> = answer
-            .service_deployments()
-            .iter()
-            .filter_map(|deployment| convert_service_deployment(deployment, &revisions))
-            .collect();
+        let revisions = self.service_revisions(revisions.collect()).await?;
+        let deployments = list(&answer, "serviceDeployments");
+        let mut deployments: Vec<_> =
+            deployments.filter_map(|deployment| service_deployment(deployment, &revisions)).collect();
         deployments.sort_by_key(|deployment| std::cmp::Reverse(deployment.created_at));
         Ok(deployments)
     }
@@ -198,16 +163,12 @@ impl Ecs for EcsClient {
         which: Tasks,
         most: usize,
     ) -> Result<Vec<Task>, CloudError> {
-        let status = match which {
-            Tasks::Running => sdk::DesiredStatus::Running,
-            Tasks::Stopped => sdk::DesiredStatus::Stopped,
-        };
-        let arns = self.task_arns(cluster, service, status, most).await?;
+        let arns = self.task_arns(cluster, service, which, most).await?;
         let mut tasks = Vec::new();
-        for batch in arns.chunks(100) {
-            let call = self.client.describe_tasks().cluster(cluster.as_str()).set_tasks(Some(batch.to_vec()));
-            let answer = call.send().await.map_err(|error| classify_read(&error))?;
-            tasks.extend(answer.tasks().iter().filter_map(convert_task));
+        for batch in arns.chunks(TASKS) {
+            let input = json!({"cluster": cluster.as_str(), "tasks": batch});
+            let answer = self.client.read("DescribeTasks", input).await?;
+            tasks.extend(list(&answer, "tasks").filter_map(task));
         }
         Ok(tasks)
     }
@@ -217,15 +178,9 @@ impl Ecs for EcsClient {
         family: &str,
         most: usize,
     ) -> Result<Vec<TaskDefinitionArn>, CloudError> {
-        let call = self
-            .client
-            .list_task_definitions()
-            .family_prefix(family)
-            .sort(sdk::SortOrder::Desc)
-            .max_results(i32::try_from(most).unwrap_or(20));
-        let answer = call.send().await.map_err(|error| classify_read(&error))?;
-        let arns = answer.task_definition_arns().iter().map(TaskDefinitionArn::new);
-        Ok(arns.filter(|arn| arn.family() == family).take(most).collect())
+        let input = json!({"familyPrefix": family, "sort": "DESC", "maxResults": most.min(PAGE)});
+        let answer = self.client.read("ListTaskDefinitions", input).await?;
+        Ok(members_of(family, &answer).take(most).collect())
     }
 
     async fn family_revisions(
@@ -235,56 +190,43 @@ impl Ecs for EcsClient {
         most: usize,
     ) -> Result<Listing<TaskDefinitionArn>, CloudError> {
         let status = match status {
-            RevisionStatus::Active => sdk::TaskDefinitionStatus::Active,
-            RevisionStatus::Inactive => sdk::TaskDefinitionStatus::Inactive,
+            RevisionStatus::Active => "ACTIVE",
+            RevisionStatus::Inactive => "INACTIVE",
         };
-        let (mut items, mut token) = (Vec::new(), None);
+        let mut input = json!({"familyPrefix": family, "status": status, "sort": "DESC"});
+        let (mut items, mut extent) = (Vec::new(), Extent::Cut);
         for _ in 0..MOST_PAGES {
-            let call = self
-                .client
-                .list_task_definitions()
-                .family_prefix(family)
-                .status(status.clone())
-                .sort(sdk::SortOrder::Desc)
-                .set_next_token(token);
-            let page = call.send().await.map_err(|error| classify_read(&error))?;
-            let arns = page.task_definition_arns().iter().map(TaskDefinitionArn::new);
-            items.extend(arns.filter(|arn| arn.family() == family));
-            token = page.next_token().map(str::to_owned);
-            if token.is_none() || items.len() > most {
-                break;
+            let page = self.client.read("ListTaskDefinitions", input.clone()).await?;
+            items.extend(members_of(family, &page));
+            match next_page(&page, "nextToken") {
+                Some(token) if items.len() <= most => input["nextToken"] = Value::from(token),
+                Some(_) => break,
+                None => {
+                    extent = if items.len() <= most { Extent::Whole } else { Extent::Cut };
+                    break;
+                }
             }
         }
-        let extent = if token.is_none() && items.len() <= most { Extent::Whole } else { Extent::Cut };
         items.truncate(most);
         Ok(Listing { items, extent })
     }
 
     async fn revision(&self, arn: &TaskDefinitionArn) -> Result<Revision, CloudError> {
-        let raw = RawJson::capture();
-        let call = self
-            .client
-            .describe_task_definition()
-            .task_definition(arn.as_str())
-            .include(sdk::TaskDefinitionField::Tags);
-        let answer = call.customize().interceptor(raw.clone()).send().await;
-        let answer = answer.map_err(|error| match classify_read(&error) {
+        let input = json!({"taskDefinition": arn.as_str(), "include": ["TAGS"]});
+        let answer = self.client.read("DescribeTaskDefinition", input).await;
+        let answer = answer.map_err(|error| match error {
             CloudError::Rejected(why) if why.contains("Unable to describe task definition") => {
                 CloudError::NotFound(why)
             }
             other => other,
         })?;
-        let body = raw.take().ok_or_else(no_json)?;
-        let described = answer.task_definition().ok_or_else(|| CloudError::NotFound(arn.to_string()))?;
-        let tags = answer
-            .tags()
-            .iter()
-            .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())));
+        let described = answer.get("taskDefinition").ok_or_else(|| CloudError::NotFound(arn.to_string()))?;
+        let tag = |tag| Some((owned(tag, "key")?, owned(tag, "value").unwrap_or_default()));
         Ok(Revision {
-            arn: TaskDefinitionArn::new(described.task_definition_arn().unwrap_or(arn.as_str())),
-            active: described.status() == Some(&sdk::TaskDefinitionStatus::Active),
-            input: registration_of(body.get("taskDefinition")),
-            tags: tags.collect(),
+            arn: TaskDefinitionArn::new(text(described, "taskDefinitionArn").unwrap_or(arn.as_str())),
+            active: text(described, "status") == Some("ACTIVE"),
+            input: registration_of(described),
+            tags: list(&answer, "tags").filter_map(tag).collect(),
         })
     }
 
@@ -293,13 +235,8 @@ impl Ecs for EcsClient {
         input: &Value,
         tags: &BTreeMap<String, String>,
     ) -> Result<TaskDefinitionArn, CloudError> {
-        let raw = RawJson::send(&with_tags(input, tags));
-        // The typed members only satisfy the builder; the body is replaced by the raw input.
-        let call =
-            self.client.register_task_definition().family("-").set_container_definitions(Some(Vec::new()));
-        let answer =
-            call.customize().interceptor(raw).send().await.map_err(|error| classify_write(&error))?;
-        let arn = answer.task_definition().and_then(|described| described.task_definition_arn());
+        let answer = self.client.write("RegisterTaskDefinition", with_tags(input, tags)).await?;
+        let arn = text(member(&answer, "taskDefinition"), "taskDefinitionArn");
         arn.map(TaskDefinitionArn::new)
             .ok_or_else(|| CloudError::Ambiguous("the answer named no revision".to_owned()))
     }
@@ -309,9 +246,9 @@ impl Ecs for EcsClient {
         arn: &TaskDefinitionArn,
         tags: &BTreeMap<String, String>,
     ) -> Result<(), CloudError> {
-        let tags = tags.iter().map(|(key, value)| sdk::Tag::builder().key(key).value(value).build());
-        let call = self.client.tag_resource().resource_arn(arn.as_str()).set_tags(Some(tags.collect()));
-        call.send().await.map(|_| ()).map_err(|error| classify_write(&error))
+        let tags: Value = tags.iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
+        let input = json!({"resourceArn": arn.as_str(), "tags": tags});
+        self.client.write("TagResource", input).await.map(drop)
     }
 
     async fn deploy(
@@ -340,6 +277,7 @@ impl Ecs for EcsClient {
     }
 }
 
-fn no_json() -> CloudError {
-    CloudError::Unavailable("the answer held no JSON".to_owned())
+/// `familyPrefix` may match more than the family.
+fn members_of(family: &str, page: &Value) -> impl Iterator<Item = TaskDefinitionArn> {
+    texts(page, "taskDefinitionArns").map(TaskDefinitionArn::new).filter(move |arn| arn.family() == family)
 }

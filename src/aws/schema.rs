@@ -1,83 +1,16 @@
-//! JSON as it is, in and out of typed SDK operations, so that a field neither we nor the SDK know is never lost; and
-//! the SDK's own schema as a strict reader of task definitions.
+//! The SDK's own schema as a strict reader of task definitions.
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::LazyLock;
 
 use aws_sdk_ecs::operation::register_task_definition::RegisterTaskDefinitionInput;
-use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::interceptors::Intercept;
-use aws_smithy_runtime_api::client::interceptors::context::{
-    AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextMut,
-};
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_schema::serde::{SerdeError, ShapeDeserializer};
 use aws_smithy_schema::{Schema, ShapeType};
-use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::{BigDecimal, BigInteger, Blob, DateTime, Document, Number};
 use serde_json::Value;
 
 use crate::model::{Misfit, ShapeComplaint, ValueType};
-
-/// Replaces the serialised request body, or captures the body of the answer.
-#[derive(Clone, Debug, Default)]
-pub struct RawJson {
-    request: Option<Arc<[u8]>>,
-    response: Arc<Mutex<Option<Vec<u8>>>>,
-}
-
-impl RawJson {
-    pub fn capture() -> Self {
-        Self::default()
-    }
-
-    pub fn send(body: &Value) -> Self {
-        Self { request: Some(body.to_string().into_bytes().into()), ..Self::default() }
-    }
-
-    /// The body of the answer, once the operation is over.
-    pub fn take(&self) -> Option<Value> {
-        let bytes = self.response.lock().ok()?.take()?;
-        serde_json::from_slice(&bytes).ok()
-    }
-}
-
-#[aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint]
-impl Intercept for RawJson {
-    fn name(&self) -> &'static str {
-        "RawJson"
-    }
-
-    // Before the retry loop: every attempt is then signed over the replaced body.
-    fn modify_before_retry_loop(
-        &self,
-        context: &mut BeforeTransmitInterceptorContextMut<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        if let Some(body) = &self.request {
-            let request = context.request_mut();
-            request.headers_mut().insert("content-length", body.len().to_string());
-            *request.body_mut() = SdkBody::from(body.to_vec());
-        }
-        Ok(())
-    }
-
-    // The body of an answer is in memory from here on.
-    fn read_after_deserialization(
-        &self,
-        context: &AfterDeserializationInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        if let Ok(mut response) = self.response.lock() {
-            *response = context.response().body().bytes().map(<[u8]>::to_vec);
-        }
-        Ok(())
-    }
-}
 
 /// Reads a `RegisterTaskDefinition` input, or a part of one, with the SDK's schema and returns all that does not fit.
 pub fn check_task_definition(input: &Value) -> Vec<ShapeComplaint> {

@@ -1,0 +1,96 @@
+//! One call of an API of AWS, in AWS's own JSON: the seam below the ports.
+//!
+//! The SDK is a caller, and so is a simulated world; what counts calls, holds them back or makes them fail stands before
+//! another one. What an answer means is read above it, once, whoever gave it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use super::error;
+use crate::model::Region;
+use crate::ports::CloudError;
+
+/// The APIs of AWS that are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Api {
+    Ecs,
+    Ecr,
+    CodeDeploy,
+    Sts,
+    /// The Resource Groups Tagging API.
+    Tagging,
+    /// Application Auto Scaling.
+    Scaling,
+}
+
+/// Makes calls in one region, with one set of credentials.
+#[async_trait]
+pub trait Caller: Send + Sync {
+    /// Sends the input as it is; what comes back is the answer as it came, an empty object where it had no body.
+    async fn call(&self, api: Api, operation: &'static str, input: Value) -> Result<Value, CallError>;
+
+    /// What is behind an address that an answer named, such as the layer of an image: a small file, or nothing for
+    /// whatever reason.
+    async fn download(&self, address: &str) -> Option<Vec<u8>>;
+
+    /// Whether a download is worth a try: what could not be reached is left alone for a while.
+    fn can_download(&self) -> bool;
+
+    /// `None` where the settings name none.
+    fn region(&self) -> Option<Region>;
+}
+
+/// Why a call has no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallError {
+    /// AWS said no.
+    Refused { code: Option<String>, message: Option<String> },
+    /// A page for people came instead of an answer of the API: from a proxy, or from AWS in trouble.
+    Page { status: u16 },
+    /// It did not leave this machine.
+    Unsent(String),
+    /// There are no credentials to sign it with.
+    Unsigned(String),
+    /// It left, and what became of it is not known.
+    Unanswered(String),
+}
+
+/// The calls of one API, with what their errors mean for us.
+#[derive(Clone)]
+pub(super) struct Client {
+    api: Api,
+    caller: Arc<dyn Caller>,
+}
+
+impl Client {
+    pub fn new(api: Api, caller: &Arc<dyn Caller>) -> Self {
+        Self { api, caller: Arc::clone(caller) }
+    }
+
+    /// A call that changes nothing: an answer that never came is only unavailable.
+    pub async fn read(&self, operation: &'static str, input: Value) -> Result<Value, CloudError> {
+        self.write(operation, input).await.map_err(|error| match error {
+            CloudError::Ambiguous(why) => CloudError::Unavailable(why),
+            other => other,
+        })
+    }
+
+    /// A call that changes something: without an answer of AWS it may have been done.
+    pub async fn write(&self, operation: &'static str, input: Value) -> Result<Value, CloudError> {
+        self.caller.call(self.api, operation, input).await.map_err(error::meaning)
+    }
+
+    pub async fn download(&self, address: &str) -> Option<Vec<u8>> {
+        self.caller.download(address).await
+    }
+
+    pub fn can_download(&self) -> bool {
+        self.caller.can_download()
+    }
+
+    pub fn region(&self) -> Option<Region> {
+        self.caller.region()
+    }
+}

@@ -1,0 +1,196 @@
+//! The SDK as a caller: its credentials, endpoints, signatures, timeouts and connections, and JSON as it is, in and out, so
+//! that a field that neither we nor the SDK know is never lost.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::Intercept;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextMut,
+};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::config_bag::ConfigBag;
+use serde_json::{Value, json};
+
+use super::caller::{Api, CallError, Caller};
+use super::clock::AwsClock;
+use super::download::Downloads;
+use super::error;
+use super::json::{JsonClient, Service};
+use crate::model::Region;
+
+const TAGGING: Service = Service {
+    id: "Resource Groups Tagging API",
+    host: "tagging",
+    target: "ResourceGroupsTaggingAPI_20170126",
+};
+const SCALING: Service = Service {
+    id: "Application Auto Scaling",
+    host: "application-autoscaling",
+    target: "AnyScaleFrontendService",
+};
+
+/// The clients of one region.
+pub(super) struct Sdk {
+    region: Option<Region>,
+    ecs: aws_sdk_ecs::Client,
+    ecr: aws_sdk_ecr::Client,
+    code_deploy: aws_sdk_codedeploy::Client,
+    sts: aws_sdk_sts::Client,
+    tagging: JsonClient,
+    scaling: JsonClient,
+    downloads: Downloads,
+}
+
+impl Sdk {
+    pub fn new(settings: &SdkConfig, clock: &AwsClock) -> Self {
+        let ecs = aws_sdk_ecs::config::Builder::from(settings).interceptor(clock.clone()).build();
+        let ecr = aws_sdk_ecr::config::Builder::from(settings).interceptor(clock.clone()).build();
+        let code_deploy =
+            aws_sdk_codedeploy::config::Builder::from(settings).interceptor(clock.clone()).build();
+        let sts = aws_sdk_sts::config::Builder::from(settings).interceptor(clock.clone()).build();
+        Self {
+            region: settings.region().map(|region| Region::new(region.as_ref())),
+            ecs: aws_sdk_ecs::Client::from_conf(ecs),
+            ecr: aws_sdk_ecr::Client::from_conf(ecr),
+            code_deploy: aws_sdk_codedeploy::Client::from_conf(code_deploy),
+            sts: aws_sdk_sts::Client::from_conf(sts),
+            tagging: JsonClient::new(settings, TAGGING, clock),
+            scaling: JsonClient::new(settings, SCALING, clock),
+            downloads: Downloads::new(settings.endpoint_url()),
+        }
+    }
+
+    /// STS does not speak JSON.
+    async fn identity(&self) -> Result<Value, CallError> {
+        let identity = self.sts.get_caller_identity().send().await.map_err(|error| error::of_sdk(&error))?;
+        Ok(json!({"Account": identity.account()}))
+    }
+}
+
+/// Sends an operation whose body is the input. Its typed members stay empty.
+macro_rules! send {
+    ($operation:expr, $input:expr) => {{
+        let raw = RawJson::new($input);
+        match $operation.customize().interceptor(raw.clone()).send().await {
+            Ok(_) => raw.answer(),
+            Err(error) => Err(error::of_sdk(&error)),
+        }
+    }};
+}
+
+#[async_trait]
+impl Caller for Sdk {
+    async fn call(&self, api: Api, operation: &'static str, input: Value) -> Result<Value, CallError> {
+        let (ecs, ecr, code_deploy) = (&self.ecs, &self.ecr, &self.code_deploy);
+        match (api, operation) {
+            (Api::Ecs, "DescribeServices") => send!(ecs.describe_services(), &input),
+            (Api::Ecs, "ListServiceDeployments") => send!(ecs.list_service_deployments(), &input),
+            (Api::Ecs, "DescribeServiceDeployments") => send!(ecs.describe_service_deployments(), &input),
+            (Api::Ecs, "DescribeServiceRevisions") => send!(ecs.describe_service_revisions(), &input),
+            (Api::Ecs, "ListTasks") => send!(ecs.list_tasks(), &input),
+            (Api::Ecs, "DescribeTasks") => send!(ecs.describe_tasks(), &input),
+            (Api::Ecs, "ListTaskDefinitions") => send!(ecs.list_task_definitions(), &input),
+            (Api::Ecs, "DescribeTaskDefinition") => send!(ecs.describe_task_definition(), &input),
+            (Api::Ecs, "RegisterTaskDefinition") => send!(ecs.register_task_definition(), &input),
+            (Api::Ecs, "TagResource") => send!(ecs.tag_resource(), &input),
+            (Api::Ecs, "UpdateService") => send!(ecs.update_service(), &input),
+            (Api::Ecr, "DescribeRepositories") => send!(ecr.describe_repositories(), &input),
+            (Api::Ecr, "DescribeImages") => send!(ecr.describe_images(), &input),
+            (Api::Ecr, "BatchGetImage") => send!(ecr.batch_get_image(), &input),
+            (Api::Ecr, "GetDownloadUrlForLayer") => send!(ecr.get_download_url_for_layer(), &input),
+            (Api::Ecr, "PutImage") => send!(ecr.put_image(), &input),
+            (Api::CodeDeploy, "GetDeploymentGroup") => send!(code_deploy.get_deployment_group(), &input),
+            (Api::CodeDeploy, "ListDeployments") => send!(code_deploy.list_deployments(), &input),
+            (Api::CodeDeploy, "BatchGetDeployments") => send!(code_deploy.batch_get_deployments(), &input),
+            (Api::CodeDeploy, "GetDeploymentTarget") => send!(code_deploy.get_deployment_target(), &input),
+            (Api::CodeDeploy, "GetApplicationRevision") => {
+                send!(code_deploy.get_application_revision(), &input)
+            }
+            (Api::CodeDeploy, "CreateDeployment") => send!(code_deploy.create_deployment(), &input),
+            (Api::CodeDeploy, "StopDeployment") => send!(code_deploy.stop_deployment(), &input),
+            (Api::CodeDeploy, "ContinueDeployment") => send!(code_deploy.continue_deployment(), &input),
+            (Api::CodeDeploy, "CreateApplication") => send!(code_deploy.create_application(), &input),
+            (Api::CodeDeploy, "CreateDeploymentGroup") => {
+                send!(code_deploy.create_deployment_group(), &input)
+            }
+            (Api::Sts, "GetCallerIdentity") => self.identity().await,
+            (Api::Tagging, _) => self.tagging.call(operation, input).await,
+            (Api::Scaling, _) => self.scaling.call(operation, input).await,
+            (Api::Ecs | Api::Ecr | Api::CodeDeploy | Api::Sts, _) => {
+                Err(CallError::Unsent(format!("no client has the operation {operation}")))
+            }
+        }
+    }
+
+    async fn download(&self, address: &str) -> Option<Vec<u8>> {
+        self.downloads.download(address).await
+    }
+
+    fn can_download(&self) -> bool {
+        !self.downloads.rests()
+    }
+
+    fn region(&self) -> Option<Region> {
+        self.region.clone()
+    }
+}
+
+/// The body of a request in the place of the serialised one, and the body of its answer.
+#[derive(Clone, Debug)]
+struct RawJson {
+    request: Arc<[u8]>,
+    response: Arc<Mutex<Option<Vec<u8>>>>,
+}
+
+impl RawJson {
+    fn new(body: &Value) -> Self {
+        Self { request: body.to_string().into_bytes().into(), response: Arc::default() }
+    }
+
+    /// Once the operation is over. An operation without an output answers nothing at all.
+    fn answer(&self) -> Result<Value, CallError> {
+        let bytes = self.response.lock().ok().and_then(|mut response| response.take()).unwrap_or_default();
+        if bytes.is_empty() {
+            return Ok(json!({}));
+        }
+        serde_json::from_slice(&bytes)
+            .map_err(|_| CallError::Unanswered("the answer held no JSON".to_owned()))
+    }
+}
+
+#[aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint]
+impl Intercept for RawJson {
+    fn name(&self) -> &'static str {
+        "RawJson"
+    }
+
+    // Before the retry loop: every attempt is then signed over the replaced body.
+    fn modify_before_retry_loop(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let request = context.request_mut();
+        request.headers_mut().insert("content-length", self.request.len().to_string());
+        *request.body_mut() = SdkBody::from(self.request.to_vec());
+        Ok(())
+    }
+
+    // The body of an answer is in memory from here on.
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Ok(mut response) = self.response.lock() {
+            *response = context.response().body().bytes().map(<[u8]>::to_vec);
+        }
+        Ok(())
+    }
+}

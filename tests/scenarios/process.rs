@@ -1,0 +1,248 @@
+//! One process's view of the simulated world, and what can go wrong at each of its calls.
+//!
+//! It stands where the SDK does: everything above a call is the program's own. A plan of trouble names a call by its number,
+//! so that a learning run can list the calls of a promotion and each of them can then be hit in turn. A crash is an error
+//! after which nothing reaches the world any more.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use serde_json::Value;
+use trueup::aws::{self, CallError, Caller};
+use trueup::model::{Millis, Region};
+use trueup::ports::{Clock, Ports, Reach};
+use trueup_simulator::{Api, AwsError, World};
+
+/// What a call meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The process ends before the call leaves it.
+    CrashBefore,
+    /// The process ends after the effect and before the answer.
+    CrashAfter,
+    LoseRequest,
+    LoseAnswer,
+    Throttle,
+    ServerError,
+    /// From this call on, reads of the kind show the world as it is now, for so many seconds.
+    Stale(Kind, u64),
+    /// Another controller makes its pass just before the call.
+    Elsewhere,
+}
+
+/// Kinds of reads that lag independently of one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Services,
+    Deployments,
+    Tasks,
+    Families,
+    Revisions,
+    Images,
+    CodeDeployments,
+    Groups,
+    TagIndex,
+}
+
+impl Kind {
+    pub const ALL: [Self; 9] = [
+        Self::Services,
+        Self::Deployments,
+        Self::Tasks,
+        Self::Families,
+        Self::Revisions,
+        Self::Images,
+        Self::CodeDeployments,
+        Self::Groups,
+        Self::TagIndex,
+    ];
+
+    pub fn of(operation: &str) -> Option<Self> {
+        Some(match operation {
+            "DescribeServices" => Self::Services,
+            "ListServiceDeployments" | "DescribeServiceDeployments" | "DescribeServiceRevisions" => {
+                Self::Deployments
+            }
+            "ListTasks" | "DescribeTasks" => Self::Tasks,
+            "ListTaskDefinitions" => Self::Families,
+            "DescribeTaskDefinition" => Self::Revisions,
+            "DescribeImages" => Self::Images,
+            "ListDeployments" | "BatchGetDeployments" | "GetDeploymentTarget" => Self::CodeDeployments,
+            "GetDeploymentGroup" => Self::Groups,
+            "GetResources" => Self::TagIndex,
+            _ => return None,
+        })
+    }
+}
+
+/// A call that a process made.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub operation: String,
+    /// The world's time: it stands still while somebody looks.
+    pub at: u64,
+}
+
+/// Another controller that shares the world.
+#[async_trait]
+pub trait Other: Send + std::marker::Sync {
+    async fn pass(&self);
+}
+
+/// One process's view of the world.
+#[derive(Clone)]
+pub struct Process(Arc<Inner>);
+
+struct Inner {
+    world: Arc<Mutex<World>>,
+    plan: BTreeMap<usize, Trouble>,
+    calls: Mutex<Vec<Call>>,
+    stale: Mutex<Vec<(Kind, World, u64)>>,
+    crashed: AtomicBool,
+    other: Option<Arc<dyn Other>>,
+}
+
+impl Process {
+    pub fn new(
+        world: &Arc<Mutex<World>>,
+        plan: BTreeMap<usize, Trouble>,
+        other: Option<Arc<dyn Other>>,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            world: Arc::clone(world),
+            plan,
+            calls: Mutex::default(),
+            stale: Mutex::default(),
+            crashed: AtomicBool::new(false),
+            other,
+        }))
+    }
+
+    pub fn has_crashed(&self) -> bool {
+        self.0.crashed.load(Ordering::SeqCst)
+    }
+
+    /// The operations of all calls so far.
+    pub fn calls(&self) -> Vec<String> {
+        self.log().into_iter().map(|call| call.operation).collect()
+    }
+
+    /// All calls so far.
+    pub fn log(&self) -> Vec<Call> {
+        self.0.calls.lock().unwrap().clone()
+    }
+
+    async fn meet(&self, api: Api, operation: &str, input: &Value) -> Result<Value, CallError> {
+        if self.has_crashed() {
+            return Err(lost());
+        }
+        let number = {
+            let at = self.0.world.lock().unwrap().now();
+            let mut calls = self.0.calls.lock().unwrap();
+            calls.push(Call { operation: operation.to_owned(), at });
+            calls.len() - 1
+        };
+        let trouble = self.0.plan.get(&number).copied();
+        match trouble {
+            Some(Trouble::CrashBefore) => {
+                self.0.crashed.store(true, Ordering::SeqCst);
+                return Err(lost());
+            }
+            Some(Trouble::LoseRequest) => return Err(lost()),
+            Some(Trouble::Throttle) => return Err(refused("ThrottlingException")),
+            Some(Trouble::ServerError) => return Err(refused("ServerException")),
+            Some(Trouble::Stale(kind, seconds)) => {
+                let world = self.0.world.lock().unwrap();
+                self.0.stale.lock().unwrap().push((kind, world.clone(), world.now() + seconds));
+            }
+            Some(Trouble::Elsewhere) => {
+                if let Some(other) = &self.0.other {
+                    other.pass().await;
+                }
+            }
+            Some(Trouble::CrashAfter | Trouble::LoseAnswer) | None => {}
+        }
+        let answer = self.answer(api, operation, input);
+        match trouble {
+            Some(Trouble::CrashAfter) => {
+                self.0.crashed.store(true, Ordering::SeqCst);
+                Err(lost())
+            }
+            Some(Trouble::LoseAnswer) => Err(lost()),
+            _ => answer.map_err(|AwsError { code, message, .. }| CallError::Refused {
+                code: Some(code),
+                message: Some(message),
+            }),
+        }
+    }
+
+    fn answer(&self, api: Api, operation: &str, input: &Value) -> Result<Value, AwsError> {
+        let mut world = self.0.world.lock().unwrap();
+        let now = world.now();
+        let mut stale = self.0.stale.lock().unwrap();
+        stale.retain(|(_, _, until)| now < *until);
+        let old = stale.iter_mut().find(|(kind, ..)| Kind::of(operation) == Some(*kind));
+        match old {
+            Some((_, snapshot, _)) => {
+                let answer = snapshot.call(api, operation, input);
+                // An answer about something that did not exist then comes from the world: AWS does not forget an ARN
+                // that it has just handed out by itself.
+                answer.or_else(|_| world.call(api, operation, input))
+            }
+            None => world.call(api, operation, input),
+        }
+    }
+}
+
+#[async_trait]
+impl Caller for Process {
+    async fn call(&self, api: aws::Api, operation: &'static str, input: Value) -> Result<Value, CallError> {
+        let api = match api {
+            aws::Api::Ecs => Api::Ecs,
+            aws::Api::Ecr => Api::Ecr,
+            aws::Api::CodeDeploy => Api::CodeDeploy,
+            aws::Api::Sts => Api::Sts,
+            aws::Api::Tagging => Api::Tagging,
+            aws::Api::Scaling => Api::Scaling,
+        };
+        self.meet(api, operation, &input).await
+    }
+
+    async fn download(&self, address: &str) -> Option<Vec<u8>> {
+        self.0.world.lock().unwrap().download(address).map(<[u8]>::to_vec)
+    }
+
+    fn can_download(&self) -> bool {
+        true
+    }
+
+    fn region(&self) -> Option<Region> {
+        Some(Region::new("eu-west-2"))
+    }
+}
+
+impl Reach for Process {
+    fn ports(&self, _region: Option<&Region>) -> Ports {
+        let caller: Arc<dyn Caller> = Arc::new(self.clone());
+        aws::ports(&caller)
+    }
+}
+
+fn refused(code: &str) -> CallError {
+    CallError::Refused { code: Some(code.to_owned()), message: Some("simulated".to_owned()) }
+}
+
+fn lost() -> CallError {
+    CallError::Unanswered("simulated: the answer was lost".to_owned())
+}
+
+/// The virtual clock of the world.
+pub struct WorldClock(pub Arc<Mutex<World>>);
+
+impl Clock for WorldClock {
+    fn now(&self) -> Millis {
+        Millis::try_from(self.0.lock().unwrap().now()).unwrap() * 1000
+    }
+}
