@@ -41,7 +41,7 @@ use crate::aws::Aws;
 use crate::controller::{Controller, Requeue, Swept, Writes};
 use crate::iam::Access;
 use crate::manifest;
-use crate::model::{Declaration, Finding, FirstContact, Severity, Target, Waiting};
+use crate::model::{Declaration, Declared, Finding, FirstContact, Severity, Target, Waiting};
 use crate::plan::Plan;
 
 /// GitOps for Amazon ECS: make live services run the commits that a git repository declares.
@@ -406,6 +406,23 @@ impl Names {
             globs.push(glob);
         }
         Ok(Selection(globs))
+    }
+}
+
+impl Names {
+    /// The one target that is meant. A name that means none or several is an error: a typing error must not look like a
+    /// merge that is on its way.
+    fn only<'d>(&self, declaration: &'d Declaration) -> anyhow::Result<&'d Target> {
+        let selection = self.selection(declaration)?;
+        let targets = declaration.applications.iter().map(Declared::target);
+        let meant: Vec<&Target> = targets.filter(|target| selection.holds(target)).collect();
+        match meant[..] {
+            [target] => Ok(target),
+            _ => {
+                let meant: Vec<String> = meant.iter().map(ToString::to_string).take(5).collect();
+                anyhow::bail!("one application is waited for; this may be {}", meant.join(", "))
+            }
+        }
     }
 }
 

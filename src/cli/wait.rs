@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use anyhow::ensure;
+
 use super::end::{self, Asked, End, Standing};
 use super::source::Opened;
 use super::{Names, RepositoryArgs, controller, jittered, pause, show};
@@ -30,8 +32,8 @@ pub(super) async fn run(
     patience: Patience,
 ) -> anyhow::Result<End> {
     let mut watch = Watch {
-        name,
-        commit: Commit::new(commit),
+        name: name.to_owned(),
+        commit: named(commit)?,
         patience,
         is_seen: false,
         searched: None,
@@ -46,12 +48,12 @@ pub(super) async fn run(
             (end, format!("not reached after {} s: {last}", watch.patience.whole.as_secs()))
         }
     };
-    say!("{name}: {} {why}", watch.commit.short());
+    say!("{}: {} {why}", watch.name, watch.commit.short());
     Ok(end)
 }
 
-struct Watch<'a> {
-    name: &'a str,
+struct Watch {
+    name: String,
     commit: Commit,
     patience: Patience,
     /// It has been declared since the wait began.
@@ -64,7 +66,21 @@ struct Watch<'a> {
     last: (End, String),
 }
 
-impl Watch<'_> {
+/// What cannot be a commit or a release is never declared: waiting for it would only end in a timeout.
+fn named(commit: &str) -> anyhow::Result<Commit> {
+    let looks_cut = commit.len() < Commit::MIN_DIGITS
+        && commit.bytes().all(|byte| byte.is_ascii_hexdigit())
+        && commit.bytes().any(|byte| byte.is_ascii_alphabetic());
+    let is_release = commit.bytes().any(|byte| byte.is_ascii_digit()) && !looks_cut;
+    let named = Commit::new(commit);
+    ensure!(
+        is_release || !named.is_release(),
+        "neither a commit ID nor a release: {commit:?}\n  hint  a commit has 7 to 40 hexadecimal digits; for what a name stands for: git rev-parse {commit}"
+    );
+    Ok(named)
+}
+
+impl Watch {
     async fn ended(&mut self, arguments: &RepositoryArgs) -> anyhow::Result<(End, String)> {
         let source = Opened::with(&arguments.settings()?)?;
         source.fetch().await?;
@@ -73,10 +89,13 @@ impl Watch<'_> {
         let mut stuck = None;
         loop {
             let (_, declaration) = source.committed()?;
-            let name = self.name;
+            if !self.is_seen {
+                self.name = Names { targets: vec![self.name.clone()] }.only(&declaration)?.to_string();
+            }
+            let name = &self.name;
             let swept =
-                controller.sweep(&declaration, Writes::Withheld, |target| target.to_string() == name).await;
-            let verdict = self.look(&declaration, swept.first())?;
+                controller.sweep(&declaration, Writes::Withheld, |target| target.to_string() == *name).await;
+            let verdict = self.look(&declaration, swept.first());
             let is_stuck = matches!(verdict, Verdict::Stuck(..));
             match verdict {
                 Verdict::Ended(end, why) => return Ok((end, why)),
@@ -109,20 +128,16 @@ impl Watch<'_> {
         }
     }
 
-    /// An error where the name means nothing: a typing error must not look like a merge that is on its way.
-    fn look(&mut self, declaration: &Declaration, one: Option<&Swept>) -> anyhow::Result<Verdict> {
+    fn look(&mut self, declaration: &Declaration, one: Option<&Swept>) -> Verdict {
         let Some(one) = one else {
-            if !self.is_seen {
-                Names { targets: vec![self.name.to_owned()] }.selection(declaration)?;
-            }
-            return Ok(Verdict::Undeclared("the application is no longer declared".to_owned()));
+            return Verdict::Undeclared("the application is no longer declared".to_owned());
         };
         self.say(show::progress(one));
         let declared = declaration.applications.iter().find(|declared| *declared.target() == one.target);
         let desired = declared.and_then(Declared::observable);
         let verdict = verdict(one.plan.as_ref(), desired, &self.commit);
         self.is_seen |= one.plan.as_ref().is_some_and(|plan| declares(plan, &self.commit));
-        Ok(verdict)
+        verdict
     }
 
     /// Whether the branch declared it before what it declares now. A history is searched once.
@@ -282,6 +297,16 @@ mod tests {
         };
         assert_eq!((kind, end), (expected.0, expected.1), "{why}");
         assert!(why.contains(expected.2), "{:?} is not in {why}", expected.2);
+    }
+
+    #[test]
+    fn what_can_never_be_declared_is_not_waited_for() {
+        for commit in ["3f2c1ab", "abcdefa", "12345e7", "v1.10.20", "20240115", "42"] {
+            assert_eq!(named(commit).unwrap().as_str(), commit);
+        }
+        for commit in ["HEAD", "", "8c1f0", "main", "v"] {
+            assert!(named(commit).unwrap_err().to_string().contains("neither"), "{commit}");
+        }
     }
 
     #[test]

@@ -34,20 +34,29 @@ pub(super) fn requeue(target: &Target, plan: &Plan, outcome: &Outcome, setbacks:
         return Requeue::After(throttled(target, *attempt));
     }
     if is_setback(plan, outcome) {
-        let doublings = setbacks.saturating_sub(1).min(8);
-        return Requeue::After(SOON.saturating_mul(1 << doublings).min(LONGEST));
+        return Requeue::After(back_off(setbacks));
     }
     match (outcome, &plan.waiting) {
         (Outcome::Wrote(_), _) => Requeue::Now,
         (_, None) => Requeue::After(REST),
         (_, Some(waiting)) if waiting::class(waiting) == waiting::Class::Build => Requeue::After(BUILD),
         (_, Some(Waiting::Settling { until, .. })) => {
-            let left = until.saturating_sub(plan.status.checked_at).max(0);
-            Requeue::After(Duration::from_millis(left.unsigned_abs()).clamp(SOON, BUILD))
+            Requeue::After(left_until(*until, plan).clamp(SOON, BUILD))
         }
+        (_, Some(Waiting::Refused { until, .. })) => Requeue::After(left_until(*until, plan).min(REST)),
         (_, Some(waiting)) if waiting::class(waiting).is_rest() => Requeue::After(REST),
         (_, Some(_)) => Requeue::After(SOON),
     }
+}
+
+fn left_until(time: Millis, plan: &Plan) -> Duration {
+    Duration::from_millis(time.saturating_sub(plan.status.checked_at).max(0).unsigned_abs())
+}
+
+/// How long it is before the next try, after so many setbacks in a row.
+pub(super) fn back_off(setbacks: u32) -> Duration {
+    let doublings = setbacks.saturating_sub(1).min(8);
+    SOON.saturating_mul(1 << doublings).min(LONGEST)
 }
 
 /// Twice as long each time, and within the second half of that by the name: those that met the rate together do not meet
@@ -134,7 +143,8 @@ fn deployments(service: &Reading<Service>) -> Vec<(&DeploymentId, DeploymentStat
 /// Whether nothing more will happen to this target by itself.
 pub fn is_settled(swept: &Swept) -> bool {
     let Some(plan) = &swept.plan else { return true };
-    swept.outcome == Outcome::Nothing
+    // What was refused is told by the plan that came after it.
+    matches!(swept.outcome, Outcome::Nothing | Outcome::Failed(..))
         && plan.waiting.as_ref().is_some_and(|waiting| waiting::class(waiting).is_rest())
 }
 

@@ -14,7 +14,7 @@ use crate::model::{
     Reading, Region, Service, ServiceName, Status, Target, Waiting,
 };
 use crate::plan::count::Count;
-use crate::plan::{self, Input, Plan, Recent, Step};
+use crate::plan::{self, Input, Plan, Recent, Refusal, Step};
 use crate::ports::{Clock, CloudError, History, Ports, Reach};
 
 /// `DescribeServices` takes ten names (Amazon ECS API reference).
@@ -31,6 +31,7 @@ pub struct Controller {
     setbacks: BTreeMap<Target, u32>,
     /// Writes in a row that met the rate of the account.
     throttled: BTreeMap<Target, u32>,
+    refusals: BTreeMap<Target, Refusal>,
     ledger: Ledger,
     kept: BTreeMap<Target, Kept>,
     due: BTreeMap<Target, Millis>,
@@ -110,6 +111,7 @@ impl Controller {
             recent: BTreeMap::new(),
             setbacks: BTreeMap::new(),
             throttled: BTreeMap::new(),
+            refusals: BTreeMap::new(),
             ledger: Ledger::default(),
             kept: BTreeMap::new(),
             due: BTreeMap::new(),
@@ -152,6 +154,7 @@ impl Controller {
         self.recent.retain(|target, _| declared.contains(target));
         self.setbacks.retain(|target, _| declared.contains(target));
         self.throttled.retain(|target, _| declared.contains(target));
+        self.refusals.retain(|target, _| declared.contains(target));
     }
 
     /// A sweep that nobody listens to.
@@ -300,8 +303,26 @@ impl Controller {
             if let Some(step) = plan.steps.first().cloned() {
                 outcome = self.write(desired, step).await;
             }
+            if let Outcome::Failed(step, error) = &outcome {
+                self.refused(&desired.target, step, error);
+                plan = self.decide(desired, round, &observed);
+            }
         }
         self.finish(desired, observed, plan, outcome)
+    }
+
+    /// Takes note of what AWS refused to do. What did not reach AWS was not refused, and is as any reading that failed.
+    fn refused(&mut self, target: &Target, step: &Step, error: &CloudError) {
+        if !matches!(error, CloudError::Denied(_) | CloudError::NotFound(_) | CloudError::Rejected(_)) {
+            return;
+        }
+        let before = self.refusals.get(target).filter(|before| before.step.repeats(step));
+        let times = before.map_or(0, |before| before.times).saturating_add(1);
+        let setbacks = self.setbacks.get(target).copied().unwrap_or_default().saturating_add(1);
+        let rest = Requeue::After(pace::back_off(setbacks));
+        let until = pace::due_at(self.clock.now(), rest);
+        let refusal = Refusal { step: step.clone(), why: error.to_string(), times, until };
+        self.refusals.insert(target.clone(), refusal);
     }
 
     /// Keeps what was found out, and says when to look again.
@@ -316,8 +337,9 @@ impl Controller {
         }
         if pace::is_setback(&plan, &outcome) {
             *self.setbacks.entry(target.clone()).or_default() += 1;
-        } else {
+        } else if !matches!(plan.waiting, Some(Waiting::Refused { .. })) {
             self.setbacks.remove(target);
+            self.refusals.remove(target);
         }
         let setbacks = self.setbacks.get(target).copied().unwrap_or_default();
         let requeue = pace::requeue(target, &plan, &outcome, setbacks);
@@ -429,6 +451,7 @@ impl Controller {
             observed,
             infra_commit: round.head,
             recent: self.recent.get(&desired.target),
+            refusal: self.refusals.get(&desired.target),
             turn: turn.as_deref(),
             tag_peers: &peers,
             now: self.clock.now(),

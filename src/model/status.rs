@@ -288,6 +288,14 @@ pub enum Waiting {
         revision: String,
         fields: Vec<String>,
     },
+    /// AWS has refused the next write, so many times in a row.
+    Refused {
+        what: &'static str,
+        why: String,
+        times: u32,
+        /// When it is tried again.
+        until: Millis,
+    },
     /// Settings of the service that were sent and are still described otherwise.
     SettingsNotTaken {
         fields: Vec<String>,

@@ -10,7 +10,7 @@ use super::memory::Stamp;
 use super::outlook::Outlook;
 use super::phase::Current;
 use super::shown::Origin;
-use super::step::{Approval, Recent, Step, Why};
+use super::step::{Approval, Recent, Refusal, Step, Why};
 use super::{diff, memory, outlook, phase, status};
 use crate::model::{
     Ancestry, Applied, ContentHash, Controller, DeploymentStrategy, Desired, Difference, Digest, Finding,
@@ -30,6 +30,8 @@ pub struct Input<'a> {
     pub infra_commit: Option<&'a InfraCommit>,
     /// The last write of this process for this target.
     pub recent: Option<&'a Recent>,
+    /// The last write of this process for this target, if AWS refused it.
+    pub refusal: Option<&'a Refusal>,
     /// Why this target must wait for others (`rollout` limits, `after:`).
     pub turn: Option<&'a str>,
     /// Who shares the environment tag of a repository.
@@ -82,6 +84,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
         Err(waiting) => (Vec::new(), Some(waiting)),
     };
     let (steps, waiting) = withhold(&input.desired.mode, input.now, steps, waiting);
+    let (steps, waiting) = put_off(input, steps, waiting);
     let status = status::of(&facts, &differences, steps.first(), waiting.as_ref());
     let retry = facts.retry(waiting.as_ref());
     let accept_history = facts.accept_history(waiting.as_ref());
@@ -111,6 +114,16 @@ fn withhold(
             (steps, waiting)
         }
         Mode::Suspended { reason, .. } => (Vec::new(), Some(Waiting::Suspended { reason: reason.clone() })),
+    }
+}
+
+/// What AWS has just refused is not sent again at once.
+fn put_off(input: &Input<'_>, steps: Vec<Step>, waiting: Option<Waiting>) -> (Vec<Step>, Option<Waiting>) {
+    match (steps.first(), input.refusal) {
+        (Some(step), Some(refusal)) if refusal.keeps_from(step, input.now) => {
+            (Vec::new(), Some(refusal.waiting()))
+        }
+        _ => (steps, waiting),
     }
 }
 

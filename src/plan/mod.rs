@@ -45,4 +45,4 @@ pub use decide::{Input, Plan, TagPeer, plan};
 pub use facts::declared_family;
 pub use render::{container_images, containers};
 pub use status::unknown as unknown_status;
-pub use step::{Approval, By, Recent, Step, Why};
+pub use step::{Approval, By, Recent, Refusal, Step, Why};

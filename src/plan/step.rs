@@ -71,6 +71,21 @@ impl Step {
             _ => self == other,
         }
     }
+
+    /// What it does, in a few words.
+    fn purpose(&self) -> &'static str {
+        match self {
+            Self::Register { .. } => "register the task definition",
+            Self::Stamp { .. } => "tag the task definition revision",
+            Self::Deploy { .. } => "deploy it",
+            Self::UpdateSettings { .. } => "update the service",
+            Self::Stop { .. } => "stop the deployment",
+            Self::Continue { .. } => "continue the deployment",
+            Self::CreateApplication { .. } => "create the CodeDeploy application",
+            Self::CreateGroup { .. } => "create the CodeDeploy group",
+            Self::MoveTag { .. } => "move the environment tag",
+        }
+    }
 }
 
 /// What carries a deployment out.
@@ -112,6 +127,29 @@ pub struct Recent {
     pub registered: Option<TaskDefinitionArn>,
     /// How often the same write was made before without its effect being seen.
     pub repeated: u32,
+}
+
+/// A write of this process that AWS refused.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refusal {
+    pub step: Step,
+    pub why: String,
+    /// In a row.
+    pub times: u32,
+    /// When it may be tried again.
+    pub until: Millis,
+}
+
+impl Refusal {
+    /// Whether the write comes too early again.
+    pub(super) fn keeps_from(&self, step: &Step, now: Millis) -> bool {
+        now < self.until && self.step.repeats(step)
+    }
+
+    pub(super) fn waiting(&self) -> Waiting {
+        let (what, why) = (self.step.purpose(), self.why.clone());
+        Waiting::Refused { what, why, times: self.times, until: self.until }
+    }
 }
 
 impl Facts<'_> {

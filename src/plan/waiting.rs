@@ -4,6 +4,9 @@ use super::facts::{HISTORY, IMAGE, REPOSITORY};
 use super::memory;
 use crate::model::{Controller, MovedTag, Phase, Shift, Stage, StartedBy, Tag, TagMatch, Target, Waiting};
 
+/// Refusals of one write in a row after which only a person is expected to end it. It is tried again all the same.
+const MOST_REFUSALS: u32 = 2;
+
 /// What a wait comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
@@ -44,6 +47,8 @@ pub fn class(waiting: &Waiting) -> Class {
         | Waiting::FinishingFirst
         | Waiting::HealingPaused { .. }
         | Waiting::Consistency { .. } => Class::Moving,
+        // It may have been another owner's doing, such as a deployment that had just begun.
+        Waiting::Refused { times: ..MOST_REFUSALS, .. } => Class::Moving,
         Waiting::ImageNotBuilt { .. } => Class::Build,
         Waiting::TagShared { .. } | Waiting::Turn { .. } => Class::Others,
         Waiting::Unreadable { .. } | Waiting::MemoryIncomplete { .. } => Class::Unreadable,
@@ -72,6 +77,7 @@ pub fn class(waiting: &Waiting) -> Class {
         | Waiting::DescribedOtherwise { .. }
         | Waiting::SettingsNotTaken { .. }
         | Waiting::Contested { .. }
+        | Waiting::Refused { .. }
         | Waiting::SourceBehind { .. } => Class::Stalled,
     }
 }
@@ -117,6 +123,7 @@ pub fn reason(waiting: &Waiting) -> &'static str {
         Waiting::TooManyTags { .. } => "TooManyTags",
         Waiting::DescribedOtherwise { .. } => "DescribedOtherwise",
         Waiting::SettingsNotTaken { .. } => "SettingsNotTaken",
+        Waiting::Refused { .. } => "WriteRefused",
         Waiting::Deploying { .. } => "Deploying",
         Waiting::Settling { .. } => "Settling",
         Waiting::FinishingFirst => "FinishingFirst",
@@ -237,6 +244,7 @@ pub fn describe(waiting: &Waiting) -> String {
         Waiting::SettingsNotTaken { fields } => {
             format!("AWS did not apply these service settings: {}", fields.join(", "))
         }
+        Waiting::Refused { what, why, .. } => format!("AWS refused to {what}: {why}"),
         Waiting::Deploying { phase, commit, by, shift } => {
             let what = commit.as_ref().map_or("another task definition", |commit| commit.short());
             let hand = if *by == StartedBy::Other { ", started outside trueup" } else { "" };
@@ -359,6 +367,12 @@ pub fn hint(waiting: &Waiting, target: &Target) -> Option<String> {
             format!("write these fields as AWS describes them, or deregister {revision} if another hand has made it")
         }
         Waiting::SettingsNotTaken { .. } => "write these fields as AWS describes them".to_owned(),
+        Waiting::Refused { why, .. } if why.contains("AccessDenied") => {
+            "the credentials lack a permission: `trueup iam-policy` prints the policy that they need".to_owned()
+        }
+        Waiting::Refused { .. } => {
+            "correct what AWS names; `trueup render` prints the task definition that is sent".to_owned()
+        }
         Waiting::MemoryIncomplete { .. } => {
             "allow tag:GetResources; `trueup iam-policy --read-only` prints the whole policy".to_owned()
         }

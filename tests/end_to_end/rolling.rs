@@ -33,7 +33,8 @@ fn a_changed_commit_is_deployed_tagged_and_told_truly() {
     let settled = rig.writes();
     rig.expect(&["reconcile"], 0);
     assert_eq!(rig.writes(), settled, "a settled service is not written to");
-    rig.expect(&["wait", "test/api", "--commit", "bbbbbbb"], 0);
+    // Its name alone is enough.
+    rig.expect(&["wait", "api", "--commit", "bbbbbbb"], 0);
 }
 
 #[test]

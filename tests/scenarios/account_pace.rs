@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use trueup::controller::{Outcome, Writes};
+use trueup::controller::{Outcome, Swept, Writes};
+use trueup::plan::waiting;
 use trueup_simulator::Fault;
 
+use crate::news::Told;
 use crate::stage::{Breaker, Running, SERVICE, Stage, said};
 
 /// Longer than a deployment takes that is watched until it is steady.
@@ -71,4 +73,33 @@ async fn a_clean_up_of_old_revisions_changes_nothing_that_runs() {
     stage.declare("eeeeeee");
     assert_eq!(said(&stage.process(BTreeMap::new()).run(&stage, SETTLED).await), "Settled");
     stage.check_runs(SERVICE, "eeeeeee");
+}
+
+#[tokio::test]
+async fn a_write_that_aws_refuses_is_told_and_goes_on_once_it_is_let() {
+    for (operation, times) in [("RegisterTaskDefinition", 4), ("UpdateService", 4)] {
+        let mut stage = Stage::new(Breaker::On);
+        let mut running = stage.process(BTreeMap::new());
+        running.run(&stage, 30).await;
+        stage.build("bbbbbbb");
+        stage.declare("bbbbbbb");
+        stage.inject(Fault::Deny { operation: operation.to_owned(), times });
+        let before = running.process().calls().len();
+        let mut told = Told::default();
+        let stalled = |swept: &Swept| {
+            let plan = swept.plan.as_ref().unwrap();
+            said(swept) == "WriteRefused" && waiting::class(plan.waiting.as_ref().unwrap()).is_rest()
+        };
+        let refused = running.until(&stage, |_, swept| stalled(swept)).await;
+        let text = waiting::describe(refused.plan.as_ref().unwrap().waiting.as_ref().unwrap());
+        assert!(text.contains(operation), "{text}");
+        told.hear(&[refused]);
+        assert_eq!(told.events(), ["reconcile.stalled"], "{operation}");
+        let last = running.watch(&stage, 400, |swept| told.hear(swept)).await;
+        assert_eq!(said(&last[0]), "Settled", "{operation}");
+        let calls = running.process().calls().split_off(before);
+        let tries = calls.iter().filter(|call| *call == operation).count();
+        assert_eq!(tries, times as usize + 1, "{operation}: a try at each pause");
+        assert_eq!(told.events().iter().filter(|event| **event == "reconcile.stalled").count(), 1);
+    }
 }

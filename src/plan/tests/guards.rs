@@ -1,10 +1,10 @@
 //! What keeps a write back.
 
-use super::{NOW, Scene, arn, digest, target};
+use super::{NOW, Scene, arn, digest, image, target};
 use crate::model::ServiceDeploymentStatus::Successful;
 use crate::model::*;
 use crate::plan::steady::VISIBLE;
-use crate::plan::{Recent, Step, TagPeer, memory, waiting, windows};
+use crate::plan::{Recent, Refusal, Step, TagPeer, memory, waiting, windows};
 
 #[test]
 fn what_cannot_be_read_is_never_written_to() {
@@ -28,6 +28,27 @@ fn what_cannot_be_read_is_never_written_to() {
     };
     Scene::new().declares_a().with(old).with(tasks).check("Settled");
     Scene::new().declares_a().with(tasks).check("Unreadable");
+}
+
+#[test]
+fn what_aws_refused_is_told_and_tried_again_after_a_pause() {
+    let scene = Scene::new();
+    let step = scene.plan().steps.into_iter().next().unwrap();
+    let refused = |times, until| Refusal { step: step.clone(), why: "bad cpu".to_owned(), times, until };
+    let at = |times, until| Scene::new().with(|scene| scene.refusal = Some(refused(times, until)));
+    at(1, NOW + 1).check("WriteRefused");
+    at(1, NOW).check("register bbbbbbb 2/head/ecs-svc/1");
+    for (times, expected) in [(1, waiting::Class::Moving), (2, waiting::Class::Stalled)] {
+        let waiting = at(times, NOW + 1).plan().waiting.unwrap();
+        assert_eq!(waiting::class(&waiting), expected);
+        assert!(waiting::describe(&waiting).ends_with("register the task definition: bad cpu"));
+    }
+    // Another write has not been refused.
+    let newer = at(2, NOW + 1).with(|scene| {
+        scene.desired.images[0].commit = Commit::new("ccccccc");
+        scene.observed.images[0].built = Reading::Known(image('c', &["ccccccc"]));
+    });
+    newer.check("register ccccccc 2/head/ecs-svc/1");
 }
 
 #[test]

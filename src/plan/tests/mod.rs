@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::memory::Registration;
-use super::{Input, Plan, Recent, Step, TagPeer, memory, plan, waiting};
+use super::{Input, Plan, Recent, Refusal, Step, TagPeer, memory, plan, waiting};
 use crate::model::ServiceDeploymentStatus::{RollbackSuccessful, Successful};
 use crate::model::*;
 
@@ -61,6 +61,7 @@ struct Scene {
     observed: Observed,
     head: InfraCommit,
     recent: Option<Recent>,
+    refusal: Option<Refusal>,
     turn: Option<&'static str>,
     peers: BTreeMap<RepositoryName, Vec<TagPeer>>,
     now: Millis,
@@ -130,7 +131,16 @@ impl Scene {
             scalable_target: Some(Reading::Absent),
         };
         let head = InfraCommit::new("head");
-        Self { desired, observed, head, recent: None, turn: None, peers: BTreeMap::new(), now: NOW }
+        Self {
+            desired,
+            observed,
+            head,
+            recent: None,
+            refusal: None,
+            turn: None,
+            peers: BTreeMap::new(),
+            now: NOW,
+        }
     }
 
     /// The declared commit is the one that runs.
@@ -197,6 +207,7 @@ impl Scene {
             observed: &self.observed,
             infra_commit: Some(&self.head),
             recent: self.recent.as_ref(),
+            refusal: self.refusal.as_ref(),
             turn: self.turn,
             tag_peers: &self.peers,
             now: self.now,
