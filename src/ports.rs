@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::model::{
     AccountId, Ancestry, ApplicationName, ClusterName, CodeDeployment, Digest, Earlier, EnvironmentName,
-    Group, Image, InfraCommit, Millis, NewDeployment, Platform, Progress, Region, Repository, RepositoryName,
+    Group, Image, InfraCommit, Millis, NewDeployment, Platform, Progress, Reading, Region, Repository, RepositoryName,
     Revision, ScalableTarget, Service, ServiceDeployment, ServiceName, Tag, Tags, Target, Task,
     TaskDefinitionArn, Wait,
 };
@@ -29,6 +29,16 @@ pub enum CloudError {
     Ambiguous(String),
     #[error("unavailable: {0}")]
     Unavailable(String),
+}
+
+impl<T> From<Result<T, CloudError>> for Reading<T> {
+    fn from(result: Result<T, CloudError>) -> Self {
+        match result {
+            Ok(value) => Self::Known(value),
+            Err(CloudError::NotFound(_)) => Self::Absent,
+            Err(error) => Self::Unavailable(error.to_string()),
+        }
+    }
 }
 
 /// Opens the clients of a region; `None` is the region of the AWS settings.

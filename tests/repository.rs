@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use trueup::iam::{self, Access};
@@ -209,4 +209,150 @@ fn a_breach_of_the_layers_is_found() {
         assert_eq!(breaches(path, line).len(), 1, "{path}");
     }
     assert_eq!(breaches("src/plan/decide.rs", "// std::fs::read\n"), Vec::<String>::new());
+}
+
+/// Which of our own modules each one may use: those that stand below it. `cli` stands above all others.
+const BELOW: [(&str, &[&str]); 15] = [
+    ("address", &[]),
+    ("escape", &[]),
+    ("masking", &[]),
+    ("secret", &[]),
+    ("model", &["escape"]),
+    ("ports", &["model"]),
+    ("plan", &["masking", "model"]),
+    ("iam", &["model", "plan"]),
+    ("manifest", &["escape", "masking", "model", "plan"]),
+    ("aws", &["masking", "model", "plan", "ports"]),
+    ("git", &["escape", "manifest", "model", "secret"]),
+    ("settings", &["address", "git", "manifest", "model", "plan", "secret"]),
+    ("notify", &["escape", "model", "plan", "settings"]),
+    ("controller", &["manifest", "model", "plan", "ports"]),
+    ("http", &["controller", "escape", "model", "notify", "plan"]),
+];
+
+/// Circles between the files of a folder that wait to be cut: exact, so that none is added and none that is cut stays here.
+const CIRCLES: [(&str, &[&str]); 6] = [
+    ("simulator/src/http", &["query", "wire"]),
+    ("src/cli/demo", &["blue_green", "stage"]),
+    ("src/controller", &["images", "observe"]),
+    ("src/manifest", &["fields", "named", "names", "read", "resolve"]),
+    ("src/manifest/resolve", &["containers", "images"]),
+    (
+        "src/plan",
+        &[
+            "causes", "commits", "decide", "facts", "hand", "outlook", "status", "steady", "step", "undone",
+            "waiting",
+        ],
+    ),
+];
+
+/// The code of a file without its tests and comments.
+fn code(text: &str) -> String {
+    let code = text.split("#[cfg(test)]").next().unwrap();
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// What is named first behind each `crate::` or `super::`.
+fn named_behind(root: &str, code: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for rest in code.split(root).skip(1) {
+        let Some(list) = rest.strip_prefix('{') else {
+            names.insert(rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap().to_owned());
+            continue;
+        };
+        let mut depth = 0;
+        let is_end = |c: char| {
+            depth += i32::from(c == '{') - i32::from(c == '}');
+            depth < 0
+        };
+        let list = list.split(is_end).next().unwrap();
+        let mut depth = 0;
+        let between = |c: char| {
+            depth += i32::from(c == '{') - i32::from(c == '}');
+            c == ',' && depth == 0
+        };
+        let first = |item: &str| {
+            item.trim().split(|c: char| !c.is_alphanumeric() && c != '_').next().map(str::to_owned)
+        };
+        names.extend(list.split(between).filter_map(first));
+    }
+    names
+}
+
+#[test]
+fn a_module_uses_only_what_stands_below_it() {
+    let mut found = Vec::new();
+    for path in files_below(&root().join("src")) {
+        let name = path.strip_prefix(root().join("src")).unwrap().display().to_string();
+        let module = name.split(['/', '.']).next().unwrap();
+        if name.contains("tests") || ["cli", "main", "lib"].contains(&module) {
+            continue;
+        }
+        let below = BELOW.iter().find(|(known, _)| *known == module);
+        let (_, below) = below.unwrap_or_else(|| panic!("{module} has no place among the modules"));
+        let used = named_behind("crate::", &code(&std::fs::read_to_string(&path).unwrap()));
+        found.extend(
+            used.iter()
+                .filter(|used| *used != module && !below.contains(&used.as_str()))
+                .map(|used| format!("{name} uses {used}")),
+        );
+    }
+    assert_eq!(found, Vec::<String>::new());
+    for (place, (module, below)) in BELOW.iter().enumerate() {
+        let is_lower = |used: &&str| BELOW[..place].iter().any(|(lower, _)| lower == used);
+        assert!(below.iter().all(|used| is_lower(&used)), "{module} stands above what it uses");
+    }
+}
+
+#[test]
+fn the_files_of_a_folder_are_in_no_other_circle() {
+    let mut folders: BTreeMap<PathBuf, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
+    for path in files_below(&root().join("src")).into_iter().chain(files_below(&root().join("simulator/src")))
+    {
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let folder = path.parent().unwrap();
+        let text = code(&std::fs::read_to_string(&path).unwrap());
+        // A folder is one of the files beside it.
+        let (folder, name) = match name.as_str() {
+            "lib" | "main" => continue,
+            _ if folder.ends_with("tests") => continue,
+            "mod" => (folder.parent().unwrap(), folder.file_name().unwrap().to_str().unwrap().to_owned()),
+            _ => (folder, name),
+        };
+        folders
+            .entry(folder.strip_prefix(root()).unwrap().to_path_buf())
+            .or_default()
+            .insert(name, named_behind("super::", &text));
+    }
+    let mut circles = Vec::new();
+    for (folder, files) in &folders {
+        let reaches_itself = |file: &&String| {
+            let (mut seen, mut next) = (BTreeSet::new(), vec![*file]);
+            while let Some(one) = next.pop() {
+                for used in files.get(one).into_iter().flatten() {
+                    if used == *file {
+                        return true;
+                    }
+                    if seen.insert(used) {
+                        next.push(used);
+                    }
+                }
+            }
+            false
+        };
+        let in_circles: Vec<&str> = files.keys().filter(reaches_itself).map(String::as_str).collect();
+        if !in_circles.is_empty() {
+            circles.push((folder.display().to_string(), in_circles));
+        }
+    }
+    let known: Vec<(String, Vec<&str>)> =
+        CIRCLES.iter().map(|(folder, files)| ((*folder).to_owned(), files.to_vec())).collect();
+    assert_eq!(circles, known);
+}
+
+#[test]
+fn names_are_found_in_lists_and_paths() {
+    let code = "use crate::model::{A, B};\nuse crate::{plan::{self, x}, ports};\ncrate::git::open()";
+    let names = named_behind("crate::", code);
+    assert_eq!(names.iter().map(String::as_str).collect::<Vec<_>>(), ["git", "model", "plan", "ports"]);
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::error;
+use super::error::{self, CallError};
 use crate::model::Region;
 use crate::ports::CloudError;
 
@@ -40,21 +40,6 @@ pub trait Caller: Send + Sync {
 
     /// `None` where the settings name none.
     fn region(&self) -> Option<Region>;
-}
-
-/// Why a call has no answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CallError {
-    /// AWS said no.
-    Refused { code: Option<String>, message: Option<String> },
-    /// A page for people came instead of an answer of the API: from a proxy, or from AWS in trouble.
-    Page { status: u16 },
-    /// It did not leave this machine.
-    Unsent(String),
-    /// There are no credentials to sign it with.
-    Unsigned(String),
-    /// It left, and what became of it is not known.
-    Unanswered(String),
 }
 
 /// The calls of one API, with what their errors mean for us.

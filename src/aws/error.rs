@@ -4,9 +4,23 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use super::caller::CallError;
 use crate::masking::scrubbed;
 use crate::ports::CloudError;
+
+/// Why a call has no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallError {
+    /// AWS said no.
+    Refused { code: Option<String>, message: Option<String> },
+    /// A page for people came instead of an answer of the API: from a proxy, or from AWS in trouble.
+    Page { status: u16 },
+    /// It did not leave this machine.
+    Unsent(String),
+    /// There are no credentials to sign it with.
+    Unsigned(String),
+    /// It left, and what became of it is not known.
+    Unanswered(String),
+}
 
 /// Why a call by the SDK has no answer.
 pub(super) fn of_sdk<E>(error: &SdkError<E, HttpResponse>) -> CallError

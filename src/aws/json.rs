@@ -25,9 +25,8 @@ use aws_types::region::SigningRegion;
 use aws_types::service_config::ServiceConfigKey;
 use serde_json::Value;
 
-use super::caller::CallError;
 use super::clock::AwsClock;
-use super::error;
+use super::error::{self, CallError};
 use crate::model::AccountId;
 
 /// A service, as its model names it (botocore's `service-2.json` and endpoint rules).

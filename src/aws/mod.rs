@@ -41,8 +41,9 @@ use scaling::ScalingClient;
 use sdk::Sdk;
 use tagging::TaggingClient;
 
-pub use caller::{Api, CallError, Caller};
+pub use caller::{Api, Caller};
 pub use clock::{AwsClock, MachineClock};
+pub use error::CallError;
 pub use schema::check_task_definition;
 
 /// The standard AWS settings: profiles, environment variables, roles, `AWS_ENDPOINT_URL`.

@@ -15,10 +15,10 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
 use serde_json::{Value, json};
 
-use super::caller::{Api, CallError, Caller};
+use super::caller::{Api, Caller};
 use super::clock::AwsClock;
 use super::download::Downloads;
-use super::error;
+use super::error::{self, CallError};
 use super::json::{JsonClient, Service};
 use crate::model::Region;
 

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::observe::{Observer, reading};
+use super::observe::Observer;
 use crate::model::{
     Desired, DesiredImage, Digest, Image, ImageReference, Millis, MoveTag, Mutability, ObservedImage,
     OutcomeKind, Reading, Repository, Revision, Service, ServiceDeployment, TagMatch, Task,
@@ -82,12 +82,12 @@ impl Observer<'_> {
     ) -> ((Reading<Image>, TagMatch), Reading<Image>) {
         let registry = desired.registry.account.as_ref();
         let by_tag = |tag| self.ecr.image_by_tag(registry, &wanted.repository, tag);
-        let (built, tag_match) = match reading(by_tag(&wanted.commit_tag).await) {
+        let (built, tag_match) = match Reading::from(by_tag(&wanted.commit_tag).await) {
             Reading::Absent => self.built_by_digits(desired, wanted).await,
             exact => (exact, TagMatch::Exact),
         };
         let same = built.known().is_some_and(|image| image.tags.contains(&desired.environment_tag));
-        let tagged = if same { built.clone() } else { reading(by_tag(&desired.environment_tag).await) };
+        let tagged = if same { built.clone() } else { Reading::from(by_tag(&desired.environment_tag).await) };
         ((built, tag_match), tagged)
     }
 
@@ -96,7 +96,7 @@ impl Observer<'_> {
         let registry = desired.registry.account.as_ref();
         match self.tag_match(desired, wanted).await {
             Ok(TagMatch::Longer(tag)) => {
-                let built = reading(self.ecr.image_by_tag(registry, &wanted.repository, &tag).await);
+                let built = Reading::from(self.ecr.image_by_tag(registry, &wanted.repository, &tag).await);
                 (built, TagMatch::Longer(tag))
             }
             Ok(other) => (Reading::Absent, other),
@@ -104,7 +104,7 @@ impl Observer<'_> {
             Err(CloudError::Denied(_) | CloudError::NotFound(_) | CloudError::Rejected(_)) => {
                 (Reading::Absent, TagMatch::Exact)
             }
-            Err(error) => (reading(Err(error)), TagMatch::Exact),
+            Err(error) => (Reading::from(Err(error)), TagMatch::Exact),
         }
     }
 
@@ -139,7 +139,8 @@ impl Observer<'_> {
             let unknown = pinned.into_iter().filter(|digest| !image.known.contains_key(digest));
             for digest in unknown.take(MOST_PINNED).collect::<Vec<_>>() {
                 let registry = desired.registry.account.as_ref();
-                let found = reading(self.ecr.image_by_digest(registry, &wanted.repository, &digest).await);
+                let found =
+                    Reading::from(self.ecr.image_by_digest(registry, &wanted.repository, &digest).await);
                 image.known.insert(digest, found);
             }
         }
@@ -153,7 +154,7 @@ impl Observer<'_> {
         reference: &ImageReference,
     ) -> Reading<Image> {
         let registry = desired.registry.account.as_ref();
-        reading(match reference {
+        Reading::from(match reference {
             ImageReference::Tag(tag) => self.ecr.image_by_tag(registry, &wanted.repository, tag).await,
             ImageReference::Digest(digest) => {
                 self.ecr.image_by_digest(registry, &wanted.repository, digest).await
@@ -181,7 +182,7 @@ impl Observer<'_> {
         let found = self.ecr.repository(registry, &wanted.repository).await;
         let repository = match (found, self.pull_only(desired, wanted)) {
             (Err(CloudError::Denied(_)), Some(known)) => Reading::Known(known),
-            (found, _) => reading(found),
+            (found, _) => Reading::from(found),
         };
         if let Reading::Known(repository) = &repository {
             self.remembered.keep_repository(key, repository.clone(), now);
@@ -203,7 +204,7 @@ impl Observer<'_> {
         let mut known = BTreeMap::new();
         for digest in digests.into_iter().filter(|digest| !is_seen(digest)).take(MOST_RUNNING) {
             let registry = desired.registry.account.as_ref();
-            let image = reading(self.ecr.image_by_digest(registry, &wanted.repository, &digest).await);
+            let image = Reading::from(self.ecr.image_by_digest(registry, &wanted.repository, &digest).await);
             known.insert(digest, image);
         }
         known

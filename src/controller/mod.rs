@@ -4,10 +4,12 @@ mod execute;
 mod gates;
 mod images;
 mod observe;
+mod outcome;
 mod pace;
 mod recall;
 mod remembered;
 mod sweep;
 
+pub use outcome::{News, Outcome, Requeue, Swept, Writes};
 pub use pace::is_settled;
-pub use sweep::{Controller, News, Outcome, Requeue, Swept, Writes, adopt, observe_only};
+pub use sweep::{Controller, adopt, observe_only};

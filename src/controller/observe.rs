@@ -164,13 +164,13 @@ impl Observer<'_> {
         };
         let Some(settings) = blue_green::settings(desired, service) else {
             let (cluster, name) = (&desired.cluster, &desired.service);
-            return (None, reading(self.ecs.service_deployments(cluster, name, DEPLOYMENTS).await));
+            return (None, Reading::from(self.ecs.service_deployments(cluster, name, DEPLOYMENTS).await));
         };
         let (application, group) = blue_green::names(&settings, desired);
-        let found = reading(self.code_deploy.group(&application, &group).await);
+        let found = Reading::from(self.code_deploy.group(&application, &group).await);
         let history = match &found {
             Reading::Known(Group::Found(known)) => {
-                reading(self.code_deploy_history(desired, service, (&application, &group), known).await)
+                Reading::from(self.code_deploy_history(desired, service, (&application, &group), known).await)
             }
             Reading::Known(_) | Reading::Absent => Reading::Known(Vec::new()),
             Reading::Unavailable(why) => Reading::Unavailable(why.clone()),
@@ -240,7 +240,7 @@ impl Observer<'_> {
         let (cluster, name) = (&desired.cluster, &desired.service);
         let running = match self.ecs.tasks(cluster, name, Tasks::Running, TASKS).await {
             Ok(tasks) => tasks,
-            Err(error) => return reading(Err(error)),
+            Err(error) => return Reading::from(Err(error)),
         };
         let deployments = deployments.known().map(Vec::as_slice).unwrap_or_default();
         let ended_well = deployments.first().is_none_or(|newest| phase::of(newest) == Phase::Succeeded);
@@ -251,14 +251,14 @@ impl Observer<'_> {
             return Reading::Known(running);
         }
         let stopped = self.ecs.tasks(cluster, name, Tasks::Stopped, STOPPED_TASKS).await;
-        reading(stopped.map(|stopped| running.into_iter().chain(stopped).collect()))
+        Reading::from(stopped.map(|stopped| running.into_iter().chain(stopped).collect()))
     }
 
     async fn account(&self) -> Reading<AccountId> {
         if let Some(account) = self.remembered.account() {
             return Reading::Known(account);
         }
-        let account = reading(self.sts.account().await);
+        let account = Reading::from(self.sts.account().await);
         if let Reading::Known(account) = &account {
             self.remembered.keep_account(account.clone());
         }
@@ -269,7 +269,7 @@ impl Observer<'_> {
         let names = std::slice::from_ref(&desired.service);
         match self.ecs.services(&desired.cluster, names).await {
             Ok(mut found) => found.remove(&desired.service).map_or(Reading::Absent, Reading::Known),
-            Err(error) => reading(Err(error)),
+            Err(error) => Reading::from(Err(error)),
         }
     }
 
@@ -284,7 +284,7 @@ impl Observer<'_> {
         let base = declared_family(desired).or(live);
         let mut newest = Newest { of_base: Reading::Absent, listed: Vec::new() };
         for family in families {
-            let found = reading(self.ecs.newest_revisions(family, NEWEST).await);
+            let found = Reading::from(self.ecs.newest_revisions(family, NEWEST).await);
             newest.listed.extend(found.known().into_iter().flatten().cloned());
             if Some(family.as_str()) == base {
                 newest.of_base = found;
@@ -307,7 +307,7 @@ impl Observer<'_> {
                 self.remembered.revision(&arn).filter(|kept| !again(kept) && !holds_back(desired, kept));
             let revision = match kept {
                 Some(revision) => Reading::Known(revision),
-                None => reading(self.ecs.revision(&arn).await),
+                None => Reading::from(self.ecs.revision(&arn).await),
             };
             if let Reading::Known(revision) = &revision {
                 self.remembered.keep_revision(revision.clone());
@@ -410,12 +410,4 @@ fn holds_back(desired: &Desired, kept: &Revision) -> bool {
 
 fn is_of_commit(desired: &Desired, kept: &Revision) -> bool {
     memory::of(kept, desired).is_some_and(|memory| memory.commit.matches(desired.commit()))
-}
-
-pub(super) fn reading<T>(result: Result<T, CloudError>) -> Reading<T> {
-    match result {
-        Ok(value) => Reading::Known(value),
-        Err(CloudError::NotFound(_)) => Reading::Absent,
-        Err(error) => Reading::Unavailable(error.to_string()),
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::sweep::{Outcome, Requeue, Swept};
+use super::outcome::{Outcome, Requeue, Swept};
 use crate::model::{DeploymentId, DeploymentStatus, Millis, Reading, RolloutState, Service, Target, Waiting};
 use crate::plan::{Plan, waiting};
 

@@ -1,0 +1,52 @@
+//! What a sweep may do, and what it comes to.
+
+use std::time::Duration;
+
+use crate::model::Target;
+use crate::plan::{Plan, Step};
+use crate::ports::CloudError;
+
+/// What became of one target in one sweep.
+#[derive(Clone, Debug)]
+pub struct Swept {
+    pub target: Target,
+    /// `None` for a frozen target of which it is not known where it runs.
+    pub plan: Option<Plan>,
+    pub outcome: Outcome,
+    pub requeue: Requeue,
+}
+
+/// Told while a sweep goes on, since one over a large fleet takes minutes.
+#[derive(Clone, Copy, Debug)]
+pub enum News<'a> {
+    Looked,
+    Swept(&'a Swept),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// Nothing was written; the plan says why.
+    Nothing,
+    Wrote(Step),
+    Failed(Step, CloudError),
+    /// AWS's rate for the account was used up, so many times in a row: nothing was written, and it is tried again soon.
+    Throttled {
+        step: Step,
+        why: String,
+        attempt: u32,
+    },
+}
+
+/// When to look again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Requeue {
+    Now,
+    After(Duration),
+}
+
+/// Whether a sweep may write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writes {
+    Allowed,
+    Withheld,
+}
