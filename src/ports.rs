@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use crate::model::{
     AccountId, Ancestry, ApplicationName, ClusterName, CodeDeployment, Digest, Earlier, EnvironmentName,
-    Group, Image, InfraCommit, Millis, NewDeployment, Platform, Progress, Reading, Region, Repository, RepositoryName,
-    Revision, ScalableTarget, Service, ServiceDeployment, ServiceName, Tag, Tags, Target, Task,
-    TaskDefinitionArn, Wait,
+    Group, Image, InfraCommit, Millis, NewDeployment, Platform, Progress, Reading, Region, Repository,
+    RepositoryName, Revision, ScalableTarget, Service, ServiceDeployment, ServiceName, Tag, Tags, Target,
+    Task, TaskDefinitionArn, Wait,
 };
 
 /// Why a call to AWS did not do what was asked, by what to do about it.

@@ -40,7 +40,7 @@ impl Downloads {
     pub(super) async fn download(&self, url: &str) -> Option<Vec<u8>> {
         let client = self.client.get_or_init(|| client(self.is_plain).ok()).as_ref()?;
         let answer = client.get(url).send().await.inspect_err(|_| self.note_unreachable()).ok()?;
-        let mut answer = answer.error_for_status().ok()?;
+        let mut answer = Some(answer).filter(|answer| answer.status().is_success())?;
         let mut bytes = Vec::new();
         while let Some(chunk) = answer.chunk().await.ok()? {
             if bytes.len() + chunk.len() > MOST_BYTES {

@@ -37,7 +37,7 @@ fn what_aws_refused_is_told_and_tried_again_after_a_pause() {
     let refused = |times, until| Refusal { step: step.clone(), why: "bad cpu".to_owned(), times, until };
     let at = |times, until| Scene::new().with(|scene| scene.refusal = Some(refused(times, until)));
     at(1, NOW + 1).check("WriteRefused");
-    at(1, NOW).check("register bbbbbbb 2/head/ecs-svc/1");
+    at(1, NOW).check("register bbbbbbb 1/head/ecs-svc/1");
     for (times, expected) in [(1, waiting::Class::Moving), (2, waiting::Class::Stalled)] {
         let waiting = at(times, NOW + 1).plan().waiting.unwrap();
         assert_eq!(waiting::class(&waiting), expected);
@@ -48,7 +48,7 @@ fn what_aws_refused_is_told_and_tried_again_after_a_pause() {
         scene.desired.images[0].commit = Commit::new("ccccccc");
         scene.observed.images[0].built = Reading::Known(image('c', &["ccccccc"]));
     });
-    newer.check("register ccccccc 2/head/ecs-svc/1");
+    newer.check("register ccccccc 1/head/ecs-svc/1");
 }
 
 #[test]
