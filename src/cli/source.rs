@@ -9,9 +9,10 @@ use crate::aws;
 use tokio::sync::oneshot;
 
 use crate::git::{Deepening, Head, Location, Snapshot, Source, Watch};
-use crate::manifest::{self, edit};
+use crate::manifest::{self, Files, edit};
 use crate::model::{
-    Ancestry, Commit, Declaration, Declared, Desired, Earlier, InfraCommit, Severity, Target,
+    Ancestry, Commit, Declaration, Declared, Desired, Earlier, Finding, InfraCommit, Position, Severity,
+    Target,
 };
 use crate::ports::History;
 use crate::settings::{Allow, Settings};
@@ -45,6 +46,9 @@ impl History for Opened {
 /// Earlier states of the repository that are read at first contact. What runs was declared among the last of them where
 /// trueup is introduced and then used; beyond them a person decides.
 const MOST_EARLIER: usize = 50;
+
+/// Empty files whose past is looked at: a repository has none on purpose.
+const MOST_EMPTY: usize = 20;
 
 /// What the ancestors of a commit declared, of all targets: at first contact every one of them asks.
 struct EarlierDeclarations {
@@ -221,8 +225,32 @@ impl Opened {
     fn all_committed(&self) -> anyhow::Result<(Head, Declaration)> {
         let head = self.source.head()?;
         let snapshot = self.source.snapshot(&head.commit)?;
-        let declaration = declared(snapshot, Some(head.commit.clone()));
+        let declaration = self.declared(snapshot, Some(head.commit.clone()));
         Ok((head, declaration))
+    }
+
+    /// What was read declares, with what could not be read of the repository as a whole.
+    fn declared(&self, snapshot: Snapshot, commit: Option<InfraCommit>) -> Declaration {
+        let emptied = self.emptied(&snapshot.files, commit.as_ref());
+        let mut declaration = manifest::read(&snapshot.files, commit, &aws::check_task_definition);
+        declaration.findings.splice(0..0, snapshot.findings.into_iter().chain(emptied));
+        declaration
+    }
+
+    /// Files with nothing in them that declared something before: a disk that is full leaves them so, and nobody who
+    /// removes a declaration leaves the file.
+    fn emptied(&self, files: &Files, head: Option<&InfraCommit>) -> Vec<Finding> {
+        let Some(head) = head else { return Vec::new() };
+        let declared_before = |file: &str| {
+            let texts = self.source.past_texts(head, file).unwrap_or_default();
+            let last = texts.iter().find(|text| !is_blank(text));
+            last.is_some_and(|text| manifest::is_of_this_program(text))
+        };
+        let blank = files
+            .iter()
+            .filter(|(file, text)| manifest::is_document(file) && text.as_deref().is_ok_and(is_blank));
+        let emptied = blank.take(MOST_EMPTY).filter(|(file, _)| declared_before(file));
+        emptied.map(|(file, _)| emptied_finding(file)).collect()
     }
 
     /// The newest commit, if it is another one than that of the declaration at hand.
@@ -253,7 +281,7 @@ impl Opened {
             return Ok(self.all_committed()?.1);
         }
         let snapshot = self.source.working_tree()?;
-        Ok(declared(snapshot, self.source.head().ok().map(|head| head.commit)))
+        Ok(self.declared(snapshot, self.source.head().ok().map(|head| head.commit)))
     }
 
     /// Where files have errors, the newest commit in which they had none says where their applications run: those are
@@ -267,9 +295,10 @@ impl Opened {
         if !has_gaps(declaration, &unread) {
             return;
         }
-        for commit in self.source.past(head).unwrap_or_default() {
+        let past = self.source.past(head, &files_with_errors(declaration)).unwrap_or_default();
+        for commit in past {
             let Ok(snapshot) = self.source.snapshot(&commit) else { return };
-            let past = declared(snapshot, Some(commit));
+            let past = self.declared(snapshot, Some(commit));
             fill_gaps(declaration, &past, &mut unread);
             if !has_gaps(declaration, &unread) {
                 return;
@@ -283,11 +312,20 @@ impl Opened {
     }
 }
 
-/// What was read declares, with what could not be read of the repository as a whole.
-fn declared(snapshot: Snapshot, commit: Option<InfraCommit>) -> Declaration {
-    let mut declaration = manifest::read(&snapshot.files, commit, &aws::check_task_definition);
-    declaration.findings.splice(0..0, snapshot.findings);
-    declaration
+fn is_blank(text: &str) -> bool {
+    text.trim().is_empty()
+}
+
+fn emptied_finding(file: &str) -> Finding {
+    Finding {
+        severity: Severity::Error,
+        position: Position { file: file.to_owned(), line: 0, column: 0 },
+        field: String::new(),
+        message: "the file is empty, and declared something before".to_owned(),
+        hint: Some("delete the file to remove what it declared, or write it again".to_owned()),
+        excerpt: None,
+        targets: Vec::new(),
+    }
 }
 
 /// A fetch that goes on beside everything else.
@@ -317,6 +355,12 @@ impl Fetch {
             Err(oneshot::error::TryRecvError::Closed) => Some(Err("the fetch broke off".to_owned())),
         }
     }
+}
+
+fn files_with_errors(declaration: &Declaration) -> Vec<&str> {
+    let errors = declaration.findings.iter().filter(|finding| finding.severity == Severity::Error);
+    let files: BTreeSet<&str> = errors.map(|finding| finding.position.file.as_str()).collect();
+    files.into_iter().collect()
 }
 
 /// Files with errors that concern nobody in particular: what they declare is not known.
@@ -355,6 +399,7 @@ pub(super) fn print_findings(declaration: &Declaration) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::git::scratch;
 
     const APPLICATION: &str = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: api}\nspec:\n  repository: mco/api\n  service: mco-api\n";
     const ENVIRONMENT: &str = "apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {name: test}\nspec:\n  applications:\n    api: {commit: bbbbbbb}\n";
@@ -363,6 +408,86 @@ mod tests {
         let files = [("api.yaml", application), ("test.yaml", environment)];
         let files = files.iter().map(|(name, text)| ((*name).to_owned(), Ok((*text).to_owned())));
         manifest::read(&files.collect(), None, &|_| Vec::new())
+    }
+
+    #[test]
+    fn an_environment_whose_head_is_mistyped_is_frozen_and_not_gone() {
+        let past = read(APPLICATION, ENVIRONMENT);
+        for (from, to) in [
+            ("kind: Environment", "kind: Enviroment"),
+            ("kind: Environment", "kind: environment"),
+            ("kind: Environment\n", ""),
+            ("kind: Environment", "kind: [Environment]"),
+            ("trueup.dev/v1", "trueup.dev/v2"),
+            ("trueup.dev/v1", "v1"),
+            ("trueup.dev/v1", "apps/v1"),
+            ("apiVersion: trueup.dev/v1\n", ""),
+            ("apiVersion: trueup.dev/v1", "apiVersion:"),
+            ("apiVersion:", "apiversion:"),
+            ("metadata: {name: test}\n", ""),
+            ("metadata: {name: test}", "metadata: {}"),
+            ("metadata: {name: test}", "metadata: test"),
+            ("name: test", "name: -test"),
+            ("spec:\n  applications:\n    api: {commit: bbbbbbb}\n", "spec:\n"),
+            ("spec:\n  applications:\n    api: {commit: bbbbbbb}\n", ""),
+            ("  applications:", "\tapplications:"),
+            ("kind: Environment", "\0\0\0\0"),
+        ] {
+            let text = ENVIRONMENT.replace(from, to);
+            assert_ne!(text, ENVIRONMENT);
+            let mut now = read(APPLICATION, &text);
+            assert!(now.findings.iter().any(|finding| finding.severity == Severity::Error), "{to}");
+            let mut unread = unread(&now);
+            fill_gaps(&mut now, &past, &mut unread);
+            let [Declared::Frozen(frozen)] = now.applications.as_slice() else { panic!("{to}: {now:#?}") };
+            assert_eq!(frozen.known.as_ref().map(|known| known.service.as_str()), Some("mco-api"), "{to}");
+        }
+    }
+
+    /// Whether it is observed, by a process that knows only what is in git.
+    fn is_observed(states: &[Option<&str>]) -> bool {
+        let folder = tempfile::tempdir().unwrap();
+        scratch::init(folder.path()).unwrap();
+        std::fs::write(folder.path().join("api.yaml"), APPLICATION).unwrap();
+        let file = folder.path().join("test.yaml");
+        for (number, text) in states.iter().enumerate() {
+            match text {
+                Some(text) => std::fs::write(&file, text).unwrap(),
+                None => std::fs::remove_file(&file).unwrap(),
+            }
+            std::fs::write(folder.path().join("other.txt"), number.to_string()).unwrap();
+            scratch::commit_all(folder.path(), "change").unwrap();
+        }
+        let declaration = Opened::at(folder.path()).unwrap().committed().unwrap().1;
+        let has_errors = declaration.findings.iter().any(|finding| finding.severity == Severity::Error);
+        assert!(has_errors || declaration.applications.is_empty(), "{:#?}", declaration.applications);
+        declaration.observable().any(|desired| desired.service.as_str() == "mco-api")
+    }
+
+    #[test]
+    fn a_broken_file_is_frozen_by_what_it_last_declared_and_a_removed_one_is_gone() {
+        let (good, mistyped) = (Some(ENVIRONMENT), ENVIRONMENT.replace("Environment", "Enviroment"));
+        let (mistyped, nul, empty) = (Some(mistyped.as_str()), Some("\0\0\0\0"), Some(""));
+        let commented = ENVIRONMENT.replace('\n', "\n# ");
+        let commented = format!("# {commented}\n");
+        let mut long_ago = vec![good, mistyped];
+        long_ago.extend(std::iter::repeat_n(mistyped, 30));
+        for (states, expected) in [
+            (&[good, mistyped][..], true),
+            (&[good, nul], true),
+            (&[good, Some(" \n")], true),
+            (&[good, empty], true),
+            (&[good, empty, empty, nul, mistyped], true),
+            (&long_ago, true),
+            (&[good, None], false),
+            (&[good, Some(&commented)], false),
+            (&[good, Some("---\n")], false),
+            (&[good, None, empty], false),
+            (&[good, None, mistyped], false),
+            (&[Some("foreign: true\n"), empty], false),
+        ] {
+            assert_eq!(is_observed(states), expected, "{states:?}");
+        }
     }
 
     #[test]

@@ -12,8 +12,14 @@ use super::snapshot::{Absent, blob_text};
 use super::{Deepening, GitError, Source, at_path, outside_of_any_runtime};
 use crate::model::{Ancestry, InfraCommit};
 
-/// Commits back in which it is looked for what a file with errors declared before.
+/// Commits back in which it is looked for what a file with errors declared before, whatever they changed.
 const MOST_PAST: usize = 20;
+/// Further commits, each of which changed such a file: what it last declared may lie far back.
+const MOST_CHANGES: usize = 20;
+/// Files whose changes are looked for. Each is one look into the trees of every commit that is walked.
+const MOST_WATCHED: usize = 50;
+/// Commits that are walked for these changes: some months of promotions.
+const MOST_WALKED: usize = 2_000;
 /// Commits that are walked to answer who came first.
 const MOST_COMMITS: usize = 100_000;
 /// Texts that one file had in the past; a promotion makes one.
@@ -70,21 +76,42 @@ impl Source {
         }
     }
 
-    /// A commit and those before it on its branch, newest first; as far as the history is here, and so many at most.
-    pub fn past(&self, head: &InfraCommit) -> Result<Vec<InfraCommit>, GitError> {
+    /// A commit and the few before it on its branch, then those in which one of the files was another than in the commit
+    /// after it; newest first, as far as the history is here.
+    pub fn past(&self, head: &InfraCommit, files: &[&str]) -> Result<Vec<InfraCommit>, GitError> {
+        let below = |file: &&str| self.below_path(file);
+        let paths: Vec<String> = files.iter().take(MOST_WATCHED).map(below).collect();
         self.with(|repository| {
-            let mut walk = repository.revwalk()?;
+            let (mut walk, mut commits, mut newer) = (repository.revwalk()?, Vec::new(), None);
             walk.push(Oid::from_str(head.as_str())?)?;
             walk.simplify_first_parent()?;
-            let commits = walk.take(MOST_PAST).map(|id| Ok(InfraCommit::new(id?.to_string())));
-            commits.collect()
+            for (walked, id) in walk.take(MOST_WALKED).enumerate() {
+                let id = id?;
+                let tree = super::commit(repository, id)?.tree_id();
+                let content = |path: &String| Ok(at_path(repository, tree, path)?.map(|(id, _)| id));
+                let contents = paths.iter().map(content).collect::<Result<Vec<_>, GitError>>()?;
+                let is_other = newer.as_ref().is_some_and(|newer| *newer != contents);
+                if walked < MOST_PAST || is_other {
+                    commits.push(InfraCommit::new(id.to_string()));
+                }
+                newer = Some(contents);
+                if commits.len() == MOST_PAST + MOST_CHANGES || walked >= MOST_PAST && paths.is_empty() {
+                    break;
+                }
+            }
+            Ok(commits)
         })
+    }
+
+    /// From the root of the repository.
+    fn below_path(&self, file: &str) -> String {
+        if self.path.is_empty() { file.to_owned() } else { format!("{}/{file}", self.path) }
     }
 
     /// What a file below the watched path was in a commit and in the history of its branch, newest first; as far as the
     /// history is here.
     pub fn past_texts(&self, head: &InfraCommit, file: &str) -> Result<Vec<String>, GitError> {
-        let path = if self.path.is_empty() { file.to_owned() } else { format!("{}/{file}", self.path) };
+        let path = self.below_path(file);
         self.with(|repository| {
             let (mut walk, mut texts, mut newer, mut bytes) = (repository.revwalk()?, Vec::new(), None, 0);
             walk.push(Oid::from_str(head.as_str())?)?;
@@ -178,6 +205,27 @@ mod tests {
         assert_eq!(source.ancestry(first, second), Ancestry::Ancestor);
         assert_eq!(source.ancestry(second, first), Ancestry::NotAncestor);
         assert_eq!(source.ancestry(&InfraCommit::new("0".repeat(40)), second), Ancestry::NotAncestor);
+    }
+
+    #[test]
+    fn the_past_of_a_file_goes_back_to_its_changes_beyond_the_newest_commits() {
+        let folder = tempfile::tempdir().unwrap();
+        scratch::init(folder.path()).unwrap();
+        let commit = |file: &str, text: &str| {
+            std::fs::write(folder.path().join(file), text).unwrap();
+            scratch::commit_all(folder.path(), "change").unwrap()
+        };
+        let good = commit("env.yaml", "good");
+        let mut head = commit("env.yaml", "broken");
+        for number in 0..MOST_PAST + 5 {
+            head = commit("other.yaml", &number.to_string());
+        }
+        let source = Source::open(folder.path(), None, "").unwrap();
+        let past = |files: &[&str]| source.past(&head, files).unwrap();
+        assert_eq!(past(&["env.yaml"]).last(), Some(&good));
+        assert_eq!(past(&["env.yaml"]).len(), MOST_PAST + 1, "what changed no such file is passed over");
+        assert_eq!(past(&[]).len(), MOST_PAST);
+        assert_eq!(past(&["env.yaml"]).first(), Some(&head));
     }
 
     #[test]

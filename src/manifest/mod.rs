@@ -35,7 +35,7 @@ use serde_json::Value;
 use crate::model::{Declaration, InfraCommit, ShapeComplaint};
 
 pub use app_spec::task_definition as app_spec_task_definition;
-pub use named::{MOST_NODES, Needs, is_document, needs};
+pub use named::{MOST_NODES, Needs, is_document, is_of_this_program, needs};
 pub(crate) use nearest::nearest;
 pub use schema::schema;
 

@@ -15,8 +15,13 @@ pub const MOST_NODES: usize = 400_000;
 
 /// Whether a file is read for the documents that may be in it.
 pub fn is_document(path: &str) -> bool {
-    let extension = path.rsplit_once('.').map(|(_, extension)| extension);
-    matches!(extension, Some("yaml" | "yml"))
+    let extension = path.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
+    matches!(extension.as_deref(), Some("yaml" | "yml"))
+}
+
+/// Whether a text names the version of our documents.
+pub fn is_of_this_program(text: &str) -> bool {
+    text.contains("trueup.dev/")
 }
 
 /// What documents need beside themselves.
@@ -34,7 +39,7 @@ pub struct Needs {
 pub fn needs(files: &Files, is_there: &dyn Fn(&str) -> bool) -> Needs {
     let mut needs = Needs::default();
     let texts = files.iter().filter_map(|(path, text)| Some((path, text.as_ref().ok()?)));
-    for (path, text) in texts.filter(|(path, text)| is_document(path) && text.contains("trueup.dev/")) {
+    for (path, text) in texts.filter(|(path, text)| is_document(path) && is_of_this_program(text)) {
         let documents = tree::documents(text).unwrap_or_default();
         let nodes: usize = documents.iter().map(count).sum();
         if needs.nodes + nodes > MOST_NODES {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::fields::Fields;
-use super::named::is_document;
+use super::named::{is_document, is_of_this_program};
 use super::nearest::{nearest_within, suggestion};
 use super::report::Report;
 use super::tree::{self, Kind, Node, Place};
@@ -46,20 +46,26 @@ pub(super) fn documents(files: &Files) -> Documents<'_> {
     let mut all = Documents::default();
     for (path, text) in files.iter().filter(|(path, _)| is_document(path)) {
         match text {
-            Ok(text) => read_file(path, text, &mut all),
-            Err(why) => {
-                let mut report = Report::on(path);
-                report.error(Place::WHOLE_FILE, "", format!("cannot be read: {why}"));
-                all.findings.append(&mut report.findings);
+            // A disk that is full leaves them, and YAML has none.
+            Ok(text) if text.contains('\0') => {
+                unreadable(path, "it holds NUL bytes, and is no text", &mut all)
             }
+            Ok(text) => read_file(path, text, &mut all),
+            Err(why) => unreadable(path, why, &mut all),
         }
     }
     report_duplicates(&mut all);
     all
 }
 
+fn unreadable(file: &str, why: &str, all: &mut Documents<'_>) {
+    let mut report = Report::on(file);
+    report.error(Place::WHOLE_FILE, "", format!("cannot be read: {why}"));
+    all.findings.append(&mut report.findings);
+}
+
 fn read_file<'f>(file: &'f str, text: &str, all: &mut Documents<'f>) {
-    let mention = if text.contains("trueup.dev/") { Mention::OurVersion } else { Mention::None };
+    let mention = if is_of_this_program(text) { Mention::OurVersion } else { Mention::None };
     if mention == Mention::None && !may_be_ours(text) {
         return;
     }

@@ -55,7 +55,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
 fn parsed(file: &str, text: &str) -> Result<Option<Node>, Broken> {
     let extension = file.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
     let is_json = match extension.as_deref() {
-        Some("yaml" | "yml") => false,
+        Some("yaml" | "yml" | "YAML" | "YML") => false,
         Some("json") => true,
         _ => text.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '[']),
     };
