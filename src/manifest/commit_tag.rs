@@ -1,5 +1,7 @@
 //! How CI tags the build of a commit or of a release: `commitTag`, there and back.
 
+use std::ops::RangeInclusive;
+
 use super::names::{NameKind, repeated};
 use crate::model::{Commit, Tag};
 
@@ -30,6 +32,8 @@ enum Part {
 }
 
 const KNOWN: &str = "commitTag knows {commit}, {commit:N} and {release}";
+/// Fewer name no commit, and there are no more (git).
+const DIGITS: RangeInclusive<usize> = 7..=40;
 const COMMIT: &str = "7 to 40 hexadecimal digits";
 const RELEASE: &str = "the tag of one build, with a number in it, such as v1.10.20";
 
@@ -41,9 +45,9 @@ impl<'t> Template<'t> {
             None if inside == "commit" => Part::Commit,
             None if inside == "release" => Part::Release,
             Some(("commit", digits)) => {
-                let digits =
-                    digits.parse().map_err(|_| format!("`{{{}}}` needs a number", repeated(inside)))?;
-                Part::Digits(digits)
+                let number = || format!("`{{{}}}` needs a number of 7 to 40", repeated(inside));
+                let digits = digits.parse().ok().filter(|digits| DIGITS.contains(digits));
+                Part::Digits(digits.ok_or_else(number)?)
             }
             _ => return Err(format!("{KNOWN}, not {{{}}}", repeated(inside))),
         };
@@ -58,6 +62,18 @@ impl<'t> Template<'t> {
         let (message, hint) = NameKind::Tag.complaint(&tag);
         Err((message, Some(hint)))
     }
+}
+
+/// What is wrong with a template, whatever is declared by it.
+pub(super) fn check(template: &str) -> Result<(), Complaint> {
+    let parsed = Template::parse(template).map_err(|why| (why, Some(KNOWN.to_owned())))?;
+    let example = match parsed.part {
+        Part::Commit => "0000000".to_owned(),
+        Part::Digits(digits) => "0".repeat(digits),
+        Part::Release => "1".to_owned(),
+    };
+    let no_tag = |(_, hint)| (format!("`{}` makes no ECR image tag", repeated(template)), hint);
+    parsed.tag(&example).map(|_| ()).map_err(no_tag)
 }
 
 /// The commit or release that is declared, and the tag of its build.
@@ -133,7 +149,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(key: Key, text: &str, template: &str, expected: &str) {
+    fn check_declared(key: Key, text: &str, template: &str, expected: &str) {
         let said = match declared(key, text, template) {
             Ok((commit, tag)) => {
                 format!("{} {} {tag}", if commit.is_release() { "release" } else { "commit" }, commit.short())
@@ -171,7 +187,7 @@ mod tests {
             ),
         ];
         for (text, template, expected) in commits {
-            check(Key::Commit, text, template, expected);
+            check_declared(Key::Commit, text, template, expected);
         }
         let releases = [
             ("v1.10.20", "{commit:7}", "release v1.10.20 v1.10.20"),
@@ -194,7 +210,7 @@ mod tests {
             ),
         ];
         for (text, template, expected) in releases {
-            check(Key::Release, text, template, expected);
+            check_declared(Key::Release, text, template, expected);
         }
     }
 
@@ -204,15 +220,24 @@ mod tests {
             ("latest", "commitTag holds no {commit}"),
             ("{commit", "commitTag has no closing brace"),
             ("{tag}", "commitTag knows {commit}, {commit:N} and {release}, not {tag}"),
-            ("{commit:x}", "`{commit:x}` needs a number"),
-            ("{commit:9}", "commit `3f2c1ab` has fewer than 9 digits"),
-            ("-{commit}", "`-3f2c1ab` cannot be an ECR image tag"),
-            ("a/{commit}", "`a/3f2c1ab` cannot be an ECR image tag"),
-            ("{commit}{commit}", "`3f2c1ab{commit}` cannot be an ECR image tag"),
+            ("{commit:x}", "`{commit:x}` needs a number of 7 to 40"),
+            ("{commit:0}", "`{commit:0}` needs a number of 7 to 40"),
+            ("{commit:6}", "`{commit:6}` needs a number of 7 to 40"),
+            ("{commit:41}", "`{commit:41}` needs a number of 7 to 40"),
+            ("{release:7}", "commitTag knows {commit}, {commit:N} and {release}, not {release:7}"),
+            ("-{commit}", "`-{commit}` makes no ECR image tag"),
+            ("a/{release}", "`a/{release}` makes no ECR image tag"),
+            ("{commit}{commit}", "`{commit}{commit}` makes no ECR image tag"),
         ] {
-            let (message, hint) = declared(Key::Commit, "3f2c1ab", template).unwrap_err();
+            let (message, hint) = check(template).unwrap_err();
             assert_eq!(message, expected);
             assert!(hint.is_some());
         }
+        for template in ["{commit}", "{commit:7}", "b-{commit:40}-x", "v{release}"] {
+            assert_eq!(check(template), Ok(()));
+        }
+        let (message, hint) = declared(Key::Commit, "3f2c1ab", "{commit:9}").unwrap_err();
+        assert_eq!(message, "commit `3f2c1ab` has fewer than 9 digits");
+        assert!(hint.is_some());
     }
 }

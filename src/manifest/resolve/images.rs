@@ -36,7 +36,8 @@ struct Commits<'d, 'f> {
     /// Of every image without one of its own.
     all: Option<Written<'f>>,
     by_image: Vec<(&'d Key, Written<'f>)>,
-    template: String,
+    /// `None`: what is written is none, and told.
+    template: Option<String>,
 }
 
 /// A text, what it names, where it stands, and its path of keys.
@@ -59,7 +60,7 @@ impl<'f> Commits<'_, 'f> {
 struct Listed {
     name: String,
     repository: String,
-    template: String,
+    template: Option<String>,
     containers: Containers,
 }
 
@@ -101,7 +102,11 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
     }
 
     fn commits(&mut self) -> Commits<'d, 'f> {
-        let template = self.text("commitTag").unwrap_or_else(|| "{commit}".to_owned());
+        let written = self.merged.get("commitTag");
+        let template = match written {
+            Some(found) => self.read(&found, template),
+            None => Some("{commit}".to_owned()),
+        };
         let all = self.commit_of_all();
         let mut by_image = Vec::new();
         if let Some(found) = self.merged.entry.get("commits") {
@@ -167,7 +172,9 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         let listed = items.iter().enumerate().map(|(index, node)| {
             let item = Found { node, file: list.file, path: format!("{}[{index}]", list.path) };
             let fill = |text: &str| environment.fill(text);
-            self.read(&item, |node, path, report| listed(node, path, &commits.template, &fill, report))
+            self.read(&item, |node, path, report| {
+                listed(node, path, commits.template.as_deref(), &fill, report)
+            })
         });
         let listed = all(listed)?;
         let names: Vec<_> = listed.iter().map(|(place, listed)| (*place, listed.name.as_str())).collect();
@@ -217,7 +224,8 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         let environment_tag = self.environment_tag();
         let tag = entry.image.tag.as_deref();
         let tag = tag.filter(|tag| *tag != environment_tag.as_str());
-        let stated = tag.and_then(|tag| commit_tag::named_in(&commits.template, tag));
+        let template = commits.template.as_deref()?;
+        let stated = tag.and_then(|tag| commit_tag::named_in(template, tag));
         let stated = stated.map(|commit| Written {
             text: commit.to_owned(),
             names: commit_tag::Key::Commit,
@@ -227,7 +235,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         });
         let Some(commit) = commits.of(&entry.container).or(stated.as_ref()) else {
             let hint = undeclared_hint(&entry, &self.target);
-            let message = undeclared(&entry, &environment_tag, &commits.template);
+            let message = undeclared(&entry, &environment_tag, template);
             self.error(file, entry.place, "imageUri", message).hint = Some(hint);
             return None;
         };
@@ -274,7 +282,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
                 Some("such as commit: 3f2c1ab".to_owned());
             return None;
         };
-        match commit_tag::declared(*names, text, &listed.template) {
+        match commit_tag::declared(*names, text, listed.template.as_deref()?) {
             Ok((_, tag)) if self.marks_an_environment(&tag) => {
                 let message = format!("the tag \"{tag}\" marks an environment and moves: it names no build");
                 self.error(file, *place, path, message).hint =
@@ -345,7 +353,7 @@ fn is_name(name: &str) -> bool {
 fn listed(
     node: &Node,
     path: &str,
-    template: &str,
+    common: Option<&str>,
     fill: &dyn Fn(&str) -> String,
     report: &mut Report<'_>,
 ) -> Option<(Place, Listed)> {
@@ -365,12 +373,28 @@ fn listed(
         container_names(node, &path, fields.report)
     });
     let containers = containers.or_else(|| container.map(|name| vec![name]));
-    let template = fields.text("commitTag").unwrap_or_else(|| template.to_owned());
+    let path = fields.path("commitTag");
+    let template = match fields.node("commitTag") {
+        Some(node) => template(node, &path, fields.report),
+        None => common.map(str::to_owned),
+    };
     fields.finish();
     let (name, repository) = (name?, repository?);
     let placeholder = || format!("<{}_NAME>", name.to_uppercase().replace('-', "_"));
     let containers = containers.map_or_else(|| Containers::Placeholder(placeholder()), Containers::Named);
     Some((place, Listed { name, repository, template, containers }))
+}
+
+/// How the builds of commits are tagged. One mistake in it is told where it stands, and not of every commit.
+fn template(node: &Node, path: &str, report: &mut Report<'_>) -> Option<String> {
+    let template = text(node, path, report)?;
+    match commit_tag::check(&template) {
+        Ok(()) => Some(template),
+        Err((message, hint)) => {
+            report.error(node, path, message).hint = hint;
+            None
+        }
+    }
 }
 
 fn repository_name(

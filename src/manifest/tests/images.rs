@@ -312,3 +312,34 @@ fn an_address_in_image_definitions_is_held_against_the_same_patterns() {
         assert!(matches!(declaration.applications[0], Declared::Frozen(_)), "{to}");
     }
 }
+
+#[test]
+fn a_template_that_makes_no_tag_is_told_once_where_it_stands() {
+    let environments: Vec<(String, String)> = ["dev", "prod", "staging", "test"]
+        .map(|name| {
+            (format!("{name}.yaml"), ENVIRONMENT.replace("{name: test}", &format!("{{name: {name}}}")))
+        })
+        .into();
+    for (template, expected) in [
+        ("{commit:6}", "`{commit:6}` needs a number of 7 to 40"),
+        ("{commit:0}", "`{commit:0}` needs a number of 7 to 40"),
+        ("{commit:41}", "`{commit:41}` needs a number of 7 to 40"),
+        ("{sha}", "commitTag knows {commit}, {commit:N} and {release}, not {sha}"),
+        ("build/{commit}", "`build/{commit}` makes no ECR image tag"),
+    ] {
+        let application = format!("{APPLICATION}  commitTag: \"{template}\"\n");
+        let images = "spec:\n  service: mco-api-{environment}\n  images:\n  - {name: api, repository: mco/api, commitTag: \"TEMPLATE\"}\n";
+        let listed = APPLICATION.split("spec:").next().unwrap_or_default().to_owned()
+            + &images.replace("TEMPLATE", template);
+        for (application, place) in [(application, "api.yaml:7:14"), (listed, "api.yaml:7:49")] {
+            let mut entries = vec![("api.yaml", application.as_str())];
+            entries.extend(environments.iter().map(|(name, text)| (name.as_str(), text.as_str())));
+            let declaration = read_files(&entries);
+            let [finding] = declaration.findings.as_slice() else { panic!("{:#?}", declaration.findings) };
+            assert_eq!(finding.message, expected);
+            assert_eq!(finding.targets.len(), 4);
+            let at = &finding.position;
+            assert_eq!(format!("{}:{}:{}", at.file, at.line, at.column), place);
+        }
+    }
+}
