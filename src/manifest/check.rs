@@ -171,10 +171,16 @@ pub(super) fn containers(input: &Value, images: &[DesiredImage]) -> Vec<Complain
                     format!("no container has the image {placeholder}"),
                 );
                 let there = marked.iter().copied().collect::<Vec<_>>().join(", ");
-                found.push(complaint.hint(if marked.is_empty() {
-                    "name them with `containers`".to_owned()
-                } else {
-                    format!("there is {there}: name the container with `containers`")
+                found.push(complaint.hint(match marked.len() {
+                    0 => "name them with `containers`".to_owned(),
+                    1 => format!("there is {there}: name the container with `containers`"),
+                    _ if images.len() > 1 => {
+                        format!("there is {there}: name the container with `containers`")
+                    }
+                    // Each of several images has a placeholder of its own.
+                    _ => {
+                        format!("there is {there}: list the images under `images`, each with its `container`")
+                    }
                 }));
             }
         }

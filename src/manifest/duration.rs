@@ -5,6 +5,9 @@ use std::time::Duration;
 /// What is said of a text that is none.
 pub(crate) const EXPECTED: &str = "expected a number with s, m or h, such as 15m";
 
+/// Nothing that a repository lets anybody wait for takes longer: what is more is a slip of the pen.
+pub(crate) const LONGEST: Duration = Duration::from_hours(30 * 24);
+
 pub(crate) fn parse(text: &str) -> Option<Duration> {
     if text == "0" {
         return Some(Duration::ZERO);

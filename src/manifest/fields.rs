@@ -72,22 +72,36 @@ impl<'n, 'r, 'f> Fields<'n, 'r, 'f> {
         }
     }
 
-    pub(crate) fn number(&mut self, key: &'static str) -> Option<usize> {
+    /// A number of at least one; `zero` says what is meant by none.
+    pub(crate) fn count(&mut self, key: &'static str, zero: &str) -> Option<usize> {
         let (path, node) = (self.path(key), self.node(key)?);
-        let number = text(node, &path, self.report)?.parse();
-        if number.is_err() {
-            self.report.error(node, &path, "expected a whole number");
+        match text(node, &path, self.report)?.parse() {
+            Ok(0) => {
+                self.report.error(node, &path, "expected 1 or more").hint = Some(zero.to_owned());
+                None
+            }
+            Ok(number) => Some(number),
+            Err(_) => {
+                self.report.error(node, &path, "expected a whole number");
+                None
+            }
         }
-        number.ok()
     }
 
     pub(crate) fn duration(&mut self, key: &'static str) -> Option<Duration> {
         let (path, node) = (self.path(key), self.node(key)?);
         let duration = duration::parse(&text(node, &path, self.report)?);
-        if duration.is_none() {
-            self.report.error(node, &path, duration::EXPECTED);
+        match duration {
+            None => {
+                self.report.error(node, &path, duration::EXPECTED);
+            }
+            Some(duration) if duration > duration::LONGEST => {
+                self.report.error(node, &path, "expected 30 days at most").hint =
+                    Some("720h are 30 days".to_owned());
+            }
+            Some(_) => {}
         }
-        duration
+        duration.filter(|duration| *duration <= duration::LONGEST)
     }
 
     /// One of a few words.

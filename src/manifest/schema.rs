@@ -126,7 +126,7 @@ fn environment() -> Value {
             "policy": reference("policy"),
             "mode": one_of(&["apply", "observe"], "observe: everything but writes."),
             "suspend": object(&json!({"reason": {"type": "string"}, "until": {"type": "string", "format": "date-time"}}), &["reason"]),
-            "rollout": object(&json!({"maxInFlight": {"type": "integer", "minimum": 1}, "stopAfterFailures": {"type": "integer", "minimum": 0}}), &[]),
+            "rollout": object(&json!({"maxInFlight": {"type": "integer", "minimum": 1}, "stopAfterFailures": {"type": "integer", "minimum": 1}}), &[]),
             "applications": {"type": ["object", "null"], "additionalProperties": {"$ref": "#/$defs/entry"}},
         }),
         &[],

@@ -55,6 +55,14 @@ pub(super) fn give_types(input: &mut Value, complaints: &[ShapeComplaint], whole
     }
 }
 
+fn value_at<'v>(input: &'v Value, path: &str) -> Option<&'v Value> {
+    let segments = path.split(['.', '[']).map(|segment| segment.trim_end_matches(']'));
+    segments.filter(|segment| !segment.is_empty()).try_fold(input, |value, segment| match value {
+        Value::Array(items) => items.get(segment.parse::<usize>().ok()?),
+        other => other.get(segment),
+    })
+}
+
 fn at_path<'v>(input: &'v mut Value, path: &str) -> Option<&'v mut Value> {
     let segments = path.split(['.', '[']).map(|segment| segment.trim_end_matches(']'));
     segments.filter(|segment| !segment.is_empty()).try_fold(input, |value, segment| match value {
@@ -65,11 +73,15 @@ fn at_path<'v>(input: &'v mut Value, path: &str) -> Option<&'v mut Value> {
 
 /// What does not fit AWS's model. AWS CLI refuses every member that it does not know; here those that are nearly known, or
 /// known elsewhere, are errors, and others may be known to AWS by now.
-pub(super) fn misfit(complaint: ShapeComplaint) -> Complaint {
+pub(super) fn misfit(complaint: ShapeComplaint, input: &Value) -> Complaint {
     let path = complaint.path;
     let (key, known, maps, elsewhere) = match complaint.misfit {
         Misfit::WrongType { wanted, message } => {
+            let fraction = value_at(input, &path).and_then(Value::as_f64);
             let hint = match wanted {
+                ValueType::WholeNumber if fraction.is_some() => {
+                    fraction.map(|number| format!("a number without a point, such as {number:.0}"))
+                }
                 ValueType::WholeNumber | ValueType::Number | ValueType::Boolean => {
                     Some("without quotes; a placeholder alone becomes one".to_owned())
                 }

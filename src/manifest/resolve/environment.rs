@@ -1,5 +1,7 @@
 //! What an environment says of itself and, by default, of its applications.
 
+use std::time::Duration;
+
 use crate::manifest::fields::{Fields, entries, text};
 use crate::manifest::names::NameKind;
 use crate::manifest::read::Document;
@@ -115,7 +117,7 @@ pub(super) fn policy(base: &Policy, node: &Node, path: &str, report: &mut Report
     let policy = Policy {
         drift: fields.word("drift", &drift).unwrap_or(base.drift),
         on_failure: fields.word("onFailure", &on_failure).unwrap_or(base.on_failure),
-        progress_deadline: fields.duration("progressDeadline").unwrap_or(base.progress_deadline),
+        progress_deadline: progress_deadline(&mut fields).unwrap_or(base.progress_deadline),
         steady: fields.duration("steady").unwrap_or(base.steady),
         in_flight: fields.word("inFlight", &in_flight).unwrap_or(base.in_flight),
         pin: fields.word("pin", &pin).unwrap_or(base.pin),
@@ -123,6 +125,17 @@ pub(super) fn policy(base: &Policy, node: &Node, path: &str, report: &mut Report
     };
     fields.finish();
     policy
+}
+
+/// Without any time for it every deployment would have failed when it begins.
+fn progress_deadline(fields: &mut Fields<'_, '_, '_>) -> Option<Duration> {
+    let (path, node) = (fields.path("progressDeadline"), fields.node("progressDeadline")?);
+    let deadline = fields.duration("progressDeadline")?;
+    if deadline.is_zero() {
+        fields.report.error(node, &path, "no deployment ends in no time").hint =
+            Some("such as 15m, which is the default".to_owned());
+    }
+    (!deadline.is_zero()).then_some(deadline)
 }
 
 fn suspension(node: &Node, report: &mut Report<'_>) -> Option<Mode> {
@@ -148,8 +161,10 @@ fn rollout(node: &Node, report: &mut Report<'_>) -> Rollout {
     let mut fields = Fields::of(node, "spec.rollout", report);
     let default = Rollout::default();
     let rollout = Rollout {
-        max_in_flight: fields.number("maxInFlight").unwrap_or(default.max_in_flight).max(1),
-        stop_after_failures: fields.number("stopAfterFailures"),
+        max_in_flight: fields
+            .count("maxInFlight", "`mode: observe` or `suspend` hold everything back")
+            .unwrap_or(default.max_in_flight),
+        stop_after_failures: fields.count("stopAfterFailures", "1 stops at the first failure"),
     };
     fields.finish();
     rollout

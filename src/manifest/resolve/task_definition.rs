@@ -148,7 +148,8 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         if is_in_other_letters(&input, "containerDefinitions") {
             // Everything else that could be said follows from that.
             let misfits = (self.repository.check_shape)(&input);
-            self.tell(&layers, misfits.into_iter().map(task_definition::misfit).collect());
+            let misfits = misfits.into_iter().map(|misfit| task_definition::misfit(misfit, &input));
+            self.tell(&layers, misfits.collect());
             return None;
         }
         let mut complaints = place_images(images.as_deref_mut(), &input);
@@ -180,7 +181,8 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         let mut complaints = leftovers::in_task_definition(input, &self.values.texts, replaced);
         let left: BTreeSet<String> = complaints.iter().map(|complaint| complaint.path.clone()).collect();
         let misfits = (self.repository.check_shape)(input).into_iter();
-        complaints.extend(misfits.filter(|misfit| !left.contains(&misfit.path)).map(task_definition::misfit));
+        let misfits = misfits.filter(|misfit| !left.contains(&misfit.path));
+        complaints.extend(misfits.map(|misfit| task_definition::misfit(misfit, input)));
         complaints
             .extend(names::in_task_definition(input).into_iter().filter(|name| !left.contains(&name.path)));
         complaints

@@ -82,6 +82,11 @@ fn a_member_that_is_nearly_known_or_known_elsewhere_is_an_error_and_a_new_one_a_
             "\"memory\": \"128\"",
             "error taskdef.json:2:54 expected a whole number, found text | without quotes; a placeholder alone becomes one",
         ),
+        (
+            "\"memory\": 128",
+            "\"memory\": 128.0",
+            "error taskdef.json:2:54 expected a whole number, found a number | a number without a point, such as 128",
+        ),
     ] {
         assert_eq!(findings(&FILE.replace(from, to)), [expected], "{to}");
     }

@@ -169,3 +169,48 @@ fn unknown_and_duplicate_keys_and_wrong_words_are_errors_with_a_suggestion() {
         &["test/api"],
     );
 }
+
+#[test]
+fn a_file_of_nul_bytes_is_told_and_never_empty() {
+    for text in ["\0\0\0", "# \0", &format!("{ENVIRONMENT}\0")] {
+        check(
+            &[("api.yaml", APPLICATION), ("test.yaml", text)],
+            &["test.yaml:0:0 cannot be read: it holds NUL bytes, and is no text"],
+            &[],
+        );
+    }
+}
+
+#[test]
+fn an_extension_in_capital_letters_is_read_too() {
+    for name in ["test.YAML", "test.Yml"] {
+        let declaration = read_files(&[("api.yaml", APPLICATION), (name, ENVIRONMENT)]);
+        assert_eq!(said(&declaration), [""; 0]);
+        assert_eq!(desired(&declaration, "test/api").declared_at.file, name);
+    }
+}
+
+#[test]
+fn what_would_hold_everything_back_or_last_for_ever_is_no_number() {
+    for (written, expected) in [
+        ("rollout: {maxInFlight: 1, stopAfterFailures: 1}", None),
+        ("policy: {progressDeadline: 720h, steady: 0s}", None),
+        (
+            "rollout: {maxInFlight: 0}",
+            Some("26 expected 1 or more | `mode: observe` or `suspend` hold everything back"),
+        ),
+        ("rollout: {stopAfterFailures: 0}", Some("32 expected 1 or more | 1 stops at the first failure")),
+        ("rollout: {maxInFlight: -1}", Some("26 expected a whole number")),
+        (
+            "policy: {progressDeadline: 0s}",
+            Some("30 no deployment ends in no time | such as 15m, which is the default"),
+        ),
+        ("policy: {progressDeadline: 721h}", Some("30 expected 30 days at most | 720h are 30 days")),
+        ("policy: {steady: 999999999999h}", Some("20 expected 30 days at most | 720h are 30 days")),
+    ] {
+        let environment = ENVIRONMENT.replace("  cluster: mco", &format!("  {written}\n  cluster: mco"));
+        let declaration = read_files(&[("api.yaml", APPLICATION), ("test.yaml", &environment)]);
+        let expected = expected.map(|expected| format!("test.yaml:5:{expected}"));
+        assert_eq!(said(&declaration), expected.into_iter().collect::<Vec<_>>(), "{written}");
+    }
+}
