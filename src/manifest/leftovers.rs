@@ -21,8 +21,24 @@ const HINTS: usize = 20;
 const KNOWN_NAMES: usize = 200;
 
 /// How a tool writes placeholders: what stands before and behind the name.
-const STYLES: [(&str, &str); 8] =
-    [("<", ">"), ("${{", "}}"), ("${", "}"), ("$(", ")"), ("{{", "}}"), ("#{", "}"), ("{", "}"), ("%", "%")];
+const STYLES: [(&str, &str); 14] = [
+    ("<%=", "%>"),
+    ("<%", "%>"),
+    ("<", ">"),
+    ("${{", "}}"),
+    ("${", "}"),
+    ("$(", ")"),
+    ("$[", "]"),
+    ("{{", "}}"),
+    ("#{", "}"),
+    ("{", "}"),
+    ("[[", "]]"),
+    ("%", "%"),
+    ("@@", "@@"),
+    ("@", "@"),
+];
+/// Styles of template engines, which take white space around a name.
+const SPACED: [&str; 5] = ["<%=", "<%", "${{", "{{", "[["];
 
 /// A placeholder in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +53,7 @@ pub(super) struct Placeholder<'t> {
 pub(super) fn placeholders_in(text: &str) -> Vec<Placeholder<'_>> {
     let (mut found, mut start) = (Vec::new(), 0);
     while let Some(rest) = text.get(start..).filter(|rest| !rest.is_empty()) {
-        let Some(step) = rest.find(['<', '$', '{', '#', '%']) else { break };
+        let Some(step) = rest.find(['<', '$', '{', '#', '%', '[', '@']) else { break };
         let at = start + step;
         match text.get(at..).and_then(|rest| placeholder(rest, at)) {
             Some(placeholder) => {
@@ -58,12 +74,14 @@ fn placeholder(text: &str, at: usize) -> Option<Placeholder<'_>> {
         let end = near.windows(behind.len()).position(|bytes| bytes == behind.as_bytes())?;
         let written = inner.get(..end)?;
         // Template engines have space around a name; elsewhere a space makes it a text.
-        let name = if before.ends_with("{{") { written.trim() } else { written };
+        let trimmed = written.trim();
+        let is_spaced = SPACED.contains(before) || *before == "<" && is_capital(trimmed);
+        let name = if is_spaced { trimmed } else { written };
         let length = before.len() + end + behind.len();
-        // Dates are written with percents too.
-        let is_date =
-            *before == "%" && name.contains(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
-        (is_name(name) && !is_date).then_some(Placeholder { text: text.get(..length)?, name, at })
+        // Dates are written with percents too, and addresses with an at.
+        let is_other = matches!(*before, "%" | "@" | "@@")
+            && name.contains(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+        (is_name(name) && !is_other).then_some(Placeholder { text: text.get(..length)?, name, at })
     });
     styled.or_else(|| {
         let inner = text.strip_prefix('$')?;
@@ -232,7 +250,9 @@ fn advice(left: &Placeholder<'_>, values: &BTreeMap<String, String>) -> String {
     let same = known.iter().find(|known| known.eq_ignore_ascii_case(name)).copied();
     match same.or_else(|| nearest(name, &known).filter(|near| near.len() > 3 && *near != "ENVIRONMENT")) {
         Some(near) => format!("`values` has {near}: write <{near}>"),
-        None if left.text.starts_with('<') => format!("add {name} to `values`"),
+        None if left.text.strip_prefix('<').is_some_and(|rest| rest.starts_with(left.name)) => {
+            format!("add {name} to `values`")
+        }
         None => format!("write <{name}>, and add {name} to `values`"),
     }
 }
@@ -252,6 +272,11 @@ mod tests {
             ("$(Build.BuildId)-#{Env}#-{environment}", &["$(Build.BuildId)", "#{Env}", "{environment}"]),
             ("${{ github.sha }}", &["${{ github.sha }}"]),
             ("<a b>", &["<a b>"]),
+            ("< ROLE >/<%= role %>/<% role %>", &["< ROLE >", "<%= role %>", "<% role %>"]),
+            ("[[ROLE]]-[[ role ]]-$[ROLE]", &["[[ROLE]]", "[[ role ]]", "$[ROLE]"]),
+            ("@ROLE@-@@ROLE@@", &["@ROLE@", "@@ROLE@@"]),
+            ("me@a.example, you@b.example x@sha256:00", &[]),
+            ("[0-9] [[:alpha:]] [a]", &[]),
             ("100% of 50%", &[]),
             ("a < b > c", &[]),
             ("$1 {} ${} {{}} <> %% $", &[]),
@@ -329,6 +354,29 @@ mod tests {
             (
                 variable("{{ level }}"),
                 warning("nothing fills {{ level }} | write <level>, and add level to `values`"),
+            ),
+            (
+                variable("[[CLUSTER]]"),
+                warning("nothing fills [[CLUSTER]] | write <CLUSTER>, and add CLUSTER to `values`"),
+            ),
+            (variable("x [[ROLE]] @ROLE@ $[ROLE]"), None),
+            (
+                container(json!({"image": "@REPO@:1"})),
+                error("nothing fills @REPO@ | write <REPO>, and add REPO to `values`"),
+            ),
+            (
+                container(json!({"logConfiguration": {"options": {"awslogs-group": "<%= group %>"}}})),
+                error("nothing fills <%= group %> | write <group>, and add group to `values`"),
+            ),
+            (
+                container(
+                    json!({"secrets": [{"name": "A", "valueFrom": "arn:aws:ssm:$[REGION]:1:parameter/a"}]}),
+                ),
+                error("nothing fills $[REGION] | write <REGION>, and add REGION to `values`"),
+            ),
+            (
+                json!({"volumes": [{"efsVolumeConfiguration": {"fileSystemId": "< FS >"}}]}),
+                error("nothing fills < FS > | write <FS>, and add FS to `values`"),
             ),
             (variable("${A}/bin:${B}"), None),
             (variable("<b>bold</b>"), None),
