@@ -38,6 +38,10 @@ pub(crate) enum NameKind {
     ListenerArn,
     ListenerRuleArn,
     Alarm,
+    Image,
+    LogGroup,
+    ParameterOrSecret,
+    FileSystem,
     TagKey,
     TagValue,
 }
@@ -89,6 +93,15 @@ impl NameKind {
             Self::ListenerRuleArn => rule("a listener or a rule of one", "its ARN: arn:aws:elasticloadbalancing:REGION:ACCOUNT:listener-rule/app/NAME/ID/ID/ID", |text| is_balancer_arn(text, &[("listener-rule", 5), ("listener", 4)])),
             // CloudWatch `AlarmName`: 1 to 255; API reference, `PutMetricAlarm`: no control characters
             Self::Alarm => rule("a CloudWatch alarm", "1 to 255 characters, none of which is a control character", is_alarm),
+            // Amazon ECS API reference, `ContainerDefinition`, and the `@` before a digest
+            Self::Image => rule("an image", "letters, digits and `.-_:/@#`", |text| is_made_of(text, 1024, b".-_:/@#")),
+            // CloudWatch Logs `LogGroupName`: [\.\-_/#A-Za-z0-9]+, at most 512
+            Self::LogGroup => rule("a log group", "1 to 512 letters, digits and `.-_/#`", |text| is_made_of(text, 512, b".-_/#")),
+            // Systems Manager API reference, `PutParameter`: letters, digits and `.-_/`. What an ARN of a secret names in it may
+            // be the key of any JSON.
+            Self::ParameterOrSecret => rule("a parameter or a secret", "its ARN, or the name of a parameter: letters, digits and `.-_/`", |text| text.starts_with("arn:") || is_made_of(text, 2048, b".-_/")),
+            // Amazon EFS `FileSystemId`: ^(arn:aws[-a-z]*:elasticfilesystem:…:file-system/fs-[0-9a-f]{8,40}|fs-[0-9a-f]{8,40})$
+            Self::FileSystem => rule("an EFS file system", "such as fs-0123456789abcdef0", is_file_system),
             // ECS `TagKey`, 1 to 128, and `TagValue`, up to 256: ([\p{L}\p{Z}\p{N}_.:/=+\-@]*)
             Self::TagKey => rule("the key of a tag", "1 to 128 letters, digits, spaces and `_.:/=+-@`", |text| is_tag_text(text, 1, 128)),
             Self::TagValue => rule("the value of a tag", "up to 256 letters, digits, spaces and `_.:/=+-@`", |text| is_tag_text(text, 0, 256)),
@@ -215,8 +228,8 @@ fn member(key: &str) -> Option<NameKind> {
     })
 }
 
-/// The names in a task definition, or in what is laid over one.
-pub(super) fn in_task_definition(input: &Value) -> Vec<Complaint> {
+/// The names in a task definition, or in what is laid over one. `replaced`: the paths of images that are put in.
+pub(super) fn in_task_definition(input: &Value, replaced: &[String]) -> Vec<Complaint> {
     let mut found = Vec::new();
     let mut check = |kind: NameKind, path: String, name: Option<&Value>| {
         let name = name.and_then(Value::as_str).filter(|name| !kind.allows(name));
@@ -231,7 +244,31 @@ pub(super) fn in_task_definition(input: &Value) -> Vec<Complaint> {
     }
     let containers = input.get("containerDefinitions").and_then(Value::as_array);
     for (index, container) in containers.into_iter().flatten().enumerate() {
-        check(NameKind::Container, format!("containerDefinitions[{index}].name"), container.get("name"));
+        let path = format!("containerDefinitions[{index}]");
+        check(NameKind::Container, format!("{path}.name"), container.get("name"));
+        let image = format!("{path}.image");
+        if !replaced.contains(&image) {
+            // An empty one is told by whoever needs it.
+            check(NameKind::Image, image, container.get("image").filter(|image| **image != ""));
+        }
+        let logs = container.get("logConfiguration");
+        let group = logs.and_then(|logs| logs.get("options")?.get("awslogs-group"));
+        check(NameKind::LogGroup, format!("{path}.logConfiguration.options.awslogs-group"), group);
+        let of_logs = logs.and_then(|logs| logs.get("secretOptions"));
+        for (place, secrets) in
+            [("secrets", container.get("secrets")), ("logConfiguration.secretOptions", of_logs)]
+        {
+            for (at, secret) in secrets.and_then(Value::as_array).into_iter().flatten().enumerate() {
+                let path = format!("{path}.{place}[{at}].valueFrom");
+                check(NameKind::ParameterOrSecret, path, secret.get("valueFrom"));
+            }
+        }
+    }
+    let volumes = input.get("volumes").and_then(Value::as_array);
+    for (index, volume) in volumes.into_iter().flatten().enumerate() {
+        let path = format!("volumes[{index}].efsVolumeConfiguration.fileSystemId");
+        let id = volume.get("efsVolumeConfiguration").and_then(|efs| efs.get("fileSystemId"));
+        check(NameKind::FileSystem, path, id);
     }
     found
 }
@@ -357,6 +394,12 @@ fn is_balancer_arn(text: &str, kinds: &[(&str, usize)]) -> bool {
         && is_account(account)
         && kind.is_some_and(|(_, count)| rest.len() == *count)
         && rest.iter().all(|part| is_made_of(part, 64, b"-"))
+}
+
+fn is_file_system(text: &str) -> bool {
+    let id = text.rsplit_once("file-system/").filter(|_| text.starts_with("arn:")).map_or(text, |(_, id)| id);
+    let hex = id.strip_prefix("fs-").unwrap_or_default();
+    (8..=40).contains(&hex.len()) && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn is_alarm(text: &str) -> bool {
@@ -542,6 +585,30 @@ mod tests {
                 &[NameKind::Alarm],
                 &["errors of the API, 5 %", &long(255)],
                 &["", "a\u{7}", "a\nb", &long(256)],
+            ),
+            (
+                &[NameKind::Image],
+                &["nginx", "public.ecr.aws/x/y:1.2", "r/a@sha256:00", "localhost:5000/a"],
+                &["", "a b", "<REPO>", "a$x", "a{b}"],
+            ),
+            (
+                &[NameKind::LogGroup],
+                &["/ecs/api", "a.b#c_d-e"],
+                &["", "a b", "[x]", "@a@", "a:b", &long(513)],
+            ),
+            (
+                &[NameKind::ParameterOrSecret],
+                &["/mco/api/key", "KEY", "arn:aws:secretsmanager:eu-west-2:1:secret:a-XXXXXX:user name::"],
+                &["", "< KEY >", "a b", "[[KEY]]"],
+            ),
+            (
+                &[NameKind::FileSystem],
+                &[
+                    "fs-12345678",
+                    "fs-0123456789abcdef0",
+                    "arn:aws:elasticfilesystem:eu-west-2:1:file-system/fs-12345678",
+                ],
+                &["", "fs-", "12345678", "fs-xyzxyzxy", "@FS@"],
             ),
             (
                 &[NameKind::TagKey],

@@ -2,12 +2,20 @@
 //!
 //! The rules are those of the Amazon ECS API reference (`RegisterTaskDefinition`, `ContainerDefinition`) and of the developer
 //! guide ("Amazon ECS task definition differences for Fargate", "Task size"). What depends on the account is not asked.
+//!
+//! Nothing here knows of files: what is asked about is any task definition, as it is written or as it would be sent.
 
-use std::collections::BTreeSet;
+mod logs;
+mod names;
+mod ports;
+mod sizes;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
 use super::complaint::Complaint;
+use super::names::repeated;
 use super::nearest::suggestion;
 use crate::plan::normalise;
 
@@ -15,6 +23,26 @@ use crate::plan::normalise;
 const MOST_CONTAINERS: usize = 10;
 const COMPATIBILITIES: [&str; 4] = ["EC2", "FARGATE", "EXTERNAL", "MANAGED_INSTANCES"];
 const NETWORK_MODES: [&str; 5] = ["awsvpc", "bridge", "host", "none", "default"];
+const ARCHITECTURES: [&str; 2] = ["X86_64", "ARM64"];
+/// `OSFamily` of the ECS model, and the names that Fargate has for it.
+const SYSTEMS: [&str; 10] = [
+    "LINUX",
+    "WINDOWS_SERVER_2004_CORE",
+    "WINDOWS_SERVER_2016_FULL",
+    "WINDOWS_SERVER_2019_CORE",
+    "WINDOWS_SERVER_2019_FULL",
+    "WINDOWS_SERVER_2022_CORE",
+    "WINDOWS_SERVER_2022_FULL",
+    "WINDOWS_SERVER_2025_CORE",
+    "WINDOWS_SERVER_2025_FULL",
+    "WINDOWS_SERVER_20H2_CORE",
+];
+/// How the command of a health check begins (Amazon ECS API reference, `HealthCheck`; `NONE` is Docker's own).
+const CHECKS: [&str; 3] = ["CMD", "CMD-SHELL", "NONE"];
+/// Members of `linuxParameters` that Fargate does not take (Amazon ECS API reference, `LinuxParameters`).
+const NOT_LINUX_ON_FARGATE: [&str; 4] = ["devices", "maxSwap", "sharedMemorySize", "swappiness"];
+/// Seconds that Fargate gives a container to end.
+const LONGEST_STOP: i64 = 120;
 const CONDITIONS: [&str; 4] = ["START", "COMPLETE", "SUCCESS", "HEALTHY"];
 /// Members of a container that Fargate does not take.
 const NOT_ON_FARGATE: [&str; 7] = [
@@ -47,13 +75,22 @@ pub(super) fn of(input: &Value, replaced: &BTreeSet<&str>) -> Vec<Complaint> {
     }
     words(fields, "", "networkMode", &NETWORK_MODES, &mut found);
     each_word(fields, "requiresCompatibilities", &COMPATIBILITIES, &mut found);
-    names(&containers, &mut found);
+    if let Some(platform) = fields.get("runtimePlatform").and_then(Value::as_object) {
+        words(platform, "runtimePlatform", "cpuArchitecture", &ARCHITECTURES, &mut found);
+        words(platform, "runtimePlatform", "operatingSystemFamily", &SYSTEMS, &mut found);
+    }
+    names::of(fields, &containers, &mut found);
+    sizes::of(fields, &containers, &mut found);
+    ports::of(fields, &containers, &mut found);
     for (index, container) in containers.iter().enumerate() {
         let path = format!("containerDefinitions[{index}]");
         of_container(fields, container, &path, replaced, &mut found);
         dependencies(&containers, container, &path, &mut found);
     }
-    if texts(fields, "requiresCompatibilities").any(|name| name == "FARGATE") {
+    circle(&containers, &mut found);
+    let is_fargate = texts(fields, "requiresCompatibilities").any(|name| name == "FARGATE");
+    logs::of(&containers, is_fargate, &mut found);
+    if is_fargate {
         on_fargate(fields, &containers, replaced, &mut found);
     }
     found
@@ -77,6 +114,11 @@ fn text<'v>(fields: &'v Fields, key: &str) -> &'v str {
 
 fn amount(fields: &Fields, key: &str) -> Option<u64> {
     fields.get(key).and_then(Value::as_u64)
+}
+
+/// CPU units or MiB of the task, however they are written.
+fn units(fields: &Fields, key: &str) -> Option<u64> {
+    normalise::size_in_units(fields.get(key)?, 1024.0).as_str()?.parse().ok()
 }
 
 /// Neither absent nor empty, false or null.
@@ -116,18 +158,6 @@ fn unknown_word(path: String, word: &str, known: &[&str]) -> Complaint {
             hint: suggestion(word, known),
             ..Complaint::warning(path, format!("`{word}` is none of {}", known.join(", ")))
         },
-    }
-}
-
-fn names(containers: &[&Fields], found: &mut Vec<Complaint>) {
-    let mut known = BTreeSet::new();
-    for (index, container) in containers.iter().enumerate() {
-        let (path, name) = (format!("containerDefinitions[{index}].name"), text(container, "name"));
-        if name.is_empty() {
-            found.push(Complaint::error(path, "the container has no name"));
-        } else if !known.insert(name) {
-            found.push(Complaint::error(path, format!("two containers are named `{name}`")));
-        }
     }
 }
 
@@ -200,6 +230,15 @@ fn health_check(container: &Fields, path: &str, found: &mut Vec<Complaint>) {
     if !check.is_empty() && !is_set(check, "command") {
         found.push(Complaint::error(format!("{path}.healthCheck"), "the health check has no `command`"));
     }
+    let first = texts(check, "command").next();
+    if let Some(first) = first.filter(|first| !CHECKS.contains(first)) {
+        let message =
+            format!("the command of a health check begins with CMD or CMD-SHELL, not `{}`", repeated(first));
+        found.push(
+            Complaint::error(format!("{path}.healthCheck.command[0]"), message)
+                .hint("such as [\"CMD-SHELL\", \"curl -f http://localhost/\"]"),
+        );
+    }
     for (key, least, most) in
         [("interval", 5, 300), ("timeout", 2, 60), ("retries", 1, 10), ("startPeriod", 0, 300)]
     {
@@ -249,6 +288,34 @@ fn dependencies(containers: &[&Fields], container: &Fields, path: &str, found: &
     }
 }
 
+/// Containers that wait for each other: none of them ever starts. One circle is told, at the first of its members.
+fn circle(containers: &[&Fields], found: &mut Vec<Complaint>) {
+    let index: BTreeMap<&str, usize> =
+        containers.iter().enumerate().map(|(index, container)| (text(container, "name"), index)).collect();
+    let needed = |one: usize| -> Vec<usize> {
+        let entries = containers.get(one).into_iter().flat_map(|container| list(container, "dependsOn"));
+        let names = entries.filter_map(|entry| entry.get("containerName")?.as_str());
+        // Who waits for itself is told already.
+        names.filter_map(|name| index.get(name).copied()).filter(|other| *other != one).collect()
+    };
+    let reached = |start: usize| -> BTreeSet<usize> {
+        let (mut reached, mut next) = (BTreeSet::new(), needed(start));
+        while let Some(one) = next.pop() {
+            if reached.insert(one) {
+                next.extend(needed(one));
+            }
+        }
+        reached
+    };
+    let all: Vec<BTreeSet<usize>> = (0..containers.len().min(MOST_CONTAINERS)).map(reached).collect();
+    let waits_for = |one: usize, other: usize| all.get(one).is_some_and(|reached| reached.contains(&other));
+    let Some(first) = (0..all.len()).find(|one| waits_for(*one, *one)) else { return };
+    let members = (0..all.len()).filter(|other| waits_for(first, *other) && waits_for(*other, first));
+    let names: Vec<&str> = members.filter_map(|one| Some(text(containers.get(one)?, "name"))).collect();
+    let message = format!("the containers {} wait for each other", names.join(", "));
+    found.push(Complaint::error(format!("containerDefinitions[{first}].dependsOn"), message).at_key());
+}
+
 fn no_execution_role(path: String, why: &str) -> Complaint {
     Complaint::error(path, format!("`executionRoleArn` is missing, which {why} need"))
         .hint("the role with AmazonECSTaskExecutionRolePolicy")
@@ -273,6 +340,7 @@ fn on_fargate(
     for key in ["placementConstraints", "ipcMode"].iter().filter(|key| is_set(fields, key)) {
         found.push(Complaint::error(*key, format!("Fargate does not take `{key}`")));
     }
+    volumes_on_fargate(fields, found);
     if !is_set(fields, "executionRoleArn") {
         let is_ecr = |container: &&Fields| {
             replaced.contains(text(container, "name")) || text(container, "image").contains(".dkr.ecr.")
@@ -293,11 +361,50 @@ fn on_fargate(
         for key in NOT_ON_FARGATE.iter().filter(|key| is_set(container, key)) {
             found.push(Complaint::error(format!("{path}.{key}"), format!("Fargate does not take `{key}`")));
         }
+        linux_on_fargate(container, &path, found);
+        if container.get("stopTimeout").and_then(Value::as_i64).is_some_and(|seconds| seconds > LONGEST_STOP)
+        {
+            let message = format!("Fargate waits {LONGEST_STOP} seconds at most");
+            found.push(Complaint::error(format!("{path}.stopTimeout"), message));
+        }
         for (index, needed) in list(container, "resourceRequirements").enumerate() {
             if needed.get("type").and_then(Value::as_str) == Some("GPU") {
                 let path = format!("{path}.resourceRequirements[{index}]");
                 found.push(Complaint::error(path, "Fargate has no GPU"));
             }
+        }
+    }
+}
+
+fn linux_on_fargate(container: &Fields, path: &str, found: &mut Vec<Complaint>) {
+    let Some(linux) = container.get("linuxParameters").and_then(Value::as_object) else { return };
+    for key in NOT_LINUX_ON_FARGATE.iter().filter(|key| is_set(linux, key)) {
+        let path = format!("{path}.linuxParameters.{key}");
+        found.push(Complaint::error(path, format!("Fargate does not take `{key}`")));
+    }
+    let Some(capabilities) = linux.get("capabilities").and_then(Value::as_object) else { return };
+    for (index, added) in texts(capabilities, "add").enumerate().filter(|(_, added)| *added != "SYS_PTRACE") {
+        let path = format!("{path}.linuxParameters.capabilities.add[{index}]");
+        let message = format!("Fargate does not give the capability {}", repeated(added));
+        found.push(Complaint::error(path, message).hint("SYS_PTRACE alone"));
+    }
+}
+
+/// Volumes of the host, which nobody sees on Fargate.
+fn volumes_on_fargate(fields: &Fields, found: &mut Vec<Complaint>) {
+    for (index, volume) in list(fields, "volumes").enumerate() {
+        let Some(volume) = volume.as_object() else { continue };
+        let host = volume.get("host").and_then(Value::as_object);
+        if host.is_some_and(|host| is_set(host, "sourcePath")) {
+            let message = "Fargate has no folders of a host";
+            let path = format!("volumes[{index}].host.sourcePath");
+            found.push(
+                Complaint::error(path, message).hint("leave `sourcePath` out for a volume of the task alone"),
+            );
+        }
+        if is_set(volume, "dockerVolumeConfiguration") {
+            let path = format!("volumes[{index}].dockerVolumeConfiguration");
+            found.push(Complaint::error(path, "Fargate has no volumes of Docker"));
         }
     }
 }
@@ -341,8 +448,7 @@ fn size(fields: &Fields, found: &mut Vec<Complaint>) {
     for key in ["cpu", "memory"].iter().filter(|key| !is_set(fields, key)) {
         found.push(Complaint::error(*key, format!("Fargate needs `{key}` of the task")).at_key());
     }
-    let units = |key: &str| normalise::size_in_units(fields.get(key)?, 1024.0).as_str()?.parse::<u64>().ok();
-    let (Some(cpu), memory) = (units("cpu"), units("memory")) else {
+    let (Some(cpu), memory) = (units(fields, "cpu"), units(fields, "memory")) else {
         if is_set(fields, "cpu") {
             found.push(
                 Complaint::error("cpu", "expected CPU units or vCPU").hint("such as \"256\" or \".25 vCPU\""),
@@ -542,6 +648,212 @@ mod tests {
         ] {
             let said = said(&input);
             assert!(said.iter().any(|said| said == expected), "{expected}: {said:#?}");
+        }
+    }
+
+    /// One container `a`, with these members, of a task for EC2 or for Fargate; and what is said of it, if anything.
+    #[test]
+    fn what_aws_always_refuses_of_a_container_is_told_and_nothing_else() {
+        let awslogs =
+            |options: Value| json!({"logConfiguration": {"logDriver": "awslogs", "options": options}});
+        let port = |mapping: Value| json!({"portMappings": [{"containerPort": 80}, mapping]});
+        let linux = |parameters: Value| json!({"linuxParameters": parameters});
+        let both = [true, false];
+        let (fargate_only, ec2_only) = (&both[..1], &both[1..]);
+        for (launches, container, expected) in [
+            (&both[..], json!({"cpu": 256, "memory": 512}), None),
+            (&both, json!({"cpu": 512}), Some("cpu: `cpu` is 512, and the whole task has 256")),
+            (&both, json!({"memory": 1024}), Some("memory: `memory` is 1024, and the whole task has 512")),
+            (
+                &both,
+                json!({"memoryReservation": 1024}),
+                Some("memoryReservation: `memoryReservation` is 1024, and the whole task has 512"),
+            ),
+            (&both, json!({"cpu": -1}), Some("cpu: `cpu` is less than nothing")),
+            (&both, json!({"memory": 3}), Some("memory: `memory` is less than 4 MiB")),
+            (&both, json!({"memory": 5}), Some("memory: `memory` is less than 6 MiB")),
+            (&both, json!({"memory": 6}), None),
+            (&both, port(json!({"containerPort": 443})), None),
+            (&both, port(json!({"containerPort": 80, "protocol": "udp"})), None),
+            (
+                &both,
+                port(json!({"containerPort": 80, "protocol": "tcp"})),
+                Some("portMappings[1].containerPort: port 80 of tcp is mapped twice"),
+            ),
+            (
+                &both,
+                port(json!({"containerPort": 65536})),
+                Some("portMappings[1].containerPort: 65536 is no port"),
+            ),
+            (&both, port(json!({"containerPort": -1})), Some("portMappings[1].containerPort: -1 is no port")),
+            (
+                &both,
+                json!({"portMappings": [{"containerPort": 1, "name": "p"}, {"containerPort": 2, "name": "p"}]}),
+                Some("portMappings[1].name: two ports are named `p`"),
+            ),
+            (
+                &both,
+                port(json!({"containerPort": 443, "protocol": "TCP"})),
+                Some("portMappings[1].protocol: `TCP` is none of tcp, udp"),
+            ),
+            (
+                &both,
+                awslogs(json!({"awslogs-group": "g", "awslogs-region": "r", "awslogs-stream-prefix": "p"})),
+                None,
+            ),
+            (ec2_only, awslogs(json!({"awslogs-group": "g", "awslogs-region": "r"})), None),
+            (
+                fargate_only,
+                awslogs(json!({"awslogs-group": "g", "awslogs-region": "r"})),
+                Some("logConfiguration.options: awslogs needs the options awslogs-stream-prefix"),
+            ),
+            (
+                ec2_only,
+                json!({"logConfiguration": {"logDriver": "awslogs"}}),
+                Some("logConfiguration.options: awslogs needs the options awslogs-group, awslogs-region"),
+            ),
+            (ec2_only, json!({"logConfiguration": {"logDriver": "syslog"}}), None),
+            (
+                fargate_only,
+                json!({"logConfiguration": {"logDriver": "syslog"}}),
+                Some("logConfiguration.logDriver: Fargate has no log driver `syslog`"),
+            ),
+            (
+                &both,
+                json!({"logConfiguration": {"logDriver": "awsfirelens"}}),
+                Some(
+                    "logConfiguration.logDriver: no container has a `firelensConfiguration`, which awsfirelens needs",
+                ),
+            ),
+            (
+                &both,
+                json!({"firelensConfiguration": {"type": "fluentbit"}}),
+                Some(
+                    "firelensConfiguration: no container has the log driver awsfirelens, so that there is nothing to route",
+                ),
+            ),
+            (
+                &both,
+                json!({"environment": [{"name": "A", "value": "1"}], "secrets": [{"name": "A", "valueFrom": "x"}]}),
+                Some("secrets[0].name: A is in `environment` and in `secrets`"),
+            ),
+            (
+                &both,
+                json!({"secrets": [{"name": "A", "valueFrom": "x"}, {"name": "A", "valueFrom": "x"}]}),
+                Some("secrets[1].name: two secrets are named A"),
+            ),
+            (&both, json!({"healthCheck": {"command": ["CMD-SHELL", "x"]}}), None),
+            (&both, json!({"healthCheck": {"command": ["NONE"]}}), None),
+            (
+                &both,
+                json!({"healthCheck": {"command": ["curl", "x"]}}),
+                Some(
+                    "healthCheck.command[0]: the command of a health check begins with CMD or CMD-SHELL, not `curl`",
+                ),
+            ),
+            (ec2_only, json!({"stopTimeout": 121}), None),
+            (&both, json!({"stopTimeout": 120}), None),
+            (
+                fargate_only,
+                json!({"stopTimeout": 121}),
+                Some("stopTimeout: Fargate waits 120 seconds at most"),
+            ),
+            (
+                &both,
+                linux(
+                    json!({"capabilities": {"add": ["SYS_PTRACE"], "drop": ["ALL"]}, "initProcessEnabled": true}),
+                ),
+                None,
+            ),
+            (ec2_only, linux(json!({"capabilities": {"add": ["NET_ADMIN"]}, "sharedMemorySize": 64})), None),
+            (
+                fargate_only,
+                linux(json!({"capabilities": {"add": ["NET_ADMIN"]}})),
+                Some("linuxParameters.capabilities.add[0]: Fargate does not give the capability NET_ADMIN"),
+            ),
+            (
+                fargate_only,
+                linux(json!({"sharedMemorySize": 64})),
+                Some("linuxParameters.sharedMemorySize: Fargate does not take `sharedMemorySize`"),
+            ),
+        ] {
+            for is_fargate in launches {
+                let mut own = json!({"name": "a", "image": "i"});
+                crate::plan::overlay::merge_patch(&mut own, &container);
+                let mut input = fargate(&json!({"containerDefinitions": [own]}));
+                if !is_fargate {
+                    input["requiresCompatibilities"] = json!(["EC2"]);
+                }
+                let expected = expected.map(|expected| format!("containerDefinitions[0].{expected}"));
+                assert_eq!(said(&input), expected.into_iter().collect::<Vec<_>>(), "{input}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_come_together_is_told_once() {
+        let container = |name: &str, more: Value| {
+            let mut own = json!({"name": name, "image": "i", "memory": 64});
+            crate::plan::overlay::merge_patch(&mut own, &more);
+            own
+        };
+        let after = |name: &str, other: &str| {
+            container(name, json!({"dependsOn": [{"containerName": other, "condition": "START"}]}))
+        };
+        let router = json!({"firelensConfiguration": {"type": "fluentbit"}});
+        let routed = json!({"logConfiguration": {"logDriver": "awsfirelens"}});
+        let containers = |all: Vec<Value>| json!({"family": "f", "containerDefinitions": all});
+        for (input, expected) in [
+            (containers(vec![after("a", "b"), after("b", "c"), container("c", json!({}))]), None),
+            (
+                containers(vec![after("x", "a"), after("a", "b"), after("b", "c"), after("c", "a")]),
+                Some("containerDefinitions[1].dependsOn: the containers a, b, c wait for each other"),
+            ),
+            (containers(vec![container("a", router.clone()), container("b", routed.clone())]), None),
+            (
+                containers(vec![
+                    container("a", router.clone()),
+                    container("b", routed.clone()),
+                    container("c", router.clone()),
+                ]),
+                Some("containerDefinitions[2].firelensConfiguration: a second container routes logs"),
+            ),
+            (
+                json!({"family": "f", "cpu": "256", "containerDefinitions": [
+                    container("a", json!({"cpu": 200})), container("b", json!({"cpu": 57}))]}),
+                Some("cpu: the containers have cpu 257 together, and the task 256"),
+            ),
+            (
+                json!({"family": "f", "proxyConfiguration": {"containerName": "envoy"}, "containerDefinitions": [
+                    container("a", json!({}))]}),
+                Some("proxyConfiguration.containerName: no container is named `envoy`"),
+            ),
+            (
+                json!({"family": "f", "volumes": [{"name": "v"}, {"name": "v"}], "containerDefinitions": [
+                    container("a", json!({}))]}),
+                Some("volumes[1].name: two volumes are named `v`"),
+            ),
+            (
+                fargate(&json!({"volumes": [{"name": "v", "host": {"sourcePath": "/x"}}]})),
+                Some("volumes[0].host.sourcePath: Fargate has no folders of a host"),
+            ),
+            (fargate(&json!({"volumes": [{"name": "v", "host": {}}]})), None),
+            (
+                fargate(&json!({"volumes": [{"name": "v", "dockerVolumeConfiguration": {"scope": "task"}}]})),
+                Some("volumes[0].dockerVolumeConfiguration: Fargate has no volumes of Docker"),
+            ),
+            (
+                fargate(&json!({"runtimePlatform": {"cpuArchitecture": "arm64"}})),
+                Some("runtimePlatform.cpuArchitecture: `arm64` is none of X86_64, ARM64"),
+            ),
+            (
+                fargate(&json!({"runtimePlatform": {"operatingSystemFamily": "linux"}})),
+                Some(
+                    "runtimePlatform.operatingSystemFamily: `linux` is none of LINUX, WINDOWS_SERVER_2004_CORE, WINDOWS_SERVER_2016_FULL, WINDOWS_SERVER_2019_CORE, WINDOWS_SERVER_2019_FULL, WINDOWS_SERVER_2022_CORE, WINDOWS_SERVER_2022_FULL, WINDOWS_SERVER_2025_CORE, WINDOWS_SERVER_2025_FULL, WINDOWS_SERVER_20H2_CORE",
+                ),
+            ),
+        ] {
+            assert_eq!(said(&input), expected.map(str::to_owned).into_iter().collect::<Vec<_>>(), "{input}");
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Resolver;
+use crate::manifest::complaint::Complaint;
 use crate::manifest::fields::{entries, text};
 use crate::manifest::names::{NameKind, repeated};
 use crate::manifest::report::Report;
@@ -29,11 +30,16 @@ fn tag(key: &Key, node: &Node, path: &str, report: &mut Report<'_>) -> Option<(S
     let path = format!("{path}.{}", key.text);
     NameKind::TagKey.check(&key.text, key, &path, report);
     if tags::is_reserved(&key.text) {
-        let message = format!("the tag `{}` is not for others to give", repeated(&key.text));
-        report.error(key, &path, message).hint =
-            Some("keys that begin with `aws:` are AWS's own, those with `trueup:` are trueup's".to_owned());
+        let Complaint { message, hint, .. } = reserved(String::new(), &key.text);
+        report.error(key, &path, message).hint = hint;
     }
     let value = text(node, &path, report)?;
     NameKind::TagValue.check(&value, node, &path, report);
     Some((key.text.clone(), value))
+}
+
+/// A tag whose key is not for a repository to give.
+pub(super) fn reserved(path: String, key: &str) -> Complaint {
+    Complaint::error(path, format!("the tag `{}` is not for others to give", repeated(key)))
+        .hint("keys that begin with `aws:` are AWS's own, those with `trueup:` are trueup's")
 }

@@ -172,6 +172,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         }
         more.retain(|complaint| !taken.contains(&complaint.path));
         complaints.extend(more);
+        complaints.extend(tags_of_others(input));
         complaints.extend(check::plain_secrets(input));
         complaints
     }
@@ -183,8 +184,9 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         let misfits = (self.repository.check_shape)(input).into_iter();
         let misfits = misfits.filter(|misfit| !left.contains(&misfit.path));
         complaints.extend(misfits.map(|misfit| task_definition::misfit(misfit, input)));
-        complaints
-            .extend(names::in_task_definition(input).into_iter().filter(|name| !left.contains(&name.path)));
+        complaints.extend(
+            names::in_task_definition(input, replaced).into_iter().filter(|name| !left.contains(&name.path)),
+        );
         complaints
     }
 
@@ -247,6 +249,15 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         finding.hint = hint.clone();
         self.findings.push(finding);
     }
+}
+
+/// Tags that only AWS or trueup gives; what is sent has those of trueup.
+fn tags_of_others(input: &Value) -> impl Iterator<Item = Complaint> {
+    let tags = input.get("tags").and_then(Value::as_array).into_iter().flatten().enumerate();
+    tags.filter_map(|(index, tag)| {
+        let key = tag.get("key").and_then(Value::as_str).filter(|key| plan::tags::is_reserved(key))?;
+        Some(super::tags::reserved(format!("tags[{index}].key"), key))
+    })
 }
 
 /// Whether a member is there by a name in capital letters, as `CloudFormation` has it.

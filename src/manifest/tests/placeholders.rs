@@ -134,7 +134,7 @@ fn a_value_is_not_filled_into_a_value_and_the_bound_is_named() {
     let levels: Vec<String> =
         (0..9).map(|level| format!("A{level}: \"{}\"", format!("<A{}>", level + 1).repeat(10))).collect();
     let application = with_values(&format!("{{{}}}", levels.join(", ")));
-    let file = r#"{"family": "api", "containerDefinitions": [{"name": "api", "image": "i", "memory": 1, "user": "<A0>"}]}"#;
+    let file = r#"{"family": "api", "containerDefinitions": [{"name": "api", "image": "i", "memory": 6, "user": "<A0>"}]}"#;
     let declaration =
         read_files(&[("api.yaml", &application), ("taskdef.json", file), ("test.yaml", ENVIRONMENT)]);
     let hint = "write out what A1 is; all in all a task definition has 65536 bytes (64 KiB) at most";
