@@ -16,7 +16,7 @@ use crate::manifest::nearest::suggestion;
 use crate::manifest::report::{Report, add_excerpts};
 use crate::manifest::tree::{self, Key, Kind, Node};
 use crate::model::{AccountId, Declaration, Declared, Desired, Finding, Pattern, RolePattern, Severity};
-use crate::plan::roles;
+use crate::plan::{repositories, roles};
 use crate::secret::Secret;
 
 /// Every key of the file, and the environment variable that goes before it. `docs/settings.md` repeats this table.
@@ -313,12 +313,13 @@ impl Allow {
         })
     }
 
-    /// Freezes what the repository declares beyond its reach, each with a finding. The roles of a task definition that is no
-    /// file are known when it is read: the bound goes along.
+    /// Freezes what the repository declares beyond its reach, each with a finding. The roles and images of a task definition that
+    /// is no file are known when it is read: the bounds go along.
     pub fn restrict(&self, declaration: &mut Declaration) {
         for declared in &mut declaration.applications {
             if let Declared::Readable(desired) = declared {
                 desired.allowed_roles.clone_from(&self.roles);
+                desired.allowed_repositories.clone_from(&self.repositories);
             }
             let Some(desired) = declared.observable() else { continue };
             let Some(why) = self.refusal(desired) else { continue };
@@ -370,8 +371,7 @@ impl Allow {
         if !allows(self.clusters.as_deref(), |pattern| pattern.matches(cluster)) {
             return refused("cluster", cluster);
         }
-        let repositories = desired.images.iter().map(|image| image.repository.as_str());
-        for name in repositories {
+        for name in repositories::declared(desired) {
             if !allows(self.repositories.as_deref(), |pattern| pattern.matches(name)) {
                 return refused("ECR repository", name);
             }
@@ -485,7 +485,9 @@ mod tests {
             ("allow: {clusters: [c]}", "", "", true),
             ("allow: {clusters: [\"d*\", \"?\"]}", "", "", true),
             ("allow: {clusters: [d]}", "", "", false),
-            ("allow: {repositories: [\"mco/*\"]}", "", "", true),
+            ("allow: {repositories: [\"mco/*\", \"tools/router\"]}", "", "", true),
+            ("allow: {repositories: [\"mco/*\"]}", "", "", false),
+            ("allow: {repositories: [\"tools/*\"]}", "", "", false),
             ("allow: {repositories: [mco]}", "", "", false),
             (
                 "allow: {roles: [\"exec*\", \"arn:aws:iam::111111111111:role/hooks\"]}",
@@ -504,8 +506,8 @@ mod tests {
             ("allow: {roles: [\"*\"]}", "", "", true),
         ] {
             let files = Files::from([
-                ("a.yaml".to_owned(), Ok("apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: a}\nspec: {repository: mco/a, service: a, taskDefinition: t.json, serviceSettings: {deploymentConfiguration: {lifecycleHooks: [{roleArn: 'arn:aws:iam::111111111111:role/hooks'}]}}}\n".to_owned())),
-                ("t.json".to_owned(), Ok(r#"{"family": "a", "executionRoleArn": "execution", "containerDefinitions": [{"name": "a", "image": "<IMAGE_NAME>", "memory": 128}]}"#.to_owned())),
+                ("a.yaml".to_owned(), Ok("apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: a}\nspec: {repository: mco/a, service: a, taskDefinition: t.json, serviceSettings: {volumeConfigurations: [{name: v, managedEBSVolume: {roleArn: 'arn:aws:iam::111111111111:role/hooks'}}]}}\n".to_owned())),
+                ("t.json".to_owned(), Ok(r#"{"family": "a", "executionRoleArn": "execution", "volumes": [{"name": "v", "configuredAtLaunch": true}], "containerDefinitions": [{"name": "a", "image": "<IMAGE_NAME>", "memory": 128}, {"name": "r", "image": "111111111111.dkr.ecr.eu-west-2.amazonaws.com/tools/router:1", "memory": 128}]}"#.to_owned())),
                 ("e.yaml".to_owned(), Ok(format!("apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {{name: test}}\nspec:\n  cluster: c\n  {account}\n  {registry}\n  applications: {{a: {{commit: aaaaaaa}}}}\n"))),
             ]);
             let mut declaration = manifest::read(&files, None, &|_| Vec::new());

@@ -278,6 +278,10 @@ pub enum Waiting {
     RoleNotAllowed {
         role: String,
     },
+    /// The task definition has an image of a repository that the operator's settings do not allow.
+    RepositoryNotAllowed {
+        repository: String,
+    },
     /// The tags that are kept and declared leave no room for those that trueup needs.
     TooManyTags {
         count: usize,

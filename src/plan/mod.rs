@@ -32,6 +32,7 @@ pub mod overlay;
 pub mod phase;
 pub mod placeholders;
 mod render;
+pub mod repositories;
 pub mod roles;
 pub mod service_settings;
 pub mod shown;

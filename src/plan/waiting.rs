@@ -73,6 +73,7 @@ pub fn class(waiting: &Waiting) -> Class {
         | Waiting::ContainerMissing { .. }
         | Waiting::NoBase { .. }
         | Waiting::RoleNotAllowed { .. }
+        | Waiting::RepositoryNotAllowed { .. }
         | Waiting::TooManyTags { .. }
         | Waiting::DescribedOtherwise { .. }
         | Waiting::SettingsNotTaken { .. }
@@ -120,6 +121,7 @@ pub fn reason(waiting: &Waiting) -> &'static str {
         Waiting::ContainerMissing { .. } => "ContainerMissing",
         Waiting::NoBase { .. } => "NoBase",
         Waiting::RoleNotAllowed { .. } => "RoleNotAllowed",
+        Waiting::RepositoryNotAllowed { .. } => "RepositoryNotAllowed",
         Waiting::TooManyTags { .. } => "TooManyTags",
         Waiting::DescribedOtherwise { .. } => "DescribedOtherwise",
         Waiting::SettingsNotTaken { .. } => "SettingsNotTaken",
@@ -232,6 +234,9 @@ pub fn describe(waiting: &Waiting) -> String {
         Waiting::RoleNotAllowed { role } => {
             format!("the operator's settings do not allow the role {role} of the task definition")
         }
+        Waiting::RepositoryNotAllowed { repository } => format!(
+            "the operator's settings do not allow the repository {repository}, whose image is in the task definition"
+        ),
         Waiting::TooManyTags { count, most } => {
             format!("the task definition would have {count} tags of others, and there is room for {most}")
         }
@@ -358,6 +363,10 @@ pub fn hint(waiting: &Waiting, target: &Target) -> Option<String> {
         ),
         Waiting::RoleNotAllowed { .. } => {
             "use a role that is allowed, or have the operator add it to `allow.roles`".to_owned()
+        }
+        Waiting::RepositoryNotAllowed { .. } => {
+            "use an image that is allowed, or have the operator add its repository to `allow.repositories`"
+                .to_owned()
         }
         Waiting::TooManyTags { .. } => {
             "a task definition has 50 tags at most, some of which trueup needs: remove some from the revision it starts from, or from `tags`".to_owned()

@@ -272,6 +272,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
             overlay,
             tags,
             allowed_roles: None,
+            allowed_repositories: None,
             service_settings,
             count_declared_at,
             strategy,

@@ -46,6 +46,33 @@ fn a_base_whose_roles_the_operator_does_not_allow_is_not_registered_again() {
     registered.check("RoleNotAllowed");
 }
 
+#[test]
+fn an_image_beside_the_own_one_is_of_a_repository_that_the_operator_allows() {
+    let with_sidecar = |allowed: Option<&[&str]>, image: &str| {
+        Scene::new().with(|scene| {
+            scene.desired.allowed_repositories =
+                allowed.map(|all| all.iter().map(|name| Pattern::new(*name)).collect());
+            scene.desired.images[0].containers = Containers::Named(vec!["api".to_owned()]);
+            let mut base = foreign(1, &format!("{URI}@{}", digest('a')));
+            let sidecar = json!({"name": "router", "image": image});
+            base.input["containerDefinitions"].as_array_mut().unwrap().push(sidecar);
+            scene.observed.revisions.insert(arn(1), Reading::Known(base));
+        })
+    };
+    let register = "register bbbbbbb 1/head/ecs-svc/1";
+    let other = "123456789012.dkr.ecr.eu-west-2.amazonaws.com/tools/router:1";
+    for (allowed, image, expected) in [
+        (None, other, register),
+        (Some(&["mco/api", "tools/*"][..]), other, register),
+        (Some(&["mco/api"]), "public.ecr.aws/tools/router:1", register),
+        (Some(&["mco/api"]), other, "RepositoryNotAllowed"),
+        (Some(&[]), other, "RepositoryNotAllowed"),
+        (Some(&["tools/*"]), other, "RepositoryNotAllowed"),
+    ] {
+        with_sidecar(allowed, image).check(expected);
+    }
+}
+
 fn tags(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }

@@ -1,0 +1,67 @@
+//! The ECR repositories that a task definition takes images from, and whether the operator lets the repository do so.
+
+use serde_json::Value;
+
+use super::container_images;
+use super::facts::Facts;
+use crate::model::{Desired, TaskDefinitionSource, Waiting};
+
+/// Those of the images of private registries, which are the operator's to allow; whatever runs beside the application too.
+pub fn of_task_definition(input: &Value) -> impl Iterator<Item = &str> {
+    container_images(input).filter_map(|(_, image)| of_image(image))
+}
+
+/// Those of the images that are declared, and of the files.
+pub fn declared(desired: &Desired) -> Vec<&str> {
+    let mut all: Vec<&str> = desired.images.iter().map(|image| image.repository.as_str()).collect();
+    if let TaskDefinitionSource::File { input, .. } = &desired.task_definition {
+        all.extend(of_task_definition(input));
+    }
+    all.extend(desired.overlay.patch.iter().flat_map(of_task_definition));
+    all
+}
+
+/// The repository of an image in a private registry of ECR, at whichever of its addresses (Amazon ECR user guide, private
+/// registries: `ACCOUNT.dkr.ecr.REGION…`, `ACCOUNT.dkr.ecr-fips.REGION…` and `ACCOUNT.dkr-ecr.REGION.on.aws`).
+fn of_image(image: &str) -> Option<&str> {
+    let (host, path) = image.split_once('/')?;
+    let host = host.to_ascii_lowercase();
+    [".dkr.ecr.", ".dkr.ecr-fips.", ".dkr-ecr.", ".dkr-ecr-fips."]
+        .iter()
+        .any(|part| host.contains(part))
+        .then(|| path.split(['@', ':']).next().unwrap_or(path))
+}
+
+impl Facts<'_> {
+    /// Where another hand's revision is the base, its images are known only now.
+    pub(super) fn repositories_are_allowed(&self, rendered: &Value) -> Result<(), Waiting> {
+        let Some(allowed) = &self.input.desired.allowed_repositories else { return Ok(()) };
+        let refused = |name: &&str| !allowed.iter().any(|pattern| pattern.matches(name));
+        match of_task_definition(rendered).find(refused) {
+            Some(repository) => Err(Waiting::RepositoryNotAllowed { repository: repository.to_owned() }),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_repository_is_known_at_every_address_of_a_registry() {
+        for (image, expected) in [
+            ("123456789012.dkr.ecr.eu-west-2.amazonaws.com/mco/api:1", Some("mco/api")),
+            ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/mco/api@sha256:00", Some("mco/api")),
+            ("123456789012.dkr.ecr-fips.us-east-1.amazonaws.com/a:1@sha256:00", Some("a")),
+            ("123456789012.dkr-ecr.eu-west-2.on.aws/a", Some("a")),
+            ("123456789012.DKR.ECR.eu-west-2.amazonaws.com/a", Some("a")),
+            ("public.ecr.aws/nginx/nginx:1", None),
+            ("nginx:1", None),
+            ("<IMAGE_NAME>", None),
+            ("", None),
+        ] {
+            assert_eq!(of_image(image), expected, "{image}");
+        }
+    }
+}
