@@ -134,7 +134,7 @@ fn a_role_is_named_by_its_arn_also_where_the_file_has_its_name_alone() {
 fn roles_in_the_settings_of_a_service_are_passed_to_ecs() {
     let role = |name: &str| format!("roleArn: 'arn:aws:iam::123456789012:role/{name}'");
     let settings = format!(
-        "strategy: rolling, serviceSettings: {{volumeConfigurations: [{{name: data, managedEBSVolume: {{{}}}}}], deploymentConfiguration: {{lifecycleHooks: [{{{}}}]}}}}",
+        "strategy: rolling, serviceSettings: {{volumeConfigurations: [{{name: data, managedEBSVolume: {{{}}}}}], loadBalancers: [{{advancedConfiguration: {{{}}}}}]}}",
         role("volumes"),
         role("hooks")
     );

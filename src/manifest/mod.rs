@@ -23,6 +23,7 @@ mod refusals;
 pub(crate) mod report;
 mod resolve;
 mod schema;
+mod service_settings;
 mod task_definition;
 #[cfg(test)]
 mod tests;

@@ -4,12 +4,13 @@ use serde_json::Value;
 
 use super::Resolver;
 use crate::manifest::app_spec;
-use crate::manifest::complaint::Complaint;
+use crate::manifest::complaint::{Complaint, Spot};
 use crate::manifest::fields::{entries, unknown_keys};
 use crate::manifest::leftovers::placeholders_in;
 use crate::manifest::names;
 use crate::manifest::nearest::suggestion;
 use crate::manifest::report::{self, Report};
+use crate::manifest::service_settings as rules;
 use crate::manifest::tree::{Kind, Node, Place};
 use crate::model::{Position, Strategy};
 use crate::plan::{container_images, service_settings};
@@ -35,8 +36,20 @@ impl Resolver<'_, '_, '_> {
             }
             native_strategy(node, path, report);
             check_count(node, path, report);
+            let settings = node.to_json();
+            let before = report.findings.len();
             names::check_service_settings(node, path, report);
-            Some(node.to_json())
+            let told: Vec<Position> =
+                report.findings.iter().skip(before).map(|finding| finding.position.clone()).collect();
+            for complaint in rules::complaints(&settings) {
+                let place = place(node, &complaint);
+                // What cannot be a name has no other fault.
+                if !told.iter().any(|at| (at.line, at.column) == (place.line, place.column)) {
+                    let path = format!("{path}.{}", complaint.path);
+                    report.add(complaint.severity, place, &path, complaint.message).hint = complaint.hint;
+                }
+            }
+            Some(settings)
         })
     }
 
@@ -69,9 +82,47 @@ impl Resolver<'_, '_, '_> {
                     .extend(missing.map(|(place, complaint)| (found.file.to_owned(), place, complaint)));
             }
         }
+        complaints.extend(self.missing_volumes(task_definition, input));
         for (file, place, complaint) in complaints {
             self.add(&file, place, &complaint);
         }
+    }
+}
+
+impl Resolver<'_, '_, '_> {
+    /// Volumes that are configured and not in the task definition.
+    fn missing_volumes(&self, task_definition: &str, input: &Value) -> Vec<(String, Place, Complaint)> {
+        let Some(found) = self.merged.get("serviceSettings") else { return Vec::new() };
+        let Some(Node { kind: Kind::List(items), .. }) = found.node.get("volumeConfigurations") else {
+            return Vec::new();
+        };
+        let volumes = input.get("volumes").and_then(Value::as_array).into_iter().flatten();
+        let volumes: Vec<&str> = volumes.filter_map(|volume| volume.get("name")?.as_str()).collect();
+        let named = items.iter().filter_map(|item| item.get("name"));
+        named
+            .filter_map(|node| match &node.kind {
+                Kind::Scalar { text, .. }
+                    if placeholders_in(text).is_empty() && !volumes.contains(&text.as_str()) =>
+                {
+                    let message = format!("{task_definition} has no volume `{}`", names::repeated(text));
+                    let hint = suggestion(text, &volumes).unwrap_or_else(|| {
+                        "declare it under `volumes`, with `configuredAtLaunch: true`".to_owned()
+                    });
+                    let path = format!("{}.volumeConfigurations", found.path);
+                    Some((found.file.to_owned(), node.place, Complaint::error(path, message).hint(hint)))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+/// Where a complaint about a value of the settings belongs.
+fn place(settings: &Node, complaint: &Complaint) -> Place {
+    match settings.entry_at(&complaint.path) {
+        Some((Some(key), _)) if complaint.spot == Spot::Key => key.place,
+        Some((_, node)) => node.place,
+        None => settings.at_path(&complaint.path).place,
     }
 }
 

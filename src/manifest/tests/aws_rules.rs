@@ -64,7 +64,7 @@ fn a_member_that_is_nearly_known_or_known_elsewhere_is_an_error_and_a_new_one_a_
         ),
         (
             "\"memory\": 128",
-            "\"memory\": 128, \"firelensConfiguration\": {\"type\": \"fluentbit\", \"enable-ecs-log-metadata\": true}",
+            "\"memory\": 128, \"firelensConfiguration\": {\"type\": \"fluentbit\", \"enable-ecs-log-metadata\": true}, \"logConfiguration\": {\"logDriver\": \"awsfirelens\"}",
             "error taskdef.json:2:106 unknown field `enable-ecs-log-metadata` | it belongs in `options`",
         ),
         (
@@ -246,5 +246,70 @@ fn a_count_is_a_number_or_bounds_of_one() {
             let place = desired.count_declared_at.as_ref().map(|place| (place.line, place.column));
             assert_eq!(place, Some((7, 35)), "{count}");
         }
+    }
+}
+
+#[test]
+fn tags_of_aws_and_of_trueup_are_not_for_a_file_to_give() {
+    let with_tag = |key: &str| {
+        FILE.replace(
+            "\"family\"",
+            &format!("\"tags\": [{{\"key\": \"{key}\", \"value\": \"1\"}}], \"family\""),
+        )
+    };
+    let hint = "keys that begin with `aws:` are AWS's own, those with `trueup:` are trueup's";
+    for key in ["aws:cost", "AWS:cost", "trueup:commit"] {
+        let expected = format!("error taskdef.json:1:19 the tag `{key}` is not for others to give | {hint}");
+        assert_eq!(findings(&with_tag(key)), [expected]);
+    }
+    assert_eq!(findings(&with_tag("cost")), [""; 0]);
+}
+
+#[test]
+fn what_aws_refuses_of_service_settings_is_told_where_it_stands() {
+    let arn = "arn:aws:elasticloadbalancing:eu-west-2:123456789012:targetgroup/api/73e2d6bc24d8a067";
+    for (settings, expected) in [
+        (
+            "networkConfiguration: {awsvpcConfiguration: {subnets: [subnet-1], assignPublicIp: DISABLED}}",
+            None,
+        ),
+        (
+            "networkConfiguration: {awsvpcConfiguration: {subnets: [\"<SUBNET>\"]}}",
+            Some("76 nothing fills <SUBNET> | write the value itself: `values` are filled in files only"),
+        ),
+        ("healthCheckGracePeriodSeconds: -1", Some("52 expected a whole number")),
+        (
+            "healthCheckGracePeriodSeconds: 80.0",
+            Some("52 expected a whole number | a number without a point, such as 80"),
+        ),
+        (
+            "deploymentConfiguration: {bakeTimeInMinutes: 5}",
+            Some(
+                "47 `bakeTimeInMinutes` has no effect on a rolling deployment | it goes with the strategies BLUE_GREEN, LINEAR and CANARY, which are not supported yet",
+            ),
+        ),
+        // What is no name is told once.
+        (
+            "capacityProviderStrategy: [{capacityProvider: \"<NAME>\"}]",
+            Some(
+                "67 `<NAME>` cannot be a capacity provider | placeholders `<NAME>` are filled in files only; 1 to 255 letters, digits, `-` and `_`, not beginning with `-`",
+            ),
+        ),
+        (
+            "volumeConfigurations: [{name: data}]",
+            Some(
+                "51 taskdef.json has no volume `data` | declare it under `volumes`, with `configuredAtLaunch: true`",
+            ),
+        ),
+        (
+            &format!("loadBalancers: [{{targetGroupArn: '{arn}', containerName: api, containerPort: 80}}]"),
+            None,
+        ),
+    ] {
+        let application = format!("{}  serviceSettings: {{{settings}}}\n", application());
+        let declaration =
+            read_files(&[("api.yaml", &application), ("taskdef.json", FILE), ("test.yaml", ENVIRONMENT)]);
+        let expected = expected.map(|expected| format!("api.yaml:8:{expected}"));
+        assert_eq!(said(&declaration), expected.into_iter().collect::<Vec<_>>(), "{settings}");
     }
 }
