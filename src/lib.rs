@@ -14,6 +14,7 @@ pub mod plan;
 pub mod address;
 pub mod escape;
 pub mod masking;
+pub(crate) mod nearest;
 pub mod ports;
 pub mod secret;
 

@@ -12,10 +12,10 @@ use crate::address::WebAddress;
 use crate::git::Credentials;
 use crate::manifest::duration;
 use crate::manifest::fields::kind;
-use crate::manifest::nearest::suggestion;
 use crate::manifest::report::{Report, add_excerpts};
 use crate::manifest::tree::{self, Key, Kind, Node};
 use crate::model::{AccountId, Declaration, Declared, Desired, Finding, Pattern, RolePattern, Severity};
+use crate::nearest::suggestion;
 use crate::plan::{repositories, roles};
 use crate::secret::Secret;
 

@@ -40,8 +40,8 @@ use end::End;
 use crate::aws::Aws;
 use crate::controller::{Controller, Requeue, Swept, Writes};
 use crate::iam::Access;
-use crate::manifest;
 use crate::model::{Declaration, Declared, Finding, FirstContact, Severity, Target, Waiting};
+use crate::nearest::nearest;
 use crate::plan::Plan;
 
 /// GitOps for Amazon ECS: make live services run the commits that a git repository declares.
@@ -399,7 +399,7 @@ impl Names {
             let full = if name.contains('/') { name.clone() } else { format!("*/{name}") };
             let glob = globset::GlobBuilder::new(&full).literal_separator(true).build()?.compile_matcher();
             if !declared.iter().any(|target| glob.is_match(target)) {
-                let hint = manifest::nearest(&full, &names);
+                let hint = nearest(&full, &names);
                 let hint = hint.map(|near| format!("\n  hint  did you mean {near}?")).unwrap_or_default();
                 anyhow::bail!("no application {name} is declared{hint}");
             }

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::complaint::Complaint;
 use super::fields::kind;
 use super::leftovers;
-use super::nearest::suggestion;
 use super::report::Report;
 use super::tree::{self, Key, Kind, Node, Place};
+use crate::model::Complaint;
+use crate::nearest::suggestion;
 use crate::plan::{blue_green, placeholders};
 
 const HOOKS: [&str; 5] =

@@ -6,13 +6,13 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::complaint::Complaint;
-use super::nearest::Names;
 use crate::masking::{holds_a_secret, names_a_secret};
+use crate::model::Complaint;
 use crate::model::{
     AccountId, ApplicationName, ClusterName, Containers, Declaration, Declared, Desired, DesiredImage,
     Finding, Region, RepositoryName, ServiceName, Severity, Strategy, Tag, Target, TaskDefinitionSource,
 };
+use crate::nearest::Names;
 use crate::plan::{self, blue_green, container_images, placeholders};
 
 /// What belongs to one target alone, after expansion; a tag to one environment.

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::duration;
 use super::names::{self, NameKind};
-use super::nearest::suggestion;
 use super::report::Report;
 use super::tree::{Key, Kind, Node};
+use crate::nearest::suggestion;
 
 /// The fields of one map; each is asked for by name, then [`Fields::finish`] reports the rest.
 pub(crate) struct Fields<'n, 'r, 'f> {

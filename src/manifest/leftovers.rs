@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::complaint::Complaint;
-use super::nearest::nearest;
+use crate::model::Complaint;
 use crate::model::Severity;
+use crate::nearest::nearest;
 use crate::plan::placeholders::{self, member};
 
 /// Letters of a placeholder's name; what is longer is text.

@@ -6,7 +6,6 @@
 mod app_spec;
 mod check;
 mod commit_tag;
-mod complaint;
 pub(crate) mod duration;
 pub mod edit;
 #[cfg(test)]
@@ -17,9 +16,7 @@ mod json;
 mod leftovers;
 mod named;
 pub(crate) mod names;
-pub(crate) mod nearest;
 mod read;
-mod refusals;
 pub(crate) mod report;
 mod resolve;
 mod schema;
@@ -37,7 +34,7 @@ use crate::model::{Declaration, InfraCommit, ShapeComplaint};
 
 pub use app_spec::task_definition as app_spec_task_definition;
 pub use named::{MOST_NODES, Needs, is_document, is_of_this_program, needs};
-pub(crate) use nearest::nearest;
+
 pub use schema::schema;
 
 /// Every key of the documents, whose full example is `examples/every-key`.

@@ -4,11 +4,11 @@
 
 use serde_json::Value;
 
-use super::complaint::Complaint;
 use super::fields::{self, text};
 use super::report::Report;
 use super::tree::{Kind, Node, Place};
 use crate::escape::line;
+use crate::model::Complaint;
 use crate::model::{Desired, Registry, Strategy, TaskDefinitionSource};
 
 /// Letters of a wrong name that are repeated; a whole document may stand in one.

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use super::fields::Fields;
 use super::named::{is_document, is_of_this_program};
-use super::nearest::{nearest_within, suggestion};
 use super::report::Report;
 use super::tree::{self, Kind, Node, Place};
 use super::{Files, KEYS};
 use crate::model::Finding;
+use crate::nearest::{nearest_within, suggestion};
 
 pub(super) const API_VERSION: &str = "trueup.dev/v1";
 const KINDS: [&str; 2] = ["Application", "Environment"];
@@ -48,7 +48,7 @@ pub(super) fn documents(files: &Files) -> Documents<'_> {
         match text {
             // A disk that is full leaves them, and YAML has none.
             Ok(text) if text.contains('\0') => {
-                unreadable(path, "it holds NUL bytes, and is no text", &mut all)
+                unreadable(path, "it holds NUL bytes, and is no text", &mut all);
             }
             Ok(text) => read_file(path, text, &mut all),
             Err(why) => unreadable(path, why, &mut all),

@@ -7,10 +7,10 @@ use std::ops::RangeInclusive;
 
 use serde_json::Value;
 
-use super::complaint::Complaint;
 use super::leftovers::placeholders_in;
 use super::names::repeated;
-use super::nearest::suggestion;
+use crate::model::Complaint;
+use crate::nearest::suggestion;
 use crate::plan::placeholders::member;
 
 /// Members that are one of a few words, wherever they stand (Amazon ECS API reference: `PropagateTags`, `AssignPublicIp`,
@@ -157,8 +157,8 @@ mod tests {
     use serde_json::json;
 
     #[track_caller]
-    fn check(settings: Value, expected: Option<&str>) {
-        let said: Vec<String> = complaints(&settings)
+    fn check(settings: &Value, expected: Option<&str>) {
+        let said: Vec<String> = complaints(settings)
             .into_iter()
             .map(|complaint| format!("{}: {}", complaint.path, complaint.message))
             .collect();
@@ -169,7 +169,7 @@ mod tests {
     fn what_aws_takes_is_not_complained_about() {
         let network = json!({"awsvpcConfiguration": {"subnets": ["subnet-1"], "securityGroups": [], "assignPublicIp": "DISABLED"}});
         check(
-            json!({
+            &json!({
                 "propagateTags": "SERVICE", "availabilityZoneRebalancing": "ENABLED", "networkConfiguration": network,
                 "healthCheckGracePeriodSeconds": 0, "platformVersion": "LATEST", "enableExecuteCommand": true,
                 "deploymentConfiguration": {"maximumPercent": 200, "minimumHealthyPercent": 100, "bakeTimeInMinutes": 0,
@@ -180,7 +180,7 @@ mod tests {
             }),
             None,
         );
-        check(json!({"deploymentConfiguration": {"maximumPercent": 100, "minimumHealthyPercent": 0}}), None);
+        check(&json!({"deploymentConfiguration": {"maximumPercent": 100, "minimumHealthyPercent": 0}}), None);
     }
 
     #[test]
@@ -256,7 +256,7 @@ mod tests {
                 "deploymentConfiguration.lifecycleHooks: `lifecycleHooks` has no effect on a rolling deployment".to_owned(),
             ),
         ] {
-            check(settings, Some(&expected));
+            check(&settings, Some(&expected));
         }
     }
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::complaint::Complaint;
-use super::nearest::{nearest, nearest_within};
+use crate::model::Complaint;
 use crate::model::{Containers, DesiredImage, Misfit, ShapeComplaint, ValueType};
+use crate::nearest::{nearest, nearest_within};
 use crate::plan::{container_images, placeholders};
 
 /// Stands for the image of an application that has one.

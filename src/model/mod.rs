@@ -3,6 +3,7 @@
 //! Nothing here reads, writes, parses a format, or knows what time it is.
 
 mod code_deploy;
+mod complaint;
 mod desired;
 mod finding;
 mod ids;
@@ -11,6 +12,7 @@ mod pattern;
 mod status;
 
 pub use code_deploy::*;
+pub use complaint::*;
 pub use desired::*;
 pub use finding::*;
 pub use ids::*;

@@ -31,6 +31,7 @@ pub(crate) mod normalise;
 pub mod overlay;
 pub mod phase;
 pub mod placeholders;
+pub mod refusals;
 mod render;
 pub mod repositories;
 pub mod roles;

@@ -8,13 +8,13 @@ use crate::manifest::commit_tag;
 use crate::manifest::fields::{Fields, entries, text};
 use crate::manifest::image_definitions::{self, Entry, Reference};
 use crate::manifest::names::{self, NameKind};
-use crate::manifest::nearest::Names;
 use crate::manifest::report::Report;
 use crate::manifest::task_definition::ONLY_IMAGE;
 use crate::manifest::tree::{Key, Kind, Node, Place};
 use crate::model::{
     AccountId, Commit, Containers, DesiredImage, Digest, ImageReference, Region, RepositoryName, Tag, Target,
 };
+use crate::nearest::Names;
 
 /// Characters of an image's name: it is the end of a tag's key, which has 128 (Amazon ECS API reference, `Tag`).
 const LONGEST_NAME: usize = 64;

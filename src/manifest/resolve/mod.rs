@@ -16,7 +16,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::fields::{kind, text, texts, unknown_keys};
 use super::leftovers::placeholders_in;
 use super::names::{self, NameKind};
-use super::nearest::Names;
 use super::read::{Document, Documents};
 use super::report::{self, Report};
 use super::tree::{Key, Kind, Node, Place};
@@ -25,6 +24,7 @@ use crate::model::{
     ApplicationName, ClusterName, Declaration, Declared, Desired, Finding, FirstContact, Overlay, Position,
     Registry, ServiceName, Severity, Tag, Target, TaskDefinitionSource,
 };
+use crate::nearest::Names;
 use environment::Environment;
 pub(super) use files::path_beside;
 use values::{Uses, Values};

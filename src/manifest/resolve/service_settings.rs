@@ -4,15 +4,15 @@ use serde_json::Value;
 
 use super::Resolver;
 use crate::manifest::app_spec;
-use crate::manifest::complaint::{Complaint, Spot};
 use crate::manifest::fields::{entries, unknown_keys};
 use crate::manifest::leftovers::placeholders_in;
 use crate::manifest::names;
-use crate::manifest::nearest::suggestion;
 use crate::manifest::report::{self, Report};
 use crate::manifest::service_settings as rules;
 use crate::manifest::tree::{Kind, Node, Place};
+use crate::model::{Complaint, Spot};
 use crate::model::{Position, Strategy};
+use crate::nearest::suggestion;
 use crate::plan::{container_images, service_settings};
 
 const COUNT: &str = "desiredCount";

@@ -7,11 +7,11 @@ use super::task_definition::{same_key, too_large};
 use super::{Found, Resolver};
 use crate::manifest::fields::Fields;
 use crate::manifest::names::NameKind;
-use crate::manifest::nearest::suggestion;
 use crate::manifest::report::Report;
 use crate::manifest::tree::{Kind, Node, Place};
 use crate::manifest::{app_spec, report};
 use crate::model::{AppSpec, CodeDeploy, Finding, NewGroup, Strategy};
+use crate::nearest::suggestion;
 use crate::plan::placeholders::{self, Unfilled};
 
 const STRATEGIES: [&str; 6] = ["rolling", "codeDeploy", "blueGreen", "canary", "linear", "task"];

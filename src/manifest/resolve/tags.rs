@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::Resolver;
-use crate::manifest::complaint::Complaint;
 use crate::manifest::fields::{entries, text};
 use crate::manifest::names::{NameKind, repeated};
 use crate::manifest::report::Report;
 use crate::manifest::tree::{Key, Node};
+use crate::model::Complaint;
 use crate::plan::tags;
 
 impl Resolver<'_, '_, '_> {

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::{Found, Resolver};
-use crate::manifest::complaint::{Complaint, Spot};
 use crate::manifest::fields::{Fields, kind};
 use crate::manifest::names::{self, NameKind};
 use crate::manifest::report;
 use crate::manifest::tree::{Kind, Node, Place};
-use crate::manifest::{check, leftovers, refusals, task_definition};
+use crate::manifest::{check, leftovers, task_definition};
+use crate::model::{Complaint, Spot};
 use crate::model::{DesiredImage, Overlay, Severity, TaskDefinitionSource};
 use crate::plan::placeholders::{self, Unfilled};
 use crate::plan::{self, overlay};
@@ -166,7 +166,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         let (replaced, paths) = replaced(input, images);
         let mut complaints = self.misfits_and_leftovers(input, &paths);
         let taken: BTreeSet<String> = complaints.iter().map(|complaint| complaint.path.clone()).collect();
-        let mut more = refusals::of(input, &replaced.iter().map(String::as_str).collect());
+        let mut more = plan::refusals::of(input, &replaced.iter().map(String::as_str).collect());
         if input.get("family").and_then(Value::as_str).is_none() {
             more.push(Complaint::error("family", "`family` is missing"));
         }
