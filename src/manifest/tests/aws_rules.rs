@@ -313,3 +313,57 @@ fn what_aws_refuses_of_service_settings_is_told_where_it_stands() {
         assert_eq!(said(&declaration), expected.into_iter().collect::<Vec<_>>(), "{settings}");
     }
 }
+
+#[test]
+fn what_aws_finds_nothing_by_is_no_name() {
+    let container = |fields: &str| {
+        FILE.replace(
+            "\"memory\": 128",
+            &format!(
+                "\"memory\": 128}}, {{\"name\": \"sidecar\", \"image\": \"i\", \"memory\": 128, \"essential\": false, {fields}"
+            ),
+        )
+    };
+    let logs = |options: &str| {
+        container(&format!("\"logConfiguration\": {{\"logDriver\": \"awslogs\", \"options\": {options}}}"))
+    };
+    let file = |fields: &str| FILE.replace("\"family\"", &format!("{fields}, \"family\""));
+    for (text, expected) in [
+        (FILE.to_owned(), None),
+        (container("\"user\": \"1\""), None),
+        (
+            container("\"user\": \"1\"").replace("\"image\": \"i\"", "\"image\": \"nginx latest\""),
+            Some("`nginx latest` cannot be an image"),
+        ),
+        (
+            logs("{\"awslogs-group\": \"/ecs/a b\", \"awslogs-region\": \"eu-west-2\"}"),
+            Some("`/ecs/a b` cannot be a log group"),
+        ),
+        (
+            file("\"executionRoleArn\": \"exec\"").replace(
+                "\"memory\": 128",
+                "\"memory\": 128, \"secrets\": [{\"name\": \"A\", \"valueFrom\": \"a b\"}]",
+            ),
+            Some("`a b` cannot be a parameter or a secret"),
+        ),
+        (
+            container(
+                "\"logConfiguration\": {\"logDriver\": \"splunk\", \"secretOptions\": [{\"name\": \"splunk-token\", \"valueFrom\": \"a b\"}]}",
+            ),
+            Some("`a b` cannot be a parameter or a secret"),
+        ),
+        (
+            file(
+                "\"volumes\": [{\"name\": \"v\", \"efsVolumeConfiguration\": {\"fileSystemId\": \"data\"}}]",
+            ),
+            Some("`data` cannot be an EFS file system"),
+        ),
+    ] {
+        let said = findings(&text);
+        assert_eq!(said.len(), usize::from(expected.is_some()), "{text}: {said:#?}");
+        assert!(
+            said.iter().all(|said| expected.is_some_and(|expected| said.contains(expected))),
+            "{said:#?}"
+        );
+    }
+}
