@@ -225,32 +225,20 @@ impl Opened {
     fn all_committed(&self) -> anyhow::Result<(Head, Declaration)> {
         let head = self.source.head()?;
         let snapshot = self.source.snapshot(&head.commit)?;
-        let declaration = self.declared(snapshot, Some(head.commit.clone()));
+        let emptied = self.emptied(&snapshot.files, &head.commit);
+        let declaration = declared(snapshot, Some(head.commit.clone()), emptied);
         Ok((head, declaration))
-    }
-
-    /// What was read declares, with what could not be read of the repository as a whole.
-    fn declared(&self, snapshot: Snapshot, commit: Option<InfraCommit>) -> Declaration {
-        let emptied = self.emptied(&snapshot.files, commit.as_ref());
-        let mut declaration = manifest::read(&snapshot.files, commit, &aws::check_task_definition);
-        declaration.findings.splice(0..0, snapshot.findings.into_iter().chain(emptied));
-        declaration
     }
 
     /// Files with nothing in them that declared something before: a disk that is full leaves them so, and nobody who
     /// removes a declaration leaves the file.
-    fn emptied(&self, files: &Files, head: Option<&InfraCommit>) -> Vec<Finding> {
-        let Some(head) = head else { return Vec::new() };
-        let declared_before = |file: &str| {
-            let texts = self.source.past_texts(head, file).unwrap_or_default();
+    fn emptied(&self, files: &Files, head: &InfraCommit) -> Vec<Finding> {
+        let declared_before = |file: &&str| {
+            let texts = self.source.recent_texts(head, file).unwrap_or_default();
             let last = texts.iter().find(|text| !is_blank(text));
             last.is_some_and(|text| manifest::is_of_this_program(text))
         };
-        let blank = files
-            .iter()
-            .filter(|(file, text)| manifest::is_document(file) && text.as_deref().is_ok_and(is_blank));
-        let emptied = blank.take(MOST_EMPTY).filter(|(file, _)| declared_before(file));
-        emptied.map(|(file, _)| emptied_finding(file)).collect()
+        blank(files).take(MOST_EMPTY).filter(declared_before).map(emptied_finding).collect()
     }
 
     /// The newest commit, if it is another one than that of the declaration at hand.
@@ -281,7 +269,9 @@ impl Opened {
             return Ok(self.all_committed()?.1);
         }
         let snapshot = self.source.working_tree()?;
-        Ok(self.declared(snapshot, self.source.head().ok().map(|head| head.commit)))
+        let head = self.source.head().ok().map(|head| head.commit);
+        let emptied = head.as_ref().map(|head| self.emptied(&snapshot.files, head)).unwrap_or_default();
+        Ok(declared(snapshot, head, emptied))
     }
 
     /// Where files have errors, the newest commit in which they had none says where their applications run: those are
@@ -298,7 +288,9 @@ impl Opened {
         let past = self.source.past(head, &files_with_errors(declaration)).unwrap_or_default();
         for commit in past {
             let Ok(snapshot) = self.source.snapshot(&commit) else { return };
-            let past = self.declared(snapshot, Some(commit));
+            // One that was empty then too tells nothing.
+            let emptied = blank(&snapshot.files).map(emptied_finding).collect();
+            let past = declared(snapshot, Some(commit), emptied);
             fill_gaps(declaration, &past, &mut unread);
             if !has_gaps(declaration, &unread) {
                 return;
@@ -312,8 +304,20 @@ impl Opened {
     }
 }
 
+/// What was read declares, with what could not be read of the repository as a whole.
+fn declared(snapshot: Snapshot, commit: Option<InfraCommit>, emptied: Vec<Finding>) -> Declaration {
+    let mut declaration = manifest::read(&snapshot.files, commit, &aws::check_task_definition);
+    declaration.findings.splice(0..0, snapshot.findings.into_iter().chain(emptied));
+    declaration
+}
+
 fn is_blank(text: &str) -> bool {
     text.trim().is_empty()
+}
+
+fn blank(files: &Files) -> impl Iterator<Item = &str> {
+    let blank = files.iter().filter(|(_, text)| text.as_deref().is_ok_and(is_blank));
+    blank.map(|(file, _)| file.as_str()).filter(|file| manifest::is_document(file))
 }
 
 fn emptied_finding(file: &str) -> Finding {

@@ -111,12 +111,21 @@ impl Source {
     /// What a file below the watched path was in a commit and in the history of its branch, newest first; as far as the
     /// history is here.
     pub fn past_texts(&self, head: &InfraCommit, file: &str) -> Result<Vec<String>, GitError> {
+        self.texts(head, file, MOST_COMMITS)
+    }
+
+    /// The same of the newest part of the history, for what is asked of every commit that is read.
+    pub fn recent_texts(&self, head: &InfraCommit, file: &str) -> Result<Vec<String>, GitError> {
+        self.texts(head, file, MOST_WALKED)
+    }
+
+    fn texts(&self, head: &InfraCommit, file: &str, most: usize) -> Result<Vec<String>, GitError> {
         let path = self.below_path(file);
         self.with(|repository| {
             let (mut walk, mut texts, mut newer, mut bytes) = (repository.revwalk()?, Vec::new(), None, 0);
             walk.push(Oid::from_str(head.as_str())?)?;
             walk.simplify_first_parent()?;
-            for id in walk.take(MOST_COMMITS) {
+            for id in walk.take(most) {
                 let tree = super::commit(repository, id?)?.tree_id();
                 let file = at_path(repository, tree, &path)?.map(|(id, _)| id);
                 let text = file.filter(|_| file != newer).and_then(|id| {
