@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::json;
 use tokio::sync::Mutex;
 use trueup_simulator::Fault;
 
 use crate::process::{Call, Kind, Other, Trouble};
 use crate::stage::{Breaker, Running, Stage, TICK, WRITES, check_truth, said};
+use crate::steady::at_once;
 
 /// Virtual seconds after which everything must have come to rest.
 const LONG: u64 = 400;
@@ -33,23 +33,27 @@ impl Beside {
 
 #[async_trait]
 impl Other for Beside {
-    async fn pass(&self) {
+    async fn act(&self) {
         let swept = self.running.lock().await.pass(&self.stage).await;
         check_truth(&self.stage, &swept);
+    }
+
+    async fn look(&self) {
+        self.act().await;
     }
 }
 
 /// The end of a run.
-struct End {
-    said: String,
-    calls: Vec<Call>,
+pub struct End {
+    pub said: String,
+    pub calls: Vec<Call>,
     crashes: usize,
 }
 
-/// Runs until nothing has been done for long, starting a new process after each crash. `beside` looks as often.
-async fn run(stage: &Stage, plan: BTreeMap<usize, Trouble>, beside: Option<Arc<Beside>>) -> End {
-    let other = beside.clone().map(|beside| beside as Arc<dyn Other>);
-    let mut running = stage.process_beside(plan, other);
+/// Runs until nothing has been done for long, starting a new process after each crash. `other` looks as often, and acts
+/// between two processes.
+pub async fn run(stage: &Stage, plan: BTreeMap<usize, Trouble>, other: Option<Arc<dyn Other>>) -> End {
+    let mut running = stage.process_beside(plan, other.clone());
     let (mut steady, mut crashes, mut calls) = (0, 0, Vec::new());
     let mut last = String::new();
     for _ in 0..LONG / TICK {
@@ -58,15 +62,18 @@ async fn run(stage: &Stage, plan: BTreeMap<usize, Trouble>, beside: Option<Arc<B
             crashes += 1;
             calls.extend(running.process().log());
             running = stage.process(BTreeMap::new());
+            if let Some(other) = &other {
+                other.act().await;
+            }
         } else {
             check_truth(stage, &swept);
             let now = said(&swept[0]);
-            let rests = matches!(now.as_str(), "Settled" | "Held") && stage.running().len() == 2;
+            let rests = matches!(now.as_str(), "Settled" | "Held" | "Drifted") && stage.running().len() == 2;
             steady = if now == last && rests { steady + 1 } else { 0 };
             last = now;
         }
-        if let Some(beside) = &beside {
-            beside.pass().await;
+        if let Some(other) = &other {
+            other.look().await;
         }
         if steady >= STEADY {
             break;
@@ -103,58 +110,117 @@ fn interesting(calls: &[Call], trouble: Trouble) -> Vec<usize> {
                     && calls[index..].iter().take_while(lags).any(|call| reads(&call))
                     && remembered.insert((calls[index].at, writes_before(index)))
             }
-            Trouble::LoseRequest | Trouble::Throttle | Trouble::Elsewhere => near(index),
+            Trouble::LoseRequest | Trouble::Throttle | Trouble::Elsewhere | Trouble::Hang => near(index),
         }
     };
     (0..calls.len()).filter(is_worth).collect()
 }
 
-/// With a minute in which nothing may fail: a commit that comes up, and one that dies after AWS's success.
-fn steady_stages() -> [(&'static str, Stage); 2] {
-    [false, true].map(|dies| {
-        let mut stage = Stage::new(Breaker::On);
-        let digest = stage.build("bbbbbbb");
-        if dies {
-            stage.inject(Fault::Crash { digest, exit_code: 1, after_seconds: 45 });
-        }
-        stage.environment = "  policy: {progressDeadline: 1m, steady: 1m}\n".to_owned();
-        stage.declare("bbbbbbb");
-        (if dies { "bad after its success" } else { "good, steady" }, stage)
-    })
+/// A world in which something was just declared, and what it must come to.
+pub struct Case {
+    pub name: &'static str,
+    pub stage: Stage,
+    is_good: bool,
+}
+
+impl Case {
+    fn good(name: &'static str, stage: Stage) -> Self {
+        Self { name, stage, is_good: true }
+    }
+
+    fn bad(name: &'static str, stage: Stage) -> Self {
+        Self { is_good: false, ..Self::good(name, stage) }
+    }
+
+    /// It came to rest as it must, the tag tells of it, and it cost no more than the plain run and a little.
+    #[track_caller]
+    fn check(&self, stage: &Stage, end: &End, plain: &Stage, most: &Bounds, place: &str) {
+        let (said, runs) = if self.is_good { ("Settled", "bbbbbbb") } else { ("Held", "aaaaaaa") };
+        assert_eq!(end.said, said, "{place}");
+        check_rest(stage, runs, place);
+        let (deployments, revisions) = (stage.deployments(), stage.registered());
+        assert!(deployments <= plain.deployments() + most.deployments, "{place}: {deployments} deployments");
+        assert!(revisions <= plain.registered() + most.revisions, "{place}: {revisions} revisions");
+        assert!(end.crashes <= 1, "{place}");
+    }
+}
+
+/// Two tasks of this commit run, and the environment tag is on it.
+#[track_caller]
+pub fn check_rest(stage: &Stage, commit: &str, place: &str) {
+    let expected = stage.digest(commit);
+    assert_eq!(stage.digest("test"), expected, "{place}: the environment tag");
+    let running = stage.running();
+    assert_eq!(running.len(), 2, "{place}");
+    assert!(running.iter().all(|digest| Some(digest) == expected.as_ref()), "{place}: what runs");
 }
 
 /// AWS's success is believed at once, which makes the runs short: what a fault does to a deployment is the same.
 ///
 /// A commit that comes up, and one that fails: where ECS rolls back, where trueup does, and where CodeDeploy does before
 /// and after the shift.
-fn stages() -> [(&'static str, Stage); 6] {
-    let stage = |breaker, crashes: bool| {
-        let mut stage = Stage::new(breaker);
-        let digest = stage.build("bbbbbbb");
-        if crashes {
-            stage.inject(Fault::Crash { digest, exit_code: 1, after_seconds: 0 });
-        }
-        let deadline = if breaker == Breaker::Off { "1m" } else { "15m" };
-        stage.environment = format!("  policy: {{progressDeadline: {deadline}, steady: 0s}}\n");
-        stage.declare("bbbbbbb");
-        stage
-    };
+fn cases() -> [Case; 6] {
+    let bad = Case::bad;
     [
-        ("good", stage(Breaker::On, false)),
-        ("bad, breaker", stage(Breaker::On, true)),
-        ("bad, deadline", stage(Breaker::Off, true)),
-        ("good, codeDeploy", blue_green(None)),
-        ("bad, codeDeploy", blue_green(Some("AfterAllowTestTraffic"))),
-        ("bad after the shift, codeDeploy", blue_green(Some("AfterAllowTraffic"))),
+        Case::good("good", rolling(Breaker::On, None)),
+        bad("bad, breaker", rolling(Breaker::On, Some(0))),
+        bad("bad, deadline", rolling(Breaker::Off, Some(0))),
+        Case::good("good, codeDeploy", blue_green(None)),
+        bad("bad, codeDeploy", blue_green(Some("AfterAllowTestTraffic"))),
+        bad("bad after the shift, codeDeploy", blue_green(Some("AfterAllowTraffic"))),
     ]
 }
 
-/// A group whose old tasks end at once, so that a run is short.
+/// With a minute in which nothing may fail: a commit that comes up, and one that dies after AWS's success.
+fn steady_cases() -> [Case; 3] {
+    let steady = |mut stage: Stage| {
+        stage.environment = "  policy: {progressDeadline: 1m, steady: 1m}\n".to_owned();
+        stage.declare("bbbbbbb");
+        stage
+    };
+    let mut shifted = blue_green(None);
+    crash(&mut shifted, 45);
+    [
+        Case::good("good, steady", steady(rolling(Breaker::On, None))),
+        Case::bad("bad after its success", steady(rolling(Breaker::On, Some(45)))),
+        Case::bad("bad after its success, codeDeploy", steady(shifted)),
+    ]
+}
+
+/// In a family with sixty revisions of another pipeline.
+fn crowded_cases() -> [Case; 3] {
+    let crowded = |stage: Stage| {
+        (0..60).for_each(|_| drop(stage.register("aaaaaaa")));
+        stage
+    };
+    [
+        Case::good("good, crowded", crowded(rolling(Breaker::On, None))),
+        Case::bad("bad, crowded", crowded(rolling(Breaker::Off, Some(0)))),
+        Case::good("good, codeDeploy, crowded", crowded(blue_green(None))),
+    ]
+}
+
+/// Commit bbbbbbb, whose tasks end so many seconds after each start if they do.
+fn rolling(breaker: Breaker, dies_after: Option<u64>) -> Stage {
+    let mut stage = Stage::new(breaker);
+    stage.build("bbbbbbb");
+    if let Some(seconds) = dies_after {
+        crash(&mut stage, seconds);
+    }
+    let deadline = if breaker == Breaker::Off { "1m" } else { "15m" };
+    stage.environment = format!("  policy: {{progressDeadline: {deadline}, steady: 0s}}\n");
+    stage.declare("bbbbbbb");
+    stage
+}
+
+fn crash(stage: &mut Stage, after_seconds: u64) {
+    let digest = stage.digest("bbbbbbb").unwrap();
+    stage.inject(Fault::Crash { digest, exit_code: 1, after_seconds });
+}
+
+/// Commit bbbbbbb by a group whose old tasks end at once, so that a run is short.
 fn blue_green(failing_hook: Option<&str>) -> Stage {
-    let soon = json!({"blueGreenDeploymentConfiguration": {
-        "deploymentReadyOption": {"actionOnTimeout": "CONTINUE_DEPLOYMENT"},
-        "terminateBlueInstancesOnDeploymentSuccess": {"action": "TERMINATE", "terminationWaitTimeInMinutes": 0}}});
-    let mut stage = Stage::blue_green(&soon);
+    let mut stage = Stage::blue_green(&at_once());
     if let Some(event) = failing_hook {
         stage.hook(event, "check");
         stage.hook_fails("check");
@@ -171,40 +237,76 @@ struct Bounds {
     revisions: usize,
 }
 
-/// Hits every interesting call of every stage with the trouble. The plain run is the measure.
+/// Hits every interesting call of every case with the trouble. The plain run is the measure.
 async fn sweep(trouble: Trouble, most: &Bounds) {
-    sweep_over(&stages(), trouble, most).await;
+    sweep_over(&cases(), trouble, most, |_| true).await;
 }
 
-async fn sweep_over(stages: &[(&'static str, Stage)], trouble: Trouble, most: &Bounds) {
-    for (name, stage) in stages {
-        let plain = stage.clone();
+async fn sweep_over(cases: &[Case], trouble: Trouble, most: &Bounds, is_worth: fn(&Call) -> bool) {
+    for case in cases {
+        let plain = case.stage.clone();
         let learned = run(&plain, BTreeMap::new(), None).await;
-        let good = name.starts_with("good");
-        for index in interesting(&learned.calls, trouble) {
-            let stage = stage.clone();
-            let beside = (trouble == Trouble::Elsewhere).then(|| Beside::new(&stage));
+        let worth = |index: &usize| is_worth(&learned.calls[*index]);
+        for index in interesting(&learned.calls, trouble).into_iter().filter(worth) {
+            let stage = case.stage.clone();
+            let beside = (trouble == Trouble::Elsewhere).then(|| Beside::new(&stage) as Arc<dyn Other>);
             let end = run(&stage, BTreeMap::from([(index, trouble)]), beside).await;
-            let place = format!("{name}: {trouble:?} at call {index}, {}", learned.calls[index].operation);
-            assert_eq!(end.said, if good { "Settled" } else { "Held" }, "{place}");
-            assert!(
-                stage.deployments() <= plain.deployments() + most.deployments,
-                "{place}: {} deployments",
-                stage.deployments()
-            );
-            assert!(
-                stage.revisions() <= plain.revisions() + most.revisions,
-                "{place}: {} revisions",
-                stage.revisions()
-            );
-            let expected = stage.digest(if good { "bbbbbbb" } else { "aaaaaaa" });
-            assert_eq!(stage.digest("test"), expected, "{place}: the environment tag");
-            let running = stage.running();
-            assert_eq!(running.len(), 2, "{place}");
-            assert!(running.iter().all(|digest| Some(digest) == expected.as_ref()), "{place}: what runs");
-            assert!(end.crashes <= 1, "{place}");
+            let place =
+                format!("{}: {trouble:?} at call {index}, {}", case.name, learned.calls[index].operation);
+            case.check(&stage, &end, &plain, most, &place);
         }
     }
+}
+
+/// Another pipeline registers, and a clean-up job keeps the newest five: nothing of ours, if it comes at the wrong moment.
+struct CleanUp(Stage);
+
+#[async_trait]
+impl Other for CleanUp {
+    async fn act(&self) {
+        (0..6).for_each(|_| drop(self.0.register("aaaaaaa")));
+        self.0.deregister_old(5);
+    }
+}
+
+/// Hits the calls that tell of revisions, or write, with the trouble; the clean-up comes right after it. What reads
+/// something else sees nothing of it. What the clean-up took is registered once more: what is declared, and where that
+/// fails what was good before.
+async fn sweep_with_clean_up(trouble: Trouble) {
+    for case in &crowded_cases() {
+        let plain = case.stage.clone();
+        let learned = run(&plain, BTreeMap::new(), None).await;
+        let tells = |index: &usize| {
+            let operation = learned.calls[*index].operation.as_str();
+            let kind = Kind::of(operation);
+            WRITES.contains(&operation)
+                || [Kind::Families, Kind::Revisions, Kind::TagIndex].map(Some).contains(&kind)
+        };
+        for index in interesting(&learned.calls, trouble).into_iter().filter(tells) {
+            let stage = case.stage.clone();
+            let plan = BTreeMap::from([(index + 1, Trouble::Elsewhere), (index, trouble)]);
+            let plan = if trouble == Trouble::Elsewhere { BTreeMap::from([(index, trouble)]) } else { plan };
+            let mut end = run(&stage, plan, Some(Arc::new(CleanUp(stage.beside())))).await;
+            let operation = &learned.calls[index].operation;
+            let place = format!("{}: {trouble:?} at call {index}, {operation}", case.name);
+            let mut most = Bounds { deployments: 0, revisions: if case.is_good { 1 } else { 2 } };
+            // CodeDeploy takes what is gone by then, and fails. Who tries again registers it anew.
+            if operation == "CreateDeployment" && end.said == "Held" {
+                check_rest(&stage, "aaaaaaa", &place);
+                retry(&stage).await;
+                end.said = run(&stage, BTreeMap::new(), None).await.said;
+                most.deployments = 1;
+            }
+            case.check(&stage, &end, &plain, &most, &place);
+        }
+    }
+}
+
+/// As a person does it with `trueup retry`.
+async fn retry(stage: &Stage) {
+    let held = stage.process(BTreeMap::new()).run(stage, 2 * TICK).await;
+    let retry = held.plan.unwrap().retry.unwrap();
+    stage.process(BTreeMap::new()).controller.write_one(&stage.declaration, "test/api", retry).await.unwrap();
 }
 
 const NOTHING: Bounds = Bounds { deployments: 0, revisions: 0 };
@@ -255,9 +357,28 @@ async fn a_read_that_lags_for_long_costs_at_most_one_of_each() {
     }
 }
 
+/// What a fault does to the deployment itself the short runs show; what comes after it are writes of its own.
 #[tokio::test]
-async fn a_crash_in_the_minute_after_a_success_costs_at_most_one_revision() {
-    sweep_over(&steady_stages(), Trouble::CrashAfter, &ONE_REVISION).await;
+async fn a_fault_in_the_minute_after_a_success_costs_at_most_one_revision() {
+    for trouble in [Trouble::CrashBefore, Trouble::CrashAfter, Trouble::LoseAnswer, Trouble::Elsewhere] {
+        let is_write = |call: &Call| WRITES.contains(&call.operation.as_str());
+        sweep_over(&steady_cases(), trouble, &ONE_REVISION, is_write).await;
+    }
+}
+
+#[tokio::test]
+async fn a_clean_up_at_any_moment_costs_what_it_took_once_more() {
+    for trouble in [
+        Trouble::Elsewhere,
+        Trouble::CrashBefore,
+        Trouble::CrashAfter,
+        Trouble::LoseAnswer,
+        Trouble::Stale(Kind::Families, 4),
+        Trouble::Stale(Kind::Revisions, 4),
+        Trouble::Stale(Kind::TagIndex, 4),
+    ] {
+        sweep_with_clean_up(trouble).await;
+    }
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod frugality;
 mod hands;
 mod health;
 mod memory;
+mod moments;
 mod news;
 mod overlay;
 mod platforms;

@@ -50,17 +50,6 @@ fn pipeline(stage: &Stage, revisions: usize, deploys: bool) {
     }
 }
 
-impl Stage {
-    /// A clean-up job that only deregisters: of the family, the newest `keep` ACTIVE revisions stay.
-    fn deregister_old(&self, keep: usize) {
-        let list = json!({"familyPrefix": "mco-api", "sort": "DESC"});
-        let arns = self.call(Api::Ecs, "ListTaskDefinitions", &list)["taskDefinitionArns"].clone();
-        for arn in arns.as_array().unwrap().iter().skip(keep) {
-            self.call(Api::Ecs, "DeregisterTaskDefinition", &json!({"taskDefinition": arn}));
-        }
-    }
-}
-
 #[tokio::test]
 async fn what_another_pipeline_deploys_is_drift_however_many_revisions_it_registers() {
     let stage = promoted().await;
@@ -175,25 +164,6 @@ async fn what_a_clean_up_job_deregisters_is_still_remembered() {
     let deployments = stage.deployments();
     assert_eq!(let_run(&stage, 300).await, "Drifted");
     assert_eq!(stage.deployments(), deployments);
-}
-
-#[tokio::test]
-async fn the_tag_goes_to_what_succeeded_last_whatever_is_declared_by_then() {
-    // Commit ccccccc is declared and fails at every moment of the end of bbbbbbb.
-    for moment in (24..84).step_by(5) {
-        let mut stage = Stage::new(Breaker::On);
-        stage.build("bbbbbbb");
-        stage.build("ccccccc");
-        crash(&stage, "ccccccc");
-        stage.environment = "  policy: {inFlight: finish}\n".to_owned();
-        stage.declare("bbbbbbb");
-        let mut running = stage.process(BTreeMap::new());
-        running.run(&stage, moment).await;
-        stage.declare("ccccccc");
-        assert_eq!(said(&running.run(&stage, 360).await), "Held", "{moment}");
-        stage.check_runs(SERVICE, "bbbbbbb");
-        assert_eq!(stage.digest("test"), stage.digest("bbbbbbb"), "declared after {moment} s");
-    }
 }
 
 #[tokio::test]

@@ -15,6 +15,8 @@ use trueup::model::{Millis, Region};
 use trueup::ports::{Clock, Ports, Reach};
 use trueup_simulator::{Api, AwsError, World};
 
+use crate::stage::Stage;
+
 /// What a call meets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
@@ -28,8 +30,10 @@ pub enum Trouble {
     ServerError,
     /// From this call on, reads of the kind show the world as it is now, for so many seconds.
     Stale(Kind, u64),
-    /// Another controller makes its pass just before the call.
+    /// Another hand acts just before the call.
     Elsewhere,
+    /// The request is on its way when the process ends; it arrives when `Process::deliver` says so.
+    Hang,
 }
 
 /// Kinds of reads that lag independently of one another.
@@ -59,6 +63,10 @@ impl Kind {
         Self::TagIndex,
     ];
 
+    /// What tells of a service and its deployments.
+    pub const OF_THE_SERVICE: [Self; 5] =
+        [Self::Services, Self::Deployments, Self::Tasks, Self::CodeDeployments, Self::Groups];
+
     pub fn of(operation: &str) -> Option<Self> {
         Some(match operation {
             "DescribeServices" => Self::Services,
@@ -85,10 +93,14 @@ pub struct Call {
     pub at: u64,
 }
 
-/// Another controller that shares the world.
+/// Another hand that shares the world.
 #[async_trait]
 pub trait Other: Send + std::marker::Sync {
-    async fn pass(&self);
+    /// Acts at the moment that a plan of trouble names.
+    async fn act(&self);
+
+    /// Has a look of its own, as often as the process does.
+    async fn look(&self) {}
 }
 
 /// One process's view of the world.
@@ -101,6 +113,7 @@ struct Inner {
     calls: Mutex<Vec<Call>>,
     stale: Mutex<Vec<(Kind, World, u64)>>,
     crashed: AtomicBool,
+    hanging: Mutex<Option<(Api, String, Value)>>,
     other: Option<Arc<dyn Other>>,
 }
 
@@ -116,12 +129,19 @@ impl Process {
             calls: Mutex::default(),
             stale: Mutex::default(),
             crashed: AtomicBool::new(false),
+            hanging: Mutex::default(),
             other,
         }))
     }
 
     pub fn has_crashed(&self) -> bool {
         self.0.crashed.load(Ordering::SeqCst)
+    }
+
+    /// The call that hangs arrives, whatever AWS says to it by now.
+    pub fn deliver(&self, stage: &Stage) {
+        let (api, operation, input) = self.0.hanging.lock().unwrap().clone().unwrap();
+        let _ = stage.account.call(api, &operation, &input);
     }
 
     /// The operations of all calls so far.
@@ -150,6 +170,11 @@ impl Process {
                 self.0.crashed.store(true, Ordering::SeqCst);
                 return Err(lost());
             }
+            Some(Trouble::Hang) => {
+                self.0.crashed.store(true, Ordering::SeqCst);
+                *self.0.hanging.lock().unwrap() = Some((api, operation.to_owned(), input.clone()));
+                return Err(lost());
+            }
             Some(Trouble::LoseRequest) => return Err(lost()),
             Some(Trouble::Throttle) => return Err(refused("ThrottlingException")),
             Some(Trouble::ServerError) => return Err(refused("ServerException")),
@@ -159,7 +184,7 @@ impl Process {
             }
             Some(Trouble::Elsewhere) => {
                 if let Some(other) = &self.0.other {
-                    other.pass().await;
+                    other.act().await;
                 }
             }
             Some(Trouble::CrashAfter | Trouble::LoseAnswer) | None => {}

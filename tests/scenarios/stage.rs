@@ -352,6 +352,15 @@ impl Stage {
         }
     }
 
+    /// A clean-up job that only deregisters: of the family, the newest `keep` ACTIVE revisions stay.
+    pub fn deregister_old(&self, keep: usize) {
+        let list = json!({"familyPrefix": "mco-api", "sort": "DESC"});
+        let arns = self.call(Api::Ecs, "ListTaskDefinitions", &list)["taskDefinitionArns"].clone();
+        for arn in arns.as_array().unwrap().iter().skip(keep) {
+            self.call(Api::Ecs, "DeregisterTaskDefinition", &json!({"taskDefinition": arn}));
+        }
+    }
+
     /// A deployment by another hand.
     pub fn update(&self, change: &Value) {
         let mut input = json!({"cluster": "mco", "service": "mco-api-test"});
@@ -512,6 +521,12 @@ impl Stage {
     pub fn revisions(&self) -> usize {
         let list = json!({"familyPrefix": "mco-api"});
         self.call(Api::Ecs, "ListTaskDefinitions", &list)["taskDefinitionArns"].as_array().unwrap().len()
+    }
+
+    /// Revisions that trueup ever registered for the service.
+    pub fn registered(&self) -> usize {
+        let ours = json!({"TagFilters": [{"Key": "trueup:application", "Values": ["api"]}]});
+        self.call(Api::Tagging, "GetResources", &ours)["ResourceTagMappingList"].as_array().unwrap().len()
     }
 
     pub fn writes(&self) -> u64 {

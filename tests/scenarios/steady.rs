@@ -11,7 +11,7 @@ use crate::news::Told;
 use crate::stage::{Breaker, SERVICE, Stage, said};
 
 /// A group whose old tasks end at once: CodeDeploy says that a deployment succeeded as soon as the traffic has shifted.
-fn at_once() -> Value {
+pub fn at_once() -> Value {
     json!({"blueGreenDeploymentConfiguration": {
         "deploymentReadyOption": {"actionOnTimeout": "CONTINUE_DEPLOYMENT"},
         "terminateBlueInstancesOnDeploymentSuccess": {"action": "TERMINATE", "terminationWaitTimeInMinutes": 0}}})
