@@ -282,6 +282,11 @@ pub enum Waiting {
     RepositoryNotAllowed {
         repository: String,
     },
+    /// What would be sent to AWS cannot run, or is always refused.
+    Misfit {
+        field: String,
+        why: String,
+    },
     /// The tags that are kept and declared leave no room for those that trueup needs.
     TooManyTags {
         count: usize,

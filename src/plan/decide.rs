@@ -257,6 +257,7 @@ impl<'a> Facts<'a> {
             self.may_heal(current)?;
         }
         self.roles_are_allowed(rendered)?;
+        self.fits_together(rendered)?;
         self.repositories_are_allowed(rendered)?;
         if let Some(why) = self.input.turn {
             return Err(Waiting::Turn { why: why.to_owned() });

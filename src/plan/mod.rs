@@ -14,6 +14,7 @@ mod effect;
 mod facts;
 mod failure;
 mod hand;
+mod over_base;
 pub mod steady;
 mod step;
 mod traffic;

@@ -74,6 +74,7 @@ pub fn class(waiting: &Waiting) -> Class {
         | Waiting::NoBase { .. }
         | Waiting::RoleNotAllowed { .. }
         | Waiting::RepositoryNotAllowed { .. }
+        | Waiting::Misfit { .. }
         | Waiting::TooManyTags { .. }
         | Waiting::DescribedOtherwise { .. }
         | Waiting::SettingsNotTaken { .. }
@@ -122,6 +123,7 @@ pub fn reason(waiting: &Waiting) -> &'static str {
         Waiting::NoBase { .. } => "NoBase",
         Waiting::RoleNotAllowed { .. } => "RoleNotAllowed",
         Waiting::RepositoryNotAllowed { .. } => "RepositoryNotAllowed",
+        Waiting::Misfit { .. } => "Misfit",
         Waiting::TooManyTags { .. } => "TooManyTags",
         Waiting::DescribedOtherwise { .. } => "DescribedOtherwise",
         Waiting::SettingsNotTaken { .. } => "SettingsNotTaken",
@@ -237,6 +239,7 @@ pub fn describe(waiting: &Waiting) -> String {
         Waiting::RepositoryNotAllowed { repository } => format!(
             "the operator's settings do not allow the repository {repository}, whose image is in the task definition"
         ),
+        Waiting::Misfit { field, why } => format!("AWS would not run this: {field}: {why}"),
         Waiting::TooManyTags { count, most } => {
             format!("the task definition would have {count} tags of others, and there is room for {most}")
         }
@@ -367,6 +370,9 @@ pub fn hint(waiting: &Waiting, target: &Target) -> Option<String> {
         Waiting::RepositoryNotAllowed { .. } => {
             "use an image that is allowed, or have the operator add its repository to `allow.repositories`"
                 .to_owned()
+        }
+        Waiting::Misfit { .. } => {
+            "correct what is declared; `trueup plan` shows it over the task definition it starts from".to_owned()
         }
         Waiting::TooManyTags { .. } => {
             "a task definition has 50 tags at most, some of which trueup needs: remove some from the revision it starts from, or from `tags`".to_owned()

@@ -89,3 +89,48 @@ fn a_field_of_a_patch_that_another_hand_changes_is_drift_and_any_other_field_is_
     };
     assert_eq!(fields, ["cpu"]);
 }
+
+#[test]
+fn what_aws_would_refuse_over_a_base_is_told_before_the_first_write() {
+    let live = json!({"cpu": "256", "memory": "512", "requiresCompatibilities": ["FARGATE"],
+        "networkMode": "awsvpc", "containerDefinitions": [{"name": "api",
+            "image": format!("{URI}@{}", digest('b')), "portMappings": [{"containerPort": 80}]}]});
+    let settings = |key: &str, container: &str, port: u32| {
+        let settings = json!({key: [{"containerName": container, "containerPort": port}]});
+        scene(&live).with(|scene| scene.desired.service_settings = Some(settings))
+    };
+    for (scene, field) in [
+        (patched(&live, &json!({"cpu": "300"})), "cpu"),
+        (patched(&live, &json!({"networkMode": "bridge"})), "networkMode"),
+        (settings("loadBalancers", "nope", 80), "serviceSettings.loadBalancers"),
+        (settings("serviceRegistries", "api", 81), "serviceSettings.serviceRegistries"),
+    ] {
+        let newer = scene.with(|scene| {
+            scene.desired.images[0].commit = Commit::new("ccccccc");
+            scene.observed.images[0].built = Reading::Known(image('c', &["ccccccc"]));
+        });
+        match newer.plan().waiting {
+            Some(Waiting::Misfit { field: found, .. }) => assert_eq!(found, field),
+            other => panic!("{field}: {other:?}"),
+        }
+    }
+    // What AWS took of the base is not asked again.
+    let odd = json!({"cpu": "300", "memory": "512", "requiresCompatibilities": ["FARGATE"], "networkMode": "awsvpc"});
+    let input = registered(&patched(&odd, &json!({"taskRoleArn": "r"})));
+    assert_eq!(input["cpu"], "300");
+}
+
+#[test]
+fn an_app_spec_names_a_container_and_port_of_the_base() {
+    for (container, port, fits) in [("api", 80, true), ("application", 80, false), ("api", 8080, false)] {
+        let content = json!({"Resources": [{"TargetService": {"Properties": {"TaskDefinition": "<TASK_DEFINITION>",
+            "LoadBalancerInfo": {"ContainerName": container, "ContainerPort": port}}}}]});
+        let rendered =
+            json!({"containerDefinitions": [{"name": "api", "portMappings": [{"containerPort": 80}]}]});
+        assert_eq!(
+            crate::plan::over_base::app_spec_leads_somewhere(&content, &rendered).is_ok(),
+            fits,
+            "{container} {port}"
+        );
+    }
+}
