@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::outcome::{Outcome, Requeue, Swept};
 use crate::model::{DeploymentId, DeploymentStatus, Millis, Reading, RolloutState, Service, Target, Waiting};
-use crate::plan::{Plan, waiting};
+use crate::plan::{Plan, Refusal, Step, waiting};
+use crate::ports::CloudError;
 
 /// How long a settled target rests.
 pub(super) const REST: Duration = Duration::from_secs(30);
@@ -53,8 +54,27 @@ fn left_until(time: Millis, plan: &Plan) -> Duration {
     Duration::from_millis(time.saturating_sub(plan.status.checked_at).max(0).unsigned_abs())
 }
 
+/// What is to be known of a write that failed; `before`: of the last one that AWS refused. What did not reach AWS was not
+/// refused, and is as any reading that failed.
+pub(super) fn refusal(
+    before: Option<&Refusal>,
+    step: &Step,
+    error: &CloudError,
+    setbacks: u32,
+    now: Millis,
+) -> Option<Refusal> {
+    match error {
+        CloudError::Denied(_) | CloudError::NotFound(_) | CloudError::Rejected(_) => {}
+        CloudError::Throttled(_) | CloudError::Ambiguous(_) | CloudError::Unavailable(_) => return None,
+    }
+    let same = before.filter(|before| before.step.repeats(step));
+    let times = same.map_or(0, |before| before.times).saturating_add(1);
+    let until = due_at(now, Requeue::After(back_off(setbacks)));
+    Some(Refusal { step: step.clone(), why: error.to_string(), times, until })
+}
+
 /// How long it is before the next try, after so many setbacks in a row.
-pub(super) fn back_off(setbacks: u32) -> Duration {
+fn back_off(setbacks: u32) -> Duration {
     let doublings = setbacks.saturating_sub(1).min(8);
     SOON.saturating_mul(1 << doublings).min(LONGEST)
 }
@@ -166,6 +186,26 @@ mod tests {
             assert!(rests.iter().all(|rest| (longest / 2..=longest).contains(rest)), "{attempt}: {rests:?}");
             let (least, most) = (rests.iter().min().unwrap(), rests.iter().max().unwrap());
             assert!(most - least > longest / 8, "{attempt}: all alike");
+        }
+    }
+
+    #[test]
+    fn only_what_aws_answered_was_refused_and_the_same_write_is_counted() {
+        let step = |id: &str| Step::Stop { deployment: id.to_owned() };
+        let why = || "x".to_owned();
+        let refused = |error, before: Option<&Refusal>| refusal(before, &step("d"), &error, 1, 1000);
+        for error in [CloudError::Denied(why()), CloudError::NotFound(why()), CloudError::Rejected(why())] {
+            let first = refused(error.clone(), None).unwrap();
+            assert_eq!((first.times, first.until), (1, 6000));
+            let second = refused(error.clone(), Some(&first)).unwrap();
+            assert_eq!(second.times, 2);
+            let other = Refusal { step: step("e"), ..second };
+            assert_eq!(refused(error, Some(&other)).unwrap().times, 1);
+        }
+        for error in
+            [CloudError::Throttled(why()), CloudError::Ambiguous(why()), CloudError::Unavailable(why())]
+        {
+            assert_eq!(refused(error, None), None);
         }
     }
 

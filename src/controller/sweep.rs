@@ -267,18 +267,12 @@ impl Controller {
         self.finish(desired, observed, plan, outcome)
     }
 
-    /// Takes note of what AWS refused to do. What did not reach AWS was not refused, and is as any reading that failed.
+    /// Takes note of what AWS refused to do.
     fn refused(&mut self, target: &Target, step: &Step, error: &CloudError) {
-        if !matches!(error, CloudError::Denied(_) | CloudError::NotFound(_) | CloudError::Rejected(_)) {
-            return;
-        }
-        let before = self.refusals.get(target).filter(|before| before.step.repeats(step));
-        let times = before.map_or(0, |before| before.times).saturating_add(1);
-        let setbacks = self.setbacks.get(target).copied().unwrap_or_default().saturating_add(1);
-        let rest = Requeue::After(pace::back_off(setbacks));
-        let until = pace::due_at(self.clock.now(), rest);
-        let refusal = Refusal { step: step.clone(), why: error.to_string(), times, until };
-        self.refusals.insert(target.clone(), refusal);
+        let before = self.refusals.get(target);
+        let setbacks = self.setbacks.get(target).copied().unwrap_or_default();
+        let refusal = pace::refusal(before, step, error, setbacks.saturating_add(1), self.clock.now());
+        self.refusals.extend(refusal.map(|refusal| (target.clone(), refusal)));
     }
 
     /// Keeps what was found out, and says when to look again.

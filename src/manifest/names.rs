@@ -598,7 +598,7 @@ mod tests {
             ),
             (
                 &[NameKind::ParameterOrSecret],
-                &["/mco/api/key", "KEY", "arn:aws:secretsmanager:eu-west-2:1:secret:a-XXXXXX:user name::"],
+                &["/mco/api/key", "KEY", "arn:aws:secretsmanager:eu-west-2:1:secret:a-AbCdEf:user name::"],
                 &["", "< KEY >", "a b", "[[KEY]]"],
             ),
             (

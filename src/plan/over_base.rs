@@ -28,7 +28,8 @@ impl Facts<'_> {
             Strategy::Rolling | Strategy::Unspecified => None,
         };
         if let Some(spec) = app_spec {
-            app_spec_leads_somewhere(&spec.content, rendered)?;
+            load_balancers(&spec.content)
+                .try_for_each(|one| leads_somewhere("the AppSpec", one, rendered))?;
         }
         for key in ["loadBalancers", "serviceRegistries"] {
             let declared =
@@ -39,10 +40,6 @@ impl Facts<'_> {
         }
         Ok(())
     }
-}
-
-pub(super) fn app_spec_leads_somewhere(content: &Value, rendered: &Value) -> Result<(), Waiting> {
-    load_balancers(content).try_for_each(|one| leads_somewhere("the AppSpec", one, rendered))
 }
 
 /// Objects that name a container and a port, however deep they stand.

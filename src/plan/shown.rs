@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::refusals;
 use crate::masking::{MASK, fingerprint, may_hold_a_secret, may_name_a_secret};
 
 /// Where a value comes from that should run.
@@ -194,25 +195,13 @@ const SHOWN: &[(&str, Shape)] = &[
     ("family", Shape::Name),
     ("cpu", Shape::Size),
     ("memory", Shape::Size),
-    ("networkMode", Shape::OneOf(&["bridge", "host", "awsvpc", "none"])),
+    ("networkMode", Shape::OneOf(&refusals::NETWORK_MODES)),
     ("pidMode", Shape::OneOf(&["host", "task"])),
     ("ipcMode", Shape::OneOf(&["host", "task", "none"])),
-    ("requiresCompatibilities[]", Shape::OneOf(&["EC2", "FARGATE", "EXTERNAL", "MANAGED_INSTANCES"])),
+    ("requiresCompatibilities[]", Shape::OneOf(&refusals::COMPATIBILITIES)),
     ("ephemeralStorage.sizeInGiB", Shape::Number),
-    ("runtimePlatform.cpuArchitecture", Shape::OneOf(&["X86_64", "ARM64"])),
-    (
-        "runtimePlatform.operatingSystemFamily",
-        Shape::OneOf(&[
-            "LINUX",
-            "WINDOWS_SERVER_2016_FULL",
-            "WINDOWS_SERVER_2019_CORE",
-            "WINDOWS_SERVER_2019_FULL",
-            "WINDOWS_SERVER_2022_CORE",
-            "WINDOWS_SERVER_2022_FULL",
-            "WINDOWS_SERVER_2025_CORE",
-            "WINDOWS_SERVER_2025_FULL",
-        ]),
-    ),
+    ("runtimePlatform.cpuArchitecture", Shape::OneOf(&refusals::ARCHITECTURES)),
+    ("runtimePlatform.operatingSystemFamily", Shape::OneOf(&refusals::SYSTEMS)),
     ("enableFaultInjection", Shape::Flag),
     ("volumes[].name", Shape::Name),
     ("volumes[].configuredAtLaunch", Shape::Flag),

@@ -382,7 +382,7 @@ pub fn hint(waiting: &Waiting, target: &Target) -> Option<String> {
             format!("write these fields as AWS describes them, or deregister {revision} if another hand has made it")
         }
         Waiting::SettingsNotTaken { .. } => "write these fields as AWS describes them".to_owned(),
-        Waiting::Refused { why, .. } if why.contains("AccessDenied") => {
+        Waiting::Refused { why, .. } if why.starts_with("not allowed") => {
             "the credentials lack a permission: `trueup iam-policy` prints the policy that they need".to_owned()
         }
         Waiting::Refused { .. } => {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use trueup::controller::{Outcome, Swept, Writes};
+use trueup::controller::{Outcome, Swept, Writes, is_settled};
 use trueup::plan::waiting;
 use trueup_simulator::Fault;
 
@@ -93,6 +93,7 @@ async fn a_write_that_aws_refuses_is_told_and_goes_on_once_it_is_let() {
         let refused = running.until(&stage, |_, swept| stalled(swept)).await;
         let text = waiting::describe(refused.plan.as_ref().unwrap().waiting.as_ref().unwrap());
         assert!(text.contains(operation), "{text}");
+        assert!(is_settled(&refused), "{operation}: a command that runs once ends with it");
         told.hear(&[refused]);
         assert_eq!(told.events(), ["reconcile.stalled"], "{operation}");
         let last = running.watch(&stage, 400, |swept| told.hear(swept)).await;

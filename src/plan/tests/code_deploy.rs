@@ -198,6 +198,27 @@ fn a_declared_file_keeps_every_field_and_the_case_of_its_keys() {
 }
 
 #[test]
+fn an_app_spec_leads_to_a_container_and_port_of_the_base() {
+    for (container, port, expected) in [
+        ("api", 8080, "register bbbbbbb 1/head/ecs-svc/1"),
+        ("application", 8080, "Misfit"),
+        ("api", 80, "Misfit"),
+    ] {
+        let content = json!({"resources": [{"targetService": {"properties": {"taskDefinition": "<TASK_DEFINITION>",
+            "loadBalancerInfo": {"containerName": container, "containerPort": port}}}}]});
+        let app_spec = AppSpec { path: "appspec.json".to_owned(), content };
+        let settings = CodeDeploy { app_spec: Some(app_spec), ..CodeDeploy::default() };
+        let patch = json!({"containerDefinitions": [{"name": "api", "image": format!("{URI}@{}", digest('a')),
+            "portMappings": [{"containerPort": 8080}]}]});
+        let scene = Scene::blue_green().with(|scene| {
+            scene.desired.strategy = Strategy::CodeDeploy(Box::new(settings));
+            scene.desired.overlay.patch = Some(patch);
+        });
+        scene.check(expected);
+    }
+}
+
+#[test]
 fn a_success_is_recorded_when_the_old_tasks_begin_to_end() {
     let succeeded = || Scene::begun(deployment("d-2", CodeDeployStatus::Succeeded));
     let recorded = "stamp mco-api:2 trueup:outcome=succeeded/d-2";

@@ -119,18 +119,3 @@ fn what_aws_would_refuse_over_a_base_is_told_before_the_first_write() {
     let input = registered(&patched(&odd, &json!({"taskRoleArn": "r"})));
     assert_eq!(input["cpu"], "300");
 }
-
-#[test]
-fn an_app_spec_names_a_container_and_port_of_the_base() {
-    for (container, port, fits) in [("api", 80, true), ("application", 80, false), ("api", 8080, false)] {
-        let content = json!({"Resources": [{"TargetService": {"Properties": {"TaskDefinition": "<TASK_DEFINITION>",
-            "LoadBalancerInfo": {"ContainerName": container, "ContainerPort": port}}}}]});
-        let rendered =
-            json!({"containerDefinitions": [{"name": "api", "portMappings": [{"containerPort": 80}]}]});
-        assert_eq!(
-            crate::plan::over_base::app_spec_leads_somewhere(&content, &rendered).is_ok(),
-            fits,
-            "{container} {port}"
-        );
-    }
-}
