@@ -16,18 +16,18 @@ use crate::model::{
 /// Why a call to AWS did not do what was asked, by what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CloudError {
-    #[error("throttled by AWS: {0}")]
+    #[error("throttled by AWS: {0:.500}")]
     Throttled(String),
-    #[error("not allowed: {0}")]
+    #[error("not allowed: {0:.500}")]
     Denied(String),
-    #[error("not found: {0}")]
+    #[error("not found: {0:.500}")]
     NotFound(String),
-    #[error("refused: {0}")]
+    #[error("refused: {0:.500}")]
     Rejected(String),
     /// It may or may not have been done: read the world again before anything is repeated.
-    #[error("no answer: {0}")]
+    #[error("no answer: {0:.500}")]
     Ambiguous(String),
-    #[error("unavailable: {0}")]
+    #[error("unavailable: {0:.500}")]
     Unavailable(String),
 }
 

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::answer::{list, member, next_page, owned, text, texts, time};
 use super::caller::Client;
+use super::error;
 use super::image_config::{self, config_of};
 use super::json::registry_host;
 use crate::model::{AccountId, Digest, Image, Mutability, Platform, Repository, RepositoryName, Tag, Tags};
@@ -170,8 +171,8 @@ impl EcrClient {
         let image = list(&answer, "images").next().unwrap_or(&Value::Null);
         let Some(manifest) = owned(image, "imageManifest") else {
             let failure = list(&answer, "failures").next();
-            let why = failure.and_then(|failure| owned(failure, "failureReason"));
-            return Err(CloudError::NotFound(why.unwrap_or_else(|| "no such image".to_owned())));
+            let why = failure.and_then(|failure| text(failure, "failureReason")).unwrap_or("no such image");
+            return Err(CloudError::NotFound(error::said(why)));
         };
         Ok(Pulled {
             digest: Digest::new(format!("sha256:{}", hex::encode(Sha256::digest(manifest.as_bytes())))),

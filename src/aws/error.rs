@@ -7,6 +7,9 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use crate::masking::scrubbed;
 use crate::ports::CloudError;
 
+/// Characters of what others say of a failure.
+const MOST_TEXT: usize = 500;
+
 /// Why a call has no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallError {
@@ -70,7 +73,7 @@ fn of_page(status: u16) -> CloudError {
     }
 }
 
-/// The error and its sources, without the debug text of requests; bounded, since a proxy may answer with a whole page.
+/// The error and its sources, without the debug text of requests.
 fn chain<E, R>(error: &SdkError<E, R>) -> String
 where
     E: std::error::Error + 'static,
@@ -84,13 +87,17 @@ where
         text.push_str(&inner.to_string());
         source = inner.source();
     }
-    scrubbed(&text).chars().take(300).collect()
+    said(&text)
+}
+
+/// What others say of a failure: it is logged, shown and alerted.
+pub(super) fn said(text: &str) -> String {
+    scrubbed(text).chars().take(MOST_TEXT).collect()
 }
 
 fn of_code(code: Option<&str>, message: Option<&str>) -> CloudError {
     let code = code.unwrap_or("no code");
-    let text = format!("{code}: {}", message.unwrap_or("no message"));
-    let text: String = scrubbed(&text).chars().take(500).collect();
+    let text = said(&format!("{code}: {}", message.unwrap_or("no message")));
     let crowded = message.is_some_and(|message| message.contains("Too many concurrent attempts"));
     match code {
         _ if crowded => CloudError::Throttled(text),

@@ -250,6 +250,7 @@ async fn whatever_an_answer_holds_reading_it_ends_and_what_is_said_of_it_is_shor
     let (mut good, mut bad) = (0, 0);
     for seed in crate::fuzz::seeds("answers of AWS", SEEDS) {
         *liar.random.lock().unwrap() = fastrand::Rng::with_seed(seed);
+        *liar.world.lock().unwrap() = world();
         let before = liar.calls.load(Ordering::SeqCst);
         let said = tokio::time::timeout(PATIENCE, every_call(&ports)).await;
         let said = said.unwrap_or_else(|_| panic!("seed {seed}: a call does not end"));

@@ -407,9 +407,7 @@ impl Names {
         }
         Ok(Selection(globs))
     }
-}
 
-impl Names {
     /// The one target that is meant. A name that means none or several is an error: a typing error must not look like a
     /// merge that is on its way.
     fn only<'d>(&self, declaration: &'d Declaration) -> anyhow::Result<&'d Target> {

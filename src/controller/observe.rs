@@ -135,7 +135,7 @@ impl Observer<'_> {
 
     /// Who else sets the count, where one is declared. It is asked anew before a write: an autoscaler may be a minute old.
     pub async fn scalable_target(&self, desired: &Desired, fresh: bool) -> Option<Reading<ScalableTarget>> {
-        desired.service_settings.as_ref().and_then(Count::declared)?;
+        Count::of(desired)?;
         let key = (desired.cluster.clone(), desired.service.clone());
         let now = self.clock.now();
         if let Some(kept) = self.remembered.scalable_target(&key, now).filter(|_| !fresh) {

@@ -211,9 +211,7 @@ impl Controller {
     async fn scalable_targets(&mut self, desired: &[&Desired]) {
         let now = self.clock.now();
         let mut unknown: BTreeMap<Option<Region>, BTreeSet<(ClusterName, ServiceName)>> = BTreeMap::new();
-        for one in
-            desired.iter().filter(|one| one.service_settings.as_ref().and_then(Count::declared).is_some())
-        {
+        for one in desired.iter().filter(|one| Count::of(one).is_some()) {
             let service = (one.cluster.clone(), one.service.clone());
             let (_, remembered) = self.region(one.region.as_ref());
             if remembered.scalable_target(&service, now).is_none() {

@@ -206,7 +206,7 @@ fn reads(desired: &[&Desired]) -> Vec<Statement> {
             "ReadScalableTargets",
             // It takes no resource. Nobody needs it where no count is declared.
             &["application-autoscaling:DescribeScalableTargets"],
-            any(desired.iter().filter(|one| declares_count(one))),
+            any(desired.iter().filter(|one| Count::of(one).is_some())),
         ),
         Statement::new(
             "ReadImages",
@@ -297,10 +297,6 @@ fn writes(desired: &[&Desired]) -> Vec<Statement> {
         )
         .when(Condition::PassedTo("codedeploy.amazonaws.com")),
     ]
-}
-
-fn declares_count(desired: &Desired) -> bool {
-    desired.service_settings.as_ref().and_then(Count::declared).is_some()
 }
 
 /// Whether `UpdateService` is called of this service: for a rolling deployment, or for its own settings.

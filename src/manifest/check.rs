@@ -7,10 +7,10 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::masking::{holds_a_secret, names_a_secret};
-use crate::model::Complaint;
 use crate::model::{
-    AccountId, ApplicationName, ClusterName, Containers, Declaration, Declared, Desired, DesiredImage,
-    Finding, Region, RepositoryName, ServiceName, Severity, Strategy, Tag, Target, TaskDefinitionSource,
+    AccountId, ApplicationName, ClusterName, Complaint, Containers, Declaration, Declared, Desired,
+    DesiredImage, Finding, Region, RepositoryName, ServiceName, Severity, Strategy, Tag, Target,
+    TaskDefinitionSource,
 };
 use crate::nearest::Names;
 use crate::plan::{self, blue_green, container_images, placeholders};

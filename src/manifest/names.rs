@@ -8,8 +8,7 @@ use super::fields::{self, text};
 use super::report::Report;
 use super::tree::{Kind, Node, Place};
 use crate::escape::line;
-use crate::model::Complaint;
-use crate::model::{Desired, Registry, Strategy, TaskDefinitionSource};
+use crate::model::{Complaint, Desired, Registry, Strategy, TaskDefinitionSource};
 
 /// Letters of a wrong name that are repeated; a whole document may stand in one.
 const LONGEST_REPEATED: usize = 80;

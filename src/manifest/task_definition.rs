@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::model::Complaint;
-use crate::model::{Containers, DesiredImage, Misfit, ShapeComplaint, ValueType};
+use crate::model::{Complaint, Containers, DesiredImage, Misfit, ShapeComplaint, ValueType};
 use crate::nearest::{nearest, nearest_within};
 use crate::plan::{container_images, placeholders};
 

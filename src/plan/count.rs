@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use super::facts::Facts;
-use crate::model::{Finding, Reading, ScalableTarget, Severity};
+use crate::model::{Desired, Finding, Reading, ScalableTarget, Severity};
 
 const COUNT: &str = "desiredCount";
 
@@ -22,8 +22,13 @@ pub enum Count {
 }
 
 impl Count {
+    /// What is declared of the service's count; `None` where it is left to others.
+    pub fn of(desired: &Desired) -> Option<Self> {
+        Self::declared(desired.service_settings.as_ref()?)
+    }
+
     /// What `serviceSettings` say of it; `None` where they leave it to others.
-    pub fn declared(settings: &Value) -> Option<Self> {
+    fn declared(settings: &Value) -> Option<Self> {
         let declared = settings.get(COUNT)?;
         let number = |value: &Value| i32::try_from(value.as_i64()?).ok();
         if let Some(count) = number(declared) {
@@ -100,7 +105,7 @@ impl Facts<'_> {
     /// What people should know of a count that has two owners, or may have.
     pub(super) fn count_findings(&self) -> Vec<Finding> {
         let desired = self.input.desired;
-        let declared = desired.service_settings.as_ref().and_then(Count::declared);
+        let declared = Count::of(desired);
         let (Some(count), Some(_)) = (declared, self.service) else { return Vec::new() };
         let (message, hint) = match (count, self.input.observed.scalable_target.as_ref()) {
             (Count::Exactly(count), Some(Reading::Known(ScalableTarget { least, most }))) => (
