@@ -69,7 +69,7 @@ pub enum GitError {
     #[error("{location} cannot be used as a repository: {why}\n  hint  {hint}")]
     Address { location: String, why: String, hint: String },
     #[error("cannot fetch {location}: {}{}", crate::escape::line(why), if hint.is_empty() { String::new() } else { format!("\n  hint  {hint}") })]
-    Remote { location: String, why: String, hint: String },
+    Remote { location: String, why: String, hint: String, is_too_much: bool },
     #[error("the cache folder {} cannot be used", path.display())]
     Cache { path: PathBuf, source: std::io::Error },
     #[error("git cannot be used: {0}")]

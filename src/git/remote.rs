@@ -169,13 +169,21 @@ impl Remote {
     }
 
     fn fetch_into(&self, repository: &Repository) -> Result<News, GitError> {
+        let depth = i32::from(tip(repository).is_none());
+        match self.fetch_newest(repository, depth) {
+            // What was too much may have been taken back since: the newest commit alone may be without it.
+            Err(GitError::Remote { is_too_much: true, .. }) if depth == 0 => self.fetch_newest(repository, 1),
+            fetched => fetched,
+        }
+    }
+
+    fn fetch_newest(&self, repository: &Repository, depth: i32) -> Result<News, GitError> {
         self.attempt(|attempt| {
             let (wanted, there) = self.ask(repository)?;
-            let here = tip(repository);
-            if here == Some(there) {
+            if tip(repository) == Some(there) {
                 return Ok(News::None);
             }
-            self.fetch_to(repository, &wanted, i32::from(here.is_none()), attempt)?;
+            self.fetch_to(repository, &wanted, depth, attempt)?;
             Ok(News::Some)
         })
     }
@@ -244,7 +252,7 @@ impl Remote {
 
     /// Everything that `act` asks of the remote is within one deadline.
     fn attempt<T>(&self, act: impl FnOnce(&Attempt) -> Result<T, Trouble>) -> Result<T, GitError> {
-        let access = self.credentials.access().map_err(|why| self.error(&why, ""))?;
+        let access = self.credentials.access().map_err(|why| self.error(&why, "", false))?;
         let reference = self.reference();
         let attempt = Attempt::new(self.address.as_str(), access, reference, self.bounds, &self.stop);
         let done = attempt.run(|| act(&attempt));
@@ -274,7 +282,8 @@ impl Remote {
             ),
             _ => (why.as_str(), ""),
         };
-        self.error(why, hint)
+        let is_too_much = matches!(failure, Failure::TooMuch { .. });
+        self.error(why, hint, is_too_much)
     }
 
     /// What libgit2 could not do with what it was given.
@@ -284,18 +293,20 @@ impl Remote {
             ErrorClass::NoMemory => self.error(
                 &format!("unpacking it takes more than {} MiB of memory", memory::MOST_BYTES >> 20),
                 "keep large binaries in a repository of their own",
+                true,
             ),
             // A message of the server itself.
-            ErrorClass::Net => self.error(error.message(), ""),
+            ErrorClass::Net => self.error(error.message(), "", false),
             ErrorClass::Callback => {
-                self.error(&format!("it has more than {} objects", memory::MOST_OBJECTS), "")
+                self.error(&format!("it has more than {} objects", memory::MOST_OBJECTS), "", true)
             }
             _ => error.into(),
         }
     }
 
-    fn error(&self, why: &str, hint: &str) -> GitError {
-        GitError::Remote { location: self.address.to_string(), why: shown(why), hint: hint.to_owned() }
+    fn error(&self, why: &str, hint: &str, is_too_much: bool) -> GitError {
+        let (location, why, hint) = (self.address.to_string(), shown(why), hint.to_owned());
+        GitError::Remote { location, why, hint, is_too_much }
     }
 }
 

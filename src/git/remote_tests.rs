@@ -410,6 +410,26 @@ fn a_pack_that_is_too_large_is_cut_off() {
     }
 }
 
+#[test]
+fn what_was_too_large_and_was_taken_back_stops_nothing() {
+    let upstream = Upstream::new();
+    let mut random = fastrand::Rng::with_seed(1);
+    let noise: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(1 << 16).collect();
+    for (url, credentials) in upstream.ways() {
+        let source = open(&url, &credentials, None).unwrap();
+        bound(&source, |bounds| bounds.pack = 1 << 15);
+        std::fs::write(upstream.path().join("large"), &noise).unwrap();
+        upstream.commit("x");
+        let error = source.fetch().unwrap_err().to_string();
+        assert!(error.contains("its pack has more than 32768 bytes"), "{url}: {error}");
+        assert_ne!(text(&source), "x", "{url}: what was read last");
+        std::fs::remove_file(upstream.path().join("large")).unwrap();
+        upstream.commit(&url);
+        source.fetch().unwrap();
+        assert_eq!(text(&source), url);
+    }
+}
+
 /// The bytes of all files below a folder.
 fn bytes_below(folder: &Path) -> u64 {
     files_below(folder).iter().map(|file| file.metadata().unwrap().len()).sum()

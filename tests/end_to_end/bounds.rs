@@ -1,12 +1,13 @@
 //! A repository whose writers want the controller to end: it stays small, says what it does not read, and goes on with
 //! everything else.
 
+use std::ffi::OsStr;
 use std::process::Stdio;
 
 use git2::{ObjectType, Oid, Repository};
 
 use crate::git_server::{Door, serve};
-use crate::health::{get, serving_from};
+use crate::health::{get, serving_from, serving_within};
 use crate::restart::until;
 use crate::rig::Rig;
 
@@ -65,33 +66,96 @@ fn deep_folders(repository: &Repository, levels: usize) -> Oid {
     })
 }
 
-#[test]
-fn a_hostile_repository_costs_little_memory_and_stops_nobody_else() {
-    let rig = Rig::new();
-    let (process, served) = serving_from(&rig, rig.folder.path(), &[]);
-    until("readiness", || get(&format!("{served}/readyz")).0 == 200);
-    let before = peak(process.0.id());
+/// One value, filled ten times into the next, ten times over.
+fn fills_itself(rig: &Rig) {
+    let values: Vec<String> =
+        (0..10).map(|level| format!("A{level}: \"{}\"", format!("<A{}>", level + 1).repeat(10))).collect();
+    let template = "{\"family\": \"mco-bomb\", \"containerDefinitions\": [{\"name\": \"api\", \"memory\": 64, \"image\": \"<IMAGE_NAME>\", \"command\": [\"<A0>\"]}]}";
+    rig.write("bomb.json", template);
+    rig.write(
+        "bomb.yaml",
+        "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: bomb}\nspec:\n  repository: mco/api\n  service: mco-bomb\n  taskDefinition: bomb.json\n",
+    );
+    rig.write(
+        "bomb-test.yaml",
+        &format!("apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {{name: bomb}}\nspec:\n  cluster: mco\n  applications:\n    bomb: {{ commit: aaaaaaa, values: {{{}}} }}\n", values.join(", ")),
+    );
+}
+
+/// Folders that have no end, or next to none.
+fn folders(rig: &Rig, depth: usize) -> Vec<(String, i32, Oid)> {
     let repository = Repository::open(rig.folder.path()).unwrap();
     let small = repository.blob(b"x: 1\n").unwrap();
     let many: Vec<_> = (0..60_000).map(|number| (format!("{number:06}"), FILE, small)).collect();
-    let others: Vec<_> = (0..3).map(|n| (format!("binary-{n}"), FILE, zeros(&rig, 80 + n))).collect();
-    let more = [
+    vec![
         ("z-folders".to_owned(), FOLDER, folders_of_folders(&repository, small)),
-        ("y-deep".to_owned(), FOLDER, deep_folders(&repository, 5000)),
+        ("y-deep".to_owned(), FOLDER, deep_folders(&repository, depth)),
         ("x-many".to_owned(), FOLDER, tree(&repository, &many)),
-        ("zeros.yaml".to_owned(), FILE, zeros(&rig, 160)),
-    ];
-    rig.build("bbbbbbb");
-    rig.declare("bbbbbbb");
-    commit_with(&rig, &[others.as_slice(), &more].concat());
-    until("the deployment", || rig.deployments() == 2);
-    let after = peak(process.0.id());
-    assert!(after < 128 && after - before < 40, "{before} MiB before, {after} MiB after");
-    assert_eq!(get(&format!("{served}/livez")).0, 200);
-    let said = rig.trueup(&["plan"]);
-    let said = String::from_utf8_lossy(&said.stderr).into_owned();
-    // The working tree is another one: it has none of this.
-    assert!(!said.contains("more than"), "{said}");
+    ]
+}
+
+/// Files that git stores in next to nothing.
+fn large_files(rig: &Rig) -> Vec<(String, i32, Oid)> {
+    let others = (0..3).map(|n| (format!("binary-{n}"), FILE, zeros(rig, 80 + n)));
+    others.chain([("zeros.yaml".to_owned(), FILE, zeros(rig, 160))]).collect()
+}
+
+/// A controller with so little address space that it ends where it reads, unpacks or follows what it should not.
+struct Small<'r> {
+    rig: &'r Rig,
+    process: crate::restart::Controller,
+    served: String,
+    before: usize,
+}
+
+impl<'r> Small<'r> {
+    fn start(rig: &'r Rig, repository: impl AsRef<OsStr>) -> Self {
+        let (process, served) =
+            serving_within("ulimit -v 524288; export MALLOC_ARENA_MAX=2", rig, repository);
+        until("readiness", || get(&format!("{served}/readyz")).0 == 200);
+        let before = peak(process.0.id());
+        Self { rig, process, served, before }
+    }
+
+    /// The next commit of the application is deployed, whatever else there is.
+    #[track_caller]
+    fn goes_on(&self, commit: &str, beside: &[(String, i32, Oid)]) {
+        let deployments = self.rig.deployments();
+        self.rig.build(commit);
+        self.rig.declare(commit);
+        commit_with(self.rig, beside);
+        until(commit, || self.rig.deployments() > deployments);
+    }
+
+    #[track_caller]
+    fn ends_small(self) {
+        let (before, after) = (self.before, peak(self.process.0.id()));
+        assert!(after < 128 && after - before < 40, "{before} MiB before, {after} MiB after");
+        assert_eq!(get(&format!("{}/livez", self.served)).0, 200);
+        crate::stopping::ends_well(self.process);
+    }
+}
+
+#[test]
+fn a_hostile_folder_costs_little_memory_and_stops_nobody_else() {
+    let rig = Rig::new();
+    let small = Small::start(&rig, rig.folder.path());
+    fills_itself(&rig);
+    small.goes_on("bbbbbbb", &[]);
+    small.goes_on("ccccccc", &[folders(&rig, 150_000), large_files(&rig)].concat());
+    small.ends_small();
+}
+
+#[test]
+fn a_hostile_repository_costs_little_memory_and_stops_nobody_else() {
+    let rig = Rig::new();
+    // As the large hosts have it.
+    rig.git(&["config", "uploadpack.allowFilter", "true"]);
+    let url = serve(&rig.folder.path().join(".git"), Door::default());
+    let small = Small::start(&rig, &url);
+    // Git's own server does not survive deeper ones.
+    small.goes_on("bbbbbbb", &[folders(&rig, 2000), large_files(&rig)].concat());
+    small.ends_small();
 }
 
 #[test]

@@ -19,6 +19,21 @@ pub fn serving_from(rig: &Rig, repository: impl AsRef<OsStr>, more: &[(&str, &st
     (process, format!("http://{address}"))
 }
 
+/// The same under limits that a shell sets.
+pub fn serving_within(limits: &str, rig: &Rig, repository: impl AsRef<OsStr>) -> (Controller, String) {
+    let run = rig.command_on(repository, &run_on("127.0.0.1:0"));
+    let (process, address) = listening(limited(&run, limits), &[]);
+    (process, format!("http://{address}"))
+}
+
+fn limited(command: &Command, limits: &str) -> Command {
+    let mut limited = Command::new("/bin/sh");
+    let script = format!("{limits}; exec \"$@\"");
+    limited.args(["-c", &script, "sh"]).arg(command.get_program()).args(command.get_args());
+    limited.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    limited
+}
+
 fn run_on(address: &str) -> [&str; 5] {
     ["run", "--listen", address, "--log-format", "json"]
 }
@@ -114,10 +129,7 @@ fn a_port_that_is_taken_is_an_error_at_the_start() {
 fn a_crowd_at_the_port_keeps_nothing_from_its_work() {
     let rig = Rig::new();
     let run = rig.command(&run_on("127.0.0.1:0"));
-    let mut limited = Command::new("/bin/sh");
-    limited.args(["-c", "ulimit -n 256; exec \"$@\"", "sh"]).arg(run.get_program()).args(run.get_args());
-    limited.env_clear().envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let (_process, address) = listening(limited, &[]);
+    let (_process, address) = listening(limited(&run, "ulimit -n 256"), &[]);
     let connect = |begun: &[u8]| {
         let mut stream = TcpStream::connect(address).unwrap();
         // It may have been sent away already.

@@ -14,7 +14,7 @@ use crate::process::{Call, Kind, Other, Trouble};
 use crate::stage::{Breaker, SERVICE, Stage, TICK, WRITES, said};
 use crate::steady::at_once;
 
-fn is_write(call: &Call) -> bool {
+pub fn is_write(call: &Call) -> bool {
     WRITES.contains(&call.operation.as_str())
 }
 
@@ -54,7 +54,7 @@ impl<F: Fn() + Send + Sync> Other for Hand<F> {
 
 /// The world after the hand has acted before this call of the stage's deployment, what came of the hand's own deployment
 /// where it tells which that is, and how the process ended.
-async fn with_hand<T: Send + 'static>(
+pub async fn with_hand<T: Send + 'static>(
     stage: &Stage,
     index: usize,
     hand: impl Fn(&Stage) -> T + Send + Sync + 'static,

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::faults::run;
+use crate::moments::{is_write, with_hand};
 use crate::stage::{SERVICE, Stage, said};
 
 /// Longer than what goes on can take.
@@ -67,23 +69,52 @@ async fn what_the_previous_version_left_is_understood_in_every_situation() {
     }
 }
 
+/// What 0.1 wrote after the last commit was declared, each with its place among all calls. None where one commit was
+/// declared after the other: the last one was not yet at every moment.
+fn writes_of(situation: &Value) -> Vec<(usize, &Value)> {
+    if situation["waiting"] == "Deploying" || situation["declared"].as_array().unwrap().len() != 2 {
+        return Vec::new();
+    }
+    let calls = situation["calls"].as_array().unwrap();
+    let begun = calls.iter().position(|call| call.to_string().contains("trueup:content")).unwrap();
+    calls.iter().enumerate().skip(begun).collect()
+}
+
 /// 0.1 is stopped after each of its writes, and a process of today goes on.
 #[tokio::test]
 async fn a_process_of_today_takes_over_at_any_moment() {
     for (name, text) in SITUATIONS {
         let situation: Value = serde_json::from_str(text).unwrap();
         let expected = recorded(&situation);
-        // Where one commit was declared after the other, the last one was not yet at every moment.
-        let declared = situation["declared"].as_array().unwrap().len();
-        if expected.0 == "Deploying" || declared != 2 {
-            continue;
-        }
-        let calls = situation["calls"].as_array().unwrap();
-        let begun = calls.iter().position(|call| call.to_string().contains("trueup:content")).unwrap();
-        for (cut, call) in calls.iter().enumerate().skip(begun) {
+        for (cut, call) in writes_of(&situation) {
             let stage = Stage::recorded(&situation, Some(cut + 1));
             let last = stage.process(BTreeMap::new()).run(&stage, seconds(name)).await;
             assert_eq!(came_to(&stage, said(&last)), expected, "{name} after {call}");
         }
     }
+}
+
+/// 0.1 hangs in one of its writes while a process of today takes over, and the write arrives at any moment of what that does.
+#[tokio::test]
+async fn a_late_write_of_the_previous_version_is_put_right() {
+    let mut tried = 0;
+    for (name, text) in SITUATIONS {
+        let situation: Value = serde_json::from_str(text).unwrap();
+        let (waiting, deployments, revisions, tagged) = recorded(&situation);
+        for (cut, late) in writes_of(&situation) {
+            let stage = Stage::recorded(&situation, Some(cut));
+            let calls = run(&stage.clone(), BTreeMap::new(), None).await.calls;
+            let mut moments: Vec<usize> = (0..calls.len()).filter(|index| is_write(&calls[*index])).collect();
+            moments.push(moments.last().map_or(0, |last| last + 40).min(calls.len() - 1));
+            for index in moments {
+                let call = late.clone();
+                let (stage, _, end) = with_hand(&stage, index, move |stage| stage.again(&call)).await;
+                let place = format!("{name}: {late} arrives before call {index}, {}", calls[index].operation);
+                let came = came_to(&stage, end.said);
+                println!("{place}: {came:?}");
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 50, "{tried} tried");
 }

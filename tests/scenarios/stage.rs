@@ -15,7 +15,7 @@ use trueup::manifest::{self, Files};
 use trueup::model::*;
 use trueup::plan::waiting::{Class, class};
 use trueup::ports::{Clock, History, Reach};
-use trueup_simulator::{Api, Fault, World, http};
+use trueup_simulator::{Api, AwsError, Fault, World, http};
 
 use crate::account::{Account, Need};
 use crate::process::{Other, Process, Trouble, WorldClock};
@@ -171,24 +171,15 @@ impl Stage {
         let all = situation["calls"].as_array().unwrap();
         for call in all.iter().take(calls.unwrap_or(all.len())) {
             stage.advance(begun + call[0].as_u64().unwrap() - stage.now());
-            let api = match call[1].as_str().unwrap() {
-                "Ecs" => Api::Ecs,
-                "Ecr" => Api::Ecr,
-                "Elb" => Api::Elb,
-                "CodeDeploy" => Api::CodeDeploy,
-                _ => {
-                    match call[3]["digest"].as_str() {
-                        Some(digest) => {
-                            let digest = digest.to_owned();
-                            stage.inject(Fault::Crash { digest, exit_code: 1, after_seconds: 0 });
-                        }
-                        None => stage.heal(),
-                    }
-                    continue;
-                }
-            };
-            stage.by_code_deploy |= api == Api::CodeDeploy;
-            stage.call(api, call[2].as_str().unwrap(), &call[3]);
+            stage.by_code_deploy |= call[1] == "CodeDeploy";
+            if call[1] != "Simulator" {
+                stage.again(call).unwrap();
+            } else if let Some(digest) = call[3]["digest"].as_str() {
+                let digest = digest.to_owned();
+                stage.inject(Fault::Crash { digest, exit_code: 1, after_seconds: 0 });
+            } else {
+                stage.heal();
+            }
         }
         if calls.is_none() {
             stage.advance(begun + situation["seconds"].as_u64().unwrap() - stage.now());
@@ -199,6 +190,17 @@ impl Stage {
             stage.declare(commit.as_str().unwrap());
         }
         stage
+    }
+
+    /// Makes a call of such a record once more, now.
+    pub fn again(&self, call: &Value) -> Result<Value, AwsError> {
+        let api = match call[1].as_str().unwrap() {
+            "Ecs" => Api::Ecs,
+            "Ecr" => Api::Ecr,
+            "Elb" => Api::Elb,
+            _ => Api::CodeDeploy,
+        };
+        self.account.call(api, call[2].as_str().unwrap(), &call[3])
     }
 
     /// Seconds since 1970.
