@@ -14,6 +14,8 @@ use super::GitError;
 /// A file in each folder that trueup has made.
 const MARK: &str = "trueup-clone";
 const MARKED: &str = "A cache of trueup. It may be removed whenever trueup does not run.\n";
+/// Files and folders of a clone: those of some fifty thousand fetches. More of them are damage, so that a look has an end.
+const MOST_ENTRIES: usize = 100_000;
 
 pub(super) struct Clone {
     folder: PathBuf,
@@ -27,7 +29,7 @@ impl Clone {
         let Some(cache) = cache else { return Self::temporary() };
         let folder = cache.join(format!("clone-{}", name(url)));
         if owner(&folder) == Owner::Trueup
-            && let Ok(repository) = Repository::open_bare(&folder)
+            && let Ok(repository) = opened(&folder)
         {
             return Ok((Self { folder, temporary: None }, repository));
         }
@@ -53,8 +55,9 @@ impl Clone {
         self
     }
 
-    pub(super) fn folder(&self) -> &Path {
-        &self.folder
+    /// A handle of its own: no other one waits for it.
+    pub(super) fn repository(&self) -> Result<Repository, GitError> {
+        opened(&self.folder)
     }
 
     /// Removes what is not needed after all.
@@ -106,6 +109,40 @@ fn owner(folder: &Path) -> Owner {
         Ok(true) => Owner::Nobody,
         _ => Owner::Somebody,
     }
+}
+
+fn opened(folder: &Path) -> Result<Repository, GitError> {
+    check(folder)?;
+    Ok(Repository::open_bare(folder)?)
+}
+
+/// A clone is made of files and folders alone. Whoever opens a pipe waits for somebody to write into it, and a link or a
+/// device leads to anything: neither is opened.
+fn check(clone: &Path) -> Result<(), GitError> {
+    let (mut folders, mut entries) = (vec![clone.to_path_buf()], 0);
+    while let Some(folder) = folders.pop() {
+        let damaged = |why: &str| GitError::Damaged(format!("{}: {why}", folder.display()));
+        let list = match std::fs::read_dir(&folder) {
+            Ok(list) => list,
+            // Removed since it was listed.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(damaged(&error.to_string())),
+        };
+        for entry in list {
+            entries += 1;
+            if entries > MOST_ENTRIES {
+                return Err(damaged("the clone has too many files"));
+            }
+            let entry = entry.map_err(|error| damaged(&error.to_string()))?;
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                Ok(kind) if kind.is_file() => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                _ => return Err(damaged("something in it is neither a file nor a folder")),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// An empty repository where there may be an old one of ours.
@@ -160,6 +197,17 @@ mod tests {
             assert_eq!(is_made, expected != Owner::Somebody, "{name}");
         }
         assert_eq!(std::fs::read_to_string(at("photos/one.jpg")).unwrap(), "x");
+    }
+
+    #[test]
+    fn a_look_at_a_clone_has_an_end() {
+        let cache = tempfile::tempdir().unwrap();
+        let (clone, repository) = Clone::open(Some(cache.path()), "https://h/x").unwrap();
+        for number in 0..=MOST_ENTRIES {
+            std::fs::File::create(repository.path().join(format!("objects/{number}"))).unwrap();
+        }
+        let said = clone.repository().err().map(|error| error.to_string());
+        assert!(said.is_some_and(|said| said.ends_with("the clone has too many files")));
     }
 
     #[test]

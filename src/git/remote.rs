@@ -124,7 +124,7 @@ impl Remote {
 
     /// A handle of its own: no other one waits for it.
     pub(super) fn repository(&self) -> Result<Repository, GitError> {
-        Ok(Repository::open_bare(self.clone.folder())?)
+        self.clone.repository()
     }
 
     pub(super) fn was_checked(&self) -> bool {

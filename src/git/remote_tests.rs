@@ -203,6 +203,12 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
     entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
 }
 
+/// The clones in a cache folder.
+fn clones(cache: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(cache).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| path.is_dir()).collect()
+}
+
 fn pack(clone: &Path, extension: &str) -> PathBuf {
     let is_wanted = |path: &PathBuf| path.extension().is_some_and(|found| found == extension);
     files_below(&clone.join("objects/pack")).into_iter().find(is_wanted).unwrap()
@@ -225,9 +231,23 @@ fn flip(path: &Path, at: usize) {
     overwrite(path, &content);
 }
 
+/// Whoever opens it waits for ever.
+fn pipe(path: &Path) {
+    let _ = std::fs::remove_file(path);
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+/// What is done on another thread, which may hang.
+#[track_caller]
+fn in_time<T: Send + 'static>(what: &str, act: impl FnOnce() -> T + Send + 'static) -> T {
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || tell.send(act()));
+    told.recv_timeout(Duration::from_mins(1)).unwrap_or_else(|_| panic!("{what}: it hangs"))
+}
+
 const TIP: &str = "refs/heads/trueup-fetched";
 type Harm = (&'static str, fn(&Path));
-const HARMS: [Harm; 24] = [
+const HARMS: [Harm; 32] = [
     ("no HEAD", |clone| std::fs::remove_file(clone.join("HEAD")).unwrap()),
     ("HEAD of garbage", |clone| std::fs::write(clone.join("HEAD"), "\0\0garbage").unwrap()),
     ("no config", |clone| std::fs::remove_file(clone.join("config")).unwrap()),
@@ -257,6 +277,18 @@ const HARMS: [Harm; 24] = [
     ("history of garbage", |clone| std::fs::write(clone.join("shallow"), "garbage").unwrap()),
     ("no history", |clone| std::fs::remove_file(clone.join("shallow")).unwrap()),
     ("packed references of garbage", |clone| std::fs::write(clone.join("packed-refs"), "\0^x\n").unwrap()),
+    ("pipe for HEAD", |clone| pipe(&clone.join("HEAD"))),
+    ("pipe for config", |clone| pipe(&clone.join("config"))),
+    ("pipe for the tip", |clone| pipe(&clone.join(TIP))),
+    ("pipe for packed references", |clone| pipe(&clone.join("packed-refs"))),
+    ("pipe for the history", |clone| pipe(&clone.join("shallow"))),
+    ("pipe for an index", |clone| pipe(&pack(clone, "idx"))),
+    ("pipe behind a link", |clone| {
+        pipe(&clone.with_file_name("pipe"));
+        std::fs::remove_file(clone.join("HEAD")).unwrap();
+        std::os::unix::fs::symlink(clone.with_file_name("pipe"), clone.join("HEAD")).unwrap();
+    }),
+    ("socket", |clone| drop(std::os::unix::net::UnixListener::bind(clone.join("packed-refs")).unwrap())),
     ("all empty", |clone| {
         files_below(clone)
             .iter()
@@ -285,8 +317,10 @@ fn a_damaged_clone_is_thrown_away_and_fetched_anew() {
     for (harm, act) in HARMS {
         let cache = tempfile::tempdir().unwrap();
         copy(whole.path(), cache.path());
-        act(&std::fs::read_dir(cache.path()).unwrap().next().unwrap().unwrap().path());
-        let source = open(&url, &credentials, Some(cache.path())).unwrap_or_else(|e| panic!("{harm}: {e:?}"));
+        act(&clones(cache.path())[0]);
+        let (address, folder) = (url.clone(), cache.path().to_path_buf());
+        let opened = in_time(harm, move || open(&address, &Credentials::default(), Some(&folder)));
+        let source = opened.unwrap_or_else(|e| panic!("{harm}: {e:?}"));
         assert_eq!(source.head().unwrap().commit, upstream.head(), "{harm}");
         assert!(!text(&source).is_empty(), "{harm}");
         // What only writing meets, such as a lock, shows at the next commit.
@@ -298,7 +332,7 @@ fn a_damaged_clone_is_thrown_away_and_fetched_anew() {
         let asked = door.heard.lock().unwrap().len();
         drop(open(&url, &credentials, Some(cache.path())).unwrap());
         assert_eq!(door.heard.lock().unwrap().len(), asked + 1, "{harm}");
-        assert_eq!(std::fs::read_dir(cache.path()).unwrap().count(), 1, "{harm}");
+        assert_eq!(clones(cache.path()).len(), 1, "{harm}");
     }
 }
 
@@ -307,12 +341,16 @@ fn damage_while_the_process_runs_is_mended_by_the_next_fetch() {
     let upstream = Upstream::new();
     let cache = tempfile::tempdir().unwrap();
     let source = open(&upstream.serve(Door::default()), &Credentials::default(), Some(cache.path())).unwrap();
-    let clone = std::fs::read_dir(cache.path()).unwrap().next().unwrap().unwrap().path();
+    let clone = clones(cache.path()).remove(0);
     std::fs::remove_dir_all(clone.join("objects/pack")).unwrap();
     source.fetch().unwrap();
     assert!(source.head().is_err(), "there is no news, and nobody has read it since");
     source.fetch().unwrap();
     assert_eq!(text(&source), "one");
+    pipe(&clone.join(TIP));
+    let source = in_time("a pipe", move || source.fetch().map(|()| source)).unwrap();
+    assert_eq!(text(&source), "one");
+    assert!(clones(cache.path())[0].join(TIP).metadata().unwrap().is_file());
 }
 
 #[test]
