@@ -322,10 +322,7 @@ impl Facts<'_> {
 
 /// How many tasks of what is live run. The service counts those of older deployments, too.
 fn running(service: &Service) -> i32 {
-    match service.primary() {
-        Some(primary) if service.deployments.len() > 1 => primary.running,
-        _ => service.running_count,
-    }
+    service.primary().map_or(0, |primary| primary.running)
 }
 
 /// How long all tasks certainly ran that a success began with: until the first of them ended, for whatever reason. Zero

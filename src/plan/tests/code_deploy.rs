@@ -696,3 +696,26 @@ fn nobody_is_asked_about_a_deployment_in_another_account() {
     let undeclared = other().with(|scene| scene.desired.account = None);
     assert!(undeclared.plan().approval.is_some(), "no account is declared");
 }
+
+#[test]
+fn a_deployment_that_goes_on_is_to_blame_for_nothing_that_is_live() {
+    let shifts = || {
+        let going = Scene::begun(deployment("d-2", CodeDeployStatus::InProgress));
+        going.with_sets(&[(1, "ecs-svc/1"), (2, "ecs-svc/2")])
+    };
+    // What CodeDeploy says lags behind what is on record.
+    let judged = shifts().outcome(OutcomeKind::Failed, "d-2");
+    assert_eq!(judged.phase(), Phase::InProgress);
+    let crashed = Task {
+        last_status: "STOPPED".to_owned(),
+        stop_code: Some("EssentialContainerExited".to_owned()),
+        stopped_at: Some(super::NOW - 5000),
+        ..super::task(1, 'a')
+    };
+    let failing = |scene: Scene| {
+        let tasks = Reading::Known(vec![crashed.clone()]);
+        scene.with(|scene| scene.observed.tasks = tasks).plan().status.failing_since
+    };
+    assert_eq!(failing(shifts()), None, "it is judged when nothing goes on");
+    assert_eq!(failing(Scene::blue_green()), Some(super::NOW - 5000));
+}

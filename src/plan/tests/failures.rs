@@ -218,7 +218,12 @@ fn stuck() -> Scene {
 fn without_a_breaker_the_deadline_records_the_failure_and_then_rolls_back() {
     stuck().check("stamp mco-api:2 trueup:outcome=failed/d2");
     stuck().tag(2, failed("d2")).check("deploy mco-api:1 Rollback");
-    stuck().with(|scene| scene.now = BEGAN + 14 * 60 * 1000).check("Deploying");
+    let in_time = |scene: &mut Scene| scene.now = BEGAN + 14 * 60 * 1000;
+    stuck().with(in_time).check("Deploying");
+    // What is on record stands, whatever happens later.
+    let recorded = stuck().tag(2, failed("d2")).with(in_time);
+    recorded.check("deploy mco-api:1 Rollback");
+    assert_eq!(recorded.plan().status.last_deployment.unwrap().phase, Phase::RollingBack);
     let gone = stuck().tag(2, failed("d2")).with(|scene| {
         if let Some(Reading::Known(revision)) = scene.observed.revisions.get_mut(&arn(1)) {
             revision.active = false;

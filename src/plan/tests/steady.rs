@@ -3,7 +3,7 @@
 use super::{NOW, Scene, arn, digest, foreign, history, image, service, task};
 use crate::model::ServiceDeploymentStatus::{InProgress, Stopped, Successful};
 use crate::model::*;
-use crate::plan::steady::VISIBLE;
+use crate::plan::steady::{Ending, VISIBLE, ending, is_doubtful, is_visible};
 use crate::plan::{memory, waiting};
 
 const CRASH: (&str, &str) = ("EssentialContainerExited", "Essential container in task exited");
@@ -18,6 +18,16 @@ const NOT_STARTED: (&str, &str) = ("TaskFailedToStart", "CannotPullContainerErro
 
 fn recorded(result: OutcomeKind, id: &str) -> (String, String) {
     memory::outcome_tag(&Outcome { result, deployment: id.to_owned() })
+}
+
+fn listed(scene: &mut Scene) -> &mut Vec<ServiceDeployment> {
+    let Reading::Known(history) = &mut scene.observed.service_deployments else { panic!("no list") };
+    history
+}
+
+fn live(scene: &mut Scene) -> &mut Service {
+    let Reading::Known(service) = &mut scene.observed.service else { panic!("no service") };
+    service
 }
 
 /// A task of revision 2 that started so many seconds ago.
@@ -67,6 +77,7 @@ const FAILED: &str = "stamp mco-api:2 trueup:outcome=failed/d2";
 fn a_success_counts_once_all_wanted_tasks_have_run_for_a_minute_without_a_failure() {
     for (what, ago, tasks, expected) in [
         ("too early", 59, vec![running(90)], "Settling"),
+        ("not longer than a minute", 60, vec![running(90)], "Settling"),
         ("a minute", 61, vec![running(90)], SUCCEEDED),
         ("a crash", 61, vec![running(20), stopped(31, CRASH)], "Settling"),
         ("a minute after a crash", 100, vec![running(61), stopped(90, CRASH)], SUCCEEDED),
@@ -78,7 +89,27 @@ fn a_success_counts_once_all_wanted_tasks_have_run_for_a_minute_without_a_failur
         ("a person stopped it", 61, vec![running(20), stopped(30, BY_HAND)], SUCCEEDED),
         ("one never started", 61, vec![running(90), stopped(30, NOT_STARTED)], SUCCEEDED),
         ("a crash before", 61, vec![running(90), stopped(62, CRASH)], SUCCEEDED),
-        ("it dies now", 61, vec![running(90), Task { stopped_at: None, ..stopped(0, CRASH) }], "Settling"),
+        ("a crash at that moment", 61, vec![running(30), stopped(61, CRASH)], SUCCEEDED),
+        ("a crash before is no time to count from", 10, vec![running(90), stopped(62, CRASH)], "Settling"),
+        (
+            "one that starts as another fails is not in its place",
+            100,
+            vec![running(90), running(50), stopped(90, CRASH)],
+            "Settling",
+        ),
+        (
+            "the first that starts after a failure is, however they are listed",
+            100,
+            vec![running(50), running(85), stopped(90, CRASH)],
+            SUCCEEDED,
+        ),
+        (
+            "each failure has a place",
+            200,
+            vec![running(80), running(30), stopped(100, CRASH), stopped(99, CRASH)],
+            "Settling",
+        ),
+        ("it dies now", 61, vec![running(90), dying()], "Settling"),
         (
             "of the old revision",
             61,
@@ -86,15 +117,188 @@ fn a_success_counts_once_all_wanted_tasks_have_run_for_a_minute_without_a_failur
             SUCCEEDED,
         ),
         ("unhealthy", 61, vec![Task { health: TaskHealth::Unhealthy, ..running(90) }], "Settling"),
-        ("until the deadline", 899, vec![running(20), stopped(30, CRASH), stopped(880, CRASH)], "Settling"),
+        (
+            "unhealthy until it was stopped",
+            100,
+            vec![running(61), Task { health: TaskHealth::Unhealthy, ..stopped(90, UNHEALTHY) }],
+            SUCCEEDED,
+        ),
+        ("until the deadline", 900, vec![running(20), stopped(30, CRASH), stopped(880, CRASH)], "Settling"),
         ("after it", 901, vec![running(20), stopped(30, CRASH), stopped(880, CRASH)], FAILED),
         ("it ran well for long", 901, vec![running(20), running(950), stopped(30, CRASH)], SUCCEEDED),
+        ("twice as long as it must", 200, vec![running(30), running(250), stopped(80, CRASH)], SUCCEEDED),
+        ("not twice as long", 200, vec![running(30), running(250), stopped(81, CRASH)], "Settling"),
+        (
+            "what ended before is not what it began with",
+            901,
+            vec![running(20), stopped(30, CRASH), stopped(901, CRASH)],
+            SUCCEEDED,
+        ),
     ] {
         let scene = success(ago, tasks);
         let plan = scene.plan();
         let said = plan.waiting.as_ref().map(waiting::reason);
         assert!(expected != "Settling" || said == Some("Settling"), "{what}: {:?} {said:?}", plan.steps);
         scene.check(expected);
+    }
+}
+
+/// It is asked to stop, and its container has exited.
+fn dying() -> Task {
+    Task { last_status: "DEACTIVATING".to_owned(), stopped_at: None, ..stopped(0, CRASH) }
+}
+
+#[test]
+fn how_a_task_has_ended_is_told_by_its_code_and_by_its_reason_where_the_scheduler_stopped_it() {
+    let silent = |started_at| Task { stop_code: None, started_at, ..stopped(1, ("", "")) };
+    for (task, expected) in [
+        (running(1), None),
+        (stopped(1, CRASH), Some(Ending::Crashed)),
+        (dying(), Some(Ending::Crashed)),
+        (Task { desired_status: "RUNNING".to_owned(), ..stopped(1, CRASH) }, Some(Ending::Crashed)),
+        (stopped(1, NOT_STARTED), Some(Ending::NotStarted)),
+        (stopped(1, UNHEALTHY), Some(Ending::Unhealthy)),
+        (stopped(1, CHECKS), Some(Ending::Unhealthy)),
+        (stopped(1, SCALED_IN), Some(Ending::Stopped)),
+        (stopped(1, SPOT), Some(Ending::Stopped)),
+        (stopped(1, BY_HAND), Some(Ending::Stopped)),
+        (silent(Some(1)), Some(Ending::Crashed)),
+        (silent(None), Some(Ending::NotStarted)),
+    ] {
+        assert_eq!(ending(&task), expected, "{task:?}");
+    }
+}
+
+#[test]
+fn it_is_said_when_it_is_steady_if_nothing_more_fails() {
+    for (tasks, expected) in [
+        (vec![running(90)], NOW - 10_000 + 60_001),
+        (vec![running(5), stopped(8, CRASH)], NOW - 5_000 + 60_001),
+        (vec![running(90), stopped(8, CRASH)], NOW - 8_000 + 60_001),
+    ] {
+        let waiting = success(10, tasks).plan().waiting;
+        assert!(
+            matches!(waiting, Some(Waiting::Settling { until, .. }) if until == expected),
+            "{expected} {waiting:?}"
+        );
+    }
+}
+
+#[test]
+fn only_tasks_of_the_newest_deployment_are_counted() {
+    let scene = success(61, vec![running(90)]).with(|scene| {
+        counts(scene, 2, 1);
+        let service = live(scene);
+        service.running_count = 2;
+        let before = Deployment { status: DeploymentStatus::Active, ..service.deployments[0].clone() };
+        service.deployments.push(Deployment { task_definition: arn(1), ..before });
+    });
+    scene.check("Settling");
+}
+
+#[test]
+fn where_the_list_does_not_tell_when_it_ended_the_service_does_and_no_earlier_failure_delays_it() {
+    // The service was changed so many seconds ago, and its newest deployment began 200 seconds ago.
+    let changed = |ago: i64, tasks: Vec<Task>, forget: fn(&mut Vec<ServiceDeployment>)| {
+        success(ago, tasks).with(|scene| {
+            forget(listed(scene));
+            live(scene).deployments[0].created_at = NOW - 200_000;
+        })
+    };
+    let lags = |list: &mut Vec<ServiceDeployment>| drop(list.remove(0));
+    let is_silent = |list: &mut Vec<ServiceDeployment>| list[0].finished_at = None;
+    let recorded = "stamp mco-api:2 trueup:outcome=succeeded/ecs-svc/2";
+    changed(61, vec![running(90)], lags).check(recorded);
+    changed(61, vec![running(90)], is_silent).check(SUCCEEDED);
+    changed(5, vec![running(90)], is_silent).check("Settling");
+    for (what, tasks, expected) in [
+        ("a moment ago", vec![running(90)], "Settling"),
+        ("a crash before", vec![running(90), stopped(100, CRASH)], recorded),
+        ("since the deployment began", vec![running(90), stopped(200, CRASH)], recorded),
+        ("before it", vec![running(90), stopped(201, CRASH)], "Settling"),
+        ("it never started", vec![running(90), stopped(100, NOT_STARTED)], "Settling"),
+        ("the platform took it", vec![running(90), stopped(100, SPOT)], "Settling"),
+    ] {
+        let scene = changed(5, tasks, lags);
+        assert_eq!(scene.plan().waiting.is_some(), expected == "Settling", "{what}");
+        scene.check(expected);
+    }
+}
+
+#[test]
+fn what_is_not_on_record_is_judged_however_old_it_is_by_the_tasks_that_it_got() {
+    let late = || vec![running(20), stopped(30, CRASH)];
+    success(7200, late()).check("Settling");
+    // A record of any success is proof, and so is the word of AWS about another hand's.
+    let proven = success(7200, late()).tag(2, recorded(OutcomeKind::Succeeded, "d0"));
+    assert_eq!(proven.plan().status.last_deployment.unwrap().phase, Phase::Succeeded);
+    let brief = Task { started_at: Some(NOW - 700_000), ..stopped(690, CRASH) };
+    let tasks = vec![running(20), stopped(30, CRASH), brief];
+    success(901, tasks.clone()).check("Settling");
+    let theirs = success(901, tasks).with(theirs);
+    assert_eq!(theirs.plan().status.last_deployment.unwrap().phase, Phase::Succeeded, "all ran for long");
+}
+
+/// Another hand registered revision 2.
+fn theirs(scene: &mut Scene) {
+    let revision = foreign(2, &format!("{}@{}", super::URI, digest('b')));
+    scene.observed.revisions.insert(arn(2), Reading::Known(revision));
+}
+
+#[test]
+fn the_stopped_tasks_are_read_while_they_can_change_what_is_said() {
+    let (steady, old) = (std::time::Duration::from_mins(1), NOW - 2 * VISIBLE);
+    let ended = |finished_at| ServiceDeployment {
+        created_at: old,
+        finished_at: Some(finished_at),
+        ..history("d", 2, Successful)
+    };
+    let began = |created_at| ServiceDeployment { created_at, finished_at: None, ..ended(0) };
+    let task = |started_at| Task { started_at: Some(started_at), ..task(2, 'b') };
+    let service = |updated_at| {
+        let mut service = service(2, "ecs-svc/2", RolloutState::Completed);
+        (service.deployments[0].created_at, service.deployments[0].updated_at) = (old, updated_at);
+        service
+    };
+    for (what, updated_at, history, running, expected) in [
+        ("long at rest", NOW, vec![ended(old)], vec![], false),
+        ("a young success", old, vec![ended(NOW - 120_000)], vec![], true),
+        ("no more", old, vec![ended(NOW - 120_001)], vec![], false),
+        ("one that has just begun", old, vec![began(NOW - 1)], vec![], true),
+        ("the service alone tells", NOW - 120_000, vec![], vec![], true),
+        ("that it is old", NOW - 120_001, vec![], vec![], false),
+        ("one that has failed before", old, vec![ended(old), ended(NOW - VISIBLE + 1)], vec![], true),
+        ("AWS shows it no more", old, vec![ended(old), ended(NOW - VISIBLE)], vec![], false),
+        ("a task in another's place", old, vec![ended(old)], vec![task(old), task(NOW - VISIBLE + 1)], true),
+        ("AWS shows that one no more", old, vec![ended(old)], vec![task(NOW - VISIBLE)], false),
+        (
+            "the last of those it began with",
+            old,
+            vec![ended(NOW - 130_000)],
+            vec![task(NOW - 130_000)],
+            false,
+        ),
+        ("one after them", old, vec![ended(NOW - 130_000)], vec![task(NOW - 129_999)], true),
+    ] {
+        assert_eq!(is_doubtful(&service(updated_at), &history, &running, steady, NOW), expected, "{what}");
+    }
+    let gone = Service { deployments: Vec::new(), ..service(NOW) };
+    assert!(!is_doubtful(&gone, &[], &[task(NOW)], steady, NOW));
+}
+
+#[test]
+fn aws_shows_what_a_deployment_left_behind_for_an_hour_after_its_end() {
+    let one = |created_at, finished_at| {
+        Some(ServiceDeployment { created_at, finished_at, ..history("d", 2, Successful) })
+    };
+    for (deployment, expected) in [
+        (None, false),
+        (one(0, Some(NOW - VISIBLE + 1)), true),
+        (one(NOW, Some(NOW - VISIBLE)), false),
+        (one(NOW - VISIBLE + 1, None), true),
+        (one(NOW - VISIBLE, None), false),
+    ] {
+        assert_eq!(is_visible(deployment.as_ref(), NOW), expected, "{deployment:?}");
     }
 }
 
@@ -113,7 +317,14 @@ fn policy_says_for_how_long_and_zero_turns_it_off() {
         move |scene: &mut Scene| scene.desired.policy.steady = std::time::Duration::from_secs(seconds)
     };
     success(61, vec![running(90)]).with(steady(300)).check("Settling");
+    // At least twice as long as it must run, whatever the deadline.
+    let crashing = |ago| success(ago, vec![running(1300), stopped(30, CRASH), stopped(880, CRASH)]);
+    crashing(1200).with(steady(600)).check("Settling");
+    crashing(1201).with(steady(600)).check(FAILED);
     success(0, vec![running(90), stopped(1, CRASH)]).with(steady(0)).check(SUCCEEDED);
+    success(0, vec![running(90)]).with(steady(0)).with(|scene| counts(scene, 2, 1)).check(SUCCEEDED);
+    let unread = |scene: &mut Scene| scene.observed.tasks = Reading::Unavailable("timeout".to_owned());
+    success(0, Vec::new()).with(steady(0)).with(unread).check(SUCCEEDED);
 }
 
 #[test]
@@ -147,15 +358,8 @@ fn what_is_on_record_stands_whatever_happens_later() {
     assert_eq!(good.plan().status.health, Health::Degraded);
     // A success that nobody recorded in time, by another hand or longer ago than AWS shows stopped tasks.
     let foreign = |ago: i64| {
-        crashing().with(|scene| {
-            scene
-                .observed
-                .revisions
-                .insert(arn(2), Reading::Known(foreign(2, &format!("{}@{}", super::URI, digest('b')))));
-            if let Reading::Known(history) = &mut scene.observed.service_deployments {
-                history[0].finished_at = Some(NOW - ago * 1000);
-            }
-        })
+        let ended = |scene: &mut Scene| listed(scene)[0].finished_at = Some(NOW - ago * 1000);
+        crashing().with(theirs).with(ended)
     };
     assert_eq!(foreign(901).plan().status.last_deployment.unwrap().phase, Phase::Failed);
     assert_eq!(foreign(VISIBLE / 1000).plan().status.last_deployment.unwrap().phase, Phase::Succeeded);
@@ -180,6 +384,8 @@ fn what_does_not_become_steady_is_rolled_back_by_trueup_although_a_breaker_was_o
     assert_eq!(told.causes[0], "2 x Essential container in task exited");
     let left = unsteady().with(|scene| scene.desired.policy.on_failure = OnFailure::Leave).plan().status;
     assert_eq!(left.last_deployment.unwrap().phase, Phase::Failed);
+    let quiet = |scene: &mut Scene| scene.observed.tasks = Reading::Known(vec![running(300)]);
+    unsteady().with(quiet).check("deploy mco-api:1 Rollback");
     let retried = unsteady().tag(2, memory::retry_tag("d2"));
     retried.check("stamp mco-api:2 trueup:applied=2/head/ecs-svc/2");
 }
@@ -292,13 +498,16 @@ fn a_service_whose_traffic_ecs_shifts_is_only_observed() {
 }
 
 /// Revision 2 has succeeded two hours ago.
-fn old(tasks: Vec<Task>, desired: i32, now_running: i32) -> Status {
+fn settled(tasks: Vec<Task>, desired: i32, now_running: i32) -> Scene {
     let scene = success(7200, tasks).tag(2, recorded(OutcomeKind::Succeeded, "d2"));
-    let scene = scene.with(|scene| {
+    scene.with(|scene| {
         counts(scene, desired, now_running);
         scene.observed.images[0].tagged = Reading::Known(image('b', &["bbbbbbb", "test"]));
-    });
-    scene.plan().status
+    })
+}
+
+fn old(tasks: Vec<Task>, desired: i32, now_running: i32) -> Status {
+    settled(tasks, desired, now_running).plan().status
 }
 
 #[test]
@@ -315,9 +524,24 @@ fn a_service_whose_tasks_fail_is_degraded_until_it_is_steady_again() {
             Health::Degraded,
         ),
         ("it never starts", vec![running(7300), stopped(5, NOT_STARTED)], 1, Health::Degraded),
+        ("just back", vec![running(7300), running(60), stopped(75, CRASH)], 2, Health::Degraded),
+        ("it came late", vec![running(7300), running(30), stopped(75, CRASH)], 2, Health::Degraded),
+        ("scaled in since", vec![running(7300), running(7300), stopped(75, CRASH)], 2, Health::Healthy),
+        ("none in its place", vec![running(7300), stopped(75, CRASH)], 1, Health::Degraded),
+        ("scaled out since", vec![running(7300), running(61), stopped(75, CRASH)], 1, Health::Progressing),
+        (
+            "what AWS may not show any more",
+            vec![running(61), stopped(75, CRASH), stopped(3600, CRASH)],
+            2,
+            Health::Healthy,
+        ),
+        ("often", often(600), 2, Health::Degraded),
+        ("often, and not for ten minutes", often(601), 2, Health::Healthy),
         ("scaled out", vec![running(7300), running(5)], 1, Health::Progressing),
-        ("a task taken by the platform", vec![running(300), stopped(5, SPOT)], 1, Health::Progressing),
-        ("none comes", vec![running(7300)], 1, Health::Degraded),
+        ("a task taken by the platform", vec![running(7300), stopped(900, SPOT)], 1, Health::Progressing),
+        ("and none comes", vec![running(7300), stopped(901, SPOT)], 1, Health::Degraded),
+        ("a task that started", vec![running(900)], 1, Health::Progressing),
+        ("none comes", vec![running(901)], 1, Health::Degraded),
     ] {
         let status = old(tasks, 2, running_now);
         assert_eq!(status.health, expected, "{what}");
@@ -330,6 +554,77 @@ fn a_service_whose_tasks_fail_is_degraded_until_it_is_steady_again() {
         (ready.reason, ready.message.as_str()),
         ("Degraded", "1 x Essential container in task exited")
     );
+}
+
+/// Twelve failures, and twelve tasks in their places that started so many seconds ago.
+fn often(ago: i64) -> Vec<Task> {
+    let failures = (0..12).map(|count| stopped(700 + count * 50, CRASH));
+    failures.chain((0..12).map(|_| running(ago))).collect()
+}
+
+#[test]
+fn it_fails_since_the_first_failure_after_it_had_recovered() {
+    for (what, tasks, expected) in [
+        ("each time anew", vec![(2000, 1990), (1000, 990), (50, 40)], 50),
+        ("not for more than a minute", vec![(200, 190), (130, 110)], 200),
+        ("for more than a minute", vec![(200, 190), (129, 110)], 129),
+        ("not for two, after the second", vec![(280, 270), (230, 220), (100, 90)], 280),
+        ("for more than two", vec![(281, 271), (231, 221), (100, 90)], 100),
+    ] {
+        let tasks = tasks.iter().flat_map(|(failed, back)| [stopped(*failed, CRASH), running(*back)]);
+        let since = old(tasks.collect(), 2, 2).failing_since;
+        assert_eq!(since, Some(NOW - expected * 1000), "{what}");
+    }
+}
+
+#[test]
+fn where_no_failure_is_known_it_fails_since_nothing_has_moved() {
+    let since = |tasks, failed_tasks, pending_count| {
+        let scene = settled(tasks, 2, 1).with(|scene| {
+            let service = live(scene);
+            (service.deployments[0].failed_tasks, service.pending_count) = (failed_tasks, pending_count);
+        });
+        scene.plan().status.failing_since.map(|since| (NOW - since) / 1000)
+    };
+    assert_eq!(since(Vec::new(), 0, 0), Some(7260), "since the deployment began");
+    assert_eq!(since(vec![running(1000)], 0, 0), Some(1000));
+    assert_eq!(since(vec![stopped(1000, SCALED_IN)], 0, 0), Some(1000));
+    assert_eq!(since(Vec::new(), 0, 1), None, "one is on its way");
+    assert_eq!(since(vec![running(5)], 1, 1), Some(7200), "the service counts failures");
+}
+
+#[test]
+fn what_fails_is_put_down_to_its_deployment_while_there_is_one_to_blame() {
+    let is_failing = |scene: &Scene| scene.plan().status.failing_since.is_some();
+    let crash = || vec![running(20), stopped(31, CRASH)];
+    assert!(is_failing(&settled(crash(), 1, 1)));
+    assert!(!is_failing(&settled(crash(), 0, 0)), "no task is wanted");
+    assert!(!is_failing(&success(61, crash())), "it is not steady yet");
+    let failed = success(7200, crash()).live(2, "ecs-svc/2", RolloutState::Failed);
+    assert!(!is_failing(&failed.history(&[("d2", 2, ServiceDeploymentStatus::RollbackFailed)])));
+    let before_its_end = success(62, vec![running(59), stopped(70, CRASH)]);
+    assert!(!is_failing(&before_its_end.tag(2, recorded(OutcomeKind::Succeeded, "d2"))));
+}
+
+#[test]
+fn what_is_back_after_a_rollback_fails_like_anything_else_that_is_live() {
+    let of_first = |task: Task| Task { task_definition: arn(1), ..task };
+    let since = |tasks: Vec<Task>| {
+        let scene = Scene::new().ours(2, 'b', 1, "ecs-svc/1").tag(2, recorded(OutcomeKind::Failed, "d2"));
+        let rolled_back = ("d2", 2, ServiceDeploymentStatus::RollbackSuccessful);
+        let scene = scene.history(&[rolled_back, ("d1", 1, Successful)]).with(|scene| {
+            listed(scene)[0].finished_at = Some(NOW - 30_000);
+            live(scene).deployments[0].created_at = NOW - 7_200_000;
+            scene.observed.tasks = Reading::Known(tasks);
+        });
+        scene.plan().status.failing_since.map(|since| (NOW - since) / 1000)
+    };
+    assert_eq!(since(vec![of_first(running(20)), of_first(stopped(40, CRASH))]), Some(40));
+    let with_one_unhealthy = Task { health: TaskHealth::Unhealthy, ..running(1000) };
+    assert_eq!(since(vec![running(20), stopped(40, CRASH)]), None, "of the one that failed");
+    assert_eq!(since(vec![of_first(with_one_unhealthy)]), Some(1000), "its checks fail");
+    let seen_no_more = [running(61), stopped(75, CRASH), stopped(3600, CRASH)].map(of_first);
+    assert_eq!(since(seen_no_more.to_vec()), None);
 }
 
 #[test]
@@ -347,20 +642,43 @@ fn where_no_task_can_be_blamed_the_scheduler_is_asked() {
 
 #[test]
 fn a_deployment_to_no_task_is_no_last_good_one_where_there_is_another() {
-    let scene = unsteady().with(|scene| {
-        if let Reading::Known(known) = &mut scene.observed.service_deployments {
-            let unproven = ServiceDeployment { target_running: 0, ..history("d0", 9, Successful) };
-            known.insert(1, unproven);
-        }
+    let of_no_task =
+        |id: &str, number| ServiceDeployment { target_running: 0, ..history(id, number, Successful) };
+    let unproven = unsteady().with(|scene| listed(scene).insert(1, of_no_task("d0", 9)));
+    unproven.check("deploy mco-api:1 Rollback");
+    let is_on_record = unsteady().ours(3, 'c', 0, "ecs-svc/1").tag(3, recorded(OutcomeKind::Succeeded, "d3"));
+    let is_on_record = is_on_record.with(|scene| listed(scene).insert(1, of_no_task("d0", 3)));
+    is_on_record.check("deploy mco-api:3 Rollback");
+    let there_is_none = unsteady().with(|scene| {
+        let list = listed(scene);
+        list[1].target_running = 0;
+        list.iter_mut().for_each(|one| one.sources.clear());
     });
-    scene.check("deploy mco-api:1 Rollback");
-    let proof = |desired, running| old(Vec::new(), desired, running).proof;
-    assert_eq!(proof(0, 0), Proof::Proven, "it ran before");
-    let never = success(61, Vec::new()).with(|scene| {
-        counts(scene, 0, 0);
-        if let Reading::Known(history) = &mut scene.observed.service_deployments {
-            history[0].target_running = 0;
-        }
-    });
-    assert_eq!(never.plan().status.proof, Proof::Unproven);
+    there_is_none.check("deploy mco-api:1 Rollback");
+}
+
+#[test]
+fn what_is_live_is_proven_once_a_task_of_it_was_seen_to_run() {
+    let proof = |running_now, result: Option<OutcomeKind>, listed_number, target_running| {
+        let scene = success(61, Vec::new()).with(|scene| {
+            counts(scene, 0, running_now);
+            let earlier = ServiceDeployment { target_running, ..history("d0", listed_number, Successful) };
+            let newest = ServiceDeployment { target_running: 0, ..history("d2", 2, Successful) };
+            scene.observed.service_deployments = Reading::Known(vec![newest, earlier]);
+        });
+        let scene = result.into_iter().fold(scene, |scene, result| scene.tag(2, recorded(result, "d0")));
+        scene.plan().status.proof
+    };
+    assert_eq!(proof(0, None, 2, 0), Proof::Unproven);
+    assert_eq!(proof(0, Some(OutcomeKind::Failed), 2, 0), Proof::Unproven);
+    assert_eq!(proof(0, None, 1, 1), Proof::Unproven, "of another revision");
+    assert_eq!(proof(1, None, 2, 0), Proof::Proven, "one runs");
+    assert_eq!(proof(0, Some(OutcomeKind::Succeeded), 2, 0), Proof::Proven, "it is on record");
+    assert_eq!(proof(0, None, 2, 1), Proof::Proven, "AWS says so");
+}
+
+#[test]
+fn without_a_wanted_task_there_is_nothing_to_wait_for() {
+    let scene = success(10, Vec::new()).with(|scene| counts(scene, 0, 0));
+    assert_eq!(scene.plan().status.health, Health::Suspended);
 }
