@@ -14,9 +14,9 @@ pub mod plan;
 pub mod address;
 pub mod escape;
 pub mod masking;
-pub(crate) mod nearest;
 pub mod ports;
 pub mod secret;
+pub(crate) mod text;
 
 pub mod aws;
 pub mod git;

@@ -10,14 +10,14 @@ use globset::{Glob, GlobMatcher};
 
 use crate::address::WebAddress;
 use crate::git::Credentials;
-use crate::manifest::duration;
-use crate::manifest::fields::kind;
-use crate::manifest::report::{Report, add_excerpts};
-use crate::manifest::tree::{self, Key, Kind, Node};
 use crate::model::{AccountId, Declaration, Declared, Desired, Finding, Pattern, RolePattern, Severity};
-use crate::nearest::suggestion;
 use crate::plan::{repositories, roles};
 use crate::secret::Secret;
+use crate::text::duration;
+use crate::text::fields::kind;
+use crate::text::nearest::suggestion;
+use crate::text::report::{Report, add_excerpts};
+use crate::text::tree::{self, Key, Kind, Node};
 
 /// Every key of the file, and the environment variable that goes before it. `docs/settings.md` repeats this table.
 pub const KEYS: [(&str, &str); 17] = [

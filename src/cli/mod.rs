@@ -41,8 +41,8 @@ use crate::aws::Aws;
 use crate::controller::{Controller, Requeue, Swept, Writes};
 use crate::iam::Access;
 use crate::model::{Declaration, Declared, Finding, FirstContact, Severity, Target, Waiting};
-use crate::nearest::nearest;
 use crate::plan::Plan;
+use crate::text::nearest::nearest;
 
 /// GitOps for Amazon ECS: make live services run the commits that a git repository declares.
 #[derive(Parser)]

@@ -4,6 +4,7 @@ mod execute;
 mod gates;
 mod images;
 mod observe;
+mod of_interest;
 mod outcome;
 mod pace;
 mod recall;

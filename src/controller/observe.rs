@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::images::{best_first, deployed};
+use super::of_interest::{best_first, deployed};
 use super::remembered::Remembered;
 use crate::manifest;
 use crate::model::{

@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::fields::kind;
 use super::leftovers;
-use super::report::Report;
-use super::tree::{self, Key, Kind, Node, Place};
 use crate::model::Complaint;
-use crate::nearest::suggestion;
 use crate::plan::{blue_green, placeholders};
+use crate::text::fields::kind;
+use crate::text::nearest::suggestion;
+use crate::text::report::Report;
+use crate::text::tree::{self, Key, Kind, Node, Place};
 
 const HOOKS: [&str; 5] =
     ["BeforeInstall", "AfterInstall", "AfterAllowTestTraffic", "BeforeAllowTraffic", "AfterAllowTraffic"];

@@ -12,8 +12,8 @@ use crate::model::{
     DesiredImage, Finding, Region, RepositoryName, ServiceName, Severity, Strategy, Tag, Target,
     TaskDefinitionSource,
 };
-use crate::nearest::Names;
 use crate::plan::{self, blue_green, container_images, placeholders};
+use crate::text::nearest::Names;
 
 /// What belongs to one target alone, after expansion; a tag to one environment.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]

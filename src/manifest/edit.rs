@@ -1,7 +1,7 @@
 //! Changes one commit or release in the text of an environment file, and leaves every other byte as it is.
 
-use super::tree::{self, Key, Kind, Node, Place};
 use crate::model::Commit;
+use crate::text::tree::{self, Key, Kind, Node, Place};
 
 /// The text with the new commit.
 #[derive(Clone, Debug, PartialEq, Eq)]

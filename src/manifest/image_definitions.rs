@@ -1,7 +1,7 @@
 //! `imagedefinitions.json`, as CodePipeline writes it: a list of containers and their images.
 
-use super::tree::{Kind, Node, Place};
 use crate::model::Registry;
+use crate::text::tree::{Kind, Node, Place};
 
 /// One entry: which container, and what it says about the image.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use crate::model::Complaint;
 use crate::model::Severity;
-use crate::nearest::nearest;
 use crate::plan::placeholders::{self, member};
+use crate::text::nearest::nearest;
 
 /// Letters of a placeholder's name; what is longer is text.
 const LONGEST: usize = 64;

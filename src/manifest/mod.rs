@@ -1,36 +1,32 @@
 //! Repository text to what is desired, and findings. Pure: the files are handed in.
 //!
-//! Parse, then resolve: `tree` turns YAML and JSON into nodes with positions, `read` makes documents of them, and
+//! Parse, then resolve: [`text`](crate::text) turns YAML and JSON into nodes with places, `read` makes documents of them, and
 //! `resolve` expands every environment into one [`Desired`](crate::model::Desired) for each application.
 
 mod app_spec;
 mod check;
 mod commit_tag;
-pub(crate) mod duration;
 pub mod edit;
 #[cfg(test)]
 pub(crate) mod example;
-pub(crate) mod fields;
 mod image_definitions;
-mod json;
 mod leftovers;
 mod named;
 pub(crate) mod names;
 mod read;
-pub(crate) mod report;
 mod resolve;
 mod schema;
 mod service_settings;
 mod task_definition;
 #[cfg(test)]
 mod tests;
-pub(crate) mod tree;
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use crate::model::{Declaration, InfraCommit, ShapeComplaint};
+use crate::text::report;
 
 pub use app_spec::task_definition as app_spec_task_definition;
 pub use named::{MOST_NODES, Needs, is_document, is_of_this_program, needs};

@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Files;
-use super::resolve::path_beside;
-use super::tree::{self, Kind, Node};
+use crate::text::tree::{self, Kind, Node};
 
 /// Bytes of a path, as many as a system takes.
 const MOST_NAME: usize = 4096;
@@ -72,6 +71,23 @@ fn collect(node: &Node, file: &str, is_there: &dyn Fn(&str) -> bool, named: &mut
         Kind::List(items) => items.iter().for_each(|item| collect(item, file, is_there, named)),
         Kind::Map(entries) => entries.iter().for_each(|(_, node)| collect(node, file, is_there, named)),
     }
+}
+
+/// The path of a file named next to another; `None` if it leaves the repository.
+pub(super) fn path_beside(file: &str, name: &str) -> Option<String> {
+    let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    if name.starts_with('/') {
+        return None;
+    }
+    for part in name.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@
 
 use serde_json::Value;
 
-use super::fields::{self, text};
-use super::report::Report;
-use super::tree::{Kind, Node, Place};
 use crate::escape::line;
 use crate::model::{Complaint, Desired, Registry, Strategy, TaskDefinitionSource};
+use crate::text::fields::{self, Fields, text};
+use crate::text::report::Report;
+use crate::text::tree::{Kind, Node, Place};
 
 /// Letters of a wrong name that are repeated; a whole document may stand in one.
 const LONGEST_REPEATED: usize = 80;
@@ -270,6 +270,37 @@ pub(super) fn in_task_definition(input: &Value, replaced: &[String]) -> Vec<Comp
         check(NameKind::FileSystem, path, id);
     }
     found
+}
+
+/// The names of some containers.
+pub(crate) fn containers(node: &Node, path: &str, report: &mut Report<'_>) -> Option<Vec<String>> {
+    fields::some_items(node, path, report)?;
+    names(node, path, NameKind::Container, &str::to_owned, report)
+}
+
+impl Fields<'_, '_, '_> {
+    /// The name of one, filled in and held against what such names may be.
+    pub(crate) fn name(
+        &mut self,
+        key: &'static str,
+        kind: NameKind,
+        fill: &dyn Fn(&str) -> String,
+    ) -> Option<String> {
+        let (path, node) = (self.path(key), self.node(key)?);
+        let name = fill(&text(node, &path, self.report)?);
+        kind.check(&name, node, &path, self.report);
+        Some(name)
+    }
+
+    pub(crate) fn names(
+        &mut self,
+        key: &'static str,
+        kind: NameKind,
+        fill: &dyn Fn(&str) -> String,
+    ) -> Option<Vec<String>> {
+        let (path, node) = (self.path(key), self.node(key)?);
+        names(node, &path, kind, fill, self.report)
+    }
 }
 
 /// The texts of a list, each of which names one.

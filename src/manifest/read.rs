@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::fields::Fields;
 use super::named::{is_document, is_of_this_program};
-use super::report::Report;
-use super::tree::{self, Kind, Node, Place};
 use super::{Files, KEYS};
 use crate::model::Finding;
-use crate::nearest::{nearest_within, suggestion};
+use crate::text::fields::Fields;
+use crate::text::nearest::{nearest_within, suggestion};
+use crate::text::report::Report;
+use crate::text::tree::{self, Kind, Node, Place};
 
 pub(super) const API_VERSION: &str = "trueup.dev/v1";
 const KINDS: [&str; 2] = ["Application", "Environment"];

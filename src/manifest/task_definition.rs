@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::model::{Complaint, Containers, DesiredImage, Misfit, ShapeComplaint, ValueType};
-use crate::nearest::{nearest, nearest_within};
 use crate::plan::{container_images, placeholders};
+use crate::text::nearest::{nearest, nearest_within};
 
 /// Stands for the image of an application that has one.
 pub(super) const ONLY_IMAGE: &str = "<IMAGE_NAME>";

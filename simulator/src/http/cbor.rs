@@ -8,7 +8,7 @@ use ciborium::Value as Cbor;
 use serde_json::{Value, json};
 
 use super::Server;
-use super::wire::{broken, error, status, with_id};
+use super::answer::{broken, error, status, with_id};
 use crate::faults::LOST;
 use crate::world::{Api, AwsError};
 

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
-use super::wire::json_answer;
+use super::answer::json_answer;
 use super::{MOST_SECONDS, Server};
 use crate::faults::{Fault, ReadKind};
 use crate::world::World;

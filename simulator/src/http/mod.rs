@@ -1,6 +1,7 @@
 //! AWS's protocols in front of the world, for any AWS client: JSON 1.1, CBOR for CodeDeploy, the query protocol for STS
 //! and Elastic Load Balancing. Credentials and signatures are not looked at. What is not AWS is in `control`.
 
+mod answer;
 mod cbor;
 mod control;
 mod query;

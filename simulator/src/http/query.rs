@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use super::Server;
-use super::wire::{broken, error, status};
+use super::answer::{broken, error, status};
 use crate::faults::LOST;
 use crate::world::{Api, AwsError};
 

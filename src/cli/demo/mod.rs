@@ -3,7 +3,8 @@
 //! Nothing here decides or pretends: each scene changes git or the simulated AWS, lets the controller run, and then
 //! asks the simulated AWS itself whether the scene came out as told. Without a controller that works, it fails.
 
-mod blue_green;
+mod files;
+mod furnish;
 mod stage;
 mod story;
 
@@ -18,6 +19,7 @@ const SPEED: f64 = 25.0;
 /// `script`: play the story by itself; otherwise leave the world to the reader.
 pub(super) async fn run(script: Script) -> anyhow::Result<End> {
     let mut stage = Stage::open(SPEED).await?;
+    furnish::furnish(&stage)?;
     outln!("{}", stage.introduction()?);
     if script == Script::Reader {
         outln!("{}", stage.invitation());

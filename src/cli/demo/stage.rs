@@ -1,7 +1,6 @@
 //! The stage of the demo: a simulated AWS, an infrastructure repository in a temporary folder, and the controller.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,19 +8,15 @@ use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 use trueup_simulator::{Api, Fault, World, http};
 
-use super::blue_green;
+use super::files::{self, ACCOUNT, REGION, TEST};
 use crate::aws::Aws;
 use crate::cli::show;
 use crate::cli::source::Opened;
 use crate::controller::{Controller, Outcome, Swept, Writes};
-use crate::git::{self, scratch};
+use crate::git::scratch;
 use crate::model::{Declaration, Millis, Region, Status, Target};
 use crate::ports::Clock;
 
-const ACCOUNT: &str = "123456789012";
-const REGION: &str = "eu-west-2";
-/// Where the environment of most scenes is declared.
-const TEST: &str = "environments/test.yaml";
 /// Virtual seconds after which a scene has not come out as told.
 const PATIENCE: u64 = 900;
 
@@ -57,13 +52,13 @@ impl Stage {
         let endpoint = format!("http://{}", listener.local_addr()?);
         tokio::spawn(http::serve(listener, Arc::clone(&world), speed));
         scratch::init(folder.path())?;
-        write_files(folder.path())?;
+        files::write(folder.path())?;
         scratch::commit_all(folder.path(), "3f2c1ab in test and staging")?;
         let source = Opened::at(folder.path())?;
         let aws = Aws::simulated(&endpoint, &Region::new(REGION)).await;
         let clock = Arc::new(VirtualClock(Arc::clone(&world)));
         let controller = Controller::new(Box::new(aws), Box::new(source.clone()), clock);
-        let stage = Self {
+        Ok(Self {
             world,
             folder,
             endpoint,
@@ -72,53 +67,10 @@ impl Stage {
             controller,
             declaration: None,
             told: BTreeMap::new(),
-        };
-        stage.furnish()?;
-        Ok(stage)
+        })
     }
 
-    /// What a team has before it meets trueup: a cluster, an image repository and two services.
-    fn furnish(&self) -> anyhow::Result<()> {
-        self.call(Api::Ecs, "CreateCluster", &json!({"clusterName": "mco"}))?;
-        for application in ["api", "shop"] {
-            self.call(
-                Api::Ecr,
-                "CreateRepository",
-                &json!({"repositoryName": format!("mco/{application}")}),
-            )?;
-            self.build(application, "3f2c1ab")?;
-        }
-        let breaker = json!({"deploymentCircuitBreaker": {"enable": true, "rollback": true}});
-        for environment in ["test", "staging"] {
-            self.tag("api", "3f2c1ab", environment)?;
-            self.create_service("api", environment, &json!({"deploymentConfiguration": breaker}))?;
-        }
-        self.tag("shop", "3f2c1ab", "test")?;
-        blue_green::furnish(self)?;
-        self.with(|world| world.advance(60));
-        Ok(())
-    }
-
-    pub(super) fn create_service(
-        &self,
-        application: &str,
-        environment: &str,
-        more: &Value,
-    ) -> anyhow::Result<()> {
-        let name = format!("mco-{application}-{environment}");
-        let definition = json!({"family": name, "containerDefinitions": [
-            {"name": application, "image": image(application, "3f2c1ab"), "memory": 512,
-                "portMappings": [{"containerPort": 8080}], "environment": [{"name": "LOG_LEVEL", "value": "info"}]}]});
-        self.call(Api::Ecs, "RegisterTaskDefinition", &definition)?;
-        let mut service =
-            json!({"cluster": "mco", "serviceName": name, "taskDefinition": name, "desiredCount": 4});
-        for (key, value) in more.as_object().into_iter().flatten() {
-            service[key] = value.clone();
-        }
-        self.call(Api::Ecs, "CreateService", &service).map(drop)
-    }
-
-    fn with<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
+    pub(super) fn with<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
         act(&mut self.world.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -137,7 +89,7 @@ impl Stage {
         Ok(digest.context("PutImage named no digest")?.to_owned())
     }
 
-    fn tag(&self, application: &str, commit: &str, tag: &str) -> anyhow::Result<()> {
+    pub(super) fn tag(&self, application: &str, commit: &str, tag: &str) -> anyhow::Result<()> {
         let (ids, repository) = (json!([{"imageTag": commit}]), format!("mco/{application}"));
         let found =
             self.call(Api::Ecr, "BatchGetImage", &json!({"repositoryName": repository, "imageIds": ids}))?;
@@ -269,7 +221,8 @@ impl Stage {
     /// many CodeDeploy has made.
     pub(super) fn deployments(&self, application: &str, environment: &str) -> anyhow::Result<usize> {
         if application == "shop" {
-            return blue_green::deployments(self);
+            let list = self.call(Api::CodeDeploy, "ListDeployments", &json!({}))?;
+            return Ok(list.get("deployments").and_then(Value::as_array).map_or(0, Vec::len));
         }
         let service = format!("mco-{application}-{environment}");
         let input = json!({"cluster": "mco", "service": service, "maxResults": 100});
@@ -333,37 +286,4 @@ The repository: file://{folder}
             }
         }
     }
-}
-
-fn image(application: &str, tag: &str) -> String {
-    format!("{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/mco/{application}:{tag}")
-}
-
-fn write_files(folder: &Path) -> Result<(), git::GitError> {
-    let environment = |name: &str, policy: &str, more: &str| {
-        format!(
-            "apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {{name: {name}}}\nspec:\n  account: \"{ACCOUNT}\"\n  \
-             region: {REGION}\n  cluster: mco\n{policy}  applications:\n    api: {{ commit: 3f2c1ab }}   # a promotion is a change of this line\n{more}"
-        )
-    };
-    let application = |name: &str, more: &str| {
-        format!(
-            "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {{name: {name}}}\nspec:\n  repository: mco/{name}\n  service: mco-{name}-{{environment}}\n{more}"
-        )
-    };
-    let strategy = "  strategy:\n    codeDeploy: {application: shop, deploymentGroup: \"shop-{environment}\", appSpec: appspec.yaml}\n";
-    let files = [
-        ("applications/api.yaml", application("api", "")),
-        ("applications/shop/application.yaml", application("shop", strategy)),
-        ("applications/shop/appspec.yaml", blue_green::APP_SPEC.to_owned()),
-        (TEST, environment("test", "  policy: {drift: heal}\n", "    shop: { commit: 3f2c1ab }\n")),
-        ("environments/staging.yaml", environment("staging", "", "")),
-    ];
-    for (name, text) in files {
-        let path = folder.join(name);
-        let failed = |source| git::GitError::WorkingTree { path: name.to_owned(), source };
-        path.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(failed)?;
-        std::fs::write(&path, text).map_err(failed)?;
-    }
-    Ok(())
 }

@@ -2,8 +2,8 @@
 
 use super::{Found, Resolver};
 use crate::manifest::leftovers::placeholders_in;
-use crate::manifest::tree::{Kind, Node};
-use crate::nearest::nearest;
+use crate::text::nearest::nearest;
+use crate::text::tree::{Kind, Node};
 
 const ENVIRONMENT: &str = "{environment}";
 /// Texts with the environment's name in them.

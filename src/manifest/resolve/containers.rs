@@ -4,25 +4,9 @@ use std::collections::BTreeMap;
 
 use super::Resolver;
 use super::images::Origin;
-use crate::manifest::fields::items;
-use crate::manifest::names::{NameKind, names};
-use crate::manifest::report::Report;
-use crate::manifest::tree::{Kind, Node};
 use crate::model::{Containers, DesiredImage, TaskDefinitionSource};
 use crate::plan;
-
-pub(super) fn container_names(node: &Node, path: &str, report: &mut Report<'_>) -> Option<Vec<String>> {
-    some_items(node, path, report)?;
-    names(node, path, NameKind::Container, &str::to_owned, report)
-}
-
-pub(super) fn some_items<'n>(node: &'n Node, path: &str, report: &mut Report<'_>) -> Option<&'n [Node]> {
-    let items = items(node, path, report)?;
-    if items.is_empty() {
-        report.error(node, path, "the list is empty").hint = Some("name one, or leave it out".to_owned());
-    }
-    (!items.is_empty()).then_some(items)
-}
+use crate::text::tree::Kind;
 
 impl Resolver<'_, '_, '_> {
     /// A container runs one image.

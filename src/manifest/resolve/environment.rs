@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use crate::manifest::fields::{Fields, entries, text};
 use crate::manifest::names::NameKind;
 use crate::manifest::read::Document;
-use crate::manifest::report::Report;
-use crate::manifest::tree::{Key, Kind, Node};
 use crate::model::{
     AccountId, EnvironmentName, Finding, InFlight, Mode, MoveTag, OnDrift, OnFailure, Pin, Policy, Region,
     Registry, Rollout, Tag,
 };
+use crate::text::fields::{Fields, entries, text};
+use crate::text::report::Report;
+use crate::text::tree::{Key, Kind, Node};
 
 pub(super) struct Environment<'d, 'f> {
     pub name: EnvironmentName,

@@ -1,10 +1,11 @@
 //! Files that a document names, as trees.
 
 use super::{Found, Resolver};
-use crate::manifest::fields::text;
-use crate::manifest::json;
-use crate::manifest::report::Report;
-use crate::manifest::tree::{self, Broken, Node, Place};
+use crate::manifest::named::path_beside;
+use crate::text::fields::text;
+use crate::text::json;
+use crate::text::report::Report;
+use crate::text::tree::{self, Broken, Node, Place};
 
 impl<'d, 'f> Resolver<'_, 'd, 'f> {
     /// A file next to the document that names it, as a tree.
@@ -60,21 +61,4 @@ fn parsed(file: &str, text: &str) -> Result<Option<Node>, Broken> {
         _ => text.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '[']),
     };
     if is_json { json::document(text) } else { tree::document(text) }
-}
-
-/// The path of a file named next to another; `None` if it leaves the repository.
-pub(in crate::manifest) fn path_beside(file: &str, name: &str) -> Option<String> {
-    let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
-    if name.starts_with('/') {
-        return None;
-    }
-    for part in name.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()?),
-            part => parts.push(part),
-        }
-    }
-    Some(parts.join("/"))
 }

@@ -2,19 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use super::containers::{container_names, some_items};
 use super::{Found, Resolver};
 use crate::manifest::commit_tag;
-use crate::manifest::fields::{Fields, entries, text};
 use crate::manifest::image_definitions::{self, Entry, Reference};
 use crate::manifest::names::{self, NameKind};
-use crate::manifest::report::Report;
 use crate::manifest::task_definition::ONLY_IMAGE;
-use crate::manifest::tree::{Key, Kind, Node, Place};
 use crate::model::{
     AccountId, Commit, Containers, DesiredImage, Digest, ImageReference, Region, RepositoryName, Tag, Target,
 };
-use crate::nearest::Names;
+use crate::text::fields::{Fields, entries, some_items, text};
+use crate::text::nearest::Names;
+use crate::text::report::Report;
+use crate::text::tree::{Key, Kind, Node, Place};
 
 /// Characters of an image's name: it is the end of a tag's key, which has 128 (Amazon ECS API reference, `Tag`).
 const LONGEST_NAME: usize = 64;
@@ -151,7 +150,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         let repository = self.read(&found, |node, path, report| {
             repository_name(node, path, &|text| environment.fill(text), report)
         })?;
-        let named = self.merged.get("containers").and_then(|found| self.read(&found, container_names));
+        let named = self.merged.get("containers").and_then(|found| self.read(&found, names::containers));
         let placeholder = || Containers::Placeholder(ONLY_IMAGE.to_owned());
         let listed = Listed {
             name: self.target.application.to_string(),
@@ -370,7 +369,7 @@ fn listed(
             fields.report.error(node, &path, "both `container` and `containers` are written").hint =
                 Some("remove one of them".to_owned());
         }
-        container_names(node, &path, fields.report)
+        names::containers(node, &path, fields.report)
     });
     let containers = containers.or_else(|| container.map(|name| vec![name]));
     let path = fields.path("commitTag");

@@ -13,20 +13,19 @@ mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::fields::{kind, text, texts, unknown_keys};
 use super::leftovers::placeholders_in;
 use super::names::{self, NameKind};
 use super::read::{Document, Documents};
-use super::report::{self, Report};
-use super::tree::{Key, Kind, Node, Place};
 use super::{CheckShape, Files};
 use crate::model::{
     ApplicationName, ClusterName, Declaration, Declared, Desired, Finding, FirstContact, Overlay, Position,
     Registry, ServiceName, Severity, Tag, Target, TaskDefinitionSource,
 };
-use crate::nearest::Names;
+use crate::text::fields::{kind, text, texts, unknown_keys};
+use crate::text::nearest::Names;
+use crate::text::report::{self, Report};
+use crate::text::tree::{Key, Kind, Node, Place};
 use environment::Environment;
-pub(super) use files::path_beside;
 use values::{Uses, Values};
 
 /// Keys of an application's `spec`, each of which an environment may override as a whole.

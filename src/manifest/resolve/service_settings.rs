@@ -4,16 +4,16 @@ use serde_json::Value;
 
 use super::Resolver;
 use crate::manifest::app_spec;
-use crate::manifest::fields::{entries, unknown_keys};
 use crate::manifest::leftovers::placeholders_in;
 use crate::manifest::names;
-use crate::manifest::report::{self, Report};
 use crate::manifest::service_settings as rules;
-use crate::manifest::tree::{Kind, Node, Place};
 use crate::model::{Complaint, Spot};
 use crate::model::{Position, Strategy};
-use crate::nearest::suggestion;
 use crate::plan::{container_images, service_settings};
+use crate::text::fields::{entries, unknown_keys};
+use crate::text::nearest::suggestion;
+use crate::text::report::{self, Report};
+use crate::text::tree::{Kind, Node, Place};
 
 const COUNT: &str = "desiredCount";
 

@@ -5,14 +5,14 @@ use std::time::Duration;
 use super::environment::Environment;
 use super::task_definition::{same_key, too_large};
 use super::{Found, Resolver};
-use crate::manifest::fields::Fields;
+use crate::manifest::app_spec;
 use crate::manifest::names::NameKind;
-use crate::manifest::report::Report;
-use crate::manifest::tree::{Kind, Node, Place};
-use crate::manifest::{app_spec, report};
 use crate::model::{AppSpec, CodeDeploy, Finding, NewGroup, Strategy};
-use crate::nearest::suggestion;
 use crate::plan::placeholders::{self, Unfilled};
+use crate::text::fields::Fields;
+use crate::text::nearest::suggestion;
+use crate::text::report::{self, Report};
+use crate::text::tree::{Kind, Node, Place};
 
 const STRATEGIES: [&str; 6] = ["rolling", "codeDeploy", "blueGreen", "canary", "linear", "task"];
 /// Minutes that CodeDeploy waits at most before it shifts traffic or ends old tasks (user guide, quotas).

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::Resolver;
-use crate::manifest::fields::{entries, text};
 use crate::manifest::names::{NameKind, repeated};
-use crate::manifest::report::Report;
-use crate::manifest::tree::{Key, Node};
 use crate::model::Complaint;
 use crate::plan::tags;
+use crate::text::fields::{entries, text};
+use crate::text::report::Report;
+use crate::text::tree::{Key, Node};
 
 impl Resolver<'_, '_, '_> {
     pub(super) fn tags(&mut self, images: usize) -> BTreeMap<String, String> {

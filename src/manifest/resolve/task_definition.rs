@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::{Found, Resolver};
-use crate::manifest::fields::{Fields, kind};
 use crate::manifest::names::{self, NameKind};
-use crate::manifest::report;
-use crate::manifest::tree::{Kind, Node, Place};
 use crate::manifest::{check, leftovers, task_definition};
 use crate::model::{Complaint, Spot};
 use crate::model::{DesiredImage, Overlay, Severity, TaskDefinitionSource};
 use crate::plan::placeholders::{self, Unfilled};
 use crate::plan::{self, overlay};
+use crate::text::fields::{Fields, kind};
+use crate::text::report;
+use crate::text::tree::{Kind, Node, Place};
 
 /// Where a task definition that is no file starts from.
 #[derive(Clone, Copy)]

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Resolver;
-use crate::manifest::fields::{entries, text};
-use crate::manifest::report;
-use crate::manifest::tree::{Key, Node};
 use crate::model::{Finding, Position, Severity};
 use crate::plan::placeholders;
+use crate::text::fields::{entries, text};
+use crate::text::report;
+use crate::text::tree::{Key, Node};
 
 /// The name that always stands for the environment's.
 const ENVIRONMENT: &str = "ENVIRONMENT";

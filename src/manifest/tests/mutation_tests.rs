@@ -7,9 +7,10 @@ use std::path::Path;
 
 use super::*;
 use crate::fuzz::seeds;
-use crate::manifest::{json, leftovers};
+use crate::manifest::leftovers;
 use crate::model::{Declared, Finding, Severity, Strategy, Target, TaskDefinitionSource};
 use crate::plan::placeholders::{self, MOST_BYTES};
+use crate::text::json;
 
 const VALUES: [&str; 32] = [
     "",

@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 
 use super::normalise;
 use crate::model::Complaint;
-use crate::nearest::suggestion;
+use crate::text::nearest::suggestion;
 
 /// Containers of a task definition (Amazon ECS quotas).
 const MOST_CONTAINERS: usize = 10;

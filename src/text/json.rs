@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::tree::{Broken, Key, Kind, MOST_BYTES, MOST_DEPTH, MOST_NODES, Node, Place, broken};
 
 /// The value of a file; `None` if nothing is in it.
-pub(super) fn document(text: &str) -> Result<Option<Node>, Broken> {
+pub(crate) fn document(text: &str) -> Result<Option<Node>, Broken> {
     if text.len() > MOST_BYTES {
         return Err(broken(Place::WHOLE_FILE, format!("the file has more than {MOST_BYTES} bytes"), None));
     }

@@ -1,20 +1,45 @@
-//! What a team that uses CodeDeploy has before it meets trueup: a load balancer, and a group that shifts traffic in steps.
+//! What a team has before it meets trueup, as its own tools have made it.
 
 use serde_json::{Value, json};
 use trueup_simulator::Api;
 
+use super::files::{ACCOUNT, REGION};
 use super::stage::Stage;
 
-pub(super) const APP_SPEC: &str = "version: 0.0
-Resources:
-  - TargetService:
-      Type: AWS::ECS::Service
-      Properties:
-        TaskDefinition: <TASK_DEFINITION>
-        LoadBalancerInfo: {ContainerName: shop, ContainerPort: 8080}
-";
-
+/// What a team has before it meets trueup: a cluster, an image repository and two services.
 pub(super) fn furnish(stage: &Stage) -> anyhow::Result<()> {
+    stage.call(Api::Ecs, "CreateCluster", &json!({"clusterName": "mco"}))?;
+    for application in ["api", "shop"] {
+        stage.call(Api::Ecr, "CreateRepository", &json!({"repositoryName": format!("mco/{application}")}))?;
+        stage.build(application, "3f2c1ab")?;
+    }
+    let breaker = json!({"deploymentCircuitBreaker": {"enable": true, "rollback": true}});
+    for environment in ["test", "staging"] {
+        stage.tag("api", "3f2c1ab", environment)?;
+        create_service(stage, "api", environment, &json!({"deploymentConfiguration": breaker}))?;
+    }
+    stage.tag("shop", "3f2c1ab", "test")?;
+    furnish_blue_green(stage)?;
+    stage.with(|world| world.advance(60));
+    Ok(())
+}
+
+fn create_service(stage: &Stage, application: &str, environment: &str, more: &Value) -> anyhow::Result<()> {
+    let name = format!("mco-{application}-{environment}");
+    let definition = json!({"family": name, "containerDefinitions": [
+        {"name": application, "image": image(application, "3f2c1ab"), "memory": 512,
+            "portMappings": [{"containerPort": 8080}], "environment": [{"name": "LOG_LEVEL", "value": "info"}]}]});
+    stage.call(Api::Ecs, "RegisterTaskDefinition", &definition)?;
+    let mut service =
+        json!({"cluster": "mco", "serviceName": name, "taskDefinition": name, "desiredCount": 4});
+    for (key, value) in more.as_object().into_iter().flatten() {
+        service[key] = value.clone();
+    }
+    stage.call(Api::Ecs, "CreateService", &service).map(drop)
+}
+
+/// A load balancer, and a group that shifts traffic in steps.
+fn furnish_blue_green(stage: &Stage) -> anyhow::Result<()> {
     let made = |operation: &str, input: &Value, path: &str| -> anyhow::Result<Value> {
         Ok(stage.call(Api::Elb, operation, input)?.pointer(path).cloned().unwrap_or_default())
     };
@@ -31,7 +56,7 @@ pub(super) fn furnish(stage: &Stage) -> anyhow::Result<()> {
     let balancers =
         json!([{"targetGroupArn": groups.first(), "containerName": "shop", "containerPort": 8080}]);
     let controller = json!({"deploymentController": {"type": "CODE_DEPLOY"}, "loadBalancers": balancers});
-    stage.create_service("shop", "test", &controller)?;
+    create_service(stage, "shop", "test", &controller)?;
     let deploy = |operation: &str, input: &Value| stage.call(Api::CodeDeploy, operation, input).map(drop);
     deploy("CreateApplication", &json!({"applicationName": "shop", "computePlatform": "ECS"}))?;
     let linear = json!({"linearPercentage": 25, "linearInterval": 1});
@@ -60,8 +85,6 @@ pub(super) fn furnish(stage: &Stage) -> anyhow::Result<()> {
     )
 }
 
-/// How many deployments CodeDeploy was asked for.
-pub(super) fn deployments(stage: &Stage) -> anyhow::Result<usize> {
-    let list = stage.call(Api::CodeDeploy, "ListDeployments", &json!({}))?;
-    Ok(list.get("deployments").and_then(Value::as_array).map_or(0, Vec::len))
+fn image(application: &str, tag: &str) -> String {
+    format!("{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/mco/{application}:{tag}")
 }

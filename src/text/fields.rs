@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use super::duration;
-use super::names::{self, NameKind};
+use super::nearest::suggestion;
 use super::report::Report;
 use super::tree::{Key, Kind, Node};
-use crate::nearest::suggestion;
 
 /// The fields of one map; each is asked for by name, then [`Fields::finish`] reports the rest.
 pub(crate) struct Fields<'n, 'r, 'f> {
@@ -40,29 +39,6 @@ impl<'n, 'r, 'f> Fields<'n, 'r, 'f> {
     pub(crate) fn required(&mut self, key: &'static str) -> Option<String> {
         self.require(key);
         self.text(key)
-    }
-
-    /// The name of one, filled in and held against what such names may be.
-    pub(crate) fn name(
-        &mut self,
-        key: &'static str,
-        kind: NameKind,
-        fill: &dyn Fn(&str) -> String,
-    ) -> Option<String> {
-        let (path, node) = (self.path(key), self.node(key)?);
-        let name = fill(&text(node, &path, self.report)?);
-        kind.check(&name, node, &path, self.report);
-        Some(name)
-    }
-
-    pub(crate) fn names(
-        &mut self,
-        key: &'static str,
-        kind: NameKind,
-        fill: &dyn Fn(&str) -> String,
-    ) -> Option<Vec<String>> {
-        let (path, node) = (self.path(key), self.node(key)?);
-        names::names(node, &path, kind, fill, self.report)
     }
 
     /// Reports a key that is not there.
@@ -158,6 +134,15 @@ pub(crate) fn items<'n>(node: &'n Node, path: &str, report: &mut Report<'_>) -> 
             None
         }
     }
+}
+
+/// The items of a list that may not be empty.
+pub(crate) fn some_items<'n>(node: &'n Node, path: &str, report: &mut Report<'_>) -> Option<&'n [Node]> {
+    let items = items(node, path, report)?;
+    if items.is_empty() {
+        report.error(node, path, "the list is empty").hint = Some("name one, or leave it out".to_owned());
+    }
+    (!items.is_empty()).then_some(items)
 }
 
 pub(crate) fn entries<'n>(node: &'n Node, path: &str, report: &mut Report<'_>) -> Option<&'n [(Key, Node)]> {
