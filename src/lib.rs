@@ -5,6 +5,7 @@
 //! [`aws`] and [`controller`] read what is [observed](model::Observed), [`plan`] decides, and one function of
 //! [`controller`] writes. `docs/architecture.md` has the picture and the invariants; a test keeps the layers apart.
 
+pub mod documents;
 pub mod model;
 
 pub mod iam;

@@ -9,9 +9,9 @@ use std::time::Duration;
 use globset::{Glob, GlobMatcher};
 
 use crate::address::WebAddress;
+use crate::documents::{repositories, roles};
 use crate::git::Credentials;
 use crate::model::{AccountId, Declaration, Declared, Desired, Finding, Pattern, RolePattern, Severity};
-use crate::plan::{repositories, roles};
 use crate::secret::Secret;
 use crate::text::duration;
 use crate::text::fields::kind;

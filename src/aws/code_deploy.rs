@@ -1,5 +1,6 @@
 //! AWS CodeDeploy.
 
+use crate::documents::code_deploy;
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
@@ -13,7 +14,6 @@ use crate::model::{
     ClusterName, CodeDeployError, CodeDeployStatus, CodeDeployment, DeploymentGroup, Group, Millis,
     NewDeployment, Progress, ServiceName, Wait,
 };
-use crate::plan::blue_green;
 use crate::ports::{CloudError, CodeDeploy};
 
 /// `BatchGetDeployments` takes 25 ids (AWS CodeDeploy API reference).
@@ -105,7 +105,7 @@ impl CodeDeploy for CodeDeployClient {
     }
 
     async fn create_deployment(&self, new: &NewDeployment) -> Result<(), CloudError> {
-        self.0.write("CreateDeployment", blue_green::deployment_input(new)).await.map(drop)
+        self.0.write("CreateDeployment", code_deploy::deployment_input(new)).await.map(drop)
     }
 
     async fn stop(&self, deployment: &str) -> Result<(), CloudError> {

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::answer::{list, next_page, owned, text};
 use super::caller::Client;
+use crate::documents::memory;
 use crate::model::{ApplicationName, EnvironmentName, TaskDefinitionArn};
-use crate::plan::memory;
 use crate::ports::{CloudError, Extent, Listing, TaggedRevision, Tagging};
 
 /// Values of one filter (Resource Groups Tagging API reference, `GetResources`).

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::of_interest::{best_first, deployed};
 use super::remembered::Remembered;
+use crate::documents::{code_deploy, memory};
 use crate::manifest;
 use crate::model::{
     AccountId, Deployment, DeploymentGroup, DeploymentStatus, Desired, Group, InfraCommit, Millis, Observed,
@@ -11,7 +12,7 @@ use crate::model::{
     TaskDefinitionArn,
 };
 use crate::plan::count::Count;
-use crate::plan::{blue_green, declared_family, memory, phase, steady};
+use crate::plan::{blue_green, declared_family, phase, steady};
 use crate::ports::{Clock, CloudError, CodeDeploy, Ecr, Ecs, History, Scaling, Sts, Tagging, Tasks};
 
 /// Revisions of the family that are searched for content and stamps.
@@ -166,7 +167,7 @@ impl Observer<'_> {
             let (cluster, name) = (&desired.cluster, &desired.service);
             return (None, Reading::from(self.ecs.service_deployments(cluster, name, DEPLOYMENTS).await));
         };
-        let (application, group) = blue_green::names(&settings, desired);
+        let (application, group) = code_deploy::names(&settings, desired);
         let found = Reading::from(self.code_deploy.group(&application, &group).await);
         let history = match &found {
             Reading::Known(Group::Found(known)) => {

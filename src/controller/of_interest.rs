@@ -3,11 +3,12 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::documents::{containers, memory};
 use crate::model::{
     Desired, Digest, OutcomeKind, Reading, Repository, Revision, Service, ServiceDeployment, Task,
     TaskDefinitionArn,
 };
-use crate::plan::{commits, container_images, memory, phase};
+use crate::plan::{commits, phase};
 
 /// The digests of a repository that tasks run or that deployed revisions are pinned to, each once, what runs first.
 pub(super) fn running_and_deployed(
@@ -69,7 +70,7 @@ pub(super) fn best_first<'a>(
 
 /// The digests of a repository that the revisions are pinned to, each once, in their order.
 pub(super) fn pinned_digests(revisions: &[&Revision], uri: &str) -> Vec<Digest> {
-    let references = revisions.iter().flat_map(|revision| container_images(&revision.input));
+    let references = revisions.iter().flat_map(|revision| containers::images(&revision.input));
     let pinned = references.filter_map(|(_, reference)| reference.split_once('@'));
     let mut seen = BTreeSet::new();
     let from_here = pinned.filter(|(name, _)| *name == uri).map(|(_, digest)| Digest::new(digest));

@@ -8,8 +8,8 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use super::observe::Observer;
+use crate::documents::memory::{self, Hint};
 use crate::model::{Completeness, Desired, TaskDefinitionArn};
-use crate::plan::memory::{self, Hint};
 use crate::ports::{CloudError, Extent, RevisionStatus};
 
 /// Revisions for the declared commit that are described: the newest of them decides, the others are its races.

@@ -9,11 +9,11 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use crate::documents::{code_deploy, roles};
 use crate::model::{
     CodeDeploy, Declaration, Desired, Mode, MoveTag, NewGroup, Strategy, Target, TaskDefinitionSource,
 };
 use crate::plan::count::Count;
-use crate::plan::{blue_green, roles};
 use resource::{Naming, Resource, named};
 
 /// Characters that a managed policy may have, white space not counted (AWS IAM user guide, quotas).
@@ -83,7 +83,7 @@ fn has_plain_names(desired: &Desired) -> Result<(), Wildcard> {
         Strategy::CodeDeploy(settings) => settings,
         Strategy::Rolling | Strategy::Unspecified => &default,
     };
-    let (application, group) = blue_green::names(settings, desired);
+    let (application, group) = code_deploy::names(settings, desired);
     let family = family(desired).map(str::to_owned);
     let places =
         [desired.account.as_ref(), desired.registry.account.as_ref()].map(|it| it.map(ToString::to_string));
@@ -339,7 +339,7 @@ fn names<'a>(
     settings(desired).filter_map(move |(one, settings)| {
         let default = CodeDeploy::default();
         let settings = settings.unwrap_or(&default);
-        let (application, group) = blue_green::names(settings, one);
+        let (application, group) = code_deploy::names(settings, one);
         wanted(settings).then_some((one, application, group))
     })
 }

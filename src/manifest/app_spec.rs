@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::leftovers;
+use crate::documents::{app_spec, placeholders};
 use crate::model::Complaint;
-use crate::plan::{blue_green, placeholders};
 use crate::text::fields::kind;
 use crate::text::nearest::suggestion;
 use crate::text::report::Report;
@@ -30,7 +30,7 @@ const NETWORK: [&str; 3] = ["Subnets", "SecurityGroups", "AssignPublicIp"];
 /// The task definition that a deployed `AppSpec` names.
 pub fn task_definition(content: &str) -> Option<String> {
     let documents = tree::documents(content).ok()?;
-    blue_green::task_definition_of(&documents.first()?.to_json()).map(str::to_owned)
+    app_spec::task_definition_of(&documents.first()?.to_json()).map(str::to_owned)
 }
 
 fn get<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
@@ -180,7 +180,7 @@ fn structure(root: &Node) -> Result<(), Fault> {
     let Some(properties) = get(target, "Properties") else { return Ok(()) };
     member(properties, "TaskDefinition")?;
     if let Some(definition) = get(properties, "TaskDefinition").filter(|node| words(node).is_none()) {
-        let message = format!("expected {} or an ARN", blue_green::TASK_DEFINITION);
+        let message = format!("expected {} or an ARN", app_spec::TASK_DEFINITION);
         return Err((definition.place, "TaskDefinition".to_owned(), message));
     }
     member(properties, "LoadBalancerInfo")?;

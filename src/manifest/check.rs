@@ -6,13 +6,13 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::documents::{code_deploy, containers, placeholders};
 use crate::masking::{holds_a_secret, names_a_secret};
 use crate::model::{
     AccountId, ApplicationName, ClusterName, Complaint, Containers, Declaration, Declared, Desired,
     DesiredImage, Finding, Region, RepositoryName, ServiceName, Severity, Strategy, Tag, Target,
     TaskDefinitionSource,
 };
-use crate::plan::{self, blue_green, container_images, placeholders};
 use crate::text::nearest::Names;
 
 /// What belongs to one target alone, after expansion; a tag to one environment.
@@ -46,7 +46,7 @@ fn claims_of(one: &Desired) -> Vec<(Place<'_>, Claim<'_>)> {
         claims.push((place, Claim::Family(family)));
     }
     if let Strategy::CodeDeploy(settings) = &one.strategy {
-        let (application, group) = blue_green::names(settings, one);
+        let (application, group) = code_deploy::names(settings, one);
         claims.push((place, Claim::Group { application, group }));
     }
     let tags = one.images.iter().map(|image| Claim::Tag(&image.repository, &one.environment_tag));
@@ -152,11 +152,11 @@ pub(super) fn freeze(declaration: &mut Declaration) {
 
 /// Containers that are named but not in the task definition.
 pub(super) fn containers(input: &Value, images: &[DesiredImage]) -> Vec<Complaint> {
-    let present: Vec<&str> = container_images(input).map(|(name, _)| name).collect();
-    let marked = container_images(input).filter_map(|(_, image)| placeholders::whole(image).map(|_| image));
+    let present: Vec<&str> = containers::images(input).map(|(name, _)| name).collect();
+    let marked = containers::images(input).filter_map(|(_, image)| placeholders::whole(image).map(|_| image));
     let marked: BTreeSet<&str> = marked.collect();
     let mut found = Vec::new();
-    for image in images.iter().filter(|image| plan::containers(image, input).is_err()) {
+    for image in images.iter().filter(|image| containers::of_image(image, input).is_err()) {
         match &image.containers {
             Containers::Named(names) => {
                 for name in names.iter().filter(|name| !present.contains(&name.as_str())) {

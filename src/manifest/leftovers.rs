@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::documents::placeholders::{self, member};
 use crate::model::Complaint;
 use crate::model::Severity;
-use crate::plan::placeholders::{self, member};
 use crate::text::nearest::nearest;
 
 /// Letters of a placeholder's name; what is longer is text.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::plan::service_settings;
+use crate::documents::service_settings;
 
 /// The schema of one document, draft 2020-12.
 pub fn schema() -> Value {

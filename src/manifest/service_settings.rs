@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::leftovers::placeholders_in;
 use super::names::repeated;
+use crate::documents::placeholders::member;
 use crate::model::Complaint;
-use crate::plan::placeholders::member;
 use crate::text::nearest::suggestion;
 
 /// Members that are one of a few words, wherever they stand (Amazon ECS API reference: `PropagateTags`, `AssignPublicIp`,

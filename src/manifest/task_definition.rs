@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::documents::{containers, placeholders};
 use crate::model::{Complaint, Containers, DesiredImage, Misfit, ShapeComplaint, ValueType};
-use crate::plan::{container_images, placeholders};
 use crate::text::nearest::{nearest, nearest_within};
 
 /// Stands for the image of an application that has one.
@@ -122,7 +122,7 @@ fn is_nearly<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
 /// Gives images that no container is named for the containers that have their placeholder. `CodePipeline` calls an image as
 /// its action says, usually `<IMAGE1_NAME>`: where one image is declared, the only placeholder that is there means it.
 pub(super) fn place_images(images: &mut [DesiredImage], input: &Value) {
-    let marked: Vec<(String, String)> = container_images(input)
+    let marked: Vec<(String, String)> = containers::images(input)
         .filter_map(|(container, image)| Some((container.to_owned(), placeholders::whole(image)?.to_owned())))
         .collect();
     let names: BTreeSet<&str> = marked.iter().map(|(_, name)| name.as_str()).collect();

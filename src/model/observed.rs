@@ -289,7 +289,7 @@ pub struct Revision {
     pub tags: BTreeMap<String, String>,
 }
 
-/// What trueup remembers on a revision that it registered. See [`crate::plan::memory`].
+/// What trueup remembers on a revision that it registered. See [`crate::documents::memory`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Memory {
     /// That of the first image.

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use super::drift::is_spent;
 use super::facts::{Facts, unreadable};
 use super::hand::Hand;
-use super::memory::Stamp;
 use super::phase::{self, Current};
 use super::steady::Judgement;
 use super::step::{Step, Why};
-use super::{render, service_settings};
+use crate::documents::{containers, memory::Stamp, service_settings};
 use crate::model::{
     DesiredImage, Digest, Memory, MoveTag, ObservedImage, OnDrift, OutcomeKind, Phase, Reading,
     RepositoryName, ServiceDeployment, SettingsStamp, TaskDefinitionArn, Waiting,
@@ -237,7 +236,7 @@ impl Facts<'_> {
             return observed.built.known().map(|image| image.digest.clone());
         }
         let name = names.first()?;
-        let (_, image) = render::container_images(&revision.input).find(|(known, _)| known == name)?;
+        let (_, image) = containers::images(&revision.input).find(|(known, _)| known == name)?;
         let uri = &observed.repository.known()?.uri;
         image.strip_prefix(uri.as_str()).filter(|rest| rest.starts_with(['@', ':']))?;
         let digest = self.digest_of_container(live, &revision.input, name)?;

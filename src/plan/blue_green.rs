@@ -1,23 +1,20 @@
 //! Blue/green by AWS `CodeDeploy`: its deployments in the words of all deployments, and what is sent to start one.
 
+use crate::documents::{app_spec, code_deploy};
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
 use crate::model::{
     CodeDeploy, CodeDeployStatus, CodeDeployment, Commit, Controller, DeclarationHash, DeploymentGroup,
-    Desired, LoadBalancer, Millis, NewDeployment, NewGroup, Progress, Service, ServiceDeployment,
+    Desired, LoadBalancer, Millis, NewDeployment, Progress, Service, ServiceDeployment,
     ServiceDeploymentStatus, Shift, Stage, Strategy, TaskDefinitionArn, Waiting,
 };
 
-/// Characters of a name that `aws ecs deploy` makes of the names of cluster and service (aws-cli).
-const NAME: usize = 46;
 /// Characters of a description (AWS `CodeDeploy` user guide, quotas).
 const DESCRIPTION: usize = 512;
 /// `errorInformation.code` of a deployment that somebody stopped.
 const MANUAL_STOP: &str = "MANUAL_STOP";
-/// The text in an `AppSpec` of a pipeline that stands for the task definition.
-pub const TASK_DEFINITION: &str = "<TASK_DEFINITION>";
 
 /// The declared settings, or the defaults where none are declared and the service belongs to `CodeDeploy`.
 pub fn settings(desired: &Desired, service: &Service) -> Option<CodeDeploy> {
@@ -26,18 +23,6 @@ pub fn settings(desired: &Desired, service: &Service) -> Option<CodeDeploy> {
         (Strategy::Unspecified, Controller::CodeDeploy) => Some(CodeDeploy::default()),
         _ => None,
     }
-}
-
-/// The names of application and group.
-pub fn names(settings: &CodeDeploy, desired: &Desired) -> (String, String) {
-    let default = |prefix: &str| {
-        let name = format!("{prefix}-{}-{}", desired.cluster, desired.service);
-        name.chars().take(NAME).collect::<String>()
-    };
-    (
-        settings.application.clone().unwrap_or_else(|| default("AppECS")),
-        settings.group.clone().unwrap_or_else(|| default("DgpECS")),
-    )
 }
 
 /// The deployments of a group as service deployments, newest first. One that `CodeDeploy` made to undo another is no
@@ -174,7 +159,7 @@ pub fn new_deployment(
     revision: &TaskDefinitionArn,
     declared: (Option<&Commit>, Option<&DeclarationHash>),
 ) -> Result<NewDeployment, Waiting> {
-    let (application, group) = names(settings, desired);
+    let (application, group) = code_deploy::names(settings, desired);
     Ok(NewDeployment {
         app_spec: app_spec(settings, service, revision, &group)?.to_string(),
         description: description(desired, declared, revision),
@@ -185,21 +170,6 @@ pub fn new_deployment(
     })
 }
 
-/// The input of `CreateDeployment`.
-pub fn deployment_input(new: &NewDeployment) -> Value {
-    let mut input = json!({
-        "applicationName": new.application,
-        "deploymentGroupName": new.group,
-        "description": new.description,
-        "autoRollbackConfiguration": rollback(),
-        "revision": {"revisionType": "AppSpecContent", "appSpecContent": {"content": new.app_spec}},
-    });
-    if let Some(configuration) = &new.configuration {
-        input["deploymentConfigName"] = json!(configuration);
-    }
-    input
-}
-
 /// The declared file with the task definition filled in, or one made from what the primary task set has.
 fn app_spec(
     settings: &CodeDeploy,
@@ -208,7 +178,7 @@ fn app_spec(
     group: &str,
 ) -> Result<Value, Waiting> {
     if let Some(declared) = &settings.app_spec {
-        return Ok(filled_in(&declared.content, revision.as_str()));
+        return Ok(app_spec::filled_in(&declared.content, revision.as_str()));
     }
     let balancer = service.primary().and_then(|primary| primary.load_balancer.as_ref());
     let unfit = || Waiting::GroupUnfit {
@@ -226,45 +196,6 @@ fn app_spec(
             },
         }}],
     }))
-}
-
-/// Whatever the file says of a task definition is replaced, as `aws ecs deploy` does; keys are found in any case.
-pub fn filled_in(content: &Value, task_definition: &str) -> Value {
-    match content {
-        Value::Object(members) => {
-            let fill = |(key, value): (&String, &Value)| {
-                let is_it = key.eq_ignore_ascii_case("TaskDefinition");
-                let value = if is_it { json!(task_definition) } else { filled_in(value, task_definition) };
-                (key.clone(), value)
-            };
-            Value::Object(members.iter().map(fill).collect())
-        }
-        Value::Array(items) => items.iter().map(|item| filled_in(item, task_definition)).collect(),
-        other => other.clone(),
-    }
-}
-
-/// The task definition that an `AppSpec` names.
-pub fn task_definition_of(content: &Value) -> Option<&str> {
-    match content {
-        Value::Object(members) => members.iter().find_map(|(key, value)| {
-            let named = value.as_str().filter(|_| key.eq_ignore_ascii_case("TaskDefinition"));
-            named.or_else(|| task_definition_of(value))
-        }),
-        Value::Array(items) => items.iter().find_map(task_definition_of),
-        _ => None,
-    }
-}
-
-/// Whether an `AppSpec` has a hook for the event.
-pub fn has_hook(content: &Value, event: &str) -> bool {
-    let named = |value: &Value, key: &str| {
-        value.as_object().into_iter().flatten().any(|(name, _)| name.eq_ignore_ascii_case(key))
-    };
-    let mut members = content.as_object().into_iter().flatten();
-    let hooks =
-        members.find(|(name, _)| name.eq_ignore_ascii_case("Hooks")).and_then(|(_, hooks)| hooks.as_array());
-    hooks.into_iter().flatten().any(|hook| named(hook, event))
 }
 
 /// Whether the group can deploy this service, before anything is written.
@@ -299,46 +230,4 @@ pub fn fits(
         )),
         _ => Ok(()),
     }
-}
-
-/// The input of `CreateDeploymentGroup`.
-pub fn group_input(new: &NewGroup, application: &str, group: &str, desired: &Desired) -> Value {
-    let mut pair = json!({
-        "targetGroups": new.target_groups.iter().map(|name| json!({"name": name})).collect::<Vec<_>>(),
-        "prodTrafficRoute": {"listenerArns": [new.production_listener]},
-    });
-    if let Some(test) = &new.test_listener {
-        pair["testTrafficRoute"] = json!({"listenerArns": [test]});
-    }
-    let ready = match new.ready_wait {
-        Some(minutes) => json!({"actionOnTimeout": "STOP_DEPLOYMENT", "waitTimeInMinutes": minutes}),
-        None => json!({"actionOnTimeout": "CONTINUE_DEPLOYMENT", "waitTimeInMinutes": 0}),
-    };
-    let mut input = json!({
-        "applicationName": application,
-        "deploymentGroupName": group,
-        "serviceRoleArn": new.service_role,
-        "ecsServices": [{"serviceName": desired.service.as_str(), "clusterName": desired.cluster.as_str()}],
-        "deploymentStyle": {"deploymentType": "BLUE_GREEN", "deploymentOption": "WITH_TRAFFIC_CONTROL"},
-        "blueGreenDeploymentConfiguration": {
-            "deploymentReadyOption": ready,
-            "terminateBlueInstancesOnDeploymentSuccess":
-                {"action": "TERMINATE", "terminationWaitTimeInMinutes": new.termination_wait},
-        },
-        "loadBalancerInfo": {"targetGroupPairInfoList": [pair]},
-        "autoRollbackConfiguration": rollback(),
-    });
-    if !new.alarms.is_empty() {
-        let alarms: Vec<Value> = new.alarms.iter().map(|name| json!({"name": name})).collect();
-        input["alarmConfiguration"] = json!({"enabled": true, "alarms": alarms});
-    }
-    input
-}
-
-/// What every deployment of ours asks for, whatever its group says.
-fn rollback() -> Value {
-    json!({
-        "enabled": true,
-        "events": ["DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_ALARM", "DEPLOYMENT_STOP_ON_REQUEST"],
-    })
 }

@@ -2,7 +2,7 @@
 //! here brought that revision: anybody who may tag or register task definitions can write any commit there.
 
 use super::facts::Facts;
-use super::{memory, render};
+use crate::documents::{containers, memory};
 use crate::model::{
     Commit, CommitSource, DesiredImage, Digest, Image, MovedTag, ObservedImage, Reading, Service,
     ServiceDeployment, Tag, TagMatch, Tags, TaskDefinitionArn, Waiting,
@@ -50,8 +50,8 @@ impl<'a> Facts<'a> {
     /// The digest that a revision is pinned to, or that its tag stood for when it was deployed.
     fn digest_of_image(&self, arn: &TaskDefinitionArn, wanted: &DesiredImage, uri: &str) -> Option<Digest> {
         let revision = self.revision(arn)?;
-        let names = render::containers(wanted, &revision.input).ok()?;
-        let mut images = render::container_images(&revision.input);
+        let names = containers::of_image(wanted, &revision.input).ok()?;
+        let mut images = containers::images(&revision.input);
         let (name, image) = images.find(|(name, _)| names.iter().any(|known| known == name))?;
         let rest = image.strip_prefix(uri)?;
         match rest.split_once('@') {

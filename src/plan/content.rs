@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::facts::{Facts, IMAGE, REPOSITORY, unreadable};
-use super::{memory, render};
+use super::render;
+use crate::documents::memory;
 use crate::model::{Reading, Revision, TagMatch, TaskDefinitionArn, TaskDefinitionSource, Waiting};
 
 impl Facts<'_> {

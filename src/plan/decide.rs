@@ -6,12 +6,11 @@ use serde_json::Value;
 
 use super::facts::{Facts, HISTORY, unreadable};
 use super::hand::Hand;
-use super::memory::Stamp;
 use super::outlook::Outlook;
 use super::phase::Current;
-use super::shown::Origin;
 use super::step::{Approval, Recent, Refusal, Step, Why};
-use super::{diff, memory, outlook, phase, status};
+use super::{outlook, phase, status};
+use crate::documents::{differences, memory, memory::Stamp, shown::Origin};
 use crate::model::{
     Ancestry, Applied, ContentHash, Controller, DeploymentStrategy, Desired, Difference, Digest, Finding,
     InFlight, InfraCommit, Millis, Mode, Observed, OnDrift, Phase, Reading, RepositoryName, Service,
@@ -78,7 +77,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
         return facts.frozen();
     }
     let decision = facts.decide();
-    let mut differences = diff::listed(facts.differences());
+    let mut differences = differences::listed(facts.differences());
     let (steps, waiting) = match decision {
         Ok(steps) => (steps, None),
         Err(waiting) => (Vec::new(), Some(waiting)),
@@ -299,7 +298,7 @@ impl<'a> Facts<'a> {
             .filter(|revision| revision.active)
             .find(|revision| memory::is_described_otherwise(revision, self.input.desired, content));
         let Some(revision) = otherwise else { return Ok(()) };
-        let fields = diff::task_definitions(&revision.input, rendered, Origin::Aws);
+        let fields = differences::task_definitions(&revision.input, rendered, Origin::Aws);
         let fields = fields.into_iter().take(3).map(|difference| difference.field).collect();
         Err(Waiting::DescribedOtherwise { revision: revision.arn.short().to_owned(), fields })
     }

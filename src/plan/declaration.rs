@@ -8,7 +8,7 @@
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::normalise;
+use crate::documents::normalise;
 use crate::model::{Containers, DeclarationHash, Desired, DesiredImage, Strategy, TaskDefinitionSource};
 
 /// `base`: the revision that `{from: family}` starts from. Whoever owns that family has declared it.

@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 
+use super::commits;
 use super::facts::{Facts, HISTORY, unreadable};
 use super::hand::Hand;
 use super::phase::Current;
 use super::step::Why;
-use super::{commits, memory, render};
+use crate::documents::{containers, memory};
 use crate::model::{
     Commit, ContentHash, FirstContact, Memory, Millis, OnDrift, Outcome, OutcomeKind, TaskDefinitionSource,
     Waiting,
@@ -103,7 +104,7 @@ impl Facts<'_> {
             .collect();
         // A repository that cannot be read may be the one.
         let Some(uris) = uris else { return false };
-        !render::container_images(&live.input).any(|(_, reference)| {
+        !containers::images(&live.input).any(|(_, reference)| {
             let name = reference.split('@').next().unwrap_or_default();
             uris.iter()
                 .any(|uri| name == *uri || name.strip_prefix(uri).is_some_and(|rest| rest.starts_with(':')))
@@ -130,7 +131,7 @@ impl Facts<'_> {
     ) -> Vec<Commit> {
         let mut commits = Vec::new();
         for container in self.container_names(wanted, &live.input) {
-            let image = render::container_images(&live.input).find(|(name, _)| *name == container);
+            let image = containers::images(&live.input).find(|(name, _)| *name == container);
             if let Some((_, tag)) = image.and_then(|(_, image)| image.split('@').next()?.rsplit_once(':')) {
                 commits.extend(commits::commit_in_tag(wanted, tag));
             }

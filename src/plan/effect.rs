@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::facts::Facts;
-use super::shown::Origin;
-use super::{diff, overlay, render, service_settings};
+use super::render;
+use crate::documents::{containers, differences, overlay, service_settings, shown::Origin};
 use crate::model::{
     DesiredImage, Difference, Digest, Image, ObservedImage, Reading, Revision, TaskDefinitionArn,
     TaskDefinitionSource,
@@ -38,20 +38,20 @@ impl Facts<'_> {
     fn owned_differences(&self, live: &Revision, rendered: &Value) -> Vec<Difference> {
         let mut same_images = live.input.clone();
         for (wanted, observed) in self.input.desired.images.iter().zip(self.images) {
-            let names = render::containers(wanted, rendered).unwrap_or_default();
+            let names = containers::of_image(wanted, rendered).unwrap_or_default();
             for name in names {
                 let image = |input| image_of(input, &name).unwrap_or_default().to_owned();
                 if self.runs(&live.arn, &live.input, &name, observed) {
-                    render::set_image(&mut same_images, &name, &image(rendered));
+                    containers::set_image(&mut same_images, &name, &image(rendered));
                 } else if image(&live.input) == image(rendered)
                     && let Some(digest) = self.resolved_digests(&live.arn, &name)
                 {
                     // The same tag, which stood for another image when it was deployed.
-                    render::set_image(&mut same_images, &name, &format!("{}@{digest}", image(rendered)));
+                    containers::set_image(&mut same_images, &name, &format!("{}@{digest}", image(rendered)));
                 }
             }
         }
-        let all = diff::task_definitions(&same_images, rendered, render::origin(self.input.desired));
+        let all = differences::task_definitions(&same_images, rendered, render::origin(self.input.desired));
         if render::owns_every_field(self.input.desired)
             || matches!(self.input.desired.task_definition, TaskDefinitionSource::Family(_))
         {
@@ -67,14 +67,15 @@ impl Facts<'_> {
     /// The fields that would change if what is declared were laid over this task definition: they are owned.
     pub(super) fn changed_by_overlay(&self, input: &Value) -> BTreeSet<String> {
         let laid_over = overlay::laid_over(&self.input.desired.overlay, input);
-        let changes =
-            laid_over.map(|changed| diff::task_definitions(input, &changed, Origin::Aws)).unwrap_or_default();
+        let changes = laid_over
+            .map(|changed| differences::task_definitions(input, &changed, Origin::Aws))
+            .unwrap_or_default();
         changes.into_iter().map(|difference| difference.field).collect()
     }
 
     pub(super) fn runs_every_image(&self, revision: &Revision) -> bool {
         self.input.desired.images.iter().zip(self.images).all(|(wanted, observed)| {
-            let names = render::containers(wanted, &revision.input).unwrap_or_default();
+            let names = containers::of_image(wanted, &revision.input).unwrap_or_default();
             !names.is_empty()
                 && names.iter().all(|name| self.runs(&revision.arn, &revision.input, name, observed))
         })
@@ -105,10 +106,10 @@ impl Facts<'_> {
     /// The containers that run an image, in a revision that may have lost the placeholder.
     pub(super) fn container_names(&self, wanted: &DesiredImage, input: &Value) -> Vec<String> {
         let declared = match &self.input.desired.task_definition {
-            TaskDefinitionSource::File { input, .. } => render::containers(wanted, input).ok(),
+            TaskDefinitionSource::File { input, .. } => containers::of_image(wanted, input).ok(),
             TaskDefinitionSource::Service | TaskDefinitionSource::Family(_) => None,
         };
-        declared.or_else(|| render::containers(wanted, input).ok()).unwrap_or_default()
+        declared.or_else(|| containers::of_image(wanted, input).ok()).unwrap_or_default()
     }
 
     /// The digest that a container of a revision is pinned to, or that ECS resolved for it.
@@ -118,7 +119,7 @@ impl Facts<'_> {
         input: &Value,
         container: &str,
     ) -> Option<Digest> {
-        let image = render::container_images(input).find(|(name, _)| *name == container);
+        let image = containers::images(input).find(|(name, _)| *name == container);
         let pinned = image.and_then(|(_, image)| image.split_once('@'));
         pinned.map(|(_, digest)| Digest::new(digest)).or_else(|| self.resolved_digests(arn, container))
     }
@@ -142,7 +143,7 @@ impl Facts<'_> {
 }
 
 fn image_of<'i>(input: &'i Value, container: &str) -> Option<&'i str> {
-    render::container_images(input).find(|(name, _)| *name == container).map(|(_, image)| image)
+    containers::images(input).find(|(name, _)| *name == container).map(|(_, image)| image)
 }
 
 /// What a tag that no task has resolved yet, or that nobody has told the digest of, means now.

@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::decide::Input;
 use super::phase::Current;
 use super::steady::Judgement;
-use super::{blue_green, declaration, memory, phase};
+use super::{blue_green, declaration, phase};
+use crate::documents::memory;
 use crate::model::{
     Applied, CodeDeploy, Completeness, ContentHash, DeclarationHash, Desired, Memory, ObservedImage, Reading,
     Revision, Service, ServiceDeployment, Shift, Stage, TaskDefinitionArn, TaskDefinitionSource, Waiting,

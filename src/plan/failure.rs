@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use super::commits::deployed_here;
 use super::facts::Facts;
 use super::hand::Hand;
-use super::memory::{Registration, Stamp};
+use super::phase;
 use super::phase::Current;
 use super::steady::Judgement;
 use super::step::{Step, Why};
-use super::{memory, phase, render};
+use crate::documents::{
+    containers, memory,
+    memory::{Registration, Stamp},
+};
 use crate::model::{
     Commit, ContentHash, Digest, Memory, Millis, OnFailure, OutcomeKind, Phase, Reading, Service,
     ServiceDeployment, ServiceDeploymentStatus, TaskDefinitionArn, TaskDefinitionSource, TaskHealth, Waiting,
@@ -143,7 +146,7 @@ impl Facts<'_> {
     /// Whether a digest that the revision is pinned to is no longer in the registry.
     pub(super) fn image_is_gone(&self, arn: &TaskDefinitionArn) -> bool {
         let Some(revision) = self.revision(arn) else { return false };
-        let pinned: Vec<Digest> = render::container_images(&revision.input)
+        let pinned: Vec<Digest> = containers::images(&revision.input)
             .filter_map(|(_, image)| image.split_once('@').map(|(_, digest)| Digest::new(digest)))
             .collect();
         let absent = |digest: &Digest| {

@@ -4,6 +4,7 @@
 
 mod decide;
 
+mod allowed;
 mod arrival;
 mod causes;
 pub mod commits;
@@ -26,19 +27,9 @@ pub mod waiting;
 
 pub mod blue_green;
 pub mod count;
-pub mod diff;
-pub mod memory;
-pub(crate) mod normalise;
-pub mod overlay;
 pub mod phase;
-pub mod placeholders;
-pub mod refusals;
 mod render;
-pub mod repositories;
-pub mod roles;
-pub mod service_settings;
-pub mod shown;
-pub mod tags;
+mod tags;
 pub mod windows;
 
 #[cfg(test)]
@@ -46,6 +37,5 @@ mod tests;
 
 pub use decide::{Input, Plan, TagPeer, plan};
 pub use facts::declared_family;
-pub use render::{container_images, containers};
 pub use status::unknown as unknown_status;
 pub use step::{Approval, By, Recent, Refusal, Step, Why};

@@ -1,9 +1,8 @@
 //! What a change will come to, from its first write to its last, for people who decide about it.
 
-use super::blue_green;
 use super::facts::Facts;
-use super::memory::Stamp;
 use super::step::Step;
+use crate::documents::{app_spec, code_deploy, memory::Stamp};
 use crate::model::{
     AppSpec, Commit, Digest, Group, MoveTag, Reading, ScalableTarget, Service, TaskDefinitionSource,
 };
@@ -78,7 +77,7 @@ pub(super) fn of(facts: &Facts<'_>, next: Option<&Step>, tagged: Option<&Commit>
         strategy: facts.code_deploy.as_ref().map_or_else(
             || "rolling".to_owned(),
             |settings| {
-                let (application, group) = blue_green::names(settings, desired);
+                let (application, group) = code_deploy::names(settings, desired);
                 format!("codeDeploy by {application}/{group}")
             },
         ),
@@ -124,6 +123,6 @@ fn has_idle_hook(facts: &Facts<'_>) -> bool {
         (_, Some(new)) => new.test_listener.is_some(),
         (_, None) => return false,
     };
-    let hook = |spec: &AppSpec| blue_green::has_hook(&spec.content, "AfterAllowTestTraffic");
+    let hook = |spec: &AppSpec| app_spec::has_hook(&spec.content, "AfterAllowTestTraffic");
     !is_tested && settings.app_spec.as_ref().is_some_and(hook)
 }

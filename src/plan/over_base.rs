@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::facts::Facts;
-use super::refusals;
-use super::render::{container_images, owns_every_field};
+use super::render::owns_every_field;
+use crate::documents::{containers, refusals};
 use crate::model::{Severity, Strategy, Waiting};
 
 impl Facts<'_> {
@@ -64,7 +64,7 @@ fn member<'v>(value: &'v Value, key: &str) -> Option<&'v Value> {
 fn leads_somewhere(field: &str, declared: &Value, rendered: &Value) -> Result<(), Waiting> {
     let Some(container) = member(declared, "ContainerName").and_then(Value::as_str) else { return Ok(()) };
     let misfit = |why| Err(Waiting::Misfit { field: field.to_owned(), why });
-    let known: Vec<&str> = container_images(rendered).map(|(name, _)| name).collect();
+    let known: Vec<&str> = containers::images(rendered).map(|(name, _)| name).collect();
     if !known.contains(&container) {
         return misfit(format!("the task definition has no container {container}, but {}", known.join(", ")));
     }

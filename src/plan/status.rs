@@ -8,7 +8,8 @@ use super::steady::Judgement;
 use super::step::Step;
 use super::undone::Undone;
 use super::waiting::{describe, is_stalled, reason};
-use super::{causes, phase, render, shown};
+use super::{causes, phase, render};
+use crate::documents::{containers, shown};
 use crate::masking;
 use crate::model::{
     Commit, CommitSource, Condition, ConditionKind, DesiredImage, Difference, Digest, Health, Image,
@@ -144,9 +145,9 @@ fn digest_of(
     observed: &ObservedImage,
 ) -> Option<Digest> {
     let revision = facts.revision(&task.task_definition)?;
-    let names = render::containers(wanted, &revision.input).ok().or_else(|| {
+    let names = containers::of_image(wanted, &revision.input).ok().or_else(|| {
         let rendered = facts.rendered.as_ref().ok()?;
-        render::containers(wanted, rendered).ok()
+        containers::of_image(wanted, rendered).ok()
     });
     let container = match &names {
         Some(names) => task.containers.iter().find(|container| names.contains(&container.name))?,

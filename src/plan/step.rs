@@ -6,9 +6,13 @@ use serde_json::Value;
 
 use super::facts::Facts;
 use super::hand::Hand;
-use super::memory::{Registration, Stamp};
 use super::phase::Current;
-use super::{blue_green, memory, service_settings, windows};
+use super::{blue_green, windows};
+use crate::documents::{
+    memory,
+    memory::{Registration, Stamp},
+    service_settings,
+};
 use crate::model::{
     Applied, ClusterName, Commit, ContentHash, Digest, Memory, Millis, NewDeployment, Outcome, OutcomeKind,
     RepositoryName, ServiceName, Tag, TaskDefinitionArn, Wait, Waiting,

@@ -3,30 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 use super::facts::Facts;
-use super::memory;
 use super::phase::Current;
 use super::step::Step;
+use crate::documents::tags::{foreign, in_file, most_declared};
 use crate::masking::{MASK, fingerprint, may_hold_a_secret, may_name_a_secret};
 use crate::model::{Difference, TaskDefinitionSource, Waiting};
-
-/// Tags of one resource (Amazon ECS API reference, `RegisterTaskDefinition`).
-const MOST: usize = 50;
-
-/// How many tags can be declared of a revision with this number of images: the others are what trueup remembers on it, now
-/// and later.
-pub fn most_declared(images: usize) -> usize {
-    MOST.saturating_sub(memory::KEYS.len()).saturating_sub(images.saturating_sub(1))
-}
-
-/// Whether a tag is not for others to give: AWS's own, and those of trueup's memory.
-pub fn is_reserved(key: &str) -> bool {
-    let start =
-        |prefix: &str| key.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
-    start("aws:") || start("trueup:")
-}
 
 impl Facts<'_> {
     /// The tags of the next registration, `ours` among them.
@@ -91,18 +73,4 @@ impl Facts<'_> {
         declared.extend(self.input.desired.tags.clone());
         declared
     }
-}
-
-/// Without those that are not for others to give.
-fn foreign(tags: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let kept = tags.iter().filter(|(key, _)| !is_reserved(key));
-    kept.map(|(key, value)| (key.clone(), value.clone())).collect()
-}
-
-/// Those that a task definition file gives.
-fn in_file(input: &Value) -> BTreeMap<String, String> {
-    let tags = input.get("tags").and_then(Value::as_array).into_iter().flatten();
-    let text = |tag: &Value, key: &str| tag.get(key).and_then(Value::as_str).map(str::to_owned);
-    let tags = tags.filter_map(|tag| Some((text(tag, "key")?, text(tag, "value").unwrap_or_default())));
-    tags.filter(|(key, _)| !is_reserved(key)).collect()
 }

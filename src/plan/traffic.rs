@@ -2,12 +2,13 @@
 
 use serde_json::Value;
 
+use super::blue_green;
 use super::facts::{Facts, unreadable};
 use super::hand::Hand;
 use super::phase::{self, Current};
 use super::steady::Judgement;
 use super::step::{Approval, Step};
-use super::{blue_green, service_settings};
+use crate::documents::{code_deploy, service_settings};
 use crate::model::{
     DeploymentStatus, Group, Outcome, OutcomeKind, Phase, Reading, Service, ServiceDeployment, Shift, Stage,
     Wait, Waiting,
@@ -125,7 +126,7 @@ impl Facts<'_> {
     pub(super) fn group_is_ready(&self, service: &Service) -> Result<Option<Step>, Waiting> {
         let Some(settings) = &self.code_deploy else { return Ok(None) };
         let desired = self.input.desired;
-        let (application, group) = blue_green::names(settings, desired);
+        let (application, group) = code_deploy::names(settings, desired);
         let found = match &self.input.observed.group {
             Some(Reading::Known(found)) => found,
             Some(Reading::Unavailable(why)) => return Err(unreadable("the deployment group", why)),
@@ -137,7 +138,7 @@ impl Facts<'_> {
             (Group::Found(found), _) => blue_green::fits(found, &group, desired, service).map(|()| None),
             (Group::NoApplication, Some(_)) => Ok(Some(Step::CreateApplication { application })),
             (Group::NoGroup, Some(new)) => {
-                let input = blue_green::group_input(new, &application, &group, desired);
+                let input = code_deploy::group_input(new, &application, &group, desired);
                 Ok(Some(Step::CreateGroup { application, group, input }))
             }
             (Group::NoApplication | Group::NoGroup, None) => {

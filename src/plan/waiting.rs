@@ -1,7 +1,7 @@
 //! Why nothing is written: what each reason comes to, its name, and its words for people.
 
 use super::facts::{HISTORY, IMAGE, REPOSITORY};
-use super::memory;
+use crate::documents::memory;
 use crate::model::{Controller, MovedTag, Phase, Shift, Stage, StartedBy, Tag, TagMatch, Target, Waiting};
 
 /// Refusals of one write in a row after which only a person is expected to end it. It is tried again all the same.

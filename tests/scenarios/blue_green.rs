@@ -56,7 +56,7 @@ impl Stage {
     /// A deployment of a revision with the tag, as the console would start it; its id.
     fn deploy_by_hand(&self, tag: &str) -> String {
         let arn = self.register(tag);
-        let spec = trueup::plan::blue_green::filled_in(&with_hooks(&json!([])), &arn).to_string();
+        let spec = trueup::documents::app_spec::filled_in(&with_hooks(&json!([])), &arn).to_string();
         let input = json!({"applicationName": "API", "deploymentGroupName": "API-test",
             "revision": {"revisionType": "AppSpecContent", "appSpecContent": {"content": spec}}});
         self.call(Api::CodeDeploy, "CreateDeployment", &input)["deploymentId"].as_str().unwrap().to_owned()

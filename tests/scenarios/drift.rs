@@ -2,7 +2,7 @@
 
 use fastrand::Rng;
 use serde_json::{Map, Value, json};
-use trueup::plan::{diff, shown::Origin};
+use trueup::documents::{differences, shown::Origin};
 use trueup_simulator::{Api, World};
 
 const DEFINITIONS: u64 = 2000;
@@ -81,10 +81,14 @@ fn what_was_registered_never_drifts_from_how_it_is_described() {
         ] {
             described.as_object_mut().unwrap().remove(key);
         }
-        assert_eq!(diff::task_definitions(&described, &input, Origin::Git), [], "seed {seed}: {input:#}");
+        assert_eq!(
+            differences::task_definitions(&described, &input, Origin::Git),
+            [],
+            "seed {seed}: {input:#}"
+        );
         described["containerDefinitions"][0]["memory"] = json!(256);
         assert_eq!(
-            diff::task_definitions(&described, &input, Origin::Git).len(),
+            differences::task_definitions(&described, &input, Origin::Git).len(),
             1,
             "seed {seed}: a change is seen"
         );

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use trueup::controller::{Swept, Writes};
+use trueup::documents::memory;
 use trueup::model::*;
-use trueup::plan::memory;
 use trueup_simulator::Api;
 
 use crate::stage::{Breaker, REGISTRY, Running, Stage, said};

@@ -6,13 +6,12 @@ use serde_json::{Map, Value};
 
 use super::ServiceRevision;
 use crate::aws::answer::{count, flag, list, member, number, owned, text, time};
+use crate::documents::{service_settings, tags::is_reserved};
 use crate::model::{
     CircuitBreaker, Controller, Deployment, DeploymentId, DeploymentStatus, DeploymentStrategy, Digest,
     LoadBalancer, RolloutState, Scheduling, Service, ServiceDeployment, ServiceDeploymentStatus,
     ServiceStatus, Task, TaskContainer, TaskDefinitionArn, TaskHealth,
 };
-use crate::plan::service_settings;
-use crate::plan::tags::is_reserved;
 
 pub(super) fn service_revision(described: &Value) -> Option<ServiceRevision> {
     let digest = |image| Some((owned(image, "containerName")?, Digest::new(text(image, "imageDigest")?)));

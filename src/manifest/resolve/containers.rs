@@ -1,11 +1,11 @@
 //! Which container runs which image.
 
+use crate::documents::containers;
 use std::collections::BTreeMap;
 
 use super::Resolver;
 use super::images::Origin;
 use crate::model::{Containers, DesiredImage, TaskDefinitionSource};
-use crate::plan;
 use crate::text::tree::Kind;
 
 impl Resolver<'_, '_, '_> {
@@ -48,7 +48,9 @@ fn has_no_container(image: &DesiredImage, task_definition: &TaskDefinitionSource
 /// The containers that an image goes to, as far as the files tell; a placeholder stands for those that have it.
 fn reached(image: &DesiredImage, task_definition: &TaskDefinitionSource) -> Vec<String> {
     match (task_definition, &image.containers) {
-        (TaskDefinitionSource::File { input, .. }, _) => plan::containers(image, input).unwrap_or_default(),
+        (TaskDefinitionSource::File { input, .. }, _) => {
+            containers::of_image(image, input).unwrap_or_default()
+        }
         (_, Containers::Named(names)) => names.clone(),
         (_, Containers::Placeholder(placeholder)) => vec![placeholder.clone()],
     }

@@ -3,13 +3,13 @@
 use serde_json::Value;
 
 use super::Resolver;
+use crate::documents::{containers, service_settings};
 use crate::manifest::app_spec;
 use crate::manifest::leftovers::placeholders_in;
 use crate::manifest::names;
 use crate::manifest::service_settings as rules;
 use crate::model::{Complaint, Spot};
 use crate::model::{Position, Strategy};
-use crate::plan::{container_images, service_settings};
 use crate::text::fields::{entries, unknown_keys};
 use crate::text::nearest::suggestion;
 use crate::text::report::{self, Report};
@@ -190,7 +190,7 @@ fn missing(
     if !placeholders_in(name).is_empty() {
         return None;
     }
-    let names: Vec<&str> = container_images(input).map(|(name, _)| name).collect();
+    let names: Vec<&str> = containers::images(input).map(|(name, _)| name).collect();
     if !names.contains(&name.as_str()) {
         let message = format!("{task_definition} has no container `{name}`");
         let hint = suggestion(name, &names).unwrap_or_else(|| format!("there is {}", names.join(", ")));

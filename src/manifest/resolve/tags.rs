@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::Resolver;
+use crate::documents::tags;
 use crate::manifest::names::{NameKind, repeated};
 use crate::model::Complaint;
-use crate::plan::tags;
 use crate::text::fields::{entries, text};
 use crate::text::report::Report;
 use crate::text::tree::{Key, Node};

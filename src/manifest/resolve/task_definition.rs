@@ -5,12 +5,15 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::{Found, Resolver};
+use crate::documents::{
+    containers, overlay,
+    placeholders::{self, Unfilled},
+    refusals, tags,
+};
 use crate::manifest::names::{self, NameKind};
 use crate::manifest::{check, leftovers, task_definition};
 use crate::model::{Complaint, Spot};
 use crate::model::{DesiredImage, Overlay, Severity, TaskDefinitionSource};
-use crate::plan::placeholders::{self, Unfilled};
-use crate::plan::{self, overlay};
 use crate::text::fields::{Fields, kind};
 use crate::text::report;
 use crate::text::tree::{Kind, Node, Place};
@@ -166,7 +169,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         let (replaced, paths) = replaced(input, images);
         let mut complaints = self.misfits_and_leftovers(input, &paths);
         let taken: BTreeSet<String> = complaints.iter().map(|complaint| complaint.path.clone()).collect();
-        let mut more = plan::refusals::of(input, &replaced.iter().map(String::as_str).collect());
+        let mut more = refusals::of(input, &replaced.iter().map(String::as_str).collect());
         if input.get("family").and_then(Value::as_str).is_none() {
             more.push(Complaint::error("family", "`family` is missing"));
         }
@@ -255,7 +258,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
 fn tags_of_others(input: &Value) -> impl Iterator<Item = Complaint> {
     let tags = input.get("tags").and_then(Value::as_array).into_iter().flatten().enumerate();
     tags.filter_map(|(index, tag)| {
-        let key = tag.get("key").and_then(Value::as_str).filter(|key| plan::tags::is_reserved(key))?;
+        let key = tag.get("key").and_then(Value::as_str).filter(|key| tags::is_reserved(key))?;
         Some(super::tags::reserved(format!("tags[{index}].key"), key))
     })
 }
@@ -275,10 +278,10 @@ fn place_images(images: Option<&mut Vec<DesiredImage>>, input: &Value) -> Vec<Co
 
 /// The containers whose image is put in, and the paths of these images. Of images that cannot be read it may be any.
 fn replaced(input: &Value, images: Option<&[DesiredImage]>) -> (BTreeSet<String>, Vec<String>) {
-    let containers = |image: &DesiredImage| plan::containers(image, input).unwrap_or_default();
+    let containers = |image: &DesiredImage| containers::of_image(image, input).unwrap_or_default();
     let mut names: BTreeSet<String> = images.into_iter().flatten().flat_map(containers).collect();
     if images.is_none() {
-        names.extend(plan::container_images(input).map(|(name, _)| name.to_owned()));
+        names.extend(containers::images(input).map(|(name, _)| name.to_owned()));
     }
     let definitions = input.get("containerDefinitions").and_then(Value::as_array).into_iter().flatten();
     let name = |definition: &Value| definition.get("name").and_then(Value::as_str).map(str::to_owned);

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Resolver;
+use crate::documents::placeholders;
 use crate::model::{Finding, Position, Severity};
-use crate::plan::placeholders;
 use crate::text::fields::{entries, text};
 use crate::text::report;
 use crate::text::tree::{Key, Node};

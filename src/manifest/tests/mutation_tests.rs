@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::*;
+use crate::documents::placeholders::{self, MOST_BYTES};
 use crate::fuzz::seeds;
 use crate::manifest::leftovers;
 use crate::model::{Declared, Finding, Severity, Strategy, Target, TaskDefinitionSource};
-use crate::plan::placeholders::{self, MOST_BYTES};
 use crate::text::json;
 
 const VALUES: [&str; 32] = [

@@ -1,6 +1,7 @@
 //! What the operator allows, and what others own beside the fields: roles and tags.
 
 use super::*;
+use crate::documents::memory;
 
 /// A change to commit b, with these roles in the revision that it starts from.
 fn with_roles(allowed: &[&str], task: Option<&str>, execution: Option<&str>) -> Scene {

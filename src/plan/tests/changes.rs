@@ -3,9 +3,10 @@
 use serde_json::json;
 
 use super::{NOW, Scene, URI, arn, digest, image, input};
+use crate::documents::{memory, service_settings};
 use crate::model::ServiceDeploymentStatus::{InProgress, Successful};
 use crate::model::*;
-use crate::plan::{Recent, Step, memory, service_settings, waiting, windows};
+use crate::plan::{Recent, Step, waiting, windows};
 
 #[test]
 fn a_changed_commit_is_registered_deployed_recorded_and_tagged_in_that_order() {

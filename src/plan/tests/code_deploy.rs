@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{BEGAN, ENDED, Scene, URI, arn, digest, foreign, image, target};
+use crate::documents::app_spec::{filled_in, task_definition_of};
+use crate::documents::{code_deploy, memory};
 use crate::model::*;
-use crate::plan::blue_green::{self, filled_in, task_definition_of};
-use crate::plan::memory;
+use crate::plan::blue_green;
 
 fn set(number: u64, id: &str, status: DeploymentStatus) -> Deployment {
     Deployment {
@@ -547,7 +548,7 @@ fn what_is_missing_is_made_as_declared_and_never_changed() {
     found(Group::NoApplication).check("create API");
     found(Group::NoGroup).check("create group test");
     found(Group::Found(group())).check("register bbbbbbb 1/head/ecs-svc/1");
-    let input = blue_green::group_input(&new, "API", "test", &found(Group::NoGroup).desired);
+    let input = code_deploy::group_input(&new, "API", "test", &found(Group::NoGroup).desired);
     let waits = &input["blueGreenDeploymentConfiguration"];
     assert_eq!(
         waits["deploymentReadyOption"],
@@ -582,7 +583,7 @@ fn only_settings_that_update_service_accepts_are_compared_and_sent() {
             })
     };
     let declared = scene().desired.service_settings.unwrap();
-    let hash = crate::plan::service_settings::hash(&declared);
+    let hash = crate::documents::service_settings::hash(&declared);
     scene().check(&format!("stamp mco-api:2 trueup:settings={hash}/pending"));
     let stamp = memory::settings_tag(&SettingsStamp { hash, done: false });
     scene().tag(2, stamp).check(

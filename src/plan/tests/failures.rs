@@ -3,12 +3,12 @@
 use serde_json::json;
 
 use super::{BEGAN, NOW, Scene, URI, arn, digest, foreign, image, input, rolled_back, service, target, task};
+use crate::documents::{memory, memory::Stamp};
 use crate::model::ServiceDeploymentStatus::{
     InProgress, RollbackFailed, RollbackInProgress, RollbackSuccessful, Stopped, Successful,
 };
 use crate::model::*;
-use crate::plan::memory::Stamp;
-use crate::plan::{Step, Why, memory, waiting};
+use crate::plan::{Step, Why, waiting};
 
 fn failed(id: &str) -> (String, String) {
     memory::outcome_tag(&Outcome { result: OutcomeKind::Failed, deployment: id.to_owned() })

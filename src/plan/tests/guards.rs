@@ -1,10 +1,11 @@
 //! What keeps a write back.
 
 use super::{NOW, Scene, arn, digest, image, target};
+use crate::documents::memory;
 use crate::model::ServiceDeploymentStatus::Successful;
 use crate::model::*;
 use crate::plan::steady::VISIBLE;
-use crate::plan::{Recent, Refusal, Step, TagPeer, memory, waiting, windows};
+use crate::plan::{Recent, Refusal, Step, TagPeer, waiting, windows};
 
 #[test]
 fn what_cannot_be_read_is_never_written_to() {

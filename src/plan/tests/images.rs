@@ -3,9 +3,10 @@
 use serde_json::json;
 
 use super::{Scene, URI, arn, digest, foreign, image, task};
+use crate::documents::memory;
 use crate::model::ServiceDeploymentStatus::Successful;
 use crate::model::*;
-use crate::plan::{Step, memory};
+use crate::plan::Step;
 
 #[test]
 fn an_image_that_is_not_there_is_waited_for_or_explained() {

@@ -18,8 +18,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::memory::Registration;
-use super::{Input, Plan, Recent, Refusal, Step, TagPeer, memory, plan, waiting};
+use super::{Input, Plan, Recent, Refusal, Step, TagPeer, plan, waiting};
+use crate::documents::memory::{self, Registration};
 use crate::model::ServiceDeploymentStatus::{RollbackSuccessful, Successful};
 use crate::model::*;
 

@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use super::{Scene, URI, arn, digest, foreign};
+use crate::documents::memory;
 use crate::model::ServiceDeploymentStatus::{InProgress, Stopped, Successful};
 use crate::model::*;
-use crate::plan::memory;
 
 #[test]
 fn a_change_by_another_hand_follows_the_drift_policy() {

@@ -1,6 +1,7 @@
 //! What is laid over a base: a patch and values, which are owned as the images are.
 
 use super::*;
+use crate::documents::memory;
 
 /// Commit b runs from our revision 2, which has succeeded, with `live` in it beside name and image.
 fn scene(live: &Value) -> Scene {
@@ -12,7 +13,7 @@ fn scene(live: &Value) -> Scene {
         .history(&[("d2", 2, Successful), ("d1", 1, Successful)]);
     scene.observed.images[0].tagged = Reading::Known(image('b', &["bbbbbbb", "test"]));
     let Some(Reading::Known(revision)) = scene.observed.revisions.get_mut(&arn(2)) else { unreachable!() };
-    crate::plan::overlay::merge_patch(&mut revision.input, live);
+    crate::documents::overlay::merge_patch(&mut revision.input, live);
     let content = memory::content_hash(&target(), &revision.input);
     revision.tags.insert("trueup:content".to_owned(), content.as_str().to_owned());
     scene

@@ -1,10 +1,11 @@
 //! Whether what AWS calls a success is one, and whether what runs goes on running.
 
 use super::{NOW, Scene, arn, digest, foreign, history, image, service, task};
+use crate::documents::memory;
 use crate::model::ServiceDeploymentStatus::{InProgress, Stopped, Successful};
 use crate::model::*;
 use crate::plan::steady::{Ending, VISIBLE, ending, is_doubtful, is_visible};
-use crate::plan::{memory, waiting};
+use crate::plan::waiting;
 
 const CRASH: (&str, &str) = ("EssentialContainerExited", "Essential container in task exited");
 const UNHEALTHY: (&str, &str) =

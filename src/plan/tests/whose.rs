@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{NOW, Scene, URI, arn, declared_before, digest, foreign, history, image, input};
+use crate::documents::memory::{self, Registration, Stamp};
 use crate::model::ServiceDeploymentStatus::{InProgress, RollbackSuccessful, Stopped, Successful};
 use crate::model::*;
-use crate::plan::memory::{self, Registration, Stamp};
 use crate::plan::{Step, declaration};
 
 const MINUTE: Millis = 60_000;

@@ -8,13 +8,13 @@ fn fargate(fields: &Value) -> Value {
         "family": "f", "networkMode": "awsvpc", "requiresCompatibilities": ["FARGATE"], "cpu": "256",
         "memory": "512", "executionRoleArn": "r", "containerDefinitions": [{"name": "a", "image": "i"}],
     });
-    crate::plan::overlay::merge_patch(&mut input, fields);
+    crate::documents::overlay::merge_patch(&mut input, fields);
     input
 }
 
 fn with(container: &Value) -> Value {
     let mut own = json!({"name": "a", "image": "i", "memory": 128});
-    crate::plan::overlay::merge_patch(&mut own, container);
+    crate::documents::overlay::merge_patch(&mut own, container);
     json!({"family": "f", "containerDefinitions": [own, {"name": "b", "image": "i", "memory": 64}]})
 }
 
@@ -293,7 +293,7 @@ fn what_aws_always_refuses_of_a_container_is_told_and_nothing_else() {
     ] {
         for is_fargate in launches {
             let mut own = json!({"name": "a", "image": "i"});
-            crate::plan::overlay::merge_patch(&mut own, &container);
+            crate::documents::overlay::merge_patch(&mut own, &container);
             let mut input = fargate(&json!({"containerDefinitions": [own]}));
             if !is_fargate {
                 input["requiresCompatibilities"] = json!(["EC2"]);
@@ -308,7 +308,7 @@ fn what_aws_always_refuses_of_a_container_is_told_and_nothing_else() {
 fn what_does_not_come_together_is_told_once() {
     let container = |name: &str, more: Value| {
         let mut own = json!({"name": name, "image": "i", "memory": 64});
-        crate::plan::overlay::merge_patch(&mut own, &more);
+        crate::documents::overlay::merge_patch(&mut own, &more);
         own
     };
     let after = |name: &str, other: &str| {

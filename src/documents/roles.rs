@@ -1,9 +1,8 @@
-//! The roles that a repository gives away, and whether its operator lets it.
+//! The roles that a repository gives away.
 
 use serde_json::Value;
 
-use super::facts::Facts;
-use crate::model::{Desired, Strategy, TaskDefinitionSource, Waiting};
+use crate::model::{Desired, Strategy, TaskDefinitionSource};
 
 /// Those that a task definition gives to its tasks and to the agent that starts them. AWS takes an empty one for none.
 pub fn of_task_definition(input: &Value) -> impl Iterator<Item = &str> {
@@ -37,17 +36,4 @@ pub fn declared(desired: &Desired) -> Vec<&str> {
         roles.extend(settings.create.iter().map(|group| group.service_role.as_str()));
     }
     roles
-}
-
-impl Facts<'_> {
-    /// Where another hand's revision is the base, its roles are known only now.
-    pub(super) fn roles_are_allowed(&self, rendered: &Value) -> Result<(), Waiting> {
-        let Some(allowed) = &self.input.desired.allowed_roles else { return Ok(()) };
-        let account = self.input.desired.account.as_ref().or(self.input.observed.account.known());
-        let refused = |role: &&str| !allowed.iter().any(|pattern| pattern.matches(role, account));
-        match of_task_definition(rendered).find(refused) {
-            Some(role) => Err(Waiting::RoleNotAllowed { role: role.to_owned() }),
-            None => Ok(()),
-        }
-    }
 }

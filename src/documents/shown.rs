@@ -77,7 +77,7 @@ pub(super) fn desired(field: &Field, value: &Value, origin: Origin) -> String {
 }
 
 /// Every text of a document that is shown nowhere, longest first: free text of AWS may repeat it.
-pub(super) fn hidden_texts<'v>(document: &'v Value, declared: Option<&Value>) -> Vec<&'v str> {
+pub fn hidden_texts<'v>(document: &'v Value, declared: Option<&Value>) -> Vec<&'v str> {
     let root = Field::root("");
     let declared = declared.map(|declared| masked(&root, declared));
     let mut known = BTreeSet::new();

@@ -25,7 +25,7 @@ const COMMIT_OF: &str = "trueup:commit:";
 const CONTENT: &str = "trueup:content";
 /// The hash over what git declares ([`super::declaration`]). Revisions that 0.1 registered do not have it.
 const DECLARED: &str = "trueup:declared";
-pub(super) const APPLIED: &str = "trueup:applied";
+pub const APPLIED: &str = "trueup:applied";
 /// `<generation>/<task definition>`: what was live when the stamp of that generation was written.
 const FROM: &str = "trueup:from";
 /// `<generation>/<seconds>`: when the stamp of that generation was written, in AWS's time.

@@ -1,14 +1,13 @@
-//! The ECR repositories that a task definition takes images from, and whether the operator lets the repository do so.
+//! The ECR repositories that a task definition takes images from.
 
+use super::containers;
 use serde_json::Value;
 
-use super::container_images;
-use super::facts::Facts;
-use crate::model::{Desired, TaskDefinitionSource, Waiting};
+use crate::model::{Desired, TaskDefinitionSource};
 
 /// Those of the images of private registries, which are the operator's to allow; whatever runs beside the application too.
 pub fn of_task_definition(input: &Value) -> impl Iterator<Item = &str> {
-    container_images(input).filter_map(|(_, image)| of_image(image))
+    containers::images(input).filter_map(|(_, image)| of_image(image))
 }
 
 /// Those of the images that are declared, and of the files.
@@ -30,18 +29,6 @@ fn of_image(image: &str) -> Option<&str> {
         .iter()
         .any(|part| host.contains(part))
         .then(|| path.split(['@', ':']).next().unwrap_or(path))
-}
-
-impl Facts<'_> {
-    /// Where another hand's revision is the base, its images are known only now.
-    pub(super) fn repositories_are_allowed(&self, rendered: &Value) -> Result<(), Waiting> {
-        let Some(allowed) = &self.input.desired.allowed_repositories else { return Ok(()) };
-        let refused = |name: &&str| !allowed.iter().any(|pattern| pattern.matches(name));
-        match of_task_definition(rendered).find(refused) {
-            Some(repository) => Err(Waiting::RepositoryNotAllowed { repository: repository.to_owned() }),
-            None => Ok(()),
-        }
-    }
 }
 
 #[cfg(test)]

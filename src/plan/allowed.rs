@@ -1,0 +1,30 @@
+//! Whether the operator lets the repository give away the roles, and take the images, of what would be registered.
+
+use serde_json::Value;
+
+use super::facts::Facts;
+use crate::documents::{repositories, roles};
+use crate::model::Waiting;
+
+impl Facts<'_> {
+    /// Where another hand's revision is the base, its roles are known only now.
+    pub(super) fn roles_are_allowed(&self, rendered: &Value) -> Result<(), Waiting> {
+        let Some(allowed) = &self.input.desired.allowed_roles else { return Ok(()) };
+        let account = self.input.desired.account.as_ref().or(self.input.observed.account.known());
+        let refused = |role: &&str| !allowed.iter().any(|pattern| pattern.matches(role, account));
+        match roles::of_task_definition(rendered).find(refused) {
+            Some(role) => Err(Waiting::RoleNotAllowed { role: role.to_owned() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Where another hand's revision is the base, its images are known only now.
+    pub(super) fn repositories_are_allowed(&self, rendered: &Value) -> Result<(), Waiting> {
+        let Some(allowed) = &self.input.desired.allowed_repositories else { return Ok(()) };
+        let refused = |name: &&str| !allowed.iter().any(|pattern| pattern.matches(name));
+        match repositories::of_task_definition(rendered).find(refused) {
+            Some(repository) => Err(Waiting::RepositoryNotAllowed { repository: repository.to_owned() }),
+            None => Ok(()),
+        }
+    }
+}
