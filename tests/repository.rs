@@ -228,7 +228,7 @@ const BELOW: [(&str, &[&str]); 17] = [
     ("git", &["escape", "manifest", "model", "secret"]),
     ("settings", &["address", "documents", "git", "model", "secret", "text"]),
     ("notify", &["escape", "model", "plan", "settings"]),
-    ("controller", &["documents", "manifest", "model", "plan", "ports"]),
+    ("controller", &["documents", "model", "plan", "ports"]),
     ("http", &["controller", "escape", "model", "notify", "plan"]),
 ];
 

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::of_interest::{best_first, deployed};
 use super::remembered::Remembered;
-use crate::documents::{code_deploy, memory};
-use crate::manifest;
+use crate::documents::{app_spec, code_deploy, memory};
 use crate::model::{
     AccountId, Deployment, DeploymentGroup, DeploymentStatus, Desired, Group, InfraCommit, Millis, Observed,
     OutcomeKind, Phase, Reading, Revision, RolloutState, ScalableTarget, Service, ServiceDeployment, Task,
@@ -219,7 +218,7 @@ impl Observer<'_> {
             Err(CloudError::NotFound(_)) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let target = manifest::app_spec_task_definition(&content).map(TaskDefinitionArn::new);
+        let target = app_spec::deployed(&content).map(TaskDefinitionArn::new);
         if let Some(target) = &target {
             self.remembered.keep_target(key, target.clone());
         }

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::text::tree;
+
 /// The text in an `AppSpec` of a pipeline that stands for the task definition.
 pub const TASK_DEFINITION: &str = "<TASK_DEFINITION>";
 
@@ -19,6 +21,12 @@ pub fn filled_in(content: &Value, task_definition: &str) -> Value {
         Value::Array(items) => items.iter().map(|item| filled_in(item, task_definition)).collect(),
         other => other.clone(),
     }
+}
+
+/// The task definition that the text of a deployed `AppSpec` names, YAML or JSON.
+pub fn deployed(text: &str) -> Option<String> {
+    let documents = tree::documents(text).ok()?;
+    task_definition_of(&documents.first()?.to_json()).map(str::to_owned)
 }
 
 /// The task definition that an `AppSpec` names.

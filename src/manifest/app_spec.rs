@@ -12,7 +12,7 @@ use crate::model::Complaint;
 use crate::text::fields::kind;
 use crate::text::nearest::suggestion;
 use crate::text::report::Report;
-use crate::text::tree::{self, Key, Kind, Node, Place};
+use crate::text::tree::{Key, Kind, Node, Place};
 
 const HOOKS: [&str; 5] =
     ["BeforeInstall", "AfterInstall", "AfterAllowTestTraffic", "BeforeAllowTraffic", "AfterAllowTraffic"];
@@ -26,12 +26,6 @@ const PROPERTIES: [&str; 5] = [
 /// Properties that are numbers.
 const NUMBERS: [&str; 3] = ["ContainerPort", "Base", "Weight"];
 const NETWORK: [&str; 3] = ["Subnets", "SecurityGroups", "AssignPublicIp"];
-
-/// The task definition that a deployed `AppSpec` names.
-pub fn task_definition(content: &str) -> Option<String> {
-    let documents = tree::documents(content).ok()?;
-    app_spec::task_definition_of(&documents.first()?.to_json()).map(str::to_owned)
-}
 
 fn get<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
     match &node.kind {

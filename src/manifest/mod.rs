@@ -28,7 +28,6 @@ use serde_json::Value;
 use crate::model::{Declaration, InfraCommit, ShapeComplaint};
 use crate::text::report;
 
-pub use app_spec::task_definition as app_spec_task_definition;
 pub use named::{MOST_NODES, Needs, is_document, is_of_this_program, needs};
 
 pub use schema::schema;
