@@ -183,7 +183,7 @@ pub fn parse(path: &str, text: &str) -> Result<Raw, SettingsError> {
     add_excerpts(&mut report.findings, |_| Some(text));
     for finding in &mut report.findings {
         // An address may be a secret as a whole.
-        finding.excerpt.take_if(|excerpt| excerpt.contains("://"));
+        finding.excerpt.take_if(|excerpt| excerpt.contains("://") || excerpt.contains('@'));
     }
     if report.has_errors() { Err(SettingsError::Findings(report.findings)) } else { Ok(raw) }
 }
@@ -440,6 +440,8 @@ mod tests {
             ("allow: {clusters: [\"\"]}\n", "allow.clusters is \"\""),
             ("alerts: {webhook: {url: \"http://example.com/hunter2\"}}\n", "it is not encrypted"),
             ("alerts: {webhook: {url: \"http://localhost:x@evil.com/hunter2\"}}\n", "a user or a password"),
+            ("repository: {lokation: //me:hunter2@example.com/x}\n", "unknown setting"),
+            ("repository: //me:hunter2@example.com/x\n", "expected a map, found text"),
             ("alerts: {webhook: {urll: \"https://example.com/hunter2\"}}\n", "unknown setting"),
             ("alerts: {webhook: {url: \"https://example.com/hunter2\"}}\n", "it needs a secret"),
         ] {

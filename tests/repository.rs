@@ -225,7 +225,7 @@ const BELOW: [(&str, &[&str]); 17] = [
     ("iam", &["documents", "model", "plan"]),
     ("manifest", &["documents", "escape", "masking", "model", "text"]),
     ("aws", &["documents", "masking", "model", "ports"]),
-    ("git", &["escape", "manifest", "model", "secret"]),
+    ("git", &["escape", "manifest", "masking", "model", "secret"]),
     ("settings", &["address", "documents", "git", "model", "secret", "text"]),
     ("notify", &["escape", "model", "plan", "settings"]),
     ("controller", &["documents", "model", "plan", "ports"]),

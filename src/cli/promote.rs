@@ -382,7 +382,7 @@ fn clone(git: &Git, settings: &Settings) -> anyhow::Result<tempfile::TempDir> {
     if let Some(branch) = &settings.branch {
         arguments.extend(["--branch", branch]);
     }
-    arguments.extend(["--", &settings.location, "."]);
+    arguments.extend(["--", settings.location.trim(), "."]);
     git.clone().within(folder.path().to_path_buf()).run(&arguments)?;
     Ok(folder)
 }
