@@ -1,5 +1,8 @@
 //! `trueup schema`, `completions` and `man`: for editors, shells and readers. Need no repository.
 
+use std::path::Path;
+
+use anyhow::Context;
 use clap::CommandFactory;
 use clap_complete::Shell;
 
@@ -20,8 +23,33 @@ pub(super) fn completions(shell: Shell) -> End {
 }
 
 /// One page for the program and one for each command, into the folder.
-pub(super) fn man(folder: &std::path::Path) -> std::io::Result<End> {
-    std::fs::create_dir_all(folder)?;
-    clap_mangen::generate_to(Cli::command(), folder)?;
+pub(super) fn man(folder: &Path) -> anyhow::Result<End> {
+    let made = std::fs::create_dir_all(folder);
+    let written = made.and_then(|()| clap_mangen::generate_to(Cli::command(), folder));
+    written.with_context(|| format!("cannot write man pages into {}", folder.display()))?;
     Ok(End::Good)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn man_pages_are_written_or_the_folder_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        assert_eq!(man(&at("a/b")).unwrap(), End::Good);
+        assert!(std::fs::read_to_string(at("a/b/trueup.1")).unwrap().contains("trueup"));
+        std::fs::write(at("file"), "").unwrap();
+        std::fs::create_dir_all(at("taken/trueup.1")).unwrap();
+        std::fs::create_dir(at("full")).unwrap();
+        std::os::unix::fs::symlink("/dev/full", at("full/trueup-lint.1")).unwrap();
+        for place in [at("file"), at("file/below"), at("taken"), at("full"), "/dev/full".into()] {
+            let said = format!("{:#}", man(&place).unwrap_err());
+            assert!(
+                said.starts_with(&format!("cannot write man pages into {}: ", place.display())),
+                "{said}"
+            );
+        }
+    }
 }

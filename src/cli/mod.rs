@@ -40,6 +40,7 @@ use end::End;
 use crate::aws::Aws;
 use crate::controller::{Controller, Requeue, Swept, Writes};
 use crate::iam::Access;
+use crate::masking;
 use crate::model::{Declaration, Declared, Finding, FirstContact, Severity, Target, Waiting};
 use crate::plan::Plan;
 use crate::text::nearest::nearest;
@@ -273,7 +274,8 @@ fn instead(said: &clap::Error) -> anyhow::Result<End> {
     let words: Vec<_> = std::env::args_os().collect();
     let environment = std::env::var_os("TRUEUP_LOG_FORMAT");
     streams::start(asked_for(&words, environment.as_deref()));
-    streams::message("ERROR", format_args!("{}", text.to_string().trim_end()));
+    // It repeats the words of the call, where an address may stand at a wrong place.
+    streams::message("ERROR", format_args!("{}", masking::scrubbed(&text.to_string()).trim_end()));
     Ok(End::Error)
 }
 
@@ -345,7 +347,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<End> {
         }
         Command::Schema => Ok(editors::schema()),
         Command::Completions { shell } => Ok(editors::completions(shell)),
-        Command::Man { folder } => Ok(editors::man(&folder)?),
+        Command::Man { folder } => editors::man(&folder),
         Command::Approve { target } => approval::run(&repository, &target, Answer::Approve).await,
         Command::Reject { target } => approval::run(&repository, &target, Answer::Reject).await,
         Command::Retry { target } => retry::run(&repository, &target).await,
