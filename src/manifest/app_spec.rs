@@ -7,13 +7,15 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::leftovers;
+use super::names::NameKind;
 use crate::documents::{app_spec, placeholders};
-use crate::model::Complaint;
+use crate::model::{Complaint, Severity};
 use crate::text::fields::kind;
 use crate::text::nearest::suggestion;
 use crate::text::report::Report;
 use crate::text::tree::{Key, Kind, Node, Place};
 
+const PARTS: [&str; 3] = ["version", "Resources", "Hooks"];
 const HOOKS: [&str; 5] =
     ["BeforeInstall", "AfterInstall", "AfterAllowTestTraffic", "BeforeAllowTraffic", "AfterAllowTraffic"];
 const PROPERTIES: [&str; 5] = [
@@ -126,7 +128,46 @@ pub(super) fn check(root: &Node, report: &mut Report<'_>) {
     if let Err((place, field, message)) = structure(root) {
         report.error(place, &field, message).hint = advice(&field).map(str::to_owned);
     }
+    version(root, report);
     unknown_names(root, report);
+    hooks(root, report);
+}
+
+/// The only one there is (`CodeDeploy` user guide, "`AppSpec` file structure").
+fn version(root: &Node, report: &mut Report<'_>) {
+    let written = get(root, "version");
+    if let Some(wrong) =
+        written.filter(|node| words(node).and_then(|text| text.parse::<f64>().ok()) != Some(0.0))
+    {
+        report.error(wrong, "version", "expected 0.0, the only version of an AppSpec").hint =
+            Some("write version: 0.0, or leave it out".to_owned());
+    }
+}
+
+/// Each hook is one Lambda function (`CodeDeploy` user guide, "`AppSpec` 'hooks' section").
+fn hooks(root: &Node, report: &mut Report<'_>) {
+    let Some(hooks) = get(root, "Hooks").filter(|hooks| !hooks.is_null()) else { return };
+    let wrong = |node: &Node, report: &mut Report<'_>| {
+        let message =
+            format!("expected a list of hooks, each with its Lambda function, found {}", kind(node));
+        report.error(node, "Hooks", message).hint =
+            Some("such as - BeforeAllowTraffic: NameOfTheFunction".to_owned());
+    };
+    let Kind::List(items) = &hooks.kind else { return wrong(hooks, report) };
+    for item in items {
+        let Kind::Map(entries) = &item.kind else {
+            wrong(item, report);
+            continue;
+        };
+        for (hook, function) in entries {
+            match words(function).filter(|_| !function.is_null()) {
+                Some(name) => NameKind::Function.check(name, function, &hook.text, report),
+                None => {
+                    report.error(function, &hook.text, "expected the name or the ARN of a Lambda function");
+                }
+            }
+        }
+    }
 }
 
 /// What belongs into a field.
@@ -208,6 +249,13 @@ fn unknown_names(root: &Node, report: &mut Report<'_>) {
         _ => &[],
     });
     let known = properties.map(|node| (node, &PROPERTIES)).chain(hooks.map(|node| (node, &HOOKS)));
+    if let Kind::Map(entries) = &root.kind {
+        let is_known = |text: &str| PARTS.iter().any(|one| one.eq_ignore_ascii_case(text));
+        for (key, _) in entries.iter().filter(|(key, _)| !is_known(&key.text)) {
+            let message = format!("`{}` has no effect: an AppSpec has {}", key.text, PARTS.join(", "));
+            report.add(Severity::Warning, key, &key.text, message).hint = suggestion(&key.text, &PARTS);
+        }
+    }
     for (node, known) in known {
         let Kind::Map(entries) = &node.kind else { continue };
         let is_known = |text: &str| known.iter().any(|one| one.eq_ignore_ascii_case(text));

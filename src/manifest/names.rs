@@ -37,6 +37,7 @@ pub(crate) enum NameKind {
     ListenerArn,
     ListenerRuleArn,
     Alarm,
+    Function,
     Image,
     LogGroup,
     ParameterOrSecret,
@@ -92,6 +93,9 @@ impl NameKind {
             Self::ListenerRuleArn => rule("a listener or a rule of one", "its ARN: arn:aws:elasticloadbalancing:REGION:ACCOUNT:listener-rule/app/NAME/ID/ID/ID", |text| is_balancer_arn(text, &[("listener-rule", 5), ("listener", 4)])),
             // CloudWatch `AlarmName`: 1 to 255; API reference, `PutMetricAlarm`: no control characters
             Self::Alarm => rule("a CloudWatch alarm", "1 to 255 characters, none of which is a control character", is_alarm),
+            // Lambda `NamespacedFunctionName`: (arn:(aws[a-zA-Z-]*)?:lambda:)?(REGION:)?(\d{12}:)?(function:)?
+            // ([a-zA-Z0-9-_\.]+)(:(\$LATEST|[a-zA-Z0-9-_]+))?, at most 256
+            Self::Function => rule("a Lambda function", "its name, letters, digits and `-_.`, or its ARN: arn:aws:lambda:REGION:ACCOUNT:function:NAME", is_function),
             // Amazon ECS API reference, `ContainerDefinition`, and the `@` before a digest
             Self::Image => rule("an image", "letters, digits and `.-_:/@#`", |text| is_made_of(text, 1024, b".-_:/@#")),
             // CloudWatch Logs `LogGroupName`: [\.\-_/#A-Za-z0-9]+, at most 512
@@ -132,16 +136,19 @@ const CODE_DEPLOY: &str = "1 to 100 letters, digits and `._+=,@-`, not beginning
 
 /// What somebody meant who wrote another thing.
 fn mistake(kind: NameKind, name: &str) -> Option<&'static str> {
-    let wants_arn = matches!(
+    let takes_arn = matches!(
         kind,
-        NameKind::RoleArn | NameKind::ListenerArn | NameKind::ListenerRuleArn | NameKind::TargetGroupArn
+        NameKind::Role
+            | NameKind::RoleArn
+            | NameKind::ListenerArn
+            | NameKind::ListenerRuleArn
+            | NameKind::TargetGroupArn
+            | NameKind::Function
     );
     match name {
         _ if name.contains(['{', '}']) => Some("only `{environment}` is replaced"),
         _ if name.contains(['<', '>']) => Some("placeholders `<NAME>` are filled in files only"),
-        _ if name.starts_with("arn:") && !wants_arn && kind != NameKind::Role => {
-            Some("write the name alone, not the ARN")
-        }
+        _ if name.starts_with("arn:") && !takes_arn => Some("write the name alone, not the ARN"),
         _ if kind == NameKind::Repository && name.contains(".dkr.ecr.") => {
             Some("write the repository's name alone; where its registry is goes under `registry`")
         }
@@ -397,6 +404,31 @@ fn is_role_arn(text: &str) -> bool {
         && (folders.is_empty() && !path.starts_with('/') || folders.split('/').all(is_folder))
 }
 
+/// By its name, with a version or an alias; with what stands before that in an ARN, whole or in part.
+fn is_function(text: &str) -> bool {
+    let is_name = |name: &str| is_made_of(name, 256, b"-_.");
+    let is_qualifier = |text: &str| text == "$LATEST" || is_made_of(text, 128, b"-_");
+    let is_named = |named: &str| {
+        let (name, qualifier) = named.split_once(':').unwrap_or((named, "$LATEST"));
+        is_name(name) && is_qualifier(qualifier)
+    };
+    if text.len() > 256 {
+        return false;
+    }
+    let (place, named) = match text.split_once(":function:") {
+        Some((place, named)) => (place, named),
+        None => ("", text.strip_prefix("function:").unwrap_or(text)),
+    };
+    let is_place = match place.split(':').collect::<Vec<_>>()[..] {
+        [account] => account.is_empty() || is_account(account),
+        [region, account] => is_region(region) && is_account(account),
+        _ => {
+            matches!(arn(text), Some(("lambda", region, account, _)) if is_region(region) && is_account(account))
+        }
+    };
+    is_place && is_named(named)
+}
+
 /// Service, region, account and resource of an ARN of any partition.
 fn arn(text: &str) -> Option<(&str, &str, &str, &str)> {
     let mut parts = text.splitn(6, ':');
@@ -615,6 +647,40 @@ mod tests {
                 &[NameKind::Alarm],
                 &["errors of the API, 5 %", &long(255)],
                 &["", "a\u{7}", "a\nb", &long(256)],
+            ),
+            (
+                &[NameKind::Function],
+                &[
+                    "CheckTraffic_2",
+                    "check-prod-1",
+                    "check:live",
+                    "check:$LATEST",
+                    "function:check",
+                    "123456789012:function:check",
+                    "eu-west-2:123456789012:function:check:3",
+                    "arn:aws:lambda:eu-west-2:123456789012:function:check",
+                    "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:check:live",
+                    &long(64),
+                ],
+                &[
+                    "",
+                    "a b",
+                    "check!",
+                    "a:b:c",
+                    "check:",
+                    "scripts/check.sh",
+                    "https://example.com/check",
+                    "arn:aws:lambda:eu-west-2:123456789012:check",
+                    "arn:aws:lambda:eu-west-2::function:check",
+                    "arn:aws:lambda:123456789012:function:check",
+                    "arn:aws:lambda:eu-west-2:123456789012:layer:check",
+                    "arn:aws:lambda:eu-west-2:123456789012:function:*",
+                    "arn:aws:states:eu-west-2:123456789012:function:check",
+                    "arn:aws:iam::123456789012:role/check",
+                    "arn:aws:lambda:x:y:function:check",
+                    "x:function:check",
+                    &long(257),
+                ],
             ),
             (
                 &[NameKind::Image],

@@ -100,7 +100,7 @@ fn placeholders_become_numbers_where_a_number_stands_and_stay_text_elsewhere() {
 
 #[test]
 fn an_app_spec_is_filled_in_before_it_is_checked() {
-    let spec = r#"{"version": 1, "Resources": [{"TargetService": {"Type": "AWS::ECS::Service", "Properties": {
+    let spec = r#"{"version": 0.0, "Resources": [{"TargetService": {"Type": "AWS::ECS::Service", "Properties": {
       "TaskDefinition": "<TASK_ARN>", "LoadBalancerInfo": {"ContainerName": "<NAME>", "ContainerPort": "<CONTAINER_PORT>"}}}}]}"#;
     let strategy = "  strategy: {codeDeploy: {appSpec: appspec.yaml}}\n";
     let file = SERVED.replace("IMAGE", "<IMAGE_NAME>");

@@ -9,6 +9,9 @@ const SPEC: &str = r#"{"version": 0.0, "resources": [{"targetService": {"type": 
 /// What `create` cannot do without, beside its target groups.
 const PARTS: &str = "serviceRole: 'arn:aws:iam::123456789012:role/codedeploy', productionListener: 'arn:aws:elasticloadbalancing:eu-west-2:123456789012:listener/app/mco/50dc6c495c0c9188/f2f7dc8efc522ab2'";
 
+const VERSION: &str = "expected 0.0, the only version of an AppSpec | write version: 0.0, or leave it out";
+const HOOKS: &str = "expected a list of hooks, each with its Lambda function";
+
 fn code_deploy(strategy: &str) -> String {
     format!("{APPLICATION}  strategy: {strategy}\n")
 }
@@ -98,14 +101,65 @@ fn an_app_spec_that_codedeploy_would_refuse_is_explained() {
             r#""Hooks": [{"BeforeInstal": "f"}], "resources""#,
             "appspec.json:1:29 unknown name `BeforeInstal` | did you mean `BeforeInstall`?".to_owned(),
         ),
+        ("0.0", "\"banana\"", format!("appspec.json:1:13 {VERSION}")),
+        ("0.0", "\"0.1\"", format!("appspec.json:1:13 {VERSION}")),
+        ("0.0", "1", format!("appspec.json:1:13 {VERSION}")),
+        ("0.0", "null", format!("appspec.json:1:13 {VERSION}")),
+        ("0.0", "[0.0]", format!("appspec.json:1:13 {VERSION}")),
+        (
+            r#""resources""#,
+            r#""Hooks": [{"BeforeInstall": "scripts/check.sh"}], "resources""#,
+            "appspec.json:1:46 `scripts/check.sh` cannot be a Lambda function | its name, letters, digits and `-_.`, or its ARN: arn:aws:lambda:REGION:ACCOUNT:function:NAME".to_owned(),
+        ),
+        (
+            r#""resources""#,
+            r#""Hooks": [{"BeforeInstall": ["f"]}], "resources""#,
+            "appspec.json:1:46 expected the name or the ARN of a Lambda function".to_owned(),
+        ),
+        (
+            r#""resources""#,
+            r#""Hooks": {"BeforeInstall": "f"}, "resources""#,
+            format!("appspec.json:1:27 {HOOKS}, found a map | such as - BeforeAllowTraffic: NameOfTheFunction"),
+        ),
+        (
+            r#""resources""#,
+            r#""Hooks": ["f"], "resources""#,
+            format!("appspec.json:1:28 {HOOKS}, found text | such as - BeforeAllowTraffic: NameOfTheFunction"),
+        ),
     ] {
-        let spec = SPEC.replace(from, to);
+        let spec = SPEC.replacen(from, to, 1);
         let application = code_deploy("{codeDeploy: {appSpec: appspec.json}}");
         let entries =
             [("api.yaml", application.as_str()), ("test.yaml", ENVIRONMENT), ("appspec.json", spec.as_str())];
         let declaration = read_files(&entries);
         let said = said(&declaration);
         assert!(said.contains(&finding), "{finding}: {said:#?}");
+    }
+}
+
+#[test]
+fn what_an_app_spec_may_be_is_taken_and_what_has_no_effect_is_told() {
+    let hooks = r#""hooks": [{"beforeInstall": "check:live"}, {"AfterAllowTraffic": "arn:aws:lambda:eu-west-2:123456789012:function:check"}]"#;
+    for (from, to, expected) in [
+        ("0.0", "0", None),
+        ("0.0", "\"0.0\"", None),
+        ("\"version\": 0.0", hooks, None),
+        ("\"version\": 0.0", "\"Hooks\": null", None),
+        (
+            "\"version\": 0.0",
+            &*hooks.replace("hooks", "Hoks"),
+            Some(
+                "appspec.json:1:2 `Hoks` has no effect: an AppSpec has version, Resources, Hooks | did you mean `Hooks`?",
+            ),
+        ),
+    ] {
+        let application = code_deploy("{codeDeploy: {appSpec: appspec.json}}");
+        let spec = SPEC.replacen(from, to, 1);
+        let entries =
+            [("api.yaml", application.as_str()), ("test.yaml", ENVIRONMENT), ("appspec.json", &spec)];
+        let declaration = read_files(&entries);
+        assert_eq!(said(&declaration), expected.into_iter().collect::<Vec<_>>(), "{to}");
+        assert!(matches!(declaration.applications[0], Declared::Readable(_)), "{to}");
     }
 }
 
