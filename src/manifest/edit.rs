@@ -41,10 +41,16 @@ pub fn set_commit(
     let takes_both = key.text == "commit" && Commit::new(old).is_release();
     let new_key = if commit.is_release() && !takes_both { "release" } else { "commit" };
     let unusual = || EditError::Unusual { line: value.place.line, key: new_key, commit: commit.to_string() };
+    let key_text = &key.text;
     let value = span(text, value.place, old).ok_or_else(unusual)?;
     let key = span(text, key.place, &key.text).filter(|key| key.end <= value.start).ok_or_else(unusual)?;
-    let between = &text[key.end..value.start];
-    let edited = format!("{}{new_key}{between}\"{commit}\"{}", &text[..key.start], &text[value.end..]);
+    let (before, name, between) = (&text[..key.start], &text[key.clone()], &text[key.end..value.start]);
+    // In the quotes that it has: by JSON's rules no space need follow.
+    let name = name.replace(key_text, new_key);
+    let edited = format!("{before}{name}{between}\"{commit}\"{}", &text[value.end..]);
+    if !declares(&edited, environment, application, (new_key, commit)) {
+        return Err(unusual());
+    }
     Ok(Edited { text: edited, old: old.to_owned() })
 }
 
@@ -53,6 +59,13 @@ pub fn commit(text: &str, environment: &str, application: &str) -> Result<Commit
     let documents = documents(text)?;
     let (key, _, written) = declaration(&documents, environment, application)?;
     Ok(if key.text == "release" { Commit::release(written) } else { Commit::new(written) })
+}
+
+/// Whether a text says what was meant. Another notation than a plain or a quoted word, such as a block, would not.
+fn declares(text: &str, environment: &str, application: &str, expected: (&str, &Commit)) -> bool {
+    let Ok(documents) = documents(text) else { return false };
+    let found = declaration(&documents, environment, application);
+    found.is_ok_and(|(key, _, written)| (key.text.as_str(), written) == (expected.0, expected.1.as_str()))
 }
 
 fn documents(text: &str) -> Result<Vec<Node>, EditError> {
@@ -105,7 +118,7 @@ fn offset(text: &str, place: Place) -> Option<usize> {
 
 /// How many bytes the scalar takes: plain, or in either kind of quotes. `None` for blocks, escapes and line breaks.
 fn written(text: &str, value: &str) -> Option<usize> {
-    ["", "\"", "'"].iter().find_map(|quote| {
+    ["\"", "'", ""].iter().find_map(|quote| {
         let whole = format!("{quote}{value}{quote}");
         text.starts_with(&whole).then_some(whole.len())
     })
@@ -143,7 +156,7 @@ mod tests {
             ("commit: 3f2c1ab }", &release, "release: \"v2.0\" }"),
             ("release: v1.9 }", &release, "release: \"v2.0\" }"),
             ("release: v1.9 }", &commit, "commit: \"8c1f0aa\" }"),
-            ("'release' :  v1.9 }", &commit, "commit :  \"8c1f0aa\" }"),
+            ("'release' :  v1.9 }", &commit, "'commit' :  \"8c1f0aa\" }"),
             // `commitTag: "{release}"`, which takes both keys.
             ("commit: v1.9 }", &release, "commit: \"v2.0\" }"),
             ("commit: v1.9 }", &commit, "commit: \"8c1f0aa\" }"),
@@ -153,6 +166,65 @@ mod tests {
             let edited = set_commit(&before, "test", "worker", new).unwrap();
             assert_eq!(edited.text, FILE.replace("commit: 3f2c1ab }", expected), "{written} to {new}");
             assert!(super::commit(&edited.text, "test", "worker").unwrap().matches(new), "{expected}");
+        }
+    }
+
+    /// Lines of an application, and what becomes of them; `None`: the line that is named, and nothing is changed.
+    #[test]
+    fn every_notation_is_changed_right_or_refused_with_its_line() {
+        let file = |lines: &str| {
+            format!(
+                "kind: Environment # a\nmetadata: {{name: test}}\nspec:\n  applications:\n    # b\n{lines}    web: {{commit: 3f2c1ab}} # c\n"
+            )
+        };
+        let refused = |line: usize| Err(format!("line {line}: "));
+        for (lines, expected) in [
+            ("    api: {\"commit\":\"3f2c1ab\"} # d\n", Ok("    api: {\"commit\":\"8c1f0aa\"} # d\n")),
+            ("    api: {'commit':'3f2c1ab'}\n", Ok("    api: {'commit':\"8c1f0aa\"}\n")),
+            ("    api: {commit: 3f2c1ab}\n", Ok("    api: {commit: \"8c1f0aa\"}\n")),
+            (
+                "    api: {\n      # d\n      values: {A: 3f2c1ab}, commit: 3f2c1ab, # e\n    }\n",
+                Ok("    api: {\n      # d\n      values: {A: 3f2c1ab}, commit: \"8c1f0aa\", # e\n    }\n"),
+            ),
+            ("    api:\n      commit:   3f2c1ab\t# d\n", Ok("    api:\n      commit:   \"8c1f0aa\"\t# d\n")),
+            (
+                "    api:\n      commit:\n        3f2c1ab # d\n",
+                Ok("    api:\n      commit:\n        \"8c1f0aa\" # d\n"),
+            ),
+            (
+                "    api:\n      commit: # d\n        '3f2c1ab'\n",
+                Ok("    api:\n      commit: # d\n        \"8c1f0aa\"\n"),
+            ),
+            (
+                "    api:\n      ? commit\n      : 3f2c1ab\n",
+                Ok("    api:\n      ? commit\n      : \"8c1f0aa\"\n"),
+            ),
+            (
+                "    \"api\":\n      \"commit\": \"3f2c1ab\"\n",
+                Ok("    \"api\":\n      \"commit\": \"8c1f0aa\"\n"),
+            ),
+            ("    api:\n      commit: >-\n        3f2c1ab\n", refused(8)),
+            ("    api:\n      commit: >-  # d\n\n        3f2c1ab\n", refused(9)),
+            ("    api:\n      commit: |-\n        3f2c1ab\n", refused(8)),
+            ("    api:\n      commit: |\n        3f2c1ab\n", refused(8)),
+            ("    api:\n      commit: >2-\n        3f2c1ab\n", refused(8)),
+            ("    api:\n      commit: \"3f2c\\\n        1ab\"\n", refused(7)),
+            ("    api:\n      commit: \"\\x33f2c1ab\"\n", refused(7)),
+            ("    api:\n      \"c\\x6fmmit\": 3f2c1ab\n", refused(7)),
+            ("    api:\n      commit:\n", refused(7)),
+            ("    api:\n      commit: ''\n", Ok("    api:\n      commit: \"8c1f0aa\"\n")),
+            ("    api:\n      commit: &it 3f2c1ab\n", refused(7)),
+            ("    api: &it\n      commit: 3f2c1ab\n", refused(7)),
+            ("    web2: &it {commit: 3f2c1ab}\n    api: *it\n", refused(6)),
+            ("    api: {<<: {commit: 3f2c1ab}}\n", refused(6)),
+            ("    api:\n      commit: !!str 3f2c1ab\n", refused(7)),
+        ] {
+            let edited = set_commit(&file(lines), "test", "api", &Commit::new("8c1f0aa"));
+            match (edited, expected) {
+                (Ok(edited), Ok(expected)) => assert_eq!(edited.text, file(expected)),
+                (Err(error), Err(line)) => assert!(error.to_string().starts_with(&line), "{lines}: {error}"),
+                (edited, expected) => panic!("{lines}: {edited:?} instead of {expected:?}"),
+            }
         }
     }
 
