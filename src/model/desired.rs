@@ -176,6 +176,8 @@ pub struct Overlay {
     pub values: BTreeMap<String, String>,
     /// A JSON merge patch, its placeholders filled in.
     pub patch: Option<Value>,
+    /// Values that no file uses, and what is told of each should the base hold no placeholder for it either.
+    pub for_the_base: BTreeMap<String, Finding>,
 }
 
 /// What the task definition is made from. This also says what trueup owns.

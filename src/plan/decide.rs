@@ -91,7 +91,8 @@ pub fn plan(input: &Input<'_>) -> Plan {
     differences.extend(facts.tag_differences(steps.first()));
     let outlook = outlook::of(&facts, steps.first(), status.tagged.as_ref());
     let failure = facts.failure();
-    let findings = facts.count_findings();
+    let mut findings = facts.count_findings();
+    findings.extend(facts.value_findings());
     Plan { steps, waiting, differences, outlook, failure, retry, accept_history, approval, findings, status }
 }
 

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::facts::Facts;
 use super::render::owns_every_field;
-use crate::documents::{containers, refusals};
-use crate::model::{Severity, Strategy, Waiting};
+use crate::documents::{containers, placeholders, refusals};
+use crate::model::{Finding, Severity, Strategy, Waiting};
 
 impl Facts<'_> {
     /// Before the first write. What AWS took of the base itself is not asked: it may know better than the rules.
@@ -39,6 +39,21 @@ impl Facts<'_> {
             }
         }
         Ok(())
+    }
+}
+
+impl Facts<'_> {
+    /// Values that have no effect: the base has no placeholder for them. That keeps nothing from being done.
+    pub(super) fn value_findings(&self) -> Vec<Finding> {
+        let overlay = &self.input.desired.overlay;
+        if overlay.for_the_base.is_empty() {
+            return Vec::new();
+        }
+        let filled = self.base().ok().and_then(|base| placeholders::fill(&base, &overlay.values).ok());
+        // What cannot be read or filled in is waited for, with its reason.
+        let Some(filled) = filled else { return Vec::new() };
+        let unused = overlay.for_the_base.iter().filter(|(name, _)| !filled.used.contains(*name));
+        unused.map(|(_, finding)| finding.clone()).collect()
     }
 }
 

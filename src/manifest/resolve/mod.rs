@@ -251,10 +251,13 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         };
         let is_whole = images.is_some() && task_definition.is_some();
         let images = images.unwrap_or_else(|| vec![self.image_to_look_for()]);
-        let (task_definition, overlay) =
+        let (task_definition, mut overlay) =
             task_definition.unwrap_or_else(|| (TaskDefinitionSource::Service, Overlay::default()));
         if is_whole {
             self.check_containers(&images, &task_definition);
+        }
+        if !overlay.values.is_empty() {
+            overlay.for_the_base = self.values_for_a_base();
         }
         let environment = self.environment;
         let desired = Box::new(Desired {

@@ -107,7 +107,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
             texts.clear();
         }
         if self.merged.get("taskDefinitionPatch").is_none() {
-            return Some(Overlay { values: texts, patch: None });
+            return Some(Overlay { values: texts, ..Overlay::default() });
         }
         let (layer, patch) = self.patch()?;
         let mut complaints = Vec::new();
@@ -122,7 +122,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         let (_, paths) = replaced(&patch, images.as_deref().map(Vec::as_slice));
         complaints.extend(self.misfits_and_leftovers(&patch, &paths));
         self.tell(&Layers { file: None, patch: Some(layer) }, complaints);
-        Some(Overlay { values: texts, patch: Some(patch) })
+        Some(Overlay { values: texts, patch: Some(patch), ..Overlay::default() })
     }
 
     fn task_definition_file(

@@ -101,12 +101,29 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
                 uses.used.insert(position);
                 continue;
             }
-            let message = format!("nothing uses the value {}", key.text);
-            let mut finding = report::finding(Severity::Warning, file, *key, path, message);
-            finding.hint = Some(format!("no file of the application holds <{}>", key.text));
-            finding.targets.push(self.target.clone());
-            uses.unused.push(finding);
+            let hint = format!("no file of the application holds <{}>", key.text);
+            uses.unused.push(self.unused(key, file, path, hint));
         }
         uses
+    }
+
+    /// Values that no file uses, so that only a base that AWS has can, each with what is told if it does not.
+    pub(super) fn values_for_a_base(&self) -> BTreeMap<String, Finding> {
+        let unused = self.values.declared.iter().filter(|(key, ..)| !self.values.used.contains(&key.text));
+        let told = unused.map(|(key, file, path)| {
+            let hint = format!(
+                "neither a file of the application nor the task definition that it is laid over holds <{}>, or no longer: a \
+                 deployment fills it in once; `taskDefinitionPatch` sets a field each time",
+                key.text
+            );
+            (key.text.clone(), self.unused(key, file, path, hint))
+        });
+        told.collect()
+    }
+
+    fn unused(&self, key: &Key, file: &str, path: &str, hint: String) -> Finding {
+        let message = format!("nothing uses the value {}", key.text);
+        let finding = report::finding(Severity::Warning, file, key, path, message);
+        Finding { hint: Some(hint), targets: vec![self.target.clone()], ..finding }
     }
 }

@@ -36,6 +36,22 @@ fn patch_and_values_are_laid_over_a_base() {
 }
 
 #[test]
+fn values_that_no_file_uses_are_for_the_base_and_told_as_those_over_a_file_are() {
+    let keys = "  taskDefinitionPatch: {memory: \"<MEMORY>\"}\n  values: {MEMORY: 1024, UNUSED: debug}\n";
+    let told = overlay(keys).for_the_base;
+    assert_eq!(told.keys().collect::<Vec<_>>(), ["UNUSED"]);
+    let over_a_base = &told["UNUSED"];
+    assert_eq!(over_a_base.targets.len(), 1);
+    let text = format!("{APPLICATION}  taskDefinition: taskdef.json\n{keys}");
+    let file = TASK_DEFINITION.replace(", \"futureField2028\": 1", "");
+    let declaration = read_files(&[("api.yaml", &text), ("taskdef.json", &file), ("test.yaml", ENVIRONMENT)]);
+    let over_a_file = &declaration.findings[0];
+    assert_eq!(over_a_base.message, over_a_file.message);
+    assert_eq!((over_a_base.severity, &over_a_base.field), (over_a_file.severity, &over_a_file.field));
+    assert_eq!((over_a_base.position.line, over_a_base.position.column), (8, 26));
+}
+
+#[test]
 fn what_is_wrong_in_a_patch_is_told_where_it_stands() {
     for (keys, finding) in [
         ("taskDefinitionPatch: [a]", "api.yaml:7:24 expected a map, found a list"),

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::documents::memory;
+use crate::model::{Finding, Position, Severity};
 
 /// Commit b runs from our revision 2, which has succeeded, with `live` in it beside name and image.
 fn scene(live: &Value) -> Scene {
@@ -65,6 +66,44 @@ fn values_fill_the_placeholders_of_a_base() {
         scene.desired.overlay.values = BTreeMap::from([("LEVEL".to_owned(), "x".repeat(20))]);
     });
     long.check("NoBase");
+}
+
+#[test]
+fn a_value_that_fills_no_placeholder_of_the_base_is_told_and_keeps_nothing_from_being_done() {
+    let said = |key: &str, value: &str| {
+        let live = json!({"containerDefinitions": [{"name": "api", "image": format!("{URI}@{}", digest('b')),
+            "environment": [{"name": key, "value": value}]}]});
+        let scene = scene(&live).with(|scene| {
+            let value = |name: &str| (name.to_owned(), "debug".to_owned());
+            let told = Finding { message: "nothing uses LEVEL".to_owned(), ..finding() };
+            scene.desired.overlay.values = BTreeMap::from(["ENVIRONMENT", "LEVEL", "IN_PATCH"].map(value));
+            scene.desired.overlay.for_the_base = BTreeMap::from([("LEVEL".to_owned(), told)]);
+        });
+        let plan = scene.plan();
+        assert!(matches!(plan.waiting, None | Some(Waiting::Settled)), "{:?}", plan.waiting);
+        plan.findings.into_iter().map(|finding| finding.message).collect::<Vec<_>>()
+    };
+    for (key, value, expected) in [
+        ("LEVEL", "info", &["nothing uses LEVEL"][..]),
+        ("LEVEL", "debug", &["nothing uses LEVEL"]),
+        ("LEVEL", "<LEVELS>", &["nothing uses LEVEL"]),
+        ("LEVEL", "a <LEVEL> b", &[]),
+        ("<LEVEL>", "info", &[]),
+    ] {
+        assert_eq!(said(key, value), expected, "{key}={value}");
+    }
+}
+
+fn finding() -> Finding {
+    Finding {
+        severity: Severity::Warning,
+        position: Position::default(),
+        field: String::new(),
+        message: String::new(),
+        hint: None,
+        excerpt: None,
+        targets: Vec::new(),
+    }
 }
 
 #[test]
