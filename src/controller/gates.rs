@@ -23,13 +23,13 @@ impl<'a> Peers<'a> {
         let mut peers = Self { readable: BTreeMap::new(), frozen: BTreeSet::new(), by_tag: BTreeMap::new() };
         for declared in &declaration.applications {
             match declared {
-                Declared::Readable(desired) => {
-                    peers.readable.insert(&desired.target, desired);
-                    for shared in shared(desired) {
-                        peers.by_tag.entry(shared).or_default().push(desired);
-                    }
-                }
+                Declared::Readable(desired) => drop(peers.readable.insert(&desired.target, desired)),
                 Declared::Frozen(frozen) => drop(peers.frozen.insert(&frozen.target)),
+            }
+            // What is frozen runs on, and has its say about a tag.
+            let Some(desired) = declared.observable() else { continue };
+            for shared in shared(desired) {
+                peers.by_tag.entry(shared).or_default().push(desired);
             }
         }
         peers
@@ -278,6 +278,10 @@ mod tests {
         }
         let apart = ("worker", "aaaaaaa", "  environmentTag: worker\n");
         check(&declaration("", &[("api", "bbbbbbb", ""), apart]), &[], None, None);
+        let broken = ("worker", "aaaaaaa", "  nonsense: 1\n");
+        let broken = declaration("", &[("api", "bbbbbbb", ""), broken]);
+        check(&broken, &[], None, Some("test/worker"));
+        check(&broken, &[synced("worker")], None, Some("test/worker sha256:b"));
         let never = ("worker", "aaaaaaa", "  policy: {moveTag: never}\n");
         check(&declaration("", &[("api", "bbbbbbb", ""), never]), &[], None, None);
     }
@@ -297,7 +301,8 @@ mod tests {
         check(&after, &[proven], None, None);
         let broken = ("worker", "aaaaaaa", "  nonsense: 1\n");
         let frozen = declaration("", &[("api", "bbbbbbb", "  after: [worker]\n"), broken]);
-        check(&frozen, &[], Some("after test/worker, whose files cannot be read"), None);
+        let why = "after test/worker, whose files cannot be read";
+        check(&frozen, &[], Some(why), Some("test/worker"));
     }
 
     #[test]

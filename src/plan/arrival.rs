@@ -114,8 +114,12 @@ impl Facts<'_> {
         Some(Current { id, target, phase: Phase::Succeeded, started_at, ..current.clone() })
     }
 
-    /// What last succeeded here and runs, by repository: what the environment tag belongs on.
+    /// What last succeeded here and runs, by repository: what the environment tag belongs on. Others move a tag that they
+    /// share by it, so that half a reading says nothing.
     pub(super) fn good_digests(&self) -> BTreeMap<RepositoryName, Digest> {
+        if self.reading_is_whole().is_err() || self.running_is_known().is_err() {
+            return BTreeMap::new();
+        }
         let Some(current) = self.current.as_ref().filter(|current| self.is_good(current)) else {
             return BTreeMap::new();
         };

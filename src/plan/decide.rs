@@ -147,15 +147,7 @@ impl<'a> Facts<'a> {
     fn decide(&self) -> Result<Vec<Step>, Waiting> {
         let service = self.readable_service()?;
         let current = self.current.as_ref().ok_or(Waiting::ServiceNotActive)?;
-        let observed = self.input.observed;
-        if let Reading::Unavailable(why) = &observed.service_deployments {
-            return Err(unreadable("the service deployments", why));
-        }
-        if let Some((_, Reading::Unavailable(why))) =
-            observed.revisions.iter().find(|(_, reading)| reading.is_unavailable())
-        {
-            return Err(unreadable("a task definition", why));
-        }
+        self.reading_is_whole()?;
         if let Some(steps) = self.finish_a_failure(service, current)? {
             return Ok(steps);
         }
@@ -184,6 +176,21 @@ impl<'a> Facts<'a> {
             }
         }
         self.go_there(service, current, rendered)
+    }
+
+    /// Whether what runs can be told: nothing is concluded from what could not be read.
+    pub(super) fn reading_is_whole(&self) -> Result<(), Waiting> {
+        self.account_is_right()?;
+        let observed = self.input.observed;
+        if let Reading::Unavailable(why) = &observed.service_deployments {
+            return Err(unreadable("the service deployments", why));
+        }
+        if let Some((_, Reading::Unavailable(why))) =
+            observed.revisions.iter().find(|(_, reading)| reading.is_unavailable())
+        {
+            return Err(unreadable("a task definition", why));
+        }
+        Ok(())
     }
 
     fn readable_service(&self) -> Result<&'a Service, Waiting> {

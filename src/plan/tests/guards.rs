@@ -1,5 +1,7 @@
 //! What keeps a write back.
 
+use std::collections::BTreeMap;
+
 use super::{NOW, Scene, arn, digest, image, target};
 use crate::documents::memory;
 use crate::model::ServiceDeploymentStatus::Successful;
@@ -197,4 +199,38 @@ fn limits_suspension_and_observing_withhold_writes() {
     shared(None).check("TagShared");
     shared(Some('a')).check("TagShared");
     shared(Some('b')).check("tag test b");
+}
+
+type Harm = (&'static str, fn(&mut Observed, String));
+
+/// Others move a shared tag by what is told to be good here.
+#[test]
+fn what_was_not_read_whole_is_good_for_nobody() {
+    let good = || {
+        let outcome = Outcome { result: OutcomeKind::Succeeded, deployment: "d2".to_owned() };
+        Scene::new()
+            .ours(2, 'b', 1, "ecs-svc/1")
+            .tag(2, memory::outcome_tag(&outcome))
+            .live(2, "ecs-svc/2", RolloutState::Completed)
+            .history(&[("d2", 2, Successful)])
+    };
+    let whole = good().plan().status.good;
+    assert_eq!(whole, BTreeMap::from([(RepositoryName::new("mco/api"), digest('b'))]));
+    let unavailable = || "timeout".to_owned();
+    let harms: [Harm; 8] = [
+        ("account", |seen, why| seen.account = Reading::Unavailable(why)),
+        ("another account", |seen, _| seen.account = Reading::Known(AccountId::new("210987654321"))),
+        ("service", |seen, why| seen.service = Reading::Unavailable(why)),
+        ("deployments", |seen, why| seen.service_deployments = Reading::Unavailable(why)),
+        ("live revision", |seen, why| drop(seen.revisions.insert(arn(2), Reading::Unavailable(why)))),
+        ("another revision", |seen, why| drop(seen.revisions.insert(arn(1), Reading::Unavailable(why)))),
+        ("tasks", |seen, why| seen.tasks = Reading::Unavailable(why)),
+        ("repository", |seen, why| seen.images[0].repository = Reading::Unavailable(why)),
+    ];
+    for (harm, act) in harms {
+        let scene = good().with(|scene| {
+            act(&mut scene.observed, unavailable());
+        });
+        assert_eq!(scene.plan().status.good, BTreeMap::new(), "{harm}");
+    }
 }
