@@ -512,7 +512,7 @@ mod tests {
                 ("t.json".to_owned(), Ok(r#"{"family": "a", "executionRoleArn": "execution", "volumes": [{"name": "v", "configuredAtLaunch": true}], "containerDefinitions": [{"name": "a", "image": "<IMAGE_NAME>", "memory": 128}, {"name": "r", "image": "111111111111.dkr.ecr.eu-west-2.amazonaws.com/tools/router:1", "memory": 128}]}"#.to_owned())),
                 ("e.yaml".to_owned(), Ok(format!("apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {{name: test}}\nspec:\n  cluster: c\n  {account}\n  {registry}\n  applications: {{a: {{commit: aaaaaaa}}}}\n"))),
             ]);
-            let mut declaration = manifest::read(&files, None, &|_| Vec::new());
+            let mut declaration = manifest::read(&files, None, &|_, _| Vec::new());
             assert_eq!(declaration.findings, [], "{account} {registry}");
             load(Some(allow), &[], &[]).unwrap().allow.restrict(&mut declaration);
             let readable = matches!(declaration.applications[0], Declared::Readable(_));

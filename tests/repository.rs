@@ -33,7 +33,7 @@ fn read_example(name: &str) -> (Declaration, String) {
         all.push_str(&text);
         files.insert(path.strip_prefix(&folder).unwrap().display().to_string(), Ok(text));
     }
-    let declaration = manifest::read(&files, None, &trueup::aws::check_task_definition);
+    let declaration = manifest::read(&files, None, &trueup::aws::check_shape);
     (declaration, all)
 }
 

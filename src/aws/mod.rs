@@ -44,7 +44,7 @@ use tagging::TaggingClient;
 pub use caller::{Api, Caller};
 pub use clock::{AwsClock, MachineClock};
 pub use error::CallError;
-pub use schema::check_task_definition;
+pub use schema::check_shape;
 
 /// The standard AWS settings: profiles, environment variables, roles, `AWS_ENDPOINT_URL`.
 #[derive(Clone)]

@@ -1,36 +1,53 @@
-//! The SDK's own schema as a strict reader of task definitions.
+//! The SDK's own schema as a strict reader of task definitions, and of the settings of a service.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::LazyLock;
 
 use aws_sdk_ecs::operation::register_task_definition::RegisterTaskDefinitionInput;
+use aws_sdk_ecs::operation::update_service::UpdateServiceInput;
 use aws_smithy_schema::serde::{SerdeError, ShapeDeserializer};
 use aws_smithy_schema::{Schema, ShapeType};
 use aws_smithy_types::{BigDecimal, BigInteger, Blob, DateTime, Document, Number};
 use serde_json::Value;
 
-use crate::model::{Misfit, ShapeComplaint, ValueType};
+use crate::model::{Misfit, Shape, ShapeComplaint, ValueType};
 
-/// Reads a `RegisterTaskDefinition` input, or a part of one, with the SDK's schema and returns all that does not fit.
-pub fn check_task_definition(input: &Value) -> Vec<ShapeComplaint> {
+/// Reads an input, or a part of one, with the SDK's schema and returns all that does not fit.
+pub fn check_shape(shape: Shape, input: &Value) -> Vec<ShapeComplaint> {
     let complaints = Rc::new(RefCell::new(Vec::new()));
-    let mut strict = Strict { value: input, path: String::new(), complaints: Rc::clone(&complaints) };
-    if let Err(error) = RegisterTaskDefinitionInput::deserialize(&mut strict) {
+    let mut strict = Strict { shape, value: input, path: String::new(), complaints: Rc::clone(&complaints) };
+    if let Err(error) = read(shape, &mut strict) {
         let misfit = Misfit::WrongType { wanted: ValueType::Other, message: error.to_string() };
         complaints.borrow_mut().push(ShapeComplaint { path: String::new(), misfit });
     }
     complaints.take()
 }
 
+fn read(shape: Shape, reader: &mut dyn ShapeDeserializer) -> Result<(), SerdeError> {
+    match shape {
+        Shape::TaskDefinition => RegisterTaskDefinitionInput::deserialize(reader).map(drop),
+        Shape::ServiceSettings => UpdateServiceInput::deserialize(reader).map(drop),
+    }
+}
+
 /// Every structure of the model by its path, such as `containerDefinitions[].portMappings[]`, with its members.
-static STRUCTURES: LazyLock<Structures> = LazyLock::new(|| {
+fn structures(shape: Shape) -> &'static Structures {
+    static OF_TASK_DEFINITIONS: LazyLock<Structures> = LazyLock::new(|| explored(Shape::TaskDefinition));
+    static OF_SERVICES: LazyLock<Structures> = LazyLock::new(|| explored(Shape::ServiceSettings));
+    match shape {
+        Shape::TaskDefinition => &OF_TASK_DEFINITIONS,
+        Shape::ServiceSettings => &OF_SERVICES,
+    }
+}
+
+fn explored(shape: Shape) -> Structures {
     let structures = Rc::new(RefCell::new(Vec::new()));
     let mut explorer = Explorer { path: String::new(), structures: Rc::clone(&structures) };
     // It answers whatever is asked, so that nothing is left unexplored.
-    let _ = RegisterTaskDefinitionInput::deserialize(&mut explorer);
+    let _ = read(shape, &mut explorer);
     structures.take()
-});
+}
 
 type Structures = Vec<(String, Vec<String>)>;
 
@@ -42,20 +59,20 @@ fn inside(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
-fn unknown_member(schema: &Schema<'_>, path: &str, key: &str) -> ShapeComplaint {
+fn unknown_member(shape: Shape, schema: &Schema<'_>, path: &str, key: &str) -> ShapeComplaint {
     let maps = schema.members().iter().filter(|member| member.shape_type() == ShapeType::Map);
     let has_it = |(_, members): &&(String, Vec<String>)| members.iter().any(|member| member == key);
     let misfit = Misfit::UnknownMember {
         key: key.to_owned(),
         known: member_names(schema),
         maps: maps.filter_map(|member| member.member_name().map(str::to_owned)).collect(),
-        elsewhere: STRUCTURES.iter().filter(has_it).map(|(path, _)| path.clone()).collect(),
+        elsewhere: structures(shape).iter().filter(has_it).map(|(path, _)| path.clone()).collect(),
     };
     ShapeComplaint { path: inside(path, key), misfit }
 }
 
-/// Has every member there is: reading it goes through the whole model. The model of task definitions is no deeper than
-/// its paths and has no structure within itself.
+/// Has every member there is: reading it goes through the whole model. The models are no deeper than
+/// their paths and have no structure within itself.
 struct Explorer {
     path: String,
     structures: Rc<RefCell<Structures>>,
@@ -163,6 +180,7 @@ impl ShapeDeserializer for Explorer {
 
 /// Takes note of what does not fit and goes on with a value of the right type, so that everything is told at once.
 struct Strict<'v> {
+    shape: Shape,
     value: &'v Value,
     path: String,
     complaints: Rc<RefCell<Vec<ShapeComplaint>>>,
@@ -170,7 +188,8 @@ struct Strict<'v> {
 
 impl<'v> Strict<'v> {
     fn at(&self, value: &'v Value, segment: &str) -> Self {
-        Self { value, path: format!("{}{segment}", self.path), complaints: Rc::clone(&self.complaints) }
+        let (path, complaints) = (format!("{}{segment}", self.path), Rc::clone(&self.complaints));
+        Self { shape: self.shape, value, path, complaints }
     }
 
     fn bad(&self, wanted: ValueType, name: &str) {
@@ -219,7 +238,9 @@ impl ShapeDeserializer for Strict<'_> {
         for (key, value) in fields {
             let segment = if self.path.is_empty() { key.clone() } else { format!(".{key}") };
             match schema.member_schema(key) {
-                None => self.complaints.borrow_mut().push(unknown_member(schema, &self.path, key)),
+                None => {
+                    self.complaints.borrow_mut().push(unknown_member(self.shape, schema, &self.path, key));
+                }
                 Some(_) if value.is_null() => {}
                 Some(member) => read(member, &mut self.at(value, &segment))?,
             }
@@ -344,14 +365,14 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn said(input: &Value) -> Vec<String> {
+    fn said(shape: Shape, input: &Value) -> Vec<String> {
         let line = |complaint: ShapeComplaint| match complaint.misfit {
             Misfit::UnknownMember { maps, elsewhere, .. } => {
                 format!("{}: unknown; maps {maps:?}, elsewhere {elsewhere:?}", complaint.path)
             }
             Misfit::WrongType { wanted, message } => format!("{}: {message} ({wanted:?})", complaint.path),
         };
-        check_task_definition(input).into_iter().map(line).collect()
+        check_shape(shape, input).into_iter().map(line).collect()
     }
 
     #[test]
@@ -361,7 +382,7 @@ mod tests {
                 {"name": "api", "healthcheck": {}, "cpu": "10", "memory": 1e12, "essential": "true"},
                 {"firelensConfiguration": {"type": "fluentbit", "enable-ecs-log-metadata": true}}, 2]});
         assert_eq!(
-            said(&input),
+            said(Shape::TaskDefinition, &input),
             [
                 "family: expected text, found a number (Text)",
                 "futureField2028: unknown; maps [], elsewhere []",
@@ -378,6 +399,22 @@ mod tests {
     }
 
     #[test]
+    fn settings_of_a_service_are_held_against_their_own_model() {
+        let input = json!({"deploymentConfiguration": {"maximumPercnt": 150, "desiredCount": 1, "minimumHealthyPercent": "1"},
+            "networkConfiguration": {"subnets": ["subnet-1"]}, "enableExecuteCommand": true, "family": "api"});
+        assert_eq!(
+            said(Shape::ServiceSettings, &input),
+            [
+                "deploymentConfiguration.maximumPercnt: unknown; maps [], elsewhere []",
+                "deploymentConfiguration.desiredCount: unknown; maps [], elsewhere [\"\"]",
+                "deploymentConfiguration.minimumHealthyPercent: expected a whole number, found text (WholeNumber)",
+                "networkConfiguration.subnets: unknown; maps [], elsewhere [\"networkConfiguration.awsvpcConfiguration\"]",
+                "family: unknown; maps [], elsewhere []",
+            ]
+        );
+    }
+
+    #[test]
     fn every_structure_of_the_model_is_known_by_its_path() {
         for (path, member) in [
             ("", "family"),
@@ -386,7 +423,10 @@ mod tests {
             ("containerDefinitions[].linuxParameters.capabilities", "add"),
             ("volumes[].efsVolumeConfiguration.authorizationConfig", "iam"),
         ] {
-            let members = STRUCTURES.iter().find(|(known, _)| known == path).map(|(_, members)| members);
+            let members = structures(Shape::TaskDefinition)
+                .iter()
+                .find(|(known, _)| known == path)
+                .map(|(_, members)| members);
             assert!(members.is_some_and(|members| members.iter().any(|known| known == member)), "{path}");
         }
     }

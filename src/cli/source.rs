@@ -79,7 +79,7 @@ impl Opened {
                 earlier.is_complete = false;
                 continue;
             };
-            let declaration = manifest::read(&snapshot.files, Some(commit.clone()), &|_| Vec::new());
+            let declaration = manifest::read(&snapshot.files, Some(commit.clone()), &|_, _| Vec::new());
             for desired in declaration.readable() {
                 let images = desired.images.iter().map(|image| (image.name.clone(), image.commit.clone()));
                 let commits: BTreeMap<String, Commit> = images.collect();
@@ -306,7 +306,7 @@ impl Opened {
 
 /// What was read declares, with what could not be read of the repository as a whole.
 fn declared(snapshot: Snapshot, commit: Option<InfraCommit>, emptied: Vec<Finding>) -> Declaration {
-    let mut declaration = manifest::read(&snapshot.files, commit, &aws::check_task_definition);
+    let mut declaration = manifest::read(&snapshot.files, commit, &aws::check_shape);
     declaration.findings.splice(0..0, snapshot.findings.into_iter().chain(emptied));
     declaration
 }
@@ -411,7 +411,7 @@ mod tests {
     fn read(application: &str, environment: &str) -> Declaration {
         let files = [("api.yaml", application), ("test.yaml", environment)];
         let files = files.iter().map(|(name, text)| ((*name).to_owned(), Ok((*text).to_owned())));
-        manifest::read(&files.collect(), None, &|_| Vec::new())
+        manifest::read(&files.collect(), None, &|_, _| Vec::new())
     }
 
     #[test]

@@ -275,7 +275,7 @@ mod tests {
         let files = [("api.yaml", APPLICATION), ("test.yaml", environment)];
         let files: Files =
             files.iter().map(|(name, text)| ((*name).to_owned(), Ok((*text).to_owned()))).collect();
-        manifest::read(&files, None, &|_| Vec::new()).readable().next().unwrap().clone()
+        manifest::read(&files, None, &|_, _| Vec::new()).readable().next().unwrap().clone()
     }
 
     /// Commit bbbbbbb is declared, and the environment tag is on `tagged`.

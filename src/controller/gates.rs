@@ -195,7 +195,7 @@ mod tests {
             "apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {{name: test}}\nspec:\n{rollout}  applications:\n{entries}"
         );
         files.insert("test.yaml".to_owned(), Ok(environment));
-        manifest::read(&files, None, &|_| Vec::new())
+        manifest::read(&files, None, &|_, _| Vec::new())
     }
 
     fn target(name: &str) -> Target {

@@ -22,7 +22,7 @@ fn declaration(lines: &str, applications: &[(String, String)]) -> Declaration {
     );
     files.insert("test.yaml".to_owned(), Ok(environment));
     files.insert("taskdef.json".to_owned(), Ok(TASK_DEFINITION.to_owned()));
-    let declaration = manifest::read(&files, None, &|_| Vec::new());
+    let declaration = manifest::read(&files, None, &|_, _| Vec::new());
     assert_eq!(declaration.findings, []);
     declaration
 }

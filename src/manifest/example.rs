@@ -17,7 +17,7 @@ spec: {cluster: mco, applications: {api: {commit: bbbbbbb}}}
 /// Application `api` in environment `test`, on commit bbbbbbb.
 pub fn desired() -> Desired {
     let files = Files::from([("a.yaml".to_owned(), Ok(TEXT.to_owned()))]);
-    let declaration = read(&files, None, &|_| Vec::new());
+    let declaration = read(&files, None, &|_, _| Vec::new());
     assert_eq!(declaration.findings, []);
     declaration.readable().next().unwrap().clone()
 }

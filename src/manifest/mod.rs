@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::model::{Declaration, InfraCommit, ShapeComplaint};
+use crate::model::{Declaration, InfraCommit, Shape, ShapeComplaint};
 use crate::text::report;
 
 pub use named::{MOST_NODES, Needs, is_document, is_of_this_program, needs};
@@ -102,8 +102,8 @@ pub const KEYS: [&str; 63] = [
 /// The files below the watched path: path to text, or why it cannot be read (a symlink, too large, not UTF-8).
 pub type Files = BTreeMap<String, Result<String, String>>;
 
-/// Checks a task definition against AWS's model.
-pub type CheckShape<'a> = &'a dyn Fn(&Value) -> Vec<ShapeComplaint>;
+/// Checks a task definition or the settings of a service against AWS's model.
+pub type CheckShape<'a> = &'a dyn Fn(Shape, &Value) -> Vec<ShapeComplaint>;
 
 /// Reads everything that the files declare. What cannot be read freezes those it concerns, and nobody else.
 pub fn read(files: &Files, infra_commit: Option<InfraCommit>, check_shape: CheckShape<'_>) -> Declaration {

@@ -71,8 +71,8 @@ fn at_path<'v>(input: &'v mut Value, path: &str) -> Option<&'v mut Value> {
 }
 
 /// What does not fit AWS's model. AWS CLI refuses every member that it does not know; here those that are nearly known, or
-/// known elsewhere, are errors, and others may be known to AWS by now.
-pub(super) fn misfit(complaint: ShapeComplaint, input: &Value) -> Complaint {
+/// known elsewhere, are errors, and others may be known to AWS by now. `whole`: what the input is called.
+pub(super) fn misfit(complaint: ShapeComplaint, input: &Value, whole: &str) -> Complaint {
     let path = complaint.path;
     let (key, known, maps, elsewhere) = match complaint.misfit {
         Misfit::WrongType { wanted, message } => {
@@ -97,8 +97,7 @@ pub(super) fn misfit(complaint: ShapeComplaint, input: &Value) -> Complaint {
         return Complaint::error(path, message).at_key().hint(format!("did you mean `{meant}`?"));
     }
     if let [first, ..] = elsewhere.as_slice() {
-        let place =
-            if first.is_empty() { "the task definition itself".to_owned() } else { format!("`{first}`") };
+        let place = if first.is_empty() { whole.to_owned() } else { format!("`{first}`") };
         return Complaint::error(path, message).at_key().hint(format!("it belongs in {place}"));
     }
     // Options of drivers and of FireLens have names of their own, which AWS does not check.

@@ -27,7 +27,16 @@ pub struct Finding {
     pub targets: Vec<Target>,
 }
 
-/// What does not fit AWS's model of task definitions.
+/// What AWS has a model of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// The input of `RegisterTaskDefinition`, or a part of it.
+    TaskDefinition,
+    /// A part of the input of `UpdateService`.
+    ServiceSettings,
+}
+
+/// What does not fit it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShapeComplaint {
     /// Such as `containerDefinitions[0].healthcheck`.

@@ -405,7 +405,7 @@ impl Stage {
         files.insert("test.yaml".to_owned(), Ok(self.account.own(&environment)));
         let mut commits = self.commits.0.lock().unwrap();
         let head = InfraCommit::new(format!("{:040x}", commits.len() + 1));
-        self.declaration = manifest::read(&files, Some(head.clone()), &|_| Vec::new());
+        self.declaration = manifest::read(&files, Some(head.clone()), &|_, _| Vec::new());
         // Where deployments are over at once there is no minute to wait for.
         for declared in self.declaration.applications.iter_mut().filter(|_| self.account.hurries()) {
             if let Declared::Readable(desired) = declared {

@@ -8,26 +8,31 @@ use crate::manifest::app_spec;
 use crate::manifest::leftovers::placeholders_in;
 use crate::manifest::names;
 use crate::manifest::service_settings as rules;
-use crate::model::{Complaint, Spot};
-use crate::model::{Position, Strategy};
+use crate::manifest::task_definition;
+use crate::model::{Complaint, Position, Shape, ShapeComplaint, Spot, Strategy};
 use crate::text::fields::{entries, unknown_keys};
 use crate::text::nearest::suggestion;
 use crate::text::report::{self, Report};
-use crate::text::tree::{Kind, Node, Place};
+use crate::text::tree::{Key, Kind, Node, Place};
 
 const COUNT: &str = "desiredCount";
+const LEFT: &str =
+    "it is left to whoever made the service; docs/infrastructure-repo.md lists what can be owned";
 
 impl Resolver<'_, '_, '_> {
-    /// Members of `UpdateService`, by their AWS names; what they hold is AWS's to check.
+    /// Members of `UpdateService`, by their AWS names. What AWS's model does not have there would have no effect.
     pub(super) fn service_settings(&mut self, strategy: &Strategy) -> Option<Value> {
         let of_the_deployment: &[&str] = match strategy {
             Strategy::CodeDeploy(_) => &service_settings::OF_THE_DEPLOYMENT,
             Strategy::Rolling | Strategy::Unspecified => &[],
         };
         let found = self.merged.get("serviceSettings")?;
+        let check_shape = self.repository.check_shape;
         self.read(&found, |node, path, report| {
             let entries = entries(node, path, report)?;
-            unknown_keys(entries, &service_settings::KEYS, path, report);
+            let settings = node.to_json();
+            let misfits = check_shape(Shape::ServiceSettings, &without_count(&settings));
+            not_to_be_owned(entries, &misfits, path, report);
             for (key, _) in entries.iter().filter(|(key, _)| of_the_deployment.contains(&key.text.as_str())) {
                 let message =
                     format!("`{}` of a service that CodeDeploy deploys cannot be set here", key.text);
@@ -36,19 +41,11 @@ impl Resolver<'_, '_, '_> {
             }
             native_strategy(node, path, report);
             check_count(node, path, report);
-            let settings = node.to_json();
-            let before = report.findings.len();
             names::check_service_settings(node, path, report);
-            let told: Vec<Position> =
-                report.findings.iter().skip(before).map(|finding| finding.position.clone()).collect();
-            for complaint in rules::complaints(&settings) {
-                let place = place(node, &complaint);
-                // What cannot be a name has no other fault.
-                if !told.iter().any(|at| (at.line, at.column) == (place.line, place.column)) {
-                    let path = format!("{path}.{}", complaint.path);
-                    report.add(complaint.severity, place, &path, complaint.message).hint = complaint.hint;
-                }
-            }
+            // What cannot be a name, or is told by a rule, has no other fault.
+            tell(rules::complaints(&settings), node, path, report);
+            let misfit = |misfit| task_definition::misfit(misfit, &settings, "`serviceSettings` itself");
+            tell(misfits.into_iter().map(misfit).collect(), node, path, report);
             Some(settings)
         })
     }
@@ -114,6 +111,38 @@ impl Resolver<'_, '_, '_> {
                 _ => None,
             })
             .collect()
+    }
+}
+
+/// The count may be bounds, which are trueup's own.
+fn without_count(settings: &Value) -> Value {
+    let members = settings.as_object().into_iter().flatten().filter(|(key, _)| *key != COUNT);
+    Value::Object(members.map(|(key, value)| (key.clone(), value.clone())).collect())
+}
+
+/// Members that have no effect here: those that AWS does not know, and those of `CreateService` and `UpdateService` that are
+/// not owned.
+fn not_to_be_owned(entries: &[(Key, Node)], misfits: &[ShapeComplaint], path: &str, report: &mut Report<'_>) {
+    let known = &service_settings::KEYS;
+    for (key, _) in entries.iter().filter(|(key, _)| !known.contains(&key.text.as_str())) {
+        let is_of_aws = !misfits.iter().any(|misfit| misfit.path == key.text);
+        let message = if is_of_aws { "cannot be set here" } else { "is no field of `UpdateService`" };
+        let near = suggestion(&key.text, known).filter(|_| !is_of_aws);
+        let hint = near.unwrap_or_else(|| LEFT.to_owned());
+        report.error(key, &format!("{path}.{}", key.text), format!("`{}` {message}", key.text)).hint =
+            Some(hint);
+    }
+}
+
+/// Of what stands at one place only the first is told.
+fn tell(complaints: Vec<Complaint>, settings: &Node, path: &str, report: &mut Report<'_>) {
+    let told: Vec<Position> = report.findings.iter().map(|finding| finding.position.clone()).collect();
+    for complaint in complaints {
+        let place = place(settings, &complaint);
+        if !told.iter().any(|at| (at.line, at.column) == (place.line, place.column)) {
+            let path = format!("{path}.{}", complaint.path);
+            report.add(complaint.severity, place, &path, complaint.message).hint = complaint.hint;
+        }
     }
 }
 

@@ -12,11 +12,13 @@ use crate::documents::{
 };
 use crate::manifest::names::{self, NameKind};
 use crate::manifest::{check, leftovers, task_definition};
-use crate::model::{Complaint, Spot};
+use crate::model::{Complaint, Shape, Spot};
 use crate::model::{DesiredImage, Overlay, Severity, TaskDefinitionSource};
 use crate::text::fields::{Fields, kind};
 use crate::text::report;
 use crate::text::tree::{Kind, Node, Place};
+
+const WHOLE: &str = "the task definition itself";
 
 /// Where a task definition that is no file starts from.
 #[derive(Clone, Copy)]
@@ -150,8 +152,8 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         let mut images = images;
         if is_in_other_letters(&input, "containerDefinitions") {
             // Everything else that could be said follows from that.
-            let misfits = (self.repository.check_shape)(&input);
-            let misfits = misfits.into_iter().map(|misfit| task_definition::misfit(misfit, &input));
+            let misfits = (self.repository.check_shape)(Shape::TaskDefinition, &input);
+            let misfits = misfits.into_iter().map(|misfit| task_definition::misfit(misfit, &input, WHOLE));
             self.tell(&layers, misfits.collect());
             return None;
         }
@@ -184,9 +186,9 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
     fn misfits_and_leftovers(&self, input: &Value, replaced: &[String]) -> Vec<Complaint> {
         let mut complaints = leftovers::in_task_definition(input, &self.values.texts, replaced);
         let left: BTreeSet<String> = complaints.iter().map(|complaint| complaint.path.clone()).collect();
-        let misfits = (self.repository.check_shape)(input).into_iter();
+        let misfits = (self.repository.check_shape)(Shape::TaskDefinition, input).into_iter();
         let misfits = misfits.filter(|misfit| !left.contains(&misfit.path));
-        complaints.extend(misfits.map(|misfit| task_definition::misfit(misfit, input)));
+        complaints.extend(misfits.map(|misfit| task_definition::misfit(misfit, input, WHOLE)));
         complaints.extend(
             names::in_task_definition(input, replaced).into_iter().filter(|name| !left.contains(&name.path)),
         );
@@ -219,7 +221,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
             Ok(filled) => {
                 self.values.used.extend(filled.used);
                 let mut value = filled.value;
-                let complaints = (self.repository.check_shape)(&value);
+                let complaints = (self.repository.check_shape)(Shape::TaskDefinition, &value);
                 task_definition::give_types(&mut value, &complaints, &filled.whole);
                 Some(value)
             }

@@ -197,6 +197,64 @@ fn what_aws_always_refuses_freezes_before_the_first_write() {
 }
 
 #[test]
+fn what_has_no_effect_in_the_settings_of_a_service_is_told() {
+    let left = "it is left to whoever made the service; docs/infrastructure-repo.md lists what can be owned";
+    for (settings, expected) in [
+        (
+            "serviceConnectConfiguration: {enabled: true}",
+            format!("21 `serviceConnectConfiguration` cannot be set here | {left}"),
+        ),
+        (
+            "vpcLatticeConfigurations: []",
+            format!("21 `vpcLatticeConfigurations` cannot be set here | {left}"),
+        ),
+        ("forceNewDeployment: true", format!("21 `forceNewDeployment` cannot be set here | {left}")),
+        ("taskDefinition: api", format!("21 `taskDefinition` cannot be set here | {left}")),
+        ("launchType: FARGATE", format!("21 `launchType` is no field of `UpdateService` | {left}")),
+        (
+            "desiredCont: 2",
+            "21 `desiredCont` is no field of `UpdateService` | did you mean `desiredCount`?".to_owned(),
+        ),
+        (
+            "deploymentConfiguration: {maximumPercnt: 150}",
+            "47 unknown field `maximumPercnt` | did you mean `maximumPercent`?".to_owned(),
+        ),
+        (
+            "deploymentConfiguration: {desiredCount: 2}",
+            "47 unknown field `desiredCount` | it belongs in `serviceSettings` itself".to_owned(),
+        ),
+        (
+            "networkConfiguration: {subnets: [subnet-1]}",
+            "44 unknown field `subnets` | it belongs in `networkConfiguration.awsvpcConfiguration`"
+                .to_owned(),
+        ),
+        (
+            "deploymentConfiguration: {ofTheFuture: 1}",
+            "47 unknown field `ofTheFuture` | it is sent to AWS as written".to_owned(),
+        ),
+        (
+            "enableExecuteCommand: \"true\"",
+            "43 expected true or false, found text | without quotes; a placeholder alone becomes one"
+                .to_owned(),
+        ),
+        (
+            "capacityProviderStrategy: {capacityProvider: FARGATE}",
+            "47 expected a list, found an object".to_owned(),
+        ),
+        // Told by a rule, and once.
+        ("deploymentConfiguration: {maximumPercent: \"150\"}", "63 expected a whole number".to_owned()),
+    ] {
+        let application = format!("{APPLICATION}  serviceSettings: {{{settings}}}\n");
+        let said = said(&read_files(&[("api.yaml", &application), ("test.yaml", ENVIRONMENT)]));
+        let expected = format!("api.yaml:7:{expected}");
+        assert!(
+            matches!(&said[..], [only] if only.starts_with(&expected)),
+            "{settings}: {said:#?} {expected}"
+        );
+    }
+}
+
+#[test]
 fn one_mistake_is_said_once_with_all_that_it_freezes() {
     let mount =
         FILE.replace("\"memory\": 128", "\"memory\": 128, \"mountPoints\": [{\"sourceVolume\": \"x\"}]");

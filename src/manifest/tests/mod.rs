@@ -23,7 +23,7 @@ fn files(entries: &[(&str, &str)]) -> Files {
 }
 
 fn read_files(entries: &[(&str, &str)]) -> Declaration {
-    read(&files(entries), None, &crate::aws::check_task_definition)
+    read(&files(entries), None, &crate::aws::check_shape)
 }
 
 fn desired(declaration: &Declaration, target: &str) -> Desired {

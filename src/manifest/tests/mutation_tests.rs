@@ -104,7 +104,7 @@ fn mutated(text: &str, random: &mut fastrand::Rng) -> String {
 
 /// What must hold for whatever was read.
 fn check(files: &Files, what: &str) {
-    let declaration = read(files, None, &crate::aws::check_task_definition);
+    let declaration = read(files, None, &crate::aws::check_shape);
     for finding in &declaration.findings {
         assert!(stands_in_its_file(finding, files), "{what}: {finding:?}\n{files:#?}");
         assert!(!finding.to_string().is_empty());

@@ -61,7 +61,7 @@ fn read_with(file: &str, text: &str, name: &str) -> Declaration {
     let text = text.replace('@', &serde_json::to_string(name).unwrap());
     let mut files = files(&[("api.yaml", APPLICATION), ("test.yaml", ENVIRONMENT)]);
     files.insert(file.to_owned(), Ok(text));
-    read(&files, None, &crate::aws::check_task_definition)
+    read(&files, None, &crate::aws::check_shape)
 }
 
 fn is_harmless(looked_at: Option<&Desired>, name: &str) -> bool {
