@@ -266,3 +266,21 @@ fn no_secret_of_an_address_or_a_setting_is_repeated() {
         is_clean(value, &text);
     }
 }
+
+#[test]
+fn an_address_at_a_wrong_place_of_a_call_is_not_repeated() {
+    for arguments in [
+        &["lint", "https://me:canary@example.com/infra"][..],
+        &["status", "--repp", "https://me:canary@example.com/infra"],
+        &["status", "--repp=https://me:canary@example.com/infra"],
+        &["status", "--watch=https://me:canary@example.com/infra"],
+        &["https://me:canary@example.com/infra"],
+        &["status", "--format", "https://me:canary@example.com/infra"],
+    ] {
+        let output =
+            std::process::Command::new(env!("CARGO_BIN_EXE_trueup")).args(arguments).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {text}");
+        is_clean(&format!("{arguments:?}"), &text);
+    }
+}
