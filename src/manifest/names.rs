@@ -487,6 +487,7 @@ mod tests {
         let rule = &format!("{}/9683b2d02a6cabee", listener.replace(":listener/", ":listener-rule/"));
         let long = |count: usize| "a".repeat(count);
         let digest = format!("sha256:{}", "0123456789abcdef".repeat(4));
+        let other_digest = |letter: &str| format!("sha256:{}", letter.repeat(64));
         let all: &[(&[NameKind], &[&str], &[&str])] = &[
             (
                 &[NameKind::Account],
@@ -502,6 +503,9 @@ mod tests {
                     "us-isob-east-1",
                     "eusc-de-east-1",
                     "il-central-1",
+                    "us-east-10",
+                    "us-iso-gov-east-1",
+                    &format!("{}-{}-1", long(11), long(11)),
                 ],
                 &[
                     "",
@@ -516,6 +520,11 @@ mod tests {
                     "eu-west-222",
                     "a-b-1",
                     "eu-west-2\n",
+                    "eu-west-",
+                    "eu1-west-2",
+                    "eu-2",
+                    "us-aa-bb-cc-dd-1",
+                    &format!("{}-{}-1", long(11), long(12)),
                 ],
             ),
             (
@@ -536,6 +545,7 @@ mod tests {
                     "a/b",
                     "a.b",
                     "a:1",
+                    "a~b",
                     "ü",
                     "a\u{202e}b",
                     "a\n",
@@ -559,6 +569,7 @@ mod tests {
                     "a..b",
                     "a___b",
                     "a._b",
+                    "a-.b",
                     "-a",
                     "a-",
                     "a:b",
@@ -570,12 +581,20 @@ mod tests {
             (
                 &[NameKind::Tag],
                 &["test", "_x", "v1.10.20", "A-b", &long(128)],
-                &["", ".a", "-a", "a:b", "a/b", "a b", "*", "ü", &long(129)],
+                &["", ".a", "-a", "a:b", "a/b", "a b", "a~b", "*", "ü", &long(129)],
             ),
             (
                 &[NameKind::Digest],
                 &[&digest],
-                &["", "sha256:", "sha256:a", &digest[7..], &digest.to_uppercase(), &format!("{digest}0")],
+                &[
+                    "",
+                    "sha256:",
+                    "sha256:a",
+                    &digest[7..],
+                    &format!("{digest}0"),
+                    &other_digest("A"),
+                    &other_digest("g"),
+                ],
             ),
             (
                 &[NameKind::RoleArn],
@@ -584,6 +603,9 @@ mod tests {
                     &format!("{role}teams/a/api"),
                     "arn:aws-us-gov:iam::123456789012:role/a+=,.@-_",
                     &format!("{role}{}", long(64)),
+                    &format!("{role}a_+=,.@-b/a"),
+                    &format!("{role}{}/a", long(512)),
+                    &format!("{role}{}/{}/{}", long(300), long(210), long(64)),
                 ],
                 &[
                     "",
@@ -603,13 +625,20 @@ mod tests {
                     "arn:aws:iam:eu-west-2:123456789012:role/a",
                     "arn:*:iam::123456789012:role/a",
                     "arn:aws-:iam::123456789012:role/a",
+                    "arn:aws-US:iam::123456789012:role/a",
+                    "arm:aws:iam::123456789012:role/a",
+                    "arn:aws:ecs::123456789012:role/a",
+                    "arn:aws:iam::12345678901:role/a",
+                    &format!("{role}a~b/a"),
+                    &format!("{role}{}/a", long(513)),
+                    &format!("{role}{}/{}/{}", long(300), long(211), long(64)),
                     "a/b",
                 ],
             ),
             (
                 &[NameKind::Role],
                 &["ecsTaskExecutionRole", &format!("{role}api")],
-                &["", "a/b", "*", "a?", &format!("{role}*")],
+                &["", "a/b", "*", "a?", "a~b", &format!("{role}*")],
             ),
             (
                 &[
@@ -618,19 +647,28 @@ mod tests {
                     NameKind::CodeDeployConfiguration,
                 ],
                 &["API", "DgpECS-mco-api", "CodeDeployDefault.ECSAllAtOnce", "a+=,@._-", &long(100)],
-                &["", "*", "a b", "a/b", "a:b", "-a", &long(101)],
+                &["", "*", "a b", "a/b", "a:b", "a~b", "-a", &long(101)],
             ),
             (
                 &[NameKind::TargetGroup],
                 &["mco-api-1", &long(32)],
-                &["", "-a", "a-", "a_b", "*", group, &long(33)],
+                &["", "-a", "a-", "a_b", "a~b", "*", group, &long(33)],
             ),
             (
                 &[NameKind::TargetGroupArn],
-                &[group],
+                &[
+                    group,
+                    &group.replace("/api/", "/mco-api/"),
+                    &group.replace("/api/", &format!("/{}/", long(64))),
+                ],
                 &[
                     "",
                     "api",
+                    &group.replace("/api/", "/a~b/"),
+                    &group.replace("/api/", &format!("/{}/", long(65))),
+                    &group.replace("/api/", "/"),
+                    &group.replace("elasticloadbalancing", "ecs"),
+                    &group.replace("123456789012", "1"),
                     listener,
                     &format!("{group}/x"),
                     &group.replace("api", "*"),
@@ -645,7 +683,7 @@ mod tests {
             (&[NameKind::ListenerRuleArn], &[rule, listener], &["", group, &format!("{rule}/x")]),
             (
                 &[NameKind::Alarm],
-                &["errors of the API, 5 %", &long(255)],
+                &["errors of the API, 5 %", &"ü".repeat(255)],
                 &["", "a\u{7}", "a\nb", &long(256)],
             ),
             (
@@ -684,31 +722,46 @@ mod tests {
             ),
             (
                 &[NameKind::Image],
-                &["nginx", "public.ecr.aws/x/y:1.2", "r/a@sha256:00", "localhost:5000/a"],
-                &["", "a b", "<REPO>", "a$x", "a{b}"],
+                &["nginx", "public.ecr.aws/x/y:1.2", "r/a@sha256:00", "localhost:5000/a-b_c#d", &long(1024)],
+                &["", "a b", "<REPO>", "a$x", "a~b", "a{b}", &long(1025)],
             ),
             (
                 &[NameKind::LogGroup],
-                &["/ecs/api", "a.b#c_d-e"],
-                &["", "a b", "[x]", "@a@", "a:b", &long(513)],
+                &["/ecs/api", "a.b#c_d-e", &long(512)],
+                &["", "a b", "[x]", "@a@", "a:b", "a~b", &long(513)],
             ),
             (
                 &[NameKind::ParameterOrSecret],
-                &["/mco/api/key", "KEY", "arn:aws:secretsmanager:eu-west-2:1:secret:a-AbCdEf:user name::"],
-                &["", "< KEY >", "a b", "[[KEY]]"],
+                &[
+                    "/mco/api/a.b-c_d",
+                    "KEY",
+                    "arn:aws:secretsmanager:eu-west-2:1:secret:a-AbCdEf:user name::",
+                    &long(2048),
+                ],
+                &["", "< KEY >", "a b", "a~b", "arn a", "[[KEY]]", &long(2049)],
             ),
             (
                 &[NameKind::FileSystem],
                 &[
                     "fs-12345678",
                     "fs-0123456789abcdef0",
+                    &format!("fs-{}", long(40)),
                     "arn:aws:elasticfilesystem:eu-west-2:1:file-system/fs-12345678",
                 ],
-                &["", "fs-", "12345678", "fs-xyzxyzxy", "@FS@"],
+                &[
+                    "",
+                    "fs-",
+                    "fs-1234567",
+                    "12345678",
+                    "fs-xyzxyzxy",
+                    "file-system/fs-12345678",
+                    "@FS@",
+                    &format!("fs-{}", long(41)),
+                ],
             ),
             (
                 &[NameKind::TagKey],
-                &["cost center", "a:b/c=d+e-f@g_h.i", "Köln", &long(128)],
+                &["cost center", "a:b/c=d+e-f@g_h.i", "Köln", &"ü".repeat(128)],
                 &["", "a*", "a\nb", "a;b", &long(129)],
             ),
             (&[NameKind::TagValue], &["", "42", &long(256)], &["*", "{}", &long(257)]),
@@ -739,12 +792,32 @@ mod tests {
             said(NameKind::Service, "api-{env}"),
             format!("`api-{{env}}` cannot be an ECS service | only `{{environment}}` is replaced; {ECS}")
         );
-        assert!(
-            said(NameKind::Cluster, "arn:aws:ecs:x:y:cluster/a")
-                .contains("| write the name alone, not the ARN; ")
-        );
-        assert!(said(NameKind::Repository, "1.dkr.ecr.r.amazonaws.com/a").contains("goes under `registry`"));
-        assert!(said(NameKind::Tag, "test ").contains("there is white space around it"));
+        // What was meant, in front of what it may be.
+        let meant = |kind: NameKind, name: &str| {
+            let (_, hint) = kind.complaint(name);
+            hint.strip_suffix(kind.rule().pattern).map(str::to_owned)
+        };
+        let registry = "write the repository's name alone; where its registry is goes under `registry`; ";
+        for (kind, name, expected) in [
+            (NameKind::Service, "a{b", "only `{environment}` is replaced; "),
+            (NameKind::Service, "a}b", "only `{environment}` is replaced; "),
+            (NameKind::Service, "a<b", "placeholders `<NAME>` are filled in files only; "),
+            (NameKind::Service, "a>b", "placeholders `<NAME>` are filled in files only; "),
+            (NameKind::Cluster, "arn:aws:ecs:x:y:cluster/a", "write the name alone, not the ARN; "),
+            (NameKind::Role, "arn:aws:iam::1:role/a", ""),
+            (NameKind::RoleArn, "arn:aws:iam::1:role/a", ""),
+            (NameKind::TargetGroupArn, "arn:aws:ecs:x:y:cluster/a", ""),
+            (NameKind::ListenerArn, "arn:aws:ecs:x:y:cluster/a", ""),
+            (NameKind::ListenerRuleArn, "arn:aws:ecs:x:y:cluster/a", ""),
+            (NameKind::Repository, "1.dkr.ecr.r.amazonaws.com/a", registry),
+            (NameKind::Cluster, "1.dkr.ecr.r.amazonaws.com/a", ""),
+            (NameKind::Repository, "A", ""),
+            (NameKind::Tag, "test ", "there is white space around it; "),
+        ] {
+            assert_eq!(meant(kind, name).as_deref(), Some(expected), "{kind:?} {name}");
+        }
+        assert_eq!(repeated(&"a".repeat(80)), "a".repeat(80));
+        assert_eq!(repeated(&"a".repeat(81)), format!("{}…", "a".repeat(80)));
         let long = said(NameKind::Tag, &"ab".repeat(10_000));
         assert!(long.starts_with(&format!("`{}…`", "ab".repeat(40))), "{long}");
     }

@@ -17,6 +17,11 @@ fn places() -> Vec<(&'static str, String, usize)> {
             "strategy: {{codeDeploy: {{create: {{serviceRole: 'arn:aws:iam::123456789012:role/r', productionListener: '{LISTENER}', targetGroups: [a, b], {line}}}}}}}"
         ))
     };
+    let balancer = |member: &str| {
+        application(&format!(
+            "serviceSettings: {{loadBalancers: [{{advancedConfiguration: {{{member}: @}}}}]}}"
+        ))
+    };
     let environment = |line: &str| ENVIRONMENT.replace("  cluster: mco\n", &format!("  {line}\n"));
     vec![
         ("api.yaml", APPLICATION.replace("mco/api", "@"), 5),
@@ -45,8 +50,13 @@ fn places() -> Vec<(&'static str, String, usize)> {
         ("api.yaml", application("serviceSettings: {loadBalancers: [{containerName: @}]}"), 7),
         ("api.yaml", application("serviceSettings: {loadBalancers: [{targetGroupArn: @}]}"), 7),
         ("api.yaml", application("serviceSettings: {capacityProviderStrategy: [{capacityProvider: @}]}"), 7),
+        ("api.yaml", balancer("alternateTargetGroupArn"), 7),
+        ("api.yaml", balancer("productionListenerRule"), 7),
+        ("api.yaml", balancer("testListenerRule"), 7),
         ("test.yaml", environment("account: @"), 5),
         ("test.yaml", environment("region: @"), 5),
+        ("test.yaml", environment("account: @\n  cluster: mco\n  registry: {account: '123456789012'}"), 5),
+        ("test.yaml", environment("region: @\n  cluster: mco\n  registry: {region: eu-west-2}"), 5),
         ("test.yaml", environment("cluster: @"), 5),
         ("test.yaml", environment("environmentTag: @"), 5),
         ("test.yaml", environment("registry: {region: @}"), 5),
@@ -138,6 +148,26 @@ fn names_of_a_task_definition_are_looked_at_once_it_is_filled_in() {
         check_file(family, &role(good), "");
     }
     check_file(family, &role("<MISSING>"), "");
+    let task_role = role("a b").replace("executionRoleArn", "taskRoleArn");
+    check_file(family, &task_role, "taskdef.json:3:41 `a b` cannot be an IAM role");
+    let without_image = "\"containerDefinitions\": [{\"name\": \"x\", \"image\": \"\"}, ";
+    check_file("\"containerDefinitions\": [", without_image, "");
+}
+
+#[test]
+fn an_alarm_may_have_any_name_and_null_is_none() {
+    let said = |settings: &str| {
+        let application = format!("{APPLICATION}  serviceSettings: {{{settings}}}\n");
+        said(&read_files(&[("api.yaml", application.as_str()), ("test.yaml", ENVIRONMENT)]))
+    };
+    let alarms = |name: &str| {
+        format!("deploymentConfiguration: {{alarms: {{alarmNames: [{name}], enable: true, rollback: true}}}}")
+    };
+    assert_eq!(said(&alarms("\"errors, 5 %\"")), Vec::<String>::new());
+    assert!(
+        matches!(said(&alarms("\"\"")).as_slice(), [one] if one.contains("cannot be a CloudWatch alarm"))
+    );
+    assert_eq!(said("loadBalancers: [{containerName: null}]"), Vec::<String>::new());
 }
 
 #[test]
