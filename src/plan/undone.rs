@@ -2,6 +2,7 @@
 //! rolled back. To AWS the way back is a deployment like any other.
 
 use super::facts::Facts;
+use super::hand::Hand;
 use super::phase;
 use super::steady::Judgement;
 use crate::model::{
@@ -34,7 +35,8 @@ impl Facts<'_> {
     fn about_to_be_undone(&self) -> Option<Undone<'_>> {
         let current = self.current.as_ref()?;
         self.judgement.filter(|judged| matches!(judged, Judgement::Unsteady | Judgement::Stuck))?;
-        let is_ours = self.ours.contains_key(&current.target);
+        // What another hand has deployed is left to it, though the revision be ours.
+        let is_ours = self.ours.contains_key(&current.target) && self.hand(current) != Hand::Other;
         let undoes = self.input.desired.policy.on_failure == OnFailure::Rollback
             && self.input.desired.mode == Mode::Apply;
         let good = self.last_good().filter(|good| *good != current.target)?;

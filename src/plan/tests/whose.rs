@@ -332,6 +332,24 @@ fn the_tag_is_on_what_last_succeeded_and_runs_whatever_is_declared() {
     rolled_back.check("stamp mco-api:2 trueup:outcome=succeeded/d2");
 }
 
+#[test]
+fn what_failed_in_another_hands_deployment_is_not_undone() {
+    let stuck = Scene::new()
+        .stamped(2, 'b', 1, "ecs-svc/1", 30 * MINUTE)
+        .ended(2, OutcomeKind::Failed, "d0", 1)
+        .live(2, "ecs-svc/2", RolloutState::InProgress)
+        .began(&[("d2", 2, InProgress, 20 * MINUTE), ("d1", 1, Successful, 60 * MINUTE)])
+        .primary_began(20 * MINUTE)
+        .with(|scene| {
+            if let Reading::Known(service) = &mut scene.observed.service {
+                service.circuit_breaker = CircuitBreaker::default();
+            }
+        });
+    stuck.check("stamp mco-api:2 trueup:outcome=failed/d2");
+    let failed = Outcome { result: OutcomeKind::Failed, deployment: "d2".to_owned() };
+    stuck.tag(2, memory::outcome_tag(&failed)).check("Held");
+}
+
 /// AWS's list of deployments is empty, as it is after ninety days. Who may register and tag revisions must not choose what
 /// the next commit starts from.
 #[test]
