@@ -98,7 +98,6 @@ impl Facts<'_> {
 
     /// The autoscaler's bounds, where it is known that there is one.
     pub(super) fn scalable_target(&self) -> Option<ScalableTarget> {
-        self.service?;
         self.input.observed.scalable_target.as_ref()?.known().copied()
     }
 
@@ -178,6 +177,7 @@ mod tests {
             (json!({"min": 2}), 99, absent(), None),
             (json!({"max": 10}), 0, absent(), None),
             (json!({"max": 10}), 11, absent(), Some(10)),
+            (json!({"max": 10}), 9, absent(), None),
         ] {
             let settings = json!({"desiredCount": declared, "enableExecuteCommand": true});
             let mut rest = json!({"enableExecuteCommand": true});
@@ -186,8 +186,9 @@ mod tests {
             }
             assert_eq!(settled(&settings, live, found.as_ref()), rest, "{declared} {live} {found:?}");
         }
-        let others = json!({"enableExecuteCommand": true});
-        assert_eq!(settled(&others, 5, None), others);
+        for others in [json!({"enableExecuteCommand": true}), json!({"desiredCount": {}})] {
+            assert_eq!(settled(&others, 5, absent().as_ref()), others);
+        }
     }
 
     #[test]
@@ -200,5 +201,19 @@ mod tests {
         assert!(exceeds(both, 2, 11));
         assert!(!exceeds(Count::Within { least: Some(2), most: None }, 2, 99));
         assert!(!exceeds(Count::Within { least: None, most: Some(10) }, 0, 10));
+        assert!(!exceeds(Count::Exactly(5), 0, 10));
+    }
+
+    #[test]
+    fn a_count_is_told_in_words() {
+        for (declared, expected) in [
+            (json!(2), "2"),
+            (json!({"min": 2, "max": 10}), "2 to 10"),
+            (json!({"min": 2}), "at least 2"),
+            (json!({"max": 10}), "at most 10"),
+        ] {
+            let count = Count::declared(&json!({"desiredCount": declared}));
+            assert_eq!(count.map(Count::words).as_deref(), Some(expected));
+        }
     }
 }

@@ -56,7 +56,7 @@ impl Facts<'_> {
         if !undo {
             return Ok(None);
         }
-        let good = self.last_good().filter(|good| *good != current.target && self.failure_of(good).is_none());
+        let good = self.last_good().filter(|good| self.failure_of(good).is_none());
         match good {
             Some(good) => Ok(Some(self.roll_back(&good, current)?)),
             // It may be on record on a revision that this look did not ask for.
@@ -64,8 +64,8 @@ impl Facts<'_> {
         }
     }
 
-    /// No progress for longer than the deadline, and nothing at AWS that would end it.
-    pub(super) fn is_stuck(&self, service: &Service, current: &Current) -> bool {
+    /// Whether what goes on has made no progress for longer than the deadline, and nothing at AWS would end it.
+    pub(super) fn is_stuck(&self, service: &Service) -> bool {
         // Without the tasks nobody knows whether there was progress.
         if self.input.observed.tasks.is_unavailable() {
             return false;
@@ -74,7 +74,7 @@ impl Facts<'_> {
         let complete = primary.running >= service.desired_count && primary.failed_tasks == 0;
         // CodeDeploy has deadlines of its own for everything.
         let ends_by_itself = service.rolls_back_by_itself() || self.code_deploy.is_some();
-        if current.phase != Phase::InProgress || ends_by_itself || complete {
+        if ends_by_itself || complete {
             return false;
         }
         let deadline =
@@ -248,10 +248,8 @@ impl Facts<'_> {
     /// saying it twice is saying it once. A revision of another hand takes no stamp: it is deployed at once.
     pub(super) fn retry(&self, waiting: Option<&Waiting>) -> Option<Step> {
         let Some(Waiting::Held { deployment: Some(failed), .. }) = waiting else { return None };
-        let by_declaration = self.hold().filter(|(_, id)| id == failed).map(|(arn, _)| arn);
-        let by_failure =
-            || self.ours.keys().copied().find(|arn| self.failure_of(arn).as_ref() == Some(failed));
-        let Some(held) = by_declaration.or_else(by_failure) else {
+        let held = self.ours.keys().copied().find(|arn| self.failure_of(arn).as_ref() == Some(failed));
+        let Some(held) = held else {
             let live = &self.current.as_ref()?.live_revision;
             return self.deploy(live, Why::Retry).ok()?.into_iter().next();
         };

@@ -168,7 +168,7 @@ impl Facts<'_> {
             (Phase::Succeeded, Some(OutcomeKind::Failed)) => Some(Judgement::Unsteady),
             (Phase::Succeeded, _) => self.of_success(service, current),
             (Phase::InProgress, Some(OutcomeKind::Failed)) => Some(Judgement::Stuck),
-            (Phase::InProgress, _) => self.is_stuck(service, current).then_some(Judgement::Stuck),
+            (Phase::InProgress, _) => self.is_stuck(service).then_some(Judgement::Stuck),
             _ => None,
         }
     }

@@ -704,6 +704,7 @@ fn a_deployment_that_goes_on_is_to_blame_for_nothing_that_is_live() {
         let going = Scene::begun(deployment("d-2", CodeDeployStatus::InProgress));
         going.with_sets(&[(1, "ecs-svc/1"), (2, "ecs-svc/2")])
     };
+    assert!(shifts().plan().status.good.is_empty(), "nor for the tag");
     // What CodeDeploy says lags behind what is on record.
     let judged = shifts().outcome(OutcomeKind::Failed, "d-2");
     assert_eq!(judged.phase(), Phase::InProgress);
@@ -719,4 +720,21 @@ fn a_deployment_that_goes_on_is_to_blame_for_nothing_that_is_live() {
     };
     assert_eq!(failing(shifts()), None, "it is judged when nothing goes on");
     assert_eq!(failing(Scene::blue_green()), Some(super::NOW - 5000));
+}
+
+#[test]
+fn codedeploy_has_deadlines_of_its_own() {
+    let late = waiting(true).with(|scene| {
+        scene.now = BEGAN + 3_600_000;
+        if let Reading::Known(service) = &mut scene.observed.service {
+            service.deployments[0].failed_tasks = 1;
+        }
+    });
+    late.check("Deploying");
+}
+
+#[test]
+fn what_was_stopped_with_all_traffic_on_it_is_what_runs() {
+    let stopped = Scene::begun(stopped("d-2")).outcome(OutcomeKind::Superseded, "d-2");
+    stopped.with_sets(&[(2, "ecs-svc/2")]).check("tag test b");
 }

@@ -3,14 +3,14 @@
 use super::*;
 use serde_json::json;
 
-/// Commit b is built and declared, with this count; five tasks run.
+/// Commit b is built and declared, with this count; five tasks are wanted, and one runs.
 fn counted(count: &Value, target: Option<Reading<ScalableTarget>>) -> Scene {
     Scene::new().with(|scene| {
         scene.desired.service_settings = Some(json!({"desiredCount": count}));
         scene.desired.count_declared_at = Some(Position { file: "api.yaml".to_owned(), line: 7, column: 34 });
         scene.observed.scalable_target = target;
         if let Reading::Known(service) = &mut scene.observed.service {
-            (service.desired_count, service.running_count) = (5, 5);
+            (service.desired_count, service.running_count) = (5, 1);
             service.settings = json!({"desiredCount": 5});
         }
     })
@@ -69,6 +69,8 @@ fn a_count_with_two_owners_is_found_and_keeps_nothing_from_being_done() {
         assert_eq!(said.join("\n"), expected);
         scene.check("register bbbbbbb 1/head/ecs-svc/1");
     }
+    let missing = counted(&json!(2), scaled(2, 10)).with(|scene| scene.observed.service = Reading::Absent);
+    assert_eq!(missing.plan().findings, []);
 }
 
 #[test]

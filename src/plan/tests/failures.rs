@@ -76,6 +76,86 @@ fn what_failed_is_told_until_it_may_be_tried_again_or_is_another_content() {
 }
 
 #[test]
+fn a_retry_that_comes_before_the_record_of_a_failure_counts() {
+    rolled_back().tag(2, memory::retry_tag("d2")).check("deploy mco-api:2 Interrupted");
+}
+
+#[test]
+fn the_newest_failure_of_what_is_declared_holds_it_as_far_as_the_list_reaches() {
+    let scene = |recorded: Option<&str>, entries: &[(&str, u64, ServiceDeploymentStatus)]| {
+        let scene = Scene::new().ours(2, 'b', 1, "ecs-svc/1").history(entries);
+        recorded.into_iter().fold(scene, |scene, id| scene.tag(2, failed(id)))
+    };
+    let first = ("d1", 1, Successful);
+    for (what, recorded, entries, expected) in [
+        ("none", None, vec![first], None),
+        ("not on record", None, vec![first, ("d2", 2, RollbackSuccessful)], Some("d2")),
+        ("AWS could not undo it", None, vec![("d3", 1, Successful), ("d2", 2, RollbackFailed)], Some("d2")),
+        ("nor on record", None, vec![("d3", 2, Stopped), ("d2", 2, RollbackSuccessful)], Some("d2")),
+        ("before a success", None, vec![("d4", 2, Successful), ("d3", 2, RollbackSuccessful)], None),
+        ("left the list", Some("d9"), vec![first, ("d2", 2, Successful)], Some("d9")),
+        (
+            "a success may be older",
+            Some("d9"),
+            vec![("d2", 2, Successful), ("d0", 2, RollbackSuccessful)],
+            Some("d9"),
+        ),
+        (
+            "the list lags behind",
+            Some("d2"),
+            vec![("d2", 2, InProgress), ("d0", 2, RollbackSuccessful)],
+            Some("d2"),
+        ),
+        ("one after it", Some("d2"), vec![("d3", 2, RollbackSuccessful), ("d2", 2, Stopped)], Some("d3")),
+        ("a success after it", Some("d2"), vec![("d3", 2, Successful), ("d2", 2, RollbackSuccessful)], None),
+    ] {
+        assert_eq!(scene(recorded, &entries).plan().failure.as_deref(), expected, "{what}");
+    }
+}
+
+#[test]
+fn what_0_1_registered_is_the_same_try_by_its_images_its_content_or_its_commit() {
+    let failure = |change: fn(&mut Scene)| rolled_back().tag(2, failed("d2")).with(change).plan().failure;
+    let file = |input| TaskDefinitionSource::File { path: "t.json".to_owned(), input };
+    assert_eq!(
+        failure(|scene| {
+            let mut base = foreign(1, &format!("{URI}@{}", digest('a')));
+            base.input["cpu"] = json!("512");
+            scene.observed.revisions.insert(arn(1), Reading::Known(base));
+        })
+        .as_deref(),
+        Some("d2"),
+        "git declares no more than the images"
+    );
+    let same = rolled_back().tag(2, failed("d2"));
+    let same = same.with(|scene| scene.desired.task_definition = file(input("<IMAGE_NAME>")));
+    assert_eq!(same.plan().failure.as_deref(), Some("d2"), "the content of a file");
+    assert_eq!(
+        failure(|scene| {
+            declares_c(scene);
+            scene.observed.images[0].built = Reading::Absent;
+        }),
+        None,
+        "another commit that is not built"
+    );
+    let newer = rolled_back().tag(2, failed("d2")).ours(3, 'b', 2, "ecs-svc/1");
+    assert_eq!(newer.plan().failure, None, "the newest try has not failed");
+}
+
+#[test]
+fn what_is_tried_again_is_what_is_held_and_for_its_own_failure() {
+    // Both revisions are of what is declared, and both have failed.
+    let scene = Scene::new().declares_a().ours(1, 'a', 1, "ecs-svc/0").tag(1, failed("d0"));
+    let scene = scene.ours(3, 'a', 2, "ecs-svc/1").tag(3, failed("d3"));
+    scene.check("Held");
+    let stamp = Stamp::Retry("d0".to_owned());
+    assert_eq!(scene.plan().retry, Some(Step::Stamp { revision: arn(1), stamp }));
+    // That AWS could not undo another one is no part of it.
+    let other = scene.history(&[("d2", 2, RollbackFailed), ("d1", 1, Successful)]);
+    other.check("Held");
+}
+
+#[test]
 fn a_good_revision_whose_repeated_deployment_failed_is_still_a_base() {
     let history = [("d2", 1, RollbackFailed), ("d1", 1, Successful)];
     let scene = Scene::new().history(&history).live(1, "ecs-svc/2", RolloutState::Failed);
@@ -175,6 +255,7 @@ fn where_aws_could_not_roll_back_the_commit_is_held_until_another_one_or_a_retry
     assert_eq!(plan.status.health, Health::Degraded);
     let stamp = Stamp::Retry("d2".to_owned());
     assert_eq!(plan.retry, Some(Step::Stamp { revision: arn(2), stamp }));
+    held().tag(2, memory::retry_tag("d0")).check("RollbackFailed");
     let retried = || held().tag(2, memory::retry_tag("d2"));
     retried().check("stamp mco-api:2 trueup:applied=2/head/ecs-svc/2");
     let stamped = [("trueup:applied", "2/head/ecs-svc/2"), ("trueup:at", "2/9999")];
@@ -220,16 +301,29 @@ fn without_a_breaker_the_deadline_records_the_failure_and_then_rolls_back() {
     stuck().tag(2, failed("d2")).check("deploy mco-api:1 Rollback");
     let in_time = |scene: &mut Scene| scene.now = BEGAN + 14 * 60 * 1000;
     stuck().with(in_time).check("Deploying");
+    stuck().with(|scene| scene.now = BEGAN + 15 * 60 * 1000).check("Deploying");
     // What is on record stands, whatever happens later.
     let recorded = stuck().tag(2, failed("d2")).with(in_time);
     recorded.check("deploy mco-api:1 Rollback");
     assert_eq!(recorded.plan().status.last_deployment.unwrap().phase, Phase::RollingBack);
-    let gone = stuck().tag(2, failed("d2")).with(|scene| {
+    let is_gone = |scene: &mut Scene| {
         if let Some(Reading::Known(revision)) = scene.observed.revisions.get_mut(&arn(1)) {
             revision.active = false;
         }
-    });
+    };
+    let gone = stuck().tag(2, failed("d2")).with(is_gone);
     gone.check("register unknown 2/head/ecs-svc/2");
+    // Its content is that of another revision that is still there.
+    let twin = stuck().tag(2, failed("d2")).ours(1, 'a', 0, "ecs-svc/0").ours(3, 'a', 0, "ecs-svc/0");
+    twin.with(is_gone).check("deploy mco-api:3 Rollback");
+    let ours = || {
+        let declared = ("trueup:declared".to_owned(), "0123".to_owned());
+        stuck().tag(2, failed("d2")).ours(1, 'a', 0, "ecs-svc/0").tag(1, declared).with(is_gone)
+    };
+    ours().check("register aaaaaaa 2/head/ecs-svc/2");
+    let Some(Step::Register { tags, .. }) = ours().plan().steps.first().cloned() else { unreachable!() };
+    assert_eq!(tags["trueup:declared"], "0123");
+    ours().with(|scene| scene.observed.newest = None).check("LookDeeper");
     let removed = stuck().tag(2, failed("d2")).with(|scene| {
         scene.observed.images[0].known.insert(digest('a'), Reading::Absent);
     });
@@ -242,6 +336,54 @@ fn without_a_breaker_the_deadline_records_the_failure_and_then_rolls_back() {
         }
     });
     breaker.check("Deploying");
+}
+
+#[test]
+fn what_aws_undoes_is_left_to_it() {
+    let by_alarm = Scene::new().ours(2, 'b', 1, "ecs-svc/1").live(2, "ecs-svc/2", RolloutState::Failed);
+    let by_alarm = by_alarm.history(&[("d2", 2, Stopped), ("d1", 1, Successful)]).with(|scene| {
+        if let Reading::Known(history) = &mut scene.observed.service_deployments {
+            history[0].monitor_triggered = true;
+        }
+    });
+    by_alarm.tag(2, failed("d2")).check("Held");
+    // A person asked for the rollback, and what is PRIMARY is read too early.
+    let by_hand = stuck().tag(2, failed("d2"));
+    by_hand.history(&[("d2", 2, RollbackInProgress), ("d1", 1, Successful)]).check("Deploying");
+}
+
+#[test]
+fn what_is_gone_back_to_is_good_and_known_to_have_run_here() {
+    let recorded = |id: &str| {
+        memory::outcome_tag(&Outcome { result: OutcomeKind::Succeeded, deployment: id.to_owned() })
+    };
+    let none = || stuck().tag(2, failed("d2")).ours(1, 'a', 0, "ecs-svc/0").tag(1, failed("d9"));
+    none().check("Held");
+    none().with(|scene| scene.observed.newest = None).check("LookDeeper");
+    // No success is listed: the newest of those on record, of what ran here.
+    let sources = |scene: &mut Scene| {
+        if let Reading::Known(history) = &mut scene.observed.service_deployments {
+            history[0].sources = vec![arn(1), arn(3)];
+        }
+    };
+    let remembered = || {
+        let scene =
+            stuck().history(&[("d2", 2, InProgress)]).ours(2, 'b', 2, "ecs-svc/1").tag(2, failed("d2"));
+        let scene = scene.ours(1, 'a', 0, "ecs-svc/0").tag(1, recorded("d0"));
+        scene.ours(3, 'c', 1, "ecs-svc/0").tag(3, recorded("d3")).with(sources)
+    };
+    remembered().check("deploy mco-api:3 Rollback");
+    // What was live when it was stamped goes before them, and a success that is listed before that.
+    let from = || ("trueup:from".to_owned(), format!("2/{}", arn(9)));
+    let of_stamp = || {
+        remembered().tag(2, from()).with(|scene| {
+            let revision = foreign(9, &format!("{URI}@{}", digest('d')));
+            scene.observed.revisions.insert(arn(9), Reading::Known(revision));
+        })
+    };
+    of_stamp().check("deploy mco-api:9 Rollback");
+    let listed = of_stamp().history(&[("d2", 2, InProgress), ("d1", 1, Successful)]);
+    listed.check("deploy mco-api:1 Rollback");
 }
 
 #[test]
@@ -261,6 +403,36 @@ fn progress_moves_the_deadline_and_a_healthy_target_is_never_failed() {
         scene.observed.tasks = Reading::Known(vec![healthy]);
     });
     progress.check("Deploying");
+    // What stays runs for two minutes, where no check tells.
+    for (health, ago, expected) in [
+        (TaskHealth::Healthy, 60_000, "Deploying"),
+        (TaskHealth::Unhealthy, 180_000, "stamp mco-api:2 trueup:outcome=failed/d2"),
+        (TaskHealth::Unknown, 120_000, "Deploying"),
+        (TaskHealth::Unknown, 119_999, "stamp mco-api:2 trueup:outcome=failed/d2"),
+    ] {
+        let one = |scene: &mut Scene| {
+            let started_at = Some(scene.now - ago);
+            scene.observed.tasks = Reading::Known(vec![Task { health, started_at, ..task(2, 'b') }]);
+        };
+        stuck().with(one).check(expected);
+    }
+    let runs_no_more = stuck().with(|scene| {
+        let started_at = Some(scene.now - 180_000);
+        let stopping = Task { last_status: "DEACTIVATING".to_owned(), started_at, ..task(2, 'b') };
+        scene.observed.tasks = Reading::Known(vec![stopping]);
+    });
+    runs_no_more.check("stamp mco-api:2 trueup:outcome=failed/d2");
+    // What was scaled in before it began says nothing of it.
+    let before = stuck().with(|scene| {
+        let stopped = Task {
+            last_status: "STOPPED".to_owned(),
+            stopped_at: Some(BEGAN - 120_000),
+            stopped_reason: Some("Scaling activity initiated by (deployment ecs-svc/1)".to_owned()),
+            ..task(1, 'a')
+        };
+        (scene.now, scene.observed.tasks) = (BEGAN + 14 * 60 * 1000, Reading::Known(vec![stopped]));
+    });
+    before.check("Deploying");
     let old = |reason: &str| {
         let stopped = Task {
             last_status: "STOPPED".to_owned(),
@@ -272,10 +444,13 @@ fn progress_moves_the_deadline_and_a_healthy_target_is_never_failed() {
     };
     old("Scaling activity initiated by (deployment ecs-svc/1)").check("Deploying");
     old("Essential container in task exited").check("stamp mco-api:2 trueup:outcome=failed/d2");
-    let complete = stuck().with(|scene| {
-        if let Reading::Known(service) = &mut scene.observed.service {
-            service.deployments[0].running = 1;
-        }
-    });
-    complete.check("Deploying");
+    let running = |failed_tasks| {
+        stuck().with(|scene| {
+            if let Reading::Known(service) = &mut scene.observed.service {
+                (service.deployments[0].running, service.deployments[0].failed_tasks) = (1, failed_tasks);
+            }
+        })
+    };
+    running(0).check("Deploying");
+    running(1).check("stamp mco-api:2 trueup:outcome=failed/d2");
 }

@@ -1,5 +1,6 @@
 //! Each rule of the decision by the smallest scene that needs it.
 
+mod arrivals;
 mod bounds;
 mod changes;
 mod code_deploy;

@@ -383,6 +383,8 @@ fn what_does_not_become_steady_is_rolled_back_by_trueup_although_a_breaker_was_o
         (Some("d2"), Phase::RollingBack, Health::Degraded)
     );
     assert_eq!(told.causes[0], "2 x Essential container in task exited");
+    let retried_before = unsteady().tag(2, memory::retry_tag("d0")).plan().status;
+    assert_eq!(retried_before.last_deployment.unwrap().phase, Phase::RollingBack);
     let left = unsteady().with(|scene| scene.desired.policy.on_failure = OnFailure::Leave).plan().status;
     assert_eq!(left.last_deployment.unwrap().phase, Phase::Failed);
     let quiet = |scene: &mut Scene| scene.observed.tasks = Reading::Known(vec![running(300)]);
@@ -653,7 +655,9 @@ fn a_deployment_to_no_task_is_no_last_good_one_where_there_is_another() {
     let there_is_none = unsteady().with(|scene| {
         let list = listed(scene);
         list[1].target_running = 0;
-        list.iter_mut().for_each(|one| one.sources.clear());
+        for one in list {
+            one.sources.clear();
+        }
     });
     there_is_none.check("deploy mco-api:1 Rollback");
 }

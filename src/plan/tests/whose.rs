@@ -333,6 +333,73 @@ fn the_tag_is_on_what_last_succeeded_and_runs_whatever_is_declared() {
 }
 
 #[test]
+fn a_success_is_recorded_once_for_the_stamp_that_it_belongs_to() {
+    let succeeded = |id: &str| {
+        memory::outcome_tag(&Outcome { result: OutcomeKind::Succeeded, deployment: id.to_owned() })
+    };
+    let live = |stamped_ago: Millis, generation| {
+        Scene::new()
+            .stamped(2, 'b', generation, "ecs-svc/1", stamped_ago)
+            .live(2, "ecs-svc/2", RolloutState::Completed)
+            .primary_began(10 * MINUTE)
+    };
+    let second = ("d3", 2, Successful, 10 * MINUTE);
+    let first = ("d2", 2, Successful, 20 * MINUTE);
+    // Another hand's, while the newest stamp waits for its deployment: recorded anew, and then told.
+    let theirs = || live(MINUTE, 2).ended(2, OutcomeKind::Succeeded, "d2", 1).began(&[second, first]);
+    theirs().check("stamp mco-api:2 trueup:outcome=succeeded/d3");
+    theirs().tag(2, succeeded("d3")).check("tag test b");
+    // Ours, of which an older version has written less.
+    let ours = live(11 * MINUTE, 1).tag(2, succeeded("d3")).began(&[second]);
+    ours.check("stamp mco-api:2 trueup:outcome=succeeded/d3");
+}
+
+#[test]
+fn what_is_declared_needs_no_look_at_the_newest_of_ours_to_be_recorded() {
+    let live = |scene: Scene| {
+        let scene = scene.live(2, "ecs-svc/2", RolloutState::Completed).primary_began(10 * MINUTE);
+        scene.began(&[("d2", 2, Successful, 10 * MINUTE)]).with(|scene| scene.observed.newest = None)
+    };
+    let declared = live(Scene::new().stamped(2, 'b', 1, "ecs-svc/1", 10 * MINUTE));
+    declared.check("stamp mco-api:2 trueup:outcome=succeeded/d2");
+    let other = DeclarationHash::new("other");
+    live(Scene::new().registered(2, 'b', 1, "ecs-svc/1", 10 * MINUTE, &other)).check("LookDeeper");
+}
+
+#[test]
+fn what_is_back_after_a_rollback_is_recorded_for_the_deployment_that_brought_it() {
+    // Commit c is declared and has failed five minutes ago, and what had run before is live again.
+    let back = |stamped_ago: Millis, brought_ago: Millis, between: &[_]| {
+        let failed = ("d3", 3, RollbackSuccessful, 5 * MINUTE);
+        let brought = ("d2", 2, Successful, brought_ago);
+        let entries: Vec<_> = [&[failed], between, &[brought]].concat();
+        Scene::new()
+            .stamped(2, 'b', 1, "ecs-svc/1", stamped_ago)
+            .stamped(3, 'c', 2, "ecs-svc/2", 5 * MINUTE)
+            .ended(3, OutcomeKind::Failed, "d3", 2)
+            .live(2, "ecs-svc/2", RolloutState::Completed)
+            .primary_began(brought_ago)
+            .began(&entries)
+            .with(|scene| {
+                scene.observed.images[0].known.insert(digest('b'), Reading::Known(image('b', &["bbbbbbb"])));
+                scene.desired.images[0].commit = Commit::new("ccccccc");
+                scene.observed.images[0].built = Reading::Known(image('c', &["ccccccc"]));
+            })
+    };
+    let recorded = "stamp mco-api:2 trueup:outcome=succeeded/d2";
+    back(30 * MINUTE, 30 * MINUTE, &[]).check(recorded);
+    let scene = back(30 * MINUTE, 30 * MINUTE, &[("d9", 9, Successful, 7 * MINUTE)]);
+    scene.check(recorded);
+    let Some(Step::Stamp { stamp, .. }) = scene.plan().steps.first().cloned() else { unreachable!() };
+    assert_eq!(stamp.tags()["trueup:ended"], "1/d2", "it began right after its stamp");
+    back(30 * MINUTE, 30 * MINUTE, &[("d4", 2, Stopped, 7 * MINUTE)]).check(recorded);
+    // What is on record stays so, although a stamp came after it.
+    let restamped = back(7 * MINUTE, 30 * MINUTE, &[]).ended(2, OutcomeKind::Succeeded, "d2", 0);
+    let tagged = Reading::Known(image('b', &["bbbbbbb", "test"]));
+    restamped.with(|scene| scene.observed.images[0].tagged = tagged).check("Held");
+}
+
+#[test]
 fn what_failed_in_another_hands_deployment_is_not_undone() {
     let stuck = Scene::new()
         .stamped(2, 'b', 1, "ecs-svc/1", 30 * MINUTE)
