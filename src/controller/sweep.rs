@@ -45,6 +45,8 @@ struct Kept {
     /// When its facts are read again, even if the service looks the same.
     until: Millis,
     awaits_image: bool,
+    /// Something was to be written and this process did not: by the next look another one may have.
+    left_to_others: bool,
 }
 
 /// What holds for everybody in one sweep.
@@ -294,7 +296,8 @@ impl Controller {
         self.due.insert(target.clone(), pace::due_at(self.clock.now(), requeue));
         let until = pace::facts_are_good_until(&plan, &outcome);
         let awaits_image = matches!(plan.waiting, Some(Waiting::ImageNotBuilt { .. }));
-        let kept = Kept { desired: desired.clone(), observed, until, awaits_image };
+        let left_to_others = !plan.steps.is_empty() && outcome == Outcome::Nothing;
+        let kept = Kept { desired: desired.clone(), observed, until, awaits_image, left_to_others };
         self.kept.insert(target.clone(), kept);
         Swept { target: target.clone(), plan: Some(plan), outcome, requeue }
     }
@@ -320,7 +323,8 @@ impl Controller {
         let now = self.clock.now();
         let is_old = now >= kept.until || now < kept.observed.facts_checked_at;
         if is_old || !pace::is_unchanged(&kept.observed.service, &service.0) {
-            let fresh = !pace::shows_same_deployments(&kept.observed.service, &service.0);
+            let fresh =
+                kept.left_to_others || !pace::shows_same_deployments(&kept.observed.service, &service.0);
             return self.observe(desired, head, Some(service), Look { deep: false, fresh }).await;
         }
         let (ports, registry, remembered) = self.reach_of(desired);

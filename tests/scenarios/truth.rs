@@ -8,7 +8,7 @@ use trueup::documents::memory;
 use trueup::model::*;
 use trueup_simulator::Api;
 
-use crate::stage::{Breaker, REGISTRY, Running, Stage, said};
+use crate::stage::{Breaker, REGISTRY, Running, Stage, TICK, said};
 
 /// Commit bbbbbbb, deployed by trueup: a rolling service, and one that CodeDeploy deploys.
 async fn deployed(policy: &str) -> Vec<(Stage, Running)> {
@@ -28,6 +28,28 @@ async fn deployed(policy: &str) -> Vec<(Stage, Running)> {
 async fn look(stage: &Stage) -> Swept {
     let mut running = stage.process(BTreeMap::new());
     running.controller.sweep(&stage.declaration, Writes::Withheld, |_| true).await.swap_remove(0)
+}
+
+/// It looks just before the other process at every moment, so that each write comes between two of its looks.
+#[tokio::test]
+async fn who_only_looks_on_sees_what_another_process_has_recorded() {
+    for mut stage in [Stage::new(Breaker::On), Stage::blue_green(&json!({}))] {
+        stage.environment = "  policy: {steady: 0s}\n".to_owned();
+        stage.build("bbbbbbb");
+        stage.declare("bbbbbbb");
+        let mut onlooker = stage.process(BTreeMap::new());
+        let mut writer = stage.process(BTreeMap::new());
+        let mut seen = String::new();
+        for _ in 0..300 {
+            let swept = onlooker.controller.sweep(&stage.declaration, Writes::Withheld, |_| true).await;
+            seen = said(&swept[0]);
+            if said(&writer.pass(&stage).await[0]) == "Settled" && seen == "Settled" {
+                break;
+            }
+            stage.advance(TICK);
+        }
+        assert_eq!(seen, "Settled");
+    }
 }
 
 fn status(swept: &Swept) -> &Status {
