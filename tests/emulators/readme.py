@@ -75,6 +75,7 @@ def fresh(home):
         "RUSTUP_HOME": os.environ.get("RUSTUP_HOME", str(own / ".rustup")),
         "CARGO_INSTALL_ROOT": str(home),
         "CARGO_TARGET_DIR": os.environ.get("CARGO_TARGET_DIR", str(ROOT / "target")),
+        **{name: value for name, value in os.environ.items() if name.startswith("CARGO_PROFILE_")},
     }
     around = {**settings, "HOME": str(home), "PATH": os.environ["PATH"]}
     written = [line.split("#")[0].strip() for language, text in blocks("README.md") if language == "sh" for line in text.splitlines()]
