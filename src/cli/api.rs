@@ -8,7 +8,7 @@ use crate::model::{
     Commit, CommitSource, Condition, ConditionKind, Difference, Finding, Health, LastDeployment, Millis,
     Phase, Running, Stage, StartedBy, Status, Sync, TaskDefinitionArn,
 };
-use crate::plan::{self, Plan, Step};
+use crate::plan::{self, Plan, RULES, Step};
 
 pub(super) fn status(head: &Head, swept: &[Swept]) -> Value {
     let applications: Vec<Value> = swept
@@ -42,6 +42,7 @@ pub(super) fn plan(swept: &[Swept]) -> Value {
             "application": one.target.application.as_str(),
             "steps": plan.steps.iter().map(step).collect::<Vec<_>>(),
             "waiting": plan.waiting.as_ref().map(waiting),
+            "rule": plan.rule.and_then(|place| RULES.get(place)).map(|rule| rule.name),
             "images": plan.outlook.iter().flat_map(|outlook| &outlook.images).map(|(image, digest)| {
                 json!({"image": image, "digest": digest.as_str()})
             }).collect::<Vec<_>>(),

@@ -206,6 +206,7 @@ pub(super) mod tests {
         Plan {
             steps,
             waiting,
+            rule: None,
             differences: Vec::new(),
             outlook: None,
             failure: None,

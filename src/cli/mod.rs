@@ -117,6 +117,9 @@ enum Command {
         names: Names,
         #[arg(long, default_value = "text")]
         format: Format,
+        /// Tell which rule decided, and what held for those that were asked before it.
+        #[arg(long, conflicts_with = "format")]
+        explain: bool,
     },
     /// Show what is declared, tagged, deployed and running.
     Status {
@@ -309,7 +312,10 @@ async fn dispatch(cli: Cli) -> anyhow::Result<End> {
         }
         Command::Lint => lint::run(&repository),
         Command::Render(names) => render::run(&repository, &names),
-        Command::Plan { names, format } => plan::run(&repository, &names, format).await,
+        Command::Plan { names, format, explain } => {
+            let detail = if explain { show::Detail::Rules } else { show::Detail::Changes };
+            plan::run(&repository, &names, format, detail).await
+        }
         Command::Status { names, format, watch: false, exit_code } => {
             let code = if exit_code { status::Code::AsItStands } else { status::Code::Shown };
             status::run(&repository, &names, format, code).await

@@ -12,7 +12,7 @@ use crate::model::{
 };
 use crate::plan::outlook::Outlook;
 use crate::plan::waiting::{Class, class};
-use crate::plan::{self, Plan, Step, Why};
+use crate::plan::{self, Plan, RULES, Step, Why};
 
 /// Of a service without a task that could say more.
 const FEWER: &str = "fewer tasks run than are wanted";
@@ -162,17 +162,48 @@ fn table<const N: usize>(rows: &[[String; N]]) -> String {
     text
 }
 
-pub(super) fn plan(swept: &[Swept]) -> String {
+pub(super) fn plan(swept: &[Swept], detail: Detail) -> String {
     let mut text = String::new();
     for one in swept {
         let _ = match &one.plan {
             None => writeln!(text, "{}   {}", named(&one.target), nothing(&Waiting::Frozen)),
+            Some(plan) if detail == Detail::Rules => {
+                write!(text, "{}{}", plan_of(one, plan), explanation(plan))
+            }
             Some(plan) => write!(text, "{}", plan_of(one, plan)),
         };
     }
     let changes =
         swept.iter().filter(|one| one.plan.as_ref().is_some_and(|plan| !plan.steps.is_empty())).count();
     let _ = writeln!(text, "\n{changes} of {} applications change", swept.len());
+    text
+}
+
+/// How much a plan tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Detail {
+    Changes,
+    /// Also which rule decided.
+    Rules,
+}
+
+/// The rules in their order up to the one that answered, with what held for each; then why that one is asked there.
+fn explanation(plan: &Plan) -> String {
+    let Some(place) = plan.rule else {
+        return "  rules      none was asked: its files have errors\n".to_owned();
+    };
+    let mut text = String::new();
+    for rule in RULES.iter().take(place) {
+        let _ = writeln!(text, "  passed     {:<16} {}", rule.name, rule.passes);
+    }
+    let Some(rule) = RULES.get(place) else { return text };
+    let said = match (&plan.waiting, plan.steps.first()) {
+        (Some(waiting), _) => plan::waiting::describe(waiting),
+        (None, Some(step)) => step_line(step),
+        (None, None) => String::new(),
+    };
+    let _ = writeln!(text, "  answered   {:<16} {}", rule.name, line(&said));
+    let _ = writeln!(text, "  asked here {:<16} {}", "", rule.here);
     text
 }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::drift::is_spent;
 use super::facts::{Facts, unreadable};
 use super::hand::Hand;
+use super::phase::Judgement;
 use super::phase::{self, Current};
-use super::steady::Judgement;
 use super::step::{Step, Why};
 use crate::documents::{containers, memory::Stamp, service_settings};
 use crate::model::{
@@ -83,7 +83,7 @@ impl Facts<'_> {
                 return self.record(&ended, OutcomeKind::Succeeded).map(Some);
             }
         }
-        let moves = self.move_tags(current).ok();
+        let moves = self.move_tags(current).ok().filter(|steps| !steps.is_empty());
         if moves.is_some() {
             self.may_be_finished(memory)?;
         }
@@ -182,11 +182,11 @@ impl Facts<'_> {
         Err(Waiting::SettingsNotTaken { fields: fields.collect() })
     }
 
-    /// The tag is on what last succeeded here and runs, not on what is declared.
+    /// The tag is on what last succeeded here and runs, not on what is declared. Empty where it is there, or does not move.
     fn move_tags(&self, current: &Current) -> Result<Vec<Step>, Waiting> {
         let desired = self.input.desired;
         if desired.policy.move_tag == MoveTag::Never || !self.is_proven() {
-            return Err(Waiting::Settled);
+            return Ok(Vec::new());
         }
         let mut steps = Vec::new();
         for (wanted, observed) in desired.images.iter().zip(self.images) {
@@ -203,7 +203,7 @@ impl Facts<'_> {
             // Where trueup never deployed anything, the tag is somebody else's.
             if self.highest().is_none() && desired.policy.drift != OnDrift::Heal {
                 self.memory_is_complete()?;
-                return Err(Waiting::Settled);
+                return Ok(Vec::new());
             }
             let peers = self.input.tag_peers.get(&wanted.repository);
             let others = peers.into_iter().flatten().find(|peer| peer.digest.as_ref() != Some(&digest));
@@ -217,9 +217,6 @@ impl Facts<'_> {
                 digest,
                 tag: desired.environment_tag.clone(),
             });
-        }
-        if steps.is_empty() {
-            return Err(Waiting::Settled);
         }
         self.once(steps)
     }

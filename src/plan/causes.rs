@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::facts::Facts;
-use super::steady::{Ending, Judgement, ending};
+use super::phase::Judgement;
+use super::steady::{Ending, ending};
 use super::{phase, steady};
 use crate::model::{
     Health, Phase, ServiceDeployment, ServiceDeploymentStatus, Task, TaskContainer, TaskDefinitionArn,

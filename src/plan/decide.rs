@@ -1,51 +1,23 @@
-//! The rules, in the order in which they are asked.
-
-use std::collections::BTreeMap;
+//! The decision about one target: what the rules answer, what keeps that from being done, and what is told of it.
 
 use serde_json::Value;
 
 use super::facts::{Facts, HISTORY, unreadable};
 use super::hand::Hand;
+use super::input::Input;
 use super::outlook::Outlook;
 use super::phase::Current;
-use super::step::{Approval, Recent, Refusal, Step, Why};
+use super::rules::{self, Answer};
+use super::step::{Approval, Step};
 use super::{outlook, phase, status};
-use crate::documents::{differences, memory, memory::Stamp, shown::Origin};
+use crate::documents::{differences, memory, shown::Origin};
 use crate::model::{
-    Ancestry, Applied, ContentHash, Controller, DeploymentStrategy, Desired, Difference, Digest, Finding,
-    InFlight, InfraCommit, Millis, Mode, Observed, OnDrift, Phase, Reading, RepositoryName, Service,
-    ServiceStatus, Stage, Status, Strategy, Target, TaskDefinitionArn, Waiting,
+    Ancestry, Applied, ContentHash, Controller, DeploymentStrategy, Difference, Finding, InFlight, Millis,
+    Mode, Phase, Reading, Service, ServiceStatus, Stage, Status, Strategy, TaskDefinitionArn, Waiting,
 };
 
 /// Replacements of one another in a row after which the one in flight is allowed to finish.
 const MOST_REPLACEMENTS: usize = 3;
-
-/// All that one decision rests on.
-#[derive(Clone, Copy, Debug)]
-pub struct Input<'a> {
-    pub desired: &'a Desired,
-    pub observed: &'a Observed,
-    /// The commit of the infrastructure repository that declared it; `None` for a working tree.
-    pub infra_commit: Option<&'a InfraCommit>,
-    /// The last write of this process for this target.
-    pub recent: Option<&'a Recent>,
-    /// The last write of this process for this target, if AWS refused it.
-    pub refusal: Option<&'a Refusal>,
-    /// Why this target must wait for others (`rollout` limits, `after:`).
-    pub turn: Option<&'a str>,
-    /// Who shares the environment tag of a repository.
-    pub tag_peers: &'a BTreeMap<RepositoryName, Vec<TagPeer>>,
-    /// In AWS's time.
-    pub now: Millis,
-}
-
-/// Another application whose success decides about a tag too.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TagPeer {
-    pub target: Target,
-    /// The digest that last succeeded there and runs; `None` where that is unknown.
-    pub digest: Option<Digest>,
-}
 
 /// The decision about one target.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +26,9 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Why nothing is written; set exactly when `steps` is empty.
     pub waiting: Option<Waiting>,
+    /// The place of the rule that answered, among [`RULES`](super::RULES); none was asked where the files are
+    /// broken.
+    pub rule: Option<usize>,
     pub differences: Vec<Difference>,
     /// What the first step leads to; set where that is a deployment.
     pub outlook: Option<Outlook>,
@@ -76,11 +51,12 @@ pub fn plan(input: &Input<'_>) -> Plan {
     if input.desired.mode == Mode::Frozen {
         return facts.frozen();
     }
-    let decision = facts.decide();
+    let (rule, answer) = rules::ask(&facts);
     let mut differences = differences::listed(facts.differences());
-    let (steps, waiting) = match decision {
-        Ok(steps) => (steps, None),
-        Err(waiting) => (Vec::new(), Some(waiting)),
+    let (steps, waiting) = match answer {
+        Answer::Write(steps) => (steps, None),
+        Answer::Wait(waiting) => (Vec::new(), Some(waiting)),
+        Answer::Done | Answer::Pass => (Vec::new(), Some(Waiting::Settled)),
     };
     let (steps, waiting) = withhold(&input.desired.mode, input.now, steps, waiting);
     let (steps, waiting) = put_off(input, steps, waiting);
@@ -93,7 +69,19 @@ pub fn plan(input: &Input<'_>) -> Plan {
     let failure = facts.failure();
     let mut findings = facts.count_findings();
     findings.extend(facts.value_findings());
-    Plan { steps, waiting, differences, outlook, failure, retry, accept_history, approval, findings, status }
+    Plan {
+        steps,
+        waiting,
+        rule: Some(rule),
+        differences,
+        outlook,
+        failure,
+        retry,
+        accept_history,
+        approval,
+        findings,
+        status,
+    }
 }
 
 /// `mode: observe` and `suspend` keep the decision and drop the writes.
@@ -133,6 +121,7 @@ impl<'a> Facts<'a> {
         Plan {
             steps: Vec::new(),
             waiting: Some(Waiting::Frozen),
+            rule: None,
             differences: Vec::new(),
             outlook: None,
             failure: None,
@@ -142,40 +131,6 @@ impl<'a> Facts<'a> {
             findings: Vec::new(),
             status: status::of(self, &[], None, Some(&Waiting::Frozen)),
         }
-    }
-
-    fn decide(&self) -> Result<Vec<Step>, Waiting> {
-        let service = self.readable_service()?;
-        let current = self.current.as_ref().ok_or(Waiting::ServiceNotActive)?;
-        self.reading_is_whole()?;
-        if let Some(steps) = self.finish_a_failure(service, current)? {
-            return Ok(steps);
-        }
-        if current.phase == Phase::RollingBack {
-            return Err(self.following(current));
-        }
-        // Before anything newer begins: once that is under way, nobody sees any more that this one ended well.
-        if let Some(steps) = self.finish_a_success(current)? {
-            return Ok(steps);
-        }
-        let rendered = match &self.rendered {
-            Ok(rendered) => rendered,
-            Err(_) if !current.phase.is_over() => return Err(self.following(current)),
-            Err(waiting) => return Err(waiting.clone()),
-        };
-        if current.target != current.live_revision && !current.phase.is_over() {
-            self.commit_tags_stand(current)?;
-            return self.on_its_way(current, rendered);
-        }
-        if self.equals_by_effect(&current.live_revision, rendered) {
-            if self.settings_differences().is_empty() {
-                return self.arrived(current);
-            }
-            if let Some(memory) = self.ours.get(&current.live_revision) {
-                return self.apply_settings(current, memory);
-            }
-        }
-        self.go_there(service, current, rendered)
     }
 
     /// Whether what runs can be told: nothing is concluded from what could not be read.
@@ -193,7 +148,7 @@ impl<'a> Facts<'a> {
         Ok(())
     }
 
-    fn readable_service(&self) -> Result<&'a Service, Waiting> {
+    pub(super) fn readable_service(&self) -> Result<&'a Service, Waiting> {
         let desired = self.input.desired;
         self.account_is_right()?;
         let service = match &self.input.observed.service {
@@ -231,65 +186,6 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// The live content is another one: who changed what decides.
-    fn go_there(&self, service: &Service, current: &Current, rendered: &Value) -> Result<Vec<Step>, Waiting> {
-        let content = memory::content_hash(&self.input.desired.target, rendered);
-        let revision = self.revision_with(&content);
-        if let Some((_, id)) = self.hold() {
-            return Err(self.held(current.phase, id));
-        }
-        self.commit_tags_stand(current)?;
-        self.may_interrupt(current)?;
-        self.running_is_known()?;
-        self.newest()?;
-        let highest = self.highest();
-        self.source_is_current(highest.as_ref())?;
-        let why = self.why(&content, current);
-        let is_drift = match why {
-            // What is concluded from nothing being there must not rest on half a memory.
-            Why::FirstContact => {
-                self.memory_is_complete()?;
-                !self.git_has_changed(current, rendered)?
-            }
-            why => why == Why::Drift,
-        };
-        // What another hand deployed is judged when it has come to its end.
-        if is_drift {
-            self.is_steady(current)?;
-        }
-        if is_drift && self.input.desired.policy.drift != OnDrift::Heal {
-            return Err(Waiting::Drifted);
-        }
-        if is_drift {
-            self.may_heal(current)?;
-        }
-        self.roles_are_allowed(rendered)?;
-        self.fits_together(rendered)?;
-        self.repositories_are_allowed(rendered)?;
-        if let Some(why) = self.input.turn {
-            return Err(Waiting::Turn { why: why.to_owned() });
-        }
-        for image in self.images {
-            self.tag_can_move(image)?;
-        }
-        if let Some(step) = self.group_is_ready(service)? {
-            return self.once(vec![step]);
-        }
-        if self.code_deploy.is_some() && !current.phase.is_over() {
-            return self.clear_the_way(service, current, rendered);
-        }
-        match (revision, why) {
-            (None, _) => {
-                self.memory_is_complete()?;
-                self.is_described_as_sent(rendered, &content)?;
-                self.tags_fit()?;
-                self.once(vec![self.registration(rendered, &content, &self.next_stamp(current, why))])
-            }
-            (Some(revision), Why::Interrupted) => self.deploy(revision, why),
-            (Some(revision), _) => self.stamp(revision, Stamp::Applied(self.next_stamp(current, why))),
-        }
-    }
-
     /// A commit whose tag was pushed over is not deployed again with the new image, nor does that end a deployment.
     pub(super) fn commit_tags_stand(&self, current: &Current) -> Result<(), Waiting> {
         match self.moved_commit_tags().next() {
@@ -300,7 +196,11 @@ impl<'a> Facts<'a> {
     }
 
     /// A revision of ours that AWS describes otherwise than it was sent would be registered again and again.
-    fn is_described_as_sent(&self, rendered: &Value, content: &ContentHash) -> Result<(), Waiting> {
+    pub(super) fn is_described_as_sent(
+        &self,
+        rendered: &Value,
+        content: &ContentHash,
+    ) -> Result<(), Waiting> {
         let known = self.input.observed.revisions.values().filter_map(Reading::known);
         let otherwise = known
             .filter(|revision| revision.active)

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::decide::Input;
+use super::input::Input;
 use super::phase::Current;
-use super::steady::Judgement;
+use super::phase::Judgement;
 use super::{blue_green, declaration, phase};
 use crate::documents::memory;
 use crate::model::{
@@ -54,7 +54,7 @@ impl<'a> Facts<'a> {
             ours,
             declared: None,
             images: &observed.images,
-            rendered: Err(Waiting::Settled),
+            rendered: Err(Waiting::LookDeeper),
         };
         facts.tell_superseded();
         facts.judge();

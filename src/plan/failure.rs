@@ -7,7 +7,7 @@ use super::facts::Facts;
 use super::hand::Hand;
 use super::phase;
 use super::phase::Current;
-use super::steady::Judgement;
+use super::phase::Judgement;
 use super::step::{Step, Why};
 use crate::documents::{
     containers, memory,

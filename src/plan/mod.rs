@@ -3,6 +3,7 @@
 //! Pure, total and synchronous. Time and policy are arguments; nothing here reads or writes.
 
 mod decide;
+mod rules;
 
 mod allowed;
 mod arrival;
@@ -15,11 +16,13 @@ mod effect;
 mod facts;
 mod failure;
 mod hand;
+mod input;
 mod over_base;
 pub mod steady;
 mod step;
 mod traffic;
 mod undone;
+mod writes;
 
 pub mod outlook;
 pub mod status;
@@ -35,7 +38,9 @@ pub mod windows;
 #[cfg(test)]
 mod tests;
 
-pub use decide::{Input, Plan, TagPeer, plan};
+pub use decide::{Plan, plan};
 pub use facts::declared_family;
+pub use input::{Input, TagPeer};
+pub use rules::{RULES, Rule};
 pub use status::unknown as unknown_status;
 pub use step::{Approval, By, Recent, Refusal, Step, Why};

@@ -57,6 +57,17 @@ pub struct Current {
     pub live_phase: Phase,
 }
 
+/// What trueup says of a deployment beyond what AWS says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Judgement {
+    /// AWS calls it successful, and it is too early to believe that. `until`: when it is steady if nothing fails.
+    Settling { until: Millis },
+    /// AWS calls it successful, and its tasks went on failing.
+    Unsteady,
+    /// It made no progress for longer than the deadline.
+    Stuck,
+}
+
 /// The newest deployment of the service. Both histories are asked, since either may be stale: a rollout that one of
 /// them still sees going on is going on.
 pub fn current(service: &Service, observed: &Observed) -> Option<Current> {

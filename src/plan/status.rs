@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::commits::commits_of;
 use super::facts::Facts;
-use super::steady::Judgement;
+use super::phase::Judgement;
 use super::step::Step;
 use super::undone::Undone;
 use super::waiting::{describe, is_stalled, reason};

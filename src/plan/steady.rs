@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use super::facts::Facts;
-use super::phase::{self, Current};
+use super::phase::{self, Current, Judgement};
 use crate::model::{
     Millis, Outcome, OutcomeKind, Phase, Service, ServiceDeployment, Task, TaskDefinitionArn, TaskHealth,
 };
@@ -63,17 +63,6 @@ impl Ending {
     pub fn is_failure(self) -> bool {
         self != Self::Stopped
     }
-}
-
-/// What trueup says of a deployment beyond what AWS says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Judgement {
-    /// AWS calls it successful, and it is too early to believe that. `until`: when it is steady if nothing fails.
-    Settling { until: Millis },
-    /// AWS calls it successful, and its tasks went on failing.
-    Unsteady,
-    /// It made no progress for longer than the deadline.
-    Stuck,
 }
 
 /// A task that failed, and when the next one ran in its place.

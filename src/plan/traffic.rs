@@ -5,8 +5,8 @@ use serde_json::Value;
 use super::blue_green;
 use super::facts::{Facts, unreadable};
 use super::hand::Hand;
+use super::phase::Judgement;
 use super::phase::{self, Current};
-use super::steady::Judgement;
 use super::step::{Approval, Step};
 use crate::documents::{code_deploy, service_settings};
 use crate::model::{
@@ -150,7 +150,7 @@ impl Facts<'_> {
     pub(super) fn update_settings(&self) -> Result<Vec<Step>, Waiting> {
         let desired = self.input.desired;
         let (Some(declared), Some(live)) = (self.settled_settings(), self.service) else {
-            return Err(Waiting::Settled);
+            return Ok(Vec::new());
         };
         let settings = service_settings::to_send_beside_code_deploy(&declared, &live.settings);
         let (cluster, service) = (desired.cluster.clone(), desired.service.clone());

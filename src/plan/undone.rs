@@ -4,7 +4,7 @@
 use super::facts::Facts;
 use super::hand::Hand;
 use super::phase;
-use super::steady::Judgement;
+use super::phase::Judgement;
 use crate::model::{
     Applied, Mode, OnFailure, OutcomeKind, Phase, ServiceDeployment, StartedBy, TaskDefinitionArn, Waiting,
 };

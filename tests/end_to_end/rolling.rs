@@ -6,6 +6,24 @@ use trueup_simulator::Fault;
 use crate::rig::Rig;
 
 #[test]
+fn a_plan_explains_which_rule_decided() {
+    let rig = Rig::new();
+    let told = rig.expect(&["plan", "--explain", "test/api"], 0);
+    let lines: Vec<&str> = told.lines().map(str::trim_start).collect();
+    assert!(lines.iter().any(|line| line.starts_with("passed     service ")), "{told}");
+    assert!(
+        lines.iter().any(|line| line.starts_with("answered   arrival ") && line.ends_with("nothing to do")),
+        "{told}"
+    );
+    rig.declare("bbbbbbb");
+    let told = rig.expect(&["plan", "--explain", "test/api"], 4);
+    assert!(told.contains("answered   content          waiting for image mco/api:bbbbbbb"), "{told}");
+    rig.build("bbbbbbb");
+    let told = rig.expect(&["plan", "--explain", "test/api"], 2);
+    assert!(told.contains("passed     drift ") && told.contains("answered   registration "), "{told}");
+}
+
+#[test]
 fn a_changed_commit_is_deployed_tagged_and_told_truly() {
     let rig = Rig::new();
     let before = rig.writes();

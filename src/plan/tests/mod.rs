@@ -11,6 +11,7 @@ mod guards;
 mod images;
 mod other_hands;
 mod overlays;
+mod rules;
 mod status;
 mod steady;
 mod whose;

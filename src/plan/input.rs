@@ -1,0 +1,33 @@
+//! What one decision rests on.
+
+use std::collections::BTreeMap;
+
+use super::step::{Recent, Refusal};
+use crate::model::{Desired, Digest, InfraCommit, Millis, Observed, RepositoryName, Target};
+
+/// All that one decision rests on.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    pub desired: &'a Desired,
+    pub observed: &'a Observed,
+    /// The commit of the infrastructure repository that declared it; `None` for a working tree.
+    pub infra_commit: Option<&'a InfraCommit>,
+    /// The last write of this process for this target.
+    pub recent: Option<&'a Recent>,
+    /// The last write of this process for this target, if AWS refused it.
+    pub refusal: Option<&'a Refusal>,
+    /// Why this target must wait for others (`rollout` limits, `after:`).
+    pub turn: Option<&'a str>,
+    /// Who shares the environment tag of a repository.
+    pub tag_peers: &'a BTreeMap<RepositoryName, Vec<TagPeer>>,
+    /// In AWS's time.
+    pub now: Millis,
+}
+
+/// Another application whose success decides about a tag too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagPeer {
+    pub target: Target,
+    /// The digest that last succeeded there and runs; `None` where that is unknown.
+    pub digest: Option<Digest>,
+}

@@ -1,0 +1,120 @@
+//! The writes of a decision, and what keeps one from being made twice.
+
+use serde_json::Value;
+
+use super::facts::Facts;
+use super::hand::Hand;
+use super::phase::Current;
+use super::step::{By, Step, Why};
+use super::{blue_green, windows};
+use crate::documents::{
+    memory,
+    memory::{Registration, Stamp},
+    service_settings,
+};
+use crate::model::{Applied, ContentHash, Memory, Outcome, OutcomeKind, TaskDefinitionArn, Waiting};
+
+impl Facts<'_> {
+    pub(super) fn registration(&self, rendered: &Value, content: &ContentHash, applied: &Applied) -> Step {
+        let desired = self.input.desired;
+        let others = desired.images.iter().filter(|image| image.commit != *desired.commit());
+        let others = others.map(|image| (image.name.clone(), image.commit.clone())).collect();
+        let (commit, declared) = (desired.commit(), self.declared.as_ref());
+        let registration = Registration { commit, others, content, declared, applied };
+        let tags = self.with_kept_tags(memory::registration(desired, &registration));
+        Step::Register { input: rendered.clone(), tags, commit: commit.clone() }
+    }
+
+    pub(super) fn next_stamp(&self, current: &Current, why: Why) -> Applied {
+        Applied {
+            generation: self.highest().map_or(1, |highest| highest.generation.saturating_add(1)),
+            infra_commit: self.input.infra_commit.cloned(),
+            live_then: current.live.clone(),
+            from: Some(current.live_revision.clone()),
+            at: Some(self.input.now),
+            rounds: if why == Why::Drift { self.rounds(current).saturating_add(1) } else { 0 },
+        }
+    }
+
+    /// The stamp with which a person makes this history the one that was applied: on the live revision, with the
+    /// highest generation. Where another hand's revision is live, it goes to ours with the highest stamp, and keeps the
+    /// deployment that was live then: what came since stays drift, and is no start that was interrupted.
+    pub(super) fn accept_history(&self, waiting: Option<&Waiting>) -> Option<Step> {
+        let Some(Waiting::SourceBehind { .. }) = waiting else { return None };
+        let current = self.current.as_ref()?;
+        let (carrier, applied) = self.highest_stamp()?;
+        let next = self.next_stamp(current, Why::GitChanged);
+        let live = &current.live_revision;
+        let (revision, next) = if self.ours.contains_key(live) {
+            (live, next)
+        } else {
+            (carrier, Applied { live_then: applied.live_then.clone(), ..next })
+        };
+        Some(Step::Stamp { revision: revision.clone(), stamp: Stamp::Applied(next) })
+    }
+
+    pub(super) fn stamp(&self, revision: &TaskDefinitionArn, stamp: Stamp) -> Result<Vec<Step>, Waiting> {
+        self.once(vec![Step::Stamp { revision: revision.clone(), stamp }])
+    }
+
+    /// Writes down how the newest deployment ended, with the stamp that it followed where it was ours.
+    pub(super) fn record(&self, current: &Current, result: OutcomeKind) -> Result<Vec<Step>, Waiting> {
+        let outcome = Outcome { result, deployment: current.id.clone() };
+        let generation = self.ours.get(&current.target).map(Memory::generation);
+        let generation = generation.filter(|_| self.hand(current) != Hand::Other);
+        self.stamp(&current.target, Stamp::Outcome { outcome, generation })
+    }
+
+    pub(super) fn deploy(&self, revision: &TaskDefinitionArn, why: Why) -> Result<Vec<Step>, Waiting> {
+        let desired = self.input.desired;
+        let by = match (&self.code_deploy, self.service) {
+            (Some(settings), Some(service)) => {
+                let commit = self.commit_of(revision);
+                let declared = (commit.as_ref(), self.declared.as_ref());
+                let new = blue_green::new_deployment(settings, desired, service, revision, declared)?;
+                By::CodeDeploy(Box::new(new))
+            }
+            _ => By::UpdateService { settings: self.settings_to_send().filter(|_| why != Why::Rollback) },
+        };
+        let (cluster, service) = (desired.cluster.clone(), desired.service.clone());
+        self.once(vec![Step::Deploy { cluster, service, revision: revision.clone(), by, why }])
+    }
+
+    fn settings_to_send(&self) -> Option<Value> {
+        let declared = self.settled_settings()?;
+        let live = self.service.map_or(&Value::Null, |service| &service.settings);
+        Some(service_settings::to_send(&declared, live))
+    }
+
+    /// Nothing of a kind is written again inside its window. A write whose effect stays unseen waits twice as long each
+    /// time: reads that lag behind for long must not fill a family with revisions.
+    pub(super) fn once(&self, steps: Vec<Step>) -> Result<Vec<Step>, Waiting> {
+        let (Some(recent), Some(step)) = (self.input.recent, steps.first()) else { return Ok(steps) };
+        let doublings = recent.repeated.min(windows::MOST_DOUBLINGS);
+        let age = self.input.now.saturating_sub(recent.at) >> doublings;
+        let what = match (&recent.step, step) {
+            (Step::Register { .. }, _) if age < windows::REGISTRATION => "the new revision",
+            (Step::Stamp { .. }, Step::Stamp { .. }) if recent.step == *step && age < windows::STAMP => {
+                "the stamp"
+            }
+            (Step::Deploy { revision: one, .. }, Step::Deploy { revision: two, .. })
+                if one == two && age < windows::DEPLOYMENT =>
+            {
+                "the deployment"
+            }
+            (
+                Step::UpdateSettings { .. }
+                | Step::Stop { .. }
+                | Step::Continue { .. }
+                | Step::CreateApplication { .. }
+                | Step::CreateGroup { .. },
+                _,
+            ) if recent.step == *step && age < windows::DEPLOYMENT => "what was asked for",
+            (Step::MoveTag { .. }, Step::MoveTag { .. }) if recent.step == *step && age < windows::TAG => {
+                "the tag"
+            }
+            _ => return Ok(steps),
+        };
+        Err(Waiting::Consistency { what })
+    }
+}
