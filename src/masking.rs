@@ -1,7 +1,7 @@
 //! What may be a secret, by its name and by its look, and what is shown in its place.
 //!
 //! Names and looks are a second line: they hide what git declares in plain text, and what AWS says in free text. A value that
-//! only AWS knows is hidden whatever it is called (`plan/shown.rs`).
+//! only AWS knows is hidden whatever it is called (`documents/shown.rs`).
 
 use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
