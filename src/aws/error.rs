@@ -163,6 +163,16 @@ mod tests {
     }
 
     #[test]
+    fn whatever_is_said_of_a_failure_is_short_and_holds_no_secret() {
+        let long = "x".repeat(100_000);
+        assert_eq!(said(&long).len(), MOST_TEXT);
+        assert!(!said("the key AKIAIOSFODNN7EXAMPLE was refused").contains("AKIA"));
+        for error in [CloudError::NotFound(long.clone()), CloudError::Rejected(long.clone())] {
+            assert!(error.to_string().len() < MOST_TEXT + 20, "names from outside too");
+        }
+    }
+
+    #[test]
     fn every_kind_of_refusal_has_its_outcome() {
         for (code, message, expected) in [
             ("ThrottlingException", "Rate exceeded", "throttled by AWS"),
