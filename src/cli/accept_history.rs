@@ -56,13 +56,12 @@ pub(super) async fn run(
 
 /// Whether nobody can tell from which history it was applied.
 fn is_unread(one: &Swept) -> bool {
-    let waiting = one.plan.as_ref().and_then(|plan| plan.waiting.as_ref());
-    one.plan.is_none() || waiting.map(class) == Some(Class::Unreadable)
+    !one.plan.status.is_observed || one.plan.waiting.as_ref().map(class) == Some(Class::Unreadable)
 }
 
 /// What is accepted for one application, and the write that does it.
 fn offer<'s>(one: &'s Swept, head: &InfraCommit) -> Option<(&'s Target, String, Step)> {
-    let plan = one.plan.as_ref()?;
+    let plan = &one.plan;
     let (Some(Waiting::SourceBehind { applied, revision }), Some(step)) =
         (&plan.waiting, &plan.accept_history)
     else {

@@ -14,15 +14,15 @@ pub(super) fn status(head: &Head, swept: &[Swept]) -> Value {
     let applications: Vec<Value> = swept
         .iter()
         .map(|one| match &one.plan {
-            Some(plan) => status_of(plan),
-            None => unknown(&plan::unknown_status(&one.target, 0)),
+            plan if plan.status.is_observed => status_of(plan),
+            plan => unobserved(&plan.status),
         })
         .collect();
     json!({"infraCommit": head.commit.as_str(), "applications": applications})
 }
 
 /// A frozen application of which it is not known where it runs: nothing was read.
-fn unknown(status: &Status) -> Value {
+fn unobserved(status: &Status) -> Value {
     json!({
         "environment": status.target.environment.as_str(),
         "application": status.target.application.as_str(),
@@ -34,10 +34,10 @@ fn unknown(status: &Status) -> Value {
 }
 
 pub(super) fn plan(swept: &[Swept]) -> Value {
-    let plans = swept.iter().filter_map(|one| {
-        let plan = one.plan.as_ref()?;
+    let plans = swept.iter().map(|one| {
+        let plan = &one.plan;
         let differences = plan.differences.iter().map(difference);
-        Some(json!({
+        json!({
             "environment": one.target.environment.as_str(),
             "application": one.target.application.as_str(),
             "steps": plan.steps.iter().map(step).collect::<Vec<_>>(),
@@ -49,7 +49,7 @@ pub(super) fn plan(swept: &[Swept]) -> Value {
             "risks": plan.outlook.iter().flat_map(|outlook| &outlook.risks).collect::<Vec<_>>(),
             "differences": differences.collect::<Vec<_>>(),
             "findings": plan.findings.iter().map(finding).collect::<Vec<_>>(),
-        }))
+        })
     });
     json!({"plans": plans.collect::<Vec<_>>()})
 }

@@ -59,9 +59,8 @@ pub(super) enum Standing {
     Frozen,
 }
 
-/// Where an application stands by the decision about it; `None`: its files have errors.
-pub(super) fn standing(plan: Option<&Plan>) -> Standing {
-    let Some(plan) = plan else { return Standing::Frozen };
+/// Where an application stands by the decision about it.
+pub(super) fn standing(plan: &Plan) -> Standing {
     let status = &plan.status;
     let runs = match (status.sync, status.health) {
         (Sync::Synced, Health::Healthy) => Some(Standing::AsDeclared),
@@ -108,7 +107,7 @@ pub(super) fn end(asked: Asked, standing: Standing) -> End {
 
 /// What a command ends with over all applications: the lowest number that is not 0.
 pub(super) fn of(asked: Asked, swept: &[Swept]) -> End {
-    lowest(swept.iter().map(|one| end(asked, standing(one.plan.as_ref()))))
+    lowest(swept.iter().map(|one| end(asked, standing(&one.plan))))
 }
 
 /// An error goes before all else, since what is said beside it is not all that there is to say.
@@ -173,6 +172,10 @@ pub(super) mod tests {
         assert_eq!(table.len(), ROWS.len(), "a row of no standing");
     }
 
+    pub(in crate::cli) fn target() -> Target {
+        Target { environment: EnvironmentName::new("test"), application: ApplicationName::new("api") }
+    }
+
     /// The plan of `test/api` with this wait, or with a step.
     pub(in crate::cli) fn plan(waiting: Option<Waiting>, sync: Sync, health: Health) -> Plan {
         let steps = match waiting {
@@ -180,10 +183,7 @@ pub(super) mod tests {
             None => vec![Step::CreateApplication { application: "API".to_owned() }],
         };
         let status = Status {
-            target: Target {
-                environment: EnvironmentName::new("test"),
-                application: ApplicationName::new("api"),
-            },
+            target: target(),
             checked_at: 0,
             facts_checked_at: 0,
             declared: None,
@@ -201,6 +201,7 @@ pub(super) mod tests {
             proof: crate::model::Proof::Proven,
             failing_since: None,
             good: std::collections::BTreeMap::new(),
+            is_observed: true,
             causes: Vec::new(),
         };
         Plan {
@@ -275,13 +276,13 @@ pub(super) mod tests {
         ];
         for (waiting, sync, health, expected) in cases {
             let one = plan(waiting, sync, health);
-            assert_eq!(standing(Some(&one)), expected, "{one:?}");
+            assert_eq!(standing(&one), expected, "{one:?}");
             let good = matches!(expected, Standing::AsDeclared | Standing::Unproven);
             for asked in [Asked::Plan, Asked::Reconcile, Asked::Status] {
                 assert_eq!(end(asked, expected) == End::Good, good, "{asked:?} {expected:?}");
             }
         }
-        assert_eq!(standing(None), Standing::Frozen);
+        assert_eq!(standing(&Plan::unobserved(&target(), 0)), Standing::Frozen);
     }
 
     #[test]
@@ -290,7 +291,7 @@ pub(super) mod tests {
         let (reason, message) = ("CommitTagMoved", String::new());
         one.status.conditions =
             vec![Condition { kind: ConditionKind::Stalled, is_true: false, reason, message }];
-        assert_eq!(standing(Some(&one)), Standing::Stalled);
+        assert_eq!(standing(&one), Standing::Stalled);
     }
 
     #[test]

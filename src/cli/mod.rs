@@ -375,7 +375,7 @@ async fn controller(source: source::Opened) -> Controller {
 async fn look_at(controller: &mut Controller, declaration: &Declaration, name: &str) -> anyhow::Result<Plan> {
     let swept = controller.sweep(declaration, Writes::Withheld, |target| target.to_string() == name).await;
     let found = swept.into_iter().next().with_context(|| format!("no application {name}"))?;
-    let plan = found.plan.filter(|plan| plan.waiting != Some(Waiting::Frozen));
+    let plan = Some(found.plan).filter(|plan| plan.waiting != Some(Waiting::Frozen));
     plan.with_context(|| format!("{name} is frozen: its files have errors; `trueup lint` names them"))
 }
 

@@ -119,7 +119,7 @@ async fn chosen(settings: &Settings, promotion: &Promotion) -> anyhow::Result<Re
         controller.sweep(&declaration, Writes::Withheld, wanted).await
     };
     let swept = tokio::time::timeout(ASKED, asked).await;
-    let plan = swept.ok().and_then(|swept| swept.into_iter().next()).and_then(|one| one.plan);
+    let plan = swept.ok().and_then(|swept| swept.into_iter().next()).map(|one| one.plan);
     match plan.as_ref().map_or_else(no_answer, |plan| proof(plan, &name)) {
         Proof::RunsWell => Ok(Ok(declared)),
         Proof::Unknown(why) => {
@@ -144,7 +144,7 @@ fn no_answer() -> Proof {
 }
 
 fn proof(plan: &Plan, name: &str) -> Proof {
-    let (status, standing) = (&plan.status, end::standing(Some(plan)));
+    let (status, standing) = (&plan.status, end::standing(plan));
     let why = plan.waiting.as_ref().map(plan::waiting::describe);
     if standing == Standing::Unreadable || matches!(plan.waiting, Some(Waiting::WrongAccount { .. })) {
         return Proof::Unknown(why.unwrap_or_default());

@@ -47,14 +47,13 @@ pub(super) async fn run(
 
 /// Whether nothing more will happen by itself; tasks that are still to start will.
 fn rests(one: &Swept) -> bool {
-    let starts = one.plan.as_ref().is_some_and(|plan| {
-        end::standing(Some(plan)) == Standing::NotHealthy && plan.status.health == Health::Progressing
-    });
+    let starts =
+        end::standing(&one.plan) == Standing::NotHealthy && one.plan.status.health == Health::Progressing;
     is_settled(one) && !starts
 }
 
 fn waits_for_others(one: &Swept) -> bool {
-    matches!(end::standing(one.plan.as_ref()), Standing::Others | Standing::TagWaits)
+    matches!(end::standing(&one.plan), Standing::Others | Standing::TagWaits)
 }
 
 /// Whether all are at rest but for those who wait for others that are at rest too.

@@ -17,7 +17,6 @@ use crate::notify::{
     Notifier,
     webhook::{self, Webhook},
 };
-use crate::plan;
 
 /// How long a turn may go on after the process was asked to end. With the farewell of the alerts it stays below the five
 /// seconds that are promised.
@@ -189,11 +188,7 @@ impl Loop {
             board.news(news);
             let News::Swept(one) = news else { return };
             show::outcome(one);
-            let now = clock.now();
-            match &one.plan {
-                Some(plan) => notifier.target(&plan.status, now),
-                None => notifier.target(&plan::unknown_status(&one.target, now), now),
-            }
+            notifier.target(&one.plan.status, clock.now());
         };
         let wanted = |target: &_| due.contains(target);
         self.controller.sweep_and_tell(declaration, Writes::Allowed, wanted, tell).await;

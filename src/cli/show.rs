@@ -26,27 +26,14 @@ pub(super) fn status(head: &Head, swept: &[Swept]) -> String {
     rows.extend(swept.iter().map(row).map(|row| row.map(|cell| line(&cell).into_owned())));
     text.push_str(&table(&rows));
     for one in swept {
-        if let Some(plan) = &one.plan {
-            text.push_str(&remarks(plan));
-        }
+        text.push_str(&remarks(&one.plan));
     }
     text
 }
 
 fn row(one: &Swept) -> [String; 7] {
     let (environment, application) = (one.target.environment.to_string(), one.target.application.to_string());
-    let Some(plan) = &one.plan else {
-        let unknown = || "Unknown".to_owned();
-        return [
-            environment,
-            application,
-            "-".to_owned(),
-            "-".to_owned(),
-            unknown(),
-            unknown(),
-            plan::waiting::describe(&Waiting::Frozen),
-        ];
-    };
+    let plan = &one.plan;
     let status = &plan.status;
     let now = match (&plan.waiting, plan.steps.first()) {
         (Some(Waiting::Settled), _) if status.failing_since.is_some() => {
@@ -165,16 +152,12 @@ fn table<const N: usize>(rows: &[[String; N]]) -> String {
 pub(super) fn plan(swept: &[Swept], detail: Detail) -> String {
     let mut text = String::new();
     for one in swept {
-        let _ = match &one.plan {
-            None => writeln!(text, "{}   {}", named(&one.target), nothing(&Waiting::Frozen)),
-            Some(plan) if detail == Detail::Rules => {
-                write!(text, "{}{}", plan_of(one, plan), explanation(plan))
-            }
-            Some(plan) => write!(text, "{}", plan_of(one, plan)),
-        };
+        text.push_str(&plan_of(one, &one.plan));
+        if detail == Detail::Rules {
+            text.push_str(&explanation(&one.plan));
+        }
     }
-    let changes =
-        swept.iter().filter(|one| one.plan.as_ref().is_some_and(|plan| !plan.steps.is_empty())).count();
+    let changes = swept.iter().filter(|one| !one.plan.steps.is_empty()).count();
     let _ = writeln!(text, "\n{changes} of {} applications change", swept.len());
     text
 }
@@ -317,24 +300,22 @@ pub(super) fn plan_markdown(declaration: &Declaration, swept: &[Swept]) -> Strin
     let mut text = String::from("| application | change | now |\n|---|---|---|\n");
     let mut details = String::new();
     for one in swept {
-        let (change, now) = match &one.plan {
-            None => (String::new(), plan::waiting::describe(&Waiting::Frozen)),
-            Some(plan) => match (&plan.waiting, plan.steps.first()) {
-                (Some(waiting), _) => (String::new(), markdown(&plan::waiting::describe(waiting))),
-                (None, Some(step)) => {
-                    let risks = plan.outlook.iter().flat_map(|outlook| &outlook.risks);
-                    let risks = risks.fold(String::new(), |text, risk| text + "⚠ " + &markdown(risk) + "; ");
-                    let source = sources.get(&one.target).copied();
-                    let (running, declared) = (first_running(&plan.status), plan.status.declared.as_ref());
-                    let change = linked(&change(&plan.status), source, running, declared);
-                    (change, format!("{risks}{}", markdown(&step_line(step))))
-                }
-                (None, None) => (String::new(), String::new()),
-            },
+        let plan = &one.plan;
+        let (change, now) = match (&plan.waiting, plan.steps.first()) {
+            (Some(waiting), _) => (String::new(), markdown(&plan::waiting::describe(waiting))),
+            (None, Some(step)) => {
+                let risks = plan.outlook.iter().flat_map(|outlook| &outlook.risks);
+                let risks = risks.fold(String::new(), |text, risk| text + "⚠ " + &markdown(risk) + "; ");
+                let source = sources.get(&one.target).copied();
+                let (running, declared) = (first_running(&plan.status), plan.status.declared.as_ref());
+                let change = linked(&change(&plan.status), source, running, declared);
+                (change, format!("{risks}{}", markdown(&step_line(step))))
+            }
+            (None, None) => (String::new(), String::new()),
         };
         let target = markdown(&one.target.to_string());
         let _ = writeln!(text, "| {target} | {change} | {now} |");
-        if let Some(plan) = one.plan.as_ref().filter(|plan| !plan.steps.is_empty()) {
+        if !plan.steps.is_empty() {
             let folded = fenced(&plan_of(one, plan));
             let _ = write!(details, "\n<details><summary>{target}</summary>\n\n{folded}\n</details>\n");
         }
@@ -397,11 +378,10 @@ pub(super) fn in_brackets(plan: &Plan) -> String {
 /// Says on stderr what keeps each target from where it should be, and what to do about it.
 pub(super) fn complaints(swept: &[Swept]) {
     for one in swept {
-        let waiting = match &one.plan {
-            Some(plan) => plan.waiting.as_ref(),
-            None => Some(&Waiting::Frozen),
+        let Some(waiting) = one.plan.waiting.as_ref().filter(|waiting| !matches!(waiting, Waiting::Settled))
+        else {
+            continue;
         };
-        let Some(waiting) = waiting.filter(|waiting| !matches!(waiting, Waiting::Settled)) else { continue };
         let hint = plan::waiting::hint(waiting, &one.target);
         let hint = hint.map(|hint| format!("\n  hint  {}", line(&hint))).unwrap_or_default();
         say!("{}: {}{hint}", named(&one.target), described(waiting));

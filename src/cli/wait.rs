@@ -135,8 +135,8 @@ impl Watch {
         self.say(show::progress(one));
         let declared = declaration.applications.iter().find(|declared| *declared.target() == one.target);
         let desired = declared.and_then(Declared::observable);
-        let verdict = verdict(one.plan.as_ref(), desired, &self.commit);
-        self.is_seen |= one.plan.as_ref().is_some_and(|plan| declares(plan, &self.commit));
+        let verdict = verdict(&one.plan, desired, &self.commit);
+        self.is_seen |= declares(&one.plan, &self.commit);
         verdict
     }
 
@@ -179,10 +179,10 @@ fn declares(plan: &Plan, commit: &Commit) -> bool {
     plan.status.declared.as_ref().is_some_and(|declared| declared.matches(commit))
 }
 
-fn verdict(plan: Option<&Plan>, desired: Option<&Desired>, commit: &Commit) -> Verdict {
+fn verdict(plan: &Plan, desired: Option<&Desired>, commit: &Commit) -> Verdict {
     let standing = end::standing(plan);
     let ends_with = end::end(Asked::Wait, standing);
-    let (Some(plan), Some(desired)) = (plan.filter(|_| standing != Standing::Frozen), desired) else {
+    let Some(desired) = desired.filter(|_| standing != Standing::Frozen) else {
         return Verdict::Stuck(ends_with, plan::waiting::describe(&Waiting::Frozen));
     };
     if !declares(plan, commit) {
@@ -256,7 +256,7 @@ fn undeclared(source: &Opened, now: &str) -> (End, String) {
 }
 
 fn rest(swept: &[Swept]) -> Duration {
-    let is_unreadable = |one: &Swept| end::standing(one.plan.as_ref()) == Standing::Unreadable;
+    let is_unreadable = |one: &Swept| end::standing(&one.plan) == Standing::Unreadable;
     let asked = pause(swept);
     if swept.iter().any(is_unreadable) { asked } else { asked.min(REST) }
 }
@@ -264,7 +264,7 @@ fn rest(swept: &[Swept]) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::end::tests::plan;
+    use crate::cli::end::tests::{plan, target};
     use crate::manifest::{self, Files};
     use crate::model::{Health, Sync};
 
@@ -288,7 +288,7 @@ mod tests {
 
     #[track_caller]
     fn check(plan: &Plan, environment: &str, expected: (&str, End, &str)) {
-        let verdict = verdict(Some(plan), Some(&desired(environment)), &Commit::new("bbbbbbb"));
+        let verdict = verdict(plan, Some(&desired(environment)), &Commit::new("bbbbbbb"));
         let (kind, end, why) = match verdict {
             Verdict::Ended(end, why) => ("ended", end, why),
             Verdict::Pending(end, why) => ("pending", end, why),
@@ -360,7 +360,7 @@ mod tests {
         let mut other = out(Waiting::Settled);
         other.status.declared = Some(Commit::new("ccccccc"));
         check(&other, ENVIRONMENT, ("undeclared", End::NotReached, "ccccccc is declared now"));
-        let frozen = verdict(None, None, &Commit::new("bbbbbbb"));
+        let frozen = verdict(&Plan::unobserved(&target(), 0), None, &Commit::new("bbbbbbb"));
         assert!(matches!(frozen, Verdict::Stuck(End::Error, _)), "{frozen:?}");
     }
 }

@@ -231,6 +231,7 @@ mod tests {
             failing_since: None,
             causes: Vec::new(),
             good: BTreeMap::new(),
+            is_observed: true,
         }
     }
 

@@ -10,8 +10,7 @@ use crate::ports::CloudError;
 #[derive(Clone, Debug)]
 pub struct Swept {
     pub target: Target,
-    /// `None` for a frozen target of which it is not known where it runs.
-    pub plan: Option<Plan>,
+    pub plan: Plan,
     pub outcome: Outcome,
     pub requeue: Requeue,
 }

@@ -162,10 +162,9 @@ fn deployments(service: &Reading<Service>) -> Vec<(&DeploymentId, DeploymentStat
 
 /// Whether nothing more will happen to this target by itself.
 pub fn is_settled(swept: &Swept) -> bool {
-    let Some(plan) = &swept.plan else { return true };
     // What was refused is told by the plan that came after it.
     matches!(swept.outcome, Outcome::Nothing | Outcome::Failed(..))
-        && plan.waiting.as_ref().is_some_and(|waiting| waiting::class(waiting).is_rest())
+        && swept.plan.waiting.as_ref().is_some_and(|waiting| waiting::class(waiting).is_rest())
 }
 
 #[cfg(test)]

@@ -165,10 +165,11 @@ impl Controller {
             _ => None,
         });
         for target in unknown {
-            self.ledger.looked(&plan::unknown_status(&target, self.clock.now()));
+            let plan = Plan::unobserved(&target, self.clock.now());
+            self.ledger.looked(&plan.status);
             let requeue = Requeue::After(pace::REST);
             self.due.insert(target.clone(), pace::due_at(self.clock.now(), requeue));
-            let one = Swept { target, plan: None, outcome: Outcome::Nothing, requeue };
+            let one = Swept { target, plan, outcome: Outcome::Nothing, requeue };
             tell(News::Swept(&one));
             swept.push(one);
         }
@@ -299,7 +300,7 @@ impl Controller {
         let left_to_others = !plan.steps.is_empty() && outcome == Outcome::Nothing;
         let kept = Kept { desired: desired.clone(), observed, until, awaits_image, left_to_others };
         self.kept.insert(target.clone(), kept);
-        Swept { target: target.clone(), plan: Some(plan), outcome, requeue }
+        Swept { target: target.clone(), plan, outcome, requeue }
     }
 
     /// The facts of an earlier look with the service as it is now, or everything anew.

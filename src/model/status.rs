@@ -52,6 +52,8 @@ pub struct Status {
     pub causes: Vec<String>,
     /// What last succeeded here and runs, by repository: what the environment tag belongs on.
     pub good: BTreeMap<RepositoryName, Digest>,
+    /// Anything of it was read: not where the files do not even tell where it runs.
+    pub is_observed: bool,
 }
 
 /// Whether anything shows that what is live works.

@@ -421,6 +421,7 @@ mod tests {
             proof: Proof::Proven,
             failing_since: None,
             good: std::collections::BTreeMap::new(),
+            is_observed: true,
             causes: vec!["2 x exited with 137".to_owned()],
         }
     }

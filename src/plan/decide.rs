@@ -13,7 +13,8 @@ use super::{outlook, phase, status};
 use crate::documents::{differences, memory, shown::Origin};
 use crate::model::{
     Ancestry, Applied, ContentHash, Controller, DeploymentStrategy, Difference, Finding, InFlight, Millis,
-    Mode, Phase, Reading, Service, ServiceStatus, Stage, Status, Strategy, TaskDefinitionArn, Waiting,
+    Mode, Phase, Reading, Service, ServiceStatus, Stage, Status, Strategy, Target, TaskDefinitionArn,
+    Waiting,
 };
 
 /// Replacements of one another in a row after which the one in flight is allowed to finish.
@@ -49,7 +50,7 @@ pub struct Plan {
 pub fn plan(input: &Input<'_>) -> Plan {
     let facts = Facts::new(input);
     if input.desired.mode == Mode::Frozen {
-        return facts.frozen();
+        return Plan::frozen(status::of(&facts, &[], None, Some(&Waiting::Frozen)));
     }
     let (rule, answer) = rules::ask(&facts);
     let mut differences = differences::listed(facts.differences());
@@ -115,10 +116,15 @@ fn put_off(input: &Input<'_>, steps: Vec<Step>, waiting: Option<Waiting>) -> (Ve
     }
 }
 
-impl<'a> Facts<'a> {
-    /// What runs is told; what should run is not known, so that nothing is compared, decided or offered.
-    fn frozen(&self) -> Plan {
-        Plan {
+impl Plan {
+    /// Of a target whose files do not even tell where it runs: nothing was read.
+    pub fn unobserved(target: &Target, now: Millis) -> Self {
+        Self::frozen(status::unobserved(target, now))
+    }
+
+    /// Nothing is compared, decided or offered: what should run is not known.
+    fn frozen(status: Status) -> Self {
+        Self {
             steps: Vec::new(),
             waiting: Some(Waiting::Frozen),
             rule: None,
@@ -129,10 +135,12 @@ impl<'a> Facts<'a> {
             accept_history: None,
             approval: None,
             findings: Vec::new(),
-            status: status::of(self, &[], None, Some(&Waiting::Frozen)),
+            status,
         }
     }
+}
 
+impl<'a> Facts<'a> {
     /// Whether what runs can be told: nothing is concluded from what could not be read.
     pub(super) fn reading_is_whole(&self) -> Result<(), Waiting> {
         self.account_is_right()?;

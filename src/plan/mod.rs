@@ -42,5 +42,4 @@ pub use decide::{Plan, plan};
 pub use facts::declared_family;
 pub use input::{Input, TagPeer};
 pub use rules::{RULES, Rule};
-pub use status::unknown as unknown_status;
 pub use step::{Approval, By, Recent, Refusal, Step, Why};

@@ -41,6 +41,7 @@ pub(super) fn of(
         drift: if !is_frozen && facts.has_drifted() { differences.to_vec() } else { Vec::new() },
         is_recorded: facts.is_recorded(),
         good: facts.good_digests(),
+        is_observed: true,
         proof: if facts.was_proven() { Proof::Proven } else { Proof::Unproven },
         failing_since: facts.failing_since(),
         causes: without_secrets(facts, causes::of(facts, health, waiting)),
@@ -52,7 +53,7 @@ pub(super) fn of(
 }
 
 /// What is said of a frozen target of which it is not known where it runs.
-pub fn unknown(target: &Target, now: Millis) -> Status {
+pub fn unobserved(target: &Target, now: Millis) -> Status {
     let waiting = Waiting::Frozen;
     let condition =
         |kind, is_true| Condition { kind, is_true, reason: reason(&waiting), message: describe(&waiting) };
@@ -76,6 +77,7 @@ pub fn unknown(target: &Target, now: Millis) -> Status {
         failing_since: None,
         causes: Vec::new(),
         good: BTreeMap::new(),
+        is_observed: false,
     }
 }
 

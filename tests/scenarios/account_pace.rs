@@ -87,11 +87,11 @@ async fn a_write_that_aws_refuses_is_told_and_goes_on_once_it_is_let() {
         let before = running.process().calls().len();
         let mut told = Told::default();
         let stalled = |swept: &Swept| {
-            let plan = swept.plan.as_ref().unwrap();
+            let plan = &swept.plan;
             said(swept) == "WriteRefused" && waiting::class(plan.waiting.as_ref().unwrap()).is_rest()
         };
         let refused = running.until(&stage, |_, swept| stalled(swept)).await;
-        let text = waiting::describe(refused.plan.as_ref().unwrap().waiting.as_ref().unwrap());
+        let text = waiting::describe(refused.plan.waiting.as_ref().unwrap());
         assert!(text.contains(operation), "{text}");
         assert!(is_settled(&refused), "{operation}: a command that runs once ends with it");
         told.hear(&[refused]);

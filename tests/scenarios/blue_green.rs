@@ -64,7 +64,7 @@ impl Stage {
 }
 
 fn stage_of(swept: &Swept) -> Option<At> {
-    Some(swept.plan.as_ref()?.status.last_deployment.as_ref()?.shift.as_ref()?.stage)
+    Some(swept.plan.status.last_deployment.as_ref()?.shift.as_ref()?.stage)
 }
 
 /// Commit bbbbbbb is declared, built and deployed.
@@ -105,7 +105,7 @@ async fn a_new_commit_gets_the_traffic_then_succeeds_then_is_tagged() {
     let mut running = stage.process(BTreeMap::new());
     let mut seen = Vec::new();
     let see = |swept: &[Swept]| {
-        let status = &swept[0].plan.as_ref().unwrap().status;
+        let status = &swept[0].plan.status;
         let Some(deployment) = &status.last_deployment else { return };
         let traffic = deployment.shift.as_ref().and_then(|shift| shift.traffic);
         let now = (deployment.phase, stage_of(&swept[0]), traffic, status.sync);
@@ -191,7 +191,7 @@ async fn a_first_deployment_that_fails_is_undone_by_codedeploy_before_and_after_
         let swept = stage.process(BTreeMap::new()).run(&stage, 2 * MINUTE).await;
         check(&stage, &said(&swept), ("Held", 1, 2, "aaaaaaa"));
         assert_eq!(stage.statuses(), ["Failed", "Succeeded"], "{event}");
-        let last = swept.plan.unwrap().status.last_deployment.unwrap();
+        let last = swept.plan.status.last_deployment.unwrap();
         assert_eq!(last.phase, Phase::RolledBack, "{event}");
         // The fix goes on from there.
         stage.heal();
@@ -211,12 +211,12 @@ async fn before_the_new_tasks_are_made_a_failure_leaves_nothing_to_undo() {
     stage.declare("ccccccc");
     let swept = stage.process(BTreeMap::new()).run(&stage, 2 * MINUTE).await;
     check(&stage, &said(&swept), ("Held", 2, 3, "bbbbbbb"));
-    assert_eq!(swept.plan.unwrap().status.last_deployment.unwrap().phase, Phase::Failed);
+    assert_eq!(swept.plan.status.last_deployment.unwrap().phase, Phase::Failed);
 }
 
 /// Commits with the tasks that run and those that drain.
 fn runs(swept: &Swept) -> Vec<(String, usize, usize)> {
-    let running = &swept.plan.as_ref().unwrap().status.running;
+    let running = &swept.plan.status.running;
     running.iter().map(|group| (group.commits[0].to_string(), group.tasks, group.draining)).collect()
 }
 
@@ -275,7 +275,7 @@ async fn a_deployment_stopped_by_hand_is_held_until_somebody_says_retry() {
     stage.call(Api::CodeDeploy, "StopDeployment", &json!({"deploymentId": id, "autoRollbackEnabled": true}));
     let swept = running.run(&stage, WHOLE).await;
     check(&stage, &said(&swept), ("Held", 2, 3, "bbbbbbb"));
-    let retry = swept.plan.unwrap().retry.unwrap();
+    let retry = swept.plan.retry.unwrap();
     running.controller.write_one(&stage.declaration, "test/api", retry).await.unwrap();
     let said = said(&running.run(&stage, WHOLE).await);
     check(&stage, &said, ("Settled", 3, 3, "ccccccc"));
@@ -296,7 +296,7 @@ async fn traffic_waits_for_approval_and_what_nobody_approves_is_held() {
     };
     let now = i64::try_from(stage.account.world(Need::Clock).now()).unwrap() * 1000;
     assert!((25 * 60_000..30 * 60_000).contains(&(until - now)), "{until} {now}");
-    let id = swept.plan.unwrap().status.last_deployment.unwrap().id.unwrap();
+    let id = swept.plan.status.last_deployment.unwrap().id.unwrap();
     stage.call(
         Api::CodeDeploy,
         "ContinueDeployment",
@@ -462,7 +462,7 @@ async fn at_ten_percent(environment: &str) -> (Stage, Running) {
     stage.declare("ccccccc");
     let mut running = stage.process(BTreeMap::new());
     let swept = running.run(&stage, 2 * MINUTE).await;
-    let shift = swept.plan.unwrap().status.last_deployment.unwrap().shift.unwrap();
+    let shift = swept.plan.status.last_deployment.unwrap().shift.unwrap();
     assert_eq!((shift.stage, shift.traffic), (At::Shifting, Some(10)));
     (stage, running)
 }
@@ -517,7 +517,7 @@ async fn a_listener_that_another_hand_put_back_is_named_and_holds_the_commit_unt
     let mut running = stage.process(BTreeMap::new());
     let swept = running.run(&stage, MINUTE).await;
     check(&stage, &said(&swept), ("Held", 2, 3, "bbbbbbb"));
-    let plan = swept.plan.unwrap();
+    let plan = swept.plan;
     let cause = plan.status.causes.first().cloned().unwrap_or_default();
     assert!(cause.contains("Primary taskset target group must be behind listener"), "{cause}");
     lead(&stage, "mco-api-2");

@@ -20,7 +20,7 @@ async fn check(stage: &Stage, runs: &str) {
         last = process.pass(stage).await.pop();
         stage.advance(2);
     }
-    let plan = last.unwrap().plan.unwrap();
+    let plan = last.unwrap().plan;
     assert_eq!(
         (plan.waiting, plan.status.sync, plan.status.declared),
         (Some(Waiting::Frozen), Sync::Unknown, None)
@@ -70,7 +70,7 @@ async fn a_deleted_service_is_missing() {
     stage.call(trueup_simulator::Api::Ecs, "DeleteService", &delete);
     for _ in 0..3 {
         let swept = stage.process(BTreeMap::new()).pass(&stage).await;
-        let status = &swept[0].plan.as_ref().unwrap().status;
+        let status = &swept[0].plan.status;
         assert_eq!((status.health, status.sync), (Health::Missing, Sync::OutOfSync), "{status:#?}");
         stage.advance(600);
     }

@@ -15,7 +15,7 @@ async fn let_run(stage: &Stage, seconds: u64) -> String {
 }
 
 fn started_by(swept: &Swept) -> StartedBy {
-    swept.plan.as_ref().unwrap().status.last_deployment.as_ref().unwrap().started_by
+    swept.plan.status.last_deployment.as_ref().unwrap().started_by
 }
 
 /// Commits bbbbbbb and ccccccc were promoted one after the other, as revisions 2 and 3.

@@ -28,7 +28,7 @@ async fn a_service_whose_tasks_begin_to_die_is_degraded_and_recovers_each_told_o
         stage.inject(Fault::Crash { digest, exit_code: 137, after_seconds });
         let last = running.watch(&stage, 600, |swept| told.hear(swept)).await;
         assert_eq!(said(&last[0]), "Settled", "there is nothing to deploy");
-        let status = &last[0].plan.as_ref().unwrap().status;
+        let status = &last[0].plan.status;
         assert_eq!((status.sync, status.health), (Sync::Synced, Health::Degraded));
         assert_eq!(status.conditions[0].reason, "Degraded");
         assert!(status.causes[0].contains("exited with 137"), "{:?}", status.causes);
@@ -50,7 +50,7 @@ async fn a_new_process_finds_a_failing_service_degraded_too() {
     let mut told = Told::default();
     let last = stage.process(BTreeMap::new()).watch(&stage, 20, |swept| told.hear(swept)).await;
     assert_eq!(told.events(), ["service.degraded"]);
-    assert_eq!(last[0].plan.as_ref().unwrap().status.health, Health::Degraded);
+    assert_eq!(last[0].plan.status.health, Health::Degraded);
 }
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn what_comes_after_a_service_without_tasks_waits_for_its_first_healthy_on
     let mut running = stage.process(BTreeMap::new());
     let last = running.watch(&stage, 300, |_| ()).await;
     assert_eq!((said(&last[0]).as_str(), said(&last[1]).as_str()), ("Settled", "Turn"));
-    assert_eq!(last[0].plan.as_ref().unwrap().status.health, Health::Suspended);
+    assert_eq!(last[0].plan.status.health, Health::Suspended);
     stage.update(&json!({"desiredCount": 1}));
     let last = running.watch(&stage, 1000, |_| ()).await;
     assert_eq!((said(&last[0]).as_str(), said(&last[1]).as_str()), ("Settled", "Settled"));

@@ -12,7 +12,7 @@ pub struct Told {
 
 impl Told {
     pub fn hear(&mut self, swept: &[Swept]) {
-        let status = &swept[0].plan.as_ref().unwrap().status;
+        let status = &swept[0].plan.status;
         let (alerts, told) = transition::of_target(self.before.as_ref(), status, status.checked_at);
         self.alerts.extend(alerts);
         self.before = Some(told);

@@ -33,7 +33,7 @@ async fn an_image_of_another_architecture_is_found_before_the_first_write() {
     let mut running = stage.process(BTreeMap::new());
     let swept = running.run(&stage, 60).await;
     assert_eq!((said(&swept).as_str(), stage.writes()), ("PlatformMismatch", before));
-    let waiting = swept.plan.and_then(|plan| plan.waiting).unwrap();
+    let waiting = swept.plan.waiting.unwrap();
     assert_eq!(
         trueup::plan::waiting::describe(&waiting),
         "the image is not built for linux/amd64 (linux/arm64 only)"

@@ -39,7 +39,7 @@ async fn where_a_tag_would_be_moved_or_nothing_is_allowed_the_policy_of_the_repo
     for (policy, operations) in [("", &["BatchGetImage"][..]), (NEVER, &[][..])] {
         let stage = stage(policy, operations);
         let swept = stage.process(BTreeMap::new()).run(&stage, 30).await;
-        let waiting = swept.plan.as_ref().and_then(|plan| plan.waiting.clone());
+        let waiting = swept.plan.waiting.clone();
         let Some(Waiting::Unreadable { why, .. }) = &waiting else { panic!("{waiting:?}") };
         assert!(why.contains("no resource-based policy allows the ecr:"), "{why}");
         let hint = trueup::plan::waiting::hint(waiting.as_ref().unwrap(), &swept.target).unwrap();

@@ -691,7 +691,7 @@ impl Running {
 
 /// Whether nothing is about to change by itself.
 fn rests(swept: &Swept) -> bool {
-    let waiting = swept.plan.as_ref().unwrap().waiting.as_ref();
+    let waiting = swept.plan.waiting.as_ref();
     waiting.map(class).is_some_and(|class| class.is_rest() || matches!(class, Class::Others | Class::Build))
 }
 
@@ -699,7 +699,7 @@ fn rests(swept: &Swept) -> bool {
 #[track_caller]
 pub fn check_truth(stage: &Stage, swept: &[Swept]) {
     for one in swept {
-        let Some(plan) = &one.plan else { continue };
+        let plan = &one.plan;
         if plan.status.sync == Sync::Synced && plan.status.health == Health::Healthy {
             let service = match plan.status.target.application.as_str().strip_prefix("fleet") {
                 Some(number) => format!("fleet-{number}"),
@@ -712,7 +712,7 @@ pub fn check_truth(stage: &Stage, swept: &[Swept]) {
 
 /// Why nothing is done, or the next step.
 pub fn said(swept: &Swept) -> String {
-    let plan = swept.plan.as_ref().unwrap();
+    let plan = &swept.plan;
     match &plan.waiting {
         Some(waiting) => trueup::plan::waiting::reason(waiting).to_owned(),
         None => format!("{:?}", plan.steps.first()),

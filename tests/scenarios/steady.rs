@@ -26,7 +26,7 @@ fn declare_dying(stage: &mut Stage, after_seconds: u64) {
 }
 
 fn status(swept: &[Swept]) -> &Status {
-    &swept[0].plan.as_ref().unwrap().status
+    &swept[0].plan.status
 }
 
 /// Nobody was told at any time that what dies has succeeded.
@@ -64,7 +64,7 @@ async fn check_failure(stage: &Stage, deployments: usize, cause: &str) {
     // Another process knows as much, and does as little.
     let again = stage.process(BTreeMap::new()).run(stage, 60).await;
     assert_eq!((said(&again).as_str(), stage.revisions()), ("Held", 2));
-    let status = again.plan.unwrap().status;
+    let status = again.plan.status;
     assert!(status.causes.iter().any(|known| known.contains(cause)), "{:?}", status.causes);
     assert_eq!(status.health, Health::Degraded);
     stage.check_deployments(deployments);
@@ -173,7 +173,7 @@ async fn a_rollback_is_believed_where_the_list_of_deployments_stays_silent() {
     let mut running = stage.process(BTreeMap::new());
     let last = running.run(&stage, 600).await;
     assert_eq!((said(&last).as_str(), stage.revisions()), ("Held", 2));
-    let retry = last.plan.unwrap().retry.unwrap();
+    let retry = last.plan.retry.unwrap();
     stage.process(BTreeMap::new()).controller.write_one(&stage.declaration, "test/api", retry).await.unwrap();
     let last = running.run(&stage, 600).await;
     assert_eq!((said(&last).as_str(), stage.revisions()), ("Held", 2));

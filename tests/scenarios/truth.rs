@@ -53,7 +53,7 @@ async fn who_only_looks_on_sees_what_another_process_has_recorded() {
 }
 
 fn status(swept: &Swept) -> &Status {
-    &swept.plan.as_ref().unwrap().status
+    &swept.plan.status
 }
 
 /// The commits of what runs, and who says so.
@@ -187,7 +187,7 @@ async fn an_image_that_runs_and_was_removed_is_named_and_told_and_so_is_that_the
         assert_eq!((said(&removed).as_str(), status(&removed).sync), ("ImageRemoved", Sync::OutOfSync));
         stage.build("ccccccc");
         stage.declare("ccccccc");
-        let next = look(&stage).await.plan.unwrap();
+        let next = look(&stage).await.plan;
         let risks = next.outlook.unwrap().risks;
         assert!(risks.iter().any(|risk| risk.starts_with("nothing to go back to")), "{risks:?}");
     }
@@ -220,9 +220,7 @@ async fn a_short_commit_that_may_be_several_images_is_told_and_deploys_nothing()
     stage.build("3f2c1ab0000");
     stage.declare("3f2c1ab");
     stands_still(&stage, "CommitAmbiguous").await;
-    let Some(Waiting::CommitAmbiguous { tags, .. }) = look(&stage).await.plan.unwrap().waiting else {
-        panic!()
-    };
+    let Some(Waiting::CommitAmbiguous { tags, .. }) = look(&stage).await.plan.waiting else { panic!() };
     assert_eq!(tags, [Tag::new(LONG), Tag::new("3f2c1ab0000")]);
     stage.declare("3f2c1ab0");
     stage.process(BTreeMap::new()).watch(&stage, 200, |_| ()).await;
@@ -235,7 +233,7 @@ async fn a_tag_with_fewer_digits_than_are_declared_is_named_and_not_taken() {
     stage.build("3f2c1ab");
     stage.declare(LONG);
     stands_still(&stage, "ImageNotBuilt").await;
-    let waiting = look(&stage).await.plan.unwrap().waiting.unwrap();
+    let waiting = look(&stage).await.plan.waiting.unwrap();
     let target = &stage.declaration.readable().next().unwrap().target;
     let hint = trueup::plan::waiting::hint(&waiting, target).unwrap();
     assert!(hint.starts_with(&stage.account.own("mco/api has the tag 3f2c1ab:")), "{hint}");

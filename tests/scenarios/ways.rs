@@ -36,7 +36,7 @@ fn crash(stage: &Stage, commit: &str) {
 async fn told(running: &mut Running, stage: &Stage, seconds: u64) -> Vec<&'static str> {
     let (mut before, mut events) = (None, Vec::new());
     let see = |swept: &[Swept]| {
-        let status = &swept[0].plan.as_ref().unwrap().status;
+        let status = &swept[0].plan.status;
         let (alerts, told) = transition::of_target(before.as_ref(), status, status.checked_at);
         events.extend(alerts.iter().map(|alert| alert.event.name()));
         before = Some(told);
@@ -98,7 +98,7 @@ async fn an_image_that_cannot_be_pulled_is_rolled_back_and_said_as_the_cause() {
     stage.declare("bbbbbbb");
     let last = stage.process(BTreeMap::new()).run(&stage, 300).await;
     check(&stage, &said(&last), ("Held", 2, 2, "aaaaaaa"));
-    let causes = last.plan.unwrap().status.causes;
+    let causes = last.plan.status.causes;
     assert!(causes[0].starts_with("4 x container api: CannotPullContainerError: "), "{causes:?}");
 }
 
@@ -244,7 +244,7 @@ async fn a_change_by_another_hand_is_reported_ignored_or_healed() {
         stage.check_deployments(if healed { 4 } else { 3 });
         let runs = if healed { "bbbbbbb" } else { "ccccccc" };
         stage.check_runs(SERVICE, runs);
-        let status = &last.plan.as_ref().unwrap().status;
+        let status = &last.plan.status;
         assert_eq!(status.sync, if healed { Sync::Synced } else { Sync::OutOfSync }, "{drift}");
     }
 }
@@ -321,7 +321,7 @@ async fn first_contact_with_foreign_services_disturbs_nothing() {
     let mut running = stage.process(BTreeMap::new());
     running.run(&stage, 60).await;
     for one in running.pass(&stage).await {
-        let status = one.plan.unwrap().status;
+        let status = one.plan.status;
         let health = if status.desired_count == 0 { Health::Suspended } else { Health::Healthy };
         assert_eq!((status.sync, status.health), (Sync::Synced, health), "{}", status.target);
     }
@@ -355,7 +355,7 @@ async fn a_service_of_no_tasks_is_deployed_unproven_and_its_tag_stays() {
     stage.declare("bbbbbbb");
     let mut running = stage.process(BTreeMap::new());
     let last = running.run(&stage, 200).await;
-    let status = last.plan.as_ref().unwrap().status.clone();
+    let status = last.plan.status.clone();
     assert_eq!(
         (said(&last).as_str(), status.health, status.running.len()),
         ("Settled", Health::Suspended, 0)
@@ -436,7 +436,7 @@ async fn a_failed_commit_is_tried_once_more_after_retry_and_may_then_succeed() {
     stage.declare("bbbbbbb");
     let mut running = stage.process(BTreeMap::new());
     let last = running.run(&stage, 300).await;
-    let retry = last.plan.unwrap().retry.unwrap();
+    let retry = last.plan.retry.unwrap();
     stage.heal();
     // By another process, as `trueup retry` does.
     stage.process(BTreeMap::new()).controller.write_one(&stage.declaration, "test/api", retry).await.unwrap();
@@ -450,7 +450,7 @@ async fn a_first_deployment_that_failed_is_held_until_another_commit_is_declared
     let mut running = stage.process(BTreeMap::new());
     let last = running.run(&stage, 60).await;
     assert_eq!((said(&last).as_str(), stage.deployments()), ("RollbackFailed", 1));
-    assert_eq!(last.plan.unwrap().status.health, Health::Degraded);
+    assert_eq!(last.plan.status.health, Health::Degraded);
     stage.build("bbbbbbb");
     stage.declare("bbbbbbb");
     let said = said(&running.run(&stage, 260).await);
@@ -471,7 +471,7 @@ async fn where_nothing_could_be_rolled_back_to_a_retry_tries_once_more() {
         let last = running.run(&stage, 300).await;
         assert_eq!((said(&last).as_str(), stage.deployments()), ("RollbackFailed", deployments), "{commit}");
         stage.heal();
-        let retry = last.plan.unwrap().retry.unwrap();
+        let retry = last.plan.retry.unwrap();
         let mut by_hand = stage.process(BTreeMap::new()).controller;
         by_hand.write_one(&stage.declaration, "test/api", retry).await.unwrap();
         let said = said(&running.run(&stage, 300).await);
@@ -494,7 +494,7 @@ async fn a_fix_that_fails_during_a_rollback_leaves_the_way_open_for_the_next_com
     stage.update(&json!({"taskDefinition": theirs}));
     let last = running.run(&stage, 300).await;
     assert_eq!((said(&last).as_str(), stage.deployments()), ("RollbackFailed", 3));
-    let waiting = last.plan.unwrap().waiting.unwrap();
+    let waiting = last.plan.waiting.unwrap();
     assert!(
         trueup::plan::waiting::describe(&waiting)
             .ends_with("No rollback candidate was found to run the rollback.")
