@@ -59,11 +59,7 @@ pub(super) async fn run(
         fetched: None,
         fetch: None,
     };
-    let first = async {
-        looped.begin_fetch();
-        let _ = tokio::time::timeout(FIRST_FETCH, looped.end_of_fetch()).await;
-    };
-    if turned(first, &mut stop, Duration::ZERO).await {
+    if turned(looped.first_fetch(), &mut stop, Duration::ZERO).await {
         while turned(Box::pin(looped.turn()), &mut stop, GRACE).await {
             let rest = looped.rest();
             tokio::select! {
@@ -113,6 +109,14 @@ struct Loop {
 }
 
 impl Loop {
+    /// A repository on this machine has none.
+    async fn first_fetch(&mut self) {
+        self.begin_fetch();
+        if self.fetch.is_some() {
+            let _ = tokio::time::timeout(FIRST_FETCH, self.end_of_fetch()).await;
+        }
+    }
+
     async fn turn(&mut self) {
         if let Some(ended) = self.fetch.as_mut().and_then(Fetch::ended) {
             self.fetch_ended(ended);
