@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use crate::model::{
-    AccountId, Ancestry, ApplicationName, ClusterName, CodeDeployment, Digest, Earlier, EnvironmentName,
-    Group, Image, InfraCommit, Millis, NewDeployment, Platform, Progress, Reading, Region, Repository,
-    RepositoryName, Revision, ScalableTarget, Service, ServiceDeployment, ServiceName, Tag, Tags, Target,
-    Task, TaskDefinitionArn, Wait,
+    AccountId, Ancestry, ApplicationName, ClusterName, CodeDeployment, DeclaredCommits, Digest, Earlier,
+    EnvironmentName, Group, Image, InfraCommit, Millis, NewDeployment, Platform, Progress, Reading, Region,
+    Repository, RepositoryName, Revision, ScalableTarget, Service, ServiceDeployment, ServiceName, Tag, Tags,
+    Target, Task, TaskDefinitionArn, Wait,
 };
 
 /// Why a call to AWS did not do what was asked, by what to do about it.
@@ -296,4 +296,6 @@ pub trait History: Send + Sync {
     /// What the ancestors of `head` declared for a target, within bounds; `None`: those of the newest commit, itself
     /// included, for a working tree.
     fn earlier(&self, target: &Target, head: Option<&InfraCommit>) -> Earlier;
+    /// What the commits after `stamped` and before `head` declared for a target, as far as they are known; the newest first.
+    fn interim(&self, target: &Target, stamped: &InfraCommit, head: &InfraCommit) -> Vec<DeclaredCommits>;
 }

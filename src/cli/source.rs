@@ -11,8 +11,8 @@ use tokio::sync::oneshot;
 use crate::git::{Deepening, Head, Location, Snapshot, Source, Watch};
 use crate::manifest::{self, Files, edit};
 use crate::model::{
-    Ancestry, Commit, Declaration, Declared, Desired, Earlier, Finding, InfraCommit, Position, Severity,
-    Target,
+    Ancestry, Commit, Declaration, Declared, DeclaredCommits, Desired, Earlier, Finding, InfraCommit,
+    Position, Severity, Target,
 };
 use crate::ports::History;
 use crate::settings::{Allow, Settings};
@@ -34,12 +34,16 @@ impl History for Opened {
     }
 
     fn earlier(&self, target: &Target, head: Option<&InfraCommit>) -> Earlier {
-        let mut kept = self.earlier.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = kept.take().filter(|known| known.head.as_ref() == head);
-        let known = known.unwrap_or_else(|| self.earlier_declarations(head));
-        let found = known.of(target);
-        *kept = Some(known);
-        found
+        self.with_earlier(head, |known| known.of(target))
+    }
+
+    fn interim(&self, target: &Target, stamped: &InfraCommit, head: &InfraCommit) -> Vec<DeclaredCommits> {
+        let is_after = |commit: &InfraCommit| {
+            commit != stamped && self.source.ancestry(stamped, commit) == Ancestry::Ancestor
+        };
+        let all = self.with_earlier(Some(head), |known| known.by_target.get(target).cloned());
+        let all = all.into_iter().flatten();
+        all.take_while(|(commit, _)| is_after(commit)).map(|(_, declared)| declared).collect()
     }
 }
 
@@ -53,18 +57,34 @@ const MOST_EMPTY: usize = 20;
 /// What the ancestors of a commit declared, of all targets: at first contact every one of them asks.
 struct EarlierDeclarations {
     head: Option<InfraCommit>,
-    by_target: BTreeMap<Target, Vec<BTreeMap<String, Commit>>>,
+    /// The newest first, each with the commit that declared it.
+    by_target: BTreeMap<Target, Vec<(InfraCommit, DeclaredCommits)>>,
     is_complete: bool,
 }
 
 impl EarlierDeclarations {
     fn of(&self, target: &Target) -> Earlier {
-        let declarations = self.by_target.get(target).cloned().unwrap_or_default();
+        let mut declarations: Vec<DeclaredCommits> = Vec::new();
+        for (_, declared) in self.by_target.get(target).into_iter().flatten() {
+            if !declarations.contains(declared) {
+                declarations.push(declared.clone());
+            }
+        }
         Earlier { declarations, is_complete: self.is_complete }
     }
 }
 
 impl Opened {
+    /// They are read once for a head.
+    fn with_earlier<T>(&self, head: Option<&InfraCommit>, ask: impl FnOnce(&EarlierDeclarations) -> T) -> T {
+        let mut kept = self.earlier.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = kept.take().filter(|known| known.head.as_ref() == head);
+        let known = known.unwrap_or_else(|| self.earlier_declarations(head));
+        let found = ask(&known);
+        *kept = Some(known);
+        found
+    }
+
     /// Of a commit those that came before it; of a working tree the newest commit too.
     fn earlier_declarations(&self, head: Option<&InfraCommit>) -> EarlierDeclarations {
         let mut earlier =
@@ -82,11 +102,8 @@ impl Opened {
             let declaration = manifest::read(&snapshot.files, Some(commit.clone()), &|_, _| Vec::new());
             for desired in declaration.readable() {
                 let images = desired.images.iter().map(|image| (image.name.clone(), image.commit.clone()));
-                let commits: BTreeMap<String, Commit> = images.collect();
                 let known = earlier.by_target.entry(desired.target.clone()).or_default();
-                if !known.contains(&commits) {
-                    known.push(commits);
-                }
+                known.push((commit.clone(), images.collect()));
             }
         }
         earlier

@@ -6,9 +6,9 @@ use super::of_interest::{best_first, deployed};
 use super::remembered::Remembered;
 use crate::documents::{app_spec, code_deploy, memory};
 use crate::model::{
-    AccountId, Deployment, DeploymentGroup, DeploymentStatus, Desired, Group, InfraCommit, Millis, Observed,
-    OutcomeKind, Phase, Reading, Revision, RolloutState, ScalableTarget, Service, ServiceDeployment, Task,
-    TaskDefinitionArn,
+    AccountId, DeclaredCommits, Deployment, DeploymentGroup, DeploymentStatus, Desired, Group, InfraCommit,
+    Millis, Observed, OutcomeKind, Phase, Reading, Revision, RolloutState, ScalableTarget, Service,
+    ServiceDeployment, Task, TaskDefinitionArn,
 };
 use crate::plan::count::Count;
 use crate::plan::{blue_green, declared_family, phase, steady};
@@ -118,13 +118,38 @@ impl Observer<'_> {
             ancestry: BTreeMap::new(),
             memory: recalled.map(|recalled| recalled.completeness),
             earlier: None,
+            interim: Vec::new(),
             scalable_target: self.scalable_target(desired, look.fresh).await,
         };
         self.relate(desired, head, &mut observed);
         if look.deep && is_first_contact(desired, &observed) {
             observed.earlier = Some(self.history.earlier(&desired.target, head));
+        } else if look.deep {
+            observed.interim = self.interim(desired, head, &observed);
         }
         observed
+    }
+
+    /// What was declared since the newest stamp, where another hand's revision is live.
+    fn interim(
+        &self,
+        desired: &Desired,
+        head: Option<&InfraCommit>,
+        observed: &Observed,
+    ) -> Vec<DeclaredCommits> {
+        let memory = |revision: &Revision| memory::of(revision, desired);
+        let live =
+            observed.service.known().and_then(Service::primary).map(|primary| &primary.task_definition);
+        let live = live.and_then(|live| observed.revisions.get(live)?.known());
+        if live.is_none_or(|live| memory(live).is_some()) {
+            return Vec::new();
+        }
+        let ours = observed.revisions.values().filter_map(Reading::known).filter_map(memory);
+        let newest = ours.filter_map(|memory| memory.applied).max_by_key(|applied| applied.generation);
+        let (Some(stamped), Some(head)) = (newest.and_then(|applied| applied.infra_commit), head) else {
+            return Vec::new();
+        };
+        if stamped == *head { Vec::new() } else { self.history.interim(&desired.target, &stamped, head) }
     }
 
     /// Says how the infra commits on record relate to this one.

@@ -62,6 +62,9 @@ pub struct Observed {
     /// What the history of the infrastructure repository declared before; `None`: not asked, since something of ours
     /// is stamped, or this look needs none.
     pub earlier: Option<Earlier>,
+    /// What was declared after the newest stamp and before now, where what is live is none of ours: git may have followed
+    /// another hand, and gone on since.
+    pub interim: Vec<DeclaredCommits>,
     /// The autoscaler's bounds; `None`: not asked, since no count is declared.
     pub scalable_target: Option<Reading<ScalableTarget>>,
 }
@@ -81,11 +84,14 @@ pub enum Completeness {
     Incomplete(String),
 }
 
+/// The commits that are declared of a target's images, by the name of the image.
+pub type DeclaredCommits = BTreeMap<String, Commit>;
+
 /// What earlier commits of the infrastructure repository declared for one target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Earlier {
-    /// The commits of its images, by the name of the image; newest declaration first, each once.
-    pub declarations: Vec<BTreeMap<String, Commit>>,
+    /// Newest declaration first, each once.
+    pub declarations: Vec<DeclaredCommits>,
     /// Whether the history was read to its beginning: otherwise older declarations are unknown.
     pub is_complete: bool,
 }

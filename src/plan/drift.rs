@@ -44,7 +44,12 @@ impl Facts<'_> {
         }
         // What we stopped for a newer commit is declared again; a late write of ours hides what is declared.
         let undone_by_us = is_superseded || self.hand(current) == Hand::Late;
-        if retried || undone_by_us { Why::GitChanged } else { Why::Drift }
+        if retried || undone_by_us || self.was_declared_since(current) { Why::GitChanged } else { Why::Drift }
+    }
+
+    /// Whether git had followed another hand, so that what runs was declared after what is declared now had been brought.
+    fn was_declared_since(&self, current: &Current) -> bool {
+        self.input.observed.interim.iter().any(|commits| self.live_is_of(current, commits))
     }
 
     /// Whether the revision was registered for what is declared now. One by 0.1 does not say.

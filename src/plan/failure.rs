@@ -188,7 +188,9 @@ impl Facts<'_> {
         content: Option<&ContentHash>,
     ) -> bool {
         if memory.declared.is_some() {
-            return memory.declared == self.declared && self.is_of_the_commits(memory);
+            // Another commit may be the very image that has failed.
+            let is_same = self.is_of_the_commits(memory) || content == Some(&memory.content);
+            return memory.declared == self.declared && is_same;
         }
         // Where nothing can be rendered, such as for an image that is gone, the commit is all that is left.
         let Some(content) = content else { return self.is_of_the_commits(memory) };

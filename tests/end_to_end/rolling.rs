@@ -1,7 +1,7 @@
 //! The main job, each command in a process of its own.
 
 use serde_json::{Value, json};
-use trueup_simulator::Fault;
+use trueup_simulator::{Api, Fault};
 
 use crate::rig::Rig;
 
@@ -117,4 +117,21 @@ fn the_demo_comes_out_as_told() {
     ] {
         assert!(said.contains(expected), "{expected} is not in:\n{said}");
     }
+}
+
+#[test]
+fn a_commit_that_is_declared_again_is_deployed_after_git_had_followed_another_hand() {
+    let rig = Rig::new();
+    rig.build("bbbbbbb");
+    rig.declare("bbbbbbb");
+    rig.expect(&["reconcile", "--timeout", "120"], 0);
+    let by_hand = json!({"cluster": "mco", "service": "mco-api-test", "taskDefinition": "mco-api:1"});
+    rig.call(Api::Ecs, "UpdateService", &by_hand);
+    rig.world.lock().unwrap().advance(180);
+    rig.expect(&["plan"], 4);
+    rig.declare("aaaaaaa");
+    rig.expect(&["reconcile", "--timeout", "60"], 0);
+    rig.declare("bbbbbbb");
+    rig.expect(&["reconcile", "--timeout", "120"], 0);
+    assert_eq!(rig.status()["running"][0]["commits"], json!(["bbbbbbb"]));
 }

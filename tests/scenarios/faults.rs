@@ -299,7 +299,7 @@ async fn sweep_with_clean_up(trouble: Trouble) {
 }
 
 /// As a person does it with `trueup retry`.
-async fn retry(stage: &Stage) {
+pub async fn retry(stage: &Stage) {
     let held = stage.process(BTreeMap::new()).run(stage, 2 * TICK).await;
     let retry = held.plan.retry.unwrap();
     stage.process(BTreeMap::new()).controller.write_one(&stage.declaration, "test/api", retry).await.unwrap();

@@ -174,3 +174,25 @@ impl Stage {
         self.call(Api::CodeDeploy, "CreateDeployment", &input);
     }
 }
+
+#[tokio::test]
+async fn a_change_in_git_is_acted_on_after_git_had_followed_another_hand() {
+    for interim in [true, false] {
+        let mut stage = Stage::new(Breaker::On);
+        stage.build("bbbbbbb");
+        stage.declare("bbbbbbb");
+        assert_eq!(let_run(&stage, 200).await, "Settled");
+        // The console's way back to what ran before trueup.
+        stage.update(&json!({"taskDefinition": "mco-api:1"}));
+        assert_eq!(let_run(&stage, 300).await, "Drifted");
+        if interim {
+            stage.declare("aaaaaaa");
+            assert_eq!(let_run(&stage, 100).await, "Settled");
+            stage.check_runs(SERVICE, "aaaaaaa");
+        }
+        stage.declare("bbbbbbb");
+        let (expected, runs) = if interim { ("Settled", "bbbbbbb") } else { ("Drifted", "aaaaaaa") };
+        assert_eq!(let_run(&stage, 300).await, expected);
+        stage.check_runs(SERVICE, runs);
+    }
+}

@@ -110,6 +110,24 @@ async fn a_failed_commit_is_not_tried_again_for_what_nobody_declared() {
 }
 
 #[tokio::test]
+async fn an_image_that_failed_is_held_under_another_commit_too() {
+    for drift in ["alert", "heal"] {
+        let mut stage = held().await;
+        // A commit that changes nothing that is built.
+        stage.tag("bbbbbbb", "7654321");
+        stage.environment = format!("  policy: {{drift: {drift}}}\n");
+        stage.declare("7654321");
+        let deployments = stage.deployments();
+        assert_eq!(let_run(&stage, 600).await, "Held", "{drift}");
+        assert_eq!(stage.deployments(), deployments, "{drift}");
+        stage.heal();
+        crate::faults::retry(&stage).await;
+        assert_eq!(let_run(&stage, 300).await, "Settled", "{drift}");
+        stage.check_runs(SERVICE, "7654321");
+    }
+}
+
+#[tokio::test]
 async fn what_git_mends_beside_the_commit_is_tried() {
     let mut stage = Stage::blue_green(&json!({}));
     stage.build("bbbbbbb");

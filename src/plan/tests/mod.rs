@@ -131,6 +131,7 @@ impl Scene {
             ancestry: BTreeMap::new(),
             memory: Some(Completeness::Complete),
             earlier: Some(declared_before("aaaaaaa")),
+            interim: Vec::new(),
             scalable_target: Some(Reading::Absent),
         };
         let head = InfraCommit::new("head");
