@@ -239,9 +239,15 @@ impl<'a> Facts<'a> {
         let finish = match self.input.desired.policy.in_flight {
             InFlight::Finish => true,
             InFlight::Replace => false,
-            InFlight::Unspecified => self.code_deploy.is_some(),
+            // Nobody needs to answer for what is no longer wanted: no traffic is on it yet.
+            InFlight::Unspecified => self.code_deploy.is_some() && !self.awaits_approval(current),
         };
         if finish || replaced >= MOST_REPLACEMENTS { Err(Waiting::FinishingFirst) } else { Ok(()) }
+    }
+
+    fn awaits_approval(&self, current: &Current) -> bool {
+        let stage = self.shift(current).map(|shift| shift.stage);
+        matches!(stage, Some(Stage::AwaitingApproval { .. }))
     }
 
     pub(super) fn following(&self, current: &Current) -> Waiting {

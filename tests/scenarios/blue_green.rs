@@ -308,6 +308,13 @@ async fn traffic_waits_for_approval_and_what_nobody_approves_is_held() {
     stage.declare("ccccccc");
     let now = said(&running.run(&stage, 35 * MINUTE).await);
     check(&stage, &now, ("Held", 2, 3, "bbbbbbb"));
+    // Nobody has to answer for what is no longer declared.
+    for commit in ["ddddddd", "eeeeeee"] {
+        stage.build(commit);
+        stage.declare(commit);
+        running.run(&stage, 3 * MINUTE).await;
+    }
+    assert_eq!(stage.statuses(), ["Succeeded", "Stopped", "Stopped", "Ready"]);
 }
 
 #[tokio::test]

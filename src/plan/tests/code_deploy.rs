@@ -290,6 +290,17 @@ fn before_the_shift_another_commit_waits_unless_the_policy_says_otherwise() {
 }
 
 #[test]
+fn what_waits_for_approval_is_replaced_unless_the_policy_says_otherwise() {
+    let waits = || {
+        let one = deployment("d-2", CodeDeployStatus::Ready);
+        Scene::begun(one.clone()).code_deployments(&[(one, 2)], &Progress::default()).declares_c()
+    };
+    waits().check("stamp mco-api:2 trueup:outcome=superseded/d-2");
+    waits().outcome(OutcomeKind::Superseded, "d-2").check("stop d-2");
+    waits().with(|scene| scene.desired.policy.in_flight = InFlight::Finish).check("FinishingFirst");
+}
+
+#[test]
 fn traffic_that_nobody_could_bring_back_is_not_left_divided() {
     let shifting = |has_previous| {
         let one = CodeDeployment { has_previous, ..deployment("d-2", CodeDeployStatus::InProgress) };
