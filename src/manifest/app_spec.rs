@@ -133,15 +133,18 @@ pub(super) fn check(root: &Node, report: &mut Report<'_>) {
     hooks(root, report);
 }
 
-/// The only one there is (`CodeDeploy` user guide, "`AppSpec` file structure").
+/// The only one there is (`CodeDeploy` user guide, "`AppSpec` file structure"); but files with another number are deployed,
+/// too.
 fn version(root: &Node, report: &mut Report<'_>) {
-    let written = get(root, "version");
-    if let Some(wrong) =
-        written.filter(|node| words(node).and_then(|text| text.parse::<f64>().ok()) != Some(0.0))
-    {
-        report.error(wrong, "version", "expected 0.0, the only version of an AppSpec").hint =
-            Some("write version: 0.0, or leave it out".to_owned());
-    }
+    let Some(written) = get(root, "version") else { return };
+    let number = words(written).and_then(|text| text.parse::<f64>().ok()).filter(|number| number.is_finite());
+    let severity = match number {
+        Some(0.0) => return,
+        Some(_) => Severity::Warning,
+        None => Severity::Error,
+    };
+    report.add(severity, written, "version", "expected 0.0, the only version of an AppSpec").hint =
+        Some("write version: 0.0, or leave it out".to_owned());
 }
 
 /// Each hook is one Lambda function (`CodeDeploy` user guide, "`AppSpec` 'hooks' section").

@@ -102,8 +102,7 @@ fn an_app_spec_that_codedeploy_would_refuse_is_explained() {
             "appspec.json:1:29 unknown name `BeforeInstal` | did you mean `BeforeInstall`?".to_owned(),
         ),
         ("0.0", "\"banana\"", format!("appspec.json:1:13 {VERSION}")),
-        ("0.0", "\"0.1\"", format!("appspec.json:1:13 {VERSION}")),
-        ("0.0", "1", format!("appspec.json:1:13 {VERSION}")),
+        ("0.0", "\"inf\"", format!("appspec.json:1:13 {VERSION}")),
         ("0.0", "null", format!("appspec.json:1:13 {VERSION}")),
         ("0.0", "[0.0]", format!("appspec.json:1:13 {VERSION}")),
         (
@@ -140,9 +139,12 @@ fn an_app_spec_that_codedeploy_would_refuse_is_explained() {
 #[test]
 fn what_an_app_spec_may_be_is_taken_and_what_has_no_effect_is_told() {
     let hooks = r#""hooks": [{"beforeInstall": "check:live"}, {"AfterAllowTraffic": "arn:aws:lambda:eu-west-2:123456789012:function:check"}]"#;
+    let version = format!("appspec.json:1:13 {VERSION}");
     for (from, to, expected) in [
         ("0.0", "0", None),
         ("0.0", "\"0.0\"", None),
+        ("0.0", "1", Some(&*version)),
+        ("0.0", "\"0.1\"", Some(&version)),
         ("\"version\": 0.0", hooks, None),
         ("\"version\": 0.0", "\"Hooks\": null", None),
         (
