@@ -11,7 +11,9 @@ use globset::{Glob, GlobMatcher};
 use crate::address::WebAddress;
 use crate::documents::{repositories, roles};
 use crate::git::Credentials;
-use crate::model::{AccountId, Declaration, Declared, Desired, Finding, Pattern, RolePattern, Severity};
+use crate::model::{
+    AccountId, AllowedRepositories, Declaration, Declared, Desired, Finding, Pattern, RolePattern, Severity,
+};
 use crate::secret::Secret;
 use crate::text::duration;
 use crate::text::fields::kind;
@@ -88,8 +90,7 @@ pub struct Allow {
     pub environments: Option<Vec<GlobMatcher>>,
     /// `None`: all.
     pub clusters: Option<Vec<Pattern>>,
-    /// `None`: all of the registries that can be reached.
-    pub repositories: Option<Vec<Pattern>>,
+    pub repositories: AllowedRepositories,
     /// `None`: all of the account.
     pub roles: Option<Vec<RolePattern>>,
 }
@@ -303,12 +304,14 @@ impl Allow {
             };
             globs.into_iter().map(glob).collect::<Result<Vec<_>, _>>()
         });
+        let accounts: Option<Vec<AccountId>> =
+            accounts.map(|accounts| accounts.into_iter().map(AccountId::new).collect());
+        let names = patterns("allow.repositories")?.map(|all| all.into_iter().map(Pattern::new).collect());
         Ok(Self {
-            accounts: accounts.map(|accounts| accounts.into_iter().map(AccountId::new).collect()),
+            repositories: AllowedRepositories { names, accounts: accounts.clone() },
+            accounts,
             environments: globs.transpose()?,
             clusters: patterns("allow.clusters")?.map(|all| all.into_iter().map(Pattern::new).collect()),
-            repositories: patterns("allow.repositories")?
-                .map(|all| all.into_iter().map(Pattern::new).collect()),
             roles: patterns("allow.roles")?.map(|all| all.into_iter().map(RolePattern::new).collect()),
         })
     }
@@ -371,12 +374,13 @@ impl Allow {
         if !allows(self.clusters.as_deref(), |pattern| pattern.matches(cluster)) {
             return refused("cluster", cluster);
         }
-        for name in repositories::declared(desired) {
-            if !allows(self.repositories.as_deref(), |pattern| pattern.matches(name)) {
-                return refused("ECR repository", name);
+        let account = desired.account.as_ref();
+        let registry = desired.registry.account.as_ref();
+        for repository in repositories::declared(desired) {
+            if !self.repositories.allows(repository, account, registry) {
+                return refused("ECR repository", &repository.to_string());
             }
         }
-        let account = desired.account.as_ref();
         let is_refused =
             |role: &&str| !allows(self.roles.as_deref(), |pattern| pattern.matches(role, account));
         roles::declared(desired).into_iter().find(is_refused).and_then(|role| refused("role", role))
@@ -491,6 +495,21 @@ mod tests {
             ("allow: {repositories: [\"mco/*\"]}", "", "", false),
             ("allow: {repositories: [\"tools/*\"]}", "", "", false),
             ("allow: {repositories: [mco]}", "", "", false),
+            ("allow: {repositories: [\"*\"]}", "account: \"111111111111\"", "", true),
+            ("allow: {repositories: [\"*\"]}", "account: \"222222222222\"", "", false),
+            (
+                "allow: {repositories: [\"*\"], accounts: [\"222222222222\"]}",
+                "account: \"222222222222\"",
+                "",
+                false,
+            ),
+            ("allow: {accounts: [\"222222222222\"]}", "account: \"222222222222\"", "", false),
+            (
+                "allow: {repositories: [\"*\"], accounts: [\"111111111111\", \"222222222222\"]}",
+                "account: \"222222222222\"",
+                "",
+                true,
+            ),
             (
                 "allow: {roles: [\"exec*\", \"arn:aws:iam::111111111111:role/hooks\"]}",
                 "account: \"111111111111\"",

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{
-    AccountId, ClusterName, Commit, Digest, Finding, InfraCommit, Pattern, Region, RepositoryName,
-    RolePattern, ServiceName, Tag, Target,
+    AccountId, AllowedRepositories, ClusterName, Commit, Digest, Finding, InfraCommit, Region,
+    RepositoryName, RolePattern, ServiceName, Tag, Target,
 };
 
 /// Everything one commit of the infrastructure repository declares.
@@ -103,8 +103,8 @@ pub struct Desired {
     pub tags: BTreeMap<String, String>,
     /// The operator's bound, not the repository's: roles that tasks may be given. `None`: all.
     pub allowed_roles: Option<Vec<RolePattern>>,
-    /// The operator's bound too: ECR repositories of images, those beside the application's own as well. `None`: all.
-    pub allowed_repositories: Option<Vec<Pattern>>,
+    /// The operator's bound too: ECR repositories of images, those beside the application's own as well.
+    pub allowed_repositories: AllowedRepositories,
     /// Members of `UpdateService` that are owned too, as written.
     pub service_settings: Option<Value>,
     /// Where the count among them is declared.

@@ -53,6 +53,53 @@ fn matches(pattern: &[u8], name: &[u8]) -> bool {
     pattern.get(at..).unwrap_or_default().iter().all(|byte| *byte == b'*')
 }
 
+/// Which images of private registries may be taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AllowedRepositories {
+    /// `None`: all.
+    pub names: Option<Vec<Pattern>>,
+    /// Whose registries. `None`: where names are bounded, the environment's own account and that of its registry.
+    pub accounts: Option<Vec<AccountId>>,
+}
+
+/// A repository by its name; what is written with its registry states whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImageRepository<'n> {
+    pub account: Option<&'n str>,
+    pub name: &'n str,
+}
+
+impl fmt::Display for ImageRepository<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)?;
+        self.account.map_or(Ok(()), |account| write!(f, " of account {account}"))
+    }
+}
+
+impl AllowedRepositories {
+    /// `own`: the account of the environment, where it is known; `registry`: that of its registry, where it is declared.
+    pub fn allows(
+        &self,
+        repository: ImageRepository<'_>,
+        own: Option<&AccountId>,
+        registry: Option<&AccountId>,
+    ) -> bool {
+        let is_named = self
+            .names
+            .as_ref()
+            .is_none_or(|names| names.iter().any(|pattern| pattern.matches(repository.name)));
+        let is_in_reach = repository.account.is_none_or(|account| match &self.accounts {
+            Some(accounts) => accounts.iter().any(|allowed| allowed.as_str() == account),
+            None => {
+                self.names.is_none()
+                    || own.is_none_or(|own| own.as_str() == account)
+                    || registry.is_some_and(|registry| registry.as_str() == account)
+            }
+        });
+        is_named && is_in_reach
+    }
+}
+
 /// Which roles may be given to tasks: a pattern of their names, with the path before them, in the account of the
 /// environment; or of their ARNs, whose partition is not looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]

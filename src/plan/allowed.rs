@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::facts::Facts;
 use crate::documents::{repositories, roles};
-use crate::model::Waiting;
+use crate::model::{ImageRepository, Waiting};
 
 impl Facts<'_> {
     /// Where another hand's revision is the base, its roles are known only now.
@@ -20,10 +20,12 @@ impl Facts<'_> {
 
     /// Where another hand's revision is the base, its images are known only now.
     pub(super) fn repositories_are_allowed(&self, rendered: &Value) -> Result<(), Waiting> {
-        let Some(allowed) = &self.input.desired.allowed_repositories else { return Ok(()) };
-        let refused = |name: &&str| !allowed.iter().any(|pattern| pattern.matches(name));
+        let desired = self.input.desired;
+        let own = desired.account.as_ref().or(self.input.observed.account.known());
+        let registry = desired.registry.account.as_ref();
+        let refused = |one: &ImageRepository<'_>| !desired.allowed_repositories.allows(*one, own, registry);
         match repositories::of_task_definition(rendered).find(refused) {
-            Some(repository) => Err(Waiting::RepositoryNotAllowed { repository: repository.to_owned() }),
+            Some(repository) => Err(Waiting::RepositoryNotAllowed { repository: repository.to_string() }),
             None => Ok(()),
         }
     }

@@ -368,7 +368,7 @@ pub fn hint(waiting: &Waiting, target: &Target) -> Option<String> {
             "use a role that is allowed, or have the operator add it to `allow.roles`".to_owned()
         }
         Waiting::RepositoryNotAllowed { .. } => {
-            "use an image that is allowed, or have the operator add its repository to `allow.repositories`"
+            "use an image that is allowed, or have the operator add its repository to `allow.repositories` and its account to `allow.accounts`"
                 .to_owned()
         }
         Waiting::Misfit { .. } => {

@@ -18,8 +18,8 @@ use super::names::{self, NameKind};
 use super::read::{Document, Documents};
 use super::{CheckShape, Files};
 use crate::model::{
-    ApplicationName, ClusterName, Declaration, Declared, Desired, Finding, FirstContact, Overlay, Position,
-    Registry, ServiceName, Severity, Tag, Target, TaskDefinitionSource,
+    AllowedRepositories, ApplicationName, ClusterName, Declaration, Declared, Desired, Finding, FirstContact,
+    Overlay, Position, Registry, ServiceName, Severity, Tag, Target, TaskDefinitionSource,
 };
 use crate::text::fields::{kind, text, texts, unknown_keys};
 use crate::text::nearest::Names;
@@ -274,7 +274,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
             overlay,
             tags,
             allowed_roles: None,
-            allowed_repositories: None,
+            allowed_repositories: AllowedRepositories::default(),
             service_settings,
             count_declared_at,
             strategy,

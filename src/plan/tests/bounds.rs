@@ -51,7 +51,7 @@ fn a_base_whose_roles_the_operator_does_not_allow_is_not_registered_again() {
 fn an_image_beside_the_own_one_is_of_a_repository_that_the_operator_allows() {
     let with_sidecar = |allowed: Option<&[&str]>, image: &str| {
         Scene::new().with(|scene| {
-            scene.desired.allowed_repositories =
+            scene.desired.allowed_repositories.names =
                 allowed.map(|all| all.iter().map(|name| Pattern::new(*name)).collect());
             scene.desired.images[0].containers = Containers::Named(vec!["api".to_owned()]);
             let mut base = foreign(1, &format!("{URI}@{}", digest('a')));
@@ -62,6 +62,7 @@ fn an_image_beside_the_own_one_is_of_a_repository_that_the_operator_allows() {
     };
     let register = "register bbbbbbb 1/head/ecs-svc/1";
     let other = "123456789012.dkr.ecr.eu-west-2.amazonaws.com/tools/router:1";
+    let others = "999999999999.dkr.ecr.eu-west-2.amazonaws.com/mco/api:1";
     for (allowed, image, expected) in [
         (None, other, register),
         (Some(&["mco/api", "tools/*"][..]), other, register),
@@ -69,6 +70,8 @@ fn an_image_beside_the_own_one_is_of_a_repository_that_the_operator_allows() {
         (Some(&["mco/api"]), other, "RepositoryNotAllowed"),
         (Some(&[]), other, "RepositoryNotAllowed"),
         (Some(&["tools/*"]), other, "RepositoryNotAllowed"),
+        (None, others, register),
+        (Some(&["mco/api"]), others, "RepositoryNotAllowed"),
     ] {
         with_sidecar(allowed, image).check(expected);
     }

@@ -92,7 +92,7 @@ impl Scene {
             overlay: Overlay::default(),
             tags: BTreeMap::new(),
             allowed_roles: None,
-            allowed_repositories: None,
+            allowed_repositories: AllowedRepositories::default(),
             service_settings: None,
             count_declared_at: None,
             strategy: Strategy::Rolling,
