@@ -50,6 +50,7 @@ pub(super) fn complaints(settings: &Value) -> Vec<Complaint> {
     if let Some(configuration) = settings.get("deploymentConfiguration") {
         percents(configuration, &mut found);
         native_strategies(configuration, &mut found);
+        alarms(configuration, &mut found);
     }
     for (key, types) in TYPES {
         for (index, item) in settings.get(key).and_then(Value::as_array).into_iter().flatten().enumerate() {
@@ -133,6 +134,31 @@ fn percents(configuration: &Value, found: &mut Vec<Complaint>) {
         let path = "deploymentConfiguration.maximumPercent";
         found.push(Complaint::error(path, message).hint("such as 100 and 200"));
     }
+}
+
+/// Members that a deployment's alarms always have (Amazon ECS API reference, `DeploymentAlarms`).
+fn alarms(configuration: &Value, found: &mut Vec<Complaint>) {
+    let Some(alarms) = configuration.get("alarms").and_then(Value::as_object) else { return };
+    for key in ["enable", "rollback"].iter().filter(|key| !alarms.contains_key(**key)) {
+        let path = "deploymentConfiguration.alarms";
+        let hint = "AWS wants alarmNames, enable and rollback";
+        found.push(Complaint::error(path, format!("`{key}` is missing")).hint(hint));
+    }
+}
+
+/// What ECS has for its own deployments alone: "only when the `DeploymentController` is set to `ECS`" (Amazon ECS API
+/// reference, `DeploymentAlarms`, `DeploymentCircuitBreaker`).
+pub(super) fn beside_code_deploy(settings: &Value) -> Vec<Complaint> {
+    let is_on = |key: &&&str| {
+        let flag = settings.get("deploymentConfiguration").and_then(|all| all.get(**key)?.get("enable"));
+        flag == Some(&Value::Bool(true))
+    };
+    let complaint = |key: &&str| {
+        let path = format!("deploymentConfiguration.{key}");
+        let message = format!("`{key}` of a service that CodeDeploy deploys cannot be set");
+        Complaint::error(path, message).at_key().hint("CodeDeploy rolls back by its deployment group")
+    };
+    ["deploymentCircuitBreaker", "alarms"].iter().filter(is_on).map(complaint).collect()
 }
 
 fn native_strategies(configuration: &Value, found: &mut Vec<Complaint>) {
@@ -238,6 +264,14 @@ mod tests {
             (
                 json!({"loadBalancers": [{"containerPort": 80.5}]}),
                 "loadBalancers[0].containerPort: expected a whole number of 0 to 65535".to_owned(),
+            ),
+            (
+                deployment(json!({"alarms": {"alarmNames": ["errors"], "rollback": true}})),
+                "deploymentConfiguration.alarms: `enable` is missing".to_owned(),
+            ),
+            (
+                deployment(json!({"alarms": {"alarmNames": ["errors"], "enable": true}})),
+                "deploymentConfiguration.alarms: `rollback` is missing".to_owned(),
             ),
             (
                 deployment(json!({"bakeTimeInMinutes": 5})),

@@ -2,17 +2,18 @@
 
 use serde_json::Value;
 
-use super::{Complaint, Fields, is_set, list, text, words};
+use super::{Complaint, Fields, closed_words, is_set, list, text};
 
 const DRIVERS: [&str; 8] =
     ["awsfirelens", "awslogs", "fluentd", "gelf", "journald", "json-file", "splunk", "syslog"];
+const ROUTERS: [&str; 2] = ["fluentd", "fluentbit"];
 const ON_FARGATE: [&str; 3] = ["awslogs", "splunk", "awsfirelens"];
 
 pub(super) fn of(containers: &[&Fields], is_fargate: bool, found: &mut Vec<Complaint>) {
     for (index, container) in containers.iter().enumerate() {
         let Some(logs) = container.get("logConfiguration").and_then(Value::as_object) else { continue };
         let path = format!("containerDefinitions[{index}].logConfiguration");
-        words(logs, &path, "logDriver", &DRIVERS, found);
+        closed_words(logs, &path, "logDriver", &DRIVERS, found);
         let driver = text(logs, "logDriver");
         if is_fargate && DRIVERS.contains(&driver) && !ON_FARGATE.contains(&driver) {
             let message = format!("Fargate has no log driver `{driver}`");
@@ -22,6 +23,13 @@ pub(super) fn of(containers: &[&Fields], is_fargate: bool, found: &mut Vec<Compl
         if driver == "awslogs" {
             options_of_cloudwatch(logs, &path, is_fargate, found);
         }
+    }
+    for (index, container) in containers.iter().enumerate() {
+        let Some(router) = container.get("firelensConfiguration").and_then(Value::as_object) else {
+            continue;
+        };
+        let path = format!("containerDefinitions[{index}].firelensConfiguration");
+        closed_words(router, &path, "type", &ROUTERS, found);
     }
     routers(containers, found);
 }

@@ -11,13 +11,14 @@ mod ports;
 mod sizes;
 #[cfg(test)]
 mod tests;
+mod volumes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
 use super::normalise;
-use crate::model::Complaint;
+use crate::model::{Complaint, Severity};
 use crate::text::nearest::suggestion;
 
 /// Containers of a task definition (Amazon ECS quotas).
@@ -45,6 +46,32 @@ const NOT_LINUX_ON_FARGATE: [&str; 4] = ["devices", "maxSwap", "sharedMemorySize
 /// Seconds that Fargate gives a container to end.
 const LONGEST_STOP: i64 = 120;
 const CONDITIONS: [&str; 4] = ["START", "COMPLETE", "SUCCESS", "HEALTHY"];
+/// `PidMode`, `IpcMode` and `VersionConsistency` of the ECS model.
+const PID_MODES: [&str; 2] = ["host", "task"];
+const IPC_MODES: [&str; 3] = ["host", "task", "none"];
+const CONSISTENCIES: [&str; 2] = ["enabled", "disabled"];
+/// `UlimitName` of the ECS model: those of Linux.
+const LIMITS: [&str; 15] = [
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
+];
+/// `ResourceType` of the ECS model.
+const RESOURCES: [&str; 3] = ["GPU", "InferenceAccelerator", "NeuronDevice"];
+/// Seconds that a container has run before it is restarted (Amazon ECS API reference, `ContainerRestartPolicy`).
+const RESTARTS: std::ops::RangeInclusive<i64> = 60..=1800;
 /// Members of a container that Fargate does not take.
 const NOT_ON_FARGATE: [&str; 7] = [
     "disableNetworking",
@@ -80,7 +107,15 @@ pub fn of(input: &Value, replaced: &BTreeSet<&str>) -> Vec<Complaint> {
         words(platform, "runtimePlatform", "cpuArchitecture", &ARCHITECTURES, &mut found);
         words(platform, "runtimePlatform", "operatingSystemFamily", &SYSTEMS, &mut found);
     }
+    closed_words(fields, "", "pidMode", &PID_MODES, &mut found);
+    closed_words(fields, "", "ipcMode", &IPC_MODES, &mut found);
+    for (index, constraint) in list(fields, "placementConstraints").enumerate() {
+        let Some(constraint) = constraint.as_object() else { continue };
+        let path = format!("placementConstraints[{index}]");
+        closed_words(constraint, &path, "type", &["memberOf"], &mut found);
+    }
     names::of(fields, &containers, &mut found);
+    volumes::of(fields, &mut found);
     sizes::of(fields, &containers, &mut found);
     ports::of(fields, &containers, &mut found);
     for (index, container) in containers.iter().enumerate() {
@@ -145,6 +180,13 @@ fn words(fields: &Fields, path: &str, key: &str, known: &[&str], found: &mut Vec
     }
 }
 
+/// As [`words`], where there have been no others in years, and AWS refuses them.
+fn closed_words(fields: &Fields, path: &str, key: &str, known: &[&str], found: &mut Vec<Complaint>) {
+    let before = found.len();
+    words(fields, path, key, known, found);
+    found.iter_mut().skip(before).for_each(|complaint| complaint.severity = Severity::Error);
+}
+
 fn each_word(fields: &Fields, key: &str, known: &[&str], found: &mut Vec<Complaint>) {
     let unknown = texts(fields, key).enumerate().filter(|(_, word)| !known.contains(word));
     found.extend(unknown.map(|(index, word)| unknown_word(format!("{key}[{index}]"), word, known)));
@@ -200,10 +242,32 @@ fn of_container(
     }
     if text(fields, "networkMode") == "awsvpc" {
         host_ports(container, path, found);
+        if is_set(container, "hostname") {
+            let message = "with networkMode awsvpc a container has no `hostname`";
+            found.push(Complaint::error(format!("{path}.hostname"), message).hint("leave it out"));
+        }
+    }
+    words_of_container(container, path, found);
+    let restarts = container.get("restartPolicy").and_then(|policy| policy.get("restartAttemptPeriod"));
+    if restarts.and_then(Value::as_i64).is_some_and(|seconds| !RESTARTS.contains(&seconds)) {
+        let message = format!("`restartAttemptPeriod` is {} to {}", RESTARTS.start(), RESTARTS.end());
+        found.push(Complaint::error(format!("{path}.restartPolicy.restartAttemptPeriod"), message));
     }
     health_check(container, path, found);
     if is_set(container, "secrets") && !is_set(fields, "executionRoleArn") {
         found.push(no_execution_role(format!("{path}.secrets"), "secrets"));
+    }
+}
+
+fn words_of_container(container: &Fields, path: &str, found: &mut Vec<Complaint>) {
+    closed_words(container, path, "versionConsistency", &CONSISTENCIES, found);
+    for (index, limit) in list(container, "ulimits").enumerate() {
+        let Some(limit) = limit.as_object() else { continue };
+        closed_words(limit, &format!("{path}.ulimits[{index}]"), "name", &LIMITS, found);
+    }
+    for (index, needed) in list(container, "resourceRequirements").enumerate() {
+        let Some(needed) = needed.as_object() else { continue };
+        words(needed, &format!("{path}.resourceRequirements[{index}]"), "type", &RESOURCES, found);
     }
 }
 
@@ -267,7 +331,7 @@ fn dependencies(containers: &[&Fields], container: &Fields, path: &str, found: &
     for (index, entry) in list(container, "dependsOn").enumerate() {
         let Some(entry) = entry.as_object() else { continue };
         let path = format!("{path}.dependsOn[{index}]");
-        words(entry, &path, "condition", &CONDITIONS, found);
+        closed_words(entry, &path, "condition", &CONDITIONS, found);
         let Some(needed) = named(text(entry, "containerName")) else { continue };
         let (name, condition) = (text(needed, "name"), text(entry, "condition"));
         let path = format!("{path}.condition");

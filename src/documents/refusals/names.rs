@@ -1,4 +1,4 @@
-//! Names that stand twice, or name nothing: of containers, volumes, variables and secrets.
+//! Names that stand twice, or name nothing: of containers, volumes, variables, secrets and tags.
 
 use std::collections::BTreeSet;
 
@@ -13,6 +13,19 @@ pub(super) fn of(fields: &Fields, containers: &[&Fields], found: &mut Vec<Compla
         of_secrets(container, index, found);
     }
     proxy(fields, containers, found);
+    of_tags(fields, found);
+}
+
+/// "For each resource, each tag key must be unique."
+fn of_tags(fields: &Fields, found: &mut Vec<Complaint>) {
+    let mut known = BTreeSet::new();
+    for (index, tag) in list(fields, "tags").enumerate() {
+        let Some(key) = tag.get("key").and_then(Value::as_str) else { continue };
+        if !known.insert(key) {
+            let message = format!("two tags have the key `{key}`");
+            found.push(Complaint::error(format!("tags[{index}].key"), message).hint("remove one"));
+        }
+    }
 }
 
 fn of_containers(containers: &[&Fields], found: &mut Vec<Complaint>) {

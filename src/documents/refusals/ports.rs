@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Complaint, Fields, list, text, words};
+use super::{Complaint, Fields, closed_words, list, text};
 
 const PORTS: std::ops::RangeInclusive<i64> = 0..=65_535;
 const PROTOCOLS: [&str; 2] = ["tcp", "udp"];
@@ -20,8 +20,8 @@ pub(super) fn of(fields: &Fields, containers: &[&Fields], found: &mut Vec<Compla
             .map(|(at, mapping)| (mapping, format!("containerDefinitions[{index}].portMappings[{at}]")))
         {
             let Some(mapping) = mapping.as_object() else { continue };
-            words(mapping, &path, "protocol", &PROTOCOLS, found);
-            words(mapping, &path, "appProtocol", &APPLICATION_PROTOCOLS, found);
+            closed_words(mapping, &path, "protocol", &PROTOCOLS, found);
+            closed_words(mapping, &path, "appProtocol", &APPLICATION_PROTOCOLS, found);
             for key in ["containerPort", "hostPort"] {
                 let port = mapping.get(key).and_then(Value::as_i64);
                 if let Some(port) = port.filter(|port| !PORTS.contains(port)) {
@@ -30,6 +30,10 @@ pub(super) fn of(fields: &Fields, containers: &[&Fields], found: &mut Vec<Compla
                 }
             }
             let name = text(mapping, "name");
+            if !name.is_empty() && !is_name(name) {
+                let message = "the name of a port has up to 64 small letters, digits, `_` and `-`";
+                found.push(Complaint::error(format!("{path}.name"), message).hint("it begins with no `-`"));
+            }
             if !name.is_empty() && !names.insert(name) {
                 let message = format!("two ports are named `{name}`");
                 found.push(Complaint::error(format!("{path}.name"), message));
@@ -43,4 +47,11 @@ pub(super) fn of(fields: &Fields, containers: &[&Fields], found: &mut Vec<Compla
             }
         }
     }
+}
+
+/// "The name can include up to 64 characters. The characters can include lowercase letters, numbers, underscores (_), and
+/// hyphens (-). The name can't start with a hyphen."
+fn is_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+    name.len() <= 64 && !name.starts_with('-') && name.bytes().all(allowed)
 }

@@ -370,3 +370,142 @@ fn what_does_not_come_together_is_told_once() {
         assert_eq!(said(&input), expected.map(str::to_owned).into_iter().collect::<Vec<_>>(), "{input}");
     }
 }
+
+/// What AWS has had no others of in years is an error; what may be new is told.
+#[test]
+fn a_word_that_aws_does_not_have_is_an_error() {
+    let of_a = |container: Value| {
+        let mut own = json!({"name": "a", "image": "i", "memory": 64});
+        crate::documents::overlay::merge_patch(&mut own, &container);
+        json!({"family": "f", "networkMode": "bridge", "containerDefinitions": [own, {"name": "b", "image": "i", "memory": 64}]})
+    };
+    let of_the_task = |fields: Value| {
+        let mut input = of_a(json!({}));
+        crate::documents::overlay::merge_patch(&mut input, &fields);
+        input
+    };
+    let port = |fields: Value| {
+        let mut mapping = json!({"containerPort": 80});
+        crate::documents::overlay::merge_patch(&mut mapping, &fields);
+        of_a(json!({"portMappings": [mapping]}))
+    };
+    let efs = |efs: Value| of_the_task(json!({"volumes": [{"name": "v", "efsVolumeConfiguration": efs}]}));
+    let limit = |name: &str| of_a(json!({"ulimits": [{"name": name, "softLimit": 1, "hardLimit": 1}]}));
+    let restart =
+        |period: i64| of_a(json!({"restartPolicy": {"enabled": true, "restartAttemptPeriod": period}}));
+    let first = "containerDefinitions[0]";
+    for (wrong, field, right) in [
+        (
+            of_a(json!({"logConfiguration": {"logDriver": "cloudwatch"}})),
+            format!("{first}.logConfiguration.logDriver"),
+            of_a(json!({"logConfiguration": {"logDriver": "journald"}})),
+        ),
+        (
+            of_a(json!({"dependsOn": [{"containerName": "b", "condition": "RUNNING"}]})),
+            format!("{first}.dependsOn[0].condition"),
+            of_a(json!({"dependsOn": [{"containerName": "b", "condition": "START"}]})),
+        ),
+        (
+            port(json!({"protocol": "sctp"})),
+            format!("{first}.portMappings[0].protocol"),
+            port(json!({"protocol": "udp"})),
+        ),
+        (
+            port(json!({"appProtocol": "https"})),
+            format!("{first}.portMappings[0].appProtocol"),
+            port(json!({"appProtocol": "grpc"})),
+        ),
+        (
+            port(json!({"name": "Web"})),
+            format!("{first}.portMappings[0].name"),
+            port(json!({"name": "0_web-1"})),
+        ),
+        (
+            port(json!({"name": "-web"})),
+            format!("{first}.portMappings[0].name"),
+            port(json!({"name": "w".repeat(64)})),
+        ),
+        (
+            port(json!({"name": "w".repeat(65)})),
+            format!("{first}.portMappings[0].name"),
+            port(json!({"name": ""})),
+        ),
+        (
+            of_the_task(json!({"pidMode": "none"})),
+            "pidMode".to_owned(),
+            of_the_task(json!({"pidMode": "task"})),
+        ),
+        (
+            of_the_task(json!({"ipcMode": "shared"})),
+            "ipcMode".to_owned(),
+            of_the_task(json!({"ipcMode": "none"})),
+        ),
+        (
+            of_the_task(json!({"placementConstraints": [{"type": "distinctInstance"}]})),
+            "placementConstraints[0].type".to_owned(),
+            of_the_task(json!({"placementConstraints": [{"type": "memberOf", "expression": "x"}]})),
+        ),
+        (
+            of_a(json!({"resourceRequirements": [{"type": "gpu", "value": "1"}]})),
+            format!("{first}.resourceRequirements[0].type"),
+            of_a(json!({"resourceRequirements": [{"type": "NeuronDevice", "value": "1"}]})),
+        ),
+        (
+            of_a(
+                json!({"firelensConfiguration": {"type": "vector"}, "logConfiguration": {"logDriver": "awsfirelens"}}),
+            ),
+            format!("{first}.firelensConfiguration.type"),
+            of_a(
+                json!({"firelensConfiguration": {"type": "fluentd"}, "logConfiguration": {"logDriver": "awsfirelens"}}),
+            ),
+        ),
+        (
+            of_a(json!({"versionConsistency": "on"})),
+            format!("{first}.versionConsistency"),
+            of_a(json!({"versionConsistency": "disabled"})),
+        ),
+        (limit("open-files"), format!("{first}.ulimits[0].name"), limit("nofile")),
+        (restart(59), format!("{first}.restartPolicy.restartAttemptPeriod"), restart(60)),
+        (restart(1801), format!("{first}.restartPolicy.restartAttemptPeriod"), restart(1800)),
+        (
+            fargate(&json!({"containerDefinitions": [{"name": "a", "image": "i", "hostname": "h"}]})),
+            format!("{first}.hostname"),
+            of_a(json!({"hostname": "h"})),
+        ),
+        (
+            efs(json!({"fileSystemId": "fs", "authorizationConfig": {"iam": "ENABLED"}})),
+            "volumes[0].efsVolumeConfiguration.authorizationConfig.iam".to_owned(),
+            efs(
+                json!({"fileSystemId": "fs", "transitEncryption": "ENABLED", "authorizationConfig": {"iam": "ENABLED"}}),
+            ),
+        ),
+        (
+            efs(
+                json!({"fileSystemId": "fs", "transitEncryption": "DISABLED", "authorizationConfig": {"iam": "ENABLED"}}),
+            ),
+            "volumes[0].efsVolumeConfiguration.authorizationConfig.iam".to_owned(),
+            efs(json!({"fileSystemId": "fs", "authorizationConfig": {"iam": "DISABLED"}})),
+        ),
+        (
+            efs(json!({"fileSystemId": "fs", "transitEncryption": "on"})),
+            "volumes[0].efsVolumeConfiguration.transitEncryption".to_owned(),
+            efs(json!({"fileSystemId": "fs", "transitEncryption": "DISABLED"})),
+        ),
+        (
+            of_the_task(json!({"tags": [{"key": "team", "value": "a"}, {"key": "team", "value": "b"}]})),
+            "tags[1].key".to_owned(),
+            of_the_task(json!({"tags": [{"key": "team", "value": "a"}, {"key": "Team", "value": "a"}]})),
+        ),
+    ] {
+        let found: Vec<(Severity, String)> = of(&wrong, &BTreeSet::new())
+            .into_iter()
+            .map(|complaint| (complaint.severity, complaint.path))
+            .collect();
+        assert_eq!(found, [(Severity::Error, field)], "{wrong}");
+        assert_eq!(said(&right), Vec::<String>::new());
+    }
+    let new = of_a(json!({"resourceRequirements": [{"type": "TPU", "value": "1"}]}));
+    let severities: Vec<Severity> =
+        of(&new, &BTreeSet::new()).into_iter().map(|complaint| complaint.severity).collect();
+    assert_eq!(severities, [Severity::Warning]);
+}

@@ -39,6 +39,9 @@ impl Resolver<'_, '_, '_> {
                 report.error(key, &format!("{path}.{}", key.text), message).hint =
                     Some("network, platform version and capacity providers go into the AppSpec".to_owned());
             }
+            if let Strategy::CodeDeploy(_) = strategy {
+                tell(rules::beside_code_deploy(&settings), node, path, report);
+            }
             native_strategy(node, path, report);
             check_count(node, path, report);
             names::check_service_settings(node, path, report);

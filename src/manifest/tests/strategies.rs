@@ -184,6 +184,20 @@ fn settings_of_the_deployment_and_a_group_for_two_are_refused_with_codedeploy() 
         ],
         &["test/api"],
     );
+    let application = |flag: &str| {
+        code_deploy("codeDeploy")
+            + &format!(
+                "  serviceSettings: {{deploymentConfiguration: {{deploymentCircuitBreaker: {{enable: {flag}, rollback: {flag}}}}}}}\n"
+            )
+    };
+    check(
+        &[("api.yaml", &application("true")), ("test.yaml", ENVIRONMENT)],
+        &[
+            "api.yaml:8:47 `deploymentCircuitBreaker` of a service that CodeDeploy deploys cannot be set | CodeDeploy rolls back by its deployment group",
+        ],
+        &["test/api"],
+    );
+    check(&[("api.yaml", &application("false")), ("test.yaml", ENVIRONMENT)], &[], &[]);
     let group = "{codeDeploy: {application: API, deploymentGroup: G}}";
     let web = code_deploy(group).replace("{name: api}", "{name: web}").replace("mco-api", "web");
     let environment = format!("{ENVIRONMENT}    web: {{ commit: 3f2c1ab }}\n");
