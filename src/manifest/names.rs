@@ -36,6 +36,7 @@ pub(crate) enum NameKind {
     TargetGroupArn,
     ListenerArn,
     ListenerRuleArn,
+    RegistryArn,
     Alarm,
     Function,
     Image,
@@ -91,6 +92,8 @@ impl NameKind {
             Self::TargetGroupArn => rule("a target group", "its ARN: arn:aws:elasticloadbalancing:REGION:ACCOUNT:targetgroup/NAME/ID", |text| is_balancer_arn(text, &[("targetgroup", 2)])),
             Self::ListenerArn => rule("a listener", "its ARN: arn:aws:elasticloadbalancing:REGION:ACCOUNT:listener/app/NAME/ID/ID", |text| is_balancer_arn(text, &[("listener", 4)])),
             Self::ListenerRuleArn => rule("a listener or a rule of one", "its ARN: arn:aws:elasticloadbalancing:REGION:ACCOUNT:listener-rule/app/NAME/ID/ID/ID", |text| is_balancer_arn(text, &[("listener-rule", 5), ("listener", 4)])),
+            // Service authorization reference of AWS Cloud Map, resource types
+            Self::RegistryArn => rule("a service registry", "the ARN of a service of Cloud Map: arn:aws:servicediscovery:REGION:ACCOUNT:service/ID", is_registry_arn),
             // CloudWatch `AlarmName`: 1 to 255; API reference, `PutMetricAlarm`: no control characters
             Self::Alarm => rule("a CloudWatch alarm", "1 to 255 characters, none of which is a control character", is_alarm),
             // Lambda `NamespacedFunctionName`: (arn:(aws[a-zA-Z-]*)?:lambda:)?(REGION:)?(\d{12}:)?(function:)?
@@ -102,7 +105,7 @@ impl NameKind {
             Self::LogGroup => rule("a log group", "1 to 512 letters, digits and `.-_/#`", |text| is_made_of(text, 512, b".-_/#")),
             // Systems Manager API reference, `PutParameter`: letters, digits and `.-_/`. What an ARN of a secret names in it may
             // be the key of any JSON.
-            Self::ParameterOrSecret => rule("a parameter or a secret", "its ARN, or the name of a parameter: letters, digits and `.-_/`", |text| text.starts_with("arn:") || is_made_of(text, 2048, b".-_/")),
+            Self::ParameterOrSecret => rule("a parameter or a secret", "its ARN, arn:aws:secretsmanager:… or arn:aws:ssm:…, with its region, or the name of a parameter: letters, digits and `.-_/`", is_parameter_or_secret),
             // Amazon EFS `FileSystemId`: ^(arn:aws[-a-z]*:elasticfilesystem:…:file-system/fs-[0-9a-f]{8,40}|fs-[0-9a-f]{8,40})$
             Self::FileSystem => rule("an EFS file system", "such as fs-0123456789abcdef0", is_file_system),
             // ECS `TagKey`, 1 to 128, and `TagValue`, up to 256: ([\p{L}\p{Z}\p{N}_.:/=+\-@]*)
@@ -143,6 +146,8 @@ fn mistake(kind: NameKind, name: &str) -> Option<&'static str> {
             | NameKind::ListenerArn
             | NameKind::ListenerRuleArn
             | NameKind::TargetGroupArn
+            | NameKind::RegistryArn
+            | NameKind::ParameterOrSecret
             | NameKind::Function
     );
     match name {
@@ -227,6 +232,7 @@ fn member(key: &str) -> Option<NameKind> {
         "roleArn" => NameKind::RoleArn,
         "targetGroupArn" | "alternateTargetGroupArn" => NameKind::TargetGroupArn,
         "productionListenerRule" | "testListenerRule" => NameKind::ListenerRuleArn,
+        "registryArn" => NameKind::RegistryArn,
         "containerName" => NameKind::Container,
         "capacityProvider" => NameKind::CapacityProvider,
         "alarmNames" => NameKind::Alarm,
@@ -258,8 +264,12 @@ pub(super) fn in_task_definition(input: &Value, replaced: &[String]) -> Vec<Comp
             check(NameKind::Image, image, container.get("image").filter(|image| **image != ""));
         }
         let logs = container.get("logConfiguration");
-        let group = logs.and_then(|logs| logs.get("options")?.get("awslogs-group"));
-        check(NameKind::LogGroup, format!("{path}.logConfiguration.options.awslogs-group"), group);
+        for (kind, key) in [(NameKind::LogGroup, "awslogs-group"), (NameKind::Region, "awslogs-region")] {
+            let option = logs.and_then(|logs| logs.get("options")?.get(key));
+            // An empty one is told by whoever needs it.
+            let option = option.filter(|option| **option != "");
+            check(kind, format!("{path}.logConfiguration.options.{key}"), option);
+        }
         let of_logs = logs.and_then(|logs| logs.get("secretOptions"));
         for (place, secrets) in
             [("secrets", container.get("secrets")), ("logConfiguration.secretOptions", of_logs)]
@@ -456,6 +466,20 @@ fn is_balancer_arn(text: &str, kinds: &[(&str, usize)]) -> bool {
         && is_account(account)
         && kind.is_some_and(|(_, count)| rest.len() == *count)
         && rest.iter().all(|part| is_made_of(part, 64, b"-"))
+}
+
+fn is_registry_arn(text: &str) -> bool {
+    let Some(("servicediscovery", region, account, resource)) = arn(text) else { return false };
+    let id = resource.strip_prefix("service/").unwrap_or_default();
+    is_region(region) && is_account(account) && is_made_of(id, 64, b"-_")
+}
+
+fn is_parameter_or_secret(text: &str) -> bool {
+    match arn(text) {
+        Some(("secretsmanager" | "ssm", region, ..)) => is_region(region),
+        Some(_) => false,
+        None => is_made_of(text, 2048, b".-_/"),
+    }
 }
 
 fn is_file_system(text: &str) -> bool {
@@ -682,6 +706,19 @@ mod tests {
             ),
             (&[NameKind::ListenerRuleArn], &[rule, listener], &["", group, &format!("{rule}/x")]),
             (
+                &[NameKind::RegistryArn],
+                &["arn:aws:servicediscovery:eu-west-2:123456789012:service/srv-utcrh6wavdkggqtk"],
+                &[
+                    "",
+                    "x",
+                    "srv-utcrh6wavdkggqtk",
+                    "arn:aws:servicediscovery:eu-west2:123456789012:service/srv-a",
+                    "arn:aws:servicediscovery:eu-west-2:123456789012:namespace/ns-a",
+                    "arn:aws:servicediscovery:eu-west-2:123456789012:service/",
+                    group,
+                ],
+            ),
+            (
                 &[NameKind::Alarm],
                 &["errors of the API, 5 %", &"ü".repeat(255)],
                 &["", "a\u{7}", "a\nb", &long(256)],
@@ -738,7 +775,19 @@ mod tests {
                     "arn:aws:secretsmanager:eu-west-2:1:secret:a-AbCdEf:user name::",
                     &long(2048),
                 ],
-                &["", "< KEY >", "a b", "a~b", "arn a", "[[KEY]]", &long(2049)],
+                &[
+                    "",
+                    "< KEY >",
+                    "a b",
+                    "a~b",
+                    "arn a",
+                    "[[KEY]]",
+                    &long(2049),
+                    "arn:aws:secretmanager:eu-west-2:123456789012:secret:a-AbCdEf",
+                    "arn:aws:secretsmanager:eu-west2:123456789012:secret:a-AbCdEf",
+                    "arn:aws:ssm::123456789012:parameter/a",
+                    "arn:aws:ssm",
+                ],
             ),
             (
                 &[NameKind::FileSystem],

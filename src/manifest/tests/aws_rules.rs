@@ -397,6 +397,22 @@ fn what_aws_finds_nothing_by_is_no_name() {
             logs("{\"awslogs-group\": \"/ecs/a b\", \"awslogs-region\": \"eu-west-2\"}"),
             Some("`/ecs/a b` cannot be a log group"),
         ),
+        (logs("{\"awslogs-group\": \"g\", \"awslogs-region\": \"eu-west-2\"}"), None),
+        (
+            logs("{\"awslogs-group\": \"g\", \"awslogs-region\": \"eu-west2\"}"),
+            Some("`eu-west2` cannot be an AWS region"),
+        ),
+        (
+            logs("{\"awslogs-group\": \"g\", \"awslogs-region\": \"eu west 2\"}"),
+            Some("`eu west 2` cannot be an AWS region"),
+        ),
+        (
+            file("\"executionRoleArn\": \"exec\"").replace(
+                "\"memory\": 128",
+                "\"memory\": 128, \"secrets\": [{\"name\": \"A\", \"valueFrom\": \"arn:aws:ssm:eu-west2:123456789012:parameter/a\"}]",
+            ),
+            Some("`arn:aws:ssm:eu-west2:123456789012:parameter/a` cannot be a parameter or a secret"),
+        ),
         (
             file("\"executionRoleArn\": \"exec\"").replace(
                 "\"memory\": 128",

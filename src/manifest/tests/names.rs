@@ -49,6 +49,7 @@ fn places() -> Vec<(&'static str, String, usize)> {
         ),
         ("api.yaml", application("serviceSettings: {loadBalancers: [{containerName: @}]}"), 7),
         ("api.yaml", application("serviceSettings: {loadBalancers: [{targetGroupArn: @}]}"), 7),
+        ("api.yaml", application("serviceSettings: {serviceRegistries: [{registryArn: @}]}"), 7),
         ("api.yaml", application("serviceSettings: {capacityProviderStrategy: [{capacityProvider: @}]}"), 7),
         ("api.yaml", balancer("alternateTargetGroupArn"), 7),
         ("api.yaml", balancer("productionListenerRule"), 7),
