@@ -5,6 +5,9 @@ use std::fmt;
 
 use reqwest::Url;
 
+const USER: &str = "it holds a user or a password; take them out";
+const PAGE: &str = "expected an address such as https://github.com/mco/api";
+
 /// `https://…`, or `http://…` on this machine.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebAddress(Url);
@@ -15,7 +18,7 @@ impl WebAddress {
         let url =
             Url::parse(text.trim()).map_err(|_| "expected an address such as https://example.com/hook")?;
         if !url.username().is_empty() || url.password().is_some() {
-            return Err("it holds a user or a password; take them out");
+            return Err(USER);
         }
         match url.scheme() {
             "https" => Ok(Self(url)),
@@ -28,6 +31,21 @@ impl WebAddress {
     pub fn url(&self) -> &Url {
         &self.0
     }
+}
+
+/// Refuses what is no address of a page that everybody may be shown. Why does not repeat it.
+pub fn check_page(text: &str) -> Result<(), &'static str> {
+    let url = Url::parse(text.trim()).map_err(|_| PAGE)?;
+    if !matches!(url.scheme(), "https" | "http") {
+        return Err(PAGE);
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(USER);
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("it has a query or a fragment, behind `?` or `#`; take it out");
+    }
+    Ok(())
 }
 
 /// By the host that a request would go to, not by how the text begins: `http://localhost:x@example.com` does not.

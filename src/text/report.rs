@@ -112,7 +112,11 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
 /// What may hold a secret is not repeated.
 fn excerpt(line: &str) -> Option<String> {
     let separates = |c: char| !c.is_ascii_alphanumeric() && !"_-".contains(c);
-    let may_be_secret = may_hold_a_secret(line) || line.split(separates).any(may_name_a_secret);
+    // An address with a user, a query or a fragment.
+    let may_let_in = |word: &str| word.contains("//") && word.contains(['@', '?', '#']);
+    let may_be_secret = may_hold_a_secret(line)
+        || line.split(separates).any(may_name_a_secret)
+        || line.split_whitespace().any(may_let_in);
     (line.len() <= LONGEST_EXCERPT && !may_be_secret).then(|| line.to_owned())
 }
 

@@ -17,6 +17,7 @@ use super::leftovers::placeholders_in;
 use super::names::{self, NameKind};
 use super::read::{Document, Documents};
 use super::{CheckShape, Files};
+use crate::address;
 use crate::model::{
     AllowedRepositories, ApplicationName, ClusterName, Declaration, Declared, Desired, Finding, FirstContact,
     Overlay, Position, Registry, ServiceName, Severity, Tag, Target, TaskDefinitionSource,
@@ -242,7 +243,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         });
         let after = self.after();
         let (registry, environment_tag) = (self.registry(), self.environment_tag());
-        let source = self.text("source");
+        let source = self.source();
         // In an environment with errors the name of the cluster may be one of them: the default is not guessed.
         let is_whole_name = |name: &String| placeholders_in(name).is_empty();
         let is_known = is_known && cluster.as_ref().is_none_or(is_whole_name);
@@ -327,9 +328,17 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         })
     }
 
-    fn text(&mut self, key: &str) -> Option<String> {
-        let found = self.merged.get(key)?;
-        self.read(&found, text)
+    /// It is shown to everybody, as a link: one that may hold a secret is not repeated.
+    fn source(&mut self) -> Option<String> {
+        let found = self.merged.get("source")?;
+        self.read(&found, |node, path, report| {
+            let source = text(node, path, report)?;
+            let refused = address::check_page(&source).err();
+            if let Some(why) = refused {
+                report.error(node, path, format!("`source` is refused: {why}"));
+            }
+            refused.is_none().then_some(source)
+        })
     }
 
     /// Who is deployed first. A name that no document has is told where it stands.

@@ -218,3 +218,33 @@ fn what_is_frozen_is_known_as_far_as_it_can_be_read() {
         check_known(&[("api.yaml", &files.0), ("test.yaml", &files.1)], expected);
     }
 }
+
+#[test]
+fn an_address_of_source_code_that_may_hold_a_secret_is_refused_and_not_repeated() {
+    let page = "expected an address such as https://github.com/mco/api";
+    let user = "it holds a user or a password; take them out";
+    let query = "it has a query or a fragment, behind `?` or `#`; take it out";
+    for (source, why) in [
+        ("https://github.com/mco/api", None),
+        ("http://git.example.com:8080/mco/api/", None),
+        ("https://u:hunter2@git.example/x/y?tok=hunter2", Some(user)),
+        ("https://hunter2@git.example/x/y", Some(user)),
+        ("https://git.example/x/y?t=hunter2", Some(query)),
+        ("https://git.example/x/y#hunter2", Some(query)),
+        ("ssh://git.example/x/y", Some(page)),
+        ("javascript:alert(1)", Some(page)),
+        ("data:text/html,x", Some(page)),
+        ("git@github.com:mco/api.git", Some(page)),
+        ("mco/api", Some(page)),
+        ("https//u:hunter2@git.example", Some(page)),
+    ] {
+        let application = format!("{APPLICATION}  source: \"{source}\"\n");
+        let declaration = read_files(&[("api.yaml", &application), ("test.yaml", ENVIRONMENT)]);
+        let expected = why.map(|why| format!("api.yaml:7:11 `source` is refused: {why}"));
+        assert_eq!(said(&declaration), expected.into_iter().collect::<Vec<_>>(), "{source}");
+        let shown: String = declaration.findings.iter().map(ToString::to_string).collect();
+        assert!(!shown.contains("hunter2"), "{shown}");
+        let taken = declaration.readable().next().and_then(|desired| desired.source.as_deref());
+        assert_eq!(taken, why.is_none().then_some(source));
+    }
+}
