@@ -109,6 +109,14 @@ pub(super) fn misfit(complaint: ShapeComplaint, input: &Value, whole: &str) -> C
     Complaint::warning(path, message).at_key().hint(hint)
 }
 
+/// The path of the member that an unknown one was meant to be: that it is missing is told with that.
+pub(super) fn meant(complaint: &ShapeComplaint) -> Option<String> {
+    let Misfit::UnknownMember { key, known, .. } = &complaint.misfit else { return None };
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    let before = complaint.path.strip_suffix(key.as_str())?;
+    Some(format!("{before}{}", is_nearly(key, &known)?))
+}
+
 /// A known name in other letters, or with one or two edits in a name that is long enough for them.
 fn is_nearly<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
     let plain = |text: &str| {

@@ -127,7 +127,10 @@ pub fn of(input: &Value, replaced: &BTreeSet<&str>) -> Vec<Complaint> {
     let is_fargate = texts(fields, "requiresCompatibilities").any(|name| name == "FARGATE");
     logs::of(&containers, is_fargate, &mut found);
     if is_fargate {
-        on_fargate(fields, &containers, replaced, &mut found);
+        on_fargate(fields, &containers, &mut found);
+    }
+    if !is_set(fields, "executionRoleArn") {
+        found.extend(no_execution_role(&containers, replaced, is_fargate));
     }
     found
 }
@@ -254,9 +257,6 @@ fn of_container(
         found.push(Complaint::error(format!("{path}.restartPolicy.restartAttemptPeriod"), message));
     }
     health_check(container, path, found);
-    if is_set(container, "secrets") && !is_set(fields, "executionRoleArn") {
-        found.push(no_execution_role(format!("{path}.secrets"), "secrets"));
-    }
 }
 
 fn words_of_container(container: &Fields, path: &str, found: &mut Vec<Complaint>) {
@@ -379,17 +379,34 @@ fn circle(containers: &[&Fields], found: &mut Vec<Complaint>) {
     found.push(Complaint::error(format!("containerDefinitions[{first}].dependsOn"), message).at_key());
 }
 
-fn no_execution_role(path: String, why: &str) -> Complaint {
-    Complaint::error(path, format!("`executionRoleArn` is missing, which {why} need"))
-        .hint("the role with AmazonECSTaskExecutionRolePolicy")
-}
-
-fn on_fargate(
-    fields: &Fields,
+/// That the role is missing, with the first that needs it.
+fn no_execution_role(
     containers: &[&Fields],
     replaced: &BTreeSet<&str>,
-    found: &mut Vec<Complaint>,
-) {
+    is_fargate: bool,
+) -> Option<Complaint> {
+    let has_secrets = |container: &&Fields| is_set(container, "secrets");
+    let is_ecr = |container: &&Fields| {
+        replaced.contains(text(container, "name")) || text(container, "image").contains(".dkr.ecr.")
+    };
+    let logs = |container: &&Fields| {
+        let configuration = container.get("logConfiguration").and_then(Value::as_object);
+        configuration.is_some_and(|logs| text(logs, "logDriver") == "awslogs")
+    };
+    let missing = |path: String, why: &str| {
+        Complaint::error(path, format!("`executionRoleArn` is missing, which {why} need"))
+            .hint("the role with AmazonECSTaskExecutionRolePolicy")
+    };
+    let of_the_task = |why: &str| missing("executionRoleArn".to_owned(), why).at_key();
+    match containers.iter().position(|container| has_secrets(container)) {
+        Some(index) => Some(missing(format!("containerDefinitions[{index}].secrets"), "secrets")),
+        None if !is_fargate => None,
+        None if containers.iter().any(is_ecr) => Some(of_the_task("images of ECR")),
+        None => containers.iter().any(logs).then(|| of_the_task("the logs of Fargate tasks")),
+    }
+}
+
+fn on_fargate(fields: &Fields, containers: &[&Fields], found: &mut Vec<Complaint>) {
     if text(fields, "networkMode") != "awsvpc" {
         let complaint = Complaint::error("networkMode", "Fargate needs networkMode awsvpc");
         found.push(if fields.contains_key("networkMode") { complaint } else { complaint.at_key() });
@@ -404,21 +421,6 @@ fn on_fargate(
         found.push(Complaint::error(*key, format!("Fargate does not take `{key}`")));
     }
     volumes_on_fargate(fields, found);
-    if !is_set(fields, "executionRoleArn") {
-        let is_ecr = |container: &&Fields| {
-            replaced.contains(text(container, "name")) || text(container, "image").contains(".dkr.ecr.")
-        };
-        let logs = |container: &&Fields| {
-            let configuration = container.get("logConfiguration").and_then(Value::as_object);
-            configuration.is_some_and(|logs| text(logs, "logDriver") == "awslogs")
-        };
-        let why = if containers.iter().any(is_ecr) {
-            Some("images of ECR")
-        } else {
-            containers.iter().any(logs).then_some("the logs of Fargate tasks")
-        };
-        found.extend(why.map(|why| no_execution_role("executionRoleArn".to_owned(), why).at_key()));
-    }
     for (index, container) in containers.iter().enumerate() {
         let path = format!("containerDefinitions[{index}]");
         for key in NOT_ON_FARGATE.iter().filter(|key| is_set(container, key)) {

@@ -357,6 +357,13 @@ fn what_does_not_come_together_is_told_once() {
             Some("volumes[0].dockerVolumeConfiguration: Fargate has no volumes of Docker"),
         ),
         (
+            fargate(&json!({"executionRoleArn": null, "containerDefinitions": [
+                {"name": "ours"},
+                {"name": "a", "image": "i", "secrets": [{"name": "A", "valueFrom": "b"}]},
+                {"name": "b", "image": "i", "secrets": [{"name": "A", "valueFrom": "b"}]}]})),
+            Some("containerDefinitions[1].secrets: `executionRoleArn` is missing, which secrets need"),
+        ),
+        (
             fargate(&json!({"runtimePlatform": {"cpuArchitecture": "arm64"}})),
             Some("runtimePlatform.cpuArchitecture: `arm64` is none of X86_64, ARM64"),
         ),

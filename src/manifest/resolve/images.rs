@@ -277,6 +277,11 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
     fn image(&mut self, listed: Listed, commit: Option<&Written<'f>>) -> Option<DesiredImage> {
         let Some(Written { text, names, file, place, path }) = commit else {
             let Found { node, file, path } = self.merged.entry.clone();
+            // One that is written and cannot be read is told where it stands.
+            let of_this = node.get("commits").and_then(|commits| commits.get(&listed.name));
+            if node.get("commit").or(node.get("release")).or(of_this).is_some() {
+                return None;
+            }
             self.error(file, node, &format!("{path}.commit"), "`commit` is missing").hint =
                 Some("such as commit: 3f2c1ab".to_owned());
             return None;

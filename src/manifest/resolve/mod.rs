@@ -23,7 +23,7 @@ use crate::model::{
     Overlay, Position, Registry, ServiceName, Severity, Tag, Target, TaskDefinitionSource,
 };
 use crate::text::fields::{kind, text, texts, unknown_keys};
-use crate::text::nearest::Names;
+use crate::text::nearest::{Names, nearest};
 use crate::text::report::{self, Report};
 use crate::text::tree::{Key, Kind, Node, Place};
 use environment::Environment;
@@ -310,9 +310,17 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         self.name("environmentTag", NameKind::Tag).map_or_else(|| self.environment.tag.clone(), Tag::new)
     }
 
-    /// Reports a key that is not there.
+    /// Reports a key that is not there, unless one is told that was meant to be it.
     fn require(&mut self, key: &str) {
-        if self.merged.get(key).is_none() {
+        let is_meant = |node: &Node| match &node.kind {
+            Kind::Map(entries) => entries.iter().map(|(written, _)| written.text.as_str()).any(|written| {
+                let is_known = ENTRY_KEYS.contains(&written) || SPEC_KEYS.contains(&written);
+                !is_known && nearest(written, &SPEC_KEYS) == Some(key)
+            }),
+            _ => false,
+        };
+        let is_told = is_meant(self.merged.base.node) || is_meant(self.merged.entry.node);
+        if self.merged.get(key).is_none() && !is_told {
             let Found { node, file, path } = self.merged.base.clone();
             self.error(file, node, &format!("{path}.{key}"), format!("`{key}` is missing"));
         }

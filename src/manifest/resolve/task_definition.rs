@@ -170,7 +170,10 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
     fn complaints(&self, input: &Value, images: Option<&[DesiredImage]>) -> Vec<Complaint> {
         let (replaced, paths) = replaced(input, images);
         let mut complaints = self.misfits_and_leftovers(input, &paths);
-        let taken: BTreeSet<String> = complaints.iter().map(|complaint| complaint.path.clone()).collect();
+        let misfits = (self.repository.check_shape)(Shape::TaskDefinition, input);
+        let meant = misfits.iter().filter_map(task_definition::meant);
+        let taken: BTreeSet<String> =
+            complaints.iter().map(|complaint| complaint.path.clone()).chain(meant).collect();
         let mut more = refusals::of(input, &replaced.iter().map(String::as_str).collect());
         if input.get("family").and_then(Value::as_str).is_none() {
             more.push(Complaint::error("family", "`family` is missing"));

@@ -248,3 +248,44 @@ fn an_address_of_source_code_that_may_hold_a_secret_is_refused_and_not_repeated(
         assert_eq!(taken, why.is_none().then_some(source));
     }
 }
+
+#[test]
+fn one_mistake_is_told_once() {
+    let file = |from: &str, to: &str| {
+        let logs = r#""logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "g", "awslogs-region": "eu-west-2"}}"#;
+        format!(
+            r#"{{"family": "api", "containerDefinitions": [{{"name": "api", "image": "<IMAGE_NAME>", "memory": 64, {logs}}}]}}"#
+        )
+        .replace(from, to)
+    };
+    let application = format!("{APPLICATION}  taskDefinition: t.json\n");
+    let commit = |commit: &str| ENVIRONMENT.replace("3f2c1ab", commit);
+    let whole = file("api", "api");
+    let unknown = "unknown field";
+    for (application, environment, file, expected) in [
+        (application.clone(), ENVIRONMENT.to_owned(), whole.clone(), None),
+        (application.replace("service:", "servic:"), ENVIRONMENT.to_owned(), whole.clone(), Some(unknown)),
+        (
+            application.replace("  service: mco-api-{environment}\n", ""),
+            ENVIRONMENT.to_owned(),
+            whole.clone(),
+            Some("`service` is missing"),
+        ),
+        (application.clone(), commit("null"), whole.clone(), Some("expected text")),
+        (application.clone(), commit("[]"), whole.clone(), Some("expected text")),
+        (application.clone(), ENVIRONMENT.to_owned(), file("options", "option"), Some(unknown)),
+        (application.clone(), ENVIRONMENT.to_owned(), file("family", "famly"), Some(unknown)),
+    ] {
+        let entries = [
+            ("api.yaml", application.as_str()),
+            ("test.yaml", environment.as_str()),
+            ("t.json", file.as_str()),
+        ];
+        let said = said(&read_files(&entries));
+        assert_eq!(said.len(), usize::from(expected.is_some()), "{said:#?}");
+        assert!(
+            said.iter().all(|said| expected.is_some_and(|expected| said.contains(expected))),
+            "{said:#?}"
+        );
+    }
+}
