@@ -398,7 +398,7 @@ fn no_execution_role(
             .hint("the role with AmazonECSTaskExecutionRolePolicy")
     };
     let of_the_task = |why: &str| missing("executionRoleArn".to_owned(), why).at_key();
-    match containers.iter().position(|container| has_secrets(container)) {
+    match containers.iter().position(has_secrets) {
         Some(index) => Some(missing(format!("containerDefinitions[{index}].secrets"), "secrets")),
         None if !is_fargate => None,
         None if containers.iter().any(is_ecr) => Some(of_the_task("images of ECR")),
