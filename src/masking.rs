@@ -269,9 +269,23 @@ pub fn scrubbed(text: &str) -> Cow<'_, str> {
     Cow::Owned(scrubbed)
 }
 
-/// Free text without these values; longest first, so that a part of one does not leave the rest of it behind.
-pub fn without(text: &str, values: &[&str]) -> String {
-    values.iter().fold(scrubbed(text).into_owned(), |text, value| text.replace(value, HIDDEN))
+/// Free text without these values and what else looks like a secret.
+pub fn without<'v>(text: &str, values: impl IntoIterator<Item = &'v str>) -> String {
+    let mut values: Vec<&str> = values.into_iter().collect();
+    // A part of one must not leave the rest of it behind.
+    values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+    let text = values.iter().fold(text.to_owned(), |text, value| text.replace(value, HIDDEN));
+    let begun = values.iter().filter_map(|value| begun_at_the_end(&text, value)).max();
+    let whole = text.get(..text.len().saturating_sub(begun.unwrap_or_default())).unwrap_or_default();
+    let text = if begun.is_some() { format!("{whole}{HIDDEN}") } else { text };
+    scrubbed(&text).into_owned()
+}
+
+/// How many bytes of the value a text that was cut short ends with. Fewer than these are the end of any sentence.
+fn begun_at_the_end(text: &str, value: &str) -> Option<usize> {
+    const FEWEST: usize = 6;
+    let lengths = value.char_indices().map(|(length, _)| length).filter(|length| *length >= FEWEST);
+    lengths.rev().find(|length| value.get(..*length).is_some_and(|begun| text.ends_with(begun)))
 }
 
 #[cfg(test)]
@@ -426,6 +440,18 @@ mod tests {
         ] {
             assert_eq!(scrubbed(text), expected);
         }
-        assert_eq!(without("exec serve-it: serve", &["serve-it", "serve"]), "exec (hidden): (hidden)");
+    }
+
+    #[test]
+    fn a_value_is_hidden_whatever_stands_around_it_and_where_the_text_is_cut_short() {
+        for (text, values, expected) in [
+            ("exec serve-it: serve", &["serve", "serve-it"][..], "exec (hidden): (hidden)"),
+            ("run --token=abc and more: no", &["--token=abc and more"], "run (hidden): no"),
+            ("the value hunter2-is-wr", &["hunter2-is-wrong"], "the value (hidden)"),
+            ("the value hunte", &["hunter2-is-wrong"], "the value hunte"),
+            ("the key is ééé", &["éééé-é"], "the key is (hidden)"),
+        ] {
+            assert_eq!(without(text, values.iter().copied()), expected);
+        }
     }
 }

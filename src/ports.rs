@@ -31,6 +31,20 @@ pub enum CloudError {
     Unavailable(String),
 }
 
+impl CloudError {
+    /// The same, with what AWS says of it in other words.
+    pub fn reworded(self, reword: impl FnOnce(&str) -> String) -> Self {
+        match self {
+            Self::Throttled(said) => Self::Throttled(reword(&said)),
+            Self::Denied(said) => Self::Denied(reword(&said)),
+            Self::NotFound(said) => Self::NotFound(reword(&said)),
+            Self::Rejected(said) => Self::Rejected(reword(&said)),
+            Self::Ambiguous(said) => Self::Ambiguous(reword(&said)),
+            Self::Unavailable(said) => Self::Unavailable(reword(&said)),
+        }
+    }
+}
+
 impl<T> From<Result<T, CloudError>> for Reading<T> {
     fn from(result: Result<T, CloudError>) -> Self {
         match result {

@@ -21,6 +21,8 @@ pub enum Fault {
     ServerError { operation: String, times: u32 },
     /// The next `times` calls of the operation are not allowed.
     Deny { operation: String, times: u32 },
+    /// The next `times` calls of the operation are not taken: a `ClientException`, with this message.
+    Refuse { operation: String, message: String, times: u32 },
     /// The next `times` calls of any operation come with credentials that have expired.
     ExpiredToken { times: u32 },
     /// Containers of this image run and exit with the code so many seconds later, one at least.
@@ -97,11 +99,12 @@ impl ReadKind {
 
 /// What every API may answer instead of doing anything ("Common errors" of each API reference). The query protocol has
 /// other words for it than JSON, and codes of HTTP of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     Throttled,
     Failed,
     Denied,
+    Refused(String),
     Expired,
     Lost,
 }
@@ -110,7 +113,7 @@ impl Refusal {
     /// `what` is not allowed.
     pub(crate) fn told(self, api: Api, what: &str) -> AwsError {
         let query = matches!(api, Api::Elb | Api::Sts);
-        let (json, short, status) = match self {
+        let (json, short, status) = match &self {
             Self::Throttled if api == Api::Tagging => ("ThrottledException", "", 400),
             Self::Throttled => ("ThrottlingException", "Throttling", 400),
             // `ServerException` is declared by ECS and ECR alone.
@@ -119,11 +122,13 @@ impl Refusal {
                 ("InternalServiceException", "", 500)
             }
             Self::Failed => ("InternalFailure", "InternalFailure", 500),
+            Self::Refused(_) => ("ClientException", "ClientException", 400),
             Self::Denied => ("AccessDeniedException", "AccessDenied", if query { 403 } else { 400 }),
             Self::Expired => ("ExpiredTokenException", "ExpiredToken", if query { 403 } else { 400 }),
             Self::Lost => return lost(),
         };
-        let message = match self {
+        let message = match &self {
+            Self::Refused(message) => message,
             Self::Throttled => "Rate exceeded",
             Self::Failed => "Service Unavailable. Please try again later.",
             Self::Denied => what,
@@ -165,6 +170,9 @@ impl Fault {
             Self::Throttle { operation, .. } if means(operation, called) => Some(Refusal::Throttled),
             Self::ServerError { operation, .. } if means(operation, called) => Some(Refusal::Failed),
             Self::Deny { operation, .. } if means(operation, called) => Some(Refusal::Denied),
+            Self::Refuse { operation, message, .. } if means(operation, called) => {
+                Some(Refusal::Refused(message.clone()))
+            }
             Self::ExpiredToken { .. } => Some(Refusal::Expired),
             Self::LoseRequest { operation } if means(operation, called) => Some(Refusal::Lost),
             _ => None,
@@ -177,6 +185,7 @@ impl Fault {
             Self::Throttle { times, .. }
             | Self::ServerError { times, .. }
             | Self::Deny { times, .. }
+            | Self::Refuse { times, .. }
             | Self::ExpiredToken { times } => {
                 *times = times.saturating_sub(1);
                 *times > 0
@@ -198,6 +207,7 @@ impl Fault {
             Self::Throttle { times, .. }
             | Self::ServerError { times, .. }
             | Self::Deny { times, .. }
+            | Self::Refuse { times, .. }
             | Self::ExpiredToken { times } => *times == 0,
             _ => false,
         }

@@ -162,6 +162,7 @@ fn every_fault_can_be_injected_and_healed() {
         json!({"kind": "loseRequest", "operation": "PutImage"}),
         json!({"kind": "serverError", "operation": "*", "times": 1}),
         json!({"kind": "deny", "operation": "RegisterTaskDefinition"}),
+        json!({"kind": "refuse", "operation": "RegisterTaskDefinition", "message": "no"}),
         json!({"kind": "expiredToken", "times": 3}),
         json!({"kind": "crash", "digest": "sha256:0", "exitCode": 137, "afterSeconds": 20}),
         json!({"kind": "unhealthy", "digest": "sha256:0"}),
@@ -173,7 +174,7 @@ fn every_fault_can_be_injected_and_healed() {
     for fault in faults.iter().chain(&stale) {
         assert_eq!(rig.control("fault", fault), 204, "{fault}");
     }
-    assert_eq!(rig.state()["faults"], 16);
+    assert_eq!(rig.state()["faults"], 17);
     assert_eq!(rig.control("heal", &json!({})), 204);
     assert_eq!(rig.state()["faults"], 0);
     for wrong in [

@@ -294,7 +294,7 @@ impl Observer<'_> {
         let names = std::slice::from_ref(&desired.service);
         match self.ecs.services(&desired.cluster, names).await {
             Ok(mut found) => found.remove(&desired.service).map_or(Reading::Absent, Reading::Known),
-            Err(error) => Reading::from(Err(error)),
+            Err(error) => self.remembered.hiding(Reading::from(Err(error))),
         }
     }
 
@@ -332,7 +332,7 @@ impl Observer<'_> {
                 self.remembered.revision(&arn).filter(|kept| !again(kept) && !holds_back(desired, kept));
             let revision = match kept {
                 Some(revision) => Reading::Known(revision),
-                None => Reading::from(self.ecs.revision(&arn).await),
+                None => self.remembered.hiding(Reading::from(self.ecs.revision(&arn).await)),
             };
             if let Reading::Known(revision) = &revision {
                 self.remembered.keep_revision(revision.clone());

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::sync::Mutex;
 
+use crate::documents::shown;
 use crate::model::{
     AccountId, ClusterName, Millis, Reading, Registry, Repository, RepositoryName, Revision, ScalableTarget,
     ServiceName, Tag, TagMatch, TaskDefinitionArn,
@@ -55,6 +56,18 @@ impl Remembered {
 
     pub(super) fn keep_revision(&self, revision: Revision) {
         keep(&self.revisions, revision.arn.clone(), revision);
+    }
+
+    /// A reading that failed, without what AWS may repeat of any task definition that was read before: while it fails, it
+    /// is not known which one is live.
+    pub(super) fn hiding<T>(&self, reading: Reading<T>) -> Reading<T> {
+        match (reading, self.revisions.lock()) {
+            (Reading::Unavailable(why), Ok(revisions)) => {
+                let inputs = revisions.values().map(|revision| &revision.input);
+                Reading::Unavailable(shown::without_hidden(&why, inputs, None))
+            }
+            (reading, _) => reading,
+        }
     }
 
     /// Whose tags may move changes rarely: it is kept for a while.
@@ -124,4 +137,24 @@ fn keep<K: Eq + Hash, V>(entries: &Mutex<HashMap<K, V>>, key: K, value: V) {
         entries.clear();
     }
     entries.insert(key, value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reading_that_failed_repeats_nothing_of_what_was_read_before() {
+        let input = serde_json::json!({"containerDefinitions": [{"name": "api", "user": "canary-live"}]});
+        let arn = TaskDefinitionArn::new("arn:aws:ecs:eu-west-2:123456789012:task-definition/api:1");
+        let remembered = Remembered::default();
+        remembered.keep_revision(Revision { arn, active: true, input, tags: BTreeMap::new() });
+        let hiding = |reading: Reading<u8>| remembered.hiding(reading);
+        let unavailable = |why: &str| Reading::Unavailable(why.to_owned());
+        assert_eq!(hiding(unavailable("refused: canary-live")), unavailable("refused: (hidden)"));
+        assert_eq!(
+            (hiding(Reading::Known(1)), hiding(Reading::Absent)),
+            (Reading::Known(1), Reading::Absent)
+        );
+    }
 }

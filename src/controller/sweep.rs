@@ -12,7 +12,7 @@ use super::pace;
 use super::remembered::Remembered;
 use crate::model::{
     ClusterName, Declaration, Declared, Desired, FirstContact, Frozen, InfraCommit, Millis, Mode, Observed,
-    Reading, Region, Service, ServiceName, Status, Target, Waiting,
+    Reading, Region, Revision, Service, ServiceName, Status, Target, TaskDefinitionArn, Waiting,
 };
 use crate::plan::count::Count;
 use crate::plan::{self, Input, Plan, Recent, Refusal, Step};
@@ -58,6 +58,9 @@ struct Round<'a> {
 
 /// A service as it was read, and when.
 type ReadService = (Reading<Service>, Millis);
+
+/// The revisions that were read of one target.
+type Revisions = BTreeMap<TaskDefinitionArn, Reading<Revision>>;
 
 impl Controller {
     pub fn new(reach: Box<dyn Reach>, history: Box<dyn History>, clock: Arc<dyn Clock>) -> Self {
@@ -191,16 +194,19 @@ impl Controller {
         }
         let mut services = BTreeMap::new();
         for ((region, cluster), members) in groups {
-            let (ports, _) = self.region(region.as_ref());
+            let (ports, remembered) = self.region(region.as_ref());
             for batch in members.chunks(SERVICES_A_CALL) {
                 let names: Vec<ServiceName> = batch.iter().map(|one| one.service.clone()).collect();
                 let asked_at = self.clock.now();
-                let found = ports.ecs.services(&cluster, &names).await;
+                let found = Reading::from(ports.ecs.services(&cluster, &names).await);
+                let found = remembered.hiding(found);
                 for one in batch {
                     let reading = match &found {
-                        Ok(found) => found.get(&one.service).cloned().map_or(Reading::Absent, Reading::Known),
-                        Err(CloudError::NotFound(_)) => Reading::Absent,
-                        Err(error) => Reading::Unavailable(error.to_string()),
+                        Reading::Known(found) => {
+                            found.get(&one.service).cloned().map_or(Reading::Absent, Reading::Known)
+                        }
+                        Reading::Absent => Reading::Absent,
+                        Reading::Unavailable(why) => Reading::Unavailable(why.clone()),
                     };
                     services.insert(one.target.clone(), (reading, asked_at));
                 }
@@ -258,7 +264,7 @@ impl Controller {
             observed = self.observe(desired, round.head, None, look).await;
             plan = self.decide(desired, round, &observed);
             if let Some(step) = plan.steps.first().cloned() {
-                outcome = self.write(desired, step).await;
+                outcome = self.write(desired, step, &observed.revisions).await;
             }
             if let Outcome::Failed(step, error) = &outcome {
                 self.refused(&desired.target, step, error);
@@ -411,9 +417,11 @@ impl Controller {
         })
     }
 
-    async fn write(&mut self, desired: &Desired, step: Step) -> Outcome {
+    /// `known`: what was read of task definitions, which AWS may repeat in what it says.
+    async fn write(&mut self, desired: &Desired, step: Step, known: &Revisions) -> Outcome {
         let (ports, registry, _) = self.reach_of(desired);
         let result = execute(&ports, &*registry.ecr, desired, &step).await;
+        let result = result.map_err(|error| pace::without_secrets(error, desired, &step, known));
         if matches!(result, Ok(_) | Err(CloudError::Ambiguous(_))) {
             let before = self.recent.get(&desired.target).filter(|before| before.step.repeats(&step));
             let recent = Recent {
@@ -447,7 +455,9 @@ impl Controller {
             _ => None,
         });
         let desired = readable.ok_or_else(|| CloudError::NotFound(name.to_owned()))?;
-        match self.write(desired, step).await {
+        let kept = self.kept.get(&desired.target);
+        let known = kept.map(|kept| kept.observed.revisions.clone()).unwrap_or_default();
+        match self.write(desired, step, &known).await {
             Outcome::Failed(_, error) => Err(error),
             Outcome::Throttled { why, .. } => Err(CloudError::Throttled(why)),
             Outcome::Wrote(_) | Outcome::Nothing => Ok(()),

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::refusals;
-use crate::masking::{MASK, fingerprint, may_hold_a_secret, may_name_a_secret};
+use crate::masking::{self, MASK, fingerprint, may_hold_a_secret, may_name_a_secret};
 
 /// Where a value comes from that should run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,8 +76,12 @@ pub(super) fn desired(field: &Field, value: &Value, origin: Origin) -> String {
     }
 }
 
-/// Every text of a document that is shown nowhere, longest first: free text of AWS may repeat it.
-pub fn hidden_texts<'v>(document: &'v Value, declared: Option<&Value>) -> Vec<&'v str> {
+/// Free text of AWS, which may repeat any of these task definitions, without those of their texts that are shown nowhere.
+pub fn without_hidden<'v>(
+    text: &str,
+    documents: impl IntoIterator<Item = &'v Value>,
+    declared: Option<&Value>,
+) -> String {
     let root = Field::root("");
     let declared = declared.map(|declared| masked(&root, declared));
     let mut known = BTreeSet::new();
@@ -85,10 +89,8 @@ pub fn hidden_texts<'v>(document: &'v Value, declared: Option<&Value>) -> Vec<&'
         collect(declared, &mut known);
     }
     let mut hidden = Vec::new();
-    hide(&root, document, &known, &mut hidden);
-    hidden.sort_by_key(|text| std::cmp::Reverse(text.len()));
-    hidden.dedup();
-    hidden
+    documents.into_iter().for_each(|document| hide(&root, document, &known, &mut hidden));
+    masking::without(text, hidden)
 }
 
 /// Shorter texts are words of any sentence.
@@ -182,6 +184,8 @@ enum Shape {
     Size,
     Image,
     Name,
+    /// The ARN of one.
+    Role,
     OneOf(&'static [&'static str]),
     /// Of AWS, such as `subnet-0a1b2c3d`.
     Id(&'static str),
@@ -193,6 +197,9 @@ const ENABLED: Shape = Shape::OneOf(&["ENABLED", "DISABLED", "enabled", "disable
 /// `RegisterTaskDefinition`, `ContainerDefinition` and `UpdateService`).
 const SHOWN: &[(&str, Shape)] = &[
     ("family", Shape::Name),
+    // Who may not give it away is told which one: AWS says so itself, and so does the operator's limit.
+    ("taskRoleArn", Shape::Role),
+    ("executionRoleArn", Shape::Role),
     ("cpu", Shape::Size),
     ("memory", Shape::Size),
     ("networkMode", Shape::OneOf(&refusals::NETWORK_MODES)),
@@ -309,6 +316,7 @@ fn fits(shape: &Shape, leaf: &Value) -> bool {
         Shape::Size => leaf.is_number() || text.is_some_and(is_size),
         Shape::Image => text.is_some_and(is_image),
         Shape::Name => text.is_some_and(is_name),
+        Shape::Role => text.is_some_and(is_role),
         Shape::OneOf(words) => text.is_some_and(|text| words.contains(&text)),
         Shape::Id(prefix) => {
             let digits = text.and_then(|text| text.strip_prefix(prefix));
@@ -334,6 +342,16 @@ fn is_image(text: &str) -> bool {
     };
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/:".contains(&byte);
     !name.is_empty() && name.bytes().all(plain) && !name.contains("://") && digest.is_none_or(is_digest)
+}
+
+/// `arn:<partition>:iam::<account>:role/<path and name>`.
+fn is_role(text: &str) -> bool {
+    let parts: Vec<&str> = text.split(':').collect();
+    let ["arn", partition, "iam", "", account, name] = parts.as_slice() else { return false };
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-/".contains(&byte);
+    is_name(partition)
+        && account.bytes().all(|byte| byte.is_ascii_digit())
+        && name.strip_prefix("role/").is_some_and(|name| name.bytes().all(plain))
 }
 
 fn is_name(text: &str) -> bool {

@@ -61,6 +61,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
     };
     let (steps, waiting) = withhold(&input.desired.mode, input.now, steps, waiting);
     let (steps, waiting) = put_off(input, steps, waiting);
+    let waiting = waiting.map(|waiting| status::reason_without_secrets(&facts, waiting));
     let status = status::of(&facts, &differences, steps.first(), waiting.as_ref());
     let retry = facts.retry(waiting.as_ref());
     let accept_history = facts.accept_history(waiting.as_ref());

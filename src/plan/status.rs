@@ -10,7 +10,6 @@ use super::undone::Undone;
 use super::waiting::{describe, is_stalled, reason};
 use super::{causes, phase, render};
 use crate::documents::{containers, shown};
-use crate::masking;
 use crate::model::{
     Commit, CommitSource, Condition, ConditionKind, DesiredImage, Difference, Digest, Health, Image,
     LastDeployment, Millis, Mode, ObservedImage, Phase, Proof, Reading, Running, ServiceStatus, StartedBy,
@@ -83,15 +82,28 @@ pub fn unobserved(target: &Target, now: Millis) -> Status {
 
 /// AWS repeats what a container was given, such as its command: nothing of it is told that is shown nowhere else.
 fn without_secrets(facts: &Facts<'_>, causes: Vec<String>) -> Vec<String> {
-    if causes.is_empty() {
-        return causes;
+    causes.into_iter().map(|cause| without_hidden(facts, &cause)).collect()
+}
+
+/// The same of a reason that holds what AWS says.
+pub(super) fn reason_without_secrets(facts: &Facts<'_>, waiting: Waiting) -> Waiting {
+    let hide = |said: String| without_hidden(facts, &said);
+    match waiting {
+        Waiting::Unreadable { what, why } => Waiting::Unreadable { what, why: hide(why) },
+        Waiting::MemoryIncomplete { why } => Waiting::MemoryIncomplete { why: hide(why) },
+        Waiting::Held { commit, deployment, stranded } => {
+            Waiting::Held { commit, deployment, stranded: stranded.map(hide) }
+        }
+        // What was refused has been hidden where it was refused: there it is known what was sent.
+        other => other,
     }
+}
+
+fn without_hidden(facts: &Facts<'_>, said: &str) -> String {
     let declared = facts.rendered.as_ref().ok().filter(|_| render::owns_every_field(facts.input.desired));
     // The one to blame may be live no more.
     let revisions = facts.input.observed.revisions.values().filter_map(Reading::known);
-    let hidden: Vec<&str> =
-        revisions.flat_map(|revision| shown::hidden_texts(&revision.input, declared)).collect();
-    causes.into_iter().map(|cause| masking::without(&cause, &hidden)).collect()
+    shown::without_hidden(said, revisions.map(|revision| &revision.input), declared)
 }
 
 fn tagged(facts: &Facts<'_>) -> Option<Commit> {

@@ -166,6 +166,19 @@ fn no_secret_leaves_any_command() {
         }
     };
     look("before the first write");
+    // AWS repeats what was sent and what is live.
+    rig.world.lock().unwrap().advance(600);
+    for format in ["text", "json"] {
+        let operation = "RegisterTaskDefinition".to_owned();
+        let message = format!("{CANARY}-in-git of LOG_LEVEL, once {CANARY}01, is not valid");
+        rig.world.lock().unwrap().inject(Fault::Refuse { operation, message, times: 1 });
+        let text = said(&rig, &["reconcile", "--timeout", "0", "--log-format", format]);
+        is_clean("refused", &text);
+        assert!(
+            text.contains("write.failed") && text.contains("(hidden) of LOG_LEVEL, once (hidden),"),
+            "{text}"
+        );
+    }
     let plan = said(&rig, &["plan"]);
     assert!(plan.contains("containers[api].environment.LOG_LEVEL  differs ("), "{plan}");
     assert!(plan.contains(") -> guess") && plan.contains("containers[api].memory  512 -> 256"), "{plan}");

@@ -123,6 +123,11 @@ fn parse_fault(mut asked: Asked) -> Option<Fault> {
         "loseRequest" => Fault::LoseRequest { operation: asked.operation()? },
         "serverError" => Fault::ServerError { operation: asked.operation()?, times: asked.times()? },
         "deny" => Fault::Deny { operation: asked.operation()?, times: asked.times()? },
+        "refuse" => Fault::Refuse {
+            operation: asked.operation()?,
+            message: asked.text("message")?,
+            times: asked.times()?,
+        },
         "expiredToken" => Fault::ExpiredToken { times: asked.times()? },
         "crash" => Fault::Crash {
             digest: asked.text("digest")?,

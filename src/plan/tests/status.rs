@@ -1,7 +1,7 @@
 //! What is said of a service.
 
 use super::{NOW, Scene, rolled_back, task};
-use crate::model::ServiceDeploymentStatus::{InProgress, Successful};
+use crate::model::ServiceDeploymentStatus::{InProgress, RollbackFailed, Successful};
 use crate::model::*;
 use crate::plan::steady::VISIBLE;
 
@@ -169,4 +169,39 @@ fn a_cause_repeats_nothing_that_a_container_was_given() {
             "1 x container api: CannotStartContainerError: exec: \"(hidden)\" of mco-api: no such file, (hidden)"
         ]
     );
+}
+
+#[test]
+fn a_reason_repeats_nothing_that_a_container_was_given() {
+    let said = || "the value canary-in-command is not valid".to_owned();
+    let given = |mut scene: Scene| {
+        let revision = scene.observed.revisions.get_mut(&super::arn(1)).unwrap();
+        let Reading::Known(revision) = revision else { return scene };
+        revision.input["containerDefinitions"][0]["command"] = serde_json::json!(["canary-in-command"]);
+        scene
+    };
+    let unreadable = |change: fn(&mut Observed, String)| {
+        given(Scene::new()).with(|scene| change(&mut scene.observed, said()))
+    };
+    let failed = Outcome { result: OutcomeKind::Failed, deployment: "d2".to_owned() };
+    for scene in [
+        unreadable(|observed, said| observed.service = Reading::Unavailable(said)),
+        unreadable(|observed, said| observed.service_deployments = Reading::Unavailable(said)),
+        unreadable(|observed, said| observed.tasks = Reading::Unavailable(said)),
+        unreadable(|observed, said| observed.memory = Some(Completeness::Incomplete(said))),
+        unreadable(|observed, said| {
+            observed.revisions.insert(super::arn(9), Reading::Unavailable(said));
+        }),
+        given(rolled_back())
+            .tag(2, crate::documents::memory::outcome_tag(&failed))
+            .history(&[("d2", 2, RollbackFailed), ("d1", 1, Successful)])
+            .with(|scene| {
+                let Reading::Known(history) = &mut scene.observed.service_deployments else { return };
+                history[0].reason = Some(said());
+            }),
+    ] {
+        let plan = scene.plan();
+        let told = format!("{:?} {:?}", plan.waiting, plan.status.conditions);
+        assert!(told.contains("the value (hidden) is not valid") && !told.contains("canary"), "{told}");
+    }
 }
