@@ -16,11 +16,7 @@ const MOST_DIFFERENCES: usize = 50;
 /// Compares two `RegisterTaskDefinition` inputs by effect: both are normalised first. `origin`: of the desired one.
 pub fn task_definitions(live: &Value, desired: &Value, origin: Origin) -> Vec<Difference> {
     let mut found = Comparison { origin, found: Vec::new() };
-    found.compare(
-        &Field::root(""),
-        Some(&normalise::task_definition(live)),
-        Some(&normalise::task_definition(desired)),
-    );
+    found.compare(&Field::root(""), Some(&normalise::by_effect(live)), Some(&normalise::by_effect(desired)));
     found.found
 }
 

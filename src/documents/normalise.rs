@@ -4,7 +4,7 @@
 //! `ContainerDefinition`). Here defaults and empty values are removed and sets are sorted; everything else, fields
 //! that nobody here knows included, is kept as it is.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// The canonical form of a `RegisterTaskDefinition` input. Tags are not part of it.
 pub fn task_definition(input: &Value) -> Value {
@@ -27,6 +27,35 @@ pub fn task_definition(input: &Value) -> Value {
     drop_empty(&mut value);
     sort_sets(&mut value);
     sort_keys(&value)
+}
+
+/// The canonical form for comparison. What is dropped here beyond [`task_definition`] is no part of the hashes: it may stand
+/// in revisions that were registered before, whose hash is on record.
+pub fn by_effect(input: &Value) -> Value {
+    let mut value = task_definition(input);
+    drop_empty_texts(&mut value);
+    if let Value::Object(root) = &mut value
+        && root.get("requiresCompatibilities") == Some(&json!(["FARGATE"]))
+    {
+        // "X86_64 is the default on Fargate" (Amazon ECS developer guide, task definitions for Fargate).
+        let default = json!({"cpuArchitecture": "X86_64", "operatingSystemFamily": "LINUX"});
+        drop_default(root, "runtimePlatform", &default);
+    }
+    value
+}
+
+/// Removes members that AWS takes for absent where they are empty: a revision that is registered without them is described
+/// without them.
+pub fn drop_empty_texts(input: &mut Value) {
+    let Value::Object(root) = input else { return };
+    for key in ["pidMode", "ipcMode"] {
+        drop_default(root, key, &Value::from(""));
+    }
+    each(root, "containerDefinitions", |container| {
+        for key in ["user", "workingDirectory", "hostname"] {
+            drop_default(container, key, &Value::from(""));
+        }
+    });
 }
 
 fn normalise_container(container: &mut Map<String, Value>, own_network: bool) {
@@ -182,7 +211,6 @@ pub fn sort_keys(value: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[track_caller]
     fn check(declared: &Value, described: &Value, same: bool) {
@@ -239,6 +267,45 @@ mod tests {
             &json!({"family": "f", "cpu": "1024", "memory": "2048", "volumes": [], "placementConstraints": []}),
             true,
         );
+    }
+
+    #[test]
+    fn what_aws_takes_for_absent_is_no_difference_and_stays_in_the_hashes() {
+        let platform = |architecture: &str, system: &str, compatibilities: &[&str]| {
+            json!({"family": "f", "requiresCompatibilities": compatibilities,
+                "runtimePlatform": {"operatingSystemFamily": system, "cpuArchitecture": architecture}})
+        };
+        let task = |fields: Value| {
+            let mut task = json!({"family": "f"});
+            task.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+            task
+        };
+        let empty = |key: &str| container(&json!({key: ""}));
+        for (declared, same) in [
+            (task(json!({"pidMode": ""})), true),
+            (task(json!({"ipcMode": ""})), true),
+            (task(json!({"pidMode": "task"})), false),
+            (task(json!({"ipcMode": "none"})), false),
+            (empty("user"), true),
+            (empty("workingDirectory"), true),
+            (empty("hostname"), true),
+            (empty("command"), false),
+            (container(&json!({"user": "0"})), false),
+            (platform("X86_64", "LINUX", &["FARGATE"]), true),
+            (platform("ARM64", "LINUX", &["FARGATE"]), false),
+            (platform("X86_64", "WINDOWS_SERVER_2022_CORE", &["FARGATE"]), false),
+            (platform("X86_64", "LINUX", &["EC2", "FARGATE"]), false),
+            (platform("X86_64", "LINUX", &["EC2"]), false),
+        ] {
+            let mut absent = declared.clone();
+            let root = absent.as_object_mut().unwrap();
+            root.retain(|key, _| !["pidMode", "ipcMode", "runtimePlatform"].contains(&key.as_str()));
+            each(root, "containerDefinitions", |container| {
+                container.retain(|key, _| key == "name" || key == "image")
+            });
+            assert_eq!(by_effect(&declared) == by_effect(&absent), same, "{declared}");
+            assert_ne!(task_definition(&declared), task_definition(&absent), "{declared}");
+        }
     }
 
     #[test]

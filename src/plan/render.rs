@@ -2,13 +2,14 @@
 
 use serde_json::Value;
 
-use crate::documents::{containers, overlay, shown::Origin};
+use crate::documents::{containers, normalise, overlay, shown::Origin};
 use crate::model::{Desired, Image, ObservedImage, Pin, Platform, TaskDefinitionSource, Waiting};
 
 /// Lays over `base` what is declared over it, and replaces its images by those of the declared commits.
 pub fn task_definition(desired: &Desired, images: &[ObservedImage], base: &Value) -> Result<Value, Waiting> {
     let base = overlay::laid_over(&desired.overlay, base)?;
     let mut rendered = base.clone().into_owned();
+    normalise::drop_empty_texts(&mut rendered);
     for (wanted, observed) in desired.images.iter().zip(images) {
         let (Some(repository), Some(image)) = (observed.repository.known(), observed.built.known()) else {
             return Err(Waiting::ImageNotBuilt {

@@ -159,3 +159,30 @@ fn what_aws_would_refuse_over_a_base_is_told_before_the_first_write() {
     let input = registered(&patched(&odd, &json!({"taskRoleArn": "r"})));
     assert_eq!(input["cpu"], "300");
 }
+
+#[test]
+fn what_is_empty_is_not_sent_and_what_amounts_to_the_same_is_no_difference() {
+    let with = |fields: serde_json::Value| {
+        let mut input = super::input(&format!("{URI}@{}", super::digest('b')));
+        input["requiresCompatibilities"] = json!(["FARGATE"]);
+        input.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        input
+    };
+    let odd = json!({"pidMode": "", "runtimePlatform": {"operatingSystemFamily": "LINUX", "cpuArchitecture": "X86_64"}});
+    let scene = |declared: &serde_json::Value, live: &serde_json::Value| {
+        let (path, input) = ("t.json".to_owned(), with(declared.clone()));
+        Scene::new().with(|scene| {
+            scene.desired.task_definition = TaskDefinitionSource::File { path, input };
+            let revision = scene.observed.revisions.get_mut(&super::arn(1)).unwrap();
+            let Reading::Known(revision) = revision else { return };
+            revision.input = with(live.clone());
+        })
+    };
+    for (declared, live) in [(&odd, &json!({})), (&json!({}), &odd)] {
+        assert_eq!(scene(declared, live).plan().differences, []);
+    }
+    let heal = scene(&odd, &json!({"cpu": "512"})).with(|scene| scene.desired.policy.drift = OnDrift::Heal);
+    let plan = heal.plan();
+    let [Step::Register { input, .. }] = plan.steps.as_slice() else { panic!("{plan:#?}") };
+    assert_eq!((input.get("pidMode"), input.get("runtimePlatform")), (None, odd.get("runtimePlatform")));
+}
