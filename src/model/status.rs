@@ -322,6 +322,7 @@ pub enum Waiting {
     /// AWS calls the deployment successful, and its tasks have not run for long enough to believe it.
     Settling {
         commit: Option<Commit>,
+        by: StartedBy,
         steady: Duration,
         /// When it is steady if nothing fails until then.
         until: Millis,

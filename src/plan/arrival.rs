@@ -142,7 +142,8 @@ impl Facts<'_> {
         let Some(Judgement::Settling { until }) = self.judgement else { return Ok(()) };
         self.running_is_known()?;
         let commit = self.ours.get(&current.target).map(|memory| memory.commit.clone());
-        Err(Waiting::Settling { commit, steady: self.input.desired.policy.steady, until })
+        let (by, steady) = (self.hand(current).started_by(), self.input.desired.policy.steady);
+        Err(Waiting::Settling { commit, by, steady, until })
     }
 
     /// Our revision is live and the service's own fields differ from what is declared. The stamp says whether they were

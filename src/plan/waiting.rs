@@ -260,6 +260,13 @@ pub fn describe(waiting: &Waiting) -> String {
             let stage = shift.as_ref().and_then(describe_shift).map(|stage| format!(": {stage}"));
             format!("{doing} {what}{hand}{}", stage.unwrap_or_default())
         }
+        Waiting::Settling { commit, by: StartedBy::Other, steady, .. } => {
+            let what = commit.as_ref().map_or("something else", |commit| commit.short());
+            format!(
+                "{what} was deployed outside trueup, which is followed until it is steady: until all its tasks have run for {} s without a failure",
+                steady.as_secs()
+            )
+        }
         Waiting::Settling { commit, steady, .. } => {
             let what = commit.as_ref().map_or("the new task definition", |commit| commit.short());
             format!(

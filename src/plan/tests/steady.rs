@@ -186,6 +186,26 @@ fn it_is_said_when_it_is_steady_if_nothing_more_fails() {
 }
 
 #[test]
+fn what_another_hand_deployed_is_followed_and_no_success_of_what_is_declared() {
+    let ours = success(10, vec![running(90)]);
+    let theirs = success(10, vec![running(90)]).with(|scene| {
+        scene.observed.revisions.insert(arn(2), Reading::Known(foreign(2, "x")));
+    });
+    let rest = "until it is steady: until all its tasks have run for 60 s without a failure";
+    for (scene, expected) in [
+        (
+            ours,
+            "bbbbbbb is deployed; it has succeeded once all its tasks have run for 60 s without a failure"
+                .to_owned(),
+        ),
+        (theirs, format!("something else was deployed outside trueup, which is followed {rest}")),
+    ] {
+        let waiting = scene.plan().waiting.unwrap();
+        assert_eq!(waiting::describe(&waiting), expected, "{waiting:?}");
+    }
+}
+
+#[test]
 fn only_tasks_of_the_newest_deployment_are_counted() {
     let scene = success(61, vec![running(90)]).with(|scene| {
         counts(scene, 2, 1);
