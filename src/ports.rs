@@ -33,6 +33,7 @@ pub enum CloudError {
 
 impl CloudError {
     /// The same, with what AWS says of it in other words.
+    #[must_use]
     pub fn reworded(self, reword: impl FnOnce(&str) -> String) -> Self {
         match self {
             Self::Throttled(said) => Self::Throttled(reword(&said)),

@@ -5,10 +5,12 @@ use std::fmt::Write as _;
 
 use super::api;
 use crate::controller::{Outcome, Swept};
+use crate::documents::memory::Stamp;
 use crate::escape::{fenced, line, markdown};
 use crate::git::Head;
 use crate::model::{
-    Commit, CommitSource, Declaration, Finding, Running, ScalableTarget, Stage, Status, Target, Wait, Waiting,
+    Commit, CommitSource, Declaration, Finding, Running, ScalableTarget, SettingsStamp, Stage, Status,
+    Target, Wait, Waiting,
 };
 use crate::plan::outlook::Outlook;
 use crate::plan::waiting::{Class, class};
@@ -308,7 +310,15 @@ pub(super) fn plan_markdown(declaration: &Declaration, swept: &[Swept]) -> Strin
                 let risks = risks.fold(String::new(), |text, risk| text + "⚠ " + &markdown(risk) + "; ");
                 let source = sources.get(&one.target).copied();
                 let (running, declared) = (first_running(&plan.status), plan.status.declared.as_ref());
-                let change = linked(&change(&plan.status), source, running, declared);
+                let change = match step {
+                    Step::UpdateSettings { .. } | Step::Stamp { stamp: Stamp::Settings(_), .. }
+                        if plan.outlook.is_none() =>
+                    {
+                        let declared = declared.map_or("?", Commit::short);
+                        markdown(&format!("{declared}, other service settings"))
+                    }
+                    _ => linked(&change(&plan.status), source, running, declared),
+                };
                 (change, format!("{risks}{}", markdown(&step_line(step))))
             }
             (None, None) => (String::new(), String::new()),
@@ -347,6 +357,9 @@ fn path_segment(text: &str) -> String {
 pub(super) fn step_line(step: &Step) -> String {
     match step {
         Step::Register { commit, .. } => format!("register a task definition for {}", commit.short()),
+        Step::Stamp { revision, stamp: Stamp::Settings(SettingsStamp { done: false, .. }) } => {
+            format!("change the service settings, which is recorded on {} first", revision.short())
+        }
         Step::Stamp { revision, stamp } => format!("record {} on {}", stamp.key(), revision.short()),
         Step::Deploy { revision, service, why, .. } => {
             let why = match why {

@@ -301,7 +301,7 @@ mod tests {
             let root = absent.as_object_mut().unwrap();
             root.retain(|key, _| !["pidMode", "ipcMode", "runtimePlatform"].contains(&key.as_str()));
             each(root, "containerDefinitions", |container| {
-                container.retain(|key, _| key == "name" || key == "image")
+                container.retain(|key, _| key == "name" || key == "image");
             });
             assert_eq!(by_effect(&declared) == by_effect(&absent), same, "{declared}");
             assert_ne!(task_definition(&declared), task_definition(&absent), "{declared}");

@@ -75,6 +75,16 @@ pub fn to_send(declared: &Value, live: &Value) -> Value {
     sent
 }
 
+/// Members that start a deployment because they are sent ("This parameter triggers a new service deployment", Amazon ECS
+/// API reference, `UpdateService`); the volumes do where they differ.
+const STARTING: [&str; 5] =
+    ["loadBalancers", "networkConfiguration", "platformVersion", "serviceRegistries", VOLUMES];
+
+/// Whether ECS starts a deployment for what is sent, also where the task definition stays the same.
+pub fn starts_a_deployment(sent: &Value) -> bool {
+    sent.get("forceNewDeployment").is_some() || STARTING.iter().any(|key| sent.get(*key).is_some())
+}
+
 /// The declared members, each structure with the live values of what it does not say: whether `UpdateService` merges
 /// or replaces a structure that is sent in part is not documented. Lists are sent as they are declared.
 fn completed(declared: &Value, live: &Value) -> Value {

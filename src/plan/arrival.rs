@@ -163,9 +163,10 @@ impl Facts<'_> {
         }
         match stamped {
             Some(stamp) if !stamp.done => {
-                let by_code_deploy = self.code_deploy.is_some();
-                let steps =
-                    if by_code_deploy { self.update_settings() } else { self.deploy(live, Why::GitChanged) }?;
+                let steps = match self.settings_alone() {
+                    Some(settings) => self.update_settings(settings),
+                    None => self.deploy(live, Why::GitChanged),
+                }?;
                 self.settings_are_taken(&steps)?;
                 Ok(steps)
             }

@@ -34,6 +34,9 @@ pub struct Outlook {
 pub(super) fn of(facts: &Facts<'_>, next: Option<&Step>, tagged: Option<&Commit>) -> Option<Outlook> {
     let leads = match next? {
         Step::Register { .. } | Step::Deploy { .. } => true,
+        Step::Stamp { stamp: Stamp::Settings(settings), .. } => {
+            !settings.done && facts.settings_alone().is_none()
+        }
         Step::Stamp { stamp, .. } => !matches!(stamp, Stamp::Outcome { .. }),
         Step::CreateApplication { .. } | Step::CreateGroup { .. } => true,
         Step::MoveTag { .. } | Step::UpdateSettings { .. } | Step::Stop { .. } | Step::Continue { .. } => {

@@ -147,12 +147,18 @@ impl Facts<'_> {
         }
     }
 
-    pub(super) fn update_settings(&self) -> Result<Vec<Step>, Waiting> {
+    /// What is sent of the declared settings where that starts no deployment.
+    pub(super) fn settings_alone(&self) -> Option<Value> {
+        let (declared, live) = (self.settled_settings()?, &self.service?.settings);
+        if self.code_deploy.is_some() {
+            return Some(service_settings::to_send_beside_code_deploy(&declared, live));
+        }
+        let sent = service_settings::to_send(&declared, live);
+        (!service_settings::starts_a_deployment(&sent)).then_some(sent)
+    }
+
+    pub(super) fn update_settings(&self, settings: Value) -> Result<Vec<Step>, Waiting> {
         let desired = self.input.desired;
-        let (Some(declared), Some(live)) = (self.settled_settings(), self.service) else {
-            return Ok(Vec::new());
-        };
-        let settings = service_settings::to_send_beside_code_deploy(&declared, &live.settings);
         let (cluster, service) = (desired.cluster.clone(), desired.service.clone());
         self.once(vec![Step::UpdateSettings { cluster, service, settings }])
     }

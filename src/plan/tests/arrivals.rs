@@ -177,5 +177,5 @@ fn settings_that_differ_are_sent_when_nothing_keeps_them() {
     let step = Step::CreateApplication { application: "API".to_owned() };
     let recent = Recent { step, at: NOW - 100 * windows::DEPLOYMENT, registered: None, repeated: 2 };
     let sending = differs().tag(2, stamp(false)).with(|scene| scene.recent = Some(recent));
-    sending.check("deploy mco-api:2 GitChanged");
+    sending.check(r#"settings {"deploymentConfiguration":{"maximumPercent":150}}"#);
 }

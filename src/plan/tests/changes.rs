@@ -120,6 +120,7 @@ fn a_revision_that_is_described_otherwise_is_not_registered_again() {
 
 #[test]
 fn service_settings_are_sent_once_seen_and_then_guarded() {
+    const SENT: &str = r#"settings {"deploymentConfiguration":{"maximumPercent":150}}"#;
     // Commit b runs as our revision 2, and the maximum percent is declared.
     let declared = json!({"deploymentConfiguration": {"maximumPercent": 150}});
     let outcome = Outcome { result: OutcomeKind::Succeeded, deployment: "d2".to_owned() };
@@ -140,7 +141,7 @@ fn service_settings_are_sent_once_seen_and_then_guarded() {
     let hash = service_settings::hash(&declared);
     let stamp = |done| memory::settings_tag(&SettingsStamp { hash: hash.clone(), done });
     scene(200).check(&format!("stamp mco-api:2 trueup:settings={hash}/pending"));
-    scene(200).tag(2, stamp(false)).check("deploy mco-api:2 GitChanged");
+    scene(200).tag(2, stamp(false)).check(SENT);
     // AWS takes the call and describes something else.
     let sent = |repeated| {
         let step = scene(200).tag(2, stamp(false)).plan().steps.swap_remove(0);
@@ -148,7 +149,7 @@ fn service_settings_are_sent_once_seen_and_then_guarded() {
         let recent = Recent { step, at, registered: None, repeated };
         scene(200).tag(2, stamp(false)).with(|scene| scene.recent = Some(recent))
     };
-    sent(1).check("deploy mco-api:2 GitChanged");
+    sent(1).check(SENT);
     sent(2).check("SettingsNotTaken");
     scene(150).tag(2, stamp(false)).check(&format!("stamp mco-api:2 trueup:settings={hash}/done"));
     scene(150).tag(2, stamp(true)).check("Settled");
@@ -164,4 +165,47 @@ fn service_settings_are_sent_once_seen_and_then_guarded() {
         .tag(2, stamp(true))
         .with(|scene| scene.desired.service_settings = Some(other))
         .check(&expected);
+}
+
+#[test]
+fn only_settings_that_ecs_starts_a_deployment_for_are_deployed() {
+    let network = |subnet: &str| json!({"awsvpcConfiguration": {"subnets": [subnet]}});
+    let provider = |weight: u32| json!([{"capacityProvider": "FARGATE", "weight": weight, "base": 0}]);
+    let live = json!({"desiredCount": 1, "networkConfiguration": network("subnet-0000000a"),
+        "capacityProviderStrategy": provider(1)});
+    let network_differs = json!({"networkConfiguration": network("subnet-0000000b")});
+    for (declared, deployed) in [
+        (json!({"desiredCount": 4}), false),
+        (json!({"enableExecuteCommand": true}), false),
+        (json!({"propagateTags": "SERVICE", "enableECSManagedTags": true}), false),
+        (json!({"desiredCount": 4, "capacityProviderStrategy": provider(1)}), false),
+        (json!({"capacityProviderStrategy": provider(2)}), true),
+        (json!({"platformVersion": "1.4.0"}), true),
+        (network_differs, true),
+    ] {
+        let stamp = |done| {
+            let hash = service_settings::hash(&declared);
+            memory::settings_tag(&SettingsStamp { hash, done })
+        };
+        let outcome = Outcome { result: OutcomeKind::Succeeded, deployment: "d2".to_owned() };
+        let scene = || {
+            Scene::new()
+                .ours(2, 'b', 1, "ecs-svc/1")
+                .tag(2, memory::outcome_tag(&outcome))
+                .live(2, "ecs-svc/2", RolloutState::Completed)
+                .history(&[("d2", 2, Successful), ("d1", 1, Successful)])
+                .with(|scene| {
+                    scene.desired.service_settings = Some(declared.clone());
+                    scene.observed.images[0].tagged = Reading::Known(image('b', &["bbbbbbb", "test"]));
+                    let Reading::Known(service) = &mut scene.observed.service else { return };
+                    service.settings = live.clone();
+                })
+        };
+        let (first, second) = (scene().plan(), scene().tag(2, stamp(false)).plan());
+        assert!(matches!(first.steps[0], Step::Stamp { .. }), "{declared}");
+        let told = (first.outlook.is_some(), second.outlook.is_some());
+        assert_eq!(told, (deployed, deployed), "{declared}");
+        assert_eq!(matches!(second.steps[0], Step::Deploy { .. }), deployed, "{declared}");
+        assert_eq!(matches!(second.steps[0], Step::UpdateSettings { .. }), !deployed, "{declared}");
+    }
 }
