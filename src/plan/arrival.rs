@@ -184,10 +184,15 @@ impl Facts<'_> {
         Err(Waiting::SettingsNotTaken { fields: fields.collect() })
     }
 
-    /// The tag is on what last succeeded here and runs, not on what is declared. Empty where it is there, or does not move.
+    /// The tag is on what last succeeded here and runs, not on what is declared. Empty where it is there, or does not move:
+    /// what another hand registered and deployed does not move it, unless what others change is put right here.
     fn move_tags(&self, current: &Current) -> Result<Vec<Step>, Waiting> {
         let desired = self.input.desired;
-        if desired.policy.move_tag == MoveTag::Never || !self.is_proven() {
+        let is_foreign = !self.ours.contains_key(&current.live_revision);
+        if desired.policy.move_tag == MoveTag::Never
+            || !self.is_proven()
+            || (is_foreign && desired.policy.drift != OnDrift::Heal)
+        {
             return Ok(Vec::new());
         }
         let mut steps = Vec::new();
@@ -201,11 +206,6 @@ impl Facts<'_> {
             // What the registry has lost cannot be tagged.
             if observed.known.get(&digest) == Some(&Reading::Absent) {
                 continue;
-            }
-            // Where trueup never deployed anything, the tag is somebody else's.
-            if self.highest().is_none() && desired.policy.drift != OnDrift::Heal {
-                self.memory_is_complete()?;
-                return Ok(Vec::new());
             }
             let peers = self.input.tag_peers.get(&wanted.repository);
             let others = peers.into_iter().flatten().find(|peer| peer.digest.as_ref() != Some(&digest));

@@ -72,8 +72,25 @@ fn the_tag_is_moved_by_whom_it_belongs_to_and_not_twice() {
     };
     theirs().check("Settled");
     theirs().with(|scene| scene.desired.policy.drift = OnDrift::Heal).check("tag test a");
+    // Whose it is, the live revision tells: whatever else there is need not be known.
     let incomplete = Some(Completeness::Incomplete("not allowed".to_owned()));
-    theirs().with(|scene| scene.observed.memory = incomplete).check("MemoryIncomplete");
+    theirs().with(|scene| scene.observed.memory = incomplete).check("Settled");
+}
+
+#[test]
+fn what_another_hand_registers_and_deploys_moves_no_tag_although_it_is_declared_by_now() {
+    // Commit b was deployed by us and is tagged; then another hand deployed commit a, and git declares it.
+    let theirs = || {
+        let scene = arrived().with(is_tagged).declares_a();
+        let scene = scene.live(1, "ecs-svc/3", RolloutState::Completed);
+        scene.history(&[("d3", 1, Successful), ("d2", 2, Successful)]).with(is_tagged)
+    };
+    theirs().check("Settled");
+    assert_eq!(theirs().plan().status.sync, Sync::Synced);
+    theirs().with(|scene| scene.observed.newest = None).check("Settled");
+    theirs().with(|scene| scene.desired.policy.drift = OnDrift::Heal).check("tag test a");
+    // A revision of ours that another hand deploys again is still ours.
+    theirs().ours(1, 'a', 1, "ecs-svc/0").tag(1, outcome(OutcomeKind::Succeeded, "d3")).check("tag test a");
 }
 
 /// What the environment tag belongs on.
