@@ -3,7 +3,6 @@
 
 use crate::controller::Swept;
 use crate::model::{Health, Sync, Waiting};
-use crate::notify::transition;
 use crate::plan::Plan;
 use crate::plan::waiting::{Class, class};
 
@@ -86,8 +85,6 @@ pub(super) fn standing(plan: &Plan) -> Standing {
         (Class::Moving, _) => Standing::Moving,
         (Class::Others, _) => Standing::Others,
         (Class::Build, _) => Standing::NotBuilt,
-        // Something only a person can end is wrong beside it, such as a commit's tag that was pushed over.
-        (Class::Settled, _) if !transition::stalls(status).is_empty() => Standing::Stalled,
         (Class::Settled, Some(runs)) => runs,
         (Class::Settled, None) => Standing::NotHealthy,
     }
@@ -121,8 +118,8 @@ pub(super) mod tests {
 
     use super::*;
     use crate::model::{
-        ApplicationName, Commit, Condition, ConditionKind, Controller, EnvironmentName, Phase, StartedBy,
-        Status, Target, TaskDefinitionArn,
+        ApplicationName, Commit, Controller, EnvironmentName, Phase, StartedBy, Status, Target,
+        TaskDefinitionArn,
     };
     use crate::plan::Step;
 
@@ -283,15 +280,6 @@ pub(super) mod tests {
             }
         }
         assert_eq!(standing(&Plan::unobserved(&target(), 0)), Standing::Frozen);
-    }
-
-    #[test]
-    fn what_only_a_person_can_end_is_no_success_beside_what_runs() {
-        let mut one = plan(Some(Waiting::Settled), Sync::Synced, Health::Healthy);
-        let (reason, message) = ("CommitTagMoved", String::new());
-        one.status.conditions =
-            vec![Condition { kind: ConditionKind::Stalled, is_true: false, reason, message }];
-        assert_eq!(standing(&one), Standing::Stalled);
     }
 
     #[test]

@@ -47,6 +47,8 @@ impl Facts<'_> {
                 return self.stamp(live, Stamp::Settings(sent));
             }
         }
+        // What runs is on the tag now, but nothing more of the commit could be deployed.
+        self.commit_tags_stand(current)?;
         self.move_tags(current)
     }
 

@@ -267,7 +267,7 @@ fn conditions(
     if let Some(waiting) = waiting.filter(|waiting| is_stalled(waiting)) {
         conditions.push(condition(ConditionKind::Stalled, true, reason(waiting), describe(waiting)));
     }
-    // While something else goes on, or what runs is what the tag is on now, it stops nothing.
+    // While something else goes on, it stops nothing.
     for moved in facts.moved_commit_tags().filter(|moved| waiting != Some(moved)) {
         conditions.push(condition(ConditionKind::Stalled, false, reason(&moved), describe(&moved)));
     }

@@ -104,14 +104,19 @@ fn a_commit_tag_that_is_not_on_what_was_deployed_for_it_stops_everything_and_is_
         );
         assert_eq!(status.last_deployment.unwrap().commit, None);
     }
-    // What runs is what the tag is on: that it was on another image before stops nothing.
+    // Also where another hand has deployed what the tag is on now: the next change would be stopped.
     let other_runs = deployed(Reading::Known(image('e', &["bbbbbbb"])), untagged()).with(|scene| {
         let revision = foreign(3, &format!("{URI}@{}", digest('e')));
         scene.observed.revisions.insert(arn(3), Reading::Known(revision));
         scene.observed.service = Reading::Known(super::service(3, "ecs-svc/3", RolloutState::Completed));
         scene.observed.images[0].tagged = scene.observed.images[0].built.clone();
     });
-    other_runs.check("Settled");
+    other_runs.check("CommitTagMoved");
+    let status = other_runs.plan().status;
+    let stalled: Vec<_> =
+        status.conditions.iter().filter(|condition| condition.kind == ConditionKind::Stalled).collect();
+    assert!(stalled.len() == 1 && stalled[0].is_true, "{stalled:#?}");
+    other_runs.with(|scene| scene.desired.policy.drift = OnDrift::Heal).check("CommitTagMoved");
 }
 
 #[test]
