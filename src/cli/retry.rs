@@ -1,4 +1,4 @@
-//! `trueup retry`: stamps the held revision, for every controller to see. No controller is contacted.
+//! `trueup retry`: stamps the held or contested revision, for every controller to see. No controller is contacted.
 
 use anyhow::bail;
 
@@ -11,13 +11,15 @@ pub(super) async fn run(arguments: &RepositoryArgs, name: &str) -> anyhow::Resul
     let (_, declaration) = source.committed()?;
     let mut controller = controller(source).await;
     let plan = look_at(&mut controller, &declaration, name).await?;
-    let Some(Waiting::Held { commit, .. }) = &plan.waiting else {
-        bail!("{name} is not held{}; nothing to try again", show::in_brackets(&plan));
+    let said = match &plan.waiting {
+        Some(Waiting::Held { commit, .. }) => format!("{} will be tried once more", commit.short()),
+        Some(Waiting::Contested { .. }) => "what is declared will be restored once more".to_owned(),
+        _ => bail!("{name} is not held{}; nothing to try again", show::in_brackets(&plan)),
     };
     let Some(step) = plan.retry.clone() else {
-        bail!("{name} is held, but its failed revision cannot be found")
+        bail!("{name} is held, but the revision to try again cannot be found")
     };
     controller.write_one(&declaration, name, step).await?;
-    say!("{name}: {} will be tried once more", commit.short());
+    say!("{name}: {said}");
     Ok(End::Good)
 }

@@ -35,7 +35,7 @@ pub struct Plan {
     pub outlook: Option<Outlook>,
     /// The failed deployment for which what is declared is not tried again, on record already or not.
     pub failure: Option<String>,
-    /// The write that lets a held commit be tried once more; only where it is held.
+    /// The write that lets what is declared be tried once more; only where it is held or contested.
     pub retry: Option<Step>,
     /// The write by which a person accepts that the branch was rewritten; only where that keeps it from being acted on.
     pub accept_history: Option<Step>,

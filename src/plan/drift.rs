@@ -27,7 +27,7 @@ impl Facts<'_> {
         let newest = || self.ours.values().filter(|memory| memory.generation() == highest.generation);
         let Some(memory) = newest().find(|memory| memory.content == *content && self.is_declared(memory))
         else {
-            return if newest().any(|memory| self.has_brought(memory)) {
+            return if newest().any(|memory| self.has_brought(memory) && !is_retried(memory)) {
                 Why::Drift
             } else {
                 Why::GitChanged

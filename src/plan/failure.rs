@@ -247,8 +247,14 @@ impl Facts<'_> {
     }
 
     /// The stamp with which a person lets the held revision be tried again. It names the failed deployment, so that
-    /// saying it twice is saying it once. A revision of another hand takes no stamp: it is deployed at once.
+    /// saying it twice is saying it once. A revision of another hand takes no stamp: it is deployed at once. Where another
+    /// hand has undone it too often, it names what trueup deployed last: that is restored, and counted anew.
     pub(super) fn retry(&self, waiting: Option<&Waiting>) -> Option<Step> {
+        if let Some(Waiting::Contested { .. }) = waiting {
+            let (revision, _) = self.highest_stamp()?;
+            let ended = self.ours.get(revision)?.outcome.as_ref()?.deployment.clone();
+            return Some(Step::Stamp { revision: revision.clone(), stamp: Stamp::Retry(ended) });
+        }
         let Some(Waiting::Held { deployment: Some(failed), .. }) = waiting else { return None };
         let held = self.ours.keys().copied().find(|arn| self.failure_of(arn).as_ref() == Some(failed));
         let Some(held) = held else {

@@ -295,6 +295,51 @@ fn healing_pauses_longer_each_time_and_ends_after_three_rounds() {
 }
 
 #[test]
+fn what_is_contested_is_restored_once_more_by_a_persons_word_and_counted_anew() {
+    let contested = || {
+        let scene = Scene::new().stamped(2, 'b', 5, "ecs-svc/1", 30 * MINUTE);
+        scene
+            .tag(2, ("trueup:healed".to_owned(), "5/3".to_owned()))
+            .ended(2, OutcomeKind::Succeeded, "d2", 5)
+            .began(&[("d3", 1, Successful, 16 * MINUTE), ("d2", 2, Successful, 30 * MINUTE)])
+            .live(1, "ecs-svc/3", RolloutState::Completed)
+            .primary_began(16 * MINUTE)
+            .with(|scene| scene.desired.policy.drift = OnDrift::Heal)
+    };
+    // Also where the restored content would be another one, as the base has changed.
+    let other_base = contested().with(|scene| {
+        let mut base = foreign(1, &format!("{URI}@{}", digest('a')));
+        base.input["cpu"] = serde_json::json!("512");
+        scene.observed.revisions.insert(arn(1), Reading::Known(base));
+    });
+    for (scene, restores) in [
+        (contested(), "stamp mco-api:2 trueup:applied=6/head/ecs-svc/3"),
+        (other_base, "register bbbbbbb 6/head/ecs-svc/3"),
+    ] {
+        scene.check("Contested");
+        let Some(Step::Stamp { revision, stamp }) = scene.plan().retry else { unreachable!() };
+        assert_eq!((revision, &stamp), (arn(2), &Stamp::Retry("d2".to_owned())));
+        let retried = stamp.tags().into_iter().fold(scene, |scene, tag| scene.tag(2, tag));
+        retried.check(restores);
+        let stamps = match retried.plan().steps.swap_remove(0) {
+            Step::Stamp { stamp, .. } => stamp.tags(),
+            Step::Register { tags, .. } => tags,
+            _ => unreachable!(),
+        };
+        assert_ne!(stamps.get("trueup:healed").map(String::as_str), Some("6/4"), "counted anew");
+    }
+    // Once it has come to its end, the next change by another hand is drift again.
+    let restored = contested().stamped(2, 'b', 6, "ecs-svc/3", 10 * MINUTE);
+    let restored = restored.tag(2, ("trueup:retry".to_owned(), "d2".to_owned()));
+    let undone = restored
+        .ended(2, OutcomeKind::Succeeded, "d4", 6)
+        .live(1, "ecs-svc/5", RolloutState::Completed)
+        .primary_began(MINUTE)
+        .began(&[("d5", 1, Successful, MINUTE), ("d4", 2, Successful, 10 * MINUTE)]);
+    undone.with(|scene| scene.desired.policy.drift = OnDrift::Alert).check("Drifted");
+}
+
+#[test]
 fn the_tag_is_on_what_last_succeeded_and_runs_whatever_is_declared() {
     // Commit b ended well and its tag has not moved yet; commit c is declared.
     let declares_c = |scene: &mut Scene| {
