@@ -232,7 +232,7 @@ enum Command {
         /// `ENVIRONMENT/APPLICATION`.
         target: String,
     },
-    /// Let a held commit be tried once more.
+    /// Let a held commit be tried once more, or what is Contested be restored.
     Retry {
         /// `ENVIRONMENT/APPLICATION`.
         target: String,

@@ -10,6 +10,7 @@ use super::source::Opened;
 use super::{Names, RepositoryArgs, controller, jittered, pause, show};
 use crate::controller::{Swept, Writes};
 use crate::model::{Commit, Declaration, Declared, Desired, InfraCommit, MoveTag, Waiting};
+use crate::plan::waiting::Class;
 use crate::plan::{self, Plan};
 
 /// How long what only a person can end may go on before the wait ends: this clone may be a moment behind the controller,
@@ -220,7 +221,16 @@ fn pending(plan: &Plan) -> String {
 fn failed(plan: &Plan, desired: &Desired) -> String {
     let causes = plan.status.causes.iter().fold(String::new(), |text, cause| text + "\n  cause  " + cause);
     let target = &desired.target;
-    format!("failed here{causes}\n  hint  promote a fixed commit, or run `trueup retry {target}`")
+    // What stands in the way now, such as an image that was removed since, a retry would meet too.
+    let in_the_way = plan
+        .waiting
+        .as_ref()
+        .filter(|waiting| matches!(plan::waiting::class(waiting), Class::Stalled | Class::Build));
+    let hint = in_the_way.map_or_else(
+        || format!("promote a fixed commit, or run `trueup retry {target}`"),
+        |waiting| plan::waiting::hint(waiting, target).unwrap_or_else(|| "promote a fixed commit".to_owned()),
+    );
+    format!("failed here{causes}\n  hint  {hint}")
 }
 
 /// How it succeeded, and where the environment tag is.
@@ -349,10 +359,11 @@ mod tests {
         let held = Waiting::Held { commit: Commit::new("bbbbbbb"), deployment: None, stranded: None };
         let removed = Waiting::ImageRemoved { repository: "mco/api".to_owned(), tag: "bbbbbbb".to_owned() };
         let out = |waiting| declared(Some(waiting), Sync::OutOfSync, Health::Healthy, "aaaaaaa");
-        check(&out(held), ENVIRONMENT, ("ended", End::Failed, "failed here"));
+        check(&out(held), ENVIRONMENT, ("ended", End::Failed, "or run `trueup retry test/api`"));
         check(&out(removed.clone()), ENVIRONMENT, ("stuck", End::Error, "has been removed"));
         let gone = Plan { failure: Some("d2".to_owned()), ..out(removed) };
-        check(&gone, ENVIRONMENT, ("ended", End::Failed, "failed here"));
+        // A retry would be refused.
+        check(&gone, ENVIRONMENT, ("ended", End::Failed, "failed here\n  hint  build and push it again"));
         check(&out(Waiting::Drifted), ENVIRONMENT, ("stuck", End::NotReached, "changed outside trueup"));
         check(&out(Waiting::Observing), ENVIRONMENT, ("pending", End::NotReached, "mode is observe"));
         let unread = Waiting::Unreadable { what: "the service", why: "throttled".to_owned() };
