@@ -197,6 +197,7 @@ pub(super) mod tests {
             is_recorded: true,
             proof: crate::model::Proof::Proven,
             failing_since: None,
+            failing_causes: Vec::new(),
             good: std::collections::BTreeMap::new(),
             is_observed: true,
             causes: Vec::new(),

@@ -39,7 +39,7 @@ fn row(one: &Swept) -> [String; 7] {
     let status = &plan.status;
     let now = match (&plan.waiting, plan.steps.first()) {
         (Some(Waiting::Settled), _) if status.failing_since.is_some() => {
-            status.causes.first().cloned().unwrap_or_else(|| FEWER.to_owned())
+            status.failing_causes.first().cloned().unwrap_or_else(|| FEWER.to_owned())
         }
         (Some(Waiting::Settled), _) => String::new(),
         (Some(waiting), _) => bar(status) + &plan::waiting::describe(waiting),
@@ -100,7 +100,7 @@ fn remarks(plan: &Plan) -> String {
     }
     if status.failing_since.is_some() && !matches!(plan.waiting, Some(Waiting::Held { .. })) {
         let _ = writeln!(text, "\n{} is degraded", named(&status.target));
-        for cause in &status.causes {
+        for cause in &status.failing_causes {
             let _ = writeln!(text, "  cause  {}", line(cause));
         }
     }
@@ -196,7 +196,7 @@ fn explanation(plan: &Plan) -> String {
 fn plan_of(one: &Swept, plan: &Plan) -> String {
     let mut text = match (&plan.waiting, plan.steps.first()) {
         (Some(Waiting::Settled), _) if plan.status.failing_since.is_some() => {
-            let why = plan.status.causes.first().map_or(FEWER, String::as_str);
+            let why = plan.status.failing_causes.first().map_or(FEWER, String::as_str);
             let target = named(&one.target);
             format!("{target}   what is declared is deployed, and its tasks fail: {}\n", line(why))
         }

@@ -48,6 +48,8 @@ pub struct Status {
     pub proof: Proof,
     /// Since when tasks fail without any deployment being to blame, as far as AWS still shows.
     pub failing_since: Option<Millis>,
+    /// Why they do, in words for people; empty where none fails.
+    pub failing_causes: Vec<String>,
     /// Why the deployment failed or the service is degraded, in words for people.
     pub causes: Vec<String>,
     /// What last succeeded here and runs, by repository: what the environment tag belongs on.
@@ -114,6 +116,8 @@ pub struct LastDeployment {
     pub started_by: StartedBy,
     pub started_at: Millis,
     pub ended_at: Option<Millis>,
+    /// Why it failed or is rolled back, in words for people.
+    pub causes: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

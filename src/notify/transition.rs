@@ -191,16 +191,23 @@ struct News<'a> {
 impl News<'_> {
     fn tell(&mut self, event: Event, about: &str, commit: Option<&Commit>, what: &str) {
         let target = &self.now.target;
-        let bad = event.severity() != Severity::Information;
+        let last = self.now.last_deployment.as_ref();
+        // Several may fail at a time: what is told of one is not what another one died of.
+        let causes = match event {
+            Event::DeploymentFailed | Event::DeploymentRolledBack => last.map(|last| &last.causes),
+            Event::ServiceDegraded => Some(&self.now.failing_causes),
+            _ if event.severity() == Severity::Information => None,
+            _ => Some(&self.now.causes),
+        };
         self.alerts.push(Alert {
             event,
             at: self.at,
             key: format!("{}/{target}/{about}", event.name()),
             target: Some(target.clone()),
             commit: commit.cloned(),
-            deployment: self.now.last_deployment.as_ref().and_then(|last| last.id.clone()),
+            deployment: last.and_then(|last| last.id.clone()),
             summary: format!("{target}: {what}"),
-            causes: if bad { self.now.causes.clone() } else { Vec::new() },
+            causes: causes.cloned().unwrap_or_default(),
             differences: if event == Event::DriftFound { self.now.drift.clone() } else { Vec::new() },
         });
     }
@@ -290,7 +297,7 @@ impl News<'_> {
             (Some(Degraded { since, is_told: false }), Some(_)) => {
                 let what = format!(
                     "its tasks fail: {}",
-                    self.now.causes.first().map_or("fewer run than are wanted", String::as_str)
+                    self.now.failing_causes.first().map_or("fewer run than are wanted", String::as_str)
                 );
                 self.tell(Event::ServiceDegraded, &since.to_string(), declared.as_ref(), &what);
                 Some(Degraded { since, is_told: true })
@@ -420,6 +427,7 @@ mod tests {
             is_recorded: true,
             proof: Proof::Proven,
             failing_since: None,
+            failing_causes: vec!["3 x exited with 1".to_owned()],
             good: std::collections::BTreeMap::new(),
             is_observed: true,
             causes: vec!["2 x exited with 137".to_owned()],
@@ -435,6 +443,7 @@ mod tests {
             started_at: 0,
             ended_at: None,
             shift: None,
+            causes: vec!["4 x exited with 3".to_owned()],
         };
         Status { last_deployment: Some(last), is_recorded: false, ..status() }
     }
@@ -584,8 +593,30 @@ mod tests {
         );
         let (_, told) = of_target(None, &failing(), 0);
         let (alerts, _) = of_target(Some(&told), &failing(), 0);
-        assert_eq!(alerts[0].summary, "test/api: its tasks fail: 2 x exited with 137");
-        assert_eq!(alerts[0].causes, ["2 x exited with 137"]);
+        assert_eq!(alerts[0].summary, "test/api: its tasks fail: 3 x exited with 1");
+    }
+
+    #[test]
+    fn each_alert_has_the_causes_of_what_it_is_about() {
+        let failing = || Status { failing_since: Some(7), health: Health::Degraded, ..status() };
+        for (before, now, expected) in [
+            (failing(), failing(), vec![("service.degraded", "3 x exited with 1")]),
+            (
+                deployment("d2", Phase::InProgress),
+                held(),
+                vec![("deployment.rolled_back", "4 x exited with 3"), ("commit.held", "2 x exited with 137")],
+            ),
+            (
+                deployment("d2", Phase::InProgress),
+                deployment("d2", Phase::Failed),
+                vec![("deployment.failed", "4 x exited with 3")],
+            ),
+        ] {
+            let (_, told) = of_target(None, &before, 0);
+            let (alerts, _) = of_target(Some(&told), &now, 0);
+            let told = alerts.iter().map(|alert| (alert.event.name(), alert.causes[0].as_str()));
+            assert_eq!(told.collect::<Vec<_>>(), expected);
+        }
     }
 
     #[test]

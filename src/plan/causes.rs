@@ -34,40 +34,56 @@ struct Subject<'a> {
     failed: bool,
 }
 
+/// What is shown of the target as a whole: what is held, then a failure that is not on record yet, then what
+/// runs.
 pub(super) fn of(facts: &Facts<'_>, health: Health, waiting: Option<&Waiting>) -> Vec<String> {
-    let Some(current) = &facts.current else { return Vec::new() };
-    let undone = facts.undone();
-    let phase = undone.as_ref().map_or(current.phase, |undone| undone.phase);
     // A rollback that has just ended leaves a healthy service, and an alert that must say why it was needed.
-    let is_news = matches!(phase, Phase::Failed | Phase::RolledBack) && !facts.is_recorded();
+    let news = facts.newest_subject().filter(|newest| newest.failed && !facts.is_recorded());
     let settles = matches!(facts.judgement, Some(Judgement::Settling { .. }));
-    if health != Health::Degraded && !is_news && !settles {
+    if health != Health::Degraded && news.is_none() && !settles {
         return Vec::new();
     }
     let held = match waiting {
         Some(Waiting::Held { deployment: Some(id), .. }) => facts.subject_of(id),
         _ => None,
     };
-    let undone = undone.as_ref().map(|undone| Subject {
-        revision: &undone.target,
-        listed: undone.listed,
-        failed: true,
-    });
-    let newest = facts.history().find(|one| phase::id(one) == current.id);
-    let subject = match (undone, held) {
-        (Some(undone), _) => undone,
-        (None, Some(held)) => held,
-        (None, None) if facts.failing_since().is_some() => {
-            Subject { revision: &current.live_revision, listed: None, failed: false }
-        }
-        (None, None) => {
-            Subject { revision: &current.target, listed: newest, failed: current.phase == Phase::Failed }
-        }
-    };
-    facts.causes_of(&subject)
+    let failing = facts.failing_since().and_then(|_| facts.live_subject());
+    // What another hand has deployed is never recorded, and would be news for ever.
+    let news = news.filter(|news| facts.ours.contains_key(news.revision));
+    let subject = held.or(news).or(failing).or_else(|| facts.newest_subject());
+    subject.map_or_else(Vec::new, |subject| facts.causes_of(&subject))
+}
+
+/// Why the newest deployment failed, or is rolled back, whatever else fails beside it.
+pub(super) fn of_deployment(facts: &Facts<'_>) -> Vec<String> {
+    let failed = facts.newest_subject().filter(|newest| newest.failed);
+    failed.map_or_else(Vec::new, |newest| facts.causes_of(&newest))
+}
+
+/// Why tasks of what is live fail without any deployment being to blame.
+pub(super) fn of_live(facts: &Facts<'_>) -> Vec<String> {
+    let live = facts.failing_since().and_then(|_| facts.live_subject());
+    live.map_or_else(Vec::new, |live| facts.causes_of(&live))
 }
 
 impl Facts<'_> {
+    /// The newest deployment, or the one that it undoes.
+    fn newest_subject(&self) -> Option<Subject<'_>> {
+        let current = self.current.as_ref()?;
+        if let Some(undone) = self.undone() {
+            let revision = self.ours.keys().copied().find(|arn| **arn == undone.target)?;
+            return Some(Subject { revision, listed: undone.listed, failed: true });
+        }
+        let listed = self.history().find(|one| phase::id(one) == current.id);
+        let failed = matches!(current.phase, Phase::Failed | Phase::RollingBack | Phase::RolledBack);
+        Some(Subject { revision: &current.target, listed, failed })
+    }
+
+    fn live_subject(&self) -> Option<Subject<'_>> {
+        let revision = &self.current.as_ref()?.live_revision;
+        Some(Subject { revision, listed: None, failed: false })
+    }
+
     /// The revision that is held for the deployment of this id.
     fn subject_of(&self, id: &str) -> Option<Subject<'_>> {
         let listed = self.history().find(|one| phase::id(one) == id);

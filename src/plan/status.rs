@@ -43,6 +43,7 @@ pub(super) fn of(
         is_observed: true,
         proof: if facts.was_proven() { Proof::Proven } else { Proof::Unproven },
         failing_since: facts.failing_since(),
+        failing_causes: without_secrets(facts, causes::of_live(facts)),
         causes: without_secrets(facts, causes::of(facts, health, waiting)),
         waiting: waiting.cloned(),
         running,
@@ -74,6 +75,7 @@ pub fn unobserved(target: &Target, now: Millis) -> Status {
         is_recorded: true,
         proof: Proof::Unproven,
         failing_since: None,
+        failing_causes: Vec::new(),
         causes: Vec::new(),
         good: BTreeMap::new(),
         is_observed: false,
@@ -312,6 +314,7 @@ fn last_deployment(facts: &Facts<'_>) -> Option<LastDeployment> {
         started_by: facts.hand(current).started_by(),
         started_at: started_at.unwrap_or_default(),
         ended_at: newest.and_then(|newest| newest.finished_at),
+        causes: without_secrets(facts, causes::of_deployment(facts)),
     })
 }
 
@@ -325,5 +328,6 @@ fn of_undone(facts: &Facts<'_>, undone: Undone<'_>) -> LastDeployment {
         started_by: StartedBy::Trueup,
         started_at: undone.listed.map_or(0, |listed| listed.created_at),
         ended_at: undone.listed.and_then(|listed| listed.finished_at),
+        causes: without_secrets(facts, causes::of_deployment(facts)),
     }
 }

@@ -650,6 +650,71 @@ fn what_is_back_after_a_rollback_fails_like_anything_else_that_is_live() {
     assert_eq!(since(seen_no_more.to_vec()), None);
 }
 
+/// Revision 1 is live and its tasks exit with 77 from time to time; those of revision 2 exit with 3.
+fn both_fail(status: ServiceDeploymentStatus) -> Scene {
+    let exited = |number, code| {
+        let mut task = Task { task_definition: arn(number), ..stopped(20, CRASH) };
+        task.containers[0].exit_code = Some(code);
+        task
+    };
+    let rollout = if status.is_over() { RolloutState::Completed } else { RolloutState::InProgress };
+    let scene = Scene::new().ours(2, 'b', 1, "ecs-svc/1").live(1, "ecs-svc/1", rollout);
+    scene.history(&[("d2", 2, status), ("d1", 1, Successful)]).with(|scene| {
+        live(scene).deployments[0].created_at = NOW - 7_200_000;
+        scene.observed.tasks = Reading::Known(vec![exited(1, 77), exited(1, 77), exited(2, 3)]);
+    })
+}
+
+const OF_LIVE: &str = "2 x container api exited with 77";
+const OF_FAILED: &str = "1 x container api exited with 3";
+
+#[test]
+fn the_causes_of_a_failure_are_those_of_what_failed_whatever_else_fails() {
+    let recorded = |scene: Scene| scene.tag(2, recorded(OutcomeKind::Failed, "d2"));
+    let rolling_back = both_fail(ServiceDeploymentStatus::RollbackInProgress);
+    let rolled_back = || both_fail(ServiceDeploymentStatus::RollbackSuccessful);
+    let by_another_hand = rolled_back().declares_a().with(|scene| {
+        scene.observed.revisions.insert(arn(2), Reading::Known(foreign(2, "elsewhere:1")));
+    });
+    for (what, scene, shown, of_deployment, of_live) in [
+        ("it is rolled back", rolling_back, OF_FAILED, OF_FAILED, None),
+        ("it has been", rolled_back(), OF_FAILED, OF_FAILED, Some(OF_LIVE)),
+        ("it is on record and held", recorded(rolled_back()), OF_FAILED, OF_FAILED, Some(OF_LIVE)),
+        ("git has gone back", recorded(rolled_back()).declares_a(), OF_LIVE, OF_FAILED, Some(OF_LIVE)),
+        ("of another hand", by_another_hand, OF_LIVE, OF_FAILED, Some(OF_LIVE)),
+    ] {
+        let status = scene.plan().status;
+        assert_eq!(status.causes.first().map(String::as_str), Some(shown), "{what}: shown");
+        let last = status.last_deployment.unwrap();
+        assert_eq!(last.causes.first().map(String::as_str), Some(of_deployment), "{what}: deployment");
+        assert_eq!(status.failing_causes.first().map(String::as_str), of_live, "{what}: what is live");
+    }
+}
+
+#[test]
+fn what_is_held_is_shown_with_its_own_causes_beside_a_failure_of_another_hand() {
+    let scene = both_fail(ServiceDeploymentStatus::RollbackSuccessful);
+    let scene = scene.tag(2, recorded(OutcomeKind::Failed, "d2")).with(|scene| {
+        let theirs = history("d3", 9, ServiceDeploymentStatus::RollbackSuccessful);
+        listed(scene).insert(0, ServiceDeployment { reason: Some("theirs".to_owned()), ..theirs });
+        scene.observed.revisions.insert(arn(9), Reading::Known(foreign(9, "elsewhere:1")));
+    });
+    let status = scene.plan().status;
+    assert_eq!(status.causes, [OF_FAILED]);
+    assert_eq!(status.last_deployment.unwrap().causes, ["theirs"]);
+}
+
+#[test]
+fn a_deployment_that_did_not_fail_has_no_causes() {
+    let status = settled(vec![running(20), stopped(35, CRASH)], 1, 1).plan().status;
+    assert_eq!(status.last_deployment.unwrap().causes, [""; 0]);
+    assert_eq!(status.failing_causes, ["1 x Essential container in task exited"]);
+    let well = settled(vec![running(7300)], 1, 1).with(|scene| {
+        live(scene).events = vec!["(service x) was unable to place a task.".to_owned()];
+    });
+    assert_eq!(well.plan().status.failing_causes, [""; 0]);
+}
+
 #[test]
 fn where_no_task_can_be_blamed_the_scheduler_is_asked() {
     let unplaced =
