@@ -705,6 +705,30 @@ fn what_is_held_is_shown_with_its_own_causes_beside_a_failure_of_another_hand() 
 }
 
 #[test]
+fn a_rollback_that_a_person_asked_for_is_told_with_what_aws_says_of_it() {
+    use ServiceDeploymentStatus::{RollbackInProgress, RollbackRequested, RollbackSuccessful};
+    let by_hand = "Service deployment stopped by a user.";
+    let scene = |status: ServiceDeploymentStatus, number| {
+        let rollout = if status.is_over() { RolloutState::Completed } else { RolloutState::InProgress };
+        let scene = Scene::new().ours(2, 'b', 1, "ecs-svc/1").live(number, "ecs-svc/1", rollout);
+        scene.history(&[("d2", 2, status), ("d1", 1, Successful)]).with(|scene| {
+            listed(scene)[0].reason = Some(by_hand.to_owned());
+        })
+    };
+    let held = scene(RollbackSuccessful, 1).tag(2, recorded(OutcomeKind::Failed, "d2"));
+    for (what, scene) in [
+        ("asked for", scene(RollbackRequested, 2)),
+        ("going on", scene(RollbackInProgress, 1)),
+        ("over", scene(RollbackSuccessful, 1)),
+        ("on record", held),
+    ] {
+        let status = scene.plan().status;
+        assert_eq!(status.causes, [by_hand], "{what}: shown");
+        assert_eq!(status.last_deployment.unwrap().causes, [by_hand], "{what}: of the deployment");
+    }
+}
+
+#[test]
 fn a_deployment_that_did_not_fail_has_no_causes() {
     let status = settled(vec![running(20), stopped(35, CRASH)], 1, 1).plan().status;
     assert_eq!(status.last_deployment.unwrap().causes, [""; 0]);
