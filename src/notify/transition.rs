@@ -303,15 +303,22 @@ impl News<'_> {
                 Some(Degraded { since, is_told: true })
             }
             (Some(known), Some(_)) => Some(known),
-            // A deployment that has begun may mend it, or not.
-            (Some(known), None) if self.now.health == Health::Progressing => Some(known),
-            (Some(Degraded { since, is_told: true }), None) if self.now.health != Health::Unknown => {
-                let what = "its tasks run steadily again";
+            (Some(Degraded { since, is_told: true }), None) if self.is_well() => {
+                let what = match self.now.health {
+                    Health::Suspended => "none of its tasks is wanted any more",
+                    _ => "its tasks run steadily again",
+                };
                 self.tell(Event::ServiceRecovered, &since.to_string(), declared.as_ref(), what);
                 None
             }
-            (known, None) => known.filter(|known| known.is_told),
+            // A deployment that has begun may mend it or fail as well, and what is not read is neither.
+            (known, None) => known.filter(|_| !self.is_well()),
         }
+    }
+
+    /// Nothing fails, of a deployment or without one.
+    fn is_well(&self) -> bool {
+        matches!(self.now.health, Health::Healthy | Health::Suspended)
     }
 
     fn drift(&mut self, before: Option<&Told>) -> bool {
@@ -594,6 +601,29 @@ mod tests {
         let (_, told) = of_target(None, &failing(), 0);
         let (alerts, _) = of_target(Some(&told), &failing(), 0);
         assert_eq!(alerts[0].summary, "test/api: its tasks fail: 3 x exited with 1");
+    }
+
+    #[test]
+    fn a_service_recovers_only_where_nothing_fails_any_more() {
+        let failing = || Status { failing_since: Some(7), health: Health::Degraded, ..status() };
+        for (what, health, is_over) in [
+            ("well", Health::Healthy, true),
+            ("scaled to zero", Health::Suspended, true),
+            ("the deployment that was to mend it failed", Health::Degraded, false),
+            ("a deployment has begun", Health::Progressing, false),
+            ("not read", Health::Unknown, false),
+            ("deleted", Health::Missing, false),
+        ] {
+            let recovered = if is_over { vec!["service.recovered"] } else { Vec::new() };
+            let next = Status { health, ..status() };
+            let (_, told) = of_target(None, &failing(), 0);
+            let (_, told) = of_target(Some(&told), &failing(), 0);
+            let (alerts, told) = of_target(Some(&told), &next, 0);
+            let names: Vec<&str> = alerts.iter().map(|alert| alert.event.name()).collect();
+            assert_eq!(names, recovered, "{what}");
+            let (alerts, _) = of_target(Some(&told), &status(), 0);
+            assert_eq!(alerts.len(), usize::from(!is_over), "{what}, and well in the end");
+        }
     }
 
     #[test]
