@@ -503,7 +503,8 @@ mod tests {
                 "",
                 false,
             ),
-            ("allow: {accounts: [\"222222222222\"]}", "account: \"222222222222\"", "", false),
+            // Images of others, such as AWS's own beside the application, are bounded where repositories are.
+            ("allow: {accounts: [\"222222222222\"]}", "account: \"222222222222\"", "", true),
             (
                 "allow: {repositories: [\"*\"], accounts: [\"111111111111\", \"222222222222\"]}",
                 "account: \"222222222222\"",

@@ -56,9 +56,9 @@ fn matches(pattern: &[u8], name: &[u8]) -> bool {
 /// Which images of private registries may be taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AllowedRepositories {
-    /// `None`: all.
+    /// `None`: all, whosesoever.
     pub names: Option<Vec<Pattern>>,
-    /// Whose registries. `None`: where names are bounded, the environment's own account and that of its registry.
+    /// Whose registries. `None`: the environment's own account and that of its registry.
     pub accounts: Option<Vec<AccountId>>,
 }
 
@@ -84,19 +84,15 @@ impl AllowedRepositories {
         own: Option<&AccountId>,
         registry: Option<&AccountId>,
     ) -> bool {
-        let is_named = self
-            .names
-            .as_ref()
-            .is_none_or(|names| names.iter().any(|pattern| pattern.matches(repository.name)));
+        let Some(names) = &self.names else { return true };
         let is_in_reach = repository.account.is_none_or(|account| match &self.accounts {
             Some(accounts) => accounts.iter().any(|allowed| allowed.as_str() == account),
             None => {
-                self.names.is_none()
-                    || own.is_none_or(|own| own.as_str() == account)
+                own.is_none_or(|own| own.as_str() == account)
                     || registry.is_some_and(|registry| registry.as_str() == account)
             }
         });
-        is_named && is_in_reach
+        is_in_reach && names.iter().any(|pattern| pattern.matches(repository.name))
     }
 }
 
