@@ -223,7 +223,7 @@ const BELOW: [(&str, &[&str]); 17] = [
     ("ports", &["model"]),
     ("plan", &["documents", "masking", "model"]),
     ("iam", &["documents", "model", "plan"]),
-    ("manifest", &["documents", "escape", "masking", "model", "text"]),
+    ("manifest", &["address", "documents", "escape", "masking", "model", "text"]),
     ("aws", &["documents", "masking", "model", "ports"]),
     ("git", &["escape", "manifest", "masking", "model", "secret"]),
     ("settings", &["address", "documents", "git", "model", "secret", "text"]),

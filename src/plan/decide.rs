@@ -241,12 +241,12 @@ impl<'a> Facts<'a> {
             InFlight::Finish => true,
             InFlight::Replace => false,
             // Nobody needs to answer for what is no longer wanted: no traffic is on it yet.
-            InFlight::Unspecified => self.code_deploy.is_some() && !self.awaits_approval(current),
+            InFlight::Unspecified => self.code_deploy.is_some() && !self.needs_approval(current),
         };
         if finish || replaced >= MOST_REPLACEMENTS { Err(Waiting::FinishingFirst) } else { Ok(()) }
     }
 
-    fn awaits_approval(&self, current: &Current) -> bool {
+    fn needs_approval(&self, current: &Current) -> bool {
         let stage = self.shift(current).map(|shift| shift.stage);
         matches!(stage, Some(Stage::AwaitingApproval { .. }))
     }
