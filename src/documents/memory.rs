@@ -68,6 +68,17 @@ pub fn content_hash(target: &Target, input: &Value) -> ContentHash {
     ContentHash::new(hex::encode(Sha256::digest(content.to_string().as_bytes())))
 }
 
+/// Whether a described revision is what was registered with this hash. Empty texts that AWS takes for absent are not sent, and
+/// may be described all the same; older versions sent them.
+fn has_content(target: &Target, input: &Value, hash: &str) -> bool {
+    if content_hash(target, input).as_str() == hash {
+        return true;
+    }
+    let mut without = input.clone();
+    normalise::drop_empty_texts(&mut without);
+    without != *input && content_hash(target, &without).as_str() == hash
+}
+
 /// What is written onto a revision of ours, in one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stamp {
@@ -116,7 +127,7 @@ pub fn of(revision: &Revision, desired: &Desired) -> Option<Memory> {
     let ours = tag(ENVIRONMENT)? == target.environment.as_str()
         && tag(APPLICATION)? == target.application.as_str()
         && tag(SERVICE).is_none_or(|service| service == place(desired))
-        && tag(CONTENT)? == content_hash(target, &revision.input).as_str();
+        && has_content(target, &revision.input, tag(CONTENT)?);
     let of_stamp = |key: &str, generation| tag(key).and_then(|text| of_generation(text, generation));
     let applied = tag(APPLIED).and_then(parse_applied).map(|applied| Applied {
         from: of_stamp(FROM, applied.generation).map(TaskDefinitionArn::new),
@@ -190,7 +201,7 @@ pub fn is_described_otherwise(revision: &Revision, desired: &Desired, content: &
     tag(ENVIRONMENT) == Some(desired.target.environment.as_str())
         && tag(APPLICATION) == Some(desired.target.application.as_str())
         && tag(CONTENT) == Some(content.as_str())
-        && *content != content_hash(&desired.target, &revision.input)
+        && !has_content(&desired.target, &revision.input, content.as_str())
 }
 
 /// What a new revision is registered for.
@@ -369,6 +380,20 @@ mod tests {
         let claimed = ContentHash::new(clone.tags[CONTENT].as_str());
         assert!(is_described_otherwise(&clone, &desired(), &claimed));
         assert!(!is_described_otherwise(&revision("r@sha256:1"), &desired(), &claimed));
+    }
+
+    #[test]
+    fn empty_texts_that_aws_describes_of_its_own_accord_change_nothing() {
+        let with = |mut revision: Revision| {
+            revision.input["pidMode"] = json!("");
+            revision.input["containerDefinitions"][0]["hostname"] = json!("");
+            revision
+        };
+        let registered = revision("r@sha256:1");
+        let content = ContentHash::new(registered.tags[CONTENT].clone());
+        assert!(of(&registered, &desired()).is_some());
+        assert!(of(&with(registered.clone()), &desired()).is_some(), "described with them");
+        assert!(!is_described_otherwise(&with(registered), &desired(), &content));
     }
 
     #[test]
