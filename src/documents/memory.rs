@@ -23,7 +23,7 @@ const COMMIT: &str = "trueup:commit";
 /// With the name of an image behind it, where that one's commit is not that of the first image.
 const COMMIT_OF: &str = "trueup:commit:";
 const CONTENT: &str = "trueup:content";
-/// The hash over what git declares ([`super::declaration`]). Revisions that 0.1 registered do not have it.
+/// The hash over what git declares (`plan::declaration`). Revisions that 0.1 registered do not have it.
 const DECLARED: &str = "trueup:declared";
 pub const APPLIED: &str = "trueup:applied";
 /// `<generation>/<task definition>`: what was live when the stamp of that generation was written.

@@ -1,6 +1,6 @@
 //! Repository text to what is desired, and findings. Pure: the files are handed in.
 //!
-//! Parse, then resolve: [`text`](crate::text) turns YAML and JSON into nodes with places, `read` makes documents of them, and
+//! Parse, then resolve: `text` turns YAML and JSON into nodes with places, `read` makes documents of them, and
 //! `resolve` expands every environment into one [`Desired`](crate::model::Desired) for each application.
 
 mod app_spec;
