@@ -312,5 +312,11 @@ pub trait History: Send + Sync {
     /// included, for a working tree.
     fn earlier(&self, target: &Target, head: Option<&InfraCommit>) -> Earlier;
     /// What the commits after `stamped` and before `head` declared for a target, as far as they are known; the newest first.
-    fn interim(&self, target: &Target, stamped: &InfraCommit, head: &InfraCommit) -> Vec<DeclaredCommits>;
+    /// `None` as for [`History::earlier`].
+    fn interim(
+        &self,
+        target: &Target,
+        stamped: &InfraCommit,
+        head: Option<&InfraCommit>,
+    ) -> Vec<DeclaredCommits>;
 }

@@ -37,11 +37,16 @@ impl History for Opened {
         self.with_earlier(head, |known| known.of(target))
     }
 
-    fn interim(&self, target: &Target, stamped: &InfraCommit, head: &InfraCommit) -> Vec<DeclaredCommits> {
+    fn interim(
+        &self,
+        target: &Target,
+        stamped: &InfraCommit,
+        head: Option<&InfraCommit>,
+    ) -> Vec<DeclaredCommits> {
         let is_after = |commit: &InfraCommit| {
             commit != stamped && self.source.ancestry(stamped, commit) == Ancestry::Ancestor
         };
-        let all = self.with_earlier(Some(head), |known| known.by_target.get(target).cloned());
+        let all = self.with_earlier(head, |known| known.by_target.get(target).cloned());
         let all = all.into_iter().flatten();
         all.take_while(|(commit, _)| is_after(commit)).map(|(_, declared)| declared).collect()
     }

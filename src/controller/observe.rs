@@ -146,10 +146,8 @@ impl Observer<'_> {
         }
         let ours = observed.revisions.values().filter_map(Reading::known).filter_map(memory);
         let newest = ours.filter_map(|memory| memory.applied).max_by_key(|applied| applied.generation);
-        let (Some(stamped), Some(head)) = (newest.and_then(|applied| applied.infra_commit), head) else {
-            return Vec::new();
-        };
-        if stamped == *head { Vec::new() } else { self.history.interim(&desired.target, &stamped, head) }
+        let stamped = newest.and_then(|applied| applied.infra_commit).filter(|stamped| Some(stamped) != head);
+        stamped.map_or_else(Vec::new, |stamped| self.history.interim(&desired.target, &stamped, head))
     }
 
     /// Says how the infra commits on record relate to this one.

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use super::drift::is_spent;
 use super::facts::{Facts, unreadable};
 use super::hand::Hand;
-use super::phase::Judgement;
-use super::phase::{self, Current};
+use super::phase::{self, Current, Judgement};
 use super::step::{Step, Why};
 use crate::documents::{containers, memory::Stamp, service_settings};
 use crate::model::{

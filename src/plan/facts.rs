@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::input::Input;
-use super::phase::Current;
-use super::phase::Judgement;
-use super::{blue_green, declaration, phase};
+use super::phase::{self, Current, Judgement};
+use super::{blue_green, declaration};
 use crate::documents::memory;
 use crate::model::{
     Applied, CodeDeploy, Completeness, ContentHash, DeclarationHash, Desired, Memory, ObservedImage, Reading,

@@ -5,13 +5,11 @@ use std::collections::BTreeMap;
 use super::commits::deployed_here;
 use super::facts::Facts;
 use super::hand::Hand;
-use super::phase;
-use super::phase::Current;
-use super::phase::Judgement;
+use super::phase::{self, Current, Judgement};
 use super::step::{Step, Why};
 use crate::documents::{
-    containers, memory,
-    memory::{Registration, Stamp},
+    containers,
+    memory::{self, Registration, Stamp},
 };
 use crate::model::{
     Commit, ContentHash, Digest, Memory, Millis, OnFailure, OutcomeKind, Phase, Reading, Service,

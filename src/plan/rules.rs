@@ -87,6 +87,7 @@ pub struct Rule {
     ask: Ask,
 }
 
+/// In the order in which they are asked.
 pub static RULES: [Rule; 25] = [
     Rule {
         name: "service",

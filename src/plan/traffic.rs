@@ -5,8 +5,7 @@ use serde_json::Value;
 use super::blue_green;
 use super::facts::{Facts, unreadable};
 use super::hand::Hand;
-use super::phase::Judgement;
-use super::phase::{self, Current};
+use super::phase::{self, Current, Judgement};
 use super::step::{Approval, Step};
 use crate::documents::{code_deploy, service_settings};
 use crate::model::{

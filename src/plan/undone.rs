@@ -3,8 +3,7 @@
 
 use super::facts::Facts;
 use super::hand::Hand;
-use super::phase;
-use super::phase::Judgement;
+use super::phase::{self, Judgement};
 use crate::model::{
     Applied, Mode, OnFailure, OutcomeKind, Phase, ServiceDeployment, StartedBy, TaskDefinitionArn, Waiting,
 };

@@ -8,8 +8,7 @@ use super::phase::Current;
 use super::step::{By, Step, Why};
 use super::{blue_green, windows};
 use crate::documents::{
-    memory,
-    memory::{Registration, Stamp},
+    memory::{self, Registration, Stamp},
     service_settings,
 };
 use crate::model::{Applied, ContentHash, Memory, Outcome, OutcomeKind, TaskDefinitionArn, Waiting};

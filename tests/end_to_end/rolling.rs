@@ -132,6 +132,7 @@ fn a_commit_that_is_declared_again_is_deployed_after_git_had_followed_another_ha
     rig.declare("aaaaaaa");
     rig.expect(&["reconcile", "--timeout", "60"], 0);
     rig.declare("bbbbbbb");
+    rig.expect(&["plan"], 2);
     rig.expect(&["reconcile", "--timeout", "120"], 0);
     assert_eq!(rig.status()["running"][0]["commits"], json!(["bbbbbbb"]));
 }

@@ -67,10 +67,15 @@ impl History for Commits {
         Earlier { declarations: of_target.map(images).collect(), is_complete: true }
     }
 
-    fn interim(&self, target: &Target, stamped: &InfraCommit, head: &InfraCommit) -> Vec<DeclaredCommits> {
+    fn interim(
+        &self,
+        target: &Target,
+        stamped: &InfraCommit,
+        head: Option<&InfraCommit>,
+    ) -> Vec<DeclaredCommits> {
         let commits = self.0.lock().unwrap();
         let since = commits.iter().skip_while(|(commit, _)| commit != stamped).skip(1);
-        let between = since.take_while(|(commit, _)| commit != head);
+        let between = since.take_while(|(commit, _)| Some(commit) != head);
         let of_target = between.flat_map(|(_, declaration)| declaration.readable());
         let of_target = of_target.filter(|desired| desired.target == *target);
         let images = |desired: &Desired| {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{BEGAN, NOW, Scene, URI, arn, digest, foreign, image, input, rolled_back, service, target, task};
-use crate::documents::{memory, memory::Stamp};
+use crate::documents::memory::{self, Stamp};
 use crate::model::ServiceDeploymentStatus::{
     InProgress, RollbackFailed, RollbackInProgress, RollbackSuccessful, Stopped, Successful,
 };
