@@ -1,6 +1,9 @@
-//! The only function that writes to AWS.
+//! The only function that writes to AWS, and what may be said where that fails.
 
-use crate::model::{Desired, TaskDefinitionArn};
+use std::collections::BTreeMap;
+
+use crate::documents::shown;
+use crate::model::{Desired, Reading, Revision, TaskDefinitionArn, TaskDefinitionSource};
 use crate::plan::{By, Step, Why};
 use crate::ports::{CloudError, Ecr, Ports};
 
@@ -31,4 +34,62 @@ pub(super) async fn execute(
         }
     }
     .map(|()| None)
+}
+
+/// What AWS says of a write that failed, without what it may repeat of the task definition that was sent, and of those that
+/// are known: it is logged, shown and alerted. What git declares is no secret to whoever reads it.
+pub(super) fn without_secrets(
+    error: CloudError,
+    desired: &Desired,
+    step: &Step,
+    known: &BTreeMap<TaskDefinitionArn, Reading<Revision>>,
+) -> CloudError {
+    let sent = match step {
+        Step::Register { input, .. } => Some(input),
+        _ => None,
+    };
+    let declared = match &desired.task_definition {
+        TaskDefinitionSource::File { input, .. } => Some(sent.unwrap_or(input)),
+        TaskDefinitionSource::Service | TaskDefinitionSource::Family(_) => None,
+    };
+    let known = known.values().filter_map(Reading::known).map(|revision| &revision.input);
+    error.reworded(|said| shown::without_hidden(said, known.chain(sent), declared))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Commit;
+
+    #[test]
+    fn what_is_said_of_a_failure_repeats_nothing_that_was_sent_or_is_live() {
+        let input = |value: &str| {
+            serde_json::json!({"executionRoleArn": "arn:aws:iam::123456789012:role/tasks",
+            "containerDefinitions": [{"name": "api", "environment": [{"name": "GREETING", "value": value}]}]})
+        };
+        let register = |value| Step::Register {
+            input: input(value),
+            tags: BTreeMap::new(),
+            commit: Commit::new("aaaaaaa"),
+        };
+        let arn = TaskDefinitionArn::new("arn:aws:ecs:eu-west-2:123456789012:task-definition/api:1");
+        let live =
+            Revision { arn: arn.clone(), active: true, input: input("canary-live"), tags: BTreeMap::new() };
+        let known = BTreeMap::from([(arn, Reading::Known(live))]);
+        let file = || TaskDefinitionSource::File { path: "t.json".to_owned(), input: input("canary-sent") };
+        let stop = Step::Stop { deployment: "d".to_owned() };
+        for (source, step, expected) in [
+            (TaskDefinitionSource::Service, register("canary-sent"), "(hidden), (hidden)"),
+            (TaskDefinitionSource::Service, stop.clone(), "(hidden), canary-sent"),
+            // Whoever reads the repository reads it there.
+            (file(), register("canary-sent"), "(hidden), canary-sent"),
+            (file(), stop, "(hidden), canary-sent"),
+        ] {
+            let desired = Desired { task_definition: source, ..crate::manifest::example::desired() };
+            let said = "canary-live, canary-sent for arn:aws:iam::123456789012:role/tasks".to_owned();
+            let told = without_secrets(CloudError::Rejected(said), &desired, &step, &known);
+            let expected = format!("refused: {expected} for arn:aws:iam::123456789012:role/tasks");
+            assert_eq!(told.to_string(), expected);
+        }
+    }
 }

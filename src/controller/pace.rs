@@ -1,14 +1,9 @@
 //! When to look again, and how long what was read stays good. Pure.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::outcome::{Outcome, Requeue, Swept};
-use crate::documents::shown;
-use crate::model::{
-    DeploymentId, DeploymentStatus, Desired, Millis, Reading, Revision, RolloutState, Service, Target,
-    TaskDefinitionArn, TaskDefinitionSource, Waiting,
-};
+use crate::model::{DeploymentId, DeploymentStatus, Millis, Reading, RolloutState, Service, Target, Waiting};
 use crate::plan::{Plan, Refusal, Step, waiting};
 use crate::ports::CloudError;
 
@@ -76,26 +71,6 @@ pub(super) fn refusal(
     let times = same.map_or(0, |before| before.times).saturating_add(1);
     let until = due_at(now, Requeue::After(back_off(setbacks)));
     Some(Refusal { step: step.clone(), why: error.to_string(), times, until })
-}
-
-/// What AWS says of a write that failed, without what it may repeat of the task definition that was sent, and of those that
-/// are known: it is logged, shown and alerted. What git declares is no secret to whoever reads it.
-pub(super) fn without_secrets(
-    error: CloudError,
-    desired: &Desired,
-    step: &Step,
-    known: &BTreeMap<TaskDefinitionArn, Reading<Revision>>,
-) -> CloudError {
-    let sent = match step {
-        Step::Register { input, .. } => Some(input),
-        _ => None,
-    };
-    let declared = match &desired.task_definition {
-        TaskDefinitionSource::File { input, .. } => Some(sent.unwrap_or(input)),
-        TaskDefinitionSource::Service | TaskDefinitionSource::Family(_) => None,
-    };
-    let known = known.values().filter_map(Reading::known).map(|revision| &revision.input);
-    error.reworded(|said| shown::without_hidden(said, known.chain(sent), declared))
 }
 
 /// How long it is before the next try, after so many setbacks in a row.
@@ -195,7 +170,7 @@ pub fn is_settled(swept: &Swept) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ApplicationName, Commit, EnvironmentName};
+    use crate::model::{ApplicationName, EnvironmentName};
 
     fn target(name: &str) -> Target {
         Target { environment: EnvironmentName::new("test"), application: ApplicationName::new(name) }
@@ -230,38 +205,6 @@ mod tests {
             [CloudError::Throttled(why()), CloudError::Ambiguous(why()), CloudError::Unavailable(why())]
         {
             assert_eq!(refused(error, None), None);
-        }
-    }
-
-    #[test]
-    fn what_is_said_of_a_failure_repeats_nothing_that_was_sent_or_is_live() {
-        let input = |value: &str| {
-            serde_json::json!({"executionRoleArn": "arn:aws:iam::123456789012:role/tasks",
-            "containerDefinitions": [{"name": "api", "environment": [{"name": "GREETING", "value": value}]}]})
-        };
-        let register = |value| Step::Register {
-            input: input(value),
-            tags: BTreeMap::new(),
-            commit: Commit::new("aaaaaaa"),
-        };
-        let arn = TaskDefinitionArn::new("arn:aws:ecs:eu-west-2:123456789012:task-definition/api:1");
-        let live =
-            Revision { arn: arn.clone(), active: true, input: input("canary-live"), tags: BTreeMap::new() };
-        let known = BTreeMap::from([(arn, Reading::Known(live))]);
-        let file = || TaskDefinitionSource::File { path: "t.json".to_owned(), input: input("canary-sent") };
-        let stop = Step::Stop { deployment: "d".to_owned() };
-        for (source, step, expected) in [
-            (TaskDefinitionSource::Service, register("canary-sent"), "(hidden), (hidden)"),
-            (TaskDefinitionSource::Service, stop.clone(), "(hidden), canary-sent"),
-            // Whoever reads the repository reads it there.
-            (file(), register("canary-sent"), "(hidden), canary-sent"),
-            (file(), stop, "(hidden), canary-sent"),
-        ] {
-            let desired = Desired { task_definition: source, ..crate::manifest::example::desired() };
-            let said = "canary-live, canary-sent for arn:aws:iam::123456789012:role/tasks".to_owned();
-            let told = without_secrets(CloudError::Rejected(said), &desired, &step, &known);
-            let expected = format!("refused: {expected} for arn:aws:iam::123456789012:role/tasks");
-            assert_eq!(told.to_string(), expected);
         }
     }
 

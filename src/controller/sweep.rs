@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::execute::execute;
+use super::execute::{execute, without_secrets};
 use super::gates::{self, Ledger, Peers};
 use super::observe::{Look, Observer};
 use super::outcome::{News, Outcome, Requeue, Swept, Writes};
@@ -421,7 +421,7 @@ impl Controller {
     async fn write(&mut self, desired: &Desired, step: Step, known: &Revisions) -> Outcome {
         let (ports, registry, _) = self.reach_of(desired);
         let result = execute(&ports, &*registry.ecr, desired, &step).await;
-        let result = result.map_err(|error| pace::without_secrets(error, desired, &step, known));
+        let result = result.map_err(|error| without_secrets(error, desired, &step, known));
         if matches!(result, Ok(_) | Err(CloudError::Ambiguous(_))) {
             let before = self.recent.get(&desired.target).filter(|before| before.step.repeats(&step));
             let recent = Recent {

@@ -37,7 +37,7 @@ pub fn by_effect(input: &Value) -> Value {
     if let Value::Object(root) = &mut value
         && root.get("requiresCompatibilities") == Some(&json!(["FARGATE"]))
     {
-        // "X86_64 is the default on Fargate" (Amazon ECS developer guide, task definitions for Fargate).
+        // There a platform that is left out is this one (Amazon ECS developer guide, "Fargate task definition parameters").
         let default = json!({"cpuArchitecture": "X86_64", "operatingSystemFamily": "LINUX"});
         drop_default(root, "runtimePlatform", &default);
     }

@@ -76,7 +76,7 @@ pub fn to_send(declared: &Value, live: &Value) -> Value {
 }
 
 /// Members that start a deployment because they are sent ("This parameter triggers a new service deployment", Amazon ECS
-/// API reference, `UpdateService`); the volumes do where they differ.
+/// API reference, `UpdateService`). The capacity providers do where they are sent with force.
 const STARTING: [&str; 5] =
     ["loadBalancers", "networkConfiguration", "platformVersion", "serviceRegistries", VOLUMES];
 
