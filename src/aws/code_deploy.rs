@@ -1,6 +1,5 @@
 //! AWS CodeDeploy.
 
-use crate::documents::code_deploy;
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
@@ -10,6 +9,7 @@ use serde_json::{Value, json};
 use super::answer::{count, flag, list, member, next_page, owned, text, texts, time};
 use super::caller::Client;
 use super::ecs::MOST_PAGES;
+use crate::documents::code_deploy;
 use crate::model::{
     ClusterName, CodeDeployError, CodeDeployStatus, CodeDeployment, DeploymentGroup, Group, Millis,
     NewDeployment, Progress, ServiceName, Wait,

@@ -44,8 +44,7 @@ pub fn by_effect(input: &Value) -> Value {
     value
 }
 
-/// Removes members that AWS takes for absent where they are empty: a revision that is registered without them is described
-/// without them.
+/// Removes members that AWS takes for absent where they are empty.
 pub fn drop_empty_texts(input: &mut Value) {
     let Value::Object(root) = input else { return };
     for key in ["pidMode", "ipcMode"] {

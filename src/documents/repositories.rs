@@ -1,8 +1,8 @@
 //! The ECR repositories that a task definition takes images from.
 
-use super::containers;
 use serde_json::Value;
 
+use super::containers;
 use crate::model::{Desired, ImageRepository, TaskDefinitionSource};
 
 /// Those of the images of private registries, which are the operator's to allow; whatever runs beside the application too.

@@ -1,10 +1,10 @@
 //! Blue/green by AWS `CodeDeploy`: its deployments in the words of all deployments, and what is sent to start one.
 
-use crate::documents::{app_spec, code_deploy};
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::documents::{app_spec, code_deploy};
 use crate::model::{
     CodeDeploy, CodeDeployStatus, CodeDeployment, Commit, Controller, DeclarationHash, DeploymentGroup,
     Desired, LoadBalancer, Millis, NewDeployment, Progress, Service, ServiceDeployment,

@@ -1,10 +1,10 @@
 //! Which container runs which image.
 
-use crate::documents::containers;
 use std::collections::BTreeMap;
 
 use super::Resolver;
 use super::images::Origin;
+use crate::documents::containers;
 use crate::model::{Containers, DesiredImage, TaskDefinitionSource};
 use crate::text::tree::Kind;
 
