@@ -98,7 +98,8 @@ def follow(trueup, endpoint, home, checkout, more):
     definition = stage.task_definition("3f2c1ab")
     stage.ecs.register_task_definition(**definition)
     stage.ecs.create_service(cluster="mco", serviceName="mco-api-test", taskDefinition="mco-api", desiredCount=1)
-    stage.control("advance", {"seconds": 60})
+    # It has run for a while: what was deployed a moment ago is followed until it is steady.
+    stage.control("advance", {"seconds": 600})
     subprocess.run(["git", "init", "-q", "-b", "main", str(folder)], check=True)
     settings = {**stage.settings, **more, "HOME": str(home), "PATH": f"{trueup.parent}{os.pathsep}{os.environ['PATH']}"}
     named = {"GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.com", "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@example.com"}
