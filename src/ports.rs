@@ -56,14 +56,31 @@ impl<T> From<Result<T, CloudError>> for Reading<T> {
     }
 }
 
-/// Opens the clients of a region; `None` is the region of the AWS settings.
-pub trait Reach: Send + Sync {
-    fn ports(&self, region: Option<&Region>) -> Ports;
+/// An account and region: AWS's rates, and everything that is kept, are counted for these.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// `None`: the account of the credentials.
+    pub account: Option<AccountId>,
+    /// `None`: the region of the AWS settings.
+    pub region: Option<Region>,
 }
 
-/// What one region is reached by.
+/// Opens the clients of an account and region.
+pub trait Reach: Send + Sync {
+    fn ports(&self, place: &Place) -> Ports;
+}
+
+/// Holds writes back until AWS's rates have room for them. Reads wait where they are made; a write waits here, before the
+/// reading that it rests on.
+#[async_trait]
+pub trait Pace: Send + Sync {
+    async fn turn(&self, operation: &'static str);
+}
+
+/// What one account and region is reached by.
 #[derive(Clone)]
 pub struct Ports {
+    pub pace: Arc<dyn Pace>,
     pub ecs: Arc<dyn Ecs>,
     pub ecr: Arc<dyn Ecr>,
     pub code_deploy: Arc<dyn CodeDeploy>,
@@ -121,12 +138,9 @@ impl<T> Listing<T> {
 /// Amazon ECS in one account and region.
 #[async_trait]
 pub trait Ecs: Send + Sync {
-    /// At most ten names; those that do not exist are missing from the answer.
-    async fn services(
-        &self,
-        cluster: &ClusterName,
-        names: &[ServiceName],
-    ) -> Result<BTreeMap<ServiceName, Service>, CloudError>;
+    /// `None`: there is none of this name.
+    async fn service(&self, cluster: &ClusterName, name: &ServiceName)
+    -> Result<Option<Service>, CloudError>;
     /// Newest first, at most `most`, with the revisions behind their targets.
     async fn service_deployments(
         &self,
@@ -280,23 +294,24 @@ pub struct TaggedRevision {
 /// The index of tags in one account and region.
 #[async_trait]
 pub trait Tagging: Send + Sync {
-    /// Revisions with the tags of the environment and of any of these applications, of any status, in any order.
+    /// Revisions with the tags of the environment and the application, of any status, in any order.
     /// [`CloudError::Denied`] where the credentials may not ask.
     async fn revisions_tagged(
         &self,
         environment: &EnvironmentName,
-        applications: &[ApplicationName],
+        application: &ApplicationName,
     ) -> Result<Listing<TaggedRevision>, CloudError>;
 }
 
 /// Application Auto Scaling in one account and region.
 #[async_trait]
 pub trait Scaling: Send + Sync {
-    /// Services that no autoscaler looks after are missing from the answer.
-    async fn scalable_targets(
+    /// `None`: no autoscaler looks after the service.
+    async fn scalable_target(
         &self,
-        services: &[(ClusterName, ServiceName)],
-    ) -> Result<BTreeMap<(ClusterName, ServiceName), ScalableTarget>, CloudError>;
+        cluster: &ClusterName,
+        service: &ServiceName,
+    ) -> Result<Option<ScalableTarget>, CloudError>;
 }
 
 pub trait Clock: Send + Sync {

@@ -4,6 +4,7 @@
 //! another one. What an answer means is read above it, once, whoever gave it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -40,6 +41,15 @@ pub trait Caller: Send + Sync {
 
     /// `None` where the settings name none.
     fn region(&self) -> Option<Region>;
+
+    /// How long a question waits for others that can go along with it in one call. Where calls take no time there is nothing to
+    /// wait for.
+    fn linger(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// Returns when a write by this operation may be made, as far as AWS's rates go.
+    async fn turn(&self, _operation: &'static str) {}
 }
 
 /// The calls of one API, with what their errors mean for us.
@@ -65,6 +75,10 @@ impl Client {
     /// A call that changes something: without an answer of AWS it may have been done.
     pub async fn write(&self, operation: &'static str, input: Value) -> Result<Value, CloudError> {
         self.caller.call(self.api, operation, input).await.map_err(error::meaning)
+    }
+
+    pub fn linger(&self) -> Duration {
+        self.caller.linger()
     }
 
     pub async fn download(&self, address: &str) -> Option<Vec<u8>> {

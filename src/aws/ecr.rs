@@ -1,6 +1,6 @@
 //! Amazon ECR.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
 
 use async_trait::async_trait;
@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::answer::{list, member, next_page, owned, text, texts, time};
+use super::batch::{Batches, Terms};
 use super::caller::Client;
 use super::error;
 use super::image_config::{self, config_of};
@@ -32,22 +33,40 @@ const MOST_TAGS: usize = 100;
 /// Manifests are immutable and read once; beyond this many the cache starts afresh.
 const MOST_CACHED: usize = 10_000;
 
+/// `DescribeRepositories` takes a hundred names, and `DescribeImages` a hundred images of one repository (Amazon ECR API
+/// reference).
+const BATCH: usize = 100;
+
 pub(super) struct EcrClient {
     client: Client,
     platforms: Mutex<HashMap<Digest, Vec<Platform>>>,
+    repositories: Batches<Option<AccountId>, RepositoryName, Repository>,
+    images: Batches<Named, ImageId, Value>,
 }
+
+/// A repository by the account of its registry and its name.
+type Named = (Option<AccountId>, RepositoryName);
 
 /// One image of a repository.
-enum ImageId<'a> {
-    Tag(&'a Tag),
-    Digest(&'a Digest),
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum ImageId {
+    Tag(Tag),
+    Digest(Digest),
 }
 
-impl ImageId<'_> {
+impl ImageId {
     fn to_json(&self) -> Value {
         match self {
             Self::Tag(tag) => json!({"imageTag": tag.as_str()}),
             Self::Digest(digest) => json!({"imageDigest": digest.as_str()}),
+        }
+    }
+
+    /// Whether an image that is described is this one.
+    fn is(&self, detail: &Value) -> bool {
+        match self {
+            Self::Tag(tag) => texts(detail, "imageTags").any(|one| one == tag.as_str()),
+            Self::Digest(digest) => text(detail, "imageDigest") == Some(digest.as_str()),
         }
     }
 }
@@ -63,24 +82,69 @@ fn about(registry: Option<&AccountId>, name: &RepositoryName) -> Value {
 
 impl EcrClient {
     pub fn new(client: Client) -> Self {
-        Self { client, platforms: Mutex::default() }
+        let linger = client.linger();
+        Self {
+            client,
+            platforms: Mutex::default(),
+            repositories: Batches::new(Terms::new(BATCH, linger)),
+            images: Batches::new(Terms::new(BATCH, linger)),
+        }
+    }
+
+    /// Those images of one repository that are described, by what was asked for. AWS refuses all for the sake of one that is
+    /// not there.
+    async fn details(
+        &self,
+        (registry, name): Named,
+        ids: Vec<ImageId>,
+    ) -> Result<BTreeMap<ImageId, Value>, CloudError> {
+        let mut input = about(registry.as_ref(), &name);
+        input["imageIds"] = ids.iter().map(ImageId::to_json).collect();
+        input["filter"] = json!({"imageStatus": "ANY"});
+        let answer = self.client.read("DescribeImages", input).await?;
+        // Of one image that was asked for, an answer may be short.
+        let only = ids.len() == 1;
+        let detail = |id: &ImageId| list(&answer, "imageDetails").find(|detail| only || id.is(detail));
+        Ok(ids.iter().filter_map(|id| Some((id.clone(), detail(id)?.clone()))).collect())
+    }
+
+    async fn repositories(
+        &self,
+        registry: Option<AccountId>,
+        names: Vec<RepositoryName>,
+    ) -> Result<BTreeMap<RepositoryName, Repository>, CloudError> {
+        let mut input =
+            json!({"repositoryNames": names.iter().map(RepositoryName::as_str).collect::<Vec<_>>()});
+        if let Some(registry) = registry {
+            input["registryId"] = Value::from(registry.as_str());
+        }
+        let answer = match self.client.read("DescribeRepositories", input).await {
+            // Each repository may be allowed or not: they are asked for one by one.
+            Err(CloudError::Denied(why)) if names.len() > 1 => return Err(CloudError::Rejected(why)),
+            answer => answer?,
+        };
+        // Of one repository that was asked for, an answer may be short.
+        let only = names.len() == 1;
+        let is = |name: &RepositoryName, found: &Value| {
+            only || text(found, "repositoryName") == Some(name.as_str())
+        };
+        let described = |name: &RepositoryName| list(&answer, "repositories").find(|found| is(name, found));
+        Ok(names.iter().filter_map(|name| Some((name.clone(), repository(name, described(name)?)))).collect())
     }
 
     async fn image(
         &self,
         registry: Option<&AccountId>,
         name: &RepositoryName,
-        id: ImageId<'_>,
+        id: ImageId,
     ) -> Result<Image, CloudError> {
-        let mut input = about(registry, name);
-        input["imageIds"] = json!([id.to_json()]);
-        input["filter"] = json!({"imageStatus": "ANY"});
-        let answer = match self.client.read("DescribeImages", input).await {
+        let named: Named = (registry.cloned(), name.clone());
+        let call = |ids| self.details(named.clone(), ids);
+        let detail = match self.images.ask(named.clone(), id.clone(), call).await {
             Err(CloudError::Denied(why)) => return self.pulled(registry, name, id, why).await,
             answer => answer?,
         };
-        let detail = list(&answer, "imageDetails").next();
-        let detail = detail.ok_or_else(|| CloudError::NotFound("no such image".to_owned()))?;
+        let detail = &detail.ok_or_else(|| CloudError::NotFound("no such image".to_owned()))?;
         let digest = Digest::new(text(detail, "imageDigest").unwrap_or_default());
         let is_index = text(detail, "imageManifestMediaType")
             .is_some_and(|kind| kind.contains("index") || kind.contains("list"));
@@ -99,10 +163,10 @@ impl EcrClient {
         &self,
         registry: Option<&AccountId>,
         name: &RepositoryName,
-        id: ImageId<'_>,
+        id: ImageId,
         why: String,
     ) -> Result<Image, CloudError> {
-        let tags = match id {
+        let tags = match &id {
             ImageId::Tag(tag) => BTreeSet::from([tag.clone()]),
             ImageId::Digest(_) => BTreeSet::new(),
         };
@@ -148,7 +212,7 @@ impl EcrClient {
         name: &RepositoryName,
         digest: &Digest,
     ) -> Result<Pulled, CloudError> {
-        let pulled = self.pull(registry, name, &ImageId::Digest(digest)).await?;
+        let pulled = self.pull(registry, name, &ImageId::Digest(digest.clone())).await?;
         if pulled.digest != *digest {
             return Err(CloudError::Rejected(format!(
                 "the manifest of {digest} hashes to {}",
@@ -162,7 +226,7 @@ impl EcrClient {
         &self,
         registry: Option<&AccountId>,
         name: &RepositoryName,
-        id: &ImageId<'_>,
+        id: &ImageId,
     ) -> Result<Pulled, CloudError> {
         let mut input = about(registry, name);
         input["imageIds"] = json!([id.to_json()]);
@@ -209,6 +273,22 @@ fn platforms_of(manifest: &str) -> Result<Vec<Platform>, CloudError> {
     Ok(platforms.filter(|platform| platform.os != "unknown").collect())
 }
 
+fn repository(name: &RepositoryName, found: &Value) -> Repository {
+    let filters = list(found, "imageTagMutabilityExclusionFilters");
+    let filters = filters.filter_map(|filter| owned(filter, "filter"));
+    let (mutable_by_default, exceptions) = match text(found, "imageTagMutability") {
+        Some("IMMUTABLE") => (false, Vec::new()),
+        Some("IMMUTABLE_WITH_EXCLUSION") => (false, filters.collect()),
+        Some("MUTABLE_WITH_EXCLUSION") => (true, filters.collect()),
+        _ => (true, Vec::new()),
+    };
+    Repository {
+        name: name.clone(),
+        uri: owned(found, "repositoryUri").unwrap_or_default(),
+        mutability: Mutability { mutable_by_default, exceptions },
+    }
+}
+
 #[async_trait]
 impl Ecr for EcrClient {
     async fn repository(
@@ -216,26 +296,9 @@ impl Ecr for EcrClient {
         registry: Option<&AccountId>,
         name: &RepositoryName,
     ) -> Result<Repository, CloudError> {
-        let mut input = json!({"repositoryNames": [name.as_str()]});
-        if let Some(registry) = registry {
-            input["registryId"] = Value::from(registry.as_str());
-        }
-        let answer = self.client.read("DescribeRepositories", input).await?;
-        let found = list(&answer, "repositories").next();
-        let found = found.ok_or_else(|| CloudError::NotFound(name.to_string()))?;
-        let filters = list(found, "imageTagMutabilityExclusionFilters");
-        let filters = filters.filter_map(|filter| owned(filter, "filter"));
-        let (mutable_by_default, exceptions) = match text(found, "imageTagMutability") {
-            Some("IMMUTABLE") => (false, Vec::new()),
-            Some("IMMUTABLE_WITH_EXCLUSION") => (false, filters.collect()),
-            Some("MUTABLE_WITH_EXCLUSION") => (true, filters.collect()),
-            _ => (true, Vec::new()),
-        };
-        Ok(Repository {
-            name: name.clone(),
-            uri: owned(found, "repositoryUri").unwrap_or_default(),
-            mutability: Mutability { mutable_by_default, exceptions },
-        })
+        let call = |names| self.repositories(registry.cloned(), names);
+        let found = self.repositories.ask(registry.cloned(), name.clone(), call).await?;
+        found.ok_or_else(|| CloudError::NotFound(name.to_string()))
     }
 
     fn address(&self, registry: Option<&AccountId>, name: &RepositoryName) -> Option<String> {
@@ -248,7 +311,7 @@ impl Ecr for EcrClient {
         name: &RepositoryName,
         tag: &Tag,
     ) -> Result<Image, CloudError> {
-        self.image(registry, name, ImageId::Tag(tag)).await
+        self.image(registry, name, ImageId::Tag(tag.clone())).await
     }
 
     async fn image_by_digest(
@@ -257,7 +320,7 @@ impl Ecr for EcrClient {
         name: &RepositoryName,
         digest: &Digest,
     ) -> Result<Image, CloudError> {
-        self.image(registry, name, ImageId::Digest(digest)).await
+        self.image(registry, name, ImageId::Digest(digest.clone())).await
     }
 
     async fn platform(

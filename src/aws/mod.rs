@@ -5,6 +5,7 @@
 //! before the world was read again.
 
 mod answer;
+mod batch;
 mod caller;
 mod clock;
 mod code_deploy;
@@ -31,7 +32,7 @@ use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::Timeou
 use serde_json::json;
 
 use crate::model::{AccountId, Region};
-use crate::ports::{CloudError, Ports, Reach, Sts};
+use crate::ports::{CloudError, Pace, Place, Ports, Reach, Sts};
 
 use caller::Client;
 use code_deploy::CodeDeployClient;
@@ -90,7 +91,7 @@ impl Aws {
     /// Has AWS answer something, so that the clock is right before anything is judged by it. Any answer will do, a
     /// refusal too.
     pub async fn learn_time(&self) {
-        let _ = self.ports(None).sts.account().await;
+        let _ = self.ports(&Place::default()).sts.account().await;
     }
 
     pub fn default_region(&self) -> Option<Region> {
@@ -99,9 +100,9 @@ impl Aws {
 }
 
 impl Reach for Aws {
-    fn ports(&self, region: Option<&Region>) -> Ports {
+    fn ports(&self, place: &Place) -> Ports {
         let mut builder = self.settings.to_builder();
-        if let Some(region) = region {
+        if let Some(region) = &place.region {
             builder = builder.region(aws_config::Region::new(region.as_str().to_owned()));
         }
         let sdk: Arc<dyn Caller> = Arc::new(Sdk::new(&builder.build(), &self.clock));
@@ -113,12 +114,22 @@ impl Reach for Aws {
 pub fn ports(caller: &Arc<dyn Caller>) -> Ports {
     let client = |api| Client::new(api, caller);
     Ports {
+        pace: Arc::new(Turns(Arc::clone(caller))),
         ecs: Arc::new(EcsClient::new(client(Api::Ecs))),
         ecr: Arc::new(EcrClient::new(client(Api::Ecr))),
         code_deploy: Arc::new(CodeDeployClient(client(Api::CodeDeploy))),
         sts: Arc::new(StsClient(client(Api::Sts))),
-        tagging: Arc::new(TaggingClient(client(Api::Tagging))),
-        scaling: Arc::new(ScalingClient(client(Api::Scaling))),
+        tagging: Arc::new(TaggingClient::new(client(Api::Tagging))),
+        scaling: Arc::new(ScalingClient::new(client(Api::Scaling))),
+    }
+}
+
+struct Turns(Arc<dyn Caller>);
+
+#[async_trait]
+impl Pace for Turns {
+    async fn turn(&self, operation: &'static str) {
+        self.0.turn(operation).await;
     }
 }
 

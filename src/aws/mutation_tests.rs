@@ -16,7 +16,7 @@ use trueup_simulator::{Api, World};
 
 use super::Aws;
 use crate::model::*;
-use crate::ports::{CloudError, Ports, Reach, RevisionStatus, Tasks};
+use crate::ports::{CloudError, Place, Ports, Reach, RevisionStatus, Tasks};
 
 /// Seeds of an ordinary run, each with one call of every kind.
 const SEEDS: u64 = 40;
@@ -211,9 +211,9 @@ async fn every_call(ports: &Ports) -> Said {
     let (ecs, ecr, code_deploy) = (&ports.ecs, &ports.ecr, &ports.code_deploy);
     let input = json!({"family": "api", "containerDefinitions": []});
     let environment = EnvironmentName::new("test");
-    let applications = [ApplicationName::new("api")];
+    let application = ApplicationName::new("api");
     vec![
-        ("services", ecs.services(&cluster, std::slice::from_ref(&service)).await.err()),
+        ("service", ecs.service(&cluster, &service).await.err()),
         ("deployments", ecs.service_deployments(&cluster, &service, 20).await.err()),
         ("running", ecs.tasks(&cluster, &service, Tasks::Running, 100).await.err()),
         ("stopped", ecs.tasks(&cluster, &service, Tasks::Stopped, 100).await.err()),
@@ -230,8 +230,8 @@ async fn every_call(ports: &Ports) -> Said {
         ("progress", code_deploy.progress("d-1", &cluster, &service).await.err()),
         ("app spec", code_deploy.app_spec("API", &"5".repeat(64)).await.err()),
         ("account", ports.sts.account().await.err()),
-        ("tagged", ports.tagging.revisions_tagged(&environment, &applications).await.err()),
-        ("scaling", ports.scaling.scalable_targets(&[(cluster, service)]).await.err()),
+        ("tagged", ports.tagging.revisions_tagged(&environment, &application).await.err()),
+        ("scaling", ports.scaling.scalable_target(&cluster, &service).await.err()),
     ]
 }
 
@@ -246,7 +246,7 @@ async fn whatever_an_answer_holds_reading_it_ends_and_what_is_said_of_it_is_shor
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let routes = axum::Router::new().route("/", axum::routing::post(lie)).with_state(liar.clone());
     tokio::spawn(async move { axum::serve(listener, routes).await });
-    let ports = Aws::simulated(&endpoint, &Region::new("eu-west-2")).await.ports(None);
+    let ports = Aws::simulated(&endpoint, &Region::new("eu-west-2")).await.ports(&Place::default());
     let (mut good, mut bad) = (0, 0);
     for seed in crate::fuzz::seeds("answers of AWS", SEEDS) {
         *liar.random.lock().unwrap() = fastrand::Rng::with_seed(seed);

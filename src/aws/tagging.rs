@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::answer::{list, next_page, owned, text};
+use super::batch::{Batches, Terms};
 use super::caller::Client;
 use crate::documents::memory;
 use crate::model::{ApplicationName, EnvironmentName, TaskDefinitionArn};
@@ -16,14 +17,23 @@ const MOST_VALUES: usize = 20;
 /// Pages of up to a hundred that are read for twenty applications: a thousand revisions each.
 const MOST_PAGES: usize = 200;
 
-pub(super) struct TaggingClient(pub Client);
+pub(super) struct TaggingClient {
+    client: Client,
+    revisions: Batches<EnvironmentName, ApplicationName, Listing<TaggedRevision>>,
+}
 
 impl TaggingClient {
+    pub fn new(client: Client) -> Self {
+        let revisions = Batches::new(Terms::new(MOST_VALUES, client.linger()));
+        Self { client, revisions }
+    }
+
+    /// Of every application that was asked for; where the list was cut, it was for each of them.
     async fn pages(
         &self,
-        environment: &EnvironmentName,
-        applications: &[ApplicationName],
-    ) -> Result<Listing<TaggedRevision>, CloudError> {
+        environment: EnvironmentName,
+        applications: Vec<ApplicationName>,
+    ) -> Result<BTreeMap<ApplicationName, Listing<TaggedRevision>>, CloudError> {
         let names: Vec<&str> = applications.iter().map(ApplicationName::as_str).collect();
         let mut input = json!({
             "ResourceTypeFilters": ["ecs:task-definition"],
@@ -33,18 +43,29 @@ impl TaggingClient {
             ],
             "ResourcesPerPage": 100,
         });
-        let mut items = Vec::new();
+        let (mut items, mut extent) = (Vec::new(), Extent::Cut);
         for _ in 0..MOST_PAGES {
-            let page = self.0.read("GetResources", input.clone()).await?;
+            let page = self.client.read("GetResources", input.clone()).await?;
             let found = page.get("ResourceTagMappingList").and_then(Value::as_array);
             let found = found.ok_or_else(|| CloudError::Unavailable("the answer held no list".to_owned()))?;
             items.extend(found.iter().filter_map(tagged));
             match next_page(&page, "PaginationToken") {
                 Some(token) => input["PaginationToken"] = Value::from(token),
-                None => return Ok(Listing { items, extent: Extent::Whole }),
+                None => {
+                    extent = Extent::Whole;
+                    break;
+                }
             }
         }
-        Ok(Listing { items, extent: Extent::Cut })
+        let empty = || Listing { items: Vec::new(), extent };
+        let mut listings: BTreeMap<_, _> = applications.into_iter().map(|name| (name, empty())).collect();
+        for one in items {
+            let name = one.tags.get(memory::APPLICATION).map(ApplicationName::new);
+            if let Some(listing) = name.and_then(|name| listings.get_mut(&name)) {
+                listing.items.push(one);
+            }
+        }
+        Ok(listings)
     }
 }
 
@@ -53,13 +74,11 @@ impl Tagging for TaggingClient {
     async fn revisions_tagged(
         &self,
         environment: &EnvironmentName,
-        applications: &[ApplicationName],
+        application: &ApplicationName,
     ) -> Result<Listing<TaggedRevision>, CloudError> {
-        let mut all = Listing::default();
-        for batch in applications.chunks(MOST_VALUES) {
-            all.append(self.pages(environment, batch).await?);
-        }
-        Ok(all)
+        let call = |applications| self.pages(environment.clone(), applications);
+        let found = self.revisions.ask(environment.clone(), application.clone(), call).await?;
+        Ok(found.unwrap_or_default())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
+use futures::future::join_all;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use trueup_simulator::{Api, Fault, World, http};
@@ -10,9 +11,9 @@ use trueup_simulator::{Api, Fault, World, http};
 use super::Aws;
 use crate::model::{
     ApplicationName, ClusterName, Digest, EnvironmentName, Region, RepositoryName, ScalableTarget,
-    ServiceName, TaskDefinitionArn,
+    ServiceName, Tag, TaskDefinitionArn,
 };
-use crate::ports::{CloudError, Extent, Ports, Reach, RevisionStatus};
+use crate::ports::{CloudError, Extent, Place, Ports, Reach, RevisionStatus, Tasks};
 
 struct Rig {
     world: Arc<Mutex<World>>,
@@ -27,7 +28,7 @@ impl Rig {
         let world = Arc::new(Mutex::new(World::new("123456789012", "eu-west-2")));
         tokio::spawn(http::serve(listener, Arc::clone(&world), 0.0));
         let aws = Aws::simulated(&endpoint, &Region::new("eu-west-2")).await;
-        Self { world, ports: aws.ports(None) }
+        Self { world, ports: aws.ports(&Place::default()) }
     }
 
     fn call(&self, api: Api, operation: &str, input: &Value) -> Value {
@@ -53,12 +54,8 @@ impl Rig {
     }
 }
 
-fn names(names: &[String]) -> Vec<ApplicationName> {
-    names.iter().map(ApplicationName::new).collect()
-}
-
 #[tokio::test]
-async fn all_revisions_of_an_environment_are_found_by_tag_beyond_a_page_and_twenty_applications() {
+async fn all_revisions_of_applications_are_found_by_tag_beyond_a_page_twenty_applications_a_call() {
     let rig = Rig::new().await;
     let applications: Vec<String> = (0..25).map(|number| format!("app{number}")).collect();
     for application in &applications {
@@ -71,11 +68,17 @@ async fn all_revisions_of_an_environment_are_found_by_tag_beyond_a_page_and_twen
     rig.register("test", "other");
     rig.world.lock().unwrap().advance(60);
     let test = EnvironmentName::new("test");
-    let found = rig.ports.tagging.revisions_tagged(&test, &names(&applications)).await.unwrap();
-    assert_eq!((found.items.len(), found.extent), (25 * 12 + 1, Extent::Whole));
-    assert!(found.items.iter().all(|one| one.tags["trueup:environment"] == "test"));
-    assert!(found.items.iter().all(|one| one.tags["trueup:application"] == one.arn.family()));
-    let nothing = rig.ports.tagging.revisions_tagged(&test, &[]).await.unwrap();
+    let names: Vec<ApplicationName> = applications.iter().map(ApplicationName::new).collect();
+    let found = join_all(names.iter().map(|name| rig.ports.tagging.revisions_tagged(&test, name))).await;
+    for (name, found) in names.iter().zip(found) {
+        let found = found.unwrap();
+        let expected = if name.as_str() == "app0" { 13 } else { 12 };
+        assert_eq!((found.items.len(), found.extent), (expected, Extent::Whole), "{name}");
+        assert!(found.items.iter().all(|one| one.tags["trueup:environment"] == "test"));
+        assert!(found.items.iter().all(|one| one.arn.family() == name.as_str()));
+    }
+    assert_eq!(rig.world.lock().unwrap().calls("GetResources"), 3 + 1, "241 in three pages, and 60 in one");
+    let nothing = rig.ports.tagging.revisions_tagged(&test, &ApplicationName::new("none")).await.unwrap();
     assert_eq!((nothing.items.len(), nothing.extent), (0, Extent::Whole));
 }
 
@@ -83,7 +86,7 @@ async fn all_revisions_of_an_environment_are_found_by_tag_beyond_a_page_and_twen
 async fn an_index_that_may_not_be_asked_is_told_from_one_that_does_not_answer() {
     let rig = Rig::new().await;
     let operation = || "GetResources".to_owned();
-    let (test, api) = (EnvironmentName::new("test"), names(&["api".to_owned()]));
+    let (test, api) = (EnvironmentName::new("test"), ApplicationName::new("api"));
     let mut said = Vec::new();
     for fault in [
         Fault::Deny { operation: operation(), times: 1 },
@@ -175,12 +178,89 @@ async fn a_scalable_target_is_read_with_its_bounds() {
     let target = json!({"ServiceNamespace": "ecs", "ResourceId": "service/mco/api",
         "ScalableDimension": "ecs:service:DesiredCount", "MinCapacity": 2, "MaxCapacity": 6});
     rig.call(Api::Scaling, "RegisterScalableTarget", &target);
-    let service = |name: &str| (ClusterName::new("mco"), ServiceName::new(name));
-    let asked = (0..60).map(|number| service(&format!("s{number}"))).chain([service("api"), service("web")]);
-    let found = rig.ports.scaling.scalable_targets(&asked.collect::<Vec<_>>()).await.unwrap();
-    let expected = ScalableTarget { least: 2, most: 6 };
-    assert_eq!(found.into_iter().collect::<Vec<_>>(), [(service("api"), expected)]);
+    let cluster = ClusterName::new("mco");
+    let asked: Vec<ServiceName> = (0..60).map(|number| format!("s{number}")).map(ServiceName::new).collect();
+    let asked: Vec<ServiceName> = asked.into_iter().chain(["api", "web"].map(ServiceName::new)).collect();
+    let found = join_all(asked.iter().map(|name| rig.ports.scaling.scalable_target(&cluster, name))).await;
+    let found: Vec<_> = found.into_iter().map(Result::unwrap).collect();
+    let expected = Some(ScalableTarget { least: 2, most: 6 });
+    assert_eq!((&found[60..], found.iter().flatten().count()), (&[expected, None][..], 1));
+    assert_eq!(rig.world.lock().unwrap().calls("DescribeScalableTargets"), 2);
     rig.refuse(Fault::Deny { operation: "DescribeScalableTargets".to_owned(), times: 1 });
-    let denied = rig.ports.scaling.scalable_targets(&[service("api")]).await.unwrap_err();
+    let denied = rig.ports.scaling.scalable_target(&cluster, &asked[60]).await.unwrap_err();
     assert!(matches!(denied, CloudError::Denied(_)), "{denied:?}");
+}
+
+#[tokio::test]
+async fn what_many_ask_for_at_once_costs_few_calls() {
+    let rig = Rig::new().await;
+    let cluster = ClusterName::new("mco");
+    rig.register("test", "api");
+    rig.call(Api::Ecs, "CreateCluster", &json!({"clusterName": "mco"}));
+    rig.call(Api::Ecr, "CreateRepository", &json!({"repositoryName": "mco/api"}));
+    push(&rig, "{}");
+    let names: Vec<ServiceName> = (0..25).map(|number| ServiceName::new(format!("s{number}"))).collect();
+    for name in &names {
+        let service = json!({"cluster": "mco", "serviceName": name.as_str(), "taskDefinition": "api", "desiredCount": 2});
+        rig.call(Api::Ecs, "CreateService", &service);
+    }
+    rig.world.lock().unwrap().advance(300);
+    let (ecs, ecr) = (&rig.ports.ecs, &rig.ports.ecr);
+    let repository = RepositoryName::new("mco/api");
+    let tags = ["aaaaaaa", "bbbbbbb"].map(Tag::new);
+    let services = join_all(names.iter().map(|name| ecs.service(&cluster, name))).await;
+    assert!(
+        services.iter().zip(&names).all(|(found, name)| found
+            .as_ref()
+            .unwrap()
+            .as_ref()
+            .unwrap()
+            .arn
+            .ends_with(name.as_str()))
+    );
+    for _ in 0..2 {
+        let deployments =
+            join_all(names.iter().map(|name| ecs.service_deployments(&cluster, name, 20))).await;
+        assert!(deployments.iter().all(|found| found.as_ref().unwrap().len() == 1));
+    }
+    let tasks = join_all(names.iter().map(|name| ecs.tasks(&cluster, name, Tasks::Running, 500))).await;
+    assert!(tasks.iter().all(|found| found.as_ref().unwrap().len() == 2));
+    let images = join_all(tags.iter().map(|tag| ecr.image_by_tag(None, &repository, tag))).await;
+    assert!(images[0].is_ok() && matches!(images[1], Err(CloudError::NotFound(_))), "{images:?}");
+    for (operation, expected) in [
+        ("DescribeServices", 3),
+        ("ListServiceDeployments", 50),
+        // The second time they are known; the first time they are asked for as their lists come in.
+        ("DescribeServiceDeployments", 3),
+        ("ListTasks", 1),
+        ("DescribeTasks", 1),
+        // Together they are refused for the sake of the one that is not there.
+        ("DescribeImages", 3),
+    ] {
+        assert_eq!(rig.world.lock().unwrap().calls(operation), expected, "{operation}");
+    }
+}
+
+#[tokio::test]
+async fn the_list_of_a_cluster_that_is_mostly_others_is_read_once_and_left_alone() {
+    let rig = Rig::new().await;
+    let cluster = ClusterName::new("mco");
+    rig.register("test", "api");
+    rig.call(Api::Ecs, "CreateCluster", &json!({"clusterName": "mco"}));
+    for (name, count) in [("one", 1), ("two", 1), ("others", 300)] {
+        let service =
+            json!({"cluster": "mco", "serviceName": name, "taskDefinition": "api", "desiredCount": count});
+        rig.call(Api::Ecs, "CreateService", &service);
+    }
+    rig.world.lock().unwrap().advance(600);
+    let names = ["one", "two"].map(ServiceName::new);
+    let mut calls = 0;
+    for expected in [2 + 2, 2] {
+        let tasks =
+            join_all(names.iter().map(|name| rig.ports.ecs.tasks(&cluster, name, Tasks::Running, 500)));
+        assert!(tasks.await.iter().all(|found| found.as_ref().unwrap().len() == 1));
+        let all = rig.world.lock().unwrap().calls("ListTasks");
+        assert_eq!(all - calls, expected);
+        calls = all;
+    }
 }

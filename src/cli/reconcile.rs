@@ -58,7 +58,7 @@ fn waits_for_others(one: &Swept) -> bool {
 
 /// Whether all are at rest but for those who wait for others that are at rest too.
 fn nobody_moves(swept: &[Swept], controller: &Controller) -> bool {
-    let mut statuses = controller.statuses().values();
+    let mut statuses = controller.statuses();
     swept.iter().all(|one| rests(one) || waits_for_others(one))
         && statuses.all(|status| {
             let class = status.waiting.as_ref().map(class);

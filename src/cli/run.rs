@@ -198,7 +198,7 @@ impl Loop {
         self.controller.sweep_and_tell(declaration, Writes::Allowed, wanted, tell).await;
         let declared = declaration.applications.iter().map(crate::model::Declared::target);
         self.notifier.retain(declared);
-        self.board.swept(self.controller.statuses().values());
+        self.board.swept(self.controller.statuses());
     }
 }
 

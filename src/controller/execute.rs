@@ -36,6 +36,24 @@ pub(super) async fn execute(
     .map(|()| None)
 }
 
+/// The operation that moves a tag, in the registry of the image.
+pub(super) const MOVE_TAG: &str = "PutImage";
+
+/// The operation of AWS that a step comes to.
+pub(super) fn operation(step: &Step) -> &'static str {
+    match step {
+        Step::Register { .. } => "RegisterTaskDefinition",
+        Step::Stamp { .. } => "TagResource",
+        Step::Deploy { by: By::UpdateService { .. }, .. } | Step::UpdateSettings { .. } => "UpdateService",
+        Step::Deploy { by: By::CodeDeploy(_), .. } => "CreateDeployment",
+        Step::Stop { .. } => "StopDeployment",
+        Step::Continue { .. } => "ContinueDeployment",
+        Step::CreateApplication { .. } => "CreateApplication",
+        Step::CreateGroup { .. } => "CreateDeploymentGroup",
+        Step::MoveTag { .. } => MOVE_TAG,
+    }
+}
+
 /// What AWS says of a write that failed, without what it may repeat of the task definition that was sent, and of those that
 /// are known: it is logged, shown and alerted. What git declares is no secret to whoever reads it.
 pub(super) fn without_secrets(

@@ -35,6 +35,14 @@ impl<'a> Peers<'a> {
         peers
     }
 
+    /// The environments of which this is true for all targets.
+    pub fn environments_all(&self, is: impl Fn(&Target) -> bool) -> BTreeSet<&'a EnvironmentName> {
+        let all = || self.readable.keys().chain(&self.frozen);
+        let others: BTreeSet<_> =
+            all().filter(|target| !is(target)).map(|target| &target.environment).collect();
+        all().map(|target| &target.environment).filter(|environment| !others.contains(environment)).collect()
+    }
+
     /// Those whose standing decides about this one by name, beside the limits of the environment.
     pub fn relevant(&self, desired: &'a Desired) -> Vec<&'a Desired> {
         let first = desired.after.iter().filter_map(|name| self.readable.get(&beside(desired, name)));
@@ -60,6 +68,8 @@ pub(super) struct Ledger {
     statuses: BTreeMap<Target, Status>,
     in_flight: Tally,
     failed: Tally,
+    /// Whether what others may wait for has changed since it was asked.
+    changed: bool,
 }
 
 /// Applications by environment.
@@ -70,30 +80,57 @@ impl Ledger {
         &self.statuses
     }
 
+    /// Whether the target was looked at.
+    pub fn knows(&self, target: &Target) -> bool {
+        self.statuses.contains_key(target)
+    }
+
     /// Forgets all but these.
     pub fn retain(&mut self, keep: impl Fn(&Target) -> bool) {
         let gone: Vec<Target> = self.statuses.keys().filter(|target| !keep(target)).cloned().collect();
         for target in gone {
             self.statuses.remove(&target);
-            mark(&mut self.in_flight, &target, false);
-            mark(&mut self.failed, &target, false);
+            self.mark(&target, Some(false), false);
         }
     }
 
+    /// Takes note of where a target stands.
     pub fn looked(&mut self, status: &Status) {
-        // A start that cannot be seen yet goes on counting.
-        let unseen = matches!(status.waiting, Some(Waiting::Consistency { .. }));
-        if is_in_flight(status) || !unseen {
-            mark(&mut self.in_flight, &status.target, is_in_flight(status));
-        }
-        let failed = matches!(status.waiting, Some(Waiting::Held { .. }));
-        mark(&mut self.failed, &status.target, failed);
-        self.statuses.insert(status.target.clone(), status.clone());
+        // A start that cannot be seen yet goes on counting, and so does one of which the registration was made.
+        let unseen = matches!(status.waiting, None | Some(Waiting::Consistency { .. }));
+        let in_flight = (is_in_flight(status) || !unseen).then(|| is_in_flight(status));
+        self.mark(&status.target, in_flight, matches!(status.waiting, Some(Waiting::Held { .. })));
+        let before = self.statuses.insert(status.target.clone(), status.clone());
+        let standing = |status: &Status| (has_succeeded(status), status.good.clone());
+        self.changed |= before.as_ref().map(standing) != Some(standing(status));
     }
 
     /// A deployment was started.
     pub fn started(&mut self, target: &Target) {
         mark(&mut self.in_flight, target, true);
+    }
+
+    fn mark(&mut self, target: &Target, in_flight: Option<bool>, failed: bool) {
+        if let Some(is) = in_flight {
+            self.changed |= mark(&mut self.in_flight, target, is);
+        }
+        self.changed |= mark(&mut self.failed, target, failed);
+    }
+
+    /// Whether anything has changed since it was asked last that others may wait for.
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// How many deployments may begin besides those in flight.
+    pub fn room(&self, environment: &EnvironmentName, max_in_flight: usize) -> usize {
+        max_in_flight.saturating_sub(self.in_flight.get(environment).map_or(0, BTreeSet::len))
+    }
+
+    /// Whether the target waits for others to end.
+    pub fn awaits_turn(&self, target: &Target) -> bool {
+        let waiting = self.statuses.get(target).and_then(|status| status.waiting.as_ref());
+        matches!(waiting, Some(Waiting::Turn { .. }))
     }
 
     /// What last succeeded there and runs.
@@ -107,12 +144,13 @@ fn has_succeeded(status: &Status) -> bool {
     status.sync == Sync::Synced && status.proof == Proof::Proven
 }
 
-fn mark(tally: &mut Tally, target: &Target, is: bool) {
+/// Whether that changes anything.
+fn mark(tally: &mut Tally, target: &Target, is: bool) -> bool {
     let applications = tally.entry(target.environment.clone()).or_default();
     if is {
-        applications.insert(target.application.clone());
+        applications.insert(target.application.clone())
     } else {
-        applications.remove(&target.application);
+        applications.remove(&target.application)
     }
 }
 

@@ -1,6 +1,9 @@
 //! The shell: it reads, asks [`plan`](crate::plan), makes the one write it is told, and looks again.
 
+mod access;
+mod entry;
 mod execute;
+mod fleet;
 mod gates;
 mod images;
 mod observe;
@@ -9,8 +12,8 @@ mod outcome;
 mod pace;
 mod recall;
 mod remembered;
-mod sweep;
+mod unit;
 
+pub use fleet::{Controller, adopt, observe_only};
 pub use outcome::{News, Outcome, Requeue, Swept, Writes};
 pub use pace::is_settled;
-pub use sweep::{Controller, adopt, observe_only};

@@ -6,8 +6,8 @@ use super::of_interest::{best_first, deployed};
 use super::remembered::Remembered;
 use crate::documents::{app_spec, code_deploy, memory};
 use crate::model::{
-    AccountId, DeclaredCommits, Deployment, DeploymentGroup, DeploymentStatus, Desired, Group, InfraCommit,
-    Millis, Observed, OutcomeKind, Phase, Reading, Revision, RolloutState, ScalableTarget, Service,
+    DeclaredCommits, Deployment, DeploymentGroup, DeploymentStatus, Desired, Group, InfraCommit, Millis,
+    Observed, OutcomeKind, Phase, Reading, Revision, RolloutState, ScalableTarget, Service,
     ServiceDeployment, Task, TaskDefinitionArn,
 };
 use crate::plan::count::Count;
@@ -63,7 +63,7 @@ impl Observer<'_> {
         look: Look,
     ) -> Observed {
         let facts_checked_at = self.clock.now();
-        let account = self.account().await;
+        let account = self.remembered.account(self.sts).await;
         let (service, checked_at) = match service {
             Some(service) => service,
             None => (self.service(desired).await, facts_checked_at),
@@ -164,8 +164,11 @@ impl Observer<'_> {
         if let Some(kept) = self.remembered.scalable_target(&key, now).filter(|_| !fresh) {
             return Some(kept);
         }
-        let found = self.scaling.scalable_targets(std::slice::from_ref(&key)).await;
-        Some(self.remembered.keep_scalable_target(key, &found, now))
+        let found = match self.scaling.scalable_target(&desired.cluster, &desired.service).await {
+            Ok(found) => found.map_or(Reading::Absent, Reading::Known),
+            Err(error) => Reading::Unavailable(error.to_string()),
+        };
+        Some(self.remembered.keep_scalable_target(key, found, now))
     }
 
     /// Asks for the images alone again, for those who wait for one to be built.
@@ -277,21 +280,9 @@ impl Observer<'_> {
         Reading::from(stopped.map(|stopped| running.into_iter().chain(stopped).collect()))
     }
 
-    async fn account(&self) -> Reading<AccountId> {
-        if let Some(account) = self.remembered.account() {
-            return Reading::Known(account);
-        }
-        let account = Reading::from(self.sts.account().await);
-        if let Reading::Known(account) = &account {
-            self.remembered.keep_account(account.clone());
-        }
-        account
-    }
-
-    async fn service(&self, desired: &Desired) -> Reading<Service> {
-        let names = std::slice::from_ref(&desired.service);
-        match self.ecs.services(&desired.cluster, names).await {
-            Ok(mut found) => found.remove(&desired.service).map_or(Reading::Absent, Reading::Known),
+    pub async fn service(&self, desired: &Desired) -> Reading<Service> {
+        match self.ecs.service(&desired.cluster, &desired.service).await {
+            Ok(found) => found.map_or(Reading::Absent, Reading::Known),
             Err(error) => self.remembered.hiding(Reading::from(Err(error))),
         }
     }

@@ -160,6 +160,11 @@ fn deployments(service: &Reading<Service>) -> Vec<(&DeploymentId, DeploymentStat
     all.map(|deployment| (&deployment.id, deployment.status, deployment.rollout)).collect()
 }
 
+/// Whether another application has to come first.
+pub(super) fn awaits_others(plan: &Plan) -> bool {
+    plan.waiting.as_ref().map(waiting::class) == Some(waiting::Class::Others)
+}
+
 /// Whether nothing more will happen to this target by itself.
 pub fn is_settled(swept: &Swept) -> bool {
     // What was refused is told by the plan that came after it.

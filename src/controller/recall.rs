@@ -30,8 +30,7 @@ impl Observer<'_> {
     /// `families`: those that the service is declared with, runs or ran.
     pub(super) async fn recall(&self, desired: &Desired, families: &BTreeSet<String>) -> Recollection {
         let target = &desired.target;
-        let applications = std::slice::from_ref(&target.application);
-        match self.tagging.revisions_tagged(&target.environment, applications).await {
+        match self.tagging.revisions_tagged(&target.environment, &target.application).await {
             Ok(listing) => {
                 let hints = listing.items.into_iter();
                 let hints = hints.filter_map(|one| Some((memory::hint(&one.tags, desired)?, one.arn)));

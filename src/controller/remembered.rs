@@ -1,15 +1,17 @@
 //! What was read once and is kept, since it changes rarely or never. Losing it costs calls, never correctness.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Mutex;
+
+use tokio::sync::OnceCell;
 
 use crate::documents::shown;
 use crate::model::{
     AccountId, ClusterName, Millis, Reading, Registry, Repository, RepositoryName, Revision, ScalableTarget,
     ServiceName, Tag, TagMatch, TaskDefinitionArn,
 };
-use crate::ports::CloudError;
+use crate::ports::Sts;
 
 /// How long the settings of a repository are kept, in milliseconds.
 const REPOSITORY: Millis = 600_000;
@@ -29,7 +31,7 @@ type CommitTag = (Registry, RepositoryName, Tag);
 /// The memory of one region.
 #[derive(Default)]
 pub struct Remembered {
-    account: Mutex<Option<AccountId>>,
+    account: OnceCell<AccountId>,
     revisions: Mutex<HashMap<TaskDefinitionArn, Revision>>,
     repositories: Mutex<HashMap<(Registry, RepositoryName), (Repository, Millis)>>,
     /// By which tag a commit was found whose commit tag is not there, and until when that is good.
@@ -40,14 +42,9 @@ pub struct Remembered {
 }
 
 impl Remembered {
-    pub(super) fn account(&self) -> Option<AccountId> {
-        self.account.lock().ok()?.clone()
-    }
-
-    pub(super) fn keep_account(&self, account: AccountId) {
-        if let Ok(mut kept) = self.account.lock() {
-            *kept = Some(account);
-        }
+    /// Whose credentials these are; asked once, whoever asks first.
+    pub(super) async fn account(&self, sts: &dyn Sts) -> Reading<AccountId> {
+        Reading::from(self.account.get_or_try_init(|| sts.account()).await.cloned())
     }
 
     pub(super) fn revision(&self, arn: &TaskDefinitionArn) -> Option<Revision> {
@@ -102,17 +99,12 @@ impl Remembered {
         (now - read_at < life).then_some(target)
     }
 
-    /// Keeps what one answer says of this service.
     pub(super) fn keep_scalable_target(
         &self,
         service: Named,
-        answer: &Result<BTreeMap<Named, ScalableTarget>, CloudError>,
+        target: Reading<ScalableTarget>,
         now: Millis,
     ) -> Reading<ScalableTarget> {
-        let target = match answer {
-            Ok(found) => found.get(&service).map_or(Reading::Absent, |target| Reading::Known(*target)),
-            Err(error) => Reading::Unavailable(error.to_string()),
-        };
         keep(&self.scalable_targets, service, (target.clone(), now));
         target
     }
@@ -141,6 +133,8 @@ fn keep<K: Eq + Hash, V>(entries: &Mutex<HashMap<K, V>>, key: K, value: V) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]

@@ -74,6 +74,15 @@ impl Account {
         }
     }
 
+    /// The same, for somebody who shares it.
+    #[track_caller]
+    pub fn shared(&self) -> Arc<Mutex<World>> {
+        match self {
+            Self::World(world) => Arc::clone(world),
+            Self::Endpoint(_) => panic!("needs: {:?}", Need::Calls),
+        }
+    }
+
     /// Says that something could not be checked here; `tests/emulators/scenarios.py` holds that against what is known.
     #[expect(clippy::print_stdout, reason = "read by a program")]
     pub fn does_not_tell(&self, what: &str) {

@@ -3,8 +3,10 @@
 //! `cargo test --test scenarios frugality -- --nocapture` prints them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::Instant;
 use trueup_simulator::Api;
 
 use crate::stage::{Breaker, Running, Stage, TICK, said};
@@ -56,7 +58,7 @@ async fn one_promotion() {
     let (counts, all) = counted(&running, before);
     print("one promotion, from the commit until three minutes later", &counts, all);
     assert_eq!(counts["RegisterTaskDefinition"] + counts["UpdateService"] + counts["PutImage"], 3);
-    assert_eq!(all, 195);
+    assert_eq!(all, 180);
 }
 
 #[tokio::test]
@@ -78,7 +80,7 @@ async fn one_blue_green_promotion() {
     assert_eq!(all, 393);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_thousand_services_that_rest() {
     const SERVICES: usize = 1000;
     let mut stage = Stage::new(Breaker::On);
@@ -95,14 +97,17 @@ async fn a_thousand_services_that_rest() {
     let applications: Vec<(&str, &str, &str)> =
         names.iter().map(|(name, text)| (name.as_str(), "aaaaaaa", text.as_str())).collect();
     stage.write(&applications);
-    let mut running = stage.process(BTreeMap::new());
+    let mut running = stage.process_far_away(Duration::from_millis(25));
+    let began = Instant::now();
     running.pass(&stage).await;
     let (counts, cold) = counted(&running, 0);
-    print("the first look at 1,000 services", &counts, cold);
+    let seconds = began.elapsed().as_secs();
+    print(&format!("the first look at 1,000 services 25 ms away, in {seconds} s"), &counts, cold);
     let before = running.process().calls().len();
     running.pass(&stage).await;
     let (counts, warm) = counted(&running, before);
     print("the second look", &counts, warm);
     assert_eq!(warm, SERVICES / 10);
-    assert_eq!(cold, 7 * SERVICES + SERVICES / 10 + 3);
+    assert!(cold < SERVICES * 8 / 5, "{cold}");
+    assert!(seconds < 6, "{seconds}");
 }

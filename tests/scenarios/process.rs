@@ -7,12 +7,14 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
+use tokio::time::Instant;
 use trueup::aws::{self, CallError, Caller};
 use trueup::model::{Millis, Region};
-use trueup::ports::{Clock, Ports, Reach};
+use trueup::ports::{Clock, Place, Ports, Reach};
 use trueup_simulator::{Api, AwsError, World};
 
 use crate::stage::Stage;
@@ -115,6 +117,10 @@ struct Inner {
     crashed: AtomicBool,
     hanging: Mutex<Option<(Api, String, Value)>>,
     other: Option<Arc<dyn Other>>,
+    /// How far away the world is, in tokio's time.
+    latency: Duration,
+    /// When tokio's time began, and what the world's time was then: the world of who is far away goes on by tokio's time.
+    began: (Instant, u64),
 }
 
 impl Process {
@@ -131,7 +137,25 @@ impl Process {
             crashed: AtomicBool::new(false),
             hanging: Mutex::default(),
             other,
+            latency: Duration::ZERO,
+            began: (Instant::now(), 0),
         }))
+    }
+
+    /// A view from so far away, without trouble.
+    pub fn far_away(world: &Arc<Mutex<World>>, latency: Duration) -> Self {
+        let Self(near) = Self::new(world, BTreeMap::new(), None);
+        let near = Arc::into_inner(near).unwrap();
+        let began = (Instant::now(), world.lock().unwrap().now());
+        Self(Arc::new(Inner { latency, began, ..near }))
+    }
+
+    /// Has the world's time follow tokio's.
+    pub fn catch_up(&self) {
+        let (instant, then) = self.0.began;
+        let mut world = self.0.world.lock().unwrap();
+        let behind = (then + instant.elapsed().as_secs()).saturating_sub(world.now());
+        world.advance(behind);
     }
 
     pub fn has_crashed(&self) -> bool {
@@ -232,7 +256,15 @@ impl Caller for Process {
             aws::Api::Tagging => Api::Tagging,
             aws::Api::Scaling => Api::Scaling,
         };
+        if !self.0.latency.is_zero() {
+            tokio::time::sleep(self.0.latency).await;
+            self.catch_up();
+        }
         self.meet(api, operation, &input).await
+    }
+
+    fn linger(&self) -> Duration {
+        self.0.latency / 5
     }
 
     async fn download(&self, address: &str) -> Option<Vec<u8>> {
@@ -249,7 +281,7 @@ impl Caller for Process {
 }
 
 impl Reach for Process {
-    fn ports(&self, _region: Option<&Region>) -> Ports {
+    fn ports(&self, _place: &Place) -> Ports {
         let caller: Arc<dyn Caller> = Arc::new(self.clone());
         aws::ports(&caller)
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Value, json};
@@ -453,6 +454,16 @@ impl Stage {
 
     pub fn process(&self, plan: BTreeMap<usize, Trouble>) -> Running {
         self.process_beside(plan, None)
+    }
+
+    /// A process so far away from AWS, in tokio's time.
+    pub fn process_far_away(&self, latency: Duration) -> Running {
+        let world = self.account.shared();
+        let process = Process::far_away(&world, latency);
+        let clock = Arc::new(WorldClock(world));
+        let history = Box::new(self.commits.clone());
+        let controller = Controller::new(Box::new(process.clone()), history, clock);
+        Running { process: Some(process), controller }
     }
 
     pub fn process_beside(&self, plan: BTreeMap<usize, Trouble>, other: Option<Arc<dyn Other>>) -> Running {

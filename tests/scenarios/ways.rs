@@ -6,6 +6,7 @@ use serde_json::json;
 use trueup::controller::Swept;
 use trueup::model::{Digest, Health, RepositoryName, Sync, Tag};
 use trueup::notify::transition;
+use trueup::ports::Place;
 use trueup_simulator::{Api, Fault};
 
 use crate::stage::{Breaker, Running, SERVICE, Stage, said};
@@ -620,7 +621,7 @@ async fn a_tag_that_is_there_already_is_moved_whatever_ecr_calls_it() {
             stage.inject(fault);
         }
         for reach in stage.reaches() {
-            let ecr = reach.ports(None).ecr;
+            let ecr = reach.ports(&Place::default()).ecr;
             ecr.move_tag(None, &name, &there, &tag).await.unwrap();
             ecr.move_tag(None, &name, &other, &tag).await.unwrap_err();
         }

@@ -1,26 +1,31 @@
 //! Amazon ECS.
 
 mod convert;
+mod tasks;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
 
 use async_trait::async_trait;
+use futures::future::try_join_all;
 use serde_json::{Map, Value, json};
 
-use convert::{registration_of, service, service_deployment, service_revision, task, with_tags};
+use convert::{registration_of, service, service_deployment, service_revision, with_tags};
+use tasks::ServiceTasks;
 
 use super::answer::{list, member, next_page, owned, text, texts};
+use super::batch::{Batch, Batches, Terms};
 use super::caller::Client;
 use crate::model::{
     ClusterName, Digest, Revision, Service, ServiceDeployment, ServiceName, Task, TaskDefinitionArn,
 };
 use crate::ports::{CloudError, Ecs, Extent, Listing, RevisionStatus, Tasks};
 
+/// `DescribeServices` takes ten names (Amazon ECS API reference).
+const SERVICES: usize = 10;
 /// `DescribeServiceRevisions` and `DescribeServiceDeployments` take twenty ARNs (Amazon ECS API reference).
 const BATCH: usize = 20;
-/// `DescribeTasks` takes a hundred, and lists of task definitions have pages of a hundred (Amazon ECS API reference).
-const TASKS: usize = 100;
+/// Lists of task definitions have pages of a hundred (Amazon ECS API reference).
 const PAGE: usize = 100;
 /// Pages of one list that are read at most; AWS may send empty ones.
 pub(super) const MOST_PAGES: usize = 100;
@@ -29,7 +34,13 @@ const MOST_CACHED: usize = 10_000;
 
 pub(super) struct EcsClient {
     client: Client,
-    service_revisions: Mutex<HashMap<String, ServiceRevision>>,
+    services: Batches<ClusterName, ServiceName, Service>,
+    deployments: Batch<String, Value>,
+    revisions: Batch<String, ServiceRevision>,
+    tasks: ServiceTasks,
+    /// Service revisions are immutable, and so is what is said of a deployment that is over.
+    known_revisions: Mutex<HashMap<String, ServiceRevision>>,
+    ended_deployments: Mutex<HashMap<String, Value>>,
 }
 
 #[derive(Clone)]
@@ -40,39 +51,68 @@ struct ServiceRevision {
 
 impl EcsClient {
     pub fn new(client: Client) -> Self {
-        Self { client, service_revisions: Mutex::new(HashMap::new()) }
+        let linger = client.linger();
+        Self {
+            services: Batches::new(Terms::new(SERVICES, linger)),
+            deployments: Batch::new(Terms::new(BATCH, linger)),
+            revisions: Batch::new(Terms::new(BATCH, linger)),
+            tasks: ServiceTasks::new(client.clone()),
+            known_revisions: Mutex::default(),
+            ended_deployments: Mutex::default(),
+            client,
+        }
     }
 
-    /// Reads what is not cached, in batches.
-    async fn service_revisions(
+    async fn describe_services(
         &self,
-        arns: BTreeSet<String>,
-    ) -> Result<HashMap<String, ServiceRevision>, CloudError> {
-        let (mut found, mut missing) = (HashMap::new(), Vec::new());
-        for arn in arns {
-            match self.service_revisions.lock().ok().and_then(|cache| cache.get(&arn).cloned()) {
-                Some(revision) => drop(found.insert(arn, revision)),
-                None => missing.push(arn),
-            }
+        cluster: &ClusterName,
+        names: Vec<ServiceName>,
+    ) -> Result<BTreeMap<ServiceName, Service>, CloudError> {
+        let names: Vec<&str> = names.iter().map(ServiceName::as_str).collect();
+        let input = json!({"cluster": cluster.as_str(), "services": names});
+        let answer = self.client.read("DescribeServices", input).await?;
+        let named = |one| Some((ServiceName::new(text(one, "serviceName")?), service(one)?));
+        Ok(list(&answer, "services").filter_map(named).collect())
+    }
+
+    async fn describe_deployments(&self, arns: Vec<String>) -> Result<BTreeMap<String, Value>, CloudError> {
+        let answer =
+            self.client.read("DescribeServiceDeployments", json!({"serviceDeploymentArns": arns})).await?;
+        let named = |one: &Value| Some((owned(one, "serviceDeploymentArn")?, one.clone()));
+        Ok(list(&answer, "serviceDeployments").filter_map(named).collect())
+    }
+
+    async fn describe_revisions(
+        &self,
+        arns: Vec<String>,
+    ) -> Result<BTreeMap<String, ServiceRevision>, CloudError> {
+        let answer =
+            self.client.read("DescribeServiceRevisions", json!({"serviceRevisionArns": arns})).await?;
+        let revision = |one| Some((owned(one, "serviceRevisionArn")?, service_revision(one)?));
+        Ok(list(&answer, "serviceRevisions").filter_map(revision).collect())
+    }
+
+    async fn deployment(&self, arn: String) -> Result<Option<Value>, CloudError> {
+        if let Some(known) = find(&self.ended_deployments, &arn) {
+            return Ok(Some(known));
         }
-        for batch in missing.chunks(BATCH) {
-            let input = json!({"serviceRevisionArns": batch});
-            let answer = self.client.read("DescribeServiceRevisions", input).await?;
-            let revision = |one| Some((owned(one, "serviceRevisionArn")?, service_revision(one)?));
-            found.extend(list(&answer, "serviceRevisions").filter_map(revision));
+        let found = self.deployments.ask(arn.clone(), |arns| self.describe_deployments(arns)).await?;
+        if let Some(found) = found.as_ref().filter(|found| says_no_more(found)) {
+            keep(&self.ended_deployments, arn, found.clone());
         }
-        self.keep(&found);
         Ok(found)
     }
 
     /// Digests are filled in by the first tasks, so a revision without them is read again.
-    fn keep(&self, found: &HashMap<String, ServiceRevision>) {
-        let Ok(mut cache) = self.service_revisions.lock() else { return };
-        if cache.len() > MOST_CACHED {
-            cache.clear();
+    async fn service_revision(&self, arn: String) -> Result<Option<ServiceRevision>, CloudError> {
+        if let Some(known) = find(&self.known_revisions, &arn) {
+            return Ok(Some(known));
         }
-        let resolved = found.iter().filter(|(_, revision)| !revision.digests.is_empty());
-        cache.extend(resolved.map(|(arn, revision)| (arn.clone(), revision.clone())));
+        let found = self.revisions.ask(arn.clone(), |arns| self.describe_revisions(arns)).await?;
+        if let Some(found) = found.as_ref().filter(|found| !found.digests.is_empty()) {
+            keep(&self.known_revisions, arn, found.clone());
+        }
+        Ok(found)
     }
 
     async fn update_service(
@@ -85,46 +125,40 @@ impl EcsClient {
         input.insert("service".to_owned(), Value::from(service.as_str()));
         self.client.write("UpdateService", Value::Object(input)).await.map(drop)
     }
+}
 
-    async fn task_arns(
-        &self,
-        cluster: &ClusterName,
-        service: &ServiceName,
-        which: Tasks,
-        most: usize,
-    ) -> Result<Vec<String>, CloudError> {
-        let status = match which {
-            Tasks::Running => "RUNNING",
-            Tasks::Stopped => "STOPPED",
-        };
-        let mut input =
-            json!({"cluster": cluster.as_str(), "serviceName": service.as_str(), "desiredStatus": status});
-        let mut arns = Vec::new();
-        for _ in 0..MOST_PAGES {
-            let page = self.client.read("ListTasks", input.clone()).await?;
-            arns.extend(texts(&page, "taskArns").map(str::to_owned));
-            match next_page(&page, "nextToken") {
-                Some(token) if arns.len() < most => input["nextToken"] = Value::from(token),
-                _ => break,
-            }
-        }
-        arns.truncate(most);
-        Ok(arns)
+/// Whether a deployment is over, and will be described the same from now on. Of one that has succeeded before a task ran, that one
+/// runs may still be seen.
+fn says_no_more(deployment: &Value) -> bool {
+    let has_run = member(deployment, "targetServiceRevision").get("runningTaskCount").and_then(Value::as_i64);
+    match text(deployment, "status") {
+        Some("SUCCESSFUL") => has_run.is_some_and(|tasks| tasks > 0),
+        Some("STOPPED" | "ROLLBACK_SUCCESSFUL" | "ROLLBACK_FAILED") => true,
+        _ => false,
     }
+}
+
+fn find<V: Clone>(cache: &Mutex<HashMap<String, V>>, key: &str) -> Option<V> {
+    cache.lock().ok()?.get(key).cloned()
+}
+
+fn keep<V>(cache: &Mutex<HashMap<String, V>>, key: String, value: V) {
+    let Ok(mut cache) = cache.lock() else { return };
+    if cache.len() >= MOST_CACHED {
+        cache.clear();
+    }
+    cache.insert(key, value);
 }
 
 #[async_trait]
 impl Ecs for EcsClient {
-    async fn services(
+    async fn service(
         &self,
         cluster: &ClusterName,
-        names: &[ServiceName],
-    ) -> Result<BTreeMap<ServiceName, Service>, CloudError> {
-        let names: Vec<&str> = names.iter().map(ServiceName::as_str).collect();
-        let input = json!({"cluster": cluster.as_str(), "services": names});
-        let answer = self.client.read("DescribeServices", input).await?;
-        let named = |one| Some((ServiceName::new(text(one, "serviceName")?), service(one)?));
-        Ok(list(&answer, "services").filter_map(named).collect())
+        name: &ServiceName,
+    ) -> Result<Option<Service>, CloudError> {
+        let call = |names| self.describe_services(cluster, names);
+        self.services.ask(cluster.clone(), name.clone(), call).await
     }
 
     async fn service_deployments(
@@ -136,20 +170,16 @@ impl Ecs for EcsClient {
         let input =
             json!({"cluster": cluster.as_str(), "service": service.as_str(), "maxResults": most.min(BATCH)});
         let briefs = self.client.read("ListServiceDeployments", input).await?;
-        let arns: Vec<&str> =
-            list(&briefs, "serviceDeployments").filter_map(|one| text(one, "serviceDeploymentArn")).collect();
-        if arns.is_empty() {
-            return Ok(Vec::new());
-        }
-        let input = json!({"serviceDeploymentArns": arns});
-        let answer = self.client.read("DescribeServiceDeployments", input).await?;
-        let revisions = list(&answer, "serviceDeployments").flat_map(|deployment| {
-            let sources =
-                list(deployment, "sourceServiceRevisions").filter_map(|source| owned(source, "arn"));
-            owned(member(deployment, "targetServiceRevision"), "arn").into_iter().chain(sources)
+        let arns = list(&briefs, "serviceDeployments").filter_map(|one| owned(one, "serviceDeploymentArn"));
+        let described = try_join_all(arns.map(|arn| self.deployment(arn))).await?;
+        let described: Vec<Value> = described.into_iter().flatten().collect();
+        let revisions: BTreeSet<String> = described.iter().flat_map(revisions_of).collect();
+        let revisions = revisions.into_iter().map(async |arn| {
+            let revision = self.service_revision(arn.clone()).await?;
+            Ok(revision.map(|revision| (arn, revision)))
         });
-        let revisions = self.service_revisions(revisions.collect()).await?;
-        let deployments = list(&answer, "serviceDeployments");
+        let revisions: HashMap<_, _> = try_join_all(revisions).await?.into_iter().flatten().collect();
+        let deployments = described.iter();
         let mut deployments: Vec<_> =
             deployments.filter_map(|deployment| service_deployment(deployment, &revisions)).collect();
         deployments.sort_by_key(|deployment| std::cmp::Reverse(deployment.created_at));
@@ -163,14 +193,7 @@ impl Ecs for EcsClient {
         which: Tasks,
         most: usize,
     ) -> Result<Vec<Task>, CloudError> {
-        let arns = self.task_arns(cluster, service, which, most).await?;
-        let mut tasks = Vec::new();
-        for batch in arns.chunks(TASKS) {
-            let input = json!({"cluster": cluster.as_str(), "tasks": batch});
-            let answer = self.client.read("DescribeTasks", input).await?;
-            tasks.extend(list(&answer, "tasks").filter_map(task));
-        }
-        Ok(tasks)
+        self.tasks.of(cluster, service, which, most).await
     }
 
     async fn newest_revisions(
@@ -275,6 +298,12 @@ impl Ecs for EcsClient {
     ) -> Result<(), CloudError> {
         self.update_service(cluster, service, settings.as_object().cloned().unwrap_or_default()).await
     }
+}
+
+/// The service revisions that a deployment leads from and to.
+fn revisions_of(deployment: &Value) -> impl Iterator<Item = String> {
+    let sources = list(deployment, "sourceServiceRevisions").filter_map(|source| owned(source, "arn"));
+    owned(member(deployment, "targetServiceRevision"), "arn").into_iter().chain(sources)
 }
 
 /// `familyPrefix` may match more than the family.

@@ -125,8 +125,8 @@ impl Stage {
         let deadline = self.with(|world| world.now()) + PATIENCE;
         while self.with(|world| world.now()) < deadline {
             self.pass().await?;
-            let found = self.controller.statuses().iter().find(|(name, _)| name.to_string() == target);
-            if let Some((_, status)) = found.filter(|(_, status)| reached(status)) {
+            let found = self.controller.statuses().find(|status| status.target.to_string() == target);
+            if let Some(status) = found.filter(|status| reached(status)) {
                 return Ok(status.clone());
             }
             self.rest().await;
@@ -167,7 +167,7 @@ impl Stage {
 
     /// What the controller has found to be changed by another hand.
     pub(super) fn print_drift(&self) {
-        for status in self.controller.statuses().values() {
+        for status in self.controller.statuses() {
             out!("{}", show::drift(status));
         }
         outln!("");

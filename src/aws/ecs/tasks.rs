@@ -1,0 +1,138 @@
+//! The tasks of services: of one service by its own list, of many by the list of their cluster.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Mutex;
+
+use serde_json::{Value, json};
+
+use super::super::answer::{list, next_page, text, texts};
+use super::super::batch::{Batches, Terms};
+use super::super::caller::Client;
+use super::MOST_PAGES;
+use super::convert::task;
+use crate::model::{ClusterName, ServiceName, Task};
+use crate::ports::{CloudError, Tasks};
+
+/// `ListTasks` has pages of a hundred, and `DescribeTasks` takes a hundred (Amazon ECS API reference).
+const PAGE: usize = 100;
+/// Services of a cluster at most (Amazon ECS service quotas).
+const SERVICES: usize = 5000;
+
+pub(super) struct ServiceTasks {
+    client: Client,
+    lists: Batches<(ClusterName, &'static str), ServiceName, Vec<Task>>,
+    /// Clusters whose list was too long to be read for so many services.
+    long: Mutex<HashMap<ClusterName, usize>>,
+}
+
+impl ServiceTasks {
+    pub fn new(client: Client) -> Self {
+        // One list of a cluster serves everybody; while it is read the others gather for the next one.
+        let terms = Terms { most: SERVICES, calls: 1, linger: client.linger() };
+        let lists = Batches::new(terms);
+        Self { client, lists, long: Mutex::default() }
+    }
+
+    /// At most `most`.
+    pub async fn of(
+        &self,
+        cluster: &ClusterName,
+        service: &ServiceName,
+        which: Tasks,
+        most: usize,
+    ) -> Result<Vec<Task>, CloudError> {
+        let status = match which {
+            Tasks::Running => "RUNNING",
+            Tasks::Stopped => "STOPPED",
+        };
+        let call = |services| self.of_all(cluster, status, services, most);
+        let found = self.lists.ask((cluster.clone(), status), service.clone(), call).await?;
+        Ok(found.unwrap_or_default())
+    }
+
+    /// The list of the cluster is read for as many pages as there are services: where it is longer, asking for each costs no
+    /// more.
+    async fn of_all(
+        &self,
+        cluster: &ClusterName,
+        status: &str,
+        services: Vec<ServiceName>,
+        most: usize,
+    ) -> Result<BTreeMap<ServiceName, Vec<Task>>, CloudError> {
+        if services.len() > 1 && !self.is_long(cluster, services.len()) {
+            let input = json!({"cluster": cluster.as_str(), "desiredStatus": status});
+            match self.list(input, usize::MAX, services.len()).await? {
+                Some(arns) => return self.by_service(cluster, &arns, &services, most).await,
+                None => self.keep_long(cluster, services.len()),
+            }
+        }
+        let mut found = BTreeMap::new();
+        for service in services {
+            let input = json!({"cluster": cluster.as_str(), "serviceName": service.as_str(), "desiredStatus": status});
+            let mut arns = self.list(input, most, MOST_PAGES).await?.unwrap_or_default();
+            arns.truncate(most);
+            let tasks = self.describe(cluster, &arns).await?;
+            found.insert(service, tasks.iter().filter_map(task).collect());
+        }
+        Ok(found)
+    }
+
+    async fn by_service(
+        &self,
+        cluster: &ClusterName,
+        arns: &[String],
+        services: &[ServiceName],
+        most: usize,
+    ) -> Result<BTreeMap<ServiceName, Vec<Task>>, CloudError> {
+        let wanted: BTreeSet<&str> = services.iter().map(ServiceName::as_str).collect();
+        let mut found: BTreeMap<ServiceName, Vec<Task>> = BTreeMap::new();
+        for described in self.describe(cluster, arns).await? {
+            let service = text(&described, "group").and_then(|group| group.strip_prefix("service:"));
+            let Some(service) = service.filter(|service| wanted.contains(service)) else { continue };
+            let tasks = found.entry(ServiceName::new(service)).or_default();
+            if tasks.len() < most {
+                tasks.extend(task(&described));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The ARNs of a list, until there are enough; `None` where it has more pages than are read.
+    async fn list(
+        &self,
+        mut input: Value,
+        enough: usize,
+        most_pages: usize,
+    ) -> Result<Option<Vec<String>>, CloudError> {
+        let mut arns = Vec::new();
+        for _ in 0..most_pages.min(MOST_PAGES) {
+            let page = self.client.read("ListTasks", input.clone()).await?;
+            arns.extend(texts(&page, "taskArns").map(str::to_owned));
+            match next_page(&page, "nextToken") {
+                Some(token) if arns.len() < enough => input["nextToken"] = Value::from(token),
+                _ => return Ok(Some(arns)),
+            }
+        }
+        Ok((enough != usize::MAX).then_some(arns))
+    }
+
+    async fn describe(&self, cluster: &ClusterName, arns: &[String]) -> Result<Vec<Value>, CloudError> {
+        let mut tasks = Vec::new();
+        for batch in arns.chunks(PAGE) {
+            let input = json!({"cluster": cluster.as_str(), "tasks": batch});
+            let answer = self.client.read("DescribeTasks", input).await?;
+            tasks.extend(list(&answer, "tasks").cloned());
+        }
+        Ok(tasks)
+    }
+
+    fn is_long(&self, cluster: &ClusterName, services: usize) -> bool {
+        self.long.lock().is_ok_and(|long| long.get(cluster).is_some_and(|tried| services <= *tried))
+    }
+
+    fn keep_long(&self, cluster: &ClusterName, services: usize) {
+        if let Ok(mut long) = self.long.lock() {
+            long.insert(cluster.clone(), services);
+        }
+    }
+}

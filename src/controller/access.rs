@@ -1,0 +1,137 @@
+//! What reaches an account and region, and the readings made through it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::entry::LastLook;
+use super::execute::MOVE_TAG;
+use super::observe::{Look, Observer};
+use super::pace;
+use super::remembered::Remembered;
+use crate::model::{Desired, InfraCommit, Millis, Observed, Reading, Region, Service, TaskDefinitionArn};
+use crate::ports::{Clock, Ecr, History, Place, Ports, Reach};
+
+pub(super) struct Access {
+    place: Place,
+    reach: Arc<dyn Reach>,
+    pub history: Arc<dyn History>,
+    pub clock: Arc<dyn Clock>,
+    pub ports: Ports,
+    /// What reaches the registries of other regions.
+    registries: Mutex<BTreeMap<Region, Ports>>,
+    remembered: Remembered,
+}
+
+/// A service as it was read, and when.
+type ReadService = (Reading<Service>, Millis);
+
+impl Access {
+    pub fn new(
+        place: Place,
+        reach: &Arc<dyn Reach>,
+        history: &Arc<dyn History>,
+        clock: &Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            ports: reach.ports(&place),
+            place,
+            reach: Arc::clone(reach),
+            history: Arc::clone(history),
+            clock: Arc::clone(clock),
+            registries: Mutex::default(),
+            remembered: Remembered::default(),
+        }
+    }
+
+    /// What reaches the registry that holds the images of a target.
+    pub fn registry(&self, desired: &Desired) -> Ports {
+        let region = desired.registry.region.as_ref();
+        let Some(region) = region.filter(|region| Some(*region) != self.place.region.as_ref()) else {
+            return self.ports.clone();
+        };
+        let mut registries = self.registries.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = || self.reach.ports(&Place { region: Some(region.clone()), ..self.place.clone() });
+        registries.entry(region.clone()).or_insert_with(open).clone()
+    }
+
+    /// Returns when the rate of this operation has room for one more.
+    pub async fn turn(&self, desired: &Desired, operation: &'static str) {
+        let ports = if operation == MOVE_TAG { self.registry(desired) } else { self.ports.clone() };
+        ports.pace.turn(operation).await;
+    }
+
+    /// The facts of an earlier look with the service as it is now, or everything anew.
+    pub async fn glance(
+        &self,
+        desired: &Desired,
+        head: Option<&InfraCommit>,
+        last: Option<LastLook>,
+        registered: Option<&TaskDefinitionArn>,
+    ) -> Observed {
+        let registry = self.registry(desired).ecr;
+        let observer = self.observer(&*registry);
+        let asked_at = self.clock.now();
+        let service: ReadService = (observer.service(desired).await, asked_at);
+        let Some(last) = last.filter(|last| last.desired == *desired) else {
+            let look = Look { deep: false, fresh: false };
+            return observer.observe(desired, head, Some(service), registered, look).await;
+        };
+        let now = self.clock.now();
+        let is_old = now >= last.until || now < last.observed.facts_checked_at;
+        if is_old || !pace::is_unchanged(&last.observed.service, &service.0) {
+            let fresh =
+                last.left_to_others || !pace::shows_same_deployments(&last.observed.service, &service.0);
+            let look = Look { deep: false, fresh };
+            return observer.observe(desired, head, Some(service), registered, look).await;
+        }
+        let (service, checked_at) = service;
+        let mut observed = Observed { checked_at, service, ..last.observed };
+        observer.relate(desired, head, &mut observed);
+        observed.scalable_target = observer.scalable_target(desired, false).await;
+        if last.awaits_image {
+            observer.observe_images(desired, &mut observed).await;
+        }
+        observed
+    }
+
+    /// With the revisions of the families that take part; the service is taken from a reading that was made before.
+    pub async fn deepen(
+        &self,
+        desired: &Desired,
+        head: Option<&InfraCommit>,
+        observed: Observed,
+        registered: Option<&TaskDefinitionArn>,
+    ) -> Observed {
+        let registry = self.registry(desired).ecr;
+        let service = Some((observed.service, observed.checked_at));
+        let look = Look { deep: true, fresh: false };
+        self.observer(&*registry).observe(desired, head, service, registered, look).await
+    }
+
+    /// Everything anew, for a write that rests on it.
+    pub async fn refresh(
+        &self,
+        desired: &Desired,
+        head: Option<&InfraCommit>,
+        is_deep: bool,
+        registered: Option<&TaskDefinitionArn>,
+    ) -> Observed {
+        let registry = self.registry(desired).ecr;
+        let look = Look { deep: is_deep, fresh: true };
+        self.observer(&*registry).observe(desired, head, None, registered, look).await
+    }
+
+    fn observer<'a>(&'a self, registry: &'a dyn Ecr) -> Observer<'a> {
+        Observer {
+            ecs: &*self.ports.ecs,
+            ecr: registry,
+            code_deploy: &*self.ports.code_deploy,
+            sts: &*self.ports.sts,
+            tagging: &*self.ports.tagging,
+            scaling: &*self.ports.scaling,
+            history: &*self.history,
+            clock: &*self.clock,
+            remembered: &self.remembered,
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! All that is kept of one target. Another process finds it out again; here it makes for patience and frugality.
+
+use super::outcome::{Outcome, Requeue};
+use super::pace;
+use crate::model::{Desired, Millis, Observed, Waiting};
+use crate::plan::{Plan, Recent, Refusal, Step};
+use crate::ports::CloudError;
+
+#[derive(Default)]
+pub(super) struct Entry {
+    /// The last write, which AWS may not show yet.
+    pub recent: Option<Recent>,
+    /// What AWS refused to do last.
+    pub refusal: Option<Refusal>,
+    /// Passes in a row that came to nothing.
+    pub setbacks: u32,
+    /// Writes in a row that met the rate of the account.
+    pub throttled: u32,
+    pub last_look: Option<LastLook>,
+    /// When it is looked at again; `None`: at once.
+    pub due: Option<Millis>,
+}
+
+/// The last look at a target.
+pub(super) struct LastLook {
+    pub desired: Desired,
+    pub observed: Observed,
+    /// When its facts are read again, even if the service looks the same.
+    pub until: Millis,
+    pub awaits_image: bool,
+    /// Another application has to come first.
+    pub awaits_others: bool,
+    /// Something was to be written and this process did not: by the next look another one may have.
+    pub left_to_others: bool,
+}
+
+impl Entry {
+    pub fn is_due(&self, now: Millis) -> bool {
+        self.due.is_none_or(|due| pace::is_due(due, now))
+    }
+
+    /// Takes note of what AWS refused to do.
+    pub fn refused(&mut self, step: &Step, error: &CloudError, now: Millis) {
+        let refusal = pace::refusal(self.refusal.as_ref(), step, error, self.setbacks.saturating_add(1), now);
+        if refusal.is_some() {
+            self.refusal = refusal;
+        }
+    }
+
+    /// Keeps what was found out, and says when to look again.
+    pub fn finish(
+        &mut self,
+        desired: &Desired,
+        observed: Observed,
+        plan: &Plan,
+        outcome: &Outcome,
+        now: Millis,
+    ) -> Requeue {
+        if !matches!(outcome, Outcome::Throttled { .. }) {
+            self.throttled = 0;
+        }
+        if pace::is_setback(plan, outcome) {
+            self.setbacks = self.setbacks.saturating_add(1);
+        } else if !matches!(plan.waiting, Some(Waiting::Refused { .. })) {
+            self.setbacks = 0;
+            self.refusal = None;
+        }
+        let requeue = pace::requeue(&desired.target, plan, outcome, self.setbacks);
+        self.due = Some(pace::due_at(now, requeue));
+        self.last_look = Some(LastLook {
+            desired: desired.clone(),
+            observed,
+            until: pace::facts_are_good_until(plan, outcome),
+            awaits_image: matches!(plan.waiting, Some(Waiting::ImageNotBuilt { .. })),
+            awaits_others: pace::awaits_others(plan),
+            left_to_others: !plan.steps.is_empty() && *outcome == Outcome::Nothing,
+        });
+        requeue
+    }
+}

@@ -1,0 +1,191 @@
+//! Everything that is declared, divided into units. Each has a pass of its own, and one that is slow delays no other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::future::join_all;
+
+use super::access::Access;
+use super::gates::Peers;
+use super::outcome::{News, Swept, Writes};
+use super::pace;
+use super::unit::{Round, Unit};
+use crate::model::{Declaration, Declared, Desired, FirstContact, Frozen, Mode, Status, Target};
+use crate::plan::Step;
+use crate::ports::{Clock, CloudError, History, Place, Reach};
+
+/// The loop's memory. All of it is found out again by another process; here it makes for patience and frugality.
+pub struct Controller {
+    reach: Arc<dyn Reach>,
+    history: Arc<dyn History>,
+    clock: Arc<dyn Clock>,
+    units: BTreeMap<Place, Unit>,
+}
+
+/// The unit of a target.
+fn place(desired: &Desired) -> Place {
+    Place { account: desired.account.clone(), region: desired.region.clone() }
+}
+
+/// What one unit has to do in one sweep.
+#[derive(Default)]
+struct Share<'a> {
+    chosen: Vec<&'a Desired>,
+    /// Those that nobody asked for, on whom the chosen ones depend, and whose time has come.
+    others: Vec<&'a Desired>,
+    /// Frozen ones of which it is not known where they run.
+    unknown: Vec<&'a Target>,
+}
+
+impl Controller {
+    pub fn new(reach: Box<dyn Reach>, history: Box<dyn History>, clock: Arc<dyn Clock>) -> Self {
+        Self { reach: reach.into(), history: history.into(), clock, units: BTreeMap::new() }
+    }
+
+    /// What all times are counted by.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
+    /// Targets whose time has come, and those that are declared otherwise than when they were last looked at.
+    pub fn due(&self, declaration: &Declaration) -> BTreeSet<Target> {
+        let is_due = |declared: &&Declared| {
+            let place = declared.observable().map(place).unwrap_or_default();
+            self.units.get(&place).is_none_or(|unit| unit.is_due(declared))
+        };
+        declaration.applications.iter().filter(is_due).map(|declared| declared.target().clone()).collect()
+    }
+
+    /// How long nothing is due.
+    pub fn rest(&self) -> Duration {
+        let next = self.units.values().filter_map(Unit::next_due).min();
+        let Some(next) = next else { return pace::REST };
+        let wait = next.saturating_sub(self.clock.now()).max(0);
+        Duration::from_millis(wait.unsigned_abs()).min(pace::REST)
+    }
+
+    /// A sweep that nobody listens to.
+    pub async fn sweep(
+        &mut self,
+        declaration: &Declaration,
+        writes: Writes,
+        wanted: impl Fn(&Target) -> bool,
+    ) -> Vec<Swept> {
+        self.sweep_and_tell(declaration, writes, wanted, |_| ()).await
+    }
+
+    /// Looks at every target that `wanted` names, and makes at most one write for each that needs one. The answer is in the
+    /// order of the declaration; `tell` hears of each as soon as it is known.
+    pub async fn sweep_and_tell(
+        &mut self,
+        declaration: &Declaration,
+        writes: Writes,
+        wanted: impl Fn(&Target) -> bool,
+        tell: impl FnMut(News<'_>) + Send,
+    ) -> Vec<Swept> {
+        self.forget(declaration);
+        let peers = Peers::of(declaration);
+        let mut shares = self.shares(declaration, &peers, wanted);
+        for place in shares.keys() {
+            if !self.units.contains_key(place) {
+                let access = Access::new(place.clone(), &self.reach, &self.history, &self.clock);
+                self.units.insert(place.clone(), Unit::new(access));
+            }
+        }
+        let is_outdated = || false;
+        let round =
+            Round { peers, head: declaration.infra_commit.as_ref(), writes, is_outdated: &is_outdated };
+        let tell = Mutex::new(tell);
+        let passes = self.units.iter_mut().filter_map(|(place, unit)| {
+            let (share, round, tell) = (shares.remove(place)?, &round, &tell);
+            Some(async move {
+                let mut tell = |news: News<'_>| tell.lock().unwrap_or_else(PoisonError::into_inner)(news);
+                unit.sweep(declaration, round, &share.chosen, &share.others, &share.unknown, &mut tell).await
+            })
+        });
+        let swept: Vec<Swept> = join_all(passes).await.into_iter().flatten().collect();
+        let mut swept: BTreeMap<Target, Swept> =
+            swept.into_iter().map(|one| (one.target.clone(), one)).collect();
+        declaration.applications.iter().filter_map(|declared| swept.remove(declared.target())).collect()
+    }
+
+    /// Forgets targets that are no longer declared, or declared somewhere else.
+    fn forget(&mut self, declaration: &Declaration) {
+        let mut declared: BTreeMap<Place, BTreeSet<&Target>> = BTreeMap::new();
+        for one in &declaration.applications {
+            let place = one.observable().map(place).unwrap_or_default();
+            declared.entry(place).or_default().insert(one.target());
+        }
+        for (place, unit) in &mut self.units {
+            let declared = declared.get(place);
+            unit.retain(|target| declared.is_some_and(|declared| declared.contains(target)));
+        }
+    }
+
+    fn shares<'a>(
+        &self,
+        declaration: &'a Declaration,
+        peers: &Peers<'a>,
+        wanted: impl Fn(&Target) -> bool,
+    ) -> BTreeMap<Place, Share<'a>> {
+        let mut shares: BTreeMap<Place, Share<'a>> = BTreeMap::new();
+        for declared in declaration.applications.iter().filter(|declared| wanted(declared.target())) {
+            match declared {
+                Declared::Frozen(Frozen { target, known: None }) => {
+                    shares.entry(Place::default()).or_default().unknown.push(target);
+                }
+                declared => {
+                    let Some(desired) = declared.observable() else { continue };
+                    shares.entry(place(desired)).or_default().chosen.push(desired);
+                }
+            }
+        }
+        for (place, share) in &mut shares {
+            let mut seen: BTreeSet<&Target> = share.chosen.iter().map(|desired| &desired.target).collect();
+            let unit = self.units.get(place);
+            let is_due = |target: &Target| unit.is_none_or(|unit| unit.has_come(target));
+            let relevant = share.chosen.iter().flat_map(|desired| peers.relevant(desired));
+            let others = relevant.filter(|peer| seen.insert(&peer.target) && is_due(&peer.target));
+            share.others = others.collect();
+        }
+        shares
+    }
+
+    /// Makes one write that a person asked for, such as `retry`.
+    pub async fn write_one(
+        &mut self,
+        declaration: &Declaration,
+        name: &str,
+        step: Step,
+    ) -> Result<(), CloudError> {
+        let desired = declaration.readable().find(|desired| desired.target.to_string() == name);
+        let desired = desired.ok_or_else(|| CloudError::NotFound(name.to_owned()))?;
+        let place = place(desired);
+        let open = || Unit::new(Access::new(place.clone(), &self.reach, &self.history, &self.clock));
+        self.units.entry(place.clone()).or_insert_with(open).write_one(desired, step).await
+    }
+
+    /// Where every target stands that was looked at.
+    pub fn statuses(&self) -> impl Iterator<Item = &Status> {
+        self.units.values().flat_map(Unit::statuses)
+    }
+}
+
+/// What `--adopt` says of every target that a command names: what is declared may be deployed where trueup never did.
+pub fn adopt(declaration: &mut Declaration) {
+    for declared in &mut declaration.applications {
+        if let Declared::Readable(desired) = declared {
+            desired.first_contact = FirstContact::Adopt;
+        }
+    }
+}
+
+/// The mode that `--observe` gives to every target.
+pub fn observe_only(declaration: &mut Declaration) {
+    for declared in &mut declaration.applications {
+        if let Declared::Readable(desired) = declared {
+            desired.mode = Mode::Observe;
+        }
+    }
+}

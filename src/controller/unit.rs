@@ -1,0 +1,473 @@
+//! An account and region: how it is reached, what is kept of its targets, and a pass over them.
+//!
+//! In a pass the calls of all targets go on side by side. Between them, here, one decision is made after the other, each
+//! from what is known by then: a slot that is given away is seen by whoever is decided next.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+
+use super::access::Access;
+use super::entry::Entry;
+use super::execute::{execute, operation, without_secrets};
+use super::gates::{self, Ledger, Peers};
+use super::outcome::{News, Outcome, Requeue, Swept, Writes};
+use super::pace;
+use crate::model::{
+    Declaration, Declared, Desired, EnvironmentName, InfraCommit, Millis, Observed, Status, Target,
+    TaskDefinitionArn, Waiting,
+};
+use crate::plan::{self, Input, Plan, Recent, Step};
+use crate::ports::CloudError;
+
+/// Targets that are read at the same time. What keeps the calls within the rates of AWS stands below the ports; this bounds
+/// memory.
+const MOST_LOOKS: usize = 256;
+/// Targets that are about to be written to at the same time, for each kind of write: one kind that has to wait for its rate
+/// holds up no other.
+const MOST_WRITES: usize = 8;
+
+pub(super) struct Unit {
+    access: Access,
+    entries: BTreeMap<Target, Entry>,
+    ledger: Ledger,
+}
+
+/// What holds for everybody in one pass.
+pub(super) struct Round<'a> {
+    pub peers: Peers<'a>,
+    pub head: Option<&'a InfraCommit>,
+    pub writes: Writes,
+    /// Whether a newer head is known by now: then nothing more is written for this one.
+    pub is_outdated: &'a (dyn Fn() -> bool + Send + Sync),
+}
+
+/// What has come of the calls for one target.
+enum Event<'a> {
+    /// A reading that says whether there is work.
+    Looked(&'a Desired, Box<Observed>),
+    /// The reading that a write of this kind rests on.
+    Refreshed(&'a Desired, &'static str, Box<Observed>),
+    Wrote(&'a Desired, &'static str, Box<Observed>, Step, Result<Option<TaskDefinitionArn>, CloudError>),
+}
+
+type Work<'a> = FuturesUnordered<BoxFuture<'a, Event<'a>>>;
+
+impl Unit {
+    pub fn new(access: Access) -> Self {
+        Self { access, entries: BTreeMap::new(), ledger: Ledger::default() }
+    }
+
+    pub fn statuses(&self) -> impl Iterator<Item = &Status> {
+        self.ledger.statuses().values()
+    }
+
+    /// Whether its time has come.
+    pub fn has_come(&self, target: &Target) -> bool {
+        self.entries.get(target).is_none_or(|entry| entry.is_due(self.access.clock.now()))
+    }
+
+    /// The same, or it is declared otherwise than when it was looked at last.
+    pub fn is_due(&self, declared: &Declared) -> bool {
+        let last = self.entries.get(declared.target()).and_then(|entry| entry.last_look.as_ref());
+        last.is_some_and(|last| declared.observable() != Some(&last.desired))
+            || self.has_come(declared.target())
+    }
+
+    /// When the next target is due, if there is one.
+    pub fn next_due(&self) -> Option<Millis> {
+        self.entries.values().filter_map(|entry| entry.due).min()
+    }
+
+    /// Forgets targets that are no longer declared.
+    pub fn retain(&mut self, is_declared: impl Fn(&Target) -> bool) {
+        self.ledger.retain(&is_declared);
+        self.entries.retain(|target, _| is_declared(target));
+    }
+
+    /// A pass over the chosen ones, and what can be said of those of which nothing is known.
+    pub async fn sweep(
+        &mut self,
+        declaration: &Declaration,
+        round: &Round<'_>,
+        chosen: &[&Desired],
+        others: &[&Desired],
+        unknown: &[&Target],
+        tell: &mut (dyn FnMut(News<'_>) + Send),
+    ) -> Vec<Swept> {
+        let mut swept = self.pass(round, chosen, others, tell).await;
+        for target in unknown {
+            let one = self.unknown(target);
+            tell(News::Swept(&one));
+            swept.push(one);
+        }
+        self.wake(declaration, &round.peers);
+        swept
+    }
+
+    /// A target whose files cannot be read, and of which nothing was known before.
+    fn unknown(&mut self, target: &Target) -> Swept {
+        let now = self.access.clock.now();
+        let plan = Plan::unobserved(target, now);
+        self.ledger.looked(&plan.status);
+        let requeue = Requeue::After(pace::REST);
+        let entry = self.entries.entry(target.clone()).or_default();
+        *entry = Entry { due: Some(pace::due_at(now, requeue)), ..Entry::default() };
+        Swept { target: target.clone(), plan, outcome: Outcome::Nothing, requeue }
+    }
+
+    /// Looks at the targets, and makes the writes that they need. `others` are only looked at: the chosen ones depend on them.
+    async fn pass(
+        &mut self,
+        round: &Round<'_>,
+        chosen: &[&Desired],
+        others: &[&Desired],
+        tell: &mut (dyn FnMut(News<'_>) + Send),
+    ) -> Vec<Swept> {
+        let books =
+            Books { clock: &*self.access.clock, entries: &mut self.entries, ledger: &mut self.ledger };
+        let mut pass = Pass {
+            access: &self.access,
+            familiar: round.peers.environments_all(|target| books.ledger.knows(target)),
+            books,
+            round,
+            only_looked_at: others.iter().map(|desired| &desired.target).collect(),
+            unseen: chosen.iter().chain(others).map(|desired| &desired.target).collect(),
+            parked: Vec::new(),
+            lanes: BTreeMap::new(),
+            swept: BTreeMap::new(),
+            work: FuturesUnordered::new(),
+            tell,
+        };
+        let mut queue: VecDeque<&Desired> = others.iter().chain(chosen).copied().collect();
+        let mut looks = 0;
+        loop {
+            while looks < MOST_LOOKS
+                && let Some(desired) = queue.pop_front()
+            {
+                pass.look(desired);
+                looks += 1;
+            }
+            let Some(event) = pass.work.next().await else { break };
+            if let Event::Looked(desired, observed) = event {
+                looks -= usize::from(pass.looked(desired, *observed));
+            } else {
+                pass.went_on(event);
+            }
+        }
+        let mut swept = pass.swept;
+        chosen.iter().filter_map(|desired| swept.remove(&desired.target)).collect()
+    }
+
+    /// Makes one write that a person asked for, such as `retry`.
+    pub async fn write_one(&mut self, desired: &Desired, step: Step) -> Result<(), CloudError> {
+        let observed = self.entries.get(&desired.target).and_then(|entry| entry.last_look.as_ref());
+        let known = observed.map(|last| last.observed.revisions.clone()).unwrap_or_default();
+        let registry = self.access.registry(desired).ecr;
+        let result = execute(&self.access.ports, &*registry, desired, &step).await;
+        let result = result.map_err(|error| without_secrets(error, desired, &step, &known));
+        let mut books =
+            Books { clock: &*self.access.clock, entries: &mut self.entries, ledger: &mut self.ledger };
+        match books.outcome(desired, step, result) {
+            Outcome::Failed(_, error) => Err(error),
+            Outcome::Throttled { why, .. } => Err(CloudError::Throttled(why)),
+            Outcome::Wrote(_) | Outcome::Nothing => Ok(()),
+        }
+    }
+
+    /// Has those looked at again at once for whom what they waited for has come: as many as may begin.
+    fn wake(&mut self, declaration: &Declaration, peers: &Peers<'_>) {
+        if !self.ledger.take_changed() {
+            return;
+        }
+        let mut room: BTreeMap<&EnvironmentName, usize> = BTreeMap::new();
+        let now = self.access.clock.now();
+        for desired in declaration.readable() {
+            let Some(entry) = self.entries.get_mut(&desired.target) else { continue };
+            let Some(last) = entry.last_look.as_ref().filter(|last| last.awaits_others) else { continue };
+            let left = room.entry(&desired.target.environment).or_insert_with(|| {
+                self.ledger.room(&desired.target.environment, desired.rollout.max_in_flight)
+            });
+            let awaits_turn = self.ledger.awaits_turn(&desired.target);
+            let has_turn = gates::turn(desired, peers, &self.ledger).is_none();
+            if last.desired == *desired && has_turn && (!awaits_turn || *left > 0) {
+                *left = left.saturating_sub(usize::from(awaits_turn));
+                entry.due = Some(now);
+            }
+        }
+    }
+}
+
+/// What decisions rest on besides the readings.
+struct Books<'a> {
+    clock: &'a dyn crate::ports::Clock,
+    entries: &'a mut BTreeMap<Target, Entry>,
+    ledger: &'a mut Ledger,
+}
+
+impl Books<'_> {
+    fn entry(&mut self, target: &Target) -> &mut Entry {
+        self.entries.entry(target.clone()).or_default()
+    }
+
+    fn registered(&self, target: &Target) -> Option<TaskDefinitionArn> {
+        self.entries.get(target)?.recent.as_ref()?.registered.clone()
+    }
+
+    fn decide(&self, desired: &Desired, round: &Round<'_>, observed: &Observed) -> Plan {
+        let turn = gates::turn(desired, &round.peers, self.ledger);
+        let peers = gates::tag_peers(desired, &round.peers, self.ledger);
+        let entry = self.entries.get(&desired.target);
+        plan::plan(&Input {
+            desired,
+            observed,
+            infra_commit: round.head,
+            recent: entry.and_then(|entry| entry.recent.as_ref()),
+            refusal: entry.and_then(|entry| entry.refusal.as_ref()),
+            turn: turn.as_deref(),
+            tag_peers: &peers,
+            now: self.clock.now(),
+        })
+    }
+
+    /// Takes note of what became of a write.
+    fn outcome(
+        &mut self,
+        desired: &Desired,
+        step: Step,
+        result: Result<Option<TaskDefinitionArn>, CloudError>,
+    ) -> Outcome {
+        let at = self.clock.now();
+        let entry = self.entry(&desired.target);
+        if matches!(result, Ok(_) | Err(CloudError::Ambiguous(_))) {
+            let before = entry.recent.as_ref().filter(|before| before.step.repeats(&step));
+            entry.recent = Some(Recent {
+                step: step.clone(),
+                at,
+                registered: result.as_ref().ok().cloned().flatten(),
+                repeated: before.map_or(0, |before| before.repeated.saturating_add(1)),
+            });
+        }
+        match result {
+            Ok(_) => Outcome::Wrote(step),
+            Err(CloudError::Throttled(why)) => {
+                entry.throttled = entry.throttled.saturating_add(1);
+                Outcome::Throttled { step, why, attempt: entry.throttled }
+            }
+            Err(error) => {
+                entry.refused(&step, &error, at);
+                Outcome::Failed(step, error)
+            }
+        }
+    }
+}
+
+/// One pass while it goes on.
+struct Pass<'a, 't> {
+    access: &'a Access,
+    books: Books<'a>,
+    round: &'a Round<'a>,
+    only_looked_at: BTreeSet<&'a Target>,
+    /// Environments of which everybody was looked at before: how many deployments are in flight there is known.
+    familiar: BTreeSet<&'a EnvironmentName>,
+    /// Targets whose reading is not over.
+    unseen: BTreeSet<&'a Target>,
+    /// Those that may have to be decided again once everybody was looked at.
+    parked: Vec<(&'a Desired, Observed)>,
+    /// By the operation that comes next.
+    lanes: BTreeMap<&'static str, Lane<'a>>,
+    swept: BTreeMap<&'a Target, Swept>,
+    work: Work<'a>,
+    tell: &'t mut (dyn FnMut(News<'_>) + Send),
+}
+
+/// Those that come to the same kind of write.
+#[derive(Default)]
+struct Lane<'a> {
+    busy: usize,
+    queue: VecDeque<(&'a Desired, Observed)>,
+}
+
+impl<'a> Pass<'a, '_> {
+    fn look(&mut self, desired: &'a Desired) {
+        let (access, head) = (self.access, self.round.head);
+        let last = self.books.entry(&desired.target).last_look.take();
+        let registered = self.books.registered(&desired.target);
+        self.work.push(Box::pin(async move {
+            let observed = access.glance(desired, head, last, registered.as_ref()).await;
+            Event::Looked(desired, Box::new(observed))
+        }));
+    }
+
+    /// Whether the look is over.
+    fn looked(&mut self, desired: &'a Desired, observed: Observed) -> bool {
+        let plan = self.books.decide(desired, self.round, &observed);
+        if plan.waiting == Some(Waiting::LookDeeper) && observed.newest.is_none() {
+            self.deepen(desired, observed);
+            return false;
+        }
+        self.books.ledger.looked(&plan.status);
+        // Decided again, it has been looked at already.
+        let was_unseen = self.unseen.remove(&desired.target);
+        if was_unseen {
+            (self.tell)(News::Looked);
+        }
+        if self.only_looked_at.contains(&desired.target)
+            || (plan.steps.is_empty() && !pace::awaits_others(&plan))
+        {
+            self.finish(desired, observed, plan, Outcome::Nothing);
+        } else if self.knows_enough_about(desired) {
+            self.queue(desired, observed, &plan);
+        } else {
+            self.parked.push((desired, observed));
+        }
+        if was_unseen && self.unseen.is_empty() {
+            for (desired, observed) in std::mem::take(&mut self.parked) {
+                self.looked(desired, observed);
+            }
+        }
+        was_unseen
+    }
+
+    fn deepen(&mut self, desired: &'a Desired, observed: Observed) {
+        let (access, head) = (self.access, self.round.head);
+        let registered = self.books.registered(&desired.target);
+        self.work.push(Box::pin(async move {
+            let observed = access.deepen(desired, head, observed, registered.as_ref()).await;
+            Event::Looked(desired, Box::new(observed))
+        }));
+    }
+
+    /// Whether it is known where those stand on whom this one depends.
+    fn knows_enough_about(&self, desired: &'a Desired) -> bool {
+        self.unseen.is_empty()
+            || self.familiar.contains(&desired.target.environment)
+                && self.round.peers.relevant(desired).iter().all(|peer| !self.unseen.contains(&peer.target))
+    }
+
+    /// Lets it wait for its turn to write.
+    fn queue(&mut self, desired: &'a Desired, observed: Observed, plan: &Plan) {
+        match plan.steps.first().filter(|_| self.round.writes == Writes::Allowed) {
+            Some(step) => {
+                let operation = operation(step);
+                self.lanes.entry(operation).or_default().queue.push_back((desired, observed));
+                self.begin_writes(operation);
+            }
+            None => self.decide_and_finish(desired, observed),
+        }
+    }
+
+    fn decide_and_finish(&mut self, desired: &'a Desired, observed: Observed) {
+        let plan = self.books.decide(desired, self.round, &observed);
+        self.finish(desired, observed, plan, Outcome::Nothing);
+    }
+
+    /// A fresh look comes before each write. Where the decision is another one by now, there is nothing to read.
+    fn begin_writes(&mut self, operation: &'static str) {
+        while let Some((desired, observed)) = self.next_in(operation) {
+            let plan = self.books.decide(desired, self.round, &observed);
+            if plan.steps.is_empty() || (self.round.is_outdated)() {
+                self.finish(desired, observed, plan, Outcome::Nothing);
+                continue;
+            }
+            self.lanes.entry(operation).or_default().busy += 1;
+            let (access, head, is_deep) = (self.access, self.round.head, observed.newest.is_some());
+            let registered = self.books.registered(&desired.target);
+            self.work.push(Box::pin(async move {
+                access.turn(desired, operation).await;
+                let observed = access.refresh(desired, head, is_deep, registered.as_ref()).await;
+                Event::Refreshed(desired, operation, Box::new(observed))
+            }));
+        }
+    }
+
+    fn next_in(&mut self, operation: &'static str) -> Option<(&'a Desired, Observed)> {
+        let lane = self.lanes.get_mut(operation)?;
+        (lane.busy < MOST_WRITES).then(|| lane.queue.pop_front()).flatten()
+    }
+
+    /// What came of the calls that lead to a write.
+    fn went_on(&mut self, event: Event<'a>) {
+        match event {
+            Event::Looked(desired, observed) => {
+                self.looked(desired, *observed);
+            }
+            Event::Refreshed(desired, lane, observed) => self.refreshed(desired, lane, *observed),
+            Event::Wrote(desired, lane, observed, step, result) => {
+                self.wrote(desired, lane, *observed, step, result);
+            }
+        }
+    }
+
+    /// The last decision before the write.
+    fn refreshed(&mut self, desired: &'a Desired, lane: &'static str, observed: Observed) {
+        let plan = self.books.decide(desired, self.round, &observed);
+        let step = plan.steps.first().filter(|_| !(self.round.is_outdated)()).cloned();
+        let Some(step) = step else {
+            self.finish(desired, observed, plan, Outcome::Nothing);
+            return self.leave(lane);
+        };
+        if starts(&step) {
+            self.books.ledger.started(&desired.target);
+        }
+        let access = self.access;
+        self.work.push(Box::pin(async move {
+            let result = execute(&access.ports, &*access.registry(desired).ecr, desired, &step).await;
+            Event::Wrote(desired, lane, Box::new(observed), step, result)
+        }));
+    }
+
+    fn wrote(
+        &mut self,
+        desired: &'a Desired,
+        lane: &'static str,
+        observed: Observed,
+        step: Step,
+        result: Result<Option<TaskDefinitionArn>, CloudError>,
+    ) {
+        let result = result.map_err(|error| without_secrets(error, desired, &step, &observed.revisions));
+        // What was refused is told by the plan that comes after it.
+        let before = self.books.decide(desired, self.round, &observed);
+        let outcome = self.books.outcome(desired, step, result);
+        let plan = match &outcome {
+            Outcome::Failed(..) => self.books.decide(desired, self.round, &observed),
+            _ => before,
+        };
+        self.finish(desired, observed, plan, outcome);
+        self.leave(lane);
+    }
+
+    fn leave(&mut self, lane: &'static str) {
+        if let Some(lane) = self.lanes.get_mut(lane) {
+            lane.busy = lane.busy.saturating_sub(1);
+        }
+        self.begin_writes(lane);
+    }
+
+    fn finish(&mut self, desired: &'a Desired, observed: Observed, plan: Plan, outcome: Outcome) {
+        let target = &desired.target;
+        self.books.ledger.looked(&plan.status);
+        let has_started = match &outcome {
+            Outcome::Wrote(step) | Outcome::Failed(step, CloudError::Ambiguous(_)) => starts(step),
+            Outcome::Failed(..) | Outcome::Throttled { .. } | Outcome::Nothing => false,
+        };
+        if has_started {
+            self.books.ledger.started(target);
+        }
+        let now = self.books.clock.now();
+        let requeue = self.books.entry(target).finish(desired, observed, &plan, &outcome, now);
+        if self.only_looked_at.contains(target) {
+            return;
+        }
+        let one = Swept { target: target.clone(), plan, outcome, requeue };
+        (self.tell)(News::Swept(&one));
+        self.swept.insert(target, one);
+    }
+}
+
+/// Whether it begins a deployment: a registration is the first step of one.
+fn starts(step: &Step) -> bool {
+    matches!(step, Step::Register { .. } | Step::Deploy { .. })
+}
