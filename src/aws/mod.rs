@@ -6,6 +6,7 @@
 
 mod answer;
 mod batch;
+mod budget;
 mod caller;
 mod clock;
 mod code_deploy;
@@ -42,6 +43,7 @@ use scaling::ScalingClient;
 use sdk::Sdk;
 use tagging::TaggingClient;
 
+pub use budget::{Budgeted, Budgets, Category, Cost};
 pub use caller::{Api, Caller};
 pub use clock::{AwsClock, MachineClock};
 pub use error::CallError;
@@ -52,6 +54,7 @@ pub use schema::check_shape;
 pub struct Aws {
     settings: SdkConfig,
     clock: AwsClock,
+    budgets: Budgets,
 }
 
 impl Aws {
@@ -66,7 +69,7 @@ impl Aws {
             .timeout_config(timeouts)
             .load()
             .await;
-        Self { settings, clock: AwsClock::new() }
+        Self { settings, clock: AwsClock::new(), budgets: Budgets::default() }
     }
 
     /// An AWS at this address with made-up credentials: the simulator.
@@ -80,12 +83,17 @@ impl Aws {
             .endpoint_url(endpoint)
             .load()
             .await;
-        Self { settings, clock: AwsClock::new() }
+        Self { settings, clock: AwsClock::new(), budgets: Budgets::default() }
     }
 
     /// The time by the answers to the calls that are made here.
     pub fn clock(&self) -> AwsClock {
         self.clock.clone()
+    }
+
+    /// What the calls so far have cost, which everything that is reached by these settings shares.
+    pub fn budgets(&self) -> Budgets {
+        self.budgets.clone()
     }
 
     /// Has AWS answer something, so that the clock is right before anything is judged by it. Any answer will do, a
@@ -106,7 +114,8 @@ impl Reach for Aws {
             builder = builder.region(aws_config::Region::new(region.as_str().to_owned()));
         }
         let sdk: Arc<dyn Caller> = Arc::new(Sdk::new(&builder.build(), &self.clock));
-        ports(&sdk)
+        let caller: Arc<dyn Caller> = Arc::new(Budgeted::new(place.clone(), sdk, self.budgets.clone()));
+        ports(&caller)
     }
 }
 

@@ -2,6 +2,7 @@
 //! that a field that neither we nor the SDK know is never lost.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
@@ -136,6 +137,11 @@ impl Caller for Sdk {
 
     fn region(&self) -> Option<Region> {
         self.region.clone()
+    }
+
+    /// A fraction of what a call takes.
+    fn linger(&self) -> Duration {
+        Duration::from_millis(5)
     }
 }
 

@@ -10,6 +10,7 @@ mod counts;
 mod drift;
 mod faults;
 mod frozen;
+mod fleet;
 mod frugality;
 mod hands;
 mod health;
