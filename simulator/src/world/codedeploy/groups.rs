@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::applications::location;
 use super::configurations::DEFAULT;
 use super::{Deployment, Group, Route, Routing, exception, name, page};
-use crate::world::ecs::ServiceKey;
+use crate::world::ecs::{Controller, ServiceKey};
 use crate::world::input::{Input, last_part, list, optional, texts, with_token};
 use crate::world::times::moment;
 use crate::world::{Answer, AwsError, World};
@@ -163,7 +163,7 @@ impl World {
         let invalid = |why: &str| exception("InvalidECSService", format!("The ECS service {} {why}", key.1));
         let service = self.services.get(key).filter(|service| service.is_active());
         let service = service.ok_or_else(|| invalid("is not ACTIVE or does not exist"))?;
-        if service.controller != "CODE_DEPLOY" {
+        if service.controller != Controller::CodeDeploy {
             return Err(invalid("does not use the CODE_DEPLOY deployment controller"));
         }
         Ok(())

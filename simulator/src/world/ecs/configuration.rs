@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Service;
+use super::{Controller, Service};
 use crate::world::AwsError;
 use crate::world::input::{Input, invalid};
 
@@ -61,7 +61,7 @@ pub(in crate::world) fn alarms(configuration: &Input) -> Option<(Vec<String>, bo
 pub(super) fn merged(
     sent: Option<&Value>,
     present: &Input,
-    controller: &str,
+    controller: Controller,
     daemon: bool,
 ) -> Result<Input, AwsError> {
     let mut merged: Map<String, Value> = present.clone();
@@ -81,12 +81,13 @@ pub(super) fn merged(
 }
 
 /// Only ECS itself watches for failures, and percentages are percentages (developer guide, on the circuit breaker).
-fn check_watching(configuration: &Input, controller: &str) -> Result<(), AwsError> {
+fn check_watching(configuration: &Input, controller: Controller) -> Result<(), AwsError> {
     let is_on =
         |key: &str| configuration.get(key).is_some_and(|what| what.get("enable") == Some(&json!(true)));
-    if controller != "ECS" && (is_on("deploymentCircuitBreaker") || is_on("alarms")) {
+    if controller != Controller::Ecs && (is_on("deploymentCircuitBreaker") || is_on("alarms")) {
         return Err(invalid(format!(
-            "Deployment circuit breaker and alarms are not supported with the {controller} deployment controller."
+            "Deployment circuit breaker and alarms are not supported with the {} deployment controller.",
+            controller.name()
         )));
     }
     let threshold = configuration.get("deploymentCircuitBreaker");

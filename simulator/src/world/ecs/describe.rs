@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::Controller;
 use super::services::{Deployment, Service, Status};
 use super::time;
 use crate::world::World;
@@ -60,7 +61,7 @@ impl World {
             "runningCount": running,
             "pendingCount": pending,
             "deploymentConfiguration": service.configuration,
-            "deploymentController": {"type": service.controller},
+            "deploymentController": {"type": service.controller.name()},
             "schedulingStrategy": if service.daemon { "DAEMON" } else { "REPLICA" },
             "deployments": [],
             "events": events.collect::<Vec<_>>(),
@@ -108,7 +109,7 @@ impl World {
 
     /// `deployments` for the ECS controller, `taskSets` for the others.
     fn describe_carriers(&self, service: &Service, described: &mut Value) {
-        if service.controller != "ECS" {
+        if service.controller != Controller::Ecs {
             let sets =
                 service.deployments.iter().map(|deployment| self.describe_task_set(service, deployment));
             described["taskSets"] = sets.collect();

@@ -2,6 +2,7 @@
 
 mod clusters;
 mod configuration;
+mod controller;
 mod describe;
 mod names;
 mod registration;
@@ -14,6 +15,7 @@ mod tasks;
 
 pub(super) use clusters::Cluster;
 pub(super) use configuration::{alarms, breaker, percents};
+pub(super) use controller::Controller;
 pub(super) use service_writes::{TRIGGERS, VOLUMES};
 pub(super) use services::{
     Deployment, Rollback, Service, ServiceDeployment, ServiceKey, ServiceRevision, Status,

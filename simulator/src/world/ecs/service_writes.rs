@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 
-use super::TaskDefinition;
 use super::configuration::merged;
 use super::services::{Service, ServiceKey, Status, not_found};
+use super::{Controller, TaskDefinition};
 use crate::world::input::{Input, count, flag, invalid, list, optional, tags_of, text};
 use crate::world::{Answer, AwsError, World};
 
@@ -62,7 +62,7 @@ impl World {
         let service = self.new_service(&key, input)?;
         let task_definition = match optional(input, "taskDefinition")? {
             // With the EXTERNAL controller the task sets bring their own.
-            None if service.controller == "EXTERNAL" => None,
+            None if service.controller == Controller::External => None,
             None => return Err(invalid("TaskDefinition cannot be blank.")),
             Some(name) => {
                 let definition = self.usable_definition(name)?;
@@ -70,7 +70,7 @@ impl World {
                 Some(definition.arn.clone())
             }
         };
-        let external = service.controller == "EXTERNAL";
+        let external = service.controller == Controller::External;
         self.services.insert(key.clone(), service);
         self.index_lags(&self.arn("ecs", &format!("service/{}/{}", key.0, key.1)), None);
         if let Some(task_definition) = task_definition.filter(|_| !external) {
@@ -80,11 +80,7 @@ impl World {
     }
 
     fn new_service(&self, key: &ServiceKey, input: &Input) -> Result<Service, AwsError> {
-        let controller = input.get("deploymentController").and_then(|controller| controller.get("type"));
-        let controller = controller.and_then(Value::as_str).unwrap_or("ECS").to_owned();
-        if !["ECS", "CODE_DEPLOY", "EXTERNAL"].contains(&controller.as_str()) {
-            return Err(invalid("Invalid deployment controller."));
-        }
+        let controller = Controller::sent(input)?.unwrap_or(Controller::Ecs);
         let daemon = match optional(input, "schedulingStrategy")? {
             None | Some("REPLICA") => false,
             Some("DAEMON") => true,
@@ -102,11 +98,11 @@ impl World {
         }
         settings.entry("availabilityZoneRebalancing").or_insert_with(|| json!("ENABLED"));
         if daemon {
-            check_daemon(input, &controller, &settings)?;
-        } else if desired(input)?.is_none() && controller != "EXTERNAL" {
+            check_daemon(input, controller, &settings)?;
+        } else if desired(input)?.is_none() && controller != Controller::External {
             return Err(invalid("desiredCount is required with the REPLICA scheduling strategy."));
         }
-        if controller == "CODE_DEPLOY" && list(&settings, "loadBalancers").next().is_none() {
+        if controller == Controller::CodeDeploy && list(&settings, "loadBalancers").next().is_none() {
             return Err(invalid("loadBalancers is required with the CODE_DEPLOY deployment controller."));
         }
         Ok(Service {
@@ -114,7 +110,7 @@ impl World {
             cluster: key.0.clone(),
             status: Status::Active,
             desired: if daemon { INSTANCES } else { desired(input)?.unwrap_or_default() },
-            configuration: merged(input.get("deploymentConfiguration"), &Input::new(), &controller, daemon)?,
+            configuration: merged(input.get("deploymentConfiguration"), &Input::new(), controller, daemon)?,
             controller,
             daemon,
             settings,
@@ -160,7 +156,7 @@ impl World {
         changed.configuration = merged(
             input.get("deploymentConfiguration"),
             &changed.configuration,
-            &changed.controller,
+            changed.controller,
             changed.daemon,
         )?;
         take_settings(&mut changed.settings, input);
@@ -247,10 +243,11 @@ fn take_settings(settings: &mut Input, input: &Input) {
 
 /// "Tasks using the Fargate launch type or the `CODE_DEPLOY` or EXTERNAL deployment controller types don't support the
 /// DAEMON scheduling strategy" (Amazon ECS API reference, `CreateService`).
-fn check_daemon(input: &Input, controller: &str, settings: &Input) -> Result<(), AwsError> {
-    if controller != "ECS" {
+fn check_daemon(input: &Input, controller: Controller, settings: &Input) -> Result<(), AwsError> {
+    if controller != Controller::Ecs {
         return Err(invalid(format!(
-            "The daemon scheduling strategy is not supported with the {controller} deployment controller."
+            "The daemon scheduling strategy is not supported with the {} deployment controller.",
+            controller.name()
         )));
     }
     if settings.get("launchType").and_then(Value::as_str) == Some("FARGATE") {
@@ -266,17 +263,16 @@ fn check_daemon(input: &Input, controller: &str, settings: &Input) -> Result<(),
 /// texts are from hashicorp/terraform-provider-aws).
 fn check_controller(service: &Service, input: &Input) -> Result<(), AwsError> {
     let sent = |key: &str| input.get(key).is_some_and(|value| !value.is_null());
-    let asked = input.get("deploymentController").and_then(|controller| controller.get("type"));
-    if asked.is_some_and(|asked| asked != service.controller.as_str()) {
+    if Controller::sent(input)?.is_some_and(|asked| asked != service.controller) {
         let message = "changing the deployment controller is not simulated";
         return Err(AwsError::client("UnsupportedFeatureException", message));
     }
-    let instead = match service.controller.as_str() {
-        "CODE_DEPLOY" => "Use AWS CodeDeploy to trigger a new deployment.",
-        "EXTERNAL" => "Use task sets to deploy.",
-        _ => return Ok(()),
+    let instead = match service.controller {
+        Controller::CodeDeploy => "Use AWS CodeDeploy to trigger a new deployment.",
+        Controller::External => "Use task sets to deploy.",
+        Controller::Ecs => return Ok(()),
     };
-    let external = service.controller == "EXTERNAL";
+    let external = service.controller == Controller::External;
     let what = if sent("taskDefinition") {
         "task definition"
     } else if sent("networkConfiguration") || sent("platformVersion") || flag(input, "forceNewDeployment") {
@@ -292,7 +288,7 @@ fn check_controller(service: &Service, input: &Input) -> Result<(), AwsError> {
     };
     Err(invalid(format!(
         "Unable to update {what} on services with a {} deployment controller. {instead}",
-        service.controller
+        service.controller.name()
     )))
 }
 

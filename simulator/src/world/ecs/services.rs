@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::Task;
+use super::{Controller, Task};
 use crate::world::ids;
 use crate::world::input::{Input, Tags, batch, invalid, optional, page, texts, with_token};
 use crate::world::{Answer, AwsError, World};
@@ -18,7 +18,7 @@ pub(in crate::world) struct Service {
     pub cluster: String,
     pub status: Status,
     pub desired: u64,
-    pub controller: String,
+    pub controller: Controller,
     pub daemon: bool,
     pub configuration: Input,
     /// The members of `CreateService` and `UpdateService` that are described as they were sent.

@@ -1,4 +1,4 @@
-//! How a deployment ends: it completes, the circuit breaker trips, an alarm goes off, somebody stops it (developer
+//! How a rolling deployment ends: it completes, the circuit breaker trips, an alarm goes off, somebody stops it (developer
 //! guide: "How the Amazon ECS deployment circuit breaker detects failures", "How `CloudWatch` alarms detect Amazon ECS
 //! deployment failures", "Stopping Amazon ECS service deployments").
 
@@ -64,11 +64,8 @@ impl Cause {
 }
 
 impl Service {
-    pub(super) fn judge(&mut self, around: &mut Around) {
+    pub(super) fn judge_rolling(&mut self, around: &mut Around) {
         self.begin_and_stop(around.now);
-        if self.controller != "ECS" {
-            return self.judge_sets(around);
-        }
         self.turn_failed(around.now);
         self.drop_drained();
         let Some(primary) = self.deployments.first() else { return };

@@ -90,9 +90,9 @@ impl Service {
     /// and later ones use the same (developer guide, "Container image resolution"), unless the container asks for no version
     /// consistency, or somebody else than ECS deploys.
     fn resolve(&mut self, task: &mut Task, around: &Around) -> Option<String> {
+        let by_ecs = self.is_deployed_by_ecs();
         let revision = self.deployments.iter().find(|one| one.id == task.deployment).map(|one| one.revision);
         let revision = revision.and_then(|index| self.revisions.get_mut(index));
-        let by_ecs = self.controller == "ECS";
         let mut resolved = revision.map(|revision| &mut revision.digests).filter(|_| by_ecs);
         for container in &mut task.containers {
             let kept = resolved.as_ref().and_then(|digests| digests.get(&container.name));
@@ -191,7 +191,7 @@ impl Service {
         let checked = !task.has_checks() || (task.health() == "HEALTHY" && passes);
         let reached = !has_target || (passes && age >= TARGET_HEALTHY_AFTER);
         // Of a task set nothing is asked but that its tasks run (Amazon ECS API reference, `TaskSet`, `stabilityStatus`).
-        let is_looked_at = has_target || task.has_checks() || self.controller != "ECS";
+        let is_looked_at = has_target || task.has_checks() || !self.is_deployed_by_ecs();
         checked && reached && (is_looked_at || age >= UNCHECKED_AFTER)
     }
 

@@ -1,14 +1,16 @@
 //! Rolling deployments, task sets and the life of tasks, one second at a time (Amazon ECS developer guide, "Deploy Amazon ECS
 //! services by replacing tasks").
 //!
-//! Each second every service lets its tasks live (`life`), starts and stops some (`schedule`), and judges its
-//! deployment (`judge`).
+//! Each second every service lets its tasks live (`life`), starts and stops some (`tasks`), and judges its deployment;
+//! how depends on what carries it out (`carriers`).
 
+mod carriers;
 mod judge;
 mod life;
-mod schedule;
+mod rolling;
 mod targets;
 mod task_sets;
+mod tasks;
 
 use std::collections::BTreeSet;
 
@@ -113,7 +115,7 @@ impl World {
             digests: std::collections::BTreeMap::new(),
         });
         let id = format!("ecs-svc/{number}");
-        if service.controller == "ECS" {
+        if service.is_deployed_by_ecs() {
             service.supersede(now);
             let begun = ServiceDeployment::begun(service, deployment_arn, revision, sources, &id, now);
             service.history.insert(0, begun);
@@ -222,22 +224,5 @@ impl Service {
         let event = (around.id(), around.now, message);
         self.events.insert(0, event);
         self.events.truncate(EVENTS);
-    }
-
-    /// Whether another second would change nothing.
-    fn is_quiet(&self, around: &Around) -> bool {
-        let settled = |primary: &Deployment| match primary.rollout {
-            "COMPLETED" => self.tasks.iter().filter(|task| task.wanted).count() as u64 == self.desired,
-            "FAILED" => true,
-            _ => false,
-        };
-        if self.controller != "ECS" && !self.sets_are_quiet() {
-            return false;
-        }
-        let settled = |primary: &Deployment| self.controller != "ECS" || settled(primary);
-        self.is_active()
-            && self.history.iter().all(|deployment| deployment.finished_at.is_some())
-            && self.deployments.first().is_none_or(settled)
-            && self.tasks.iter().all(|task| task.has_stopped() || self.is_ready(task, around))
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::Around;
+use super::carriers::Carrier;
 use crate::world::ecs::{Service, Task};
 
 /// Seconds from the order to stop until a target is deregistered, and how long it drains with next to no connections. The
@@ -29,15 +30,15 @@ impl Service {
     pub(super) fn drains_for(&self, task: &Task) -> u64 {
         let is_orderly = matches!(task.stop_code, Some("ServiceSchedulerInitiated" | "UserInitiated"));
         let has_target = task.started_at.is_some() && self.target(task).is_some();
-        match self.controller.as_str() {
+        match self.carrier() {
             _ if !is_orderly || !has_target => 0,
-            "ECS" => DRAINS_FOR,
-            _ => SET_DRAINS_FOR,
+            Carrier::Rolling => DRAINS_FOR,
+            Carrier::TaskSets => SET_DRAINS_FOR,
         }
     }
 
     pub(super) fn tell_of_targets(&mut self, around: &mut Around) {
-        if self.controller != "ECS" {
+        if !self.is_deployed_by_ecs() {
             return;
         }
         let now = around.now;

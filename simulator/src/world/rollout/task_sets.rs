@@ -117,7 +117,7 @@ impl Service {
     /// Amazon ECS deployment issues": "the replacement task set fails the ELB health checks, and my application is
     /// down"; aws/containers-roadmap, issue 1941).
     pub(super) fn checked_target(&self, task: &Task, around: &Around) -> Option<String> {
-        let counts = |group: &String| self.controller == "ECS" || around.balancing.is_in_use(group);
+        let counts = |group: &String| self.is_deployed_by_ecs() || around.balancing.is_in_use(group);
         self.target(task).filter(counts)
     }
 
