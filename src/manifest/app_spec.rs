@@ -2,7 +2,7 @@
 //! structure for Amazon ECS deployments"). Keys are found in any case, as AWS's own tools do; what is not checked here
 //! is sent as it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -25,6 +25,8 @@ const PROPERTIES: [&str; 5] = [
     "NetworkConfiguration",
     "CapacityProviderStrategy",
 ];
+const TARGET: [&str; 2] = ["Type", "Properties"];
+const BALANCER: [&str; 2] = ["ContainerName", "ContainerPort"];
 /// Properties that are numbers.
 const NUMBERS: [&str; 3] = ["ContainerPort", "Base", "Weight"];
 const NETWORK: [&str; 3] = ["Subnets", "SecurityGroups", "AssignPublicIp"];
@@ -117,10 +119,18 @@ fn sent(node: &Node) -> Value {
 
 /// Container and port that traffic goes to.
 pub(super) fn load_balancer(root: &Node) -> Option<(&Node, &Node)> {
-    let Kind::List(items) = &get(root, "Resources")?.kind else { return None };
-    let properties = get(get(items.first()?, "TargetService")?, "Properties")?;
-    let balancer = get(properties, "LoadBalancerInfo")?;
+    let balancer = get(properties(root)?, "LoadBalancerInfo")?;
     Some((get(balancer, "ContainerName")?, get(balancer, "ContainerPort")?))
+}
+
+/// What it says of the service's tasks.
+pub(super) fn properties(root: &Node) -> Option<&Node> {
+    get(target(root)?, "Properties")
+}
+
+fn target(root: &Node) -> Option<&Node> {
+    let Kind::List(items) = &get(root, "Resources")?.kind else { return None };
+    get(items.first()?, "TargetService")
 }
 
 /// Reports what CodeDeploy would refuse.
@@ -157,12 +167,20 @@ fn hooks(root: &Node, report: &mut Report<'_>) {
             Some("such as - BeforeAllowTraffic: NameOfTheFunction".to_owned());
     };
     let Kind::List(items) = &hooks.kind else { return wrong(hooks, report) };
+    let mut known = BTreeSet::new();
     for item in items {
         let Kind::Map(entries) = &item.kind else {
             wrong(item, report);
             continue;
         };
         for (hook, function) in entries {
+            // Which of the two runs, or whether it is refused, is not documented.
+            if !known.insert(hook.text.to_ascii_lowercase()) {
+                let message =
+                    format!("the hook `{}` is there already, and runs once a deployment", hook.text);
+                report.add(Severity::Warning, hook, &hook.text, message).hint =
+                    Some("remove one of them: one function for each hook".to_owned());
+            }
             match words(function).filter(|_| !function.is_null()) {
                 Some(name) => NameKind::Function.check(name, function, &hook.text, report),
                 None => {
@@ -207,9 +225,16 @@ fn structure(root: &Node) -> Result<(), Fault> {
         Kind::List(items) if items.len() == 1 => items.first(),
         _ => None,
     };
-    let one = "expected a list with one TargetService".to_owned();
     let target = target.and_then(|item| get(item, "TargetService"));
-    let target = target.ok_or_else(|| (resources.place, "Resources".to_owned(), one))?;
+    let target = target.ok_or_else(|| {
+        let found = match &resources.kind {
+            Kind::List(items) if items.len() > 1 => format!(", found {} entries", items.len()),
+            Kind::List(_) => String::new(),
+            _ => format!(", found {}", kind(resources)),
+        };
+        let message = format!("expected a list with one TargetService{found}");
+        (resources.place, "Resources".to_owned(), message)
+    })?;
     member(target, "Type")?;
     if let Some(found) = get(target, "Type").filter(|node| words(node) != Some("AWS::ECS::Service")) {
         return Err((found.place, "Type".to_owned(), "expected AWS::ECS::Service".to_owned()));
@@ -240,31 +265,44 @@ fn structure(root: &Node) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Properties and hooks that CodeDeploy does not know.
+/// Names that CodeDeploy does not know: of properties and hooks, and of what stands around them, where they have no effect.
 fn unknown_names(root: &Node, report: &mut Report<'_>) {
-    let target = get(root, "Resources").and_then(|resources| match &resources.kind {
-        Kind::List(items) => get(items.first()?, "TargetService"),
-        _ => None,
-    });
-    let properties = target.and_then(|target| get(target, "Properties")).into_iter();
     let hooks = get(root, "Hooks").into_iter().flat_map(|hooks| match &hooks.kind {
         Kind::List(items) => items.as_slice(),
         _ => &[],
     });
-    let known = properties.map(|node| (node, &PROPERTIES)).chain(hooks.map(|node| (node, &HOOKS)));
-    if let Kind::Map(entries) = &root.kind {
-        let is_known = |text: &str| PARTS.iter().any(|one| one.eq_ignore_ascii_case(text));
-        for (key, _) in entries.iter().filter(|(key, _)| !is_known(&key.text)) {
-            let message = format!("`{}` has no effect: an AppSpec has {}", key.text, PARTS.join(", "));
-            report.add(Severity::Warning, key, &key.text, message).hint = suggestion(&key.text, &PARTS);
-        }
-    }
-    for (node, known) in known {
-        let Kind::Map(entries) = &node.kind else { continue };
-        let is_known = |text: &str| known.iter().any(|one| one.eq_ignore_ascii_case(text));
-        for (key, _) in entries.iter().filter(|(key, _)| !is_known(&key.text)) {
+    let known = properties(root).into_iter().map(|node| (node, &PROPERTIES));
+    for (node, known) in known.chain(hooks.map(|node| (node, &HOOKS))) {
+        for key in unknown(node, known) {
             report.error(key, &key.text, format!("unknown name `{}`", key.text)).hint =
-                suggestion(&key.text, known);
+                suggestion(&key.text, known).or_else(|| instead(&key.text).map(str::to_owned));
         }
     }
+    let around: [(Option<&Node>, &str, &[&str]); 3] = [
+        (Some(root), "an AppSpec", &PARTS),
+        (target(root), "TargetService", &TARGET),
+        (properties(root).and_then(|all| get(all, "LoadBalancerInfo")), "LoadBalancerInfo", &BALANCER),
+    ];
+    for (node, whole, known) in around {
+        for key in node.into_iter().flat_map(|node| unknown(node, known)) {
+            let message = format!("`{}` has no effect: {whole} has {}", key.text, known.join(", "));
+            report.add(Severity::Warning, key, &key.text, message).hint = suggestion(&key.text, known);
+        }
+    }
+}
+
+fn unknown<'n>(node: &'n Node, known: &[&str]) -> impl Iterator<Item = &'n Key> {
+    let entries: &[(Key, Node)] = match &node.kind {
+        Kind::Map(entries) => entries,
+        Kind::Scalar { .. } | Kind::List(_) => &[],
+    };
+    entries
+        .iter()
+        .map(|(key, _)| key)
+        .filter(|key| !known.iter().any(|one| one.eq_ignore_ascii_case(&key.text)))
+}
+
+/// Where a setting of the service belongs that an `AppSpec` does not have.
+fn instead(property: &str) -> Option<&'static str> {
+    property.eq_ignore_ascii_case("LaunchType").then_some("CapacityProviderStrategy says where tasks run")
 }

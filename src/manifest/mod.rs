@@ -18,6 +18,7 @@ mod resolve;
 mod schema;
 mod service_settings;
 mod task_definition;
+mod task_set;
 #[cfg(test)]
 mod tests;
 

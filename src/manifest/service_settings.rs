@@ -37,8 +37,9 @@ const NUMBERS: [(&str, RangeInclusive<i64>); 7] = [
     ("containerPort", 0..=65_535),
     ("port", 0..=65_535),
 ];
-/// Items of a list: at least and at most (Amazon ECS API reference, `AwsVpcConfiguration`).
-const LENGTHS: [(&str, usize, usize); 2] = [("subnets", 1, 16), ("securityGroups", 0, 5)];
+/// Items of a list: at least and at most (Amazon ECS API reference, `AwsVpcConfiguration`, `UpdateService`).
+const LENGTHS: [(&str, usize, usize); 3] =
+    [("subnets", 1, 16), ("securityGroups", 0, 5), ("capacityProviderStrategy", 0, 20)];
 /// Members of a deployment configuration that are for other strategies than rolling (Amazon ECS API reference,
 /// `DeploymentConfiguration`).
 const OF_NATIVE_STRATEGIES: [&str; 4] =
@@ -52,6 +53,7 @@ pub(super) fn complaints(settings: &Value) -> Vec<Complaint> {
         native_strategies(configuration, &mut found);
         alarms(configuration, &mut found);
     }
+    capacity(settings, &mut found);
     for (key, types) in TYPES {
         for (index, item) in settings.get(key).and_then(Value::as_array).into_iter().flatten().enumerate() {
             word(item.get("type"), format!("{key}[{index}].type"), types, &mut found);
@@ -100,8 +102,7 @@ fn of_member(key: &str, value: &Value, path: &str, found: &mut Vec<Complaint>) {
             range if *range == ANY => "expected a whole number".to_owned(),
             range => format!("expected a whole number of {} to {}", range.start(), range.end()),
         };
-        let whole = value.as_f64().filter(|number| number.fract() == 0.0 && *number >= 0.0);
-        let hint = whole.map(|number| format!("a number without a point, such as {number:.0}"));
+        let hint = hint_for_number(value, range);
         found.push(Complaint { hint, ..Complaint::error(path, message) });
     }
     if let Some((_, least, most)) = LENGTHS.iter().find(|(known, ..)| *known == key)
@@ -110,6 +111,21 @@ fn of_member(key: &str, value: &Value, path: &str, found: &mut Vec<Complaint>) {
     {
         found.push(Complaint::error(path, format!("AWS takes {least} to {most} of them")));
     }
+}
+
+/// What to write instead of a number that is none, or is out of range.
+fn hint_for_number(value: &Value, range: &RangeInclusive<i64>) -> Option<String> {
+    let quoted = value.as_str().and_then(|text| text.trim().parse::<i64>().ok());
+    if quoted.is_some_and(|number| range.contains(&number)) {
+        return Some("without quotes".to_owned());
+    }
+    if let Some(number) = value.as_i64() {
+        let (bound, nearest) =
+            if number < *range.start() { ("least", range.start()) } else { ("most", range.end()) };
+        return Some(format!("the {bound} is {nearest}"));
+    }
+    let whole = value.as_f64().filter(|number| number.fract() == 0.0 && *number >= 0.0);
+    whole.map(|number| format!("a number without a point, such as {number:.0}"))
 }
 
 fn word(value: Option<&Value>, path: String, known: &[&str], found: &mut Vec<Complaint>) {
@@ -133,6 +149,30 @@ fn percents(configuration: &Value, found: &mut Vec<Complaint>) {
         let message = format!("with {least} % at least and {most} % at most no task can be replaced");
         let path = "deploymentConfiguration.maximumPercent";
         found.push(Complaint::error(path, message).hint("such as 100 and 200"));
+    }
+}
+
+/// Of several capacity providers one has a base, and one at least a weight (Amazon ECS API reference,
+/// `CapacityProviderStrategyItem`).
+fn capacity(settings: &Value, found: &mut Vec<Complaint>) {
+    let path = "capacityProviderStrategy";
+    let items = settings.get(path).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    for (index, item) in items.iter().enumerate() {
+        if item.as_object().is_some_and(|item| !item.contains_key("capacityProvider")) {
+            let complaint = Complaint::error(format!("{path}[{index}]"), "`capacityProvider` is missing");
+            found.push(complaint.hint("such as FARGATE, or the name of the cluster's own"));
+        }
+    }
+    // What is no number is told where it stands.
+    let is_zero = |item: &Value, key: &str| item.get(key).is_none_or(|number| number.as_i64() == Some(0));
+    let with_base = items.iter().enumerate().filter(|(_, item)| !is_zero(item, "base"));
+    for (index, _) in with_base.skip(1) {
+        let message = "only one capacity provider of a strategy can have a base";
+        found.push(Complaint::error(format!("{path}[{index}].base"), message).hint("0, or leave it out"));
+    }
+    if items.len() > 1 && items.iter().all(|item| is_zero(item, "weight")) {
+        let message = "no capacity provider has a weight, so that no task can be placed";
+        found.push(Complaint::error(path, message).hint("such as weight: 1, of one of them at least"));
     }
 }
 
@@ -210,6 +250,21 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_aws_refuses_is_told_with_what_to_write() {
+        for (weight, expected) in [
+            (json!(2000), Some("the most is 1000")),
+            (json!(-1), Some("the least is 0")),
+            (json!("5"), Some("without quotes")),
+            (json!(5.0), Some("a number without a point, such as 5")),
+            (json!("many"), None),
+        ] {
+            let settings = json!({"capacityProviderStrategy": [{"capacityProvider": "A", "weight": weight}]});
+            let hints: Vec<_> = complaints(&settings).into_iter().map(|complaint| complaint.hint).collect();
+            assert_eq!(hints, [expected.map(str::to_owned)], "{weight}");
+        }
+    }
+
+    #[test]
     fn what_aws_refuses_is_told_with_its_field() {
         let network =
             |key: &str, value: Value| json!({"networkConfiguration": {"awsvpcConfiguration": {key: value}}});
@@ -260,6 +315,22 @@ mod tests {
             (
                 json!({"capacityProviderStrategy": [{"capacityProvider": "FARGATE", "weight": 1001}]}),
                 "capacityProviderStrategy[0].weight: expected a whole number of 0 to 1000".to_owned(),
+            ),
+            (
+                json!({"capacityProviderStrategy": vec![json!({"capacityProvider": "FARGATE", "weight": 1}); 21]}),
+                "capacityProviderStrategy: AWS takes 0 to 20 of them".to_owned(),
+            ),
+            (
+                json!({"capacityProviderStrategy": [{"capacityProvider": "A", "weight": 1, "base": 1}, {"capacityProvider": "B", "base": 2}, {"capacityProvider": "C", "base": 0}]}),
+                "capacityProviderStrategy[1].base: only one capacity provider of a strategy can have a base".to_owned(),
+            ),
+            (
+                json!({"capacityProviderStrategy": [{"capacityProvider": "A", "weight": 0}, {"capacityProvider": "FARGATE"}]}),
+                "capacityProviderStrategy: no capacity provider has a weight, so that no task can be placed".to_owned(),
+            ),
+            (
+                json!({"capacityProviderStrategy": [{"weight": 1}]}),
+                "capacityProviderStrategy[0]: `capacityProvider` is missing".to_owned(),
             ),
             (
                 json!({"loadBalancers": [{"containerPort": 80.5}]}),

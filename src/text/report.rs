@@ -18,6 +18,10 @@ impl<'f> Report<'f> {
         Self { file, findings: Vec::new() }
     }
 
+    pub(crate) fn file(&self) -> &'f str {
+        self.file
+    }
+
     /// A hint can be added to what is returned.
     pub(crate) fn error(
         &mut self,

@@ -138,7 +138,7 @@ fn not_to_be_owned(entries: &[(Key, Node)], misfits: &[ShapeComplaint], path: &s
 }
 
 /// Of what stands at one place only the first is told.
-fn tell(complaints: Vec<Complaint>, settings: &Node, path: &str, report: &mut Report<'_>) {
+pub(super) fn tell(complaints: Vec<Complaint>, settings: &Node, path: &str, report: &mut Report<'_>) {
     let told: Vec<Position> = report.findings.iter().map(|finding| finding.position.clone()).collect();
     for complaint in complaints {
         let place = place(settings, &complaint);

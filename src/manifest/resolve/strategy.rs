@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use super::environment::Environment;
+use super::service_settings::tell;
 use super::task_definition::{same_key, too_large};
-use super::{Found, Resolver};
+use super::{CheckShape, Found, Resolver};
 use crate::documents::placeholders::{self, Unfilled};
-use crate::manifest::app_spec;
-use crate::manifest::names::NameKind;
-use crate::model::{AppSpec, CodeDeploy, Finding, NewGroup, Strategy};
+use crate::manifest::names::{self, NameKind};
+use crate::manifest::service_settings as rules;
+use crate::manifest::{app_spec, task_definition, task_set};
+use crate::model::{AppSpec, CodeDeploy, Finding, NewGroup, Shape, Strategy};
 use crate::text::fields::Fields;
 use crate::text::nearest::suggestion;
 use crate::text::report::{self, Report};
@@ -88,6 +90,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         }
         let mut report = Report::on(file);
         app_spec::check(&spec, &mut report);
+        check_task_set(&spec, self.repository.check_shape, &mut report);
         // What is not filled in yet has no other fault.
         let is_left = |finding: &Finding| {
             left.iter().any(|(place, _)| report::position(file, *place) == finding.position)
@@ -98,6 +101,24 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         self.app_spec = Some((file, spec));
         Some(AppSpec { path: file.to_owned(), content })
     }
+}
+
+/// What it says of network and capacity is taken by ECS, and refused by its rules.
+fn check_task_set(spec: &Node, check_shape: CheckShape<'_>, report: &mut Report<'_>) {
+    let Some(settings) = app_spec::properties(spec).map(task_set::settings) else { return };
+    let input = task_set::to_json(&settings);
+    let mut found = Report::on(report.file());
+    names::check_service_settings(&settings, "", &mut found);
+    tell(rules::complaints(&input), &settings, "", &mut found);
+    let misfits = check_shape(Shape::ServiceSettings, &input).into_iter();
+    let misfits = misfits.map(|misfit| task_definition::misfit(misfit, &input, "`Properties`"));
+    tell(misfits.collect(), &settings, "", &mut found);
+    for finding in &mut found.findings {
+        finding.field = task_set::as_in_the_guide(finding.field.trim_start_matches('.'));
+    }
+    // What CodeDeploy wants to be there is told already.
+    found.findings.retain(|finding| !report.findings.iter().any(|told| told.position == finding.position));
+    report.findings.append(&mut found.findings);
 }
 
 /// The name of a strategy, which stands alone or is the key of its settings.

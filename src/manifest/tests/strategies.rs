@@ -121,6 +121,11 @@ fn an_app_spec_that_codedeploy_would_refuse_is_explained() {
             format!("appspec.json:1:27 {HOOKS}, found a map | such as - BeforeAllowTraffic: NameOfTheFunction"),
         ),
         (
+            r#""resources": ["#,
+            r#""resources": [{}, "#,
+            "appspec.json:1:31 expected a list with one TargetService, found 2 entries | a list with one entry: TargetService with Type and Properties".to_owned(),
+        ),
+        (
             r#""resources""#,
             r#""Hooks": ["f"], "resources""#,
             format!("appspec.json:1:28 {HOOKS}, found text | such as - BeforeAllowTraffic: NameOfTheFunction"),
@@ -136,6 +141,93 @@ fn an_app_spec_that_codedeploy_would_refuse_is_explained() {
     }
 }
 
+/// `SPEC` with more properties, of which the first is at 2:3.
+fn with_properties(more: &str) -> String {
+    SPEC.replacen("{\"taskDefinition\"", &format!("{{{more}, \"taskDefinition\""), 1)
+}
+
+#[test]
+fn what_ecs_refuses_of_the_network_and_the_capacity_in_an_app_spec_is_told() {
+    let network = |text: &str| format!(r#""NetworkConfiguration": {{"AwsvpcConfiguration": {{{text}}}}}"#);
+    let rest = r#""SecurityGroups": ["sg-1"], "AssignPublicIp": "DISABLED""#;
+    let subnets = |number: usize| format!("[{}]", vec![r#""subnet-1""#; number].join(", "));
+    let vpc = "NetworkConfiguration.AwsvpcConfiguration";
+    let capacity = |items: &str| format!(r#""capacityproviderstrategy": [{items}]"#);
+    for (properties, field, message) in [
+        (
+            network(&format!(r#""Subnets": {}, {rest}"#, subnets(0))),
+            &*format!("{vpc}.Subnets"),
+            "AWS takes 1 to 16 of them",
+        ),
+        (
+            network(&format!(r#""SUBNETS": {}, {rest}"#, subnets(17))),
+            &format!("{vpc}.Subnets"),
+            "AWS takes 1 to 16 of them",
+        ),
+        (
+            network(&format!(
+                r#""subnets": ["a"], "SecurityGroups": {}, "AssignPublicIp": "DISABLED""#,
+                subnets(6)
+            )),
+            &format!("{vpc}.SecurityGroups"),
+            "AWS takes 0 to 5 of them",
+        ),
+        (
+            network(r#""Subnets": ["subnet-1"], "SecurityGroups": [], "AssignPublicIp": "true""#),
+            &format!("{vpc}.AssignPublicIp"),
+            "`true` is none of ENABLED, DISABLED",
+        ),
+        (
+            network(&format!(r#""Subnets": "subnet-1", {rest}"#)),
+            &format!("{vpc}.Subnets"),
+            "expected a list, found text",
+        ),
+        (network(rest), "Subnets", "`Subnets` is missing"),
+        (
+            capacity(r#"{"CapacityProvider": "FARGATE", "Weight": 2000}"#),
+            "CapacityProviderStrategy[0].Weight",
+            "expected a whole number of 0 to 1000",
+        ),
+        (
+            capacity(r#"{"CapacityProvider": "FARGATE", "Base": "many"}"#),
+            "CapacityProviderStrategy[0].Base",
+            "expected a whole number of 0 to 100000",
+        ),
+        (
+            capacity(
+                r#"{"CapacityProvider": "A", "Weight": 1, "Base": 1}, {"CapacityProvider": "B", "Base": "2"}"#,
+            ),
+            "CapacityProviderStrategy[1].Base",
+            "only one capacity provider of a strategy can have a base",
+        ),
+        (
+            capacity(r#"{"CapacityProvider": "A"}, {"CapacityProvider": "B"}"#),
+            "CapacityProviderStrategy",
+            "no capacity provider has a weight, so that no task can be placed",
+        ),
+        (capacity(r#"{"Weight": 1}"#), "CapacityProviderStrategy[0]", "`capacityProvider` is missing"),
+        (r#""LaunchType": "FARGATE""#.to_owned(), "LaunchType", "unknown name `LaunchType`"),
+    ] {
+        let (application, spec) =
+            (code_deploy("{codeDeploy: {appSpec: appspec.json}}"), with_properties(&properties));
+        let entries = [("api.yaml", &*application), ("test.yaml", ENVIRONMENT), ("appspec.json", &spec)];
+        let declaration = read_files(&entries);
+        let found: Vec<_> =
+            declaration.findings.iter().map(|finding| (&*finding.field, &*finding.message)).collect();
+        assert_eq!(found, [(field, message)], "{properties}");
+        assert_eq!(declaration.findings[0].position.line, 2);
+        assert!(matches!(declaration.applications[0], Declared::Frozen(_)));
+    }
+    let taken = format!(
+        "{}, {}",
+        network(&format!(r#""Subnets": {}, {rest}"#, subnets(16))),
+        capacity(
+            r#"{"Base": 1, "CapacityProvider": "FARGATE_SPOT", "Weight": "2"}, {"base": 0, "capacityProvider": "FARGATE", "weight": 1}"#
+        )
+    );
+    settings("{codeDeploy: {appSpec: appspec.json}}", &with_properties(&taken));
+}
+
 #[test]
 fn what_an_app_spec_may_be_is_taken_and_what_has_no_effect_is_told() {
     let hooks = r#""hooks": [{"beforeInstall": "check:live"}, {"AfterAllowTraffic": "arn:aws:lambda:eu-west-2:123456789012:function:check"}]"#;
@@ -147,6 +239,20 @@ fn what_an_app_spec_may_be_is_taken_and_what_has_no_effect_is_told() {
         ("0.0", "\"0.1\"", Some(&version)),
         ("\"version\": 0.0", hooks, None),
         ("\"version\": 0.0", "\"Hooks\": null", None),
+        (
+            "\"version\": 0.0",
+            r#""Hooks": [{"AfterInstall": "one"}, {"afterInstall": "two"}]"#,
+            Some(
+                "appspec.json:1:38 the hook `afterInstall` is there already, and runs once a deployment | remove one of them: one function for each hook",
+            ),
+        ),
+        (
+            "\"containerPort\": 8080",
+            "\"containerPort\": 8080, \"Weight\": 1",
+            Some(
+                "appspec.json:2:111 `Weight` has no effect: LoadBalancerInfo has ContainerName, ContainerPort",
+            ),
+        ),
         (
             "\"version\": 0.0",
             &*hooks.replace("hooks", "Hoks"),
