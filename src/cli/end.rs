@@ -2,7 +2,7 @@
 //! docs/commands.md shows the same table.
 
 use crate::controller::Swept;
-use crate::model::{Health, Sync, Waiting};
+use crate::model::{Health, Status, Sync, Waiting};
 use crate::plan::Plan;
 use crate::plan::waiting::{Class, class};
 
@@ -38,6 +38,8 @@ pub(super) enum Standing {
     TagWaits,
     /// As declared, and the registry does not let the environment tag move.
     TagStays,
+    /// As declared, and the environment tag waits for the end of a suspension.
+    TagSuspended,
     /// A write comes next.
     Change,
     Moving,
@@ -72,6 +74,9 @@ pub(super) fn standing(plan: &Plan) -> Standing {
         (Waiting::Frozen, _) => return Standing::Frozen,
         (Waiting::TagShared { .. }, Some(_)) => return Standing::TagWaits,
         (Waiting::TagImmutable { .. }, Some(_)) => return Standing::TagStays,
+        (Waiting::Suspended { .. }, Some(Standing::AsDeclared)) if !is_tagged(plan) => {
+            return Standing::TagSuspended;
+        }
         (Waiting::Drifted, _) => return Standing::Drifted,
         (Waiting::Observing, None) => return Standing::Observed,
         (Waiting::Suspended { .. }, None) => return Standing::Suspended,
@@ -90,11 +95,19 @@ pub(super) fn standing(plan: &Plan) -> Standing {
     }
 }
 
+/// Whether the environment tag is on what is declared.
+fn is_tagged(plan: &Plan) -> bool {
+    let Status { declared, tagged, .. } = &plan.status;
+    declared.as_ref().zip(tagged.as_ref()).is_some_and(|(declared, tagged)| tagged.matches(declared))
+}
+
 /// What a command ends with where an application stands so.
 pub(super) fn end(asked: Asked, standing: Standing) -> End {
     match (standing, asked) {
         (Standing::AsDeclared | Standing::Unproven, _) => End::Good,
         (Standing::TagWaits | Standing::TagStays, Asked::Wait) => End::Good,
+        // What was asked for is as it should be during a suspension; only the move of the tag is still to come.
+        (Standing::TagSuspended, Asked::Plan | Asked::Reconcile | Asked::Status) => End::Good,
         (Standing::Change, Asked::Plan) => End::Changes,
         (Standing::Failed, _) => End::Failed,
         (Standing::TagStays | Standing::Stalled | Standing::Unreadable | Standing::Frozen, _) => End::Error,
@@ -118,17 +131,17 @@ pub(super) mod tests {
 
     use super::*;
     use crate::model::{
-        ApplicationName, Commit, Controller, EnvironmentName, Phase, StartedBy, Status, Target,
-        TaskDefinitionArn,
+        ApplicationName, Commit, Controller, EnvironmentName, Phase, StartedBy, Target, TaskDefinitionArn,
     };
     use crate::plan::Step;
 
     /// Every standing, by its words in docs/commands.md.
-    const ROWS: [(Standing, &str); 17] = [
+    const ROWS: [(Standing, &str); 18] = [
         (Standing::AsDeclared, "what is declared runs and is healthy"),
         (Standing::Unproven, "what is declared is deployed, with a desired count of 0"),
         (Standing::TagWaits, "it runs; the environment tag waits for the applications that share it"),
         (Standing::TagStays, "it runs; the registry does not let the environment tag move"),
+        (Standing::TagSuspended, "it runs; the environment tag waits for the end of a suspension"),
         (Standing::Change, "trueup makes a write next"),
         (Standing::Moving, "a deployment is in progress"),
         (Standing::Others, "it waits for another application"),
@@ -253,7 +266,8 @@ pub(super) mod tests {
             (Some(Waiting::Settled), Sync::Synced, Health::Progressing, Standing::NotHealthy),
             (Some(Waiting::Observing), Sync::Synced, Health::Healthy, Standing::AsDeclared),
             (Some(Waiting::Observing), Sync::OutOfSync, Health::Healthy, Standing::Observed),
-            (suspended(), Sync::Synced, Health::Healthy, Standing::AsDeclared),
+            (suspended(), Sync::Synced, Health::Healthy, Standing::TagSuspended),
+            (suspended(), Sync::Synced, Health::Suspended, Standing::Unproven),
             (suspended(), Sync::OutOfSync, Health::Healthy, Standing::Suspended),
             (external(), Sync::Synced, Health::Healthy, Standing::AsDeclared),
             (external(), Sync::OutOfSync, Health::Healthy, Standing::OnlyObserved),
@@ -275,7 +289,7 @@ pub(super) mod tests {
         for (waiting, sync, health, expected) in cases {
             let one = plan(waiting, sync, health);
             assert_eq!(standing(&one), expected, "{one:?}");
-            let good = matches!(expected, Standing::AsDeclared | Standing::Unproven);
+            let good = matches!(expected, Standing::AsDeclared | Standing::Unproven | Standing::TagSuspended);
             for asked in [Asked::Plan, Asked::Reconcile, Asked::Status] {
                 assert_eq!(end(asked, expected) == End::Good, good, "{asked:?} {expected:?}");
             }

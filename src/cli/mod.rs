@@ -180,9 +180,9 @@ enum Command {
         /// Virtual seconds a real second.
         #[arg(long, default_value_t = 1.0)]
         speed: f64,
-        #[arg(long, default_value = "123456789012")]
+        #[arg(long, default_value = "123456789012", value_parser = simulator::account)]
         account: String,
-        #[arg(long, default_value = "eu-west-2")]
+        #[arg(long, default_value = "eu-west-2", value_parser = simulator::region)]
         region: String,
         /// Let tasks take differently long to start, the same in every run with this number; 0: all alike.
         #[arg(long, default_value_t = 0)]
@@ -260,7 +260,7 @@ pub fn main() -> ExitCode {
     match end.and_then(|end| lost.map(|()| end)) {
         Ok(end) => ExitCode::from(end as u8),
         Err(error) => {
-            streams::message("ERROR", format_args!("error: {error:#}"));
+            streams::message("ERROR", format_args!("{}", streams::told(&error)));
             ExitCode::from(End::Error as u8)
         }
     }

@@ -18,6 +18,7 @@ use tracing_subscriber::fmt::format::debug_fn;
 use super::LogFormat;
 use crate::escape;
 use crate::model::{Finding, Severity};
+use crate::settings::SettingsError;
 
 /// Writes to stdout, which is data.
 macro_rules! out {
@@ -38,6 +39,14 @@ macro_rules! say {
 static JSON: AtomicBool = AtomicBool::new(false);
 /// Why stdout takes no more; what was to come is left out.
 static ENDED: OnceLock<ErrorKind> = OnceLock::new();
+
+/// What a command ended with. Findings say themselves that they are errors.
+pub(super) fn told(error: &anyhow::Error) -> String {
+    match error.downcast_ref::<SettingsError>() {
+        Some(SettingsError::Findings(_)) => format!("{error:#}"),
+        _ => format!("error: {error:#}"),
+    }
+}
 
 /// Makes the log, and says how messages are written from now on.
 pub(super) fn start(format: LogFormat) {
@@ -189,5 +198,23 @@ impl MakeWriter<'_> for Log {
 
     fn make_writer(&self) -> Self {
         Self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings;
+
+    #[test]
+    fn an_error_says_once_that_it_is_one() {
+        let file = settings::parse("trueup.yaml", "pollInterval: [1]\nbranch: main\n").unwrap_err();
+        for (error, beginning) in [
+            (anyhow::Error::new(file), "error: trueup.yaml:"),
+            (anyhow::anyhow!("no such thing"), "error: no such thing"),
+        ] {
+            let told = told(&error);
+            assert!(told.starts_with(beginning) && !told.contains("error: error:"), "{told}");
+        }
     }
 }

@@ -198,6 +198,13 @@ fn verdict(plan: &Plan, desired: Option<&Desired>, commit: &Commit) -> Verdict {
         Standing::AsDeclared | Standing::Unproven | Standing::TagWaits | Standing::TagStays => {
             Verdict::Ended(ends_with, succeeded(standing, plan, desired))
         }
+        Standing::TagSuspended if desired.policy.move_tag == MoveTag::Never => {
+            Verdict::Ended(End::Good, succeeded(standing, plan, desired))
+        }
+        Standing::TagSuspended => {
+            let tag = &desired.environment_tag;
+            Verdict::Pending(ends_with, format!("runs; tag \"{tag}\" has yet to move: {}", pending(plan)))
+        }
         Standing::Stalled | Standing::Drifted => {
             let waiting = plan.waiting.as_ref();
             let hint = waiting.and_then(|waiting| plan::waiting::hint(waiting, target));
@@ -249,7 +256,7 @@ fn succeeded(standing: Standing, plan: &Plan, desired: &Desired) -> String {
         _ if desired.policy.move_tag == MoveTag::Never => {
             format!("succeeded; tag \"{tag}\" stays where it is: policy.moveTag is never")
         }
-        (_, Some(waiting @ (Waiting::Observing | Waiting::Suspended { .. }))) => {
+        (_, Some(waiting @ Waiting::Observing)) => {
             format!("succeeded; tag \"{tag}\" does not move: {}", plan::waiting::describe(waiting))
         }
         _ => format!("runs; tag \"{tag}\" is not moved: trueup did not deploy it"),
@@ -322,6 +329,8 @@ mod tests {
     #[test]
     fn a_wait_goes_on_until_the_tag_has_moved_or_will_not_move() {
         let settled = || Some(Waiting::Settled);
+        let observing = || Some(Waiting::Observing);
+        let suspended = || Some(Waiting::Suspended { reason: "freeze".to_owned() });
         let shared = || Some(Waiting::TagShared { tag: "test".to_owned(), with: "test/web".to_owned() });
         let immutable =
             || Some(Waiting::TagImmutable { repository: "mco/api".to_owned(), tag: "test".to_owned() });
@@ -346,6 +355,29 @@ mod tests {
                 "bbbbbbb",
                 ENVIRONMENT,
                 ("pending", End::NotReached, "not healthy yet"),
+            ),
+            (
+                observing(),
+                healthy,
+                "aaaaaaa",
+                ENVIRONMENT,
+                ("ended", End::Good, "does not move: mode is observe"),
+            ),
+            // A suspension ends, and the tag moves then.
+            (
+                suspended(),
+                healthy,
+                "aaaaaaa",
+                ENVIRONMENT,
+                ("pending", End::NotReached, "runs; tag \"test\" has yet to move: suspended: freeze"),
+            ),
+            (suspended(), healthy, "bbbbbbb", ENVIRONMENT, ("ended", End::Good, "tag \"test\" is on it")),
+            (
+                suspended(),
+                healthy,
+                "aaaaaaa",
+                never.as_str(),
+                ("ended", End::Good, "policy.moveTag is never"),
             ),
             // Moving the tag is the write that comes next.
             (None, healthy, "aaaaaaa", ENVIRONMENT, ("pending", End::NotReached, "a controller has yet to")),

@@ -10,7 +10,7 @@ use crate::documents::{code_deploy, containers, placeholders};
 use crate::masking::{holds_a_secret, names_a_secret};
 use crate::model::{
     AccountId, ApplicationName, ClusterName, Complaint, Containers, Declaration, Declared, Desired,
-    DesiredImage, Finding, Region, RepositoryName, ServiceName, Severity, Strategy, Tag, Target,
+    DesiredImage, Finding, Position, Region, RepositoryName, ServiceName, Severity, Strategy, Tag, Target,
     TaskDefinitionSource,
 };
 use crate::text::nearest::Names;
@@ -54,7 +54,10 @@ fn claims_of(one: &Desired) -> Vec<(Place<'_>, Claim<'_>)> {
     claims
 }
 
-/// One thing that two claim is a finding for each of them.
+/// Claimants of one thing that are named; nobody reads more.
+const NAMED: usize = 10;
+
+/// One thing that several claim is one finding, which names where each of them stands.
 pub(super) fn claims(declaration: &Declaration) -> Vec<Finding> {
     let mut claimants: BTreeMap<_, BTreeMap<&Target, &Desired>> = BTreeMap::new();
     for one in declaration.readable() {
@@ -62,19 +65,60 @@ pub(super) fn claims(declaration: &Declaration) -> Vec<Finding> {
             claimants.entry(claim).or_default().insert(&one.target, one);
         }
     }
-    let mut findings = Vec::new();
+    let (mut findings, mut of_services) = (Vec::new(), BTreeSet::new());
     for ((_, claim), by) in &claimants {
         let environments: BTreeSet<_> = by.keys().map(|target| &target.environment).collect();
         let owners = if let Claim::Tag(..) = claim { environments.len() } else { by.len() };
-        if owners > 1 {
-            let names: Vec<String> = by.keys().map(ToString::to_string).collect();
-            let message = format!("{claim} is claimed by {}", names.join(" and "));
-            let hint = "one application in one environment owns it";
-            let twice = |one: &&Desired| about(one, "", message.clone(), Some(hint.to_owned()));
-            findings.extend(by.values().map(twice));
+        let Some(first) = by.values().next().filter(|_| owners > 1) else { continue };
+        let targets: Vec<&Target> = by.keys().copied().collect();
+        match claim {
+            Claim::Service(..) => _ = of_services.insert(targets),
+            // The names follow from that of the service, which is told already: a service goes before its group.
+            Claim::Group { .. }
+                if of_services.contains(&targets) && by.values().all(|one| has_default_group(one)) =>
+            {
+                continue;
+            }
+            _ => {}
         }
+        let message = format!("{claim} is claimed by {}", claimed_by(by));
+        let of_one = by.keys().all(|target| target.application == first.target.application);
+        let finding = about(first, "", message, Some(advice(claim, of_one)));
+        findings.push(Finding { targets: by.keys().copied().cloned().collect(), ..finding });
     }
     findings
+}
+
+fn claimed_by(by: &BTreeMap<&Target, &Desired>) -> String {
+    let place = |one: &&Desired| {
+        let Position { file, line, .. } = &one.declared_at;
+        format!("{} ({file}:{line})", one.target)
+    };
+    let named: Vec<String> = by.values().take(NAMED).map(place).collect();
+    let more = by.len().checked_sub(NAMED).filter(|more| *more > 0);
+    named.join(" and ") + &more.map(|more| format!(" and {more} more")).unwrap_or_default()
+}
+
+/// `of_one`: the same application claims it in several environments, where its document usually has one name for all.
+fn advice(claim: &Claim<'_>, of_one: bool) -> String {
+    match claim {
+        Claim::Tag(..) => {
+            "a tag marks one environment: give each its own with `environmentTag`, or leave that out"
+                .to_owned()
+        }
+        Claim::Service(_, service) if of_one => format!(
+            "one application in one environment owns it: such as `service: {service}-{{environment}}`, or a `cluster` or `account` \
+             for each"
+        ),
+        Claim::Family(family) if of_one => {
+            format!("one application in one environment owns it: such as `family: {family}-{{environment}}`")
+        }
+        _ => "one application in one environment owns it".to_owned(),
+    }
+}
+
+fn has_default_group(one: &Desired) -> bool {
+    matches!(&one.strategy, Strategy::CodeDeploy(settings) if settings.application.is_none() || settings.group.is_none())
 }
 
 /// `after` and `requires`: names of no application, and orders in which everybody waits for somebody else.

@@ -1,7 +1,13 @@
 //! `imagedefinitions.json`, as CodePipeline writes it: a list of containers and their images.
 
-use crate::model::Registry;
+use crate::model::{Registry, Severity};
+use crate::text::fields::{entries as entries_of, kind};
+use crate::text::nearest::nearest;
+use crate::text::report::Report;
 use crate::text::tree::{Kind, Node, Place};
+
+/// Members of an entry (CodePipeline user guide, "Image definitions file reference").
+const MEMBERS: [&str; 2] = ["name", "imageUri"];
 
 /// One entry: which container, and what it says about the image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,33 +29,67 @@ pub(super) struct Reference {
     pub digest: Option<String>,
 }
 
-/// Reads the list. The error has the place and the message.
-pub(super) fn entries(node: &Node) -> Result<Vec<Entry>, (Place, String)> {
+/// Reads the list, and reports all that is wrong with it.
+pub(super) fn entries(node: &Node, report: &mut Report<'_>) -> Option<Vec<Entry>> {
     let Kind::List(items) = &node.kind else {
-        let message = "expected a list of containers, each with `name` and `imageUri`";
-        return Err((node.place, message.to_owned()));
+        report.error(node, "", "expected a list of containers, each with `name` and `imageUri`");
+        return None;
     };
     if items.is_empty() {
-        return Err((node.place, "the list is empty".to_owned()));
+        report.error(node, "", "the list is empty");
+        return None;
     }
-    items.iter().map(entry).collect()
+    let entries: Vec<_> =
+        items.iter().enumerate().map(|(index, item)| entry(item, &format!("[{index}]"), report)).collect();
+    entries.into_iter().collect()
 }
 
-fn entry(node: &Node) -> Result<Entry, (Place, String)> {
-    let text = |key: &str| match node.get(key) {
-        Some(Node { kind: Kind::Scalar { text, .. }, place }) if !text.is_empty() => {
-            Ok((text.clone(), *place))
+fn entry(node: &Node, path: &str, report: &mut Report<'_>) -> Option<Entry> {
+    let written = entries_of(node, path, report)?;
+    let is_missing = |key: &str| node.get(key).is_none();
+    let mut meant = Vec::new();
+    for (key, _) in written.iter().filter(|(key, _)| !MEMBERS.contains(&key.text.as_str())) {
+        let near = nearest(&key.text, &MEMBERS).filter(|near| is_missing(near));
+        meant.extend(near);
+        let (severity, message) = match near {
+            Some(_) => (Severity::Error, format!("unknown field `{}`", key.text)),
+            None => (Severity::Warning, format!("`{}` has no effect: an entry has name, imageUri", key.text)),
+        };
+        let hint = near.map(|near| format!("did you mean `{near}`?"));
+        report.add(severity, key, &format!("{path}.{}", key.text), message).hint = hint;
+    }
+    let mut text = |key: &'static str| {
+        let path = format!("{path}.{key}");
+        match node.get(key) {
+            Some(Node { kind: Kind::Scalar { text, .. }, place }) if is_text(node.get(key)) => {
+                return Some((text.clone(), *place));
+            }
+            Some(other) => {
+                let is_empty = other.is_text("");
+                let found = if is_empty { "an empty one" } else { kind(other) };
+                report.error(other, &path, format!("`{key}` must be text, found {found}"));
+            }
+            None if meant.contains(&key) => {}
+            None => {
+                report.error(node, &path, format!("`{key}` is missing"));
+            }
         }
-        Some(other) => Err((other.place, format!("`{key}` must be text"))),
-        None => Err((node.place, format!("`{key}` is missing"))),
+        None
     };
-    let (container, container_place) = text("name")?;
-    let (uri, place) = text("imageUri")?;
-    let image = Reference::parse(&uri).ok_or_else(|| {
+    let (name, uri) = (text("name"), text("imageUri"));
+    let ((container, container_place), (uri, place)) = (name?, uri?);
+    let Some(image) = Reference::parse(&uri) else {
         let message = "is no image of ECR; only those can be followed, leave the others out of the list";
-        (place, format!("{uri} {message}"))
-    })?;
-    Ok(Entry { container, container_place, image, place })
+        report.error(place, &format!("{path}.imageUri"), format!("{uri} {message}"));
+        return None;
+    };
+    Some(Entry { container, container_place, image, place })
+}
+
+fn is_text(node: Option<&Node>) -> bool {
+    node.is_some_and(
+        |node| matches!(&node.kind, Kind::Scalar { text, .. } if !text.is_empty() && !node.is_null()),
+    )
 }
 
 impl Reference {

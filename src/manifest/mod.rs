@@ -31,6 +31,7 @@ use crate::text::report;
 
 pub use named::{MOST_NODES, Needs, is_document, is_of_this_program, needs};
 
+pub(crate) use names::NameKind;
 pub use schema::schema;
 
 /// Every key of the documents, whose full example is `examples/every-key`.

@@ -1,11 +1,11 @@
 //! Files to documents: which applications and environments are there, each with its node and where it came from.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::named::{is_document, is_of_this_program};
 use super::{Files, KEYS};
 use crate::model::Finding;
-use crate::text::fields::Fields;
+use crate::text::fields::{Fields, text};
 use crate::text::nearest::{nearest_within, suggestion};
 use crate::text::report::Report;
 use crate::text::tree::{self, Kind, Node, Place};
@@ -40,6 +40,9 @@ pub(super) struct Documents<'f> {
     pub findings: Vec<Finding>,
     /// Files that are ours by their text but could not be parsed at all.
     pub unparsed: Vec<&'f str>,
+    /// Documents of a version or a kind that is none, by their name: what is wrong with them. Whoever names them is named
+    /// there, and nowhere else.
+    pub misread: BTreeMap<String, Vec<Finding>>,
 }
 
 pub(super) fn documents(files: &Files) -> Documents<'_> {
@@ -105,9 +108,10 @@ fn read_document<'f>(
     }
     let mut fields = Fields::of(node, "", report);
     if !is_ours(node, &mut fields) {
+        set_aside(node, before, all, report);
         return;
     }
-    let kind = fields.required("kind");
+    let kind = kind_of(node, &mut fields);
     let name = fields.node("metadata").and_then(|metadata| name(metadata, fields.report));
     let spec = fields.node("spec").filter(|spec| matches!(spec.kind, Kind::Map(_))).cloned();
     if spec.is_none() {
@@ -123,10 +127,31 @@ fn read_document<'f>(
     match kind.as_deref() {
         Some("Application") => all.applications.push(document),
         Some("Environment") => all.environments.push(document),
-        Some(other) => {
-            report.error(node, "kind", format!("unknown kind `{other}`")).hint = suggestion(other, &KINDS);
-        }
-        None => {}
+        _ => set_aside(node, before, all, report),
+    }
+}
+
+/// One of the two; everything else is reported where it stands.
+fn kind_of(node: &Node, fields: &mut Fields<'_, '_, '_>) -> Option<String> {
+    let known = || Some(format!("it is {}", KINDS.join(" or ")));
+    let Some(written) = fields.node("kind") else {
+        fields.report.error(node, "kind", "`kind` is missing").hint = known();
+        return None;
+    };
+    let kind = text(written, "kind", fields.report)?;
+    if !KINDS.contains(&kind.as_str()) {
+        fields.report.error(written, "kind", format!("unknown kind `{kind}`")).hint =
+            suggestion(&kind, &KINDS).or_else(known);
+    }
+    Some(kind)
+}
+
+/// Keeps what was found since by the name of the document, which is known although it is of no kind.
+fn set_aside(node: &Node, before: usize, all: &mut Documents<'_>, report: &mut Report<'_>) {
+    let name = node.get("metadata").and_then(|metadata| metadata.get("name")).map(|name| &name.kind);
+    let Some(Kind::Scalar { text, .. }) = name else { return };
+    if report.findings.len() > before {
+        all.misread.entry(text.clone()).or_default().extend(report.findings.split_off(before));
     }
 }
 
@@ -156,7 +181,7 @@ fn is_ours(node: &Node, fields: &mut Fields<'_, '_, '_>) -> bool {
     };
     let at = written.unwrap_or(node);
     let at = if at.is_null() { node } else { at };
-    fields.report.error(at, "apiVersion", message).hint = Some(format!("it reads {API_VERSION}"));
+    fields.report.error(at, "apiVersion", message).hint = Some(format!("write apiVersion: {API_VERSION}"));
     false
 }
 

@@ -36,8 +36,14 @@ pub(super) fn registration_input(pasted: Value) -> Value {
     Value::Object(fields)
 }
 
-/// Makes numbers and booleans of texts that were one placeholder as a whole, where AWS's model wants such.
-pub(super) fn give_types(input: &mut Value, complaints: &[ShapeComplaint], whole: &BTreeSet<String>) {
+/// Makes numbers and booleans of texts that were one placeholder as a whole, where AWS's model wants such. Returns what is
+/// none: the path, and what is wanted there.
+pub(super) fn give_types<'c>(
+    input: &mut Value,
+    complaints: &'c [ShapeComplaint],
+    whole: &BTreeSet<String>,
+) -> Vec<(&'c str, ValueType)> {
+    let mut others = Vec::new();
     for complaint in complaints.iter().filter(|complaint| whole.contains(&complaint.path)) {
         let Misfit::WrongType { wanted, .. } = &complaint.misfit else { continue };
         let Some(value) = at_path(input, &complaint.path) else { continue };
@@ -46,12 +52,26 @@ pub(super) fn give_types(input: &mut Value, complaints: &[ShapeComplaint], whole
             ValueType::WholeNumber => text.parse::<i64>().ok().map(Value::from),
             ValueType::Number => text.parse::<f64>().ok().map(Value::from),
             ValueType::Boolean => text.parse::<bool>().ok().map(Value::from),
-            ValueType::Text | ValueType::Other => None,
+            ValueType::Text | ValueType::Other => continue,
         };
-        if let Some(typed) = typed {
-            *value = typed;
+        match typed {
+            Some(typed) => *value = typed,
+            None => others.push((complaint.path.as_str(), *wanted)),
         }
     }
+    others
+}
+
+/// What stands for a placeholder where something else is wanted.
+pub(super) fn not_of_type(path: &str, name: Option<&str>, wanted: ValueType) -> Complaint {
+    let (what, example) = match wanted {
+        ValueType::Boolean => ("neither true nor false", "true"),
+        ValueType::WholeNumber => ("no whole number", "80"),
+        ValueType::Number | ValueType::Text | ValueType::Other => ("no number", "0.5"),
+    };
+    let name = name.unwrap_or("the placeholder");
+    Complaint::error(path, format!("the value of {name} is {what}"))
+        .hint(format!("in `values`, such as {name}: {example}"))
 }
 
 fn value_at<'v>(input: &'v Value, path: &str) -> Option<&'v Value> {
@@ -76,11 +96,17 @@ pub(super) fn misfit(complaint: ShapeComplaint, input: &Value, whole: &str) -> C
     let path = complaint.path;
     let (key, known, maps, elsewhere) = match complaint.misfit {
         Misfit::WrongType { wanted, message } => {
-            let fraction = value_at(input, &path).and_then(Value::as_f64);
+            let found = value_at(input, &path);
+            let fraction = found.and_then(Value::as_f64);
+            let is_quoted = found
+                .and_then(Value::as_str)
+                .is_none_or(|text| serde_json::from_str::<Value>(text.trim()).is_ok());
             let hint = match wanted {
                 ValueType::WholeNumber if fraction.is_some() => {
                     fraction.map(|number| format!("a number without a point, such as {number:.0}"))
                 }
+                ValueType::WholeNumber | ValueType::Number if !is_quoted => Some("such as 80".to_owned()),
+                ValueType::Boolean if !is_quoted => Some("true or false, without quotes".to_owned()),
                 ValueType::WholeNumber | ValueType::Number | ValueType::Boolean => {
                     Some("without quotes; a placeholder alone becomes one".to_owned())
                 }

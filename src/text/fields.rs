@@ -114,10 +114,16 @@ pub(crate) fn text(node: &Node, path: &str, report: &mut Report<'_>) -> Option<S
     match &node.kind {
         Kind::Scalar { text, .. } if !node.is_null() => Some(text.clone()),
         _ => {
-            report.error(node, path, format!("expected text, found {}", kind(node)));
+            let finding = report.error(node, path, format!("expected text, found {}", kind(node)));
+            finding.hint = is_placeholder(node).then(|| "put it in quotes".to_owned());
             None
         }
     }
+}
+
+/// `{name}`, which is a map without quotes.
+fn is_placeholder(node: &Node) -> bool {
+    matches!(&node.kind, Kind::Map(entries) if matches!(entries.as_slice(), [(_, value)] if value.is_null()))
 }
 
 /// The texts of a list; what is no text in it is reported and left out.

@@ -71,7 +71,10 @@ pub(crate) fn documents(text: &str) -> Result<Vec<Node>, Broken> {
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| {
             let place = Place { line: error.marker().line(), column: error.marker().col() + 1 };
-            broken(place, format!("not valid YAML: {}", error.kind()), None)
+            let tab = tab(text, place.line);
+            let hint = tab.map(|_| "YAML takes no tab here: indent with spaces");
+            let hint = hint.or_else(|| begins_with_a_brace(text, place.line).then_some(BRACE));
+            broken(tab.unwrap_or(place), format!("not valid YAML: {}", error.kind()), hint)
         })?;
         builder.take(&event, span)?;
     }
@@ -86,6 +89,26 @@ pub(crate) fn document(text: &str) -> Result<Option<Node>, Broken> {
         Some(second) => Err(broken(second.place, "expected one document".to_owned(), None)),
         None => Ok(only),
     }
+}
+
+const BRACE: &str = "put a text that begins with `{` in quotes, such as \"{environment}-api\"";
+
+/// A tab in the indentation of this line, or of the next: a text may be read until there.
+fn tab(text: &str, line: usize) -> Option<Place> {
+    let near = (1..).zip(text.lines()).skip_while(|(number, _)| *number < line).take(2);
+    near.into_iter().find_map(|(line, written)| {
+        let indentation = written.get(..written.len() - written.trim_start().len())?;
+        Some(Place { line, column: indentation.find('\t')? + 1 })
+    })
+}
+
+/// Whether a value in this line, or in the one before, where its end was looked for, looks like `{name}-rest`.
+fn begins_with_a_brace(text: &str, line: usize) -> bool {
+    let near = (1..).zip(text.lines()).filter(|(number, _)| (line.saturating_sub(1)..=line).contains(number));
+    near.into_iter().any(|(_, written)| {
+        let inner = written.split_once(": {").and_then(|(_, value)| value.split_once('}'));
+        inner.is_some_and(|(name, rest)| !name.contains([':', ',']) && !rest.trim().is_empty())
+    })
 }
 
 pub(super) fn broken(place: Place, message: String, hint: Option<&'static str>) -> Broken {

@@ -51,7 +51,7 @@ pub(super) fn read<'d, 'f>(
     let registry = fields.node("registry").map(|node| registry(node, "spec.registry", fields.report));
     let rollout = fields.node("rollout").map(|node| rollout(node, fields.report));
     let applications = fields.node("applications").filter(|node| !node.is_null());
-    let entries = applications.and_then(|node| entries(node, "spec.applications", fields.report));
+    let entries = applications.and_then(|node| entries_by_name(node, fields.report));
     let mut environment = Environment {
         name: EnvironmentName::new(&document.name),
         account: account(&mut fields),
@@ -70,6 +70,15 @@ pub(super) fn read<'d, 'f>(
     environment.broken |= report.has_errors();
     findings.append(&mut report.findings);
     Some(environment)
+}
+
+fn entries_by_name<'n>(node: &'n Node, report: &mut Report<'_>) -> Option<&'n [(Key, Node)]> {
+    let before = report.findings.len();
+    let entries = entries(node, "spec.applications", report);
+    if let Some(finding) = report.findings.get_mut(before) {
+        finding.hint = Some("each by its name, such as api: { commit: 3f2c1ab }".to_owned());
+    }
+    entries
 }
 
 fn account(fields: &mut Fields<'_, '_, '_>) -> Option<AccountId> {

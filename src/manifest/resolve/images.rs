@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Found, Resolver};
+use super::{COMMITS, ENTRY_KEYS, Found, Resolver, SPEC_KEYS};
 use crate::manifest::commit_tag;
 use crate::manifest::image_definitions::{self, Entry, Reference};
 use crate::manifest::names::{self, NameKind};
@@ -11,7 +11,7 @@ use crate::model::{
     AccountId, Commit, Containers, DesiredImage, Digest, ImageReference, Region, RepositoryName, Tag, Target,
 };
 use crate::text::fields::{Fields, entries, some_items, text};
-use crate::text::nearest::Names;
+use crate::text::nearest::{Names, nearest};
 use crate::text::report::Report;
 use crate::text::tree::{Key, Kind, Node, Place};
 
@@ -192,13 +192,10 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         commits: &Commits<'d, 'f>,
     ) -> Option<Vec<DesiredImage>> {
         let (file, root) = self.named_file(named)?;
-        let entries = match image_definitions::entries(&root) {
-            Ok(entries) => entries,
-            Err((place, message)) => {
-                self.error(file, place, "", message);
-                return None;
-            }
-        };
+        let mut report = Report::on(file);
+        let entries = image_definitions::entries(&root, &mut report);
+        self.findings.append(&mut report.findings);
+        let entries = entries?;
         let names: Vec<_> =
             entries.iter().map(|entry| (entry.container_place, entry.container.as_str())).collect();
         self.check_names(file, "", &names, commits);
@@ -279,7 +276,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
             let Found { node, file, path } = self.merged.entry.clone();
             // One that is written and cannot be read is told where it stands.
             let of_this = node.get("commits").and_then(|commits| commits.get(&listed.name));
-            if node.get("commit").or(node.get("release")).or(of_this).is_some() {
+            if node.get("commit").or(node.get("release")).or(of_this).is_some() || is_told(node) {
                 return None;
             }
             self.error(file, node, &format!("{path}.commit"), "`commit` is missing").hint =
@@ -344,6 +341,23 @@ fn scalar(node: &Node) -> Option<&str> {
     match &node.kind {
         Kind::Scalar { text, .. } => Some(text),
         _ => None,
+    }
+}
+
+/// Whether it is told of an entry that it says nothing about a commit: it is no map, or a key is called otherwise.
+fn is_told(entry: &Node) -> bool {
+    match &entry.kind {
+        Kind::Map(entries) => entries.iter().any(|(key, _)| {
+            let key = key.text.as_str();
+            let is_known = ENTRY_KEYS.contains(&key) || SPEC_KEYS.contains(&key);
+            !is_known
+                && (COMMITS.contains(&key)
+                    || matches!(
+                        nearest(key, &[&SPEC_KEYS[..], &ENTRY_KEYS].concat()),
+                        Some("commit" | "release")
+                    ))
+        }),
+        Kind::Scalar { .. } | Kind::List(_) => true,
     }
 }
 

@@ -53,6 +53,10 @@ const SPEC_KEYS: [&str; 19] = [
 ];
 /// Keys that only the entry in an environment has.
 const ENTRY_KEYS: [&str; 3] = ["commit", "commits", "release"];
+/// Keys that say which images there are, the one that counts first.
+const SOURCES: [&str; 3] = ["imageDefinitions", "images", "repository"];
+/// What others call a commit.
+const COMMITS: [&str; 7] = ["image", "imageTag", "ref", "revision", "sha", "tag", "version"];
 
 pub(super) fn declaration(
     files: &Files,
@@ -73,6 +77,7 @@ pub(super) fn declaration(
         application_names: Names::new(documents.applications.iter().map(|document| document.name.as_str())),
         environment_tags: documents.environments.iter().map(environment::tag_of).collect(),
         unparsed: &documents.unparsed,
+        misread: &documents.misread,
         check_shape,
     };
     let (mut applications, mut uses) = (Vec::new(), Uses::default());
@@ -86,6 +91,8 @@ pub(super) fn declaration(
     }
     findings.extend(uses.findings());
     findings.extend(documents.findings);
+    // Those that were told of an application before become one with these.
+    findings.extend(documents.misread.into_values().flatten());
     applications.sort_by(|one, two| one.target().cmp(two.target()));
     Declaration { infra_commit: None, applications, findings }
 }
@@ -107,6 +114,7 @@ struct Repository<'d, 'f> {
     /// Tags that mark what runs in an environment: they move.
     environment_tags: BTreeSet<String>,
     unparsed: &'d [&'f str],
+    misread: &'d BTreeMap<String, Vec<Finding>>,
     check_shape: CheckShape<'d>,
 }
 
@@ -122,6 +130,11 @@ fn entry<'d, 'f>(
         Target { environment: environment.name.clone(), application: ApplicationName::new(&key.text) };
     let path = format!("spec.applications.{}", key.text);
     let Some(application) = repository.applications.get(key.text.as_str()) else {
+        if let Some(told) = repository.misread.get(&key.text) {
+            let about = |finding: &Finding| Finding { targets: vec![target.clone()], ..finding.clone() };
+            let about = told.iter().map(about).collect();
+            return (Declared::unknown(target), about);
+        }
         let mut report = Report::on(environment.file);
         let unparsed = repository.unparsed.first();
         let unparsed = unparsed.map(|file| format!("it may stand in {file}, which cannot be read"));
@@ -164,6 +177,17 @@ fn entry<'d, 'f>(
         Resolved::Whole(_) | Resolved::Partly(_) | Resolved::Nowhere => Declared::unknown(target),
     };
     (declared, findings)
+}
+
+/// Keys that are unknown and can only mean the commit, which is not there.
+fn point_to_commit(entries: &[(Key, Node)], report: &mut Report<'_>) {
+    let has_commit = entries.iter().any(|(key, _)| ENTRY_KEYS.contains(&key.text.as_str()));
+    for (key, _) in entries.iter().filter(|(key, _)| !has_commit && COMMITS.contains(&key.text.as_str())) {
+        let position = report::position(report.file(), key);
+        if let Some(finding) = report.findings.iter_mut().find(|finding| finding.position == position) {
+            finding.hint = Some("did you mean `commit`?".to_owned());
+        }
+    }
 }
 
 /// Of what is said about one of these places only the first.
@@ -223,6 +247,7 @@ struct Resolver<'r, 'd, 'f> {
 impl<'d, 'f> Resolver<'_, 'd, 'f> {
     fn desired(&mut self, key: &Key) -> Resolved {
         self.check_entry();
+        self.check_sources();
         self.check_names_of_aws();
         self.read_values();
         // Everything is read before the first thing that is missing ends it, so that all findings are told at once.
@@ -293,12 +318,40 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         let entry = self.merged.entry.clone();
         let known: Vec<&str> = ENTRY_KEYS.iter().chain(&SPEC_KEYS).copied().collect();
         self.read(&entry, |node, path, report| match &node.kind {
-            Kind::Map(entries) => unknown_keys(entries, &known, path, report),
+            Kind::Map(entries) => {
+                unknown_keys(entries, &known, path, report);
+                point_to_commit(entries, report);
+            }
             _ => {
                 let message = format!("expected a map with a commit, found {}", kind(node));
                 report.error(node, path, message).hint = Some("such as { commit: 3f2c1ab }".to_owned());
             }
         });
+    }
+
+    /// Keys that say which images there are: one of them counts, and its file or list names the containers. Where the
+    /// environment declares them, what the application says of them is replaced.
+    fn check_sources(&mut self) {
+        let (base, entry) = (self.merged.base.clone(), self.merged.entry.clone());
+        let Some(source) = SOURCES.iter().copied().find(|key| self.merged.get(key).is_some()) else { return };
+        let layers = if entry.node.get(source).is_some() { vec![entry] } else { vec![base, entry] };
+        for Found { node, file, path } in layers {
+            for without in SOURCES.iter().copied().chain(["containers"]) {
+                let is_part = without == "containers" && source == "repository";
+                let Some((key, _)) = node.entry(without).filter(|_| without != source && !is_part) else {
+                    continue;
+                };
+                let message = format!("`{without}` has no effect beside `{source}`");
+                self.error(file, key, &format!("{path}.{without}"), message).hint =
+                    Some(match (without, source) {
+                        ("containers", "images") => {
+                            "name the container of each image: `container: NAME`".to_owned()
+                        }
+                        ("containers", _) => "the file names the containers".to_owned(),
+                        _ => "remove one of them".to_owned(),
+                    });
+            }
+        }
     }
 
     fn registry(&mut self) -> Registry {

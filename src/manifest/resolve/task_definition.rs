@@ -225,7 +225,16 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
                 self.values.used.extend(filled.used);
                 let mut value = filled.value;
                 let complaints = (self.repository.check_shape)(Shape::TaskDefinition, &value);
-                task_definition::give_types(&mut value, &complaints, &filled.whole);
+                for (path, wanted) in task_definition::give_types(&mut value, &complaints, &filled.whole) {
+                    let node = layer.node.at_path(path);
+                    let name = match &node.kind {
+                        Kind::Scalar { text, .. } => placeholders::whole(text),
+                        Kind::List(_) | Kind::Map(_) => None,
+                    };
+                    self.tell_of(layer, &task_definition::not_of_type(path, name, wanted));
+                    // What AWS wants there is told with it.
+                    self.unfilled.push(report::position(layer.file, node.place));
+                }
                 Some(value)
             }
             Err(Unfilled::TooLarge { path }) => {

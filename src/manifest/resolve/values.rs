@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Resolver;
 use crate::documents::placeholders;
+use crate::manifest::leftovers::placeholders_in;
 use crate::model::{Finding, Position, Severity};
 use crate::text::fields::{entries, text};
 use crate::text::report;
@@ -40,6 +41,12 @@ impl Uses {
     }
 }
 
+/// The name in a placeholder that stands where its name should.
+fn bare(name: &str) -> Option<&str> {
+    let placeholder = placeholders_in(name).into_iter().next()?;
+    (placeholder.text == name.trim()).then_some(placeholder.name)
+}
+
 impl Default for Values<'_, '_> {
     fn default() -> Self {
         Self { texts: BTreeMap::new(), declared: Vec::new(), used: BTreeSet::new(), all_is_read: true }
@@ -59,12 +66,19 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
             entries.iter().filter_map(read).collect()
         });
         for (key, _, text) in &declared {
-            if key.text != ENVIRONMENT {
-                self.values.texts.insert(key.text.clone(), text.clone());
+            let name = bare(&key.text).unwrap_or(&key.text);
+            if name != ENVIRONMENT {
+                self.values.texts.insert(name.to_owned(), text.clone());
             }
         }
         for (key, node, text) in declared {
             let path = format!("{}.{}", found.path, key.text);
+            if let Some(name) = bare(&key.text) {
+                let message =
+                    format!("the name of a value stands without {}", key.text.replacen(name, "…", 1));
+                self.error(found.file, key, &path, message).hint = Some(format!("write {name}: …"));
+                continue;
+            }
             self.check_value(found.file, key, node, &text, &path);
             if key.text != ENVIRONMENT {
                 self.values.declared.push((key, found.file, path));

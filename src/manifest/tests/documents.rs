@@ -24,7 +24,7 @@ fn what_is_empty_declares_nothing() {
     }
     check(
         &[("api.yaml", APPLICATION), ("test.yaml", &format!("{bare}  applications: []\n"))],
-        &["test.yaml:6:17 expected a map, found a list"],
+        &["test.yaml:6:17 expected a map, found a list | each by its name, such as api: { commit: 3f2c1ab }"],
         &[],
     );
 }
@@ -38,16 +38,16 @@ fn a_document_that_is_nearly_ours_is_not_passed_over() {
         (
             &web.replace("trueup.dev/v1\n", "trueup.dev/v2\n"),
             &[
-                "api.yaml:8:13 apiVersion `trueup.dev/v2` is not known to this version of trueup | it reads trueup.dev/v1",
+                "api.yaml:8:13 apiVersion `trueup.dev/v2` is not known to this version of trueup | write apiVersion: trueup.dev/v1",
             ],
         ),
         (
             &web.replace("apiVersion: trueup.dev/v1\n", ""),
-            &["api.yaml:8:1 `apiVersion` is missing | it reads trueup.dev/v1"],
+            &["api.yaml:8:1 `apiVersion` is missing | write apiVersion: trueup.dev/v1"],
         ),
         (
             &web.replace("Application", "Aplication"),
-            &["api.yaml:8:1 unknown kind `Aplication` | did you mean `Application`?"],
+            &["api.yaml:9:7 unknown kind `Aplication` | did you mean `Application`?"],
         ),
         ("text", &["api.yaml:8:1 expected a map, found text"]),
     ] {
@@ -64,7 +64,7 @@ fn a_document_that_is_nearly_ours_is_not_passed_over() {
 #[test]
 fn a_file_that_looks_like_ours_without_our_version_is_told_and_others_are_passed_over() {
     let web = APPLICATION.replace("{name: api}", "{name: web}");
-    let reads = "it reads trueup.dev/v1";
+    let reads = "write apiVersion: trueup.dev/v1";
     for (text, said) in [
         (web.replace("trueup.dev/v1", "truup.dev/v1"), Some("web.yaml:1:13 apiVersion `truup.dev/v1` is not known to this version of trueup")),
         (web.replace("trueup.dev/v1", "trueup/v1"), Some("web.yaml:1:13 apiVersion `trueup/v1` is not known to this version of trueup")),
@@ -85,6 +85,61 @@ fn a_file_that_looks_like_ours_without_our_version_is_told_and_others_are_passed
         let expected: Vec<String> = said.iter().map(|said| format!("{said} | {reads}")).collect();
         let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
         check(&[("api.yaml", APPLICATION), ("test.yaml", ENVIRONMENT), ("web.yaml", &text)], &expected, &[]);
+    }
+}
+
+#[test]
+fn a_wrong_version_or_kind_is_told_once_with_those_it_freezes() {
+    for (from, to, finding) in [
+        (
+            "trueup.dev/v1",
+            "trueup.dev/v2",
+            "1:13 apiVersion `trueup.dev/v2` is not known to this version of trueup | write apiVersion: trueup.dev/v1",
+        ),
+        ("apiVersion: trueup.dev/v1\n", "", "1:1 `apiVersion` is missing | write apiVersion: trueup.dev/v1"),
+        ("Application", "Aplication", "2:7 unknown kind `Aplication` | did you mean `Application`?"),
+        ("Application", "Deployment", "2:7 unknown kind `Deployment` | it is Application or Environment"),
+        ("kind: Application\n", "", "1:1 `kind` is missing | it is Application or Environment"),
+    ] {
+        let application = APPLICATION.replace(from, to);
+        let staging = ENVIRONMENT.replace("{name: test}", "{name: staging}");
+        let declaration =
+            read_files(&[("api.yaml", &application), ("staging.yaml", &staging), ("test.yaml", ENVIRONMENT)]);
+        assert_eq!(said(&declaration), [format!("api.yaml:{finding}")]);
+        let targets: Vec<String> = declaration.findings[0].targets.iter().map(ToString::to_string).collect();
+        assert_eq!(targets, ["staging/api", "test/api"]);
+        assert!(declaration.applications.iter().all(|declared| matches!(declared, Declared::Frozen(_))));
+    }
+}
+
+#[test]
+fn an_entry_without_a_commit_is_told_once_with_what_was_meant() {
+    for (text, finding) in [
+        ("{}", "10 `commit` is missing | such as commit: 3f2c1ab"),
+        ("3f2c1ab", "10 expected a map with a commit, found text | such as { commit: 3f2c1ab }"),
+        ("{ tag: 3f2c1ab }", "12 unknown field `tag` | did you mean `commit`?"),
+        ("{ version: 3f2c1ab }", "12 unknown field `version` | did you mean `commit`?"),
+        ("{ comit: 3f2c1ab }", "12 unknown field `comit` | did you mean `commit`?"),
+        ("{ commit: 3f2c1ab, tag: x }", "29 unknown field `tag` | did you mean `tags`?"),
+        ("{ commit: {3f2c1ab} }", "20 expected text, found a map | put it in quotes"),
+    ] {
+        let (environment, finding) = (entry(text), format!("test.yaml:7:{finding}"));
+        check(&[("api.yaml", APPLICATION), ("test.yaml", &environment)], &[&finding], &["test/api"]);
+    }
+}
+
+#[test]
+fn what_yaml_takes_for_something_else_is_told_with_what_to_write() {
+    for (line, finding) in [
+        ("\tcluster: mco", "7:1 not valid YAML: "),
+        ("  cluster: {environment}-mco", "7:25 not valid YAML: "),
+    ] {
+        let application = format!("{APPLICATION}{line}\n");
+        let declaration = read_files(&[("api.yaml", &application)]);
+        let [one] = declaration.findings.as_slice() else { panic!("{line}: {:#?}", said(&declaration)) };
+        let told = said(&declaration).remove(0);
+        assert!(told.starts_with(&format!("api.yaml:{finding}")), "{told}");
+        assert!(one.hint.is_some(), "{told}");
     }
 }
 
@@ -129,10 +184,7 @@ fn unknown_and_duplicate_keys_and_wrong_words_are_errors_with_a_suggestion() {
     let with = |from: &str, to: &str| ENVIRONMENT.replace(from, to);
     check(
         &[("api.yaml", APPLICATION), ("test.yaml", &with("{ commit: 3f2c1ab }", "{ comit: 3f2c1ab }"))],
-        &[
-            "test.yaml:7:10 `commit` is missing | such as commit: 3f2c1ab",
-            "test.yaml:7:12 unknown field `comit` | did you mean `commit`?",
-        ],
+        &["test.yaml:7:12 unknown field `comit` | did you mean `commit`?"],
         &["test/api"],
     );
     check(

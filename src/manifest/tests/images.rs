@@ -161,6 +161,57 @@ fn a_list_of_images_that_a_file_replaces_is_not_looked_at() {
 }
 
 #[test]
+fn no_key_about_images_is_without_effect_and_not_told() {
+    let of =
+        |spec: &str| format!("{}\n  service: s\n  {spec}\n", DEFINED.split_once("\n  service").unwrap().0);
+    let (repository, containers) = ("repository: mco/api", "containers: [api]");
+    let images = "images: [{name: api, repository: mco/api, container: api}]";
+    let defined = "imageDefinitions: imagedefinitions.json";
+    let file = definitions(":3f2c1ab", ":3f2c1ab");
+    let effect = |without: &str, source: &str| format!("`{without}` has no effect beside `{source}` | ");
+    let remove = "remove one of them";
+    // The application, the environment's entry, and what is told.
+    for (spec, entries, expected) in [
+        (vec![repository, containers], vec![], vec![]),
+        (vec![images], vec![], vec![]),
+        (vec![images, repository], vec![], vec![("api.yaml:7:3", effect("repository", "images") + remove)]),
+        (
+            vec![images, containers],
+            vec![],
+            vec![(
+                "api.yaml:7:3",
+                effect("containers", "images") + "name the container of each image: `container: NAME`",
+            )],
+        ),
+        (
+            vec![defined, images, repository, containers],
+            vec![],
+            vec![
+                ("api.yaml:7:3", effect("images", "imageDefinitions") + remove),
+                ("api.yaml:8:3", effect("repository", "imageDefinitions") + remove),
+                ("api.yaml:9:3", effect("containers", "imageDefinitions") + "the file names the containers"),
+            ],
+        ),
+        (vec![images], vec![repository], vec![("test.yaml:9:7", effect("repository", "images") + remove)]),
+        (vec![defined], vec![images], vec![("test.yaml:9:7", effect("images", "imageDefinitions") + remove)]),
+        // What an environment declares goes before what the application does.
+        (vec![repository, containers], vec![images], vec![]),
+        (vec![repository], vec![defined], vec![]),
+    ] {
+        let application = of(&spec.join("\n  "));
+        let environment =
+            entry(&[vec!["\n      commit: 3f2c1ab"], entries.clone()].concat().join("\n      "));
+        let declaration = read_files(&[
+            ("api.yaml", &application),
+            ("imagedefinitions.json", &file),
+            ("test.yaml", &environment),
+        ]);
+        let expected: Vec<String> = expected.iter().map(|(place, told)| format!("{place} {told}")).collect();
+        assert_eq!(said(&declaration), expected, "{spec:?} {entries:?}");
+    }
+}
+
+#[test]
 fn image_definitions_of_codepipeline_are_read_as_they_are() {
     let undeclared = ENVIRONMENT.replace("commit: 3f2c1ab", "");
     let file = definitions(":3f2c1ab", ":8c1f0aa");
@@ -215,6 +266,29 @@ fn image_definitions_that_declare_nothing_are_explained() {
         "imagedefinitions.json:1:30 nginx:1 is no image of ECR; only those can be followed, leave the others out of the list",
     );
     said("{}", "imagedefinitions.json:1:1 expected a list of containers, each with `name` and `imageUri`");
+    let uri = "123456789012.dkr.ecr.eu-west-2.amazonaws.com/mco/api:3f2c1ab";
+    for (entry, finding) in [
+        (format!("{{\"name\": null, \"imageUri\": \"{uri}\"}}"), "11 `name` must be text, found nothing"),
+        (
+            format!("{{\"name\": \"\", \"imageUri\": \"{uri}\"}}"),
+            "11 `name` must be text, found an empty one",
+        ),
+        (format!("{{\"name\": [], \"imageUri\": \"{uri}\"}}"), "11 `name` must be text, found a list"),
+        ("{\"name\": \"api\"}".to_owned(), "2 `imageUri` is missing"),
+        (
+            format!("{{\"name\": \"api\", \"imageUrl\": \"{uri}\"}}"),
+            "18 unknown field `imageUrl` | did you mean `imageUri`?",
+        ),
+        ("\"api\"".to_owned(), "2 expected a map, found text"),
+    ] {
+        said(&format!("[{entry}]"), &format!("imagedefinitions.json:1:{finding}"));
+    }
+    let more = definitions(":3f2c1ab", ":3f2c1ab").replacen("{\"name", "{\"cpu\": 1, \"name", 1);
+    check(
+        &[("api.yaml", DEFINED), ("test.yaml", &undeclared), ("imagedefinitions.json", &more)],
+        &["imagedefinitions.json:1:3 `cpu` has no effect: an entry has name, imageUri"],
+        &[],
+    );
     let longer = format!("{DEFINED}  commitTag: \"{{commit:9}}\"\n");
     let file = definitions(":3f2c1ab12", ":3f2c1ab");
     check(

@@ -92,10 +92,32 @@ fn placeholders_become_numbers_where_a_number_stands_and_stay_text_elsewhere() {
     check_file(
         &wrong,
         file,
+        &["taskdef.json:2:14 the value of CPU is no whole number | in `values`, such as CPU: 80"],
+    );
+    let wrong = with_values("{CPU: \"256\", MEMORY: 512, PORT: eighty, YES: maybe}");
+    check_file(
+        &wrong,
+        file,
         &[
-            "taskdef.json:2:14 expected a whole number, found text | without quotes; a placeholder alone becomes one",
+            "taskdef.json:2:60 the value of YES is neither true nor false | in `values`, such as YES: true",
+            "taskdef.json:2:104 the value of PORT is no whole number | in `values`, such as PORT: 80",
         ],
     );
+}
+
+#[test]
+fn the_name_of_a_value_stands_without_brackets_and_that_is_all_that_is_told() {
+    let file = r#"{"family": "api", "containerDefinitions": [{"name": "api", "image": "<IMAGE_NAME>", "memory": 128,
+      "portMappings": [{"containerPort": "<PORT>"}]}]}"#;
+    for (name, brackets) in
+        [("<PORT>", "<…>"), ("${PORT}", "${…}"), ("{{ PORT }}", "{{ … }}"), ("%PORT%", "%…%")]
+    {
+        check_file(
+            &with_values(&format!("{{\"{name}\": 80}}")),
+            file,
+            &[&format!("api.yaml:8:12 the name of a value stands without {brackets} | write PORT: …")],
+        );
+    }
 }
 
 #[test]

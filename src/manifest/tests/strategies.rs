@@ -310,8 +310,7 @@ fn settings_of_the_deployment_and_a_group_for_two_are_refused_with_codedeploy() 
     check(
         &[("api.yaml", &code_deploy(group)), ("web.yaml", &web), ("test.yaml", &environment)],
         &[
-            "test.yaml:7:5 the CodeDeploy group is claimed by test/api and test/web | one application in one environment owns it",
-            "test.yaml:8:5 the CodeDeploy group is claimed by test/api and test/web | one application in one environment owns it",
+            "test.yaml:7:5 the CodeDeploy group is claimed by test/api (test.yaml:7) and test/web (test.yaml:8) | one application in one environment owns it",
         ],
         &["test/api", "test/web"],
     );
