@@ -90,7 +90,6 @@ async fn an_index_that_may_not_be_asked_is_told_from_one_that_does_not_answer() 
     let mut said = Vec::new();
     for fault in [
         Fault::Deny { operation: operation(), times: 1 },
-        Fault::Throttle { operation: operation(), times: 1 },
         Fault::ServerError { operation: operation(), times: 1 },
         Fault::LoseAnswer { operation: operation() },
     ] {
@@ -100,12 +99,11 @@ async fn an_index_that_may_not_be_asked_is_told_from_one_that_does_not_answer() 
                 assert!(why.contains("tag:GetResources"), "{why}");
                 "denied"
             }
-            CloudError::Throttled(_) => "throttled",
             CloudError::Unavailable(_) => "unavailable",
             other => panic!("{other:?}"),
         });
     }
-    assert_eq!(said, ["denied", "throttled", "unavailable", "unavailable"]);
+    assert_eq!(said, ["denied", "unavailable", "unavailable"]);
 }
 
 #[tokio::test]

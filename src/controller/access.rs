@@ -73,7 +73,7 @@ impl Access {
         let asked_at = self.clock.now();
         let service: ReadService = (observer.service(desired).await, asked_at);
         let Some(last) = last.filter(|last| last.desired == *desired) else {
-            let look = Look { deep: false, fresh: false };
+            let look = Look::default();
             return observer.observe(desired, head, Some(service), registered, look).await;
         };
         let now = self.clock.now();
@@ -81,7 +81,12 @@ impl Access {
         if is_old || !pace::is_unchanged(&last.observed.service, &service.0) {
             let fresh =
                 last.left_to_others || !pace::shows_same_deployments(&last.observed.service, &service.0);
-            let look = Look { deep: false, fresh };
+            let images = (now < last.images_until).then_some(last.observed.images);
+            let look = Look { deep: false, fresh, images };
+            return observer.observe(desired, head, Some(service), registered, look).await;
+        }
+        if last.awaits_word && self.has_news(desired).await {
+            let look = Look { fresh: true, ..Look::default() };
             return observer.observe(desired, head, Some(service), registered, look).await;
         }
         let (service, checked_at) = service;
@@ -94,6 +99,16 @@ impl Access {
         observed
     }
 
+    /// Whether the tags of our revisions have changed since this was asked last, such as by a person's `retry`. One call answers
+    /// for many targets; where it may not be asked, the revisions are read again.
+    async fn has_news(&self, desired: &Desired) -> bool {
+        let target = &desired.target;
+        match self.ports.tagging.revisions_tagged(&target.environment, &target.application).await {
+            Ok(listing) => self.remembered.is_news(target, listing.items),
+            Err(_) => true,
+        }
+    }
+
     /// With the revisions of the families that take part; the service is taken from a reading that was made before.
     pub async fn deepen(
         &self,
@@ -104,7 +119,7 @@ impl Access {
     ) -> Observed {
         let registry = self.registry(desired).ecr;
         let service = Some((observed.service, observed.checked_at));
-        let look = Look { deep: true, fresh: false };
+        let look = Look { deep: true, images: Some(observed.images), ..Look::default() };
         self.observer(&*registry).observe(desired, head, service, registered, look).await
     }
 
@@ -117,7 +132,7 @@ impl Access {
         registered: Option<&TaskDefinitionArn>,
     ) -> Observed {
         let registry = self.registry(desired).ecr;
-        let look = Look { deep: is_deep, fresh: true };
+        let look = Look { deep: is_deep, fresh: true, images: None };
         self.observer(&*registry).observe(desired, head, None, registered, look).await
     }
 

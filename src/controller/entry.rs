@@ -17,6 +17,10 @@ pub(super) struct Entry {
     /// Writes in a row that met the rate of the account.
     pub throttled: u32,
     pub last_look: Option<LastLook>,
+    /// What only a person can end, by its name, and since when.
+    pub stalled: Option<(&'static str, Millis)>,
+    /// Until when what the registry said is good, while a deployment goes on.
+    pub images_until: Millis,
     /// When it is looked at again; `None`: at once.
     pub due: Option<Millis>,
 }
@@ -27,7 +31,11 @@ pub(super) struct LastLook {
     pub observed: Observed,
     /// When its facts are read again, even if the service looks the same.
     pub until: Millis,
+    /// Until when what the registry said is good, while a deployment goes on.
+    pub images_until: Millis,
     pub awaits_image: bool,
+    /// A person may end the wait by a tag on a revision.
+    pub awaits_word: bool,
     /// Another application has to come first.
     pub awaits_others: bool,
     /// Something was to be written and this process did not: by the next look another one may have.
@@ -48,13 +56,14 @@ impl Entry {
     }
 
     /// Keeps what was found out, and says when to look again.
+    /// `in_flight`: how many deployments go on in this account and region.
     pub fn finish(
         &mut self,
         desired: &Desired,
         observed: Observed,
         plan: &Plan,
         outcome: &Outcome,
-        now: Millis,
+        (now, in_flight): (Millis, usize),
     ) -> Requeue {
         if !matches!(outcome, Outcome::Throttled { .. }) {
             self.throttled = 0;
@@ -65,12 +74,21 @@ impl Entry {
             self.setbacks = 0;
             self.refusal = None;
         }
-        let requeue = pace::requeue(&desired.target, plan, outcome, self.setbacks);
+        let stall = pace::stall(plan);
+        if self.stalled.map(|(reason, _)| reason) != stall {
+            self.stalled = stall.map(|reason| (reason, now));
+        }
+        if now >= self.images_until {
+            self.images_until = pace::images_are_good_until(plan, outcome, now);
+        }
+        let requeue = pace::requeue(&desired.target, plan, outcome, self.setbacks, in_flight);
         self.due = Some(pace::due_at(now, requeue));
         self.last_look = Some(LastLook {
             desired: desired.clone(),
             observed,
-            until: pace::facts_are_good_until(plan, outcome),
+            until: pace::facts_are_good_until(plan, outcome, self.stalled.map(|(_, since)| now - since)),
+            images_until: self.images_until,
+            awaits_word: self.stalled.is_some(),
             awaits_image: matches!(plan.waiting, Some(Waiting::ImageNotBuilt { .. })),
             awaits_others: pace::awaits_others(plan),
             left_to_others: !plan.steps.is_empty() && *outcome == Outcome::Nothing,

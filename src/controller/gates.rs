@@ -122,6 +122,11 @@ impl Ledger {
         std::mem::take(&mut self.changed)
     }
 
+    /// How many deployments go on.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.values().map(BTreeSet::len).sum()
+    }
+
     /// How many deployments may begin besides those in flight.
     pub fn room(&self, environment: &EnvironmentName, max_in_flight: usize) -> usize {
         max_in_flight.saturating_sub(self.in_flight.get(environment).map_or(0, BTreeSet::len))

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use futures::future::join;
+
 use super::observe::Observer;
 use super::of_interest::{pinned_digests, running_and_deployed};
 use crate::model::{
@@ -73,7 +75,7 @@ impl Observer<'_> {
         ObservedImage { repository, built, tag_match, tagged, stated, known }
     }
 
-    /// One call where the environment tag is on the image of the declared commit, which is how things rest.
+    /// Both tags are asked for together, which is one call where both are there, as they are at rest.
     async fn built_and_tagged(
         &self,
         desired: &Desired,
@@ -81,12 +83,13 @@ impl Observer<'_> {
     ) -> ((Reading<Image>, TagMatch), Reading<Image>) {
         let registry = desired.registry.account.as_ref();
         let by_tag = |tag| self.ecr.image_by_tag(registry, &wanted.repository, tag);
-        let (built, tag_match) = match Reading::from(by_tag(&wanted.commit_tag).await) {
+        let (exact, tagged) = join(by_tag(&wanted.commit_tag), by_tag(&desired.environment_tag)).await;
+        let (built, tag_match) = match Reading::from(exact) {
             Reading::Absent => self.built_by_digits(desired, wanted).await,
             exact => (exact, TagMatch::Exact),
         };
         let same = built.known().is_some_and(|image| image.tags.contains(&desired.environment_tag));
-        let tagged = if same { built.clone() } else { Reading::from(by_tag(&desired.environment_tag).await) };
+        let tagged = if same { built.clone() } else { Reading::from(tagged) };
         ((built, tag_match), tagged)
     }
 

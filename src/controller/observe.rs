@@ -7,7 +7,7 @@ use super::remembered::Remembered;
 use crate::documents::{app_spec, code_deploy, memory};
 use crate::model::{
     DeclaredCommits, Deployment, DeploymentGroup, DeploymentStatus, Desired, Group, InfraCommit, Millis,
-    Observed, OutcomeKind, Phase, Reading, Revision, RolloutState, ScalableTarget, Service,
+    Observed, ObservedImage, OutcomeKind, Phase, Reading, Revision, RolloutState, ScalableTarget, Service,
     ServiceDeployment, Task, TaskDefinitionArn,
 };
 use crate::plan::count::Count;
@@ -29,12 +29,14 @@ const TASKS: usize = 500;
 const STOPPED_TASKS: usize = 500;
 
 /// How much one reading asks of AWS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Look {
     /// Also the newest revisions of the family: to find what was registered and stamped before.
     pub deep: bool,
     /// Tags and status of the revisions at hand are read again: before a write, and when the deployments have changed.
     pub fresh: bool,
+    /// What the registry said a moment ago, while nothing has changed but how far a deployment is.
+    pub images: Option<Vec<ObservedImage>>,
 }
 
 /// Reads AWS in one region.
@@ -94,7 +96,10 @@ impl Observer<'_> {
         revisions.extend(self.revisions(desired, sources, |_| look.fresh).await);
         let deployed = deployed(desired, &service, &service_deployments, &revisions);
         // On the heap: it is the largest part of a look.
-        let mut images = Box::pin(self.images(desired, tasks.known(), &deployed, look.fresh)).await;
+        let mut images = match look.images {
+            Some(images) => images,
+            None => Box::pin(self.images(desired, tasks.known(), &deployed, look.fresh)).await,
+        };
         if look.deep || look.fresh {
             Box::pin(self.tell_platforms(desired, &mut images)).await;
         }

@@ -3,14 +3,18 @@
 use std::time::Duration;
 
 use super::outcome::{Outcome, Requeue, Swept};
-use crate::model::{DeploymentId, DeploymentStatus, Millis, Reading, RolloutState, Service, Target, Waiting};
+use crate::model::{
+    DeploymentId, DeploymentStatus, Millis, Phase, Reading, RolloutState, Service, Target, Waiting,
+};
 use crate::plan::{Plan, Refusal, Step, waiting};
 use crate::ports::CloudError;
 
 /// How long a settled target rests.
 pub(super) const REST: Duration = Duration::from_secs(30);
-/// How soon a target is looked at again while something goes on.
+/// How soon a target is looked at again while something goes on, and how much later for each other deployment that goes on:
+/// with two hundred of them it is every fifteen seconds.
 const SOON: Duration = Duration::from_secs(5);
+const SOON_FOR_EACH: Duration = Duration::from_millis(50);
 /// How often it is asked whether an image has been built.
 const BUILD: Duration = Duration::from_secs(15);
 /// The longest back-off after refusals and readings that failed.
@@ -22,6 +26,7 @@ const LONGEST_THROTTLED: Duration = Duration::from_secs(16);
 /// How long facts live, in milliseconds: while nothing is expected, and while a deployment goes on without a change.
 const QUIET_FACTS: Millis = 600_000;
 const MOVING_FACTS: Millis = 30_000;
+const IMAGES: Millis = 60_000;
 
 /// Whether this pass came to nothing because AWS could not be read or refused a write.
 pub(super) fn is_setback(plan: &Plan, outcome: &Outcome) -> bool {
@@ -30,7 +35,13 @@ pub(super) fn is_setback(plan: &Plan, outcome: &Outcome) -> bool {
 }
 
 /// `setbacks`: how many passes in a row were one, this one included.
-pub(super) fn requeue(target: &Target, plan: &Plan, outcome: &Outcome, setbacks: u32) -> Requeue {
+pub(super) fn requeue(
+    target: &Target,
+    plan: &Plan,
+    outcome: &Outcome,
+    setbacks: u32,
+    in_flight: usize,
+) -> Requeue {
     if let Outcome::Throttled { attempt, .. } = outcome {
         return Requeue::After(throttled(target, *attempt));
     }
@@ -45,8 +56,14 @@ pub(super) fn requeue(target: &Target, plan: &Plan, outcome: &Outcome, setbacks:
             Requeue::After(left_until(*until, plan).clamp(SOON, BUILD))
         }
         (_, Some(Waiting::Refused { until, .. })) => Requeue::After(left_until(*until, plan).min(REST)),
-        (_, Some(waiting)) if waiting::class(waiting).is_rest() => Requeue::After(REST),
-        (_, Some(_)) => Requeue::After(SOON),
+        // Who waits for others is woken when it has its turn.
+        (_, Some(waiting)) if waiting::class(waiting).is_rest() || awaits_others(plan) => {
+            Requeue::After(REST)
+        }
+        (_, Some(_)) => {
+            let others = u32::try_from(in_flight.saturating_sub(1)).unwrap_or(u32::MAX);
+            Requeue::After((SOON + SOON_FOR_EACH.saturating_mul(others)).min(REST))
+        }
     }
 }
 
@@ -97,25 +114,57 @@ fn share(target: &Target, attempt: u32) -> f64 {
     f64::from(u16::try_from(hash >> 48).unwrap_or_default()) / f64::from(u16::MAX)
 }
 
-/// Until when the facts behind a plan stay good while the service itself does not change.
-pub(super) fn facts_are_good_until(plan: &Plan, outcome: &Outcome) -> Millis {
+/// Until when the facts behind a plan stay good while the service itself does not change. `stalled_for`: how long it has been
+/// waiting for a person, in milliseconds.
+pub(super) fn facts_are_good_until(plan: &Plan, outcome: &Outcome, stalled_for: Option<Millis>) -> Millis {
     let read_at = plan.status.facts_checked_at;
     match &plan.waiting {
         // They say whether anything has failed by then, and not before.
         Some(Waiting::Settling { until, .. }) if *outcome == Outcome::Nothing => *until,
-        _ => read_at.saturating_add(spread(life_of_facts(plan, outcome), &plan.status.target)),
+        _ => read_at.saturating_add(spread(life_of_facts(plan, outcome, stalled_for), &plan.status.target)),
     }
 }
 
 /// In milliseconds.
-fn life_of_facts(plan: &Plan, outcome: &Outcome) -> Millis {
+fn life_of_facts(plan: &Plan, outcome: &Outcome, stalled_for: Option<Millis>) -> Millis {
     match &plan.waiting {
         _ if *outcome != Outcome::Nothing => 0,
+        Some(waiting) if goes_on(plan) && waiting::class(waiting) != waiting::Class::Moving => MOVING_FACTS,
+        // What a person mends is seen soon while somebody is likely to be at it.
+        _ if let Some(stalled_for) = stalled_for => (stalled_for / 4).clamp(MOVING_FACTS, QUIET_FACTS),
         Some(Waiting::ImageNotBuilt { .. } | Waiting::Frozen) => QUIET_FACTS,
         Some(Waiting::Deploying { .. } | Waiting::FinishingFirst) => MOVING_FACTS,
         // What fails is told by what stopped, and that comes and goes between two looks.
         Some(Waiting::Settled) if plan.status.failing_since.is_some() => MOVING_FACTS,
-        Some(waiting) if waiting::class(waiting) == waiting::Class::Settled => QUIET_FACTS,
+        Some(waiting) if waiting::class(waiting) == waiting::Class::Settled || awaits_others(plan) => {
+            QUIET_FACTS
+        }
+        _ => 0,
+    }
+}
+
+/// Whether a deployment goes on, whatever is waited for: the service alone does not tell when it ends.
+fn goes_on(plan: &Plan) -> bool {
+    let phase = plan.status.last_deployment.as_ref().map(|last| last.phase);
+    matches!(phase, Some(Phase::Pending | Phase::InProgress | Phase::RollingBack))
+}
+
+/// The name of what only a person can end.
+pub(super) fn stall(plan: &Plan) -> Option<&'static str> {
+    let waiting = plan.waiting.as_ref()?;
+    let class = waiting::class(waiting);
+    matches!(class, waiting::Class::Stalled | waiting::Class::Failed).then(|| waiting::reason(waiting))
+}
+
+/// Until when the images need not be read again: while a deployment goes on, its progress is what is looked for. Before a write
+/// they are read all the same.
+pub(super) fn images_are_good_until(plan: &Plan, outcome: &Outcome, now: Millis) -> Millis {
+    match (outcome, &plan.waiting) {
+        (Outcome::Wrote(Step::MoveTag { .. }), _) => 0,
+        (Outcome::Wrote(_), _)
+        | (_, Some(Waiting::Deploying { .. } | Waiting::FinishingFirst | Waiting::Settling { .. })) => {
+            now.saturating_add(IMAGES)
+        }
         _ => 0,
     }
 }

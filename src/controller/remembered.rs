@@ -9,9 +9,9 @@ use tokio::sync::OnceCell;
 use crate::documents::shown;
 use crate::model::{
     AccountId, ClusterName, Millis, Reading, Registry, Repository, RepositoryName, Revision, ScalableTarget,
-    ServiceName, Tag, TagMatch, TaskDefinitionArn,
+    ServiceName, Tag, TagMatch, Target, TaskDefinitionArn,
 };
-use crate::ports::Sts;
+use crate::ports::{Sts, TaggedRevision};
 
 /// How long the settings of a repository are kept, in milliseconds.
 const REPOSITORY: Millis = 600_000;
@@ -39,6 +39,8 @@ pub struct Remembered {
     scalable_targets: Mutex<HashMap<Named, (Reading<ScalableTarget>, Millis)>>,
     /// Task definitions by application and the SHA-256 of the `AppSpec` that names them.
     app_specs: Mutex<HashMap<(String, String), TaskDefinitionArn>>,
+    /// What the index of tags said of a target.
+    tagged: Mutex<HashMap<Target, Vec<TaggedRevision>>>,
 }
 
 impl Remembered {
@@ -107,6 +109,16 @@ impl Remembered {
     ) -> Reading<ScalableTarget> {
         keep(&self.scalable_targets, service, (target.clone(), now));
         target
+    }
+
+    /// Whether the index of tags said something else of this target before, or was not asked.
+    pub(super) fn is_news(&self, target: &Target, mut tagged: Vec<TaggedRevision>) -> bool {
+        tagged.sort_by(|one, two| one.arn.cmp(&two.arn));
+        if find(&self.tagged, target).as_ref() == Some(&tagged) {
+            return false;
+        }
+        keep(&self.tagged, target.clone(), tagged);
+        true
     }
 
     /// What an `AppSpec` deploys, by the application and the SHA-256 of its text.

@@ -456,8 +456,8 @@ impl<'a> Pass<'a, '_> {
         if has_started {
             self.books.ledger.started(target);
         }
-        let now = self.books.clock.now();
-        let requeue = self.books.entry(target).finish(desired, observed, &plan, &outcome, now);
+        let pace = (self.books.clock.now(), self.books.ledger.in_flight());
+        let requeue = self.books.entry(target).finish(desired, observed, &plan, &outcome, pace);
         if self.only_looked_at.contains(target) {
             return;
         }

@@ -58,7 +58,7 @@ async fn one_promotion() {
     let (counts, all) = counted(&running, before);
     print("one promotion, from the commit until three minutes later", &counts, all);
     assert_eq!(counts["RegisterTaskDefinition"] + counts["UpdateService"] + counts["PutImage"], 3);
-    assert_eq!(all, 180);
+    assert_eq!(all, 170);
 }
 
 #[tokio::test]
@@ -77,7 +77,7 @@ async fn one_blue_green_promotion() {
         all,
     );
     assert_eq!(counts["RegisterTaskDefinition"] + counts["CreateDeployment"] + counts["PutImage"], 3);
-    assert_eq!(all, 393);
+    assert_eq!(all, 362);
 }
 
 #[tokio::test(start_paused = true)]
