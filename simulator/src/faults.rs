@@ -264,6 +264,11 @@ impl Faults {
         })
     }
 
+    /// Whether anything is to go wrong.
+    pub(crate) fn has_any(&self) -> bool {
+        !self.active.is_empty()
+    }
+
     pub(crate) fn repeated_push(&self) -> Repeat {
         if self.active.contains(&Fault::TagExists) { Repeat::TagExists } else { Repeat::ImageExists }
     }

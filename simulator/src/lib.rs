@@ -7,4 +7,4 @@ pub mod http;
 mod world;
 
 pub use faults::{Fault, LOST, ReadKind};
-pub use world::{Api, AwsError, World};
+pub use world::{Api, AwsError, Function, World};

@@ -318,6 +318,54 @@ def blue_green(stage):
     deploy.delete_deployment_group(**group)
 
 
+def shifting(stage):
+    """A canary with a pause, stopped and continued; the service of CodeDeploy moves to ECS first."""
+    ecs, named = stage.ecs, {"cluster": "mco", "service": "mco-api"}
+    balancer = ecs.describe_services(cluster="mco", services=["mco-api"])["services"][0]["loadBalancers"][0]
+    groups = [group["TargetGroupArn"] for group in stage.elb.describe_target_groups()["TargetGroups"]]
+    live = balancer["targetGroupArn"]
+    weights = [{"TargetGroupArn": group, "Weight": 1 if group == live else 0} for group in groups]
+    stage.elb.modify_listener(ListenerArn=stage.listener, DefaultActions=[{"Type": "forward", "ForwardConfig": {"TargetGroups": weights}}])
+    rule = [one for one in stage.elb.describe_rules(ListenerArn=stage.listener)["Rules"] if one["IsDefault"]][0]["RuleArn"]
+    other = next(group for group in groups if group != live)
+    role = f"arn:aws:iam::{ACCOUNT}:role/ecs"
+    advanced = {"alternateTargetGroupArn": other, "productionListenerRule": rule, "roleArn": role}
+    function = {"hookTargetArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:smoke", "roleArn": role, "lifecycleStages": ["POST_SCALE_UP"]}
+    configuration = {
+        "strategy": "CANARY",
+        "canaryConfiguration": {"canaryPercent": 10.0, "canaryBakeTimeInMinutes": 1},
+        "bakeTimeInMinutes": 1,
+        "lifecycleHooks": [function, {"targetType": "PAUSE", "lifecycleStages": ["POST_TEST_TRAFFIC_SHIFT"]}],
+    }
+    refused(ecs.update_service, **named, deploymentConfiguration={"strategy": "CANARY", "canaryConfiguration": {"canaryPercent": 0.0}})
+    ecs.update_service(
+        **named,
+        deploymentController={"type": "ECS"},
+        deploymentConfiguration=configuration,
+        loadBalancers=[{**balancer, "advancedConfiguration": advanced}],
+    )
+
+    def newest():
+        arn = ecs.list_service_deployments(**named)["serviceDeployments"][0]["serviceDeploymentArn"]
+        return ecs.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"][0]
+
+    for seconds in (5, 10, 30):
+        stage.control("advance", {"seconds": seconds})
+        found = newest()
+        ecs.describe_services(cluster="mco", services=["mco-api"])
+    assert found["lifecycleHookDetails"][0]["status"] == "AWAITING_ACTION", found
+    pause = {"serviceDeploymentArn": found["serviceDeploymentArn"], "hookId": found["lifecycleHookDetails"][0]["hookId"]}
+    refused(ecs.continue_service_deployment, **{**pause, "hookId": "nope"})
+    ecs.continue_service_deployment(**pause)
+    stage.control("advance", {"seconds": 30})
+    assert newest()["targetServiceRevision"]["requestedProductionTrafficWeight"] == 10.0, newest()
+    ecs.describe_service_revisions(serviceRevisionArns=[newest()["targetServiceRevision"]["arn"]])
+    ecs.stop_service_deployment(serviceDeploymentArn=found["serviceDeploymentArn"])
+    stage.control("advance", {"seconds": 120})
+    assert newest()["status"] == "ROLLBACK_SUCCESSFUL", newest()
+    refused(ecs.continue_service_deployment, **pause)
+
+
 def balancing(stage):
     elb = stage.elb
     balancer = elb.describe_load_balancers(Names=["mco"])["LoadBalancers"][0]["LoadBalancerArn"]
@@ -432,7 +480,7 @@ def main():
             assert sts.get_caller_identity()["Account"] == ACCOUNT and REGISTRY.startswith(ACCOUNT)
             stage.world()
             stage.control("fault", {"kind": "hookSilent", "function": "silent"})
-            for scene in (images, rolling, blue_green, balancing, tagging, scaling, refusals):
+            for scene in (images, rolling, blue_green, shifting, balancing, tagging, scaling, refusals):
                 scene(stage)
         for problem, times in sorted(checker.problems.items()):
             print(f"fidelity: {problem} ({times} x)", file=sys.stderr)

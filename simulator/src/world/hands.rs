@@ -6,7 +6,29 @@
 use super::World;
 use super::ecs::Container;
 
+/// What a function answers that a hook of ECS calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Function {
+    Succeeds,
+    /// `FAILED`.
+    Fails,
+    /// An error of its own, so that the answer has no `hookStatus`.
+    Throws,
+    /// Nothing: the timeout of the hook ends it.
+    Silent,
+    /// `IN_PROGRESS` so many times, each with a `callBackDelay` of so many seconds, then SUCCEEDED.
+    Polls {
+        times: u32,
+        delay: u64,
+    },
+}
+
 impl World {
+    /// What the function does from now on, by its name or its ARN.
+    pub fn set_function(&mut self, function: &str, behaviour: Function) {
+        self.functions.insert(function.to_owned(), behaviour);
+    }
+
     /// Application Auto Scaling sets the count. "During a deployment scale-in is suspended and scale-out continues"
     /// (developer guide, "Automatically scale your Amazon ECS service"). Within the bounds of a scalable target.
     pub fn autoscale(&mut self, cluster: &str, service: &str, desired: u64) -> bool {

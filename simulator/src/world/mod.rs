@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use crate::faults::Faults;
 pub(crate) use ecr::{DOWNLOADS, Repeat};
 use ecs::{Cluster, Families, Service, ServiceKey};
+pub use hands::Function;
 use input::Input;
 
 /// The service that an operation belongs to.
@@ -74,6 +75,8 @@ pub struct World {
     registry: ecr::Registry,
     code_deploy: codedeploy::CodeDeploy,
     balancing: elb::Balancing,
+    /// What functions do that hooks call; any other succeeds.
+    functions: BTreeMap<String, Function>,
     /// Alarms of `CloudWatch` in state ALARM.
     alarms: BTreeSet<String>,
     targets: scaling::Targets,
@@ -100,6 +103,7 @@ impl World {
             registry: ecr::Registry::new(account, region),
             code_deploy: codedeploy::CodeDeploy::default(),
             balancing: elb::Balancing::default(),
+            functions: BTreeMap::new(),
             alarms: BTreeSet::new(),
             targets: scaling::Targets::new(),
             lags: Vec::new(),
@@ -137,15 +141,14 @@ impl World {
         &self.calls
     }
 
-    /// Lets time pass, a second at a time; the rest at once when nothing is under way.
+    /// Lets time pass, a second at a time; at once while nothing is under way or all that is just waits.
     pub fn advance(&mut self, seconds: u64) {
-        for passed in 1..=seconds {
+        let end = self.now.saturating_add(seconds);
+        while self.now < end {
             self.now += 1;
-            let (tasks, deployments) = (self.tick(), self.tick_deployments());
-            if !tasks && !deployments {
-                self.now += seconds - passed;
-                break;
-            }
+            let (services, deployments) = (self.tick(), self.tick_deployments());
+            let next = if deployments { Some(self.now + 1) } else { services };
+            self.now = next.map_or(end, |next| (next - 1).clamp(self.now, end));
         }
         self.forget();
     }

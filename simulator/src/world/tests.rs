@@ -12,11 +12,16 @@ mod images;
 mod layers;
 mod listeners;
 mod lists;
+mod native;
+mod native_ends;
+mod native_hooks;
+mod native_refusals;
 mod registration;
 mod removal;
 mod rollbacks;
 mod scaling;
 mod services;
+mod shifting;
 mod tagging;
 mod tasks;
 

@@ -83,6 +83,12 @@ impl World {
         all.find(|deployment| deployment.group_id == group && deployment.is_active())
     }
 
+    /// Whether a deployment of the service goes on.
+    pub(in crate::world) fn has_active_deployment(&self, service: &crate::world::ecs::ServiceKey) -> bool {
+        let mut all = self.code_deploy.deployments.values();
+        all.any(|deployment| deployment.service == *service && deployment.is_active())
+    }
+
     pub(super) fn deployment(&self, input: &Input) -> Result<&Deployment, AwsError> {
         let id = optional(input, "deploymentId")?.filter(|id| !id.is_empty());
         let id = id.ok_or_else(|| exception("DeploymentIdRequired", "Deployment ID is missing"))?;

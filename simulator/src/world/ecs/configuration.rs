@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Controller, Service};
+use super::{Controller, Service, strategy};
 use crate::world::AwsError;
 use crate::world::input::{Input, invalid};
 
@@ -74,8 +74,16 @@ pub(super) fn merged(
     merged.entry("minimumHealthyPercent").or_insert_with(|| json!(least));
     merged.entry("deploymentCircuitBreaker").or_insert_with(|| json!({"enable": false, "rollback": false}));
     merged.entry("strategy").or_insert_with(|| json!("ROLLING"));
+    // "required for BLUE_GREEN": nothing is said of a default there.
+    if merged.get("strategy").and_then(Value::as_str) == Some("BLUE_GREEN")
+        && !merged.contains_key("bakeTimeInMinutes")
+    {
+        return Err(invalid("bakeTimeInMinutes is required with the BLUE_GREEN deployment strategy."));
+    }
     merged.entry("bakeTimeInMinutes").or_insert_with(|| json!(0));
+    strategy::complete(&mut merged);
     check(&merged, daemon)?;
+    strategy::check(&merged)?;
     check_watching(&merged, controller)?;
     Ok(merged)
 }
@@ -120,7 +128,6 @@ fn check(configuration: &Input, daemon: bool) -> Result<(), AwsError> {
         ));
     }
     match configuration.get("strategy").and_then(Value::as_str) {
-        // The others are described as they were given, and deployed like the first.
         Some("ROLLING" | "BLUE_GREEN" | "LINEAR" | "CANARY") => Ok(()),
         _ => Err(invalid("Invalid deployment strategy.")),
     }

@@ -9,6 +9,8 @@ mod registration;
 mod service_deployments;
 mod service_writes;
 mod services;
+mod shift;
+mod strategy;
 mod tags;
 mod task_definitions;
 mod tasks;
@@ -20,6 +22,7 @@ pub(super) use service_writes::{TRIGGERS, VOLUMES};
 pub(super) use services::{
     Deployment, Rollback, Service, ServiceDeployment, ServiceKey, ServiceRevision, Status,
 };
+pub(super) use shift::{ALL, HookRun, Pair, Shift, Stage, hooks_of};
 pub(super) use task_definitions::{Families, TaskDefinition, find_definition};
 pub(super) use tasks::{Check, Container, Task};
 
@@ -68,6 +71,7 @@ impl World {
             "ListServices" => self.list_services(input),
             "ListServiceDeployments" => self.list_service_deployments(input),
             "DescribeServiceDeployments" => self.describe_service_deployments(input),
+            "ContinueServiceDeployment" => self.continue_service_deployment(input),
             "StopServiceDeployment" => self.stop_service_deployment(input),
             "DescribeServiceRevisions" => self.describe_service_revisions(input),
             "ListTasks" => self.list_tasks(input),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::configuration::alarms;
 use super::describe::describe_platform;
 use super::services::{Service, ServiceDeployment, ServiceRevision, not_found};
-use super::{TaskDefinition, precise, time};
+use super::{Stage, TaskDefinition, precise, time};
 use crate::world::input::{Input, batch, invalid, optional, page, text, texts, with_token};
 use crate::world::{Answer, AwsError, World};
 
@@ -82,7 +82,16 @@ impl World {
             let carrier = service.deployments.iter().find(|other| other.revision == *index);
             let (running, pending) = carrier.map_or((0, 0), |carrier| service.counts(Some(&carrier.id)));
             let requested = carrier.map_or(0, |carrier| carrier.desired);
-            json!({"arn": arn(*index), "requestedTaskCount": requested, "runningTaskCount": running, "pendingTaskCount": pending})
+            let mut source = json!({"arn": arn(*index), "requestedTaskCount": requested, "runningTaskCount": running, "pendingTaskCount": pending});
+            match &deployment.shift {
+                Some(shift) if shift.blue == Some(*index) => shift.describe_weights(false, &mut source),
+                Some(shift) if shift.has_traffic => {
+                    source["requestedProductionTrafficWeight"] = json!(0.0);
+                    source["requestedTestTrafficWeight"] = json!(0.0);
+                }
+                _ => {}
+            }
+            source
         });
         let mut described = json!({
             "serviceDeploymentArn": deployment.arn,
@@ -114,6 +123,11 @@ impl World {
         set(&mut described, "stoppedAt", deployment.stopped_at.map(time));
         set(&mut described, "finishedAt", deployment.finished_at.map(time));
         set(&mut described, "statusReason", deployment.reason.as_deref());
+        if let Some(shift) = &deployment.shift {
+            shift.describe_weights(true, &mut described["targetServiceRevision"]);
+            set(&mut described, "lifecycleStage", shift.stage.map(Stage::name));
+            described["lifecycleHookDetails"] = shift.describe_hooks(time);
+        }
         if let Some(rollback) = &deployment.rollback {
             described["rollback"] = json!({
                 "reason": rollback.reason,
@@ -152,6 +166,41 @@ impl World {
         Ok(json!({"serviceDeploymentArn": arn}))
     }
 
+    /// Answers a pause. What stands in the texts is from the developer guide, "Continue an Amazon ECS service deployment".
+    pub(super) fn continue_service_deployment(&mut self, input: &Input) -> Answer {
+        let (arn, id) = (text(input, "serviceDeploymentArn")?, text(input, "hookId")?);
+        let rolls_back = match optional(input, "action")? {
+            None | Some("CONTINUE") => false,
+            Some("ROLLBACK") => true,
+            Some(_) => return Err(invalid("action must be CONTINUE or ROLLBACK.")),
+        };
+        let mut parts = id.splitn(3, '-');
+        if parts.next() != Some("ecs") || parts.any(str::is_empty) || id.matches('-').count() < 2 {
+            return Err(invalid("Invalid hookId: hookId must follow the format: ecs-{hookType}-{id}"));
+        }
+        let mut all = self.services.values_mut().flat_map(|service| &mut service.history);
+        let Some(deployment) = all.find(|deployment| deployment.arn == arn) else {
+            let message = "The service deployment does not exist.";
+            return Err(AwsError::client("ServiceDeploymentNotFoundException", message));
+        };
+        if deployment.finished_at.is_some() {
+            let message =
+                "Continuing a service deployment is not allowed for service deployment in terminal states.";
+            return Err(invalid(message));
+        }
+        let hooks = deployment.shift.iter_mut().flat_map(|shift| &mut shift.hooks);
+        let mut awaiting = hooks.filter(|hook| hook.status == "AWAITING_ACTION" && hook.id == id);
+        match awaiting.next().filter(|_| deployment.status == "IN_PROGRESS") {
+            Some(hook) => hook.answer(rolls_back),
+            None => {
+                return Err(invalid(
+                    "Provided hookId is either completed, unavailable, or not associated with the given Resource ARN",
+                ));
+            }
+        }
+        Ok(json!({"serviceDeploymentArn": arn}))
+    }
+
     pub(super) fn describe_service_revisions(&mut self, input: &Input) -> Answer {
         let (mut found, mut failures) = (Vec::new(), Vec::new());
         for arn in batch(input, "serviceRevisionArns", 20)? {
@@ -185,6 +234,12 @@ impl World {
         });
         for (key, value) in &revision.settings {
             described[key] = value.clone();
+        }
+        if !revision.groups.is_empty() {
+            let groups = revision.groups.iter();
+            let groups =
+                groups.map(|(group, rule)| json!({"targetGroupArn": group, "productionListenerRule": rule}));
+            described["resolvedConfiguration"] = json!({"loadBalancers": groups.collect::<Vec<_>>()});
         }
         describe_platform(service, Some(&revision.settings), &mut described);
         set(&mut described, "launchType", service.launch_type());

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::configuration::merged;
 use super::services::{Service, ServiceKey, Status, not_found};
+use super::strategy::check_balancers;
 use super::{Controller, TaskDefinition};
 use crate::world::input::{Input, count, flag, invalid, list, optional, tags_of, text};
 use crate::world::{Answer, AwsError, World};
@@ -102,6 +103,8 @@ impl World {
         } else if desired(input)?.is_none() && controller != Controller::External {
             return Err(invalid("desiredCount is required with the REPLICA scheduling strategy."));
         }
+        let configuration = merged(input.get("deploymentConfiguration"), &Input::new(), controller, daemon)?;
+        check_balancers(&settings, &configuration, &self.balancing)?;
         if controller == Controller::CodeDeploy && list(&settings, "loadBalancers").next().is_none() {
             return Err(invalid("loadBalancers is required with the CODE_DEPLOY deployment controller."));
         }
@@ -110,7 +113,7 @@ impl World {
             cluster: key.0.clone(),
             status: Status::Active,
             desired: if daemon { INSTANCES } else { desired(input)?.unwrap_or_default() },
-            configuration: merged(input.get("deploymentConfiguration"), &Input::new(), controller, daemon)?,
+            configuration,
             controller,
             daemon,
             settings,
@@ -130,6 +133,7 @@ impl World {
     pub(super) fn update_service(&mut self, input: &Input) -> Answer {
         let key = self.service_key(input)?;
         let mut changed = self.services.get(&key).cloned().ok_or_else(not_found)?;
+        self.change_controller(&mut changed, input)?;
         check_controller(&changed, input)?;
         let present = changed.deployments.first().map(|primary| primary.task_definition.clone());
         // A service that keeps its task definition keeps it also when it is INACTIVE by now.
@@ -160,6 +164,7 @@ impl World {
             changed.daemon,
         )?;
         take_settings(&mut changed.settings, input);
+        check_balancers(&changed.settings, &changed.configuration, &self.balancing)?;
         if strategy != self::strategy(&changed.settings) && !flag(input, "forceNewDeployment") {
             return Err(invalid(NOT_FORCED));
         }
@@ -181,6 +186,29 @@ impl World {
             self.start_deployment(&key, &target);
         }
         self.described(&key)
+    }
+
+    /// From CodeDeploy to ECS in one call, while no deployment goes on (developer guide, "Migrate CodeDeploy blue/green
+    /// deployments to Amazon ECS blue/green deployments"). The PRIMARY task set is what the next deployment replaces.
+    fn change_controller(&self, changed: &mut Service, input: &Input) -> Result<(), AwsError> {
+        let asked = Controller::sent(input)?.unwrap_or(changed.controller);
+        if asked == changed.controller {
+            return Ok(());
+        }
+        if (changed.controller, asked) != (Controller::CodeDeploy, Controller::Ecs) {
+            let message = "changing the deployment controller so is not simulated";
+            return Err(AwsError::client("UnsupportedFeatureException", message));
+        }
+        if self.has_active_deployment(&(changed.cluster.clone(), changed.name.clone())) {
+            return Err(invalid(
+                "The deployment controller cannot be changed while a CodeDeploy deployment is in progress.",
+            ));
+        }
+        changed.controller = asked;
+        for set in &mut changed.deployments {
+            set.desired = if set.draining { 0 } else { changed.desired };
+        }
+        Ok(())
     }
 
     /// The service goes on DRAINING until its tasks have stopped, then it is INACTIVE.
@@ -263,10 +291,6 @@ fn check_daemon(input: &Input, controller: Controller, settings: &Input) -> Resu
 /// texts are from hashicorp/terraform-provider-aws).
 fn check_controller(service: &Service, input: &Input) -> Result<(), AwsError> {
     let sent = |key: &str| input.get(key).is_some_and(|value| !value.is_null());
-    if Controller::sent(input)?.is_some_and(|asked| asked != service.controller) {
-        let message = "changing the deployment controller is not simulated";
-        return Err(AwsError::client("UnsupportedFeatureException", message));
-    }
     let instead = match service.controller {
         Controller::CodeDeploy => "Use AWS CodeDeploy to trigger a new deployment.",
         Controller::External => "Use task sets to deploy.",

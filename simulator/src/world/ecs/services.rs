@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::{Controller, Task};
+use super::{Controller, Shift, Task};
 use crate::world::ids;
 use crate::world::input::{Input, Tags, batch, invalid, optional, page, texts, with_token};
 use crate::world::{Answer, AwsError, World};
@@ -70,6 +70,8 @@ pub(in crate::world) struct Deployment {
     pub ignored_alarms: BTreeSet<String>,
     /// Since when everything is in place and only the alarms are watched.
     pub baking_since: Option<u64>,
+    /// Of a shift that has succeeded: when this entry is COMPLETED.
+    pub completes_at: Option<u64>,
     /// Rounds of tasks in a row that did not come to run, and when the next may start.
     pub failed_rounds: u32,
     pub not_before: u64,
@@ -105,6 +107,8 @@ pub(in crate::world) struct ServiceDeployment {
     pub carried_by: String,
     /// The counts when it ended.
     pub ended_with: Option<Snapshot>,
+    /// None of a rolling deployment.
+    pub shift: Option<Shift>,
 }
 
 #[derive(Clone, Debug)]
@@ -131,6 +135,8 @@ pub(in crate::world) struct ServiceRevision {
     pub settings: Input,
     /// Digest by container, filled in by the first task that pulls.
     pub digests: BTreeMap<String, String>,
+    /// Where ECS shifts the traffic: the target group of each load balancer, and its production rule.
+    pub groups: Vec<(String, String)>,
 }
 
 impl Service {

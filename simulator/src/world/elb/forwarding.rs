@@ -53,6 +53,31 @@ impl Balancing {
     }
 }
 
+impl Balancing {
+    /// The target groups with their weights behind a rule, the default rule of a listener, or a listener itself.
+    pub(in crate::world) fn forward_of(&self, arn: &str) -> Option<Vec<(String, u64)>> {
+        let actions = match self.rules.get(arn) {
+            Some(rule) => rule.get("Actions"),
+            None => self.listeners.get(&self.listener_behind(arn)?)?.get("DefaultActions"),
+        };
+        Some(actions?.as_array()?.iter().flat_map(weights).collect())
+    }
+
+    /// The same, written.
+    pub(in crate::world) fn set_forward(&mut self, arn: &str, weights: &[(String, u64)]) {
+        let listener = self.listener_behind(arn).unwrap_or_default();
+        let actions = match self.rules.get_mut(arn) {
+            Some(rule) => rule.get_mut("Actions"),
+            None => self.listeners.get_mut(&listener).and_then(|found| found.get_mut("DefaultActions")),
+        };
+        for action in actions.and_then(Value::as_array_mut).into_iter().flatten() {
+            if !self::weights(action).is_empty() {
+                set_weights(action, weights);
+            }
+        }
+    }
+}
+
 impl World {
     /// Shifts the weights wherever the listener or one of its rules forwards to one of the two. The group without
     /// traffic stays in the action with weight 0, as `CodeDeploy` leaves it.

@@ -80,6 +80,18 @@ impl Balancing {
         mine.into_iter().map(|(arn, rule)| described(arn, rule.clone())).chain(default).collect()
     }
 
+    /// The listener that an ARN names, itself or its default rule.
+    pub(super) fn listener_behind(&self, arn: &str) -> Option<String> {
+        let names = |listener: &String, found: &Input| {
+            listener == arn
+                || default_rule(listener, found).get("RuleArn").and_then(Value::as_str) == Some(arn)
+        };
+        self.listeners
+            .iter()
+            .find(|(listener, found)| names(listener, found))
+            .map(|(listener, _)| listener.clone())
+    }
+
     fn rule(&self, arn: &str) -> Result<Value, AwsError> {
         if let Some(rule) = self.rules.get(arn) {
             return Ok(described(arn, rule.clone()));

@@ -84,8 +84,12 @@ impl World {
 fn port_of(service: &Service, task: &Task, group: &str) -> Option<u64> {
     let set = service.deployments.iter().find(|set| set.id == task.deployment)?;
     let revision = service.revisions.get(set.revision)?;
-    let mut balancers = list(&revision.settings, "loadBalancers");
-    let named = balancers.find(|one| one.get("targetGroupArn").and_then(Value::as_str) == Some(group))?;
+    let mut balancers = list(&revision.settings, "loadBalancers").enumerate();
+    let is_behind = |place: usize, one: &Value| match revision.groups.get(place) {
+        Some((placed, _)) => placed == group,
+        None => one.get("targetGroupArn").and_then(Value::as_str) == Some(group),
+    };
+    let (_, named) = balancers.find(|(place, one)| is_behind(*place, one))?;
     named.get("containerPort")?.as_u64()
 }
 

@@ -8,6 +8,8 @@ use crate::world::ecs::{Controller, Service, Status};
 pub(super) enum Carrier {
     /// ECS replaces tasks (`rolling`, `judge`).
     Rolling,
+    /// ECS moves the traffic to tasks beside the old ones (`native`).
+    Native,
     /// Somebody else makes task sets and moves the traffic (`task_sets`).
     TaskSets,
 }
@@ -15,6 +17,9 @@ pub(super) enum Carrier {
 impl Service {
     pub(super) fn carrier(&self) -> Carrier {
         match self.controller {
+            Controller::Ecs if self.history.first().is_some_and(|newest| newest.shift.is_some()) => {
+                Carrier::Native
+            }
             Controller::Ecs => Carrier::Rolling,
             Controller::CodeDeploy | Controller::External => Carrier::TaskSets,
         }
@@ -27,6 +32,7 @@ impl Service {
         }
         match self.carrier() {
             Carrier::Rolling => self.schedule_rolling(around),
+            Carrier::Native => self.schedule_native(around),
             Carrier::TaskSets => self.schedule_sets(around),
         }
     }
@@ -35,14 +41,25 @@ impl Service {
     pub(super) fn judge(&mut self, around: &mut Around) {
         match self.carrier() {
             Carrier::Rolling => self.judge_rolling(around),
+            Carrier::Native => self.judge_native(around),
             Carrier::TaskSets => self.judge_sets(around),
         }
     }
 
+    /// When time must pass second by second again; None if nothing is under way.
+    pub(super) fn wakes_at(&self, around: &Around) -> Option<u64> {
+        match self.carrier() {
+            _ if self.is_quiet(around) => None,
+            Carrier::Native => Some(self.native_wakes_at(around)),
+            Carrier::Rolling | Carrier::TaskSets => Some(around.now + 1),
+        }
+    }
+
     /// Whether another second would change nothing.
-    pub(super) fn is_quiet(&self, around: &Around) -> bool {
+    fn is_quiet(&self, around: &Around) -> bool {
         let settled = match self.carrier() {
             Carrier::Rolling => self.rolling_is_quiet(),
+            Carrier::Native => self.native_is_quiet(),
             Carrier::TaskSets => self.sets_are_quiet(),
         };
         settled

@@ -3,7 +3,8 @@
 //! deployment failures", "Stopping Amazon ECS service deployments").
 
 use super::Around;
-use crate::world::ecs::{Rollback, Service, TRIGGERS, VOLUMES, alarms, breaker};
+use super::causes::Cause;
+use crate::world::ecs::{ALL, Rollback, Service, TRIGGERS, VOLUMES, alarms, breaker};
 use crate::world::input::last_part;
 
 /// Seconds that a deployment with alarms goes on watching them after all is in place. AWS computes it: "less than
@@ -15,53 +16,7 @@ const FAILED_AFTER: u64 = 20;
 const ROLLED_BACK_AFTER: u64 = 30;
 
 /// Developer guide, "Troubleshooting with Amazon ECS Action Logs".
-const NO_CANDIDATE: &str = "No rollback candidate was found to run the rollback.";
-
-/// Why a deployment fails.
-enum Cause {
-    Breaker,
-    Alarms(Vec<String>),
-    Stopped,
-}
-
-impl Cause {
-    fn rollout_reason(&self) -> &'static str {
-        match self {
-            Self::Breaker => "ECS deployment circuit breaker: tasks failed to start.",
-            Self::Alarms(_) => "ECS deployment failed: alarm detected.",
-            Self::Stopped => "ECS deployment stopped by a user.",
-        }
-    }
-
-    fn event(&self) -> &'static str {
-        match self {
-            Self::Breaker => "tasks failed to start.",
-            Self::Alarms(_) => "alarm detected.",
-            Self::Stopped => "stopped by a user.",
-        }
-    }
-
-    fn status_reason(&self) -> String {
-        match self {
-            Self::Breaker => "Service deployment failed: circuit breaker threshold exceeded.".to_owned(),
-            Self::Alarms(names) => {
-                format!("Service deployment failed: alarm {} triggered.", names.join(", "))
-            }
-            Self::Stopped => "Service deployment stopped by a user.".to_owned(),
-        }
-    }
-
-    /// The same where it is rolled back.
-    fn rollback_reason(&self) -> String {
-        match self {
-            Self::Breaker => {
-                "Service deployment rolled back because the circuit breaker threshold was exceeded."
-                    .to_owned()
-            }
-            _ => self.status_reason(),
-        }
-    }
-}
+pub(super) const NO_CANDIDATE: &str = "No rollback candidate was found to run the rollback.";
 
 impl Service {
     pub(super) fn judge_rolling(&mut self, around: &mut Around) {
@@ -93,7 +48,7 @@ impl Service {
     }
 
     /// PENDING becomes `IN_PROGRESS`, and what was replaced has stopped.
-    fn begin_and_stop(&mut self, now: u64) {
+    pub(super) fn begin_and_stop(&mut self, now: u64) {
         let open = self.history.iter().enumerate().filter(|(_, one)| one.finished_at.is_none());
         let open: Vec<_> = open.map(|(index, one)| (index, self.snapshot(&one.carried_by))).collect();
         for (index, end) in open {
@@ -113,7 +68,7 @@ impl Service {
         }
     }
 
-    fn turn_failed(&mut self, now: u64) {
+    pub(super) fn turn_failed(&mut self, now: u64) {
         for deployment in &mut self.deployments {
             if let Some((_, reason)) = deployment.fails.take_if(|(at, _)| *at <= now) {
                 deployment.rollout = "FAILED";
@@ -124,7 +79,7 @@ impl Service {
     }
 
     /// What was replaced is no longer listed when its tasks have stopped; what failed stays until the next one is done.
-    fn drop_drained(&mut self) {
+    pub(super) fn drop_drained(&mut self) {
         let tasks = &self.tasks;
         self.deployments.retain(|deployment| {
             deployment.primary
@@ -223,7 +178,7 @@ impl Service {
         self.turn_failed(now);
     }
 
-    fn end_newest(&mut self, status: &'static str, now: u64) {
+    pub(super) fn end_newest(&mut self, status: &'static str, now: u64) {
         let end = self.history.first().map(|newest| self.snapshot(&newest.carried_by));
         let Some(newest) = self.history.first_mut() else { return };
         newest.end(status, now);
@@ -231,11 +186,11 @@ impl Service {
         newest.ended_with = end;
     }
 
-    fn is_to_roll_back(&self, cause: &Cause) -> bool {
+    pub(super) fn is_to_roll_back(&self, cause: &Cause) -> bool {
         match cause {
             Cause::Breaker => breaker(self.rules(), self.desired).rolls_back,
             Cause::Alarms(_) => alarms(self.rules()).is_some_and(|(_, rolls_back)| rolls_back),
-            Cause::Stopped => true,
+            Cause::Stopped | Cause::Shift(_) => true,
         }
     }
 
@@ -243,15 +198,20 @@ impl Service {
     /// candidate before it has completed: "Deployment 3 starts and there is no deployment in the COMPLETED state, so
     /// Deployment 3 cannot roll back" (developer guide, on the circuit breaker).
     fn rollback_candidate(&self) -> Option<usize> {
-        let before = self
-            .history
-            .iter()
-            .skip(1)
-            .find(|older| !matches!(older.status, "STOP_REQUESTED" | "STOPPED"))?;
-        match before.status {
-            "SUCCESSFUL" => Some(before.target),
-            "ROLLBACK_SUCCESSFUL" => before.rollback.as_ref().map(|rollback| rollback.revision),
-            _ => None,
+        let mut older = self.history.iter().skip(1);
+        older.find(|older| !matches!(older.status, "STOP_REQUESTED" | "STOPPED"))?.brought()
+    }
+
+    /// The revision that has the traffic: that of a task set, the last one that completed, or where a shift is under way
+    /// the one that has most of it.
+    pub(super) fn live_revision(&self) -> Option<usize> {
+        let Some(newest) = self.history.first() else {
+            return self.deployments.first().map(|set| set.revision);
+        };
+        match &newest.shift {
+            Some(shift) if shift.production * 2 >= ALL => Some(newest.target),
+            Some(shift) => shift.blue,
+            None => self.history.iter().find_map(|one| one.finished_at.and(one.brought())),
         }
     }
 
@@ -266,12 +226,7 @@ impl Service {
         let (id, created_at) = (format!("ecs-svc/{}", last_part(&target.arn)), target.created_at);
         let listed = self.deployments.iter().position(|deployment| deployment.id == id);
         let desired = listed.map_or(0, |index| self.deployments.remove(index).desired);
-        for key in TRIGGERS.iter().chain([&VOLUMES]) {
-            match target.settings.get(*key) {
-                Some(value) => self.settings.insert((*key).to_owned(), value.clone()),
-                None => self.settings.shift_remove(*key),
-            };
-        }
+        self.restore_settings(revision);
         if let Some(newest) = self.history.first_mut() {
             newest.status = "ROLLBACK_IN_PROGRESS";
             newest.reason = Some(cause.rollback_reason());
@@ -290,30 +245,14 @@ impl Service {
         }
         self.tell(around, &event);
     }
-}
 
-impl crate::world::ecs::ServiceDeployment {
-    fn end(&mut self, status: &'static str, now: u64) {
-        self.status = status;
-        self.finished_at = Some(now);
-        self.updated_at = now;
-        for monitor in [&mut self.breaker, &mut self.alarms] {
-            if *monitor == "MONITORING" {
-                *monitor = "MONITORING_COMPLETE";
-            }
-        }
-    }
-
-    fn mark(&mut self, cause: &Cause, now: u64) {
-        self.reason = Some(cause.status_reason());
-        self.updated_at = now;
-        match cause {
-            Cause::Breaker => self.breaker = "TRIGGERED",
-            Cause::Alarms(names) => {
-                self.alarms = "TRIGGERED";
-                self.triggered_alarms.clone_from(names);
-            }
-            Cause::Stopped => {}
+    pub(super) fn restore_settings(&mut self, revision: usize) {
+        let Some(target) = self.revisions.get(revision) else { return };
+        for key in TRIGGERS.iter().chain([&VOLUMES]) {
+            match target.settings.get(*key) {
+                Some(value) => self.settings.insert((*key).to_owned(), value.clone()),
+                None => self.settings.shift_remove(*key),
+            };
         }
     }
 }

@@ -4,25 +4,30 @@
 //! Each second every service lets its tasks live (`life`), starts and stops some (`tasks`), and judges its deployment;
 //! how depends on what carries it out (`carriers`).
 
+mod backing_out;
 mod carriers;
+mod causes;
+mod hooks;
 mod judge;
 mod life;
+mod native;
 mod rolling;
 mod targets;
 mod task_sets;
 mod tasks;
+mod traffic;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::World;
 use super::ecr::Registry;
 use super::ecs::{
-    Deployment, Families, Service, ServiceDeployment, ServiceKey, ServiceRevision, Status, TRIGGERS, Task,
-    VOLUMES, alarms, breaker,
+    Deployment, Families, Service, ServiceDeployment, ServiceKey, ServiceRevision, Shift, Status, TRIGGERS,
+    Task, VOLUMES, alarms, breaker,
 };
 use super::elb::Balancing;
 use super::ids;
 use super::input::Input;
+use super::{Function, World};
 use crate::faults::Faults;
 
 /// Tasks that stopped stay visible for about an hour (Amazon ECS API reference, `DescribeTasks`).
@@ -42,7 +47,8 @@ pub(super) struct Around<'a> {
     families: &'a Families,
     registry: &'a Registry,
     alarms: &'a BTreeSet<String>,
-    balancing: &'a Balancing,
+    balancing: &'a mut Balancing,
+    functions: &'a BTreeMap<String, Function>,
     faults: &'a Faults,
 }
 
@@ -54,8 +60,8 @@ impl Around<'_> {
 }
 
 impl World {
-    /// One second; whether anything is still under way.
-    pub(super) fn tick(&mut self) -> bool {
+    /// One second; when the next one must be looked at, if anything is still under way.
+    pub(super) fn tick(&mut self) -> Option<u64> {
         let arns = self.arn("ecs", "");
         let mut around = Around {
             now: self.now,
@@ -65,20 +71,21 @@ impl World {
             families: &self.families,
             registry: &self.registry,
             alarms: &self.alarms,
-            balancing: &self.balancing,
+            balancing: &mut self.balancing,
+            functions: &self.functions,
             faults: &self.faults,
         };
-        let mut busy = false;
+        let mut next: Option<u64> = None;
         for service in self.services.values_mut().filter(|service| !service.has_ended()) {
             service.live(&mut around);
             service.schedule(&mut around);
             service.judge(&mut around);
-            busy |= !service.is_quiet(&around);
+            next = next.into_iter().chain(service.wakes_at(&around)).min();
         }
         let tasks = self.services.values().flat_map(|service| &service.tasks);
         let pulled = tasks.filter(|task| task.pull_stopped_at == Some(self.now));
         self.registry.record_pulls(pulled.flat_map(Task::digests), self.now);
-        busy
+        next
     }
 
     /// What AWS no longer tells after a while.
@@ -105,19 +112,28 @@ impl World {
         let deployment_arn = self.arn("ecs", &format!("service-deployment/{path}/{name}"));
         let active_alarms = self.alarms.clone();
         let Some(service) = self.services.get_mut(key) else { return };
-        let sources = service.deployments.iter().map(|deployment| deployment.revision).collect();
+        let (blue, sources) = (
+            service.live_revision(),
+            service.deployments.iter().map(|deployment| deployment.revision).collect::<Vec<_>>(),
+        );
         let revision = service.revisions.len();
         service.revisions.push(ServiceRevision {
             arn: revision_arn,
             task_definition: task_definition.to_owned(),
             created_at: now,
             settings: revision_settings(&service.settings),
-            digests: std::collections::BTreeMap::new(),
+            digests: BTreeMap::new(),
+            groups: Vec::new(),
         });
         let id = format!("ecs-svc/{number}");
         if service.is_deployed_by_ecs() {
+            let shift = Shift::of(service, blue.filter(|blue| sources.contains(blue)));
+            if let Some(revision) = service.revisions.last_mut().filter(|_| shift.is_none()) {
+                revision.groups = traffic::serving(&service.settings, &self.balancing);
+            }
             service.supersede(now);
-            let begun = ServiceDeployment::begun(service, deployment_arn, revision, sources, &id, now);
+            let mut begun = ServiceDeployment::begun(service, deployment_arn, revision, sources, &id, now);
+            begun.shift = shift;
             service.history.insert(0, begun);
         }
         service.make_primary(id, revision, active_alarms, now);
@@ -163,6 +179,7 @@ impl ServiceDeployment {
             rollback: None,
             carried_by: carried_by.to_owned(),
             ended_with: None,
+            shift: None,
         }
     }
 }
@@ -176,6 +193,10 @@ impl Service {
         // A rollback in progress can only succeed or fail (developer guide, "service deployment state transitions").
         if newest.status != "ROLLBACK_IN_PROGRESS" {
             newest.status = "STOP_REQUESTED";
+        }
+        // What a pause asks for nobody can answer any more.
+        if let Some(shift) = &mut newest.shift {
+            shift.hooks.clear();
         }
         newest.reason = Some("Replaced by a new service deployment".to_owned());
         newest.updated_at = now;
@@ -200,6 +221,7 @@ impl Service {
             updated_at: now,
             ignored_alarms,
             baking_since: None,
+            completes_at: None,
             failed_rounds: 0,
             not_before: 0,
             told_stuck: false,

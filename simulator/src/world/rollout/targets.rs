@@ -21,6 +21,9 @@ impl Service {
         let carrier = self.deployments.iter().find(|one| one.id == task.deployment);
         let revision = carrier.and_then(|carrier| self.revisions.get(carrier.revision));
         let settings = revision.map_or(&self.settings, |revision| &revision.settings);
+        if let Some((group, _)) = revision.and_then(|revision| revision.groups.first()) {
+            return Some(group.clone());
+        }
         let balancer = settings.get("loadBalancers")?.as_array()?.first()?;
         let named = balancer.get("targetGroupArn").or_else(|| balancer.get("loadBalancerName"))?;
         named.as_str().map(str::to_owned)
@@ -32,7 +35,7 @@ impl Service {
         let has_target = task.started_at.is_some() && self.target(task).is_some();
         match self.carrier() {
             _ if !is_orderly || !has_target => 0,
-            Carrier::Rolling => DRAINS_FOR,
+            Carrier::Rolling | Carrier::Native => DRAINS_FOR,
             Carrier::TaskSets => SET_DRAINS_FOR,
         }
     }

@@ -77,15 +77,7 @@ impl Service {
         let failing = self.indices(Task::is_failing);
         self.stop_tasks(&failing, around);
         for set in self.deployments.clone() {
-            let mine = self.indices(|task| task.wanted && task.deployment == set.id);
-            let (have, wanted) = (mine.len() as u64, self.wanted_of_set(&set));
-            if have > wanted {
-                let surplus = usize::try_from(have - wanted).unwrap_or(usize::MAX);
-                let newest: Vec<usize> = mine.into_iter().rev().take(surplus).collect();
-                self.stop_tasks(&newest, around);
-            } else if around.now >= set.not_before {
-                self.start(&set, wanted - have, around);
-            }
+            self.keep(&set, self.wanted_of_set(&set), around);
         }
     }
 

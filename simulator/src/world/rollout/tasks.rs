@@ -43,6 +43,19 @@ impl Service {
         chosen.len()
     }
 
+    /// As many tasks of a deployment as wanted, whatever else there is; the newest go first.
+    pub(super) fn keep(&mut self, of: &Deployment, wanted: u64, around: &mut Around) {
+        let mine = self.indices(|task| task.wanted && task.deployment == of.id);
+        let have = mine.len() as u64;
+        if have > wanted {
+            let surplus = usize::try_from(have - wanted).unwrap_or(usize::MAX);
+            let newest: Vec<usize> = mine.into_iter().rev().take(surplus).collect();
+            self.stop_tasks(&newest, around);
+        } else if around.now >= of.not_before {
+            self.start(of, wanted - have, around);
+        }
+    }
+
     pub(super) fn start(&mut self, of: &Deployment, starts: u64, around: &mut Around) {
         let Some(definition) = find_definition(around.families, &of.task_definition) else { return };
         let mut started = Vec::new();

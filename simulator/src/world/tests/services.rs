@@ -276,22 +276,6 @@ fn percentages_that_would_always_block_are_refused() {
 }
 
 #[test]
-fn native_strategies_are_described_as_given_and_not_imitated() {
-    let linear = json!({"strategy": "LINEAR", "bakeTimeInMinutes": 5,
-        "linearConfiguration": {"stepPercent": 50.0, "stepBakeTimeInMinutes": 1}});
-    let mut world = world_with_service(&json!({"deploymentConfiguration": linear}));
-    let of = |world: &mut World| world.service()["deploymentConfiguration"].clone();
-    assert_eq!(laid_over(of(&mut world), &linear), of(&mut world));
-    world.update(&json!({"deploymentConfiguration": {"strategy": "BLUE_GREEN"}}));
-    assert_eq!(of(&mut world)["strategy"], "BLUE_GREEN");
-    world.update(&json!({"forceNewDeployment": true}));
-    world.advance(SETTLED);
-    assert_eq!(world.deployments().len(), 1);
-    create(&mut world, &json!({"serviceName": "b", "deploymentConfiguration": {"strategy": "OTHER"}}))
-        .unwrap_err();
-}
-
-#[test]
 fn a_network_that_is_sent_starts_a_deployment_also_unchanged() {
     let mut world = super::world();
     register_awsvpc(&mut world);
