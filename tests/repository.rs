@@ -179,6 +179,41 @@ fn breaches(path: &str, text: &str) -> Vec<String> {
     found
 }
 
+/// What tells one carrier of deployments from another, and who may say it: everybody else asks the carrier.
+const OF_CARRIERS: [(&str, &[&str]); 6] = [
+    ("Strategy::", &[]),
+    ("Controller::Ecs", &[]),
+    ("Controller::CodeDeploy", &[]),
+    ("Controller::External", &[]),
+    ("code_deploy::", &["src/controller/observe/deployments.rs"]),
+    ("Stage::", &["src/plan/waiting.rs"]),
+];
+
+/// Where decisions are made and carried out, but not by the carriers.
+fn asks_which_carrier(path: &str, text: &str) -> Vec<String> {
+    let decides = path.starts_with("src/plan/") || path.starts_with("src/controller/");
+    if !decides || path.starts_with("src/plan/carriers/") || path.starts_with("src/plan/tests/") {
+        return Vec::new();
+    }
+    let code = code(text);
+    let of_others = OF_CARRIERS.iter().filter(|(_, places)| !places.contains(&path));
+    of_others.filter(|(word, _)| code.contains(word)).map(|(word, _)| format!("{path}: `{word}`")).collect()
+}
+
+#[test]
+fn nobody_asks_which_carrier_it_is() {
+    let mut found = Vec::new();
+    for path in files_below(&root().join("src")) {
+        let name = path.strip_prefix(root()).unwrap().display().to_string();
+        found.extend(asks_which_carrier(&name, &std::fs::read_to_string(&path).unwrap()));
+    }
+    assert_eq!(found, Vec::<String>::new());
+    let question = "if let Strategy::CodeDeploy(_) = desired.strategy {}";
+    assert_eq!(asks_which_carrier("src/plan/decide.rs", question).len(), 1);
+    assert_eq!(asks_which_carrier("src/controller/observe.rs", question).len(), 1);
+    assert_eq!(asks_which_carrier("src/plan/carriers/rolling.rs", question), Vec::<String>::new());
+}
+
 #[test]
 fn the_layers_keep_apart() {
     let mut found = Vec::new();

@@ -1,28 +1,25 @@
 //! One reading of AWS for one target. A read that fails is `Unavailable`, never absence.
 
+mod deployments;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::of_interest::{best_first, deployed};
 use super::remembered::Remembered;
-use crate::documents::{app_spec, code_deploy, memory};
+use crate::documents::memory;
 use crate::model::{
-    DeclaredCommits, Deployment, DeploymentGroup, DeploymentStatus, Desired, Group, InfraCommit, Millis,
-    Observed, ObservedImage, OutcomeKind, Phase, Reading, Revision, RolloutState, ScalableTarget, Service,
-    ServiceDeployment, Task, TaskDefinitionArn,
+    DeclaredCommits, Deployment, DeploymentStatus, Desired, InfraCommit, Millis, Observed, ObservedImage,
+    OutcomeKind, Phase, Reading, Revision, RolloutState, ScalableTarget, Service, ServiceDeployment, Task,
+    TaskDefinitionArn,
 };
 use crate::plan::count::Count;
-use crate::plan::{blue_green, declared_family, phase, steady};
-use crate::ports::{Clock, CloudError, CodeDeploy, Ecr, Ecs, History, Scaling, Sts, Tagging, Tasks};
+use crate::plan::{declared_family, phase, steady};
+use crate::ports::{Clock, CodeDeploy, Ecr, Ecs, History, Scaling, Sts, Tagging, Tasks};
 
 /// Revisions of the family that are searched for content and stamps.
 const NEWEST: usize = 20;
-/// Service deployments that are read: enough for three replacements in a row and the last good one.
-const DEPLOYMENTS: usize = 20;
 /// Of those, the ones whose revisions are read even where nothing changes.
 const NEWEST_DEPLOYMENTS: usize = 3;
-/// Deployments of CodeDeploy that are read: those since the last one that succeeded, and of a day before it.
-const CODE_DEPLOYMENTS: usize = 100;
-const BEFORE_SUCCESS: Millis = 24 * 3_600_000;
 /// Tasks that are described of one service.
 const TASKS: usize = 500;
 /// Stopped tasks that are described to find out why: as many as of those that run, since a deployment stops them all.
@@ -181,79 +178,6 @@ impl Observer<'_> {
         let Observed { service, service_deployments, revisions, .. } = &*observed;
         let deployed = deployed(desired, service, service_deployments, revisions);
         observed.images = self.images(desired, observed.tasks.known(), &deployed, false).await;
-    }
-
-    async fn deployments(
-        &self,
-        desired: &Desired,
-        service: &Reading<Service>,
-    ) -> (Option<Reading<Group>>, Reading<Vec<ServiceDeployment>>) {
-        let service = match service {
-            Reading::Known(service) => service,
-            Reading::Absent => return (None, Reading::Absent),
-            Reading::Unavailable(why) => return (None, Reading::Unavailable(why.clone())),
-        };
-        let Some(settings) = blue_green::settings(desired, service) else {
-            let (cluster, name) = (&desired.cluster, &desired.service);
-            return (None, Reading::from(self.ecs.service_deployments(cluster, name, DEPLOYMENTS).await));
-        };
-        let (application, group) = code_deploy::names(&settings, desired);
-        let found = Reading::from(self.code_deploy.group(&application, &group).await);
-        let history = match &found {
-            Reading::Known(Group::Found(known)) => {
-                Reading::from(self.code_deploy_history(desired, service, (&application, &group), known).await)
-            }
-            Reading::Known(_) | Reading::Absent => Reading::Known(Vec::new()),
-            Reading::Unavailable(why) => Reading::Unavailable(why.clone()),
-        };
-        (Some(found), history)
-    }
-
-    async fn code_deploy_history(
-        &self,
-        desired: &Desired,
-        service: &Service,
-        (application, group): (&str, &str),
-        found: &DeploymentGroup,
-    ) -> Result<Vec<ServiceDeployment>, CloudError> {
-        // What came before the newest success is asked for as well: that one may turn out to be none.
-        let since = found.last_success.map(|at| at.saturating_sub(BEFORE_SUCCESS));
-        let deployments = self.code_deploy.deployments(application, group, since, CODE_DEPLOYMENTS).await?;
-        let mut targets = BTreeMap::new();
-        for sha256 in deployments.iter().filter_map(|deployment| deployment.sha256.as_ref()) {
-            if let Some(target) = self.target_of(application, sha256).await? {
-                targets.insert(sha256.clone(), target);
-            }
-        }
-        let in_flight = deployments.iter().find(|one| !one.is_rollback && !one.status.is_over());
-        // Without it the deployment is still told of; that its stage is unknown keeps it from being stopped.
-        let progress = match in_flight {
-            Some(one) => self.code_deploy.progress(&one.id, &desired.cluster, &desired.service).await.ok(),
-            None => None,
-        };
-        Ok(blue_green::history(&deployments, &targets, progress.as_ref(), service))
-    }
-
-    /// What an `AppSpec` deploys never changes and is read once.
-    async fn target_of(
-        &self,
-        application: &str,
-        sha256: &str,
-    ) -> Result<Option<TaskDefinitionArn>, CloudError> {
-        let key = (application.to_owned(), sha256.to_owned());
-        if let Some(kept) = self.remembered.target(&key) {
-            return Ok(Some(kept));
-        }
-        let content = match self.code_deploy.app_spec(application, sha256).await {
-            Ok(content) => content,
-            Err(CloudError::NotFound(_)) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let target = app_spec::deployed(&content).map(TaskDefinitionArn::new);
-        if let Some(target) = &target {
-            self.remembered.keep_target(key, target.clone());
-        }
-        Ok(target)
     }
 
     async fn tasks_of(

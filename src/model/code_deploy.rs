@@ -102,6 +102,12 @@ pub struct Shift {
     pub failure: Option<String>,
 }
 
+impl Shift {
+    pub fn goes_on(&self) -> bool {
+        self.stage != Stage::Ended
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// The new tasks are started.

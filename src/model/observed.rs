@@ -157,6 +157,17 @@ pub enum Controller {
     External,
 }
 
+impl Controller {
+    /// The words of the Amazon ECS API.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ecs => "ECS",
+            Self::CodeDeploy => "CODE_DEPLOY",
+            Self::External => "EXTERNAL",
+        }
+    }
+}
+
 /// `deploymentConfiguration.strategy` of a service that ECS itself deploys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeploymentStrategy {

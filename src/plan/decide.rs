@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::carriers::Replacement;
 use super::facts::{Facts, HISTORY, unreadable};
 use super::hand::Hand;
 use super::input::Input;
@@ -12,9 +13,8 @@ use super::step::{Approval, Step};
 use super::{outlook, phase, status};
 use crate::documents::{differences, memory, shown::Origin};
 use crate::model::{
-    Ancestry, Applied, ContentHash, Controller, DeploymentStrategy, Difference, Finding, InFlight, Millis,
-    Mode, Phase, Reading, Service, ServiceStatus, Stage, Status, Strategy, Target, TaskDefinitionArn,
-    Waiting,
+    Ancestry, Applied, ContentHash, Difference, Finding, InFlight, Millis, Mode, Phase, Reading, Service,
+    ServiceStatus, Status, Target, TaskDefinitionArn, Waiting,
 };
 
 /// Replacements of one another in a row after which the one in flight is allowed to finish.
@@ -170,28 +170,9 @@ impl<'a> Facts<'a> {
             }
             Reading::Unavailable(why) => return Err(unreadable("the service", why)),
         };
-        match (service.status, service.controller) {
-            (ServiceStatus::Active, Controller::External) => {
-                Err(Waiting::UnsupportedController(Controller::External))
-            }
-            (ServiceStatus::Active, Controller::Ecs) if service.strategy != DeploymentStrategy::Rolling => {
-                let strategy = service.strategy;
-                Err(match desired.strategy {
-                    Strategy::Unspecified => Waiting::UnsupportedStrategy(strategy),
-                    Strategy::Rolling => Waiting::NativeMismatch { declared: "rolling", strategy },
-                    Strategy::CodeDeploy(_) => Waiting::NativeMismatch { declared: "codeDeploy", strategy },
-                })
-            }
-            (ServiceStatus::Active, controller) => match (&desired.strategy, controller) {
-                (Strategy::CodeDeploy(_), Controller::Ecs) => {
-                    Err(Waiting::StrategyMismatch { declared: "codeDeploy", controller })
-                }
-                (Strategy::Rolling, Controller::CodeDeploy) => {
-                    Err(Waiting::StrategyMismatch { declared: "rolling", controller })
-                }
-                _ => Ok(service),
-            },
-            (ServiceStatus::Draining | ServiceStatus::Inactive, _) => Err(Waiting::ServiceNotActive),
+        match service.status {
+            ServiceStatus::Active => self.carrier.supported().map(|()| service),
+            ServiceStatus::Draining | ServiceStatus::Inactive => Err(Waiting::ServiceNotActive),
         }
     }
 
@@ -229,26 +210,20 @@ impl<'a> Facts<'a> {
         if self.hand(current) == Hand::Other {
             return Err(self.following(current));
         }
-        // All traffic is on it: what is left of it is only the time in which it could be undone.
-        if self.code_deploy.is_some() && current.target == current.live_revision {
-            let waits = self.shift(current).is_some_and(|shift| shift.stage == Stage::AwaitingTermination);
-            return if waits { Ok(()) } else { Err(Waiting::FinishingFirst) };
-        }
+        let otherwise = match self.carrier.may_be_replaced(current, self.shift(current)) {
+            Replacement::Possible => return Ok(()),
+            Replacement::Impossible => return Err(Waiting::FinishingFirst),
+            Replacement::AsDeclared { otherwise } => otherwise,
+        };
         // The list may not show the one in flight yet.
         let older = self.history().skip_while(|one| phase::id(one) == current.id);
         let replaced = older.take_while(|older| self.phase_of(older) == Phase::Superseded).count();
-        let finish = match self.input.desired.policy.in_flight {
-            InFlight::Finish => true,
-            InFlight::Replace => false,
-            // Nobody needs to answer for what is no longer wanted: no traffic is on it yet.
-            InFlight::Unspecified => self.code_deploy.is_some() && !self.needs_approval(current),
+        let in_flight = match self.input.desired.policy.in_flight {
+            InFlight::Unspecified => otherwise,
+            declared => declared,
         };
-        if finish || replaced >= MOST_REPLACEMENTS { Err(Waiting::FinishingFirst) } else { Ok(()) }
-    }
-
-    fn needs_approval(&self, current: &Current) -> bool {
-        let stage = self.shift(current).map(|shift| shift.stage);
-        matches!(stage, Some(Stage::AwaitingApproval { .. }))
+        let finishes = in_flight == InFlight::Finish || replaced >= MOST_REPLACEMENTS;
+        if finishes { Err(Waiting::FinishingFirst) } else { Ok(()) }
     }
 
     pub(super) fn following(&self, current: &Current) -> Waiting {

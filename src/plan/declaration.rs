@@ -8,8 +8,9 @@
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::carriers;
 use crate::documents::normalise;
-use crate::model::{Containers, DeclarationHash, Desired, DesiredImage, Strategy, TaskDefinitionSource};
+use crate::model::{Containers, DeclarationHash, Desired, DesiredImage, TaskDefinitionSource};
 
 /// `base`: the revision that `{from: family}` starts from. Whoever owns that family has declared it.
 pub fn hash(desired: &Desired, base: Option<&Value>) -> DeclarationHash {
@@ -20,7 +21,7 @@ pub fn hash(desired: &Desired, base: Option<&Value>) -> DeclarationHash {
         "taskDefinition": task_definition(&desired.task_definition, base),
         "values": desired.overlay.values,
         "patch": desired.overlay.patch,
-        "strategy": strategy(&desired.strategy),
+        "strategy": carriers::declared(&desired.strategy),
         "serviceSettings": desired.service_settings.as_ref().map(without_count),
     });
     let text = normalise::sort_keys(&declared).to_string();
@@ -42,19 +43,6 @@ fn task_definition(source: &TaskDefinitionSource, base: Option<&Value>) -> Value
         TaskDefinitionSource::Family(family) => {
             json!({"family": family, "base": base.map(normalise::task_definition)})
         }
-    }
-}
-
-fn strategy(strategy: &Strategy) -> Value {
-    match strategy {
-        Strategy::Unspecified => Value::Null,
-        Strategy::Rolling => Value::from("rolling"),
-        Strategy::CodeDeploy(settings) => json!({
-            "application": settings.application,
-            "group": settings.group,
-            "configuration": settings.configuration,
-            "appSpec": settings.app_spec.as_ref().map(|app_spec| &app_spec.content),
-        }),
     }
 }
 

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::carriers::{self, Carrier};
+use super::declaration;
 use super::input::Input;
 use super::phase::{self, Current, Judgement};
-use super::{blue_green, declaration};
 use crate::documents::memory;
 use crate::model::{
-    Applied, CodeDeploy, Completeness, ContentHash, DeclarationHash, Desired, Memory, ObservedImage, Reading,
-    Revision, Service, ServiceDeployment, Shift, Stage, TaskDefinitionArn, TaskDefinitionSource, Waiting,
+    Applied, Completeness, ContentHash, DeclarationHash, Desired, Memory, ObservedImage, Reading, Revision,
+    Service, ServiceDeployment, Shift, TaskDefinitionArn, TaskDefinitionSource, Waiting,
 };
 
 /// What cannot be read of the registry.
@@ -27,8 +28,7 @@ pub(super) struct Facts<'a> {
     pub current: Option<Current>,
     /// What trueup says of the newest deployment beyond what AWS says; `current` has it in it.
     pub judgement: Option<Judgement>,
-    /// Set where CodeDeploy carries the deployments out.
-    pub code_deploy: Option<CodeDeploy>,
+    pub carrier: Box<dyn Carrier>,
     /// Our revisions, by ARN.
     pub ours: BTreeMap<&'a TaskDefinitionArn, Memory>,
     /// What git declares, as a hash; `None` where the base that belongs to it cannot be told.
@@ -44,12 +44,13 @@ impl<'a> Facts<'a> {
         let observed = input.observed;
         let service = observed.service.known().filter(|_| wrong_account(input).is_none());
         let ours = ours(input, service);
+        let carrier = service.map_or_else(carriers::of_none, |service| carriers::of(input.desired, service));
         let mut facts = Self {
             input,
             service,
-            current: service.and_then(|service| phase::current(service, observed)),
+            current: service.and_then(|service| carrier.current(service, observed)),
             judgement: None,
-            code_deploy: service.and_then(|service| blue_green::settings(input.desired, service)),
+            carrier,
             ours,
             declared: None,
             images: &observed.images,
@@ -130,7 +131,7 @@ impl<'a> Facts<'a> {
     /// Where the newest deployment stands, if traffic is shifted by it.
     pub(super) fn shift(&self, current: &Current) -> Option<&Shift> {
         let newest = self.history().next().filter(|newest| phase::id(newest) == current.id)?;
-        newest.shift.as_ref().filter(|shift| shift.stage != Stage::Ended)
+        newest.shift.as_ref().filter(|shift| shift.goes_on())
     }
 
     /// At least one task of the service runs: a deployment to a count of zero proves nothing.

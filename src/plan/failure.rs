@@ -48,7 +48,7 @@ impl Facts<'_> {
             && self.failed_rollback().is_none()
             && self.hand(current) != Hand::Other
             // The watch of a breaker or an alarm has ended with what AWS calls a success.
-            && (self.judgement == Some(Judgement::Unsteady) || !service.rolls_back_by_itself())
+            && (self.judgement == Some(Judgement::Unsteady) || !self.carrier.undoes_by_itself(service))
             && memory.retry.as_ref() != Some(&current.id)
             && self.input.desired.policy.on_failure == OnFailure::Rollback;
         if !undo {
@@ -70,9 +70,7 @@ impl Facts<'_> {
         }
         let Some(primary) = service.primary() else { return false };
         let complete = primary.running >= service.desired_count && primary.failed_tasks == 0;
-        // CodeDeploy has deadlines of its own for everything.
-        let ends_by_itself = service.rolls_back_by_itself() || self.code_deploy.is_some();
-        if ends_by_itself || complete {
+        if self.carrier.ends_by_itself(service) || complete {
             return false;
         }
         let deadline =

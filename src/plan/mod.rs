@@ -28,7 +28,7 @@ pub mod outlook;
 pub mod status;
 pub mod waiting;
 
-pub mod blue_green;
+pub mod carriers;
 pub mod count;
 pub mod phase;
 mod render;

@@ -2,10 +2,8 @@
 
 use super::facts::Facts;
 use super::step::Step;
-use crate::documents::{app_spec, code_deploy, memory::Stamp};
-use crate::model::{
-    AppSpec, Commit, Digest, Group, MoveTag, Reading, ScalableTarget, Service, TaskDefinitionSource,
-};
+use crate::documents::memory::Stamp;
+use crate::model::{Commit, Digest, MoveTag, Reading, ScalableTarget, Service, TaskDefinitionSource};
 
 /// The writes that follow from one decision, if nothing comes between.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,13 +75,7 @@ pub(super) fn of(facts: &Facts<'_>, next: Option<&Step>, tagged: Option<&Commit>
             Some(Step::CreateGroup { group, .. }) => vec![format!("CodeDeploy group {group}")],
             _ => Vec::new(),
         },
-        strategy: facts.code_deploy.as_ref().map_or_else(
-            || "rolling".to_owned(),
-            |settings| {
-                let (application, group) = code_deploy::names(settings, desired);
-                format!("codeDeploy by {application}/{group}")
-            },
-        ),
+        strategy: facts.carrier.name(),
         service: desired.service.to_string(),
         cluster: desired.cluster.to_string(),
         count: facts.count_to_come(),
@@ -94,17 +86,15 @@ pub(super) fn of(facts: &Facts<'_>, next: Option<&Step>, tagged: Option<&Commit>
 }
 
 fn risks(facts: &Facts<'_>, service: &Service) -> Vec<&'static str> {
-    let unguarded = facts.code_deploy.is_none() && !service.rolls_back_by_itself();
+    let of_carrier = facts.carrier.risks(service, facts.input.observed).into_iter();
     let all = [
-        (unguarded, "no circuit breaker with rollback"),
         (facts.count_to_come() == 0, "no task runs: it cannot be proven"),
         (
             has_no_way_back(facts),
             "nothing to go back to: the image that runs has been removed from the registry",
         ),
-        (has_idle_hook(facts), "the hook AfterAllowTestTraffic never runs: the group has no test listener"),
     ];
-    all.into_iter().filter(|(applies, _)| *applies).map(|(_, risk)| risk).collect()
+    of_carrier.chain(all.into_iter().filter(|(applies, _)| *applies).map(|(_, risk)| risk)).collect()
 }
 
 /// Whether what runs, or what a failure would be undone with, could not be pulled again.
@@ -116,16 +106,4 @@ fn has_no_way_back(facts: &Facts<'_>) -> bool {
         tasks.flat_map(|task| &task.containers).filter_map(|container| container.digest.as_ref());
     let is_gone = |digest| facts.images.iter().any(|image| image.known.get(digest) == Some(&Reading::Absent));
     good.is_some_and(|good| facts.image_is_gone(&good)) || running.any(is_gone)
-}
-
-/// Whether a hook is there for test traffic that there will be none of.
-fn has_idle_hook(facts: &Facts<'_>) -> bool {
-    let Some(settings) = &facts.code_deploy else { return false };
-    let is_tested = match (&facts.input.observed.group, &settings.create) {
-        (Some(Reading::Known(Group::Found(group))), _) => group.has_test_listener,
-        (_, Some(new)) => new.test_listener.is_some(),
-        (_, None) => return false,
-    };
-    let hook = |spec: &AppSpec| app_spec::has_hook(&spec.content, "AfterAllowTestTraffic");
-    !is_tested && settings.app_spec.as_ref().is_some_and(hook)
 }

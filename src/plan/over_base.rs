@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::carriers;
 use super::facts::Facts;
 use super::render::owns_every_field;
 use crate::documents::{containers, placeholders, refusals};
-use crate::model::{Finding, Severity, Strategy, Waiting};
+use crate::model::{Finding, Severity, Waiting};
 
 impl Facts<'_> {
     /// Before the first write. What AWS took of the base itself is not asked: it may know better than the rules.
@@ -23,11 +24,7 @@ impl Facts<'_> {
         if let Some(complaint) = refused.find(|complaint| !taken.contains(complaint)) {
             return Err(Waiting::Misfit { field: complaint.path, why: complaint.message });
         }
-        let app_spec = match &desired.strategy {
-            Strategy::CodeDeploy(settings) => settings.app_spec.as_ref(),
-            Strategy::Rolling | Strategy::Unspecified => None,
-        };
-        if let Some(spec) = app_spec {
+        if let Some(spec) = carriers::app_spec(&desired.strategy) {
             load_balancers(&spec.content)
                 .try_for_each(|one| leads_somewhere("the AppSpec", one, rendered))?;
         }

@@ -264,10 +264,14 @@ pub static RULES: [Rule; 25] = [
         name: "group",
         passes: "CodeDeploy's application and group are there and fit, or none are needed",
         here: "before a revision is registered that nobody could deploy",
-        ask: Ask::Change(|change| match change.facts().group_is_ready(change.live.service) {
-            Ok(None) => Answer::Pass,
-            Ok(Some(step)) => change.facts().once(vec![step]).into(),
-            Err(waiting) => Answer::Wait(waiting),
+        ask: Ask::Change(|change| {
+            let input = change.facts().input;
+            let carrier = &change.facts().carrier;
+            match carrier.preflight(input.desired, change.live.service, input.observed) {
+                Ok(None) => Answer::Pass,
+                Ok(Some(step)) => change.facts().once(vec![step]).into(),
+                Err(waiting) => Answer::Wait(waiting),
+            }
         }),
     },
     Rule {
@@ -275,9 +279,6 @@ pub static RULES: [Rule; 25] = [
         passes: "CodeDeploy keeps no old tasks that stand in the way",
         here: "while it does, it starts no other deployment",
         ask: Ask::Change(|change| {
-            if change.facts().code_deploy.is_none() || change.current().phase.is_over() {
-                return Answer::Pass;
-            }
             change.facts().clear_the_way(change.live.service, change.current(), change.rendered).into()
         }),
     },

@@ -299,7 +299,7 @@ fn last_deployment(facts: &Facts<'_>) -> Option<LastDeployment> {
     let newest = listed.filter(|newest| phase::id(newest) == current.id);
     // Services at rest for long have an empty list; what goes on will be in it.
     let lags = newest.is_none() && (listed.is_some() || !current.phase.is_over());
-    let is_unlisted = history.is_some() && facts.code_deploy.is_none() && lags;
+    let is_unlisted = history.is_some() && facts.carrier.has_provisional_ids() && lags;
     let primary = facts.service.and_then(|service| service.primary());
     let started_at =
         newest.map(|newest| newest.created_at).or_else(|| primary.map(|primary| primary.created_at));

@@ -2,16 +2,11 @@
 
 use serde_json::Value;
 
-use super::blue_green;
-use super::facts::{Facts, unreadable};
+use super::facts::Facts;
 use super::hand::Hand;
 use super::phase::{self, Current, Judgement};
 use super::step::{Approval, Step};
-use crate::documents::{code_deploy, service_settings};
-use crate::model::{
-    DeploymentStatus, Group, Outcome, OutcomeKind, Phase, Reading, Service, ServiceDeployment, Shift, Stage,
-    Wait, Waiting,
-};
+use crate::model::{DeploymentStatus, Outcome, OutcomeKind, Phase, Service, ServiceDeployment, Waiting};
 
 impl Facts<'_> {
     /// A deployment that we stopped for a newer one did not fail.
@@ -66,12 +61,7 @@ impl Facts<'_> {
     pub(super) fn approval(&self) -> Option<Approval> {
         self.account_is_right().ok()?;
         let current = self.current.as_ref()?;
-        let stage = self.shift(current)?.stage;
-        let deployment = current.id.clone();
-        matches!(stage, Stage::AwaitingApproval { .. }).then(|| Approval {
-            approve: Step::Continue { deployment: deployment.clone(), wait: Wait::Ready },
-            reject: Step::Stop { deployment },
-        })
+        self.carrier.approval(current, self.shift(current))
     }
 
     /// A deployment that has not got the traffic yet: it brings what is declared, or it is in the way.
@@ -86,23 +76,21 @@ impl Facts<'_> {
         if !self.equals_by_effect(&current.live_revision, rendered) {
             self.may_interrupt(current)?;
         }
-        if self.shift(current).is_some_and(may_divide_traffic) {
-            return Err(Waiting::FinishingFirst);
-        }
+        let stop = self.carrier.stop(current, self.shift(current))?;
         self.running_is_known()?;
         self.newest()?;
         self.source_is_current(self.highest().as_ref())?;
-        self.stop(current)
+        self.stop(current, stop)
     }
 
     /// What we stop is told apart from what failed by a stamp that is there before.
-    fn stop(&self, current: &Current) -> Result<Vec<Step>, Waiting> {
+    fn stop(&self, current: &Current, stop: Step) -> Result<Vec<Step>, Waiting> {
         let outcome = Outcome { result: OutcomeKind::Superseded, deployment: current.id.clone() };
         let memory = self.ours.get(&current.target);
         if memory.is_some_and(|memory| memory.outcome.as_ref() != Some(&outcome)) {
             return self.record(current, OutcomeKind::Superseded);
         }
-        self.once(vec![Step::Stop { deployment: current.id.clone() }])
+        self.once(vec![stop])
     }
 
     /// The deployment in flight has all the traffic and only waits to end its old tasks: the fast way back leads over
@@ -112,48 +100,23 @@ impl Facts<'_> {
         service: &Service,
         current: &Current,
         rendered: &Value,
-    ) -> Result<Vec<Step>, Waiting> {
+    ) -> Result<Option<Vec<Step>>, Waiting> {
+        if current.phase.is_over() {
+            return Ok(None);
+        }
+        let Some(end) = self.carrier.finish_early(current) else { return Ok(None) };
         let mut others = service.deployments.iter().filter(|set| set.status == DeploymentStatus::Active);
-        // Should CodeDeploy not undo it, a deployment brings the old content all the same.
+        // Should it not be undone, a deployment brings the old content all the same.
         if others.any(|set| self.equals_by_effect(&set.task_definition, rendered)) {
-            return self.stop(current);
+            let stop = self.carrier.stop(current, self.shift(current))?;
+            return self.stop(current, stop).map(Some);
         }
-        self.once(vec![Step::Continue { deployment: current.id.clone(), wait: Wait::Termination }])
-    }
-
-    /// Application and group are there and fit, or are made as declared.
-    pub(super) fn group_is_ready(&self, service: &Service) -> Result<Option<Step>, Waiting> {
-        let Some(settings) = &self.code_deploy else { return Ok(None) };
-        let desired = self.input.desired;
-        let (application, group) = code_deploy::names(settings, desired);
-        let found = match &self.input.observed.group {
-            Some(Reading::Known(found)) => found,
-            Some(Reading::Unavailable(why)) => return Err(unreadable("the deployment group", why)),
-            Some(Reading::Absent) | None => {
-                return Err(unreadable("the deployment group", "it was not read"));
-            }
-        };
-        match (found, &settings.create) {
-            (Group::Found(found), _) => blue_green::fits(found, &group, desired, service).map(|()| None),
-            (Group::NoApplication, Some(_)) => Ok(Some(Step::CreateApplication { application })),
-            (Group::NoGroup, Some(new)) => {
-                let input = code_deploy::group_input(new, &application, &group, desired);
-                Ok(Some(Step::CreateGroup { application, group, input }))
-            }
-            (Group::NoApplication | Group::NoGroup, None) => {
-                Err(Waiting::GroupMissing { application, group })
-            }
-        }
+        self.once(vec![end]).map(Some)
     }
 
     /// What is sent of the declared settings where that starts no deployment.
     pub(super) fn settings_alone(&self) -> Option<Value> {
-        let (declared, live) = (self.settled_settings()?, &self.service?.settings);
-        if self.code_deploy.is_some() {
-            return Some(service_settings::to_send_beside_code_deploy(&declared, live));
-        }
-        let sent = service_settings::to_send(&declared, live);
-        (!service_settings::starts_a_deployment(&sent)).then_some(sent)
+        self.carrier.settings_alone(&self.settled_settings()?, &self.service?.settings)
     }
 
     pub(super) fn update_settings(&self, settings: Value) -> Result<Vec<Step>, Waiting> {
@@ -164,21 +127,6 @@ impl Facts<'_> {
 
     /// Those that `UpdateService` accepts of this service.
     pub(super) fn declared_settings(&self) -> Option<Value> {
-        let declared = self.settled_settings()?;
-        Some(if self.code_deploy.is_some() {
-            service_settings::beside_code_deploy(&declared)
-        } else {
-            declared
-        })
-    }
-}
-
-/// Whether a stop could leave the traffic divided: where it shifts and CodeDeploy may not undo it, or nobody could read
-/// whether it does.
-fn may_divide_traffic(shift: &Shift) -> bool {
-    match shift.stage {
-        Stage::Shifting => !shift.can_be_undone,
-        Stage::Unknown => true,
-        _ => false,
+        Some(self.carrier.service_settings(self.settled_settings()?))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::facts::{HISTORY, IMAGE, REPOSITORY};
 use crate::documents::memory;
-use crate::model::{Controller, MovedTag, Phase, Shift, Stage, StartedBy, Tag, TagMatch, Target, Waiting};
+use crate::model::{MovedTag, Phase, Shift, Stage, StartedBy, Tag, TagMatch, Target, Waiting};
 
 /// Refusals of one write in a row after which only a person is expected to end it. It is tried again all the same.
 const MOST_REFUSALS: u32 = 2;
@@ -175,14 +175,8 @@ pub fn describe(waiting: &Waiting) -> String {
             format!("strategy {declared} is declared, and ECS deploys the service by {}", strategy.word())
         }
         Waiting::StrategyMismatch { declared, controller } => {
-            let controller = match controller {
-                Controller::Ecs => "ECS",
-                Controller::CodeDeploy => "CODE_DEPLOY",
-                Controller::External => "EXTERNAL",
-            };
-            format!(
-                "strategy {declared} is declared, and the service's deployment controller is {controller}"
-            )
+            let word = controller.word();
+            format!("strategy {declared} is declared, and the service's deployment controller is {word}")
         }
         Waiting::GroupMissing { application, group } => {
             format!("no CodeDeploy group {group} in application {application}")

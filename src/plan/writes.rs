@@ -2,16 +2,17 @@
 
 use serde_json::Value;
 
-use super::facts::Facts;
+use super::carriers::Start;
+use super::facts::{Facts, unreadable};
 use super::hand::Hand;
 use super::phase::Current;
-use super::step::{By, Step, Why};
-use super::{blue_green, windows};
+use super::step::{Step, Why};
+use super::windows;
 use crate::documents::{
     memory::{self, Registration, Stamp},
     service_settings,
 };
-use crate::model::{Applied, ContentHash, Memory, Outcome, OutcomeKind, TaskDefinitionArn, Waiting};
+use crate::model::{Applied, ContentHash, Memory, Outcome, OutcomeKind, Service, TaskDefinitionArn, Waiting};
 
 impl Facts<'_> {
     pub(super) fn registration(&self, rendered: &Value, content: &ContentHash, applied: &Applied) -> Step {
@@ -66,23 +67,21 @@ impl Facts<'_> {
 
     pub(super) fn deploy(&self, revision: &TaskDefinitionArn, why: Why) -> Result<Vec<Step>, Waiting> {
         let desired = self.input.desired;
-        let by = match (&self.code_deploy, self.service) {
-            (Some(settings), Some(service)) => {
-                let commit = self.commit_of(revision);
-                let declared = (commit.as_ref(), self.declared.as_ref());
-                let new = blue_green::new_deployment(settings, desired, service, revision, declared)?;
-                By::CodeDeploy(Box::new(new))
-            }
-            _ => By::UpdateService { settings: self.settings_to_send().filter(|_| why != Why::Rollback) },
+        let service = self.service.ok_or_else(|| unreadable("the service", "it was not read"))?;
+        let start = Start {
+            revision,
+            commit: self.commit_of(revision),
+            declared: self.declared.as_ref(),
+            settings: self.settings_to_send(service).filter(|_| why != Why::Rollback),
         };
+        let by = self.carrier.start(desired, service, start)?;
         let (cluster, service) = (desired.cluster.clone(), desired.service.clone());
         self.once(vec![Step::Deploy { cluster, service, revision: revision.clone(), by, why }])
     }
 
-    fn settings_to_send(&self) -> Option<Value> {
+    fn settings_to_send(&self, service: &Service) -> Option<Value> {
         let declared = self.settled_settings()?;
-        let live = self.service.map_or(&Value::Null, |service| &service.settings);
-        Some(service_settings::to_send(&declared, live))
+        Some(service_settings::to_send(&declared, &service.settings))
     }
 
     /// Nothing of a kind is written again inside its window. A write whose effect stays unseen waits twice as long each

@@ -6,7 +6,7 @@ use super::{BEGAN, ENDED, Scene, URI, arn, digest, foreign, image, target};
 use crate::documents::app_spec::{filled_in, task_definition_of};
 use crate::documents::{code_deploy, memory};
 use crate::model::*;
-use crate::plan::blue_green;
+use crate::plan::carriers::code_deploy::{description, history};
 
 fn set(number: u64, id: &str, status: DeploymentStatus) -> Deployment {
     Deployment {
@@ -118,7 +118,7 @@ impl Scene {
         let all: Vec<CodeDeployment> = deployments.iter().map(|(one, _)| one.clone()).collect();
         self.with(|scene| {
             let Reading::Known(service) = &scene.observed.service else { return };
-            let history = blue_green::history(&all, &targets, progress, service);
+            let history = history(&all, &targets, progress, service);
             scene.observed.service_deployments = Reading::Known(history);
         })
     }
@@ -481,7 +481,7 @@ fn a_deployment_whose_content_nobody_knows_is_followed() {
         .with(|scene| {
             let unknown = CodeDeployment { sha256: None, ..deployment("d-9", CodeDeployStatus::InProgress) };
             let Reading::Known(service) = &scene.observed.service else { return };
-            let history = blue_green::history(&[unknown], &std::collections::BTreeMap::new(), None, service);
+            let history = history(&[unknown], &std::collections::BTreeMap::new(), None, service);
             scene.observed.service_deployments = Reading::Known(history);
         })
         .check("Deploying");
@@ -637,11 +637,11 @@ fn a_description_that_is_not_ours_names_nothing() {
         };
         let scene = Scene::blue_green();
         let Reading::Known(service) = &scene.observed.service else { unreachable!() };
-        let history = blue_green::history(&[one], &std::collections::BTreeMap::new(), None, service);
+        let history = history(&[one], &std::collections::BTreeMap::new(), None, service);
         history[0].target.clone()
     };
     let scene = Scene::blue_green();
-    let ours = blue_green::description(&scene.desired, (Some(&Commit::new("bbbbbbb")), None), &arn(2));
+    let ours = description(&scene.desired, (Some(&Commit::new("bbbbbbb")), None), &arn(2));
     assert_eq!(described(&ours), Some(arn(2)));
     assert_eq!(described("deployed by hand"), None);
     assert_eq!(described("trueup is great"), None);

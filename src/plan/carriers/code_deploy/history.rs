@@ -1,29 +1,15 @@
-//! Blue/green by AWS `CodeDeploy`: its deployments in the words of all deployments, and what is sent to start one.
+//! The deployments of a CodeDeploy group in the words of all deployments.
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
-
-use crate::documents::{app_spec, code_deploy};
+use super::deployment::described_target;
 use crate::model::{
-    CodeDeploy, CodeDeployStatus, CodeDeployment, Commit, Controller, DeclarationHash, DeploymentGroup,
-    Desired, LoadBalancer, Millis, NewDeployment, Progress, Service, ServiceDeployment,
-    ServiceDeploymentStatus, Shift, Stage, Strategy, TaskDefinitionArn, Waiting,
+    CodeDeployStatus, CodeDeployment, Millis, Progress, Service, ServiceDeployment, ServiceDeploymentStatus,
+    Shift, Stage, TaskDefinitionArn,
 };
 
-/// Characters of a description (AWS `CodeDeploy` user guide, quotas).
-const DESCRIPTION: usize = 512;
 /// `errorInformation.code` of a deployment that somebody stopped.
 const MANUAL_STOP: &str = "MANUAL_STOP";
-
-/// The declared settings, or the defaults where none are declared and the service belongs to `CodeDeploy`.
-pub fn settings(desired: &Desired, service: &Service) -> Option<CodeDeploy> {
-    match (&desired.strategy, service.controller) {
-        (Strategy::CodeDeploy(declared), Controller::CodeDeploy) => Some(declared.as_ref().clone()),
-        (Strategy::Unspecified, Controller::CodeDeploy) => Some(CodeDeploy::default()),
-        _ => None,
-    }
-}
 
 /// The deployments of a group as service deployments, newest first. One that `CodeDeploy` made to undo another is no
 /// deployment of its own: it says how the other one's rollback goes.
@@ -131,103 +117,4 @@ fn stage(progress: &Progress) -> Stage {
 fn deadline(deployment: &CodeDeployment, progress: &Progress) -> Option<Millis> {
     let wait = Millis::from(deployment.ready_wait?).saturating_mul(60_000);
     progress.since.map(|since| since.saturating_add(wait))
-}
-
-/// What a deployment of ours says of itself: `trueup <environment>/<application> <commit> <task definition> <declaration>`.
-pub fn description(
-    desired: &Desired,
-    (commit, declared): (Option<&Commit>, Option<&DeclarationHash>),
-    revision: &TaskDefinitionArn,
-) -> String {
-    let commit = commit.map_or("-", Commit::as_str);
-    let declared = declared.map_or("-", DeclarationHash::as_str);
-    let text = format!("trueup {} {commit} {revision} {declared}", desired.target);
-    text.chars().take(DESCRIPTION).collect()
-}
-
-fn described_target(description: &str) -> Option<TaskDefinitionArn> {
-    let mut words = description.split(' ');
-    (words.next() == Some("trueup")).then_some(())?;
-    words.nth(2).filter(|arn| arn.starts_with("arn:")).map(TaskDefinitionArn::new)
-}
-
-/// The deployment that brings `revision`.
-pub fn new_deployment(
-    settings: &CodeDeploy,
-    desired: &Desired,
-    service: &Service,
-    revision: &TaskDefinitionArn,
-    declared: (Option<&Commit>, Option<&DeclarationHash>),
-) -> Result<NewDeployment, Waiting> {
-    let (application, group) = code_deploy::names(settings, desired);
-    Ok(NewDeployment {
-        app_spec: app_spec(settings, service, revision, &group)?.to_string(),
-        description: description(desired, declared, revision),
-        configuration: settings.configuration.clone(),
-        revision: revision.clone(),
-        application,
-        group,
-    })
-}
-
-/// The declared file with the task definition filled in, or one made from what the primary task set has.
-fn app_spec(
-    settings: &CodeDeploy,
-    service: &Service,
-    revision: &TaskDefinitionArn,
-    group: &str,
-) -> Result<Value, Waiting> {
-    if let Some(declared) = &settings.app_spec {
-        return Ok(app_spec::filled_in(&declared.content, revision.as_str()));
-    }
-    let balancer = service.primary().and_then(|primary| primary.load_balancer.as_ref());
-    let unfit = || Waiting::GroupUnfit {
-        group: group.to_owned(),
-        why: "the primary task set has no load balancer, so that no AppSpec can be made from it".to_owned(),
-    };
-    let balancer = balancer.ok_or_else(unfit)?;
-    Ok(json!({
-        "version": 0.0,
-        "Resources": [{"TargetService": {
-            "Type": "AWS::ECS::Service",
-            "Properties": {
-                "TaskDefinition": revision.as_str(),
-                "LoadBalancerInfo": {"ContainerName": balancer.container, "ContainerPort": balancer.port},
-            },
-        }}],
-    }))
-}
-
-/// Whether the group can deploy this service, before anything is written.
-pub fn fits(
-    group: &DeploymentGroup,
-    name: &str,
-    desired: &Desired,
-    service: &Service,
-) -> Result<(), Waiting> {
-    let unfit = |why: String| Err(Waiting::GroupUnfit { group: name.to_owned(), why });
-    if !group.is_for_ecs {
-        return unfit("its compute platform is not ECS".to_owned());
-    }
-    let own = (desired.cluster.clone(), desired.service.clone());
-    if !group.services.contains(&own) {
-        let others =
-            group.services.iter().map(|(cluster, service)| format!("{service} in cluster {cluster}"));
-        let others: Vec<String> = others.collect();
-        return unfit(format!("it deploys {} and not {} in cluster {}", others.join(", "), own.1, own.0));
-    }
-    if group.target_groups.len() != 2 {
-        return unfit(format!("it has {} target groups instead of two", group.target_groups.len()));
-    }
-    if !group.has_production_listener {
-        return unfit("it has no production listener".to_owned());
-    }
-    let balancer = service.primary().and_then(|primary| primary.load_balancer.as_ref());
-    match balancer.map(LoadBalancer::target_group_name) {
-        Some(used) if !group.target_groups.iter().any(|known| known == used) => unfit(format!(
-            "the service uses the target group {used}, which is none of {}",
-            group.target_groups.join(", ")
-        )),
-        _ => Ok(()),
-    }
 }
