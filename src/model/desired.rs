@@ -260,7 +260,7 @@ impl Default for Policy {
     }
 }
 
-/// What a change by another hand leads to.
+/// What a change outside trueup leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnDrift {
     Alert,

@@ -63,7 +63,7 @@ pub struct Observed {
     /// is stamped, or this look needs none.
     pub earlier: Option<Earlier>,
     /// What was declared after the newest stamp and before now, where what is live is none of ours: git may have followed
-    /// another hand, and gone on since.
+    /// what somebody else did, and gone on since.
     pub interim: Vec<DeclaredCommits>,
     /// The autoscaler's bounds; `None`: not asked, since no count is declared.
     pub scalable_target: Option<Reading<ScalableTarget>>,
@@ -361,7 +361,7 @@ pub struct Applied {
     pub from: Option<TaskDefinitionArn>,
     /// When it was written, in AWS's time, to the second; `None` on stamps by 0.1.
     pub at: Option<Millis>,
-    /// How often in a row another hand had undone what is declared.
+    /// How often in a row somebody else had undone what is declared.
     pub rounds: u32,
 }
 

@@ -40,9 +40,9 @@ pub struct Status {
     pub conditions: Vec<Condition>,
     pub waiting: Option<Waiting>,
     pub last_deployment: Option<LastDeployment>,
-    /// What another hand has changed; empty where the policy is to ignore it.
+    /// What was changed outside trueup; empty where the policy is to ignore it.
     pub drift: Vec<Difference>,
-    /// The outcome of the last deployment is on record, so that it has been told before.
+    /// The outcome of the last deployment is recorded: it has been reported before.
     pub is_recorded: bool,
     /// Whether a task of what is live has been healthy, now or by what is on record.
     pub proof: Proof,
@@ -182,11 +182,11 @@ pub enum Waiting {
     MemoryIncomplete {
         why: String,
     },
-    /// Another hand undoes what is declared again and again: two owners fight.
+    /// Somebody else undoes what is declared again and again: two owners fight.
     Contested {
         rounds: u32,
     },
-    /// What another hand undid a moment ago is put right then.
+    /// What somebody else undid a moment ago is restored then.
     HealingPaused {
         until: Millis,
     },

@@ -7,7 +7,7 @@ use crate::documents::{repositories, roles};
 use crate::model::{ImageRepository, Waiting};
 
 impl Facts<'_> {
-    /// Where another hand's revision is the base, its roles are known only now.
+    /// Where somebody else's revision is the base, its roles are known only now.
     pub(super) fn roles_are_allowed(&self, rendered: &Value) -> Result<(), Waiting> {
         let Some(allowed) = &self.input.desired.allowed_roles else { return Ok(()) };
         let account = self.input.desired.account.as_ref().or(self.input.observed.account.known());
@@ -18,7 +18,7 @@ impl Facts<'_> {
         }
     }
 
-    /// Where another hand's revision is the base, its images are known only now.
+    /// Where somebody else's revision is the base, its images are known only now.
     pub(super) fn repositories_are_allowed(&self, rendered: &Value) -> Result<(), Waiting> {
         let desired = self.input.desired;
         let own = desired.account.as_ref().or(self.input.observed.account.known());

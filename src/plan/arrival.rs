@@ -1,10 +1,10 @@
-//! What is left to do where the declared content is live: it is recorded, its settings are applied, and its tags move.
+//! What remains to be done where the declared content is live: it is recorded, its settings are applied, and its tags move.
 
 use std::collections::BTreeMap;
 
 use super::drift::is_spent;
 use super::facts::{Facts, unreadable};
-use super::hand::Hand;
+use super::initiator::Initiator;
 use super::phase::{self, Current, Judgement};
 use super::step::{Step, Why};
 use crate::documents::{containers, memory::Stamp, service_settings};
@@ -18,18 +18,18 @@ const MOST_REPEATED: u32 = 2;
 
 impl Facts<'_> {
     /// The live or coming content is the desired one.
-    pub(super) fn arrived(&self, current: &Current) -> Result<Vec<Step>, Waiting> {
+    pub(super) fn finish_after_deploy(&self, current: &Current) -> Result<Vec<Step>, Waiting> {
         let live = &current.live_revision;
         match (current.live_phase, self.failure_of(live)) {
             (Phase::Succeeded | Phase::Superseded, None) => self.is_steady(current)?,
-            (phase, Some(id)) if phase.is_over() => return Err(self.held(phase, id)),
+            (phase, Some(id)) if phase.is_over() => return Err(self.waiting_on_hold(phase, id)),
             (Phase::Failed | Phase::RolledBack, None) if self.is_retried(live, &current.id) => {
                 return self.retry_what_is_live(current);
             }
             (phase @ (Phase::Failed | Phase::RolledBack), None) => {
-                return Err(self.held(phase, current.id.clone()));
+                return Err(self.waiting_on_hold(phase, current.id.clone()));
             }
-            _ => return Err(self.following(current)),
+            _ => return Err(self.still_deploying(current)),
         }
         if let Some(memory) = self.ours.get(live) {
             let highest = self.highest();
@@ -62,7 +62,7 @@ impl Facts<'_> {
 
     /// What runs has ended well: that is recorded and its tags move, whatever is declared by now. What keeps a tag from
     /// moving keeps nothing else from being done.
-    pub(super) fn finish_a_success(&self, current: &Current) -> Result<Option<Vec<Step>>, Waiting> {
+    pub(super) fn record_and_tag_success(&self, current: &Current) -> Result<Option<Vec<Step>>, Waiting> {
         let Some(memory) = self.ours.get(&current.live_revision).filter(|_| self.is_good(current)) else {
             return Ok(None);
         };
@@ -74,7 +74,7 @@ impl Facts<'_> {
         let is_newest = current.target == current.live_revision;
         let outcome = memory.outcome.as_ref().filter(|outcome| outcome.result == OutcomeKind::Succeeded);
         let is_told = outcome.is_some_and(|outcome| {
-            let is_theirs = outcome.deployment == current.id && self.hand(current) == Hand::Other;
+            let is_theirs = outcome.deployment == current.id && self.initiator(current) == Initiator::Other;
             !is_newest || is_spent(memory) || is_theirs
         });
         if !is_told && self.is_proven() {
@@ -103,7 +103,7 @@ impl Facts<'_> {
             && self.judgement.is_none()
             && current.live_phase == Phase::Succeeded
             && self.failure_of(&current.live_revision).is_none()
-            && self.hand(current) != Hand::Late
+            && self.initiator(current) != Initiator::Late
     }
 
     /// The deployment that brought what is live again after a newer one was undone.
@@ -143,12 +143,12 @@ impl Facts<'_> {
         let Some(Judgement::Settling { until }) = self.judgement else { return Ok(()) };
         self.running_is_known()?;
         let commit = self.ours.get(&current.target).map(|memory| memory.commit.clone());
-        let (by, steady) = (self.hand(current).started_by(), self.input.desired.policy.steady);
+        let (by, steady) = (self.initiator(current).started_by(), self.input.desired.policy.steady);
         Err(Waiting::Settling { commit, by, steady, until })
     }
 
     /// Our revision is live and the service's own fields differ from what is declared. The stamp says whether they were
-    /// never sent, sent and not seen yet, or seen and changed by another hand since.
+    /// never sent, sent and not seen yet, or seen and changed by somebody else since.
     pub(super) fn apply_settings(&self, current: &Current, memory: &Memory) -> Result<Vec<Step>, Waiting> {
         self.may_interrupt(current)?;
         let live = &current.live_revision;
@@ -186,7 +186,7 @@ impl Facts<'_> {
     }
 
     /// The tag is on what last succeeded here and runs, not on what is declared. Empty where it is there, or does not move:
-    /// what another hand registered and deployed does not move it, unless what others change is put right here.
+    /// what somebody else registered and deployed does not move it, unless what others change is restored here.
     fn move_tags(&self, current: &Current) -> Result<Vec<Step>, Waiting> {
         let desired = self.input.desired;
         let is_foreign = !self.ours.contains_key(&current.live_revision);
@@ -221,7 +221,7 @@ impl Facts<'_> {
                 tag: desired.environment_tag.clone(),
             });
         }
-        self.once(steps)
+        self.unless_just_written(steps)
     }
 
     /// The digest in the registry that the live revision runs of an image.

@@ -48,7 +48,7 @@ pub(super) fn of(facts: &Facts<'_>, health: Health, waiting: Option<&Waiting>) -
         _ => None,
     };
     let failing = facts.failing_since().and_then(|_| facts.live_subject());
-    // What another hand has deployed is never recorded, and would be news for ever.
+    // What somebody else has deployed is never recorded, and would be news for ever.
     let news = news.filter(|news| facts.ours.contains_key(news.revision));
     let subject = held.or(news).or(failing).or_else(|| facts.newest_subject());
     subject.map_or_else(Vec::new, |subject| facts.causes_of(&subject))
@@ -70,9 +70,9 @@ impl Facts<'_> {
     /// The newest deployment, or the one that it undoes.
     fn newest_subject(&self) -> Option<Subject<'_>> {
         let current = self.current.as_ref()?;
-        if let Some(undone) = self.undone() {
-            let revision = self.ours.keys().copied().find(|arn| **arn == undone.target)?;
-            return Some(Subject { revision, listed: undone.listed, failed: true });
+        if let Some(rollback) = self.rollback() {
+            let revision = self.ours.keys().copied().find(|arn| **arn == rollback.target)?;
+            return Some(Subject { revision, listed: rollback.listed, failed: true });
         }
         let listed = self.history().find(|one| phase::id(one) == current.id);
         let failed = matches!(current.phase, Phase::Failed | Phase::RollingBack | Phase::RolledBack);

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::carriers::Replacement;
 use super::facts::{Facts, HISTORY, unreadable};
-use super::hand::Hand;
+use super::initiator::Initiator;
 use super::input::Input;
 use super::outlook::Outlook;
 use super::phase::Current;
@@ -59,8 +59,8 @@ pub fn plan(input: &Input<'_>) -> Plan {
         Answer::Wait(waiting) => (Vec::new(), Some(waiting)),
         Answer::Done | Answer::Pass => (Vec::new(), Some(Waiting::Settled)),
     };
-    let (steps, waiting) = withhold(&input.desired.mode, input.now, steps, waiting);
-    let (steps, waiting) = put_off(input, steps, waiting);
+    let (steps, waiting) = respect_mode(&input.desired.mode, input.now, steps, waiting);
+    let (steps, waiting) = back_off(input, steps, waiting);
     let waiting = waiting.map(|waiting| status::reason_without_secrets(&facts, waiting));
     let status = status::of(&facts, &differences, steps.first(), waiting.as_ref());
     let retry = facts.retry(waiting.as_ref());
@@ -87,7 +87,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
 }
 
 /// `mode: observe` and `suspend` keep the decision and drop the writes.
-fn withhold(
+fn respect_mode(
     mode: &Mode,
     now: Millis,
     steps: Vec<Step>,
@@ -108,7 +108,7 @@ fn withhold(
 }
 
 /// What AWS has just refused is not sent again at once.
-fn put_off(input: &Input<'_>, steps: Vec<Step>, waiting: Option<Waiting>) -> (Vec<Step>, Option<Waiting>) {
+fn back_off(input: &Input<'_>, steps: Vec<Step>, waiting: Option<Waiting>) -> (Vec<Step>, Option<Waiting>) {
     match (steps.first(), input.refusal) {
         (Some(step), Some(refusal)) if refusal.keeps_from(step, input.now) => {
             (Vec::new(), Some(refusal.waiting()))
@@ -179,7 +179,7 @@ impl<'a> Facts<'a> {
     /// A commit whose tag was pushed over is not deployed again with the new image, nor does that end a deployment.
     pub(super) fn commit_tags_stand(&self, current: &Current) -> Result<(), Waiting> {
         match self.moved_commit_tags().next() {
-            Some(_) if !current.phase.is_over() => Err(self.following(current)),
+            Some(_) if !current.phase.is_over() => Err(self.still_deploying(current)),
             Some(moved) => Err(moved),
             None => Ok(()),
         }
@@ -207,8 +207,8 @@ impl<'a> Facts<'a> {
             return Ok(());
         }
         // Where it makes no progress it has been judged, and is over.
-        if self.hand(current) == Hand::Other {
-            return Err(self.following(current));
+        if self.initiator(current) == Initiator::Other {
+            return Err(self.still_deploying(current));
         }
         let otherwise = match self.carrier.may_be_replaced(current, self.shift(current)) {
             Replacement::Possible => return Ok(()),
@@ -226,14 +226,14 @@ impl<'a> Facts<'a> {
         if finishes { Err(Waiting::FinishingFirst) } else { Ok(()) }
     }
 
-    pub(super) fn following(&self, current: &Current) -> Waiting {
-        if let Some(rolling_back) = self.rolling_back() {
+    pub(super) fn still_deploying(&self, current: &Current) -> Waiting {
+        if let Some(rolling_back) = self.rollback_in_progress() {
             return rolling_back;
         }
         Waiting::Deploying {
             phase: current.phase,
             commit: self.commit_of(&current.target),
-            by: self.hand(current).started_by(),
+            by: self.initiator(current).started_by(),
             shift: self.shift(current).cloned(),
         }
     }

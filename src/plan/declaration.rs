@@ -3,7 +3,7 @@
 //! A deployment may fail for its image, its task definition, its `AppSpec` or a setting of the service, so all of them
 //! are in it. Commits are not: they are compared by prefix beside it, since `3f2c1ab` and its forty digits are one
 //! commit. Nor are counts, which belong to the autoscaler, nor the base of `{from: service}`, which nobody declares:
-//! what another hand changes there is no reason to try a failed commit again.
+//! what somebody else changes there is no reason to try a failed commit again.
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};

@@ -1,10 +1,10 @@
-//! Git or another hand: whose change it is that the live content is another one.
+//! Why the live content differs from what is declared: git has changed, or somebody outside trueup changed the service.
 
 use serde_json::Value;
 
 use super::commits;
 use super::facts::{Facts, HISTORY, unreadable};
-use super::hand::Hand;
+use super::initiator::Initiator;
 use super::phase::Current;
 use super::step::Why;
 use crate::documents::{containers, memory};
@@ -13,11 +13,11 @@ use crate::model::{
     Waiting,
 };
 
-/// How often in a row what another hand undid is put right before it is left to people: two owners fight.
+/// How often in a row what is declared is restored before it is left to people: two owners fight.
 const MOST_ROUNDS: u32 = 3;
-/// How long after the other hand's deployment it is put right: at once, and later the more often it has happened.
+/// How long after somebody else's deployment it is restored: at once, and later the more often it has happened.
 const PAUSES: [Millis; MOST_ROUNDS as usize] = [0, 300_000, 900_000];
-/// A change that comes later than this after the last one was put right is a round of its own.
+/// A change that comes later than this after the last restoration is a round of its own.
 const IN_A_ROW: Millis = 86_400_000;
 
 impl Facts<'_> {
@@ -43,11 +43,11 @@ impl Facts<'_> {
             return Why::Interrupted;
         }
         // What we stopped for a newer commit is declared again; a late write of ours hides what is declared.
-        let undone_by_us = is_superseded || self.hand(current) == Hand::Late;
+        let undone_by_us = is_superseded || self.initiator(current) == Initiator::Late;
         if retried || undone_by_us || self.was_declared_since(current) { Why::GitChanged } else { Why::Drift }
     }
 
-    /// Whether git had followed another hand, so that what runs was declared after what is declared now had been brought.
+    /// Whether git had followed what somebody else did, so that what runs was declared after what is declared now had been brought.
     fn was_declared_since(&self, current: &Current) -> bool {
         self.input.observed.interim.iter().any(|commits| self.live_is_of(current, commits))
     }
@@ -58,7 +58,7 @@ impl Facts<'_> {
     }
 
     /// Whether what is declared had already succeeded here as another content: then it is what nobody declares that has
-    /// changed, by another hand.
+    /// changed, by somebody else.
     fn has_brought(&self, newest: &Memory) -> bool {
         let succeeded =
             newest.outcome.as_ref().is_some_and(|outcome| outcome.result == OutcomeKind::Succeeded);
@@ -80,7 +80,7 @@ impl Facts<'_> {
     }
 
     /// Whether it is git that has changed where nothing of ours is stamped: what runs was declared before, or is no build of
-    /// this application at all. First contact is no licence: everything else is another hand's, or nobody knows.
+    /// this application at all. First contact is no licence: everything else was somebody else, or nobody knows.
     pub(super) fn git_has_changed(&self, current: &Current, rendered: &Value) -> Result<bool, Waiting> {
         if self.input.desired.first_contact == FirstContact::Adopt || self.runs_a_placeholder(current) {
             return Ok(true);
@@ -147,7 +147,7 @@ impl Facts<'_> {
         commits
     }
 
-    /// Whether what another hand undid may be put right once more, and now.
+    /// Whether what somebody else undid may be restored once more, and now.
     pub(super) fn may_heal(&self, current: &Current) -> Result<(), Waiting> {
         let rounds = self.rounds(current);
         let Some(pause) = usize::try_from(rounds).ok().and_then(|rounds| PAUSES.get(rounds)) else {
@@ -157,7 +157,7 @@ impl Facts<'_> {
         if self.input.now < until { Err(Waiting::HealingPaused { until }) } else { Ok(()) }
     }
 
-    /// How often in a row another hand has already undone what is declared.
+    /// How often in a row somebody else has already undone what is declared.
     pub(super) fn rounds(&self, current: &Current) -> u32 {
         let highest = self.highest();
         let recent = highest
@@ -165,7 +165,7 @@ impl Facts<'_> {
         recent.map_or(0, |applied| applied.rounds)
     }
 
-    /// Whether another hand has taken the service away from what is declared, and somebody wants to know.
+    /// Whether somebody else has taken the service away from what is declared, and somebody wants to know.
     pub(super) fn has_drifted(&self) -> bool {
         let (Some(current), Ok(rendered)) = (&self.current, &self.rendered) else { return false };
         let desired = self.input.desired;

@@ -56,7 +56,7 @@ impl<'a> Facts<'a> {
             images: &observed.images,
             rendered: Err(Waiting::LookDeeper),
         };
-        facts.tell_superseded();
+        facts.mark_superseded();
         facts.judge();
         facts.rendered = facts.render();
         facts.declared = facts.declaration();
@@ -142,9 +142,9 @@ impl<'a> Facts<'a> {
     /// Whether the outcome of the newest deployment is on record: then it has been told.
     pub(super) fn is_recorded(&self) -> bool {
         let Some(current) = &self.current else { return true };
-        if let Some(undone) = self.undone() {
-            let outcome = self.ours.get(&undone.target).and_then(|memory| memory.outcome.as_ref());
-            return outcome.is_some_and(|outcome| outcome.deployment == undone.id);
+        if let Some(rollback) = self.rollback() {
+            let outcome = self.ours.get(&rollback.target).and_then(|memory| memory.outcome.as_ref());
+            return outcome.is_some_and(|outcome| outcome.deployment == rollback.id);
         }
         let outcome = self.ours.get(&current.target).and_then(|memory| memory.outcome.as_ref());
         outcome.is_some_and(|outcome| outcome.deployment == current.id)

@@ -1,10 +1,10 @@
-//! What failed: how it is told, written down and undone, what could be gone back to, and what is held.
+//! Failed deployments: how one is recorded and rolled back, to which revision, and what is held.
 
 use std::collections::BTreeMap;
 
 use super::commits::deployed_here;
 use super::facts::Facts;
-use super::hand::Hand;
+use super::initiator::Initiator;
 use super::phase::{self, Current, Judgement};
 use super::step::{Step, Why};
 use crate::documents::{
@@ -22,8 +22,8 @@ const SCALED_IN: &str = "Scaling activity initiated by";
 const STEADY_AFTER: Millis = 120_000;
 
 impl Facts<'_> {
-    /// A failed deployment is written down, and then undone where AWS does not do it.
-    pub(super) fn finish_a_failure(
+    /// A failed deployment is recorded, and then rolled back where AWS does not do it.
+    pub(super) fn record_and_undo_failure(
         &self,
         service: &Service,
         current: &Current,
@@ -46,7 +46,7 @@ impl Facts<'_> {
             && primary_is_target
             && !matches!(current.phase, Phase::RollingBack | Phase::RolledBack)
             && self.failed_rollback().is_none()
-            && self.hand(current) != Hand::Other
+            && self.initiator(current) != Initiator::Other
             // The watch of a breaker or an alarm has ended with what AWS calls a success.
             && (self.judgement == Some(Judgement::Unsteady) || !self.carrier.undoes_by_itself(service))
             && memory.retry.as_ref() != Some(&current.id)
@@ -119,7 +119,7 @@ impl Facts<'_> {
         let applied = &self.next_stamp(current, Why::Rollback);
         let registration = Registration { commit: &commit, others, content: &content, declared, applied };
         let tags = memory::registration(desired, &registration);
-        self.once(vec![Step::Register { input: revision.input.clone(), tags, commit }])
+        self.unless_just_written(vec![Step::Register { input: revision.input.clone(), tags, commit }])
     }
 
     /// The revision of the last deployment here that ended well, whoever started it; else the source of the last one.
@@ -162,7 +162,7 @@ impl Facts<'_> {
     }
 
     /// The revision and the failed deployment for which what is declared is not tried again. The newest try of a declaration
-    /// decides: what another hand changed in an undeclared base, or a clean-up took away, is no reason for another one.
+    /// decides: what somebody else changed in an undeclared base, or a clean-up took away, is no reason for another one.
     pub(super) fn hold(&self) -> Option<(&TaskDefinitionArn, String)> {
         let rendered = self.rendered.as_ref().ok();
         let content = rendered.map(|rendered| memory::content_hash(&self.input.desired.target, rendered));
@@ -225,8 +225,8 @@ impl Facts<'_> {
         failure.filter(|id| retried != Some(id))
     }
 
-    pub(super) fn held(&self, phase: Phase, id: String) -> Waiting {
-        if let Some(rolling_back) = self.rolling_back() {
+    pub(super) fn waiting_on_hold(&self, phase: Phase, id: String) -> Waiting {
+        if let Some(rolling_back) = self.rollback_in_progress() {
             return rolling_back;
         }
         let failed = self.failed_rollback().filter(|_| phase == Phase::Failed);
@@ -243,8 +243,8 @@ impl Facts<'_> {
     }
 
     /// The stamp with which a person lets the held revision be tried again. It names the failed deployment, so that
-    /// saying it twice is saying it once. A revision of another hand takes no stamp: it is deployed at once. Where another
-    /// hand has undone it too often, it names what trueup deployed last: that is restored, and counted anew.
+    /// saying it twice is saying it once. A revision that is not ours takes no stamp: it is deployed at once. Where somebody
+    /// else has undone it too often, it names what trueup deployed last: that is restored, and counted anew.
     pub(super) fn retry(&self, waiting: Option<&Waiting>) -> Option<Step> {
         if let Some(Waiting::Contested { .. }) = waiting {
             let (revision, _) = self.highest_stamp()?;

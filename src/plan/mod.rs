@@ -15,13 +15,13 @@ mod drift;
 mod effect;
 mod facts;
 mod failure;
-mod hand;
+mod in_flight;
+mod initiator;
 mod input;
 mod over_base;
+mod rollback;
 pub mod steady;
 mod step;
-mod traffic;
-mod undone;
 mod writes;
 
 pub mod outlook;

@@ -65,7 +65,7 @@ pub(super) struct Change<'f, 'a> {
     pub rendered: &'f Value,
     content: ContentHash,
     why: Why,
-    /// Whether another hand made the difference, if that can be told.
+    /// Whether somebody else made the difference, if that can be told.
     is_drift: Result<bool, Waiting>,
     /// The revision that is registered for it.
     revision: Option<&'a TaskDefinitionArn>,
@@ -105,14 +105,14 @@ pub static RULES: [Rule; 25] = [
         name: "failure",
         passes: "no deployment has failed that is to be recorded or undone",
         here: "before anything newer begins: a failure that is not on record would be tried again",
-        ask: Ask::Live(|live| live.facts.finish_a_failure(live.service, live.current).into()),
+        ask: Ask::Live(|live| live.facts.record_and_undo_failure(live.service, live.current).into()),
     },
     Rule {
         name: "rollback",
         passes: "AWS is not rolling anything back",
         here: "what AWS undoes is followed to its end, whatever is declared by now",
         ask: Ask::Live(|live| match live.current.phase {
-            Phase::RollingBack => Answer::Wait(live.facts.following(live.current)),
+            Phase::RollingBack => Answer::Wait(live.facts.still_deploying(live.current)),
             _ => Answer::Pass,
         }),
     },
@@ -120,7 +120,7 @@ pub static RULES: [Rule; 25] = [
         name: "success",
         passes: "what runs is recorded and tagged as far as it can be",
         here: "before anything newer begins: once that is under way, nobody sees any more that this one ended well",
-        ask: Ask::Live(|live| live.facts.finish_a_success(live.current).into()),
+        ask: Ask::Live(|live| live.facts.record_and_tag_success(live.current).into()),
     },
     Rule {
         name: "content",
@@ -128,7 +128,7 @@ pub static RULES: [Rule; 25] = [
         here: "everything from here on compares with it; what went on before is finished without it",
         ask: Ask::Live(|live| match &live.facts.rendered {
             Ok(_) => Answer::Pass,
-            Err(_) if !live.current.phase.is_over() => Answer::Wait(live.facts.following(live.current)),
+            Err(_) if !live.current.phase.is_over() => Answer::Wait(live.facts.still_deploying(live.current)),
             Err(waiting) => Answer::Wait(waiting.clone()),
         }),
     },
@@ -143,7 +143,7 @@ pub static RULES: [Rule; 25] = [
                 return Answer::Pass;
             }
             match live.facts.commit_tags_stand(current) {
-                Ok(()) => live.facts.on_its_way(current, rendered).into(),
+                Ok(()) => live.facts.replace_before_shift(current, rendered).into(),
                 Err(waiting) => Answer::Wait(waiting),
             }
         }),
@@ -157,7 +157,7 @@ pub static RULES: [Rule; 25] = [
                 return Answer::Pass;
             }
             if live.facts.settings_differences().is_empty() {
-                return live.facts.arrived(live.current).into();
+                return live.facts.finish_after_deploy(live.current).into();
             }
             match live.facts.ours.get(&live.current.live_revision) {
                 Some(memory) => live.facts.apply_settings(live.current, memory).into(),
@@ -171,7 +171,7 @@ pub static RULES: [Rule; 25] = [
         passes: "what is declared has not failed here",
         here: "what is held needs no further reading: only a person or another declaration ends it",
         ask: Ask::Change(|change| match change.facts().hold() {
-            Some((_, id)) => Answer::Wait(change.facts().held(change.current().phase, id)),
+            Some((_, id)) => Answer::Wait(change.facts().waiting_on_hold(change.current().phase, id)),
             None => Answer::Pass,
         }),
     },
@@ -216,7 +216,7 @@ pub static RULES: [Rule; 25] = [
     },
     Rule {
         name: "drift",
-        passes: "git has changed, or what another hand changed is to be put right",
+        passes: "git has changed, or what was changed outside trueup is to be restored",
         here: "whose change it is decides whether anything may be written at all",
         ask: Ask::Change(|change| match &change.is_drift {
             Err(waiting) => Answer::Wait(waiting.clone()),
@@ -269,7 +269,7 @@ pub static RULES: [Rule; 25] = [
             let carrier = &change.facts().carrier;
             match carrier.preflight(input.desired, change.live.service, input.observed) {
                 Ok(None) => Answer::Pass,
-                Ok(Some(step)) => change.facts().once(vec![step]).into(),
+                Ok(Some(step)) => change.facts().unless_just_written(vec![step]).into(),
                 Err(waiting) => Answer::Wait(waiting),
             }
         }),
@@ -279,7 +279,7 @@ pub static RULES: [Rule; 25] = [
         passes: "CodeDeploy keeps no old tasks that stand in the way",
         here: "while it does, it starts no other deployment",
         ask: Ask::Change(|change| {
-            change.facts().clear_the_way(change.live.service, change.current(), change.rendered).into()
+            change.facts().replace_after_shift(change.live.service, change.current(), change.rendered).into()
         }),
     },
     Rule {
@@ -336,7 +336,7 @@ impl<'f, 'a> Change<'f, 'a> {
         self.live.current
     }
 
-    /// What another hand deployed is judged when it has come to its end.
+    /// What somebody else deployed is judged when it has come to its end.
     fn drift(&self) -> Result<(), Waiting> {
         self.facts().is_steady(self.current())?;
         if self.facts().input.desired.policy.drift != OnDrift::Heal {
@@ -351,7 +351,7 @@ impl<'f, 'a> Change<'f, 'a> {
         facts.is_described_as_sent(self.rendered, &self.content)?;
         facts.tags_fit()?;
         let stamp = facts.next_stamp(self.current(), self.why);
-        facts.once(vec![facts.registration(self.rendered, &self.content, &stamp)])
+        facts.unless_just_written(vec![facts.registration(self.rendered, &self.content, &stamp)])
     }
 }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::commits::commits_of;
 use super::facts::Facts;
 use super::phase::Judgement;
+use super::rollback::Rollback;
 use super::step::Step;
-use super::undone::Undone;
 use super::waiting::{describe, is_stalled, reason};
 use super::{causes, phase, render};
 use crate::documents::{containers, shown};
@@ -225,8 +225,8 @@ fn health(facts: &Facts<'_>, waiting: Option<&Waiting>) -> Health {
         return if is_sure { Health::Missing } else { Health::Unknown };
     }
     let Some(service) = facts.service else { return Health::Unknown };
-    let undone = facts.undone().map(|undone| undone.phase);
-    match (waiting, undone.or(facts.current.as_ref().map(|current| current.phase))) {
+    let rollback = facts.rollback().map(|rollback| rollback.phase);
+    match (waiting, rollback.or(facts.current.as_ref().map(|current| current.phase))) {
         (Some(Waiting::Held { .. }), _) => Health::Degraded,
         (_, Some(Phase::Failed | Phase::RollingBack)) => Health::Degraded,
         (_, Some(Phase::InProgress | Phase::Pending)) => Health::Progressing,
@@ -291,8 +291,8 @@ fn step_reason(step: &Step) -> &'static str {
 
 fn last_deployment(facts: &Facts<'_>) -> Option<LastDeployment> {
     let current = facts.current.as_ref()?;
-    if let Some(undone) = facts.undone() {
-        return Some(of_undone(facts, undone));
+    if let Some(rollback) = facts.rollback() {
+        return Some(of_rollback(facts, rollback));
     }
     let history = facts.input.observed.service_deployments.known();
     let listed = history.and_then(|history| history.first());
@@ -311,7 +311,7 @@ fn last_deployment(facts: &Facts<'_>) -> Option<LastDeployment> {
             _ => current.phase,
         },
         shift: facts.shift(current).cloned(),
-        started_by: facts.hand(current).started_by(),
+        started_by: facts.initiator(current).started_by(),
         started_at: started_at.unwrap_or_default(),
         ended_at: newest.and_then(|newest| newest.finished_at),
         causes: without_secrets(facts, causes::of_deployment(facts)),
@@ -319,15 +319,15 @@ fn last_deployment(facts: &Facts<'_>) -> Option<LastDeployment> {
 }
 
 /// To people it is one story: it failed, it is rolled back, it has been.
-fn of_undone(facts: &Facts<'_>, undone: Undone<'_>) -> LastDeployment {
+fn of_rollback(facts: &Facts<'_>, rollback: Rollback<'_>) -> LastDeployment {
     LastDeployment {
-        id: Some(undone.id),
-        commit: facts.commit_of(&undone.target),
-        phase: undone.phase,
+        id: Some(rollback.id),
+        commit: facts.commit_of(&rollback.target),
+        phase: rollback.phase,
         shift: None,
         started_by: StartedBy::Trueup,
-        started_at: undone.listed.map_or(0, |listed| listed.created_at),
-        ended_at: undone.listed.and_then(|listed| listed.finished_at),
+        started_at: rollback.listed.map_or(0, |listed| listed.created_at),
+        ended_at: rollback.listed.and_then(|listed| listed.finished_at),
         causes: without_secrets(facts, causes::of_deployment(facts)),
     }
 }

@@ -380,7 +380,7 @@ pub fn hint(waiting: &Waiting, target: &Target) -> Option<String> {
         }
         Waiting::ContainerMissing { .. } => "name the containers under `containers`".to_owned(),
         Waiting::DescribedOtherwise { revision, .. } => {
-            format!("write these fields as AWS describes them, or deregister {revision} if another hand has made it")
+            format!("write these fields as AWS describes them, or deregister {revision} if it was registered outside trueup")
         }
         Waiting::SettingsNotTaken { .. } => "write these fields as AWS describes them".to_owned(),
         Waiting::Refused { why, .. } if why.starts_with("not allowed") => {

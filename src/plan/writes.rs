@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::carriers::Start;
 use super::facts::{Facts, unreadable};
-use super::hand::Hand;
+use super::initiator::Initiator;
 use super::phase::Current;
 use super::step::{Step, Why};
 use super::windows;
@@ -37,7 +37,7 @@ impl Facts<'_> {
     }
 
     /// The stamp with which a person makes this history the one that was applied: on the live revision, with the
-    /// highest generation. Where another hand's revision is live, it goes to ours with the highest stamp, and keeps the
+    /// highest generation. Where a revision is live that is not ours, it goes to ours with the highest stamp, and keeps the
     /// deployment that was live then: what came since stays drift, and is no start that was interrupted.
     pub(super) fn accept_history(&self, waiting: Option<&Waiting>) -> Option<Step> {
         let Some(Waiting::SourceBehind { .. }) = waiting else { return None };
@@ -54,14 +54,14 @@ impl Facts<'_> {
     }
 
     pub(super) fn stamp(&self, revision: &TaskDefinitionArn, stamp: Stamp) -> Result<Vec<Step>, Waiting> {
-        self.once(vec![Step::Stamp { revision: revision.clone(), stamp }])
+        self.unless_just_written(vec![Step::Stamp { revision: revision.clone(), stamp }])
     }
 
     /// Writes down how the newest deployment ended, with the stamp that it followed where it was ours.
     pub(super) fn record(&self, current: &Current, result: OutcomeKind) -> Result<Vec<Step>, Waiting> {
         let outcome = Outcome { result, deployment: current.id.clone() };
         let generation = self.ours.get(&current.target).map(Memory::generation);
-        let generation = generation.filter(|_| self.hand(current) != Hand::Other);
+        let generation = generation.filter(|_| self.initiator(current) != Initiator::Other);
         self.stamp(&current.target, Stamp::Outcome { outcome, generation })
     }
 
@@ -76,7 +76,23 @@ impl Facts<'_> {
         };
         let by = self.carrier.start(desired, service, start)?;
         let (cluster, service) = (desired.cluster.clone(), desired.service.clone());
-        self.once(vec![Step::Deploy { cluster, service, revision: revision.clone(), by, why }])
+        self.unless_just_written(vec![Step::Deploy { cluster, service, revision: revision.clone(), by, why }])
+    }
+
+    /// What is sent of the declared settings where that starts no deployment.
+    pub(super) fn settings_alone(&self) -> Option<Value> {
+        self.carrier.settings_alone(&self.settled_settings()?, &self.service?.settings)
+    }
+
+    pub(super) fn update_settings(&self, settings: Value) -> Result<Vec<Step>, Waiting> {
+        let desired = self.input.desired;
+        let (cluster, service) = (desired.cluster.clone(), desired.service.clone());
+        self.unless_just_written(vec![Step::UpdateSettings { cluster, service, settings }])
+    }
+
+    /// Those that `UpdateService` accepts of this service.
+    pub(super) fn declared_settings(&self) -> Option<Value> {
+        Some(self.carrier.service_settings(self.settled_settings()?))
     }
 
     fn settings_to_send(&self, service: &Service) -> Option<Value> {
@@ -86,7 +102,7 @@ impl Facts<'_> {
 
     /// Nothing of a kind is written again inside its window. A write whose effect stays unseen waits twice as long each
     /// time: reads that lag behind for long must not fill a family with revisions.
-    pub(super) fn once(&self, steps: Vec<Step>) -> Result<Vec<Step>, Waiting> {
+    pub(super) fn unless_just_written(&self, steps: Vec<Step>) -> Result<Vec<Step>, Waiting> {
         let (Some(recent), Some(step)) = (self.input.recent, steps.first()) else { return Ok(steps) };
         let doublings = recent.repeated.min(windows::MOST_DOUBLINGS);
         let age = self.input.now.saturating_sub(recent.at) >> doublings;

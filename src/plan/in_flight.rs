@@ -1,16 +1,16 @@
-//! The rules that hold where traffic is shifted, and another hand than ECS carries the deployment out.
+//! The deployment in flight, and a newer one: whether it was replaced, how it is replaced, and what it waits for.
 
 use serde_json::Value;
 
 use super::facts::Facts;
-use super::hand::Hand;
+use super::initiator::Initiator;
 use super::phase::{self, Current, Judgement};
 use super::step::{Approval, Step};
 use crate::model::{DeploymentStatus, Outcome, OutcomeKind, Phase, Service, ServiceDeployment, Waiting};
 
 impl Facts<'_> {
     /// A deployment that we stopped for a newer one did not fail.
-    pub(super) fn tell_superseded(&mut self) {
+    pub(super) fn mark_superseded(&mut self) {
         let newest = self.history().next().filter(|newest| self.was_superseded(newest)).map(phase::id);
         let Some(current) = self.current.as_mut().filter(|current| newest.as_ref() == Some(&current.id))
         else {
@@ -64,15 +64,19 @@ impl Facts<'_> {
         self.carrier.approval(current, self.shift(current))
     }
 
-    /// A deployment that has not got the traffic yet: it brings what is declared, or it is in the way.
-    pub(super) fn on_its_way(&self, current: &Current, rendered: &Value) -> Result<Vec<Step>, Waiting> {
+    /// The deployment in flight has not got the traffic yet: it brings what is declared and is followed, or it is stopped.
+    pub(super) fn replace_before_shift(
+        &self,
+        current: &Current,
+        rendered: &Value,
+    ) -> Result<Vec<Step>, Waiting> {
         if self.hold().is_some()
             || self.equals_by_effect(&current.target, rendered)
-            || self.hand(current) == Hand::Other
+            || self.initiator(current) == Initiator::Other
         {
-            return Err(self.following(current));
+            return Err(self.still_deploying(current));
         }
-        // Going back to what still has the traffic needs nobody's patience.
+        // Where what is declared still has the traffic, stopping it changes nothing for users: no policy is asked.
         if !self.equals_by_effect(&current.live_revision, rendered) {
             self.may_interrupt(current)?;
         }
@@ -83,19 +87,19 @@ impl Facts<'_> {
         self.stop(current, stop)
     }
 
-    /// What we stop is told apart from what failed by a stamp that is there before.
+    /// The stamp is written before the stop: AWS reports a stopped deployment like a failed one.
     fn stop(&self, current: &Current, stop: Step) -> Result<Vec<Step>, Waiting> {
         let outcome = Outcome { result: OutcomeKind::Superseded, deployment: current.id.clone() };
         let memory = self.ours.get(&current.target);
         if memory.is_some_and(|memory| memory.outcome.as_ref() != Some(&outcome)) {
             return self.record(current, OutcomeKind::Superseded);
         }
-        self.once(vec![stop])
+        self.unless_just_written(vec![stop])
     }
 
-    /// The deployment in flight has all the traffic and only waits to end its old tasks: the fast way back leads over
-    /// them, any other way begins when that wait is over.
-    pub(super) fn clear_the_way(
+    /// The deployment in flight has all the traffic and only waits before it ends its old tasks. Where those are what is
+    /// declared, stopping it brings them back at once; any other content can be deployed only after that wait.
+    pub(super) fn replace_after_shift(
         &self,
         service: &Service,
         current: &Current,
@@ -106,27 +110,11 @@ impl Facts<'_> {
         }
         let Some(end) = self.carrier.finish_early(current) else { return Ok(None) };
         let mut others = service.deployments.iter().filter(|set| set.status == DeploymentStatus::Active);
-        // Should it not be undone, a deployment brings the old content all the same.
+        // Should it not be rollback, a deployment brings the old content all the same.
         if others.any(|set| self.equals_by_effect(&set.task_definition, rendered)) {
             let stop = self.carrier.stop(current, self.shift(current))?;
             return self.stop(current, stop).map(Some);
         }
-        self.once(vec![end]).map(Some)
-    }
-
-    /// What is sent of the declared settings where that starts no deployment.
-    pub(super) fn settings_alone(&self) -> Option<Value> {
-        self.carrier.settings_alone(&self.settled_settings()?, &self.service?.settings)
-    }
-
-    pub(super) fn update_settings(&self, settings: Value) -> Result<Vec<Step>, Waiting> {
-        let desired = self.input.desired;
-        let (cluster, service) = (desired.cluster.clone(), desired.service.clone());
-        self.once(vec![Step::UpdateSettings { cluster, service, settings }])
-    }
-
-    /// Those that `UpdateService` accepts of this service.
-    pub(super) fn declared_settings(&self) -> Option<Value> {
-        Some(self.carrier.service_settings(self.settled_settings()?))
+        self.unless_just_written(vec![end]).map(Some)
     }
 }

@@ -1,15 +1,15 @@
-//! A deployment of ours that trueup itself undoes, told as one that AWS undoes: it is rolling back, and then it has been
-//! rolled back. To AWS the way back is a deployment like any other.
+//! A rollback by trueup, reported like one by AWS: the failed deployment is rolling back, and then it has been rolled back.
+//! To AWS such a rollback is a deployment like any other.
 
 use super::facts::Facts;
-use super::hand::Hand;
+use super::initiator::Initiator;
 use super::phase::{self, Judgement};
 use crate::model::{
     Applied, Mode, OnFailure, OutcomeKind, Phase, ServiceDeployment, StartedBy, TaskDefinitionArn, Waiting,
 };
 
 /// The failed deployment, and how its rollback goes.
-pub(super) struct Undone<'a> {
+pub(super) struct Rollback<'a> {
     pub id: String,
     pub target: TaskDefinitionArn,
     pub phase: Phase,
@@ -19,30 +19,30 @@ pub(super) struct Undone<'a> {
 
 impl Facts<'_> {
     /// The failed deployment that the newest one undoes, or that trueup is about to undo.
-    pub(super) fn undone(&self) -> Option<Undone<'_>> {
-        self.about_to_be_undone().or_else(|| self.undone_by_newest())
+    pub(super) fn rollback(&self) -> Option<Rollback<'_>> {
+        self.rollback_to_come().or_else(|| self.rollback_by_newest())
     }
 
     /// While trueup undoes a deployment there is nothing to do but to follow that.
-    pub(super) fn rolling_back(&self) -> Option<Waiting> {
-        let undone = self.undone().filter(|undone| undone.phase == Phase::RollingBack)?;
-        let commit = self.ours.get(&undone.target).map(|memory| memory.commit.clone());
+    pub(super) fn rollback_in_progress(&self) -> Option<Waiting> {
+        let rollback = self.rollback().filter(|rollback| rollback.phase == Phase::RollingBack)?;
+        let commit = self.ours.get(&rollback.target).map(|memory| memory.commit.clone());
         let shift = self.current.as_ref().and_then(|current| self.shift(current)).cloned();
-        Some(Waiting::Deploying { phase: undone.phase, commit, by: StartedBy::Trueup, shift })
+        Some(Waiting::Deploying { phase: rollback.phase, commit, by: StartedBy::Trueup, shift })
     }
 
-    fn about_to_be_undone(&self) -> Option<Undone<'_>> {
+    fn rollback_to_come(&self) -> Option<Rollback<'_>> {
         let current = self.current.as_ref()?;
         self.judgement.filter(|judged| matches!(judged, Judgement::Unsteady | Judgement::Stuck))?;
-        // What another hand has deployed is left to it, though the revision be ours.
-        let is_ours = self.ours.contains_key(&current.target) && self.hand(current) != Hand::Other;
+        // What somebody else has deployed is left to them, even where the revision is ours.
+        let is_ours = self.ours.contains_key(&current.target) && self.initiator(current) != Initiator::Other;
         let undoes = self.input.desired.policy.on_failure == OnFailure::Rollback
             && self.input.desired.mode == Mode::Apply;
         let good = self.last_good().filter(|good| *good != current.target)?;
         let has_way_back = self.failure_of(&good).is_none()
             && !self.image_is_gone(&good)
             && !self.is_retried(&current.target, &current.id);
-        (is_ours && undoes && has_way_back).then(|| Undone {
+        (is_ours && undoes && has_way_back).then(|| Rollback {
             id: current.id.clone(),
             target: current.target.clone(),
             phase: Phase::RollingBack,
@@ -51,7 +51,7 @@ impl Facts<'_> {
     }
 
     /// The failed revision carries the newest stamp, and the deployment that came next is one back to what was good.
-    fn undone_by_newest(&self) -> Option<Undone<'_>> {
+    fn rollback_by_newest(&self) -> Option<Rollback<'_>> {
         let current = self.current.as_ref()?;
         let generation = |applied: Option<&Applied>| applied.map(|applied| applied.generation);
         let newest = self.ours.iter().max_by_key(|(_, memory)| generation(memory.applied.as_ref()));
@@ -65,15 +65,15 @@ impl Facts<'_> {
             && is_next
             && !self.is_retried(failed, &outcome.deployment)
             && self.was_good_before(&current.target, &outcome.deployment);
-        is_it.then(|| Undone {
+        is_it.then(|| Rollback {
             id: outcome.deployment.clone(),
             target: (*failed).clone(),
-            phase: self.phase_of_way_back(current.phase),
+            phase: self.rollback_phase(current.phase),
             listed: self.listed(&outcome.deployment),
         })
     }
 
-    fn phase_of_way_back(&self, phase: Phase) -> Phase {
+    fn rollback_phase(&self, phase: Phase) -> Phase {
         match (phase, self.judgement) {
             (Phase::Succeeded, None) => Phase::RolledBack,
             (Phase::Succeeded | Phase::InProgress | Phase::Pending, _) => Phase::RollingBack,
@@ -81,7 +81,7 @@ impl Facts<'_> {
         }
     }
 
-    /// Whether the revision is one that a failed deployment may be undone to: it ran before, or a deployment to it ended
+    /// Whether the revision is one that a failed deployment may be rolled back to: it ran before, or a deployment to it ended
     /// well.
     fn was_good_before(&self, revision: &TaskDefinitionArn, failed: &str) -> bool {
         let is_source = self.listed(failed).is_some_and(|failed| failed.sources.contains(revision))

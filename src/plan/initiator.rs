@@ -1,8 +1,8 @@
-//! Whose deployment it is. The stamp tells, not the revision: anybody can deploy a revision of ours.
+//! Who started a deployment. The stamp says so, not the revision: anybody can deploy a revision of ours.
 //!
 //! Before each deployment trueup stamps its target. Ours is the first deployment to that revision after the stamp; so
-//! is the one that goes back to the last good revision right after a failure that we recorded. Everything else is
-//! another hand's, and is never stopped.
+//! is the one that goes back to the last good revision right after a failure that we recorded. Everything else was
+//! started outside trueup, and is never stopped.
 
 use super::facts::Facts;
 use super::phase::{self, Current};
@@ -16,14 +16,14 @@ const SKEW: Millis = 5_000;
 const LATEST: Millis = 600_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Hand {
+pub(super) enum Initiator {
     Ours,
     /// A write of ours that arrived after a newer one: another controller hung in it.
     Late,
     Other,
 }
 
-impl Hand {
+impl Initiator {
     pub(super) fn started_by(self) -> StartedBy {
         match self {
             Self::Ours | Self::Late => StartedBy::Trueup,
@@ -33,40 +33,40 @@ impl Hand {
 }
 
 impl Facts<'_> {
-    /// Whose the newest deployment is.
-    pub(super) fn hand(&self, current: &Current) -> Hand {
+    /// Who started the newest deployment.
+    pub(super) fn initiator(&self, current: &Current) -> Initiator {
         let stamped = self.ours.get(&current.target).filter(|memory| memory.applied.is_some());
-        let by_stamp = stamped.map_or(Hand::Other, |memory| self.hand_by_stamp(current, memory));
+        let by_stamp = stamped.map_or(Initiator::Other, |memory| self.initiator_by_stamp(current, memory));
         match by_stamp {
-            Hand::Other if self.undoes_a_failure(current) => Hand::Ours,
+            Initiator::Other if self.undoes_a_failure(current) => Initiator::Ours,
             hand => hand,
         }
     }
 
-    fn hand_by_stamp(&self, current: &Current, memory: &Memory) -> Hand {
-        let Some(applied) = &memory.applied else { return Hand::Other };
+    fn initiator_by_stamp(&self, current: &Current, memory: &Memory) -> Initiator {
+        let Some(applied) = &memory.applied else { return Initiator::Other };
         // The stamp names what was live when it was written: that one began before it.
         let began_before = current.target == current.live_revision && applied.live_then == current.live;
         if memory.has_brought(&current.id) {
-            return Hand::Ours;
+            return Initiator::Ours;
         }
         let newest = self.highest().is_none_or(|highest| highest.generation == applied.generation);
         let Some(at) = applied.at else {
             // 0.1 did not write when. Its newest stamp is about the newest deployment, unless that only repeats one.
             let follows_another = newest && !began_before && !self.repeats_the_one_before(current);
-            return if follows_another { Hand::Ours } else { Hand::Other };
+            return if follows_another { Initiator::Ours } else { Initiator::Other };
         };
         if began_before
             || memory.has_ended()
             || self.came_between(current, at)
             || current.started_at + SKEW < at
         {
-            return Hand::Other;
+            return Initiator::Other;
         }
         match (newest, current.started_at - at <= LATEST) {
-            (true, _) => Hand::Ours,
-            (false, true) => Hand::Late,
-            (false, false) => Hand::Other,
+            (true, _) => Initiator::Ours,
+            (false, true) => Initiator::Late,
+            (false, false) => Initiator::Other,
         }
     }
 
