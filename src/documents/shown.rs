@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::refusals;
-use crate::masking::{self, MASK, fingerprint, may_hold_a_secret, may_name_a_secret};
+use crate::masking::{self, MASK, fingerprint, may_be_a_secret, may_hold_a_secret_in_words};
 
 /// Where a value comes from that should run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,17 +163,14 @@ fn masked(field: &Field, value: &Value) -> Value {
         Value::Array(items) if is_secret_list(items) => Value::from(MASK),
         Value::Array(items) => items.iter().map(|item| masked(&field.item(), item)).collect(),
         leaf if is_structural(&field.kind, leaf) => leaf.clone(),
-        Value::String(text) if may_name_a_secret(&field.name) || may_hold_a_secret(text) => Value::from(MASK),
+        Value::String(text) if may_be_a_secret(&field.name, text) => Value::from(MASK),
         leaf => leaf.clone(),
     }
 }
 
-/// The words of a command: an option and its value are two of them.
 fn is_secret_list(items: &[Value]) -> bool {
     let words: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
-    words.len() == items.len()
-        && (may_hold_a_secret(&words.join(" "))
-            || words.iter().any(|word| word.starts_with('-') && may_name_a_secret(word)))
+    words.len() == items.len() && may_hold_a_secret_in_words(&words)
 }
 
 /// What values of a field look like; what looks otherwise is hidden.

@@ -7,7 +7,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::documents::{code_deploy, containers, placeholders};
-use crate::masking::{holds_a_secret, names_a_secret};
+use crate::masking::{may_be_a_secret, may_hold_a_secret_in_words};
 use crate::model::{
     AccountId, ApplicationName, ClusterName, Complaint, Containers, Declaration, Declared, Desired,
     DesiredImage, Finding, Position, Region, RepositoryName, ServiceName, Severity, Strategy, Tag, Target,
@@ -232,22 +232,44 @@ pub(super) fn containers(input: &Value, images: &[DesiredImage]) -> Vec<Complain
     found
 }
 
-/// What looks like a secret in plain `environment`. The value is never repeated.
+/// What looks like a secret in plain text: variables, commands, and options of the log driver. The value is never repeated.
 pub(super) fn plain_secrets(input: &Value) -> Vec<Complaint> {
     let mut found = Vec::new();
+    let mut tell = |path: String, what: &str, hint: &str| {
+        let message = format!("{what} looks like a secret in plain text");
+        found.push(Complaint::warning(path, message).hint(hint));
+    };
     let definitions = input.get("containerDefinitions").and_then(Value::as_array).into_iter().flatten();
-    for (container, definition) in definitions.enumerate() {
-        let environment = definition.get("environment").and_then(Value::as_array).into_iter().flatten();
+    for (number, container) in definitions.enumerate() {
+        let path = |key: &str| format!("containerDefinitions[{number}].{key}");
+        let environment = container.get("environment").and_then(Value::as_array).into_iter().flatten();
         for (index, entry) in environment.enumerate() {
             let part = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
-            let (name, value) = (part("name"), part("value"));
-            if !value.is_empty() && (names_a_secret(name) || holds_a_secret(value)) {
-                let path = format!("containerDefinitions[{container}].environment[{index}]");
-                let message = format!("the environment variable {name} looks like a secret in plain text");
-                let hint = "use `secrets` with a reference to Secrets Manager or Parameter Store";
-                found.push(Complaint::warning(path, message).hint(hint));
+            if may_be_a_secret(part("name"), part("value")) {
+                let what = format!("the environment variable {}", part("name"));
+                tell(path(&format!("environment[{index}]")), &what, INSTEAD);
+            }
+        }
+        for (key, pointer) in COMMANDS {
+            let words = container.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
+            let words: Vec<&str> = words.filter_map(Value::as_str).collect();
+            if may_hold_a_secret_in_words(&words) {
+                let hint = format!("{INSTEAD}, and name the variable here: $NAME");
+                tell(path(key), &format!("`{key}` holds what"), &hint);
+            }
+        }
+        let options = container.pointer("/logConfiguration/options").and_then(Value::as_object);
+        for (key, value) in options.into_iter().flatten() {
+            if value.as_str().is_some_and(|value| may_be_a_secret(key, value)) {
+                let at = path(&placeholders::member("logConfiguration.options", key));
+                tell(at, &format!("the option {key}"), "use `secretOptions` in place of `options`");
             }
         }
     }
     found
 }
+
+const INSTEAD: &str = "use `secrets` with a reference to Secrets Manager or Parameter Store";
+/// Members of a container that are words of a command.
+const COMMANDS: [(&str, &str); 3] =
+    [("command", "/command"), ("entryPoint", "/entryPoint"), ("healthCheck.command", "/healthCheck/command")];

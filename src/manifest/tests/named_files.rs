@@ -74,3 +74,58 @@ fn a_file_that_is_named_holds_one_document() {
         check(&entries, &[finding], &["test/api"]);
     }
 }
+
+#[test]
+fn a_secret_in_plain_text_is_a_warning_wherever_it_is_masked() {
+    let secrets = "use `secrets` with a reference to Secrets Manager or Parameter Store";
+    let variable =
+        |name: &str, value: &str| serde_json::json!({"environment": [{"name": name, "value": value}]});
+    let command = |key: &str| {
+        Some((format!("`{key}` holds what"), format!("{secrets}, and name the variable here: $NAME")))
+    };
+    let of_variable = |name: &str| Some((format!("the environment variable {name}"), secrets.to_owned()));
+    for (more, expected) in [
+        (variable("DB_PASS", "hunter2"), of_variable("DB_PASS")),
+        (variable("JWT", "hunter2"), of_variable("JWT")),
+        (variable("CONFIG", r#"{"db": {"password": "hunter2"}}"#), of_variable("CONFIG")),
+        (variable("LEVEL", "info"), None),
+        (variable("OAUTH", "true"), None),
+        (serde_json::json!({"command": ["curl", "-u", "api:hunter2", "https://host"]}), command("command")),
+        (serde_json::json!({"entryPoint": ["serve", "--token", "hunter2"]}), command("entryPoint")),
+        (
+            serde_json::json!({"healthCheck": {"command": ["CMD-SHELL", "curl -u api:hunter2 localhost"]}}),
+            command("healthCheck.command"),
+        ),
+        (
+            serde_json::json!({"healthCheck": {"command": ["CMD-SHELL", "curl -u api:$PASSWORD localhost"]}}),
+            None,
+        ),
+        (
+            serde_json::json!({"logConfiguration": {"logDriver": "splunk", "options": {"splunk-token": "hunter2", "splunk-url": "https://host"}}}),
+            Some((
+                "the option splunk-token".to_owned(),
+                "use `secretOptions` in place of `options`".to_owned(),
+            )),
+        ),
+    ] {
+        let mut container = serde_json::json!({"name": "api", "image": "<IMAGE_NAME>", "memory": 128});
+        container.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let text = serde_json::json!({"family": "mco-api", "containerDefinitions": [container]}).to_string();
+        let application = format!("{APPLICATION}  taskDefinition: taskdef.json\n");
+        let declaration =
+            read_files(&[("api.yaml", &application), ("taskdef.json", &text), ("test.yaml", ENVIRONMENT)]);
+        let found: Vec<_> =
+            declaration.findings.iter().map(|finding| (&*finding.message, finding.hint.as_deref())).collect();
+        let expected: Vec<_> = expected
+            .into_iter()
+            .map(|(what, hint)| (format!("{what} looks like a secret in plain text"), hint))
+            .collect();
+        let expected: Vec<_> = expected.iter().map(|(message, hint)| (&**message, Some(&**hint))).collect();
+        assert_eq!(found, expected, "{more}");
+        assert!(
+            declaration.findings.iter().all(|finding| !finding.to_string().contains("hunter2")),
+            "{more}"
+        );
+        assert!(matches!(declaration.applications[0], Declared::Readable(_)), "{more}");
+    }
+}
