@@ -23,6 +23,7 @@ mod show;
 mod simulator;
 mod source;
 mod status;
+mod unit_loop;
 mod wait;
 
 use std::ffi::{OsStr, OsString};
@@ -364,11 +365,19 @@ async fn dispatch(cli: Cli) -> anyhow::Result<End> {
     }
 }
 
-async fn controller(source: source::Opened) -> Controller {
+/// The settings of AWS, with a clock that is right.
+async fn aws() -> Aws {
     let aws = Aws::load().await;
     aws.learn_time().await;
-    let clock = Arc::new(aws.clock());
-    Controller::new(Box::new(aws), Box::new(source), clock)
+    aws
+}
+
+async fn controller(source: source::Opened) -> Controller {
+    controller_of(&aws().await, source)
+}
+
+fn controller_of(aws: &Aws, source: source::Opened) -> Controller {
+    Controller::new(Box::new(aws.clone()), Box::new(source), Arc::new(aws.clock()))
 }
 
 /// The plan of one target, of which nothing is written.

@@ -1,22 +1,30 @@
 //! `trueup run`: the controller. It watches the repository, looks, writes, tells, and rests, until it is stopped. A fetch
 //! goes on beside it: the sweeps go on with what was read last.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use futures::future::join_all;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinHandle};
 
 use super::source::{Fetch, Opened, print_findings};
-use super::{End, RepositoryArgs, controller, jittered, show};
-use crate::controller::{Controller, News, Writes, observe_only};
+use super::unit_loop::{self, Told};
+use super::{End, RepositoryArgs, jittered};
+use crate::aws::{Aws, Category, Cost};
+use crate::controller::{observe_only, place_of};
 use crate::git::Watch;
-use crate::http::{self, Board};
+use crate::http::{self, Board, Calls};
 use crate::model::Declaration;
 use crate::notify::{
     Notifier,
     webhook::{self, Webhook},
 };
+use crate::ports::{Clock as _, Place};
 
 /// How long a turn may go on after the process was asked to end. With the farewell of the alerts it stays below the five
 /// seconds that are promised.
@@ -26,6 +34,10 @@ const GRACE: Duration = Duration::from_secs(3);
 const FIRST_FETCH: Duration = Duration::from_secs(10);
 /// How long a fetch has to end what it has started, when the process ends.
 const FETCH_ENDS: Duration = Duration::from_millis(500);
+/// How long the loop rests at most.
+const REST: Duration = Duration::from_secs(30);
+/// How often the repository is asked for something newer while writes go on.
+const WHILE_WRITING: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(
     arguments: &RepositoryArgs,
@@ -44,62 +56,53 @@ pub(super) async fn run(
     let webhook = settings.webhook.map(|to| Webhook::start(to, &webhook::RESTS)).transpose()?;
     let mut watch = source.watch();
     // AWS is asked for the time, and may not answer.
-    let controller = tokio::select! {
-        made = controller(source.clone()) => made,
+    let aws = tokio::select! {
+        aws = super::aws() => aws,
         () = &mut stop => return Ok(End::Good),
     };
+    let budgets = aws.budgets();
+    board.calls(move || budgets.costs().into_iter().map(calls).collect());
     let mut looped = Loop {
-        controller,
-        notifier: Notifier::new(webhook),
+        aws,
+        told: Told::new(board.clone(), Notifier::new(webhook)),
         source,
         board,
         observe,
         declared: None,
+        units: BTreeMap::new(),
         unreachable: None,
         fetched: None,
         fetch: None,
     };
-    if turned(looped.first_fetch(), &mut stop, Duration::ZERO).await {
-        while turned(Box::pin(looped.turn()), &mut stop, GRACE).await {
-            let rest = looped.rest();
-            tokio::select! {
-                () = tokio::time::sleep(rest) => {}
-                () = looped.end_of_fetch() => {}
-                () = commit(watch.as_mut()) => {}
-                () = &mut stop => break,
-            }
-        }
+    tokio::select! {
+        () = looped.watch(watch.as_mut()) => {}
+        () = &mut stop => {}
     }
-    looped.source.stop();
-    let _ = tokio::time::timeout(FETCH_ENDS, looped.end_of_fetch()).await;
-    looped.notifier.finish().await;
+    looped.end().await;
     Ok(End::Good)
 }
 
-/// Makes a turn; whether there may be another one. Cut off, a turn is as safe as a crash; finished, it leaves the next
-/// process less to find out.
-async fn turned(
-    turn: impl Future<Output = ()>,
-    stop: &mut (impl Future<Output = ()> + Unpin),
-    grace: Duration,
-) -> bool {
-    let mut turn = std::pin::pin!(turn);
-    tokio::select! {
-        () = &mut turn => true,
-        () = stop => {
-            let _ = tokio::time::timeout(grace, turn).await;
-            false
-        }
+fn calls((place, category, cost): (Place, Category, Cost)) -> Calls {
+    Calls {
+        account: place.account.map(|account| account.to_string()).unwrap_or_default(),
+        region: place.region.map(|region| region.to_string()).unwrap_or_default(),
+        category: category.name(),
+        calls: cost.calls,
+        refusals: cost.refusals,
+        waited: cost.waited.as_secs_f64(),
     }
 }
 
 struct Loop {
     source: Opened,
-    controller: Controller,
-    notifier: Notifier,
+    aws: Aws,
+    told: Told,
     board: Board,
     observe: bool,
-    declared: Option<Declaration>,
+    /// What is declared now; every unit hears of it.
+    declared: Option<watch::Sender<Arc<Declaration>>>,
+    /// The loops, which end when nothing is declared to them any more.
+    units: BTreeMap<Place, JoinHandle<()>>,
     /// Why the last fetch failed, until one succeeds.
     unreachable: Option<String>,
     /// When the last fetch began.
@@ -117,13 +120,41 @@ impl Loop {
         }
     }
 
-    async fn turn(&mut self) {
+    /// Goes on for ever.
+    async fn watch(&mut self, mut changes: Option<&mut Watch>) {
+        self.first_fetch().await;
+        loop {
+            self.turn();
+            let rest = self.rest();
+            tokio::select! {
+                () = tokio::time::sleep(rest) => {}
+                () = self.end_of_fetch() => {}
+                () = commit(changes.as_deref_mut()) => {}
+            }
+        }
+    }
+
+    fn turn(&mut self) {
         if let Some(ended) = self.fetch.as_mut().and_then(Fetch::ended) {
             self.fetch_ended(ended);
         }
         self.begin_fetch();
         self.read();
-        self.sweep().await;
+        self.told.turned();
+    }
+
+    /// Lets the writes end that have begun. Cut off, a unit is as safe as after a crash; finished, it leaves the next process less
+    /// to find out.
+    async fn end(mut self) {
+        self.source.stop();
+        self.declared = None;
+        let units = std::mem::take(&mut self.units);
+        let stops: Vec<_> = units.values().map(JoinHandle::abort_handle).collect();
+        let _ = tokio::time::timeout(GRACE, join_all(units.into_values())).await;
+        stops.iter().for_each(AbortHandle::abort);
+        let _ = tokio::time::timeout(FETCH_ENDS, self.end_of_fetch()).await;
+        let farewell = self.told.notifier(Notifier::finish);
+        farewell.await;
     }
 
     fn begin_fetch(&mut self) {
@@ -154,18 +185,26 @@ impl Loop {
             return Duration::ZERO;
         }
         let since = self.fetched.map_or(Duration::MAX, |fetched| fetched.elapsed());
-        self.source.poll_interval.saturating_sub(since)
+        self.interval().saturating_sub(since)
+    }
+
+    /// While writes go on, a suspend or a revert should be seen before the next ones.
+    fn interval(&self) -> Duration {
+        let interval = self.source.poll_interval;
+        if self.told.writes_go_on() { interval.min(WHILE_WRITING) } else { interval }
     }
 
     fn rest(&self) -> Duration {
         // While a fetch goes on, its end is what is waited for.
-        let until_fetch = if self.fetch.is_some() { Duration::MAX } else { jittered(self.until_fetch()) };
-        jittered(self.controller.rest()).min(until_fetch)
+        let until_fetch = if self.fetch.is_some() { REST } else { self.until_fetch() };
+        let most = if self.told.writes_go_on() { WHILE_WRITING } else { REST };
+        jittered(until_fetch.min(most))
     }
 
     /// What the branch declares now. What was read before stays good while it cannot be read.
     fn read(&mut self) {
-        let news = self.source.changed_since(self.declared.as_ref());
+        let declared = self.declared.as_ref().map(|declared| Arc::clone(&declared.borrow()));
+        let news = self.source.changed_since(declared.as_deref());
         // A clone that was never filled cannot be read either, and its fetch says why.
         if self.declared.is_none() && news.is_err() && self.unreachable.is_none() && self.fetch.is_some() {
             self.board.source(Some("the first fetch goes on".to_owned()));
@@ -174,31 +213,39 @@ impl Loop {
         let unreadable = || news.as_ref().err().map(|error| format!("{error:#}"));
         let broken = self.unreachable.clone().or_else(unreadable);
         self.board.source(broken.clone());
-        self.notifier.source(broken, self.controller.clock().now());
+        let now = self.aws.clock().now();
+        self.told.notifier(|notifier| notifier.source(broken, now));
         let Ok(Some((head, mut declaration))) = news else { return };
         tracing::info!(event = "source.changed", commit = %head.commit, summary = %head.summary);
         print_findings(&declaration);
         if self.observe {
             observe_only(&mut declaration);
         }
-        self.declared = Some(declaration);
+        self.told.declared(&declaration);
+        self.declare(&Arc::new(declaration));
     }
 
-    async fn sweep(&mut self) {
-        let Some(declaration) = &self.declared else { return };
-        let due = self.controller.due(declaration);
-        let (board, notifier, clock) = (&self.board, &mut self.notifier, self.controller.clock());
-        let tell = |news: News<'_>| {
-            board.news(news);
-            let News::Swept(one) = news else { return };
-            show::outcome(one);
-            notifier.target(&one.plan.status, clock.now());
+    /// Tells every unit, and begins those that are new.
+    fn declare(&mut self, declaration: &Arc<Declaration>) {
+        let declared = match &self.declared {
+            Some(declared) => {
+                declared.send_replace(Arc::clone(declaration));
+                declared
+            }
+            None => self.declared.insert(watch::Sender::new(Arc::clone(declaration))),
         };
-        let wanted = |target: &_| due.contains(target);
-        self.controller.sweep_and_tell(declaration, Writes::Allowed, wanted, tell).await;
-        let declared = declaration.applications.iter().map(crate::model::Declared::target);
-        self.notifier.retain(declared);
-        self.board.swept(self.controller.statuses());
+        for place in declaration.applications.iter().map(place_of) {
+            if self.units.contains_key(&place) {
+                continue;
+            }
+            self.told.begins(&place);
+            let controller = super::controller_of(&self.aws, self.source.clone());
+            let unit = unit_loop::run(controller, place.clone(), declared.subscribe(), self.told.clone());
+            self.units.insert(place, tokio::spawn(unit));
+        }
+        if self.units.is_empty() {
+            self.board.swept(std::iter::empty());
+        }
     }
 }
 
@@ -220,25 +267,4 @@ fn stopped() -> std::io::Result<impl Future<Output = ()>> {
             _ = interrupt.recv() => {}
         }
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_stop_lets_a_turn_end_and_cuts_off_one_that_hangs() {
-        let mut asked = std::pin::pin!(async {});
-        assert!(!turned(std::future::pending(), &mut asked, Duration::ZERO).await);
-        let (mut asked, mut steps) = (std::pin::pin!(async {}), 0);
-        let turn = async {
-            for step in 1..=100 {
-                tokio::task::yield_now().await;
-                steps = step;
-            }
-        };
-        assert!(!turned(turn, &mut asked, Duration::MAX).await);
-        assert_eq!(steps, 100);
-        assert!(turned(std::future::ready(()), &mut std::pin::pin!(std::future::pending()), GRACE).await);
-    }
 }

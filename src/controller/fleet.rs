@@ -28,6 +28,11 @@ fn place(desired: &Desired) -> Place {
     Place { account: desired.account.clone(), region: desired.region.clone() }
 }
 
+/// The unit that looks after what is declared. What is known of nowhere is told of by the one of the settings.
+pub fn place_of(declared: &Declared) -> Place {
+    declared.observable().map(place).unwrap_or_default()
+}
+
 /// What one unit has to do in one sweep.
 #[derive(Default)]
 struct Share<'a> {
@@ -51,10 +56,22 @@ impl Controller {
     /// Targets whose time has come, and those that are declared otherwise than when they were last looked at.
     pub fn due(&self, declaration: &Declaration) -> BTreeSet<Target> {
         let is_due = |declared: &&Declared| {
-            let place = declared.observable().map(place).unwrap_or_default();
-            self.units.get(&place).is_none_or(|unit| unit.is_due(declared))
+            self.units.get(&place_of(declared)).is_none_or(|unit| unit.is_due(declared))
         };
         declaration.applications.iter().filter(is_due).map(|declared| declared.target().clone()).collect()
+    }
+
+    /// The same, in one account and region.
+    pub fn due_in(&self, place: &Place, declaration: &Declaration) -> BTreeSet<Target> {
+        let here: BTreeSet<&Target> = declaration
+            .applications
+            .iter()
+            .filter(|declared| place_of(declared) == *place)
+            .map(Declared::target)
+            .collect();
+        let mut due = self.due(declaration);
+        due.retain(|target| here.contains(target));
+        due
     }
 
     /// How long nothing is due.
@@ -72,16 +89,18 @@ impl Controller {
         writes: Writes,
         wanted: impl Fn(&Target) -> bool,
     ) -> Vec<Swept> {
-        self.sweep_and_tell(declaration, writes, wanted, |_| ()).await
+        self.sweep_while(declaration, writes, wanted, &|| true, |_| ()).await
     }
 
     /// Looks at every target that `wanted` names, and makes at most one write for each that needs one. The answer is in the
-    /// order of the declaration; `tell` hears of each as soon as it is known.
-    pub async fn sweep_and_tell(
+    /// order of the declaration; `tell` hears of each as soon as it is known. Nothing more is written once `is_newest` says that
+    /// something else is declared by now.
+    pub async fn sweep_while(
         &mut self,
         declaration: &Declaration,
         writes: Writes,
         wanted: impl Fn(&Target) -> bool,
+        is_newest: &(dyn Fn() -> bool + Send + Sync),
         tell: impl FnMut(News<'_>) + Send,
     ) -> Vec<Swept> {
         self.forget(declaration);
@@ -93,9 +112,7 @@ impl Controller {
                 self.units.insert(place.clone(), Unit::new(access));
             }
         }
-        let is_outdated = || false;
-        let round =
-            Round { peers, head: declaration.infra_commit.as_ref(), writes, is_outdated: &is_outdated };
+        let round = Round { peers, head: declaration.infra_commit.as_ref(), writes, is_newest };
         let tell = Mutex::new(tell);
         let passes = self.units.iter_mut().filter_map(|(place, unit)| {
             let (share, round, tell) = (shares.remove(place)?, &round, &tell);
@@ -114,8 +131,7 @@ impl Controller {
     fn forget(&mut self, declaration: &Declaration) {
         let mut declared: BTreeMap<Place, BTreeSet<&Target>> = BTreeMap::new();
         for one in &declaration.applications {
-            let place = one.observable().map(place).unwrap_or_default();
-            declared.entry(place).or_default().insert(one.target());
+            declared.entry(place_of(one)).or_default().insert(one.target());
         }
         for (place, unit) in &mut self.units {
             let declared = declared.get(place);

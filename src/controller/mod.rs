@@ -14,6 +14,6 @@ mod recall;
 mod remembered;
 mod unit;
 
-pub use fleet::{Controller, adopt, observe_only};
+pub use fleet::{Controller, adopt, observe_only, place_of};
 pub use outcome::{News, Outcome, Requeue, Swept, Writes};
 pub use pace::is_settled;

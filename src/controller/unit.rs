@@ -40,8 +40,8 @@ pub(super) struct Round<'a> {
     pub peers: Peers<'a>,
     pub head: Option<&'a InfraCommit>,
     pub writes: Writes,
-    /// Whether a newer head is known by now: then nothing more is written for this one.
-    pub is_outdated: &'a (dyn Fn() -> bool + Send + Sync),
+    /// Whether no newer head is known by now: for an older one nothing more is written.
+    pub is_newest: &'a (dyn Fn() -> bool + Send + Sync),
 }
 
 /// What has come of the calls for one target.
@@ -368,7 +368,7 @@ impl<'a> Pass<'a, '_> {
     fn begin_writes(&mut self, operation: &'static str) {
         while let Some((desired, observed)) = self.next_in(operation) {
             let plan = self.books.decide(desired, self.round, &observed);
-            if plan.steps.is_empty() || (self.round.is_outdated)() {
+            if plan.steps.is_empty() || !(self.round.is_newest)() {
                 self.finish(desired, observed, plan, Outcome::Nothing);
                 continue;
             }
@@ -404,7 +404,7 @@ impl<'a> Pass<'a, '_> {
     /// The last decision before the write.
     fn refreshed(&mut self, desired: &'a Desired, lane: &'static str, observed: Observed) {
         let plan = self.books.decide(desired, self.round, &observed);
-        let step = plan.steps.first().filter(|_| !(self.round.is_outdated)()).cloned();
+        let step = plan.steps.first().filter(|_| (self.round.is_newest)()).cloned();
         let Some(step) = step else {
             self.finish(desired, observed, plan, Outcome::Nothing);
             return self.leave(lane);

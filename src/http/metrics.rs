@@ -1,5 +1,5 @@
-//! Metrics in the `OpenMetrics` format. Their labels are the declared targets, the kinds of writes and the reasons of
-//! stalls: all are bounded.
+//! Metrics in the `OpenMetrics` format. Their labels are the declared targets, the kinds of writes, the reasons of
+//! stalls, and accounts, regions and categories of calls: all are bounded.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -8,6 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use super::calls::CallsCollector;
 use crate::controller::{Outcome, Swept};
 use crate::model::{Health, Status, Sync, Waiting};
 use crate::notify::transition;
@@ -103,6 +104,10 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    pub(super) fn collect(&mut self, calls: CallsCollector) {
+        self.registry.register_collector(Box::new(calls));
+    }
+
     pub(super) fn source(&self, good: bool) {
         self.source.set(i64::from(good));
     }

@@ -1,6 +1,7 @@
 //! What a running controller says over HTTP: whether it lives, whether it is ready, and its metrics. Read-only, and
 //! without anything that an alert or a log would not say.
 
+mod calls;
 mod metrics;
 mod port;
 
@@ -13,6 +14,8 @@ use hyper::StatusCode;
 use crate::controller::News;
 use crate::escape::line;
 use crate::model::Status;
+pub use calls::Calls;
+use calls::CallsCollector;
 use metrics::Metrics;
 use port::Answer;
 
@@ -45,27 +48,33 @@ impl Board {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The loop has come round; `broken` says why the infrastructure repository cannot be read.
+    /// The loop that has been silent for longest came round then.
+    pub fn came_round(&self, at: Instant) {
+        self.told().passed = at;
+    }
+
+    /// `broken` says why the infrastructure repository cannot be read.
     pub fn source(&self, broken: Option<String>) {
         let mut told = self.told();
-        told.passed = Instant::now();
         told.metrics.source(broken.is_none());
         told.broken = broken;
     }
 
+    /// What is to be asked for the costs of calls.
+    pub fn calls(&self, costs: impl Fn() -> Vec<Calls> + Send + Sync + 'static) {
+        self.told().metrics.collect(CallsCollector(Box::new(costs)));
+    }
+
     /// A sweep goes on.
     pub fn news(&self, news: News<'_>) {
-        let mut told = self.told();
-        told.passed = Instant::now();
         if let News::Swept(one) = news {
-            told.metrics.wrote(one);
+            self.told().metrics.wrote(one);
         }
     }
 
     /// A sweep over the targets whose time had come is over; where all stand.
     pub fn swept<'a>(&self, statuses: impl Iterator<Item = &'a Status>) {
         let mut told = self.told();
-        told.passed = Instant::now();
         told.looked = true;
         told.metrics.swept(statuses);
     }

@@ -53,9 +53,12 @@ impl Notifier {
     }
 
     /// Delivers what is queued, for a few seconds at most.
-    pub async fn finish(self) {
-        if let Some(webhook) = self.webhook {
-            webhook.finish().await;
+    pub fn finish(&mut self) -> impl Future<Output = ()> + use<> {
+        let webhook = self.webhook.take();
+        async move {
+            if let Some(webhook) = webhook {
+                webhook.finish().await;
+            }
         }
     }
 }

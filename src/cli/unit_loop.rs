@@ -1,0 +1,145 @@
+//! The loop of one account and region under `trueup run`: it looks at who is due, writes, tells, and rests. Each has a loop of
+//! its own, so that one that is slow, throttled or denied delays no other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::{jittered, show};
+use crate::controller::{Controller, News, Outcome, Writes};
+use crate::http::Board;
+use crate::model::{Declaration, Declared, Millis, Status, Target};
+use crate::notify::Notifier;
+use crate::ports::Place;
+
+/// How long after a write it is taken for granted that others follow.
+const WRITES_GO_ON: Duration = Duration::from_secs(10);
+
+/// What all loops tell, in one place.
+#[derive(Clone)]
+pub(super) struct Told(Arc<Mutex<Telling>>);
+
+struct Telling {
+    board: Board,
+    notifier: Notifier,
+    statuses: BTreeMap<Target, Status>,
+    /// Whose first look is not over.
+    unseen: BTreeSet<Place>,
+    wrote: Option<Instant>,
+    /// When each loop was heard of last.
+    heard: BTreeMap<Place, Instant>,
+}
+
+impl Told {
+    pub fn new(board: Board, notifier: Notifier) -> Self {
+        let (statuses, unseen, heard) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+        Self(Arc::new(Mutex::new(Telling { board, notifier, statuses, unseen, wrote: None, heard })))
+    }
+
+    fn telling(&self) -> MutexGuard<'_, Telling> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands the notifier to somebody for a moment.
+    pub fn notifier<T>(&self, with: impl FnOnce(&mut Notifier) -> T) -> T {
+        with(&mut self.telling().notifier)
+    }
+
+    /// A new declaration: who is gone is no longer told of.
+    pub fn declared(&self, declaration: &Declaration) {
+        let mut telling = self.telling();
+        let declared: BTreeSet<&Target> = declaration.applications.iter().map(Declared::target).collect();
+        telling.statuses.retain(|target, _| declared.contains(target));
+        telling.notifier.retain(declared.into_iter());
+        telling.show();
+    }
+
+    /// The loop that reads the repository has come round; where there is no other one, that is all there is.
+    pub fn turned(&self) {
+        let telling = self.telling();
+        if telling.heard.is_empty() {
+            telling.board.came_round(Instant::now());
+        }
+    }
+
+    /// A loop begins.
+    pub fn begins(&self, place: &Place) {
+        let mut telling = self.telling();
+        telling.unseen.insert(place.clone());
+        telling.hear(place);
+    }
+
+    /// Whether somebody wrote a moment ago.
+    pub fn writes_go_on(&self) -> bool {
+        self.telling().wrote.is_some_and(|at| at.elapsed() < WRITES_GO_ON)
+    }
+
+    fn news(&self, place: &Place, news: News<'_>, now: Millis) {
+        let mut telling = self.telling();
+        telling.hear(place);
+        telling.board.news(news);
+        let News::Swept(one) = news else { return };
+        show::outcome(one);
+        if matches!(one.outcome, Outcome::Wrote(_)) {
+            telling.wrote = Some(Instant::now());
+        }
+        let status = &one.plan.status;
+        telling.notifier.target(status, now);
+        telling.statuses.insert(status.target.clone(), status.clone());
+    }
+
+    fn swept(&self, place: &Place) {
+        let mut telling = self.telling();
+        telling.hear(place);
+        telling.unseen.remove(place);
+        telling.show();
+    }
+}
+
+impl Telling {
+    fn hear(&mut self, place: &Place) {
+        self.heard.insert(place.clone(), Instant::now());
+        if let Some(silent) = self.heard.values().min() {
+            self.board.came_round(*silent);
+        }
+    }
+
+    fn show(&self) {
+        if self.unseen.is_empty() {
+            self.board.swept(self.statuses.values());
+        }
+    }
+}
+
+/// Goes on until nobody declares anything any more: then the process ends, after the writes that have begun.
+pub(super) async fn run(
+    mut controller: Controller,
+    place: Place,
+    mut declared: watch::Receiver<Arc<Declaration>>,
+    told: Told,
+) {
+    loop {
+        let declaration = Arc::clone(&declared.borrow_and_update());
+        let due = controller.due_in(&place, &declaration);
+        let clock = controller.clock();
+        let tell = |news: News<'_>| told.news(&place, news, clock.now());
+        let head = declared.clone();
+        let is_newest = || matches!(head.has_changed(), Ok(false));
+        let wanted = |target: &Target| due.contains(target);
+        controller.sweep_while(&declaration, Writes::Allowed, wanted, &is_newest, tell).await;
+        told.swept(&place);
+        tokio::select! {
+            () = tokio::time::sleep(jittered(controller.rest())) => {}
+            changed = declared.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+            }
+        }
+        if declared.has_changed().is_err() {
+            return;
+        }
+    }
+}
