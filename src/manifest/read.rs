@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::named::{is_document, is_of_this_program};
 use super::{Files, KEYS};
 use crate::model::Finding;
-use crate::text::fields::{Fields, text};
-use crate::text::nearest::{nearest_within, suggestion};
+use crate::text::fields::{Fields, kind as kind_of_node, text};
+use crate::text::nearest::{nearest, nearest_within, suggestion};
 use crate::text::report::Report;
 use crate::text::tree::{self, Kind, Node, Place};
 
@@ -114,12 +114,23 @@ fn read_document<'f>(
     let kind = kind_of(node, &mut fields);
     let name = fields.node("metadata").and_then(|metadata| name(metadata, fields.report));
     let spec = fields.node("spec").filter(|spec| matches!(spec.kind, Kind::Map(_))).cloned();
-    if spec.is_none() {
-        fields.report.error(node, "spec", "`spec` is missing or no map");
+    match node.get("spec") {
+        Some(written) if spec.is_none() => {
+            fields.report.error(written, "spec", format!("expected a map, found {}", kind_of_node(written)));
+        }
+        // One that is nearly called so is told as unknown.
+        None if !has_nearly_a_spec(node) => _ = fields.report.error(node, "spec", "`spec` is missing"),
+        _ => {}
     }
     fields.finish();
+    let place = name.as_ref().map(|(place, _)| *place);
+    let is_told =
+        name.is_none() && report.findings.iter().skip(before).any(|one| one.field == "metadata.name");
     let Some((place, name)) = name.filter(|(_, name)| is_name(name)) else {
-        report.error(node, "metadata.name", "needs a name of letters, digits, `-`, `_` and `.`");
+        if !is_told {
+            let message = "needs a name of letters, digits, `-`, `_` and `.`, not beginning with `-` or `.`";
+            report.error(place.unwrap_or(node.place), "metadata.name", message);
+        }
         return;
     };
     let broken = report.findings.len() > before;
@@ -129,6 +140,13 @@ fn read_document<'f>(
         Some("Environment") => all.environments.push(document),
         _ => set_aside(node, before, all, report),
     }
+}
+
+fn has_nearly_a_spec(node: &Node) -> bool {
+    let Kind::Map(entries) = &node.kind else { return false };
+    entries
+        .iter()
+        .any(|(key, _)| nearest(&key.text, &["apiVersion", "kind", "metadata", "spec"]) == Some("spec"))
 }
 
 /// One of the two; everything else is reported where it stands.

@@ -132,11 +132,21 @@ pub(crate) fn texts(node: &Node, path: &str, report: &mut Report<'_>) -> Option<
     Some(items.iter().filter_map(|item| text(item, path, report)).collect())
 }
 
+/// What may be repeated in a list as it is.
+fn is_word(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (1..=64).contains(&text.len()) && text.bytes().all(plain) && !matches!(text, "null" | "~")
+}
+
 pub(crate) fn items<'n>(node: &'n Node, path: &str, report: &mut Report<'_>) -> Option<&'n [Node]> {
     match &node.kind {
         Kind::List(items) => Some(items),
         _ => {
-            report.error(node, path, format!("expected a list, found {}", kind(node)));
+            let finding = report.error(node, path, format!("expected a list, found {}", kind(node)));
+            finding.hint = match &node.kind {
+                Kind::Scalar { text, .. } if is_word(text) => Some(format!("write [{text}]")),
+                _ => None,
+            };
             None
         }
     }

@@ -8,7 +8,7 @@ use crate::model::{
     AccountId, EnvironmentName, Finding, InFlight, Mode, MoveTag, OnDrift, OnFailure, Pin, Policy, Region,
     Registry, Rollout, Tag,
 };
-use crate::text::fields::{Fields, entries, text};
+use crate::text::fields::{Fields, entries, kind, text};
 use crate::text::report::Report;
 use crate::text::tree::{Key, Kind, Node};
 
@@ -148,6 +148,12 @@ fn progress_deadline(fields: &mut Fields<'_, '_, '_>) -> Option<Duration> {
 }
 
 fn suspension(node: &Node, report: &mut Report<'_>) -> Option<Mode> {
+    if !matches!(node.kind, Kind::Map(_)) {
+        let message = format!("expected a map, found {}", kind(node));
+        report.error(node, "spec.suspend", message).hint =
+            Some("such as suspend: { reason: database migration }".to_owned());
+        return None;
+    }
     let mut fields = Fields::of(node, "spec.suspend", report);
     let reason = fields.required("reason");
     let until = fields.node("until").and_then(|node| second(node, "spec.suspend.until", fields.report));

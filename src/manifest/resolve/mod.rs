@@ -18,6 +18,7 @@ use super::names::{self, NameKind};
 use super::read::{Document, Documents};
 use super::{CheckShape, Files};
 use crate::address;
+use crate::documents::service_settings::KEYS as SETTINGS;
 use crate::model::{
     AllowedRepositories, ApplicationName, ClusterName, Declaration, Declared, Desired, Finding, FirstContact,
     Overlay, Position, Registry, ServiceName, Severity, Tag, Target, TaskDefinitionSource,
@@ -101,6 +102,7 @@ fn unknown_spec_keys(document: &Document<'_>) -> Vec<Finding> {
     let mut report = Report::on(document.file);
     if let Some(Kind::Map(entries)) = document.spec.as_ref().map(|spec| &spec.kind) {
         unknown_keys(entries, &SPEC_KEYS, "spec", &mut report);
+        point_to_settings(&mut report);
     }
     report.findings
 }
@@ -177,6 +179,16 @@ fn entry<'d, 'f>(
         Resolved::Whole(_) | Resolved::Partly(_) | Resolved::Nowhere => Declared::unknown(target),
     };
     (declared, findings)
+}
+
+/// Members of `serviceSettings` that stand beside it.
+fn point_to_settings(report: &mut Report<'_>) {
+    for finding in &mut report.findings {
+        let key = finding.field.rsplit('.').next().unwrap_or_default();
+        if SETTINGS.contains(&key) {
+            finding.hint = Some("it belongs in `serviceSettings`".to_owned());
+        }
+    }
 }
 
 /// Keys that are unknown and can only mean the commit, which is not there.
@@ -320,6 +332,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         self.read(&entry, |node, path, report| match &node.kind {
             Kind::Map(entries) => {
                 unknown_keys(entries, &known, path, report);
+                point_to_settings(report);
                 point_to_commit(entries, report);
             }
             _ => {

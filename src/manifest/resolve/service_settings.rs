@@ -202,7 +202,9 @@ fn tasks(node: &Node, path: &str, report: &mut Report<'_>) -> Option<i32> {
     let number = node.to_json().as_i64().and_then(|number| i32::try_from(number).ok());
     let number = number.filter(|number| *number >= 0);
     if number.is_none() {
-        report.error(node, path, "expected a whole number of tasks");
+        let is_quoted = matches!(&node.kind, Kind::Scalar { text, .. } if text.parse::<u32>().is_ok());
+        report.error(node, path, "expected a whole number of tasks").hint =
+            is_quoted.then(|| "without quotes".to_owned());
     }
     number
 }

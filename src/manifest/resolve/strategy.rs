@@ -32,7 +32,8 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
                 Strategy::CodeDeploy(Box::new(settings.unwrap_or_default()))
             }
             Some((other, place)) if STRATEGIES.contains(&other) => {
-                self.error(file, place, path, format!("strategy `{other}` is not supported yet"));
+                self.error(file, place, path, format!("strategy `{other}` is not supported yet")).hint =
+                    Some("rolling, or codeDeploy for the Blue/Green deployments of CodeDeploy".to_owned());
                 Strategy::Unspecified
             }
             other => {

@@ -158,10 +158,12 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
             return None;
         }
         let mut complaints = place_images(images.as_deref_mut(), &input);
+        // Where an image finds no container, its placeholder has no other fault.
+        let placed = images.as_deref().map(Vec::as_slice).filter(|_| complaints.is_empty());
         if input.to_string().len() > placeholders::MOST_BYTES {
             complaints.push(too_large(String::new()));
         }
-        complaints.extend(self.complaints(&input, images.as_deref().map(Vec::as_slice)));
+        complaints.extend(self.complaints(&input, placed));
         self.tell(&layers, complaints);
         self.check_targets(file, &input);
         Some(TaskDefinitionSource::File { path: file.to_owned(), input })

@@ -287,7 +287,7 @@ fn a_count_is_a_number_or_bounds_of_one() {
         ("{max: 10}", None),
         ("two", Some("35 expected a whole number of tasks")),
         ("-1", Some("35 expected a whole number of tasks")),
-        ("\"2\"", Some("35 expected a whole number of tasks")),
+        ("\"2\"", Some("35 expected a whole number of tasks | without quotes")),
         ("2.5", Some("35 expected a whole number of tasks")),
         ("99999999999", Some("35 expected a whole number of tasks")),
         ("[2, 10]", Some("35 expected a whole number, or a map with `min` and `max`, found a list")),

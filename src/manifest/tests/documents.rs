@@ -266,3 +266,50 @@ fn what_would_hold_everything_back_or_last_for_ever_is_no_number() {
         assert_eq!(said(&declaration), expected.into_iter().collect::<Vec<_>>(), "{written}");
     }
 }
+
+#[test]
+fn what_a_careless_hand_writes_is_told_once_with_what_to_write() {
+    let document = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: api}\n";
+    for (application, finding) in [
+        (format!("{APPLICATION}  containers: api\n"), "7:15 expected a list, found text | write [api]"),
+        (format!("{APPLICATION}  after: \"a b\"\n"), "7:10 expected a list, found text"),
+        (
+            format!("{APPLICATION}  strategy: blueGreen\n"),
+            "7:13 strategy `blueGreen` is not supported yet | rolling, or codeDeploy for the Blue/Green deployments of CodeDeploy",
+        ),
+        (
+            format!("{APPLICATION}  desiredCount: 2\n"),
+            "7:3 unknown field `desiredCount` | it belongs in `serviceSettings`",
+        ),
+        (APPLICATION.replace("spec:", "specs:"), "4:1 unknown field `specs` | did you mean `spec`?"),
+        (format!("{document}spec: api\n"), "4:7 expected a map, found text"),
+        (document.to_owned(), "1:1 `spec` is missing"),
+        (
+            APPLICATION.replace("{name: api}", "{name: \"my api\"}"),
+            "3:18 needs a name of letters, digits, `-`, `_` and `.`, not beginning with `-` or `.`",
+        ),
+        (APPLICATION.replace("{name: api}", "{}"), "3:11 `name` is missing"),
+    ] {
+        let declaration = read_files(&[("api.yaml", &application), ("test.yaml", ENVIRONMENT)]);
+        let said: Vec<String> =
+            said(&declaration).into_iter().filter(|said| said.starts_with("api.yaml")).collect();
+        assert_eq!(said, [format!("api.yaml:{finding}")]);
+    }
+    let suspended = ENVIRONMENT.replace("  cluster: mco", "  suspend: true");
+    check(
+        &[("api.yaml", APPLICATION), ("test.yaml", &suspended)],
+        &["test.yaml:5:12 expected a map, found text | such as suspend: { reason: database migration }"],
+        &["test/api"],
+    );
+}
+
+#[test]
+fn a_container_that_is_not_there_leaves_no_placeholder_to_complain_of() {
+    let file = TASK_DEFINITION.replace("<LEVEL>", "debug").replace(", \"futureField2028\": 1", "");
+    let application = format!("{APPLICATION}  taskDefinition: taskdef.json\n  containers: [apy]\n");
+    check(
+        &[("api.yaml", &application), ("taskdef.json", &file), ("test.yaml", ENVIRONMENT)],
+        &["taskdef.json:5:29 no container is named `apy` | there is api"],
+        &["test/api"],
+    );
+}

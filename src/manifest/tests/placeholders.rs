@@ -47,8 +47,6 @@ fn the_only_placeholder_of_an_image_means_the_image_in_any_spelling() {
         &unknown,
         &[
             "taskdef.json:1:43 no container has the image <IMAGE_NAME> | there is <ONE>, <TWO>: list the images under `images`, each with its `container`",
-            "taskdef.json:2:28 nothing fills <ONE> | add ONE to `values`",
-            "taskdef.json:3:30 nothing fills <TWO> | add TWO to `values`",
         ],
     );
 }

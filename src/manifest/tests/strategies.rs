@@ -32,7 +32,9 @@ fn what_is_not_supported_yet_is_refused_and_freezes_only_its_own() {
     let environment = format!("{ENVIRONMENT}    web: {{ commit: 3f2c1ab, environmentTag: web }}\n");
     check(
         &[("api.yaml", APPLICATION), ("web.yaml", &canary), ("test.yaml", &environment)],
-        &["web.yaml:7:14 strategy `canary` is not supported yet"],
+        &[
+            "web.yaml:7:14 strategy `canary` is not supported yet | rolling, or codeDeploy for the Blue/Green deployments of CodeDeploy",
+        ],
         &["test/web"],
     );
 }
