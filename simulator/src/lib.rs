@@ -4,7 +4,9 @@
 
 mod faults;
 pub mod http;
+mod limits;
 mod world;
 
 pub use faults::{Fault, LOST, ReadKind};
+pub use limits::Rates;
 pub use world::{Api, AwsError, Function, World};

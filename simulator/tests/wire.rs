@@ -5,8 +5,10 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use trueup_simulator::{World, http};
 
 const ECS: &str = "AmazonEC2ContainerServiceV20141113";
@@ -218,6 +220,56 @@ fn time_stands_still_until_it_is_told_to_pass() {
         ("speed", json!({"speed": 1, "more": 1})),
     ] {
         assert_eq!(rig.control(name, &wrong), 400, "{wrong}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_to_calls_side_by_side_are_on_their_way_side_by_side() {
+    const LATENCY: Duration = Duration::from_secs(10);
+    const CALLS: u64 = 20;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let world = Arc::new(Mutex::new(World::new("123456789012", "eu-west-2")));
+    tokio::spawn(http::serve_far_away(listener, Arc::clone(&world), 0.0, LATENCY));
+    let began = tokio::time::Instant::now();
+    let mut clients = tokio::task::JoinSet::new();
+    for _ in 0..CALLS {
+        clients.spawn(async move {
+            let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+            let request = format!(
+                "POST / HTTP/1.1\r\nhost: simulator\r\nconnection: close\r\ncontent-length: 2\r\nx-amz-target: {ECS}.ListClusters\r\n\r\n{{}}"
+            );
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut reply = String::new();
+            stream.read_to_string(&mut reply).await.unwrap();
+            reply
+        });
+    }
+    // All have had their effect, and the world is free, before the first answer has arrived.
+    while world.lock().unwrap().calls("ListClusters") < CALLS {
+        tokio::task::yield_now().await;
+    }
+    assert!(began.elapsed() < LATENCY, "{:?}", began.elapsed());
+    for reply in clients.join_all().await {
+        assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
+    }
+    assert!((LATENCY..2 * LATENCY).contains(&began.elapsed()), "{:?}", began.elapsed());
+}
+
+#[test]
+fn the_rates_of_aws_can_be_asked_for_and_refusals_are_counted() {
+    let rig = Rig::new();
+    let clusters = |rig: &Rig| (0..25).filter(|_| cluster(rig).status == 200).count();
+    assert_eq!((clusters(&rig), &rig.state()["limits"]), (25, &json!(false)));
+    assert_eq!(rig.control("limits", &json!({"enabled": true})), 200);
+    assert_eq!(clusters(&rig), 20);
+    let refused = cluster(&rig);
+    let said = json!({"__type": "ThrottlingException", "message": "Rate exceeded"});
+    assert_eq!((refused.status, refused.json()), (400, said));
+    let state = rig.state();
+    assert_eq!((&state["limits"], &state["throttled"]), (&json!(true), &json!({"CreateCluster": 6})));
+    for wrong in [json!({}), json!({"enabled": 1}), json!({"enabled": true, "more": 1})] {
+        assert_eq!(rig.control("limits", &wrong), 400, "{wrong}");
     }
 }
 

@@ -33,7 +33,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use trueup_simulator::World;
+use trueup_simulator::{Rates, World};
 
 use approval::Answer;
 use end::End;
@@ -188,6 +188,12 @@ enum Command {
         /// Let tasks take differently long to start, the same in every run with this number; 0: all alike.
         #[arg(long, default_value_t = 0)]
         seed: u64,
+        /// Take calls no faster than AWS does, and throttle the rest.
+        #[arg(long)]
+        limits: bool,
+        /// Real milliseconds by which each answer is delayed.
+        #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=60_000))]
+        latency: u64,
     },
     /// Promote a commit or release: edit the environment file and commit it (push with --push).
     Promote {
@@ -335,8 +341,10 @@ async fn dispatch(cli: Cli) -> anyhow::Result<End> {
             };
             wait::run(&repository, &target, &commit, patience).await
         }
-        Command::Simulator { listen, speed, account, region, seed } => {
-            simulator::run(listen, speed, World::new(&account, &region).seeded(seed)).await
+        Command::Simulator { listen, speed, account, region, seed, limits, latency } => {
+            let rates = if limits { Rates::Published } else { Rates::Unlimited };
+            let world = World::new(&account, &region).seeded(seed).with_rates(rates);
+            simulator::run(listen, speed, Duration::from_millis(latency), world).await
         }
         Command::Promote { target, commit, release, from, to, force, push } => {
             let target = to.map_or(target.clone(), |environment| format!("{environment}/{target}"));

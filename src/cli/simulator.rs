@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use trueup_simulator::{World, http};
@@ -29,7 +30,12 @@ fn named(kind: NameKind, text: &str) -> Result<String, String> {
     Err(format!("{message}\n  hint  {hint}"))
 }
 
-pub(super) async fn run(listen: SocketAddr, speed: f64, world: World) -> anyhow::Result<End> {
+pub(super) async fn run(
+    listen: SocketAddr,
+    speed: f64,
+    latency: Duration,
+    world: World,
+) -> anyhow::Result<End> {
     if !(0.0..=100_000.0).contains(&speed) {
         bail!("--speed must lie between 0 and 100000");
     }
@@ -39,7 +45,7 @@ pub(super) async fn run(listen: SocketAddr, speed: f64, world: World) -> anyhow:
     let world = Arc::new(Mutex::new(world.starting_at(now)));
     outln!("http://{}", listener.local_addr()?);
     tokio::select! {
-        served = http::serve(listener, world, speed) => served?,
+        served = http::serve_far_away(listener, world, speed, latency) => served?,
         _ = tokio::signal::ctrl_c() => {}
     }
     Ok(End::Good)

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::answer::json_answer;
 use super::{MOST_SECONDS, Server};
 use crate::faults::{Fault, ReadKind};
+use crate::limits::Rates;
 use crate::world::World;
 
 /// Virtual seconds a real second, at most.
@@ -18,7 +19,14 @@ const FASTEST: f64 = 100_000.0;
 pub(super) async fn state(State(server): State<Server>) -> Response {
     let speed = server.speed();
     let state = server.with(|world| {
-        json!({"now": world.now(), "speed": speed, "calls": world.all_calls(), "faults": world.active_faults()})
+        json!({
+            "now": world.now(),
+            "speed": speed,
+            "limits": world.rates() == Rates::Published,
+            "calls": world.all_calls(),
+            "throttled": world.all_throttled(),
+            "faults": world.active_faults(),
+        })
     });
     json_answer(StatusCode::OK, &state)
 }
@@ -42,6 +50,18 @@ pub(super) async fn speed(State(server): State<Server>, body: Bytes) -> Response
             state(State(server)).await
         }
         None => wrong("expected {\"speed\": N}, from 0 to 100000"),
+    }
+}
+
+pub(super) async fn limits(State(server): State<Server>, body: Bytes) -> Response {
+    let enabled = Asked::of(&body).and_then(|mut asked| asked.last("enabled", Value::as_bool));
+    match enabled {
+        Some(enabled) => {
+            let rates = if enabled { Rates::Published } else { Rates::Unlimited };
+            server.with(|world| world.set_rates(rates));
+            state(State(server)).await
+        }
+        None => wrong("expected {\"enabled\": true} or {\"enabled\": false}"),
     }
 }
 

@@ -41,22 +41,23 @@ struct Clock {
     /// Virtual seconds a real second.
     speed: f64,
     seen: Instant,
-    /// Virtual seconds not yet given to the world: less than one.
+    /// Virtual milliseconds not yet given to the world: less than one.
     rest: f64,
 }
 
 impl Clock {
-    /// Whole virtual seconds that have passed since the last look.
+    /// Whole virtual milliseconds that have passed since the last look.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "whole seconds, not negative"
+        reason = "whole milliseconds, not negative"
     )]
     fn elapsed(&mut self) -> u64 {
-        let due = self.seen.elapsed().as_secs_f64().mul_add(self.speed.max(0.0), self.rest);
+        let real = self.seen.elapsed().as_secs_f64() * 1000.0;
+        let due = real.mul_add(self.speed.max(0.0), self.rest);
         self.seen = Instant::now();
         self.rest = due.fract();
-        (due.trunc() as u64).min(MOST_SECONDS)
+        (due.trunc() as u64).min(MOST_SECONDS * 1000)
     }
 }
 
@@ -66,19 +67,34 @@ pub async fn serve(
     world: Arc<Mutex<World>>,
     speed: f64,
 ) -> std::io::Result<()> {
+    serve_far_away(listener, world, speed, Duration::ZERO).await
+}
+
+/// The same, so far away that each answer of AWS arrives so much later. The world goes on in the meantime, and calls side by
+/// side wait side by side.
+pub async fn serve_far_away(
+    listener: tokio::net::TcpListener,
+    world: Arc<Mutex<World>>,
+    speed: f64,
+    latency: Duration,
+) -> std::io::Result<()> {
     let clock = Clock { speed, seen: Instant::now(), rest: 0.0 };
     let server = Server { world, clock: Arc::new(Mutex::new(clock)), requests: Arc::default() };
     let clockwork = server.clone();
+    let control = Router::new()
+        .route("/_simulator/state", get(control::state))
+        .route("/_simulator/advance", post(control::advance))
+        .route("/_simulator/speed", post(control::speed))
+        .route("/_simulator/limits", post(control::limits))
+        .route("/_simulator/fault", post(control::fault))
+        .route("/_simulator/heal", post(control::heal))
+        .route("/_simulator/hand", post(control::hand));
     let routes = Router::new()
         .route("/", post(wire::call))
         .route("/v2/{*path}", get(wire::download))
         .route("/service/{service}/operation/{operation}", post(cbor::call))
-        .route("/_simulator/state", get(control::state))
-        .route("/_simulator/advance", post(control::advance))
-        .route("/_simulator/speed", post(control::speed))
-        .route("/_simulator/fault", post(control::fault))
-        .route("/_simulator/heal", post(control::heal))
-        .route("/_simulator/hand", post(control::hand))
+        .route_layer(axum::middleware::map_response_with_state(latency, delayed))
+        .merge(control)
         .layer(DefaultBodyLimit::max(MOST_BYTES))
         .layer(axum::middleware::map_response_with_state(server.clone(), dated))
         .with_state(server);
@@ -86,6 +102,14 @@ pub async fn serve(
         served = async { axum::serve(listener, routes).await } => served,
         () = ticking(clockwork) => Ok(()),
     }
+}
+
+/// The call has had its effect; its answer is on the way.
+async fn delayed(State(latency): State<Duration>, answer: Response) -> Response {
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
+    }
+    answer
 }
 
 /// Answers are of the world's time.
@@ -116,7 +140,7 @@ impl Server {
     fn with<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
         let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
         let elapsed = self.clock.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
-        world.advance(elapsed);
+        world.advance_millis(elapsed);
         act(&mut world)
     }
 

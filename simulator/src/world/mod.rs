@@ -18,7 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::faults::Faults;
+use crate::faults::{Faults, Refusal};
+use crate::limits::{Limits, Rates};
 pub(crate) use ecr::{DOWNLOADS, Repeat};
 use ecs::{Cluster, Families, Service, ServiceKey};
 pub use hands::Function;
@@ -67,6 +68,8 @@ pub struct World {
     region: String,
     /// Seconds since 1970. Whole seconds: one tick each.
     pub(crate) now: u64,
+    /// Milliseconds of the second after `now` that have passed. Only [`Rates`] look so closely.
+    millis: u64,
     seed: u64,
     ids: u64,
     clusters: BTreeMap<String, Cluster>,
@@ -83,7 +86,9 @@ pub struct World {
     /// What the index of tags does not have yet, oldest first.
     lags: Vec<tagging::Lag>,
     pub(crate) faults: Faults,
+    limits: Limits,
     calls: BTreeMap<String, u64>,
+    throttled: BTreeMap<String, u64>,
 }
 
 /// Where the virtual clock starts: 2026-01-01T00:00:00Z.
@@ -95,6 +100,7 @@ impl World {
             account: account.to_owned(),
             region: region.to_owned(),
             now: START,
+            millis: 0,
             seed: 0,
             ids: 0,
             clusters: BTreeMap::new(),
@@ -108,7 +114,9 @@ impl World {
             targets: scaling::Targets::new(),
             lags: Vec::new(),
             faults: Faults::default(),
+            limits: Limits::default(),
             calls: BTreeMap::new(),
+            throttled: BTreeMap::new(),
         }
     }
 
@@ -127,6 +135,22 @@ impl World {
         self
     }
 
+    /// Takes calls no faster than this.
+    #[must_use]
+    pub fn with_rates(mut self, rates: Rates) -> Self {
+        self.set_rates(rates);
+        self
+    }
+
+    /// From now on calls are taken no faster than this; every bucket is full.
+    pub fn set_rates(&mut self, rates: Rates) {
+        self.limits.set(rates);
+    }
+
+    pub fn rates(&self) -> Rates {
+        self.limits.rates()
+    }
+
     /// Seconds since 1970.
     pub fn now(&self) -> u64 {
         self.now
@@ -141,6 +165,11 @@ impl World {
         &self.calls
     }
 
+    /// How often an operation was refused because calls came too fast, by a fault or by [`Rates`].
+    pub fn all_throttled(&self) -> &BTreeMap<String, u64> {
+        &self.throttled
+    }
+
     /// Lets time pass, a second at a time; at once while nothing is under way or all that is just waits.
     pub fn advance(&mut self, seconds: u64) {
         let end = self.now.saturating_add(seconds);
@@ -153,10 +182,20 @@ impl World {
         self.forget();
     }
 
+    /// Lets part of a second pass, or more; what happens in the world happens at whole seconds.
+    pub fn advance_millis(&mut self, millis: u64) {
+        let passed = self.millis.saturating_add(millis);
+        self.millis = passed % 1000;
+        self.advance(passed / 1000);
+    }
+
     /// One call of the API. An answer that is lost has the code [`crate::LOST`].
     pub fn call(&mut self, api: Api, operation: &str, input: &Value) -> Answer {
         *self.calls.entry(operation.to_owned()).or_default() += 1;
-        if let Some(refusal) = self.faults.refusal(operation) {
+        if let Some(refusal) = self.refusal(api, operation) {
+            if refusal == Refusal::Throttled {
+                *self.throttled.entry(operation.to_owned()).or_default() += 1;
+            }
             return Err(refusal.told(api, &self.not_authorized(api, operation, input)));
         }
         let Value::Object(input) = input else {
@@ -170,6 +209,14 @@ impl World {
             Some(lost) => Err(lost),
             None => answer,
         }
+    }
+
+    /// The rate comes before all else: a call that is refused for another reason has taken its token.
+    fn refusal(&mut self, api: Api, operation: &str) -> Option<Refusal> {
+        if !self.limits.admits(api, operation, self.now.saturating_mul(1000).saturating_add(self.millis)) {
+            return Some(Refusal::Throttled);
+        }
+        self.faults.refusal(operation)
     }
 
     fn answer(&mut self, api: Api, operation: &str, input: &Input) -> Answer {

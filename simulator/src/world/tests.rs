@@ -16,6 +16,7 @@ mod native;
 mod native_ends;
 mod native_hooks;
 mod native_refusals;
+mod rates;
 mod registration;
 mod removal;
 mod rollbacks;
