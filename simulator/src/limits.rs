@@ -4,7 +4,7 @@
 //! Sources: Amazon ECS API reference, "Request throttling for the Amazon ECS API" (burst and sustained rate); Amazon ECR
 //! user guide, "Service quotas" (sustained rates; a burst of one second is chosen here). Of `CodeDeploy`, of the other
 //! reads and writes of ECR and of the tagging API AWS publishes no figures: what stands below is chosen, low enough that
-//! a client has to be considerate. What is in no category (`StopServiceDeployment`, Elastic Load Balancing, STS) is not
+//! a client has to be considerate. What is in no category (`StopServiceDeployment`, `ContinueServiceDeployment`, Elastic Load Balancing, STS) is not
 //! limited.
 
 use std::collections::BTreeMap;
