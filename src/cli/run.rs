@@ -268,3 +268,51 @@ fn stopped() -> std::io::Result<impl Future<Output = ()>> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::scratch;
+    use crate::model::Region;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_sweep_waits_for_the_first_fetch_and_not_for_one_that_hangs() {
+        let seconds = Duration::from_secs;
+        for (lasts, waits, goes_on) in [(None, 0, false), (Some(9), 9, false), (Some(60), 10, true)] {
+            let fetch = lasts.map(|lasts| {
+                let (fetch, end) = Fetch::until_told();
+                tokio::spawn(async move {
+                    tokio::time::sleep(seconds(lasts)).await;
+                    let _ = end.send(Ok(()));
+                });
+                fetch
+            });
+            let mut looped = looped().await;
+            looped.fetch = fetch;
+            let started = tokio::time::Instant::now();
+            looped.first_fetch().await;
+            let waited = started.elapsed();
+            assert!(waited >= seconds(waits) && waited < seconds(waits + 1), "{lasts:?}: {waited:?}");
+            assert_eq!(looped.fetch.is_some(), goes_on, "{lasts:?}");
+        }
+    }
+
+    /// Of a repository on this machine, which is never fetched.
+    async fn looped() -> Loop {
+        let folder = tempfile::tempdir().unwrap();
+        scratch::init(folder.path()).unwrap();
+        scratch::commit_all(folder.path(), "empty").unwrap();
+        Loop {
+            aws: Aws::simulated("http://127.0.0.1:1", &Region::new("eu-west-2")).await,
+            told: Told::new(Board::default(), Notifier::new(None)),
+            source: Opened::at(folder.path()).unwrap(),
+            board: Board::default(),
+            observe: false,
+            declared: None,
+            units: BTreeMap::new(),
+            unreachable: None,
+            fetched: None,
+            fetch: None,
+        }
+    }
+}

@@ -383,6 +383,15 @@ impl Fetch {
     }
 }
 
+#[cfg(test)]
+impl Fetch {
+    /// One that goes on until it is told how it ended.
+    pub(super) fn until_told() -> (Self, oneshot::Sender<Result<(), String>>) {
+        let (tell, done) = oneshot::channel();
+        (Self { done, failed: None }, tell)
+    }
+}
+
 fn files_with_errors(declaration: &Declaration) -> Vec<&str> {
     let errors = declaration.findings.iter().filter(|finding| finding.severity == Severity::Error);
     let files: BTreeSet<&str> = errors.map(|finding| finding.position.file.as_str()).collect();
