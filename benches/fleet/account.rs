@@ -41,7 +41,7 @@ impl Account {
         let world = World::new(ACCOUNT, REGION).starting_at(UNIX_EPOCH.elapsed()?.as_secs());
         let world = Arc::new(Mutex::new(world));
         let folder = tempfile::Builder::new().prefix("trueup-fleet-").tempdir()?;
-        let account = Self { world, endpoint, folder, services, runtime: runtime };
+        let account = Self { world, endpoint, folder, services, runtime };
         account.make_services()?;
         std::fs::create_dir(account.repository())?;
         account.git(&["init", "-q", "-b", "main"])?;

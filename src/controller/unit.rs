@@ -28,6 +28,9 @@ const MOST_LOOKS: usize = 256;
 /// Targets that are about to be written to at the same time, for each kind of write: one kind that has to wait for its rate
 /// holds up no other.
 const MOST_WRITES: usize = 8;
+/// How long a pass begins writes, in milliseconds. Who has not had its turn by then has it in a later one: what was written for the
+/// others must not wait for it.
+const LONGEST_PASS: Millis = 5000;
 
 pub(super) struct Unit {
     access: Access,
@@ -140,6 +143,7 @@ impl Unit {
             swept: BTreeMap::new(),
             work: FuturesUnordered::new(),
             tell,
+            ends: self.access.clock.now().saturating_add(LONGEST_PASS),
         };
         let mut queue: VecDeque<&Desired> = others.iter().chain(chosen).copied().collect();
         let mut looks = 0;
@@ -281,6 +285,8 @@ struct Pass<'a, 't> {
     swept: BTreeMap<&'a Target, Swept>,
     work: Work<'a>,
     tell: &'t mut (dyn FnMut(News<'_>) + Send),
+    /// When no more writes are begun.
+    ends: Millis,
 }
 
 /// Those that come to the same kind of write.
@@ -366,6 +372,9 @@ impl<'a> Pass<'a, '_> {
 
     /// A fresh look comes before each write. Where the decision is another one by now, there is nothing to read.
     fn begin_writes(&mut self, operation: &'static str) {
+        if self.books.clock.now() > self.ends {
+            return self.postpone(operation);
+        }
         while let Some((desired, observed)) = self.next_in(operation) {
             let plan = self.books.decide(desired, self.round, &observed);
             if plan.steps.is_empty() || !(self.round.is_newest)() {
@@ -380,6 +389,19 @@ impl<'a> Pass<'a, '_> {
                 let observed = access.refresh(desired, head, is_deep, registered.as_ref()).await;
                 Event::Refreshed(desired, operation, Box::new(observed))
             }));
+        }
+    }
+
+    /// Leaves those that wait to later passes, each to the one in which its turn may come.
+    fn postpone(&mut self, operation: &'static str) {
+        let queue = self.lanes.get_mut(operation).map(|lane| std::mem::take(&mut lane.queue));
+        let now = self.books.clock.now();
+        for (place, (desired, observed)) in queue.unwrap_or_default().into_iter().enumerate() {
+            let plan = self.books.decide(desired, self.round, &observed);
+            self.finish(desired, observed, plan, Outcome::Nothing);
+            let passes = Millis::try_from(place / MOST_WRITES).unwrap_or_default();
+            let due = now.saturating_add(passes.saturating_mul(LONGEST_PASS));
+            self.books.entry(&desired.target).due = Some(due);
         }
     }
 
