@@ -479,7 +479,13 @@ impl<'a> Pass<'a, '_> {
             self.books.ledger.started(target);
         }
         let pace = (self.books.clock.now(), self.books.ledger.in_flight());
-        let requeue = self.books.entry(target).finish(desired, observed, &plan, &outcome, pace);
+        let entry = self.books.entry(target);
+        let requeue = entry.finish(desired, observed, &plan, &outcome, pace);
+        let is_left = !plan.steps.is_empty() && outcome == Outcome::Nothing;
+        if is_left && self.round.writes == Writes::Allowed {
+            // For a newer head, or in a later pass.
+            entry.due = Some(pace.0);
+        }
         if self.only_looked_at.contains(target) {
             return;
         }

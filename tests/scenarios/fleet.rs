@@ -200,4 +200,5 @@ async fn a_newer_head_stops_the_writes_of_a_merge_that_promotes_many() {
     assert!((12..30).contains(&by_then), "{by_then}");
     assert_eq!(written(), by_then, "nothing more is written for what is no longer declared");
     assert_eq!(swept.len(), 40);
+    assert_eq!(fleet.controller.due(&fleet.stage.declaration).len(), 40, "and nobody rests meanwhile");
 }
