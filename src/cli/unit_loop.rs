@@ -25,6 +25,8 @@ struct Telling {
     board: Board,
     notifier: Notifier,
     statuses: BTreeMap<Target, Status>,
+    /// What is declared now: a loop may not have heard of it yet.
+    declared: BTreeSet<Target>,
     /// Whose first look is not over.
     unseen: BTreeSet<Place>,
     wrote: Option<Instant>,
@@ -35,7 +37,16 @@ struct Telling {
 impl Told {
     pub fn new(board: Board, notifier: Notifier) -> Self {
         let (statuses, unseen, heard) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
-        Self(Arc::new(Mutex::new(Telling { board, notifier, statuses, unseen, wrote: None, heard })))
+        let declared = BTreeSet::new();
+        Self(Arc::new(Mutex::new(Telling {
+            board,
+            notifier,
+            statuses,
+            declared,
+            unseen,
+            wrote: None,
+            heard,
+        })))
     }
 
     fn telling(&self) -> MutexGuard<'_, Telling> {
@@ -50,9 +61,10 @@ impl Told {
     /// A new declaration: who is gone is no longer told of.
     pub fn declared(&self, declaration: &Declaration) {
         let mut telling = self.telling();
-        let declared: BTreeSet<&Target> = declaration.applications.iter().map(Declared::target).collect();
-        telling.statuses.retain(|target, _| declared.contains(target));
-        telling.notifier.retain(declared.into_iter());
+        let telling = &mut *telling;
+        telling.declared = declaration.applications.iter().map(Declared::target).cloned().collect();
+        telling.statuses.retain(|target, _| telling.declared.contains(target));
+        telling.notifier.retain(telling.declared.iter());
         telling.show();
     }
 
@@ -84,6 +96,9 @@ impl Told {
         show::outcome(one);
         if matches!(one.outcome, Outcome::Wrote(_)) {
             telling.wrote = Some(Instant::now());
+        }
+        if !telling.declared.contains(&one.target) {
+            return;
         }
         let status = &one.plan.status;
         telling.notifier.target(status, now);

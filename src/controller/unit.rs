@@ -4,10 +4,12 @@
 //! from what is known by then: a slot that is given away is seen by whoever is decided next.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use tokio::time::Instant;
 
 use super::access::Access;
 use super::entry::Entry;
@@ -28,9 +30,9 @@ const MOST_LOOKS: usize = 256;
 /// Targets that are about to be written to at the same time, for each kind of write: one kind that has to wait for its rate
 /// holds up no other.
 const MOST_WRITES: usize = 8;
-/// How long a pass begins writes, in milliseconds. Who has not had its turn by then has it in a later one: what was written for the
-/// others must not wait for it.
-const LONGEST_PASS: Millis = 5000;
+/// How long a pass begins writes. Who has not had its turn by then has it in a later one: what was written for the others must not
+/// wait for it.
+const LONGEST_PASS: Duration = Duration::from_secs(5);
 
 pub(super) struct Unit {
     access: Access,
@@ -143,7 +145,7 @@ impl Unit {
             swept: BTreeMap::new(),
             work: FuturesUnordered::new(),
             tell,
-            ends: self.access.clock.now().saturating_add(LONGEST_PASS),
+            ends: Instant::now() + LONGEST_PASS,
         };
         let mut queue: VecDeque<&Desired> = others.iter().chain(chosen).copied().collect();
         let mut looks = 0;
@@ -285,8 +287,8 @@ struct Pass<'a, 't> {
     swept: BTreeMap<&'a Target, Swept>,
     work: Work<'a>,
     tell: &'t mut (dyn FnMut(News<'_>) + Send),
-    /// When no more writes are begun.
-    ends: Millis,
+    /// When no more writes are begun, by this machine's time: that of AWS may leap with its next answer.
+    ends: Instant,
 }
 
 /// Those that come to the same kind of write.
@@ -372,7 +374,7 @@ impl<'a> Pass<'a, '_> {
 
     /// A fresh look comes before each write. Where the decision is another one by now, there is nothing to read.
     fn begin_writes(&mut self, operation: &'static str) {
-        if self.books.clock.now() > self.ends {
+        if Instant::now() > self.ends {
             return self.postpone(operation);
         }
         while let Some((desired, observed)) = self.next_in(operation) {
@@ -399,9 +401,9 @@ impl<'a> Pass<'a, '_> {
         for (place, (desired, observed)) in queue.unwrap_or_default().into_iter().enumerate() {
             let plan = self.books.decide(desired, self.round, &observed);
             self.finish(desired, observed, plan, Outcome::Nothing);
-            let passes = Millis::try_from(place / MOST_WRITES).unwrap_or_default();
-            let due = now.saturating_add(passes.saturating_mul(LONGEST_PASS));
-            self.books.entry(&desired.target).due = Some(due);
+            let passes = u32::try_from(place / MOST_WRITES).unwrap_or(u32::MAX);
+            let rest = Requeue::After(LONGEST_PASS.saturating_mul(passes));
+            self.books.entry(&desired.target).due = Some(pace::due_at(now, rest));
         }
     }
 
