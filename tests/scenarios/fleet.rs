@@ -47,6 +47,7 @@ impl Fleet {
     /// So many services of one task that run commit aaaaaaa.
     fn new(services: usize, environment: &str) -> Self {
         let mut stage = Stage::new(Breaker::On);
+        let world = stage.account.shared();
         environment.clone_into(&mut stage.environment);
         stage.build("bbbbbbb");
         let name = |number| {
@@ -71,10 +72,10 @@ impl Fleet {
             stage.call(Api::Ecs, "CreateService", &service);
         }
         stage.advance(200);
-        let process = Process::far_away(&stage.account.shared(), AWAY);
+        let process = Process::far_away(&world, AWAY);
         let budgets = Budgets::default();
         let reach = Paced { process: process.clone(), budgets: budgets.clone() };
-        let clock = Arc::new(WorldClock(stage.account.shared()));
+        let clock = Arc::new(WorldClock(world));
         let controller = Controller::new(Box::new(reach), Box::new(stage.commits.clone()), clock);
         let mut fleet = Self { stage, process, budgets, controller, names };
         fleet.declare("aaaaaaa");
