@@ -146,7 +146,7 @@ async fn a_merge_that_promotes_many_keeps_within_the_rates_and_takes_little_long
     // 18 at once, and the others at 0.9 a second; then a rollout and its minute.
     let registrations = (SERVICES - 18) * 10 / 9;
     assert!((registrations..registrations + 180).contains(&usize::try_from(seconds).unwrap()), "{seconds}");
-    assert!(calls.len() < 90 * SERVICES, "{}", calls.len());
+    assert!(calls.len() < 100 * SERVICES, "{}", calls.len());
     // The first ones do not wait for the last ones.
     let log = fleet.process.log().split_off(before);
     let updated = log.iter().find(|call| call.operation == "UpdateService").unwrap().at;
@@ -201,5 +201,5 @@ async fn a_newer_head_stops_the_writes_of_a_merge_that_promotes_many() {
     assert!((12..30).contains(&by_then), "{by_then}");
     assert_eq!(written(), by_then, "nothing more is written for what is no longer declared");
     assert_eq!(swept.len(), 40);
-    assert_eq!(fleet.controller.due(&fleet.stage.declaration).len(), 40, "and nobody rests meanwhile");
+    assert_eq!(fleet.controller.rest(), Duration::ZERO, "and who was left is looked at next");
 }
