@@ -64,8 +64,8 @@ pub(super) struct Batch<K, V> {
     terms: Terms,
     questions: Mutex<VecDeque<Question<K, V>>>,
     calls: Semaphore,
-    /// One batch is gathered at a time.
-    gathering: tokio::sync::Mutex<()>,
+    /// One batch is gathered at a time. Whether the last one had more than one question: who is alone waits for nobody.
+    gathering: tokio::sync::Mutex<bool>,
 }
 
 struct Question<K, V> {
@@ -82,7 +82,7 @@ impl<K: Ord + Clone, V: Clone> Batch<K, V> {
             terms,
             questions: Mutex::default(),
             calls: Semaphore::new(terms.calls),
-            gathering: tokio::sync::Mutex::default(),
+            gathering: tokio::sync::Mutex::new(true),
         }
     }
 
@@ -113,14 +113,15 @@ impl<K: Ord + Clone, V: Clone> Batch<K, V> {
 
     /// The questions of the next call.
     async fn gather(&self) -> Vec<Question<K, V>> {
-        let _one = self.gathering.lock().await;
-        if self.terms.linger.is_zero() {
+        let mut has_company = self.gathering.lock().await;
+        if self.terms.linger.is_zero() || !*has_company {
             tokio::task::yield_now().await;
         } else if self.questions().len() < self.terms.most {
             tokio::time::sleep(self.terms.linger).await;
         }
         let mut questions = self.questions();
         let count = questions.len().min(self.terms.most);
+        *has_company = count > 1;
         questions.drain(..count).collect()
     }
 
