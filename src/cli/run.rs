@@ -1,7 +1,7 @@
 //! `trueup run`: the controller. It watches the repository, looks, writes, tells, and rests, until it is stopped. A fetch
 //! goes on beside it: the sweeps go on with what was read last.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -234,11 +234,11 @@ impl Loop {
             }
             None => self.declared.insert(watch::Sender::new(Arc::clone(declaration))),
         };
-        for place in declaration.applications.iter().map(place_of) {
-            if self.units.contains_key(&place) {
-                continue;
-            }
-            self.told.begins(&place);
+        let places: BTreeSet<Place> = declaration.applications.iter().map(place_of).collect();
+        let new: Vec<Place> = places.into_iter().filter(|place| !self.units.contains_key(place)).collect();
+        // All before the first: ready is who has seen everything.
+        new.iter().for_each(|place| self.told.begins(place));
+        for place in new {
             let controller = super::controller_of(&self.aws, self.source.clone());
             let unit = unit_loop::run(controller, place.clone(), declared.subscribe(), self.told.clone());
             self.units.insert(place, tokio::spawn(unit));

@@ -58,14 +58,13 @@ impl Told {
         with(&mut self.telling().notifier)
     }
 
-    /// A new declaration: who is gone is no longer told of.
+    /// A new declaration: who is gone is no longer told of, from the next sweep on.
     pub fn declared(&self, declaration: &Declaration) {
         let mut telling = self.telling();
         let telling = &mut *telling;
         telling.declared = declaration.applications.iter().map(Declared::target).cloned().collect();
         telling.statuses.retain(|target, _| telling.declared.contains(target));
         telling.notifier.retain(telling.declared.iter());
-        telling.show();
     }
 
     /// The loop that reads the repository has come round; where there is no other one, that is all there is.
