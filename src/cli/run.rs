@@ -237,7 +237,9 @@ impl Loop {
         let places: BTreeSet<Place> = declaration.applications.iter().map(place_of).collect();
         let new: Vec<Place> = places.into_iter().filter(|place| !self.units.contains_key(place)).collect();
         // All before the first: ready is who has seen everything.
-        new.iter().for_each(|place| self.told.begins(place));
+        for place in &new {
+            self.told.begins(place);
+        }
         for place in new {
             let controller = super::controller_of(&self.aws, self.source.clone());
             let unit = unit_loop::run(controller, place.clone(), declared.subscribe(), self.told.clone());
