@@ -26,6 +26,7 @@ pub mod controller;
 pub mod http;
 pub mod notify;
 pub mod settings;
+pub mod view;
 
 pub mod cli;
 

@@ -5,11 +5,12 @@ use anyhow::ensure;
 
 use super::end::{self, End};
 use super::source::{Opened, print_findings};
-use super::{RepositoryArgs, controller, show};
+use super::{RepositoryArgs, controller, messages};
 use crate::controller::{Swept, Writes};
 use crate::model::{Declared, InfraCommit, Target, Waiting};
 use crate::plan::Step;
 use crate::plan::waiting::{Class, class};
+use crate::view::words::step_line;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
@@ -35,7 +36,7 @@ pub(super) async fn run(
     let mut controller = controller(source).await;
     let swept = controller.sweep(&declaration, Writes::Withheld, is_meant).await;
     let unread: Vec<Swept> = swept.iter().filter(|one| is_unread(one)).cloned().collect();
-    show::complaints(&unread);
+    messages::complaints(&unread);
     let mut ends = vec![if unread.is_empty() { End::Good } else { End::Error }];
     let offered: Vec<(&Target, String, Step)> =
         swept.iter().filter_map(|one| offer(one, &head.commit)).collect();
@@ -72,7 +73,7 @@ fn offer<'s>(one: &'s Swept, head: &InfraCommit) -> Option<(&'s Target, String, 
         short(applied),
         revision.short(),
         short(head.as_str()),
-        show::step_line(step)
+        step_line(step)
     );
     Some((&one.target, what, step.clone()))
 }

@@ -3,8 +3,9 @@
 use anyhow::bail;
 
 use super::source::Opened;
-use super::{End, RepositoryArgs, controller, look_at, show};
+use super::{End, RepositoryArgs, controller, look_at};
 use crate::model::Commit;
+use crate::view::words::in_brackets;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
@@ -18,7 +19,7 @@ pub(super) async fn run(arguments: &RepositoryArgs, name: &str, answer: Answer) 
     let mut controller = controller(source).await;
     let plan = look_at(&mut controller, &declaration, name).await?;
     let Some(approval) = plan.approval else {
-        bail!("{name} does not wait for approval{}", show::in_brackets(&plan))
+        bail!("{name} does not wait for approval{}", in_brackets(&plan))
     };
     let last = plan.status.last_deployment.and_then(|last| last.commit);
     let commit = last.as_ref().map_or("it", Commit::short);

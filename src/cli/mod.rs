@@ -4,7 +4,6 @@
 mod streams;
 
 mod accept_history;
-mod api;
 mod approval;
 mod demo;
 mod editors;
@@ -13,13 +12,13 @@ mod git_program;
 mod health;
 mod iam_policy;
 mod lint;
+mod messages;
 mod plan;
 mod promote;
 mod reconcile;
 mod render;
 mod retry;
 mod run;
-mod show;
 mod simulator;
 mod source;
 mod status;
@@ -45,6 +44,7 @@ use crate::masking;
 use crate::model::{Declaration, Declared, Finding, FirstContact, Severity, Target, Waiting};
 use crate::plan::Plan;
 use crate::text::nearest::nearest;
+use crate::view::plan::Detail;
 
 /// GitOps for Amazon ECS: make live services run the commits that a git repository declares.
 #[derive(Parser)]
@@ -320,7 +320,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<End> {
         Command::Lint => lint::run(&repository),
         Command::Render(names) => render::run(&repository, &names),
         Command::Plan { names, format, explain } => {
-            let detail = if explain { show::Detail::Rules } else { show::Detail::Changes };
+            let detail = if explain { Detail::Rules } else { Detail::Changes };
             plan::run(&repository, &names, format, detail).await
         }
         Command::Status { names, format, watch: false, exit_code } => {

@@ -2,14 +2,16 @@
 
 use super::end::{self, Asked, End};
 use super::source::{Opened, print_findings};
-use super::{Format, Names, RepositoryArgs, api, controller, show, streams};
-use crate::controller::Writes;
+use super::{Format, Names, RepositoryArgs, controller, streams};
+use crate::controller::{Writes, plans};
+use crate::view::plan::Detail;
+use crate::view::{json, markdown, plan};
 
 pub(super) async fn run(
     arguments: &RepositoryArgs,
     names: &Names,
     format: Format,
-    detail: show::Detail,
+    detail: Detail,
 ) -> anyhow::Result<End> {
     let source = Opened::open(arguments)?;
     let declaration = source.working_tree()?;
@@ -19,9 +21,9 @@ pub(super) async fn run(
     let mut controller = controller(source).await;
     let swept = controller.sweep(&declaration, Writes::Withheld, |target| selection.holds(target)).await;
     match format {
-        Format::Text => out!("{}", show::plan(&swept, detail)),
-        Format::Markdown => out!("{}", show::plan_markdown(&declaration, &swept)),
-        Format::Json => streams::document(&api::plan(&swept)),
+        Format::Text => out!("{}", plan::text(&plans(&swept), detail)),
+        Format::Markdown => out!("{}", markdown::plan(&declaration, &plans(&swept))),
+        Format::Json => streams::document(&json::plan(&plans(&swept))),
     }
     Ok(end::lowest([broken, end::of(Asked::Plan, &swept)]))
 }

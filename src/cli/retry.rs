@@ -3,8 +3,9 @@
 use anyhow::bail;
 
 use super::source::Opened;
-use super::{End, RepositoryArgs, controller, look_at, show};
+use super::{End, RepositoryArgs, controller, look_at};
 use crate::model::Waiting;
+use crate::view::words::in_brackets;
 
 pub(super) async fn run(arguments: &RepositoryArgs, name: &str) -> anyhow::Result<End> {
     let source = Opened::open(arguments)?;
@@ -14,7 +15,7 @@ pub(super) async fn run(arguments: &RepositoryArgs, name: &str) -> anyhow::Resul
     let said = match &plan.waiting {
         Some(Waiting::Held { commit, .. }) => format!("{} will be tried once more", commit.short()),
         Some(Waiting::Contested { .. }) => "what is declared will be restored once more".to_owned(),
-        _ => bail!("{name} is not held{}; nothing to try again", show::in_brackets(&plan)),
+        _ => bail!("{name} is not held{}; nothing to try again", in_brackets(&plan)),
     };
     let Some(step) = plan.retry.clone() else {
         bail!("{name} is held, but the revision to try again cannot be found")

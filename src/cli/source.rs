@@ -8,10 +8,10 @@ use std::time::Duration;
 use crate::aws;
 use tokio::sync::oneshot;
 
-use crate::git::{Deepening, Head, Location, Snapshot, Source, Watch};
+use crate::git::{Deepening, Location, Snapshot, Source, Watch};
 use crate::manifest::{self, Files, edit};
 use crate::model::{
-    Ancestry, Commit, Declaration, Declared, DeclaredCommits, Desired, Earlier, Finding, InfraCommit,
+    Ancestry, Commit, Declaration, Declared, DeclaredCommits, Desired, Earlier, Finding, Head, InfraCommit,
     Position, Severity, Target,
 };
 use crate::ports::History;

@@ -5,9 +5,10 @@ use std::io::IsTerminal;
 
 use super::end::{self, Asked, End};
 use super::source::{Opened, print_findings};
-use super::{Names, RepositoryArgs, StatusFormat, api, controller, show, streams};
-use crate::controller::Writes;
+use super::{Names, RepositoryArgs, StatusFormat, controller, streams};
+use crate::controller::{Writes, plans};
 use crate::model::{Declaration, Target};
+use crate::view::{json, table};
 
 /// Back to the first column of the first line, and everything below is cleared.
 const REDRAW: &str = "\u{1b}[H\u{1b}[2J";
@@ -34,8 +35,8 @@ pub(super) async fn run(
     let mut controller = controller(source).await;
     let swept = controller.sweep(&declaration, Writes::Withheld, |target| selection.holds(target)).await;
     match format {
-        StatusFormat::Json => streams::document(&api::status(&head, &swept)),
-        StatusFormat::Text => out!("{}", show::status(&head, &swept)),
+        StatusFormat::Json => streams::document(&json::status(&head, &plans(&swept))),
+        StatusFormat::Text => out!("{}", table::status(&head, &plans(&swept))),
     }
     Ok(match code {
         Code::Shown => End::Good,
@@ -62,10 +63,10 @@ pub(super) async fn watch(arguments: &RepositoryArgs, names: &Names) -> anyhow::
         seen = Some(declaration);
         if redraws {
             streams::raw(REDRAW);
-            out!("{}", show::status(&head, &swept));
+            out!("{}", table::status(&head, &plans(&swept)));
         } else {
             for one in &swept {
-                let line = show::progress(one);
+                let line = table::progress(&one.plan);
                 if told.get(&one.target) != Some(&line) {
                     outln!("{line}");
                     told.insert(one.target.clone(), line);

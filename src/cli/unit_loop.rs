@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::{jittered, show};
+use super::{jittered, messages};
 use crate::controller::{Controller, News, Outcome, Writes};
 use crate::http::Board;
 use crate::model::{Declaration, Declared, Millis, Status, Target};
@@ -92,7 +92,7 @@ impl Told {
         telling.hear(place);
         telling.board.news(news);
         let News::Swept(one) = news else { return };
-        show::outcome(one);
+        messages::outcome(one);
         if matches!(one.outcome, Outcome::Wrote(_)) {
             telling.wrote = Some(Instant::now());
         }

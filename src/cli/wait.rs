@@ -7,11 +7,12 @@ use anyhow::ensure;
 
 use super::end::{self, Asked, End, Standing};
 use super::source::Opened;
-use super::{Names, RepositoryArgs, controller, jittered, pause, show};
+use super::{Names, RepositoryArgs, controller, jittered, pause};
 use crate::controller::{Swept, Writes};
 use crate::model::{Commit, Declaration, Declared, Desired, InfraCommit, MoveTag, Waiting};
 use crate::plan::waiting::Class;
 use crate::plan::{self, Plan};
+use crate::view::{table, words};
 
 /// How long what only a person can end may go on before the wait ends: this clone may be a moment behind the controller,
 /// which then looks as if the history had been rewritten.
@@ -133,7 +134,7 @@ impl Watch {
         let Some(one) = one else {
             return Verdict::Undeclared("the application is no longer declared".to_owned());
         };
-        self.say(show::progress(one));
+        self.say(table::progress(&one.plan));
         let declared = declaration.applications.iter().find(|declared| *declared.target() == one.target);
         let desired = declared.and_then(Declared::observable);
         let verdict = verdict(&one.plan, desired, &self.commit);
@@ -220,7 +221,7 @@ fn pending(plan: &Plan) -> String {
     match (&plan.waiting, plan.steps.first()) {
         (Some(Waiting::Settled), _) => "it is deployed and not healthy yet".to_owned(),
         (Some(waiting), _) => plan::waiting::describe(waiting),
-        (None, Some(step)) => format!("a controller has yet to: {}", show::step_line(step)),
+        (None, Some(step)) => format!("a controller has yet to: {}", words::step_line(step)),
         (None, None) => String::new(),
     }
 }

@@ -15,5 +15,5 @@ mod remembered;
 mod unit;
 
 pub use fleet::{Controller, adopt, observe_only, place_of};
-pub use outcome::{News, Outcome, Requeue, Swept, Writes};
+pub use outcome::{News, Outcome, Requeue, Swept, Writes, plans};
 pub use pace::is_settled;

@@ -15,6 +15,11 @@ pub struct Swept {
     pub requeue: Requeue,
 }
 
+/// What was decided of each, for people and programs to read.
+pub fn plans(swept: &[Swept]) -> Vec<&Plan> {
+    swept.iter().map(|one| &one.plan).collect()
+}
+
 /// Told while a sweep goes on, since one over a large fleet takes minutes.
 #[derive(Clone, Copy, Debug)]
 pub enum News<'a> {

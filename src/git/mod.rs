@@ -28,7 +28,7 @@ use std::sync::{Mutex, PoisonError};
 use git2::{ErrorCode, ObjectType, Oid, Repository};
 use trueup_git_transport::{Stop, memory};
 
-use crate::model::InfraCommit;
+use crate::model::{Head, InfraCommit};
 
 use history::History as Answers;
 pub use lineage::Lineage;
@@ -107,15 +107,6 @@ pub struct Source {
     /// Something in the clone could not be read; the next fetch makes another one.
     damaged: AtomicBool,
     stop: Stop,
-}
-
-/// The newest commit of the branch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Head {
-    pub commit: InfraCommit,
-    pub summary: String,
-    /// Unix time in seconds.
-    pub time: i64,
 }
 
 impl Source {

@@ -10,6 +10,15 @@ use super::{
     RepositoryName, RolePattern, ServiceName, Tag, Target,
 };
 
+/// The newest commit of the branch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    pub commit: InfraCommit,
+    pub summary: String,
+    /// Unix time in seconds.
+    pub time: i64,
+}
+
 /// Everything one commit of the infrastructure repository declares.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Declaration {

@@ -10,12 +10,12 @@ use trueup_simulator::{Api, Fault, World, http};
 
 use super::files::{self, ACCOUNT, REGION, TEST};
 use crate::aws::Aws;
-use crate::cli::show;
 use crate::cli::source::Opened;
-use crate::controller::{Controller, Outcome, Swept, Writes};
+use crate::controller::{Controller, Outcome, Swept, Writes, plans};
 use crate::git::scratch;
 use crate::model::{Declaration, Millis, Region, Status, Target};
 use crate::ports::Clock;
+use crate::view::{table, words};
 
 /// Virtual seconds after which a scene has not come out as told.
 const PATIENCE: u64 = 900;
@@ -150,9 +150,9 @@ impl Stage {
     /// Prints every write, and where a target stands when that has changed.
     fn tell(&mut self, one: &Swept) {
         if let Outcome::Wrote(step) = &one.outcome {
-            outln!("  {:<13} > {}", one.target.to_string(), show::step_line(step));
+            outln!("  {:<13} > {}", one.target.to_string(), words::step_line(step));
         }
-        let line = show::progress(one);
+        let line = table::progress(&one.plan);
         if one.outcome == Outcome::Nothing && self.told.get(&one.target) != Some(&line) {
             outln!("  {line}");
             self.told.insert(one.target.clone(), line);
@@ -168,7 +168,7 @@ impl Stage {
     /// What the controller has found to be changed by another hand.
     pub(super) fn print_drift(&self) {
         for status in self.controller.statuses() {
-            out!("{}", show::drift(status));
+            out!("{}", table::drift(status));
         }
         outln!("");
     }
@@ -177,7 +177,7 @@ impl Stage {
     pub(super) async fn print_status(&mut self) -> anyhow::Result<()> {
         let (head, declaration) = self.source.committed()?;
         let swept = self.controller.sweep(&declaration, Writes::Withheld, |_: &Target| true).await;
-        outln!("\n$ trueup status\n{}", show::status(&head, &swept).trim_end());
+        outln!("\n$ trueup status\n{}", table::status(&head, &plans(&swept)).trim_end());
         Ok(())
     }
 

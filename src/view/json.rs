@@ -2,22 +2,16 @@
 
 use serde_json::{Value, json};
 
-use crate::controller::Swept;
-use crate::git::Head;
+use super::words::{health, phase, sync};
 use crate::model::{
-    Commit, CommitSource, Condition, ConditionKind, Difference, Finding, Health, LastDeployment, Millis,
-    Phase, Running, Stage, StartedBy, Status, Sync, TaskDefinitionArn,
+    Commit, CommitSource, Condition, ConditionKind, Difference, Finding, Head, LastDeployment, Millis,
+    Running, Stage, StartedBy, Status, TaskDefinitionArn,
 };
 use crate::plan::{self, Plan, RULES, Step};
 
-pub(super) fn status(head: &Head, swept: &[Swept]) -> Value {
-    let applications: Vec<Value> = swept
-        .iter()
-        .map(|one| match &one.plan {
-            plan if plan.status.is_observed => status_of(plan),
-            plan => unobserved(&plan.status),
-        })
-        .collect();
+pub fn status(head: &Head, plans: &[&Plan]) -> Value {
+    let one = |plan: &&Plan| if plan.status.is_observed { status_of(plan) } else { unobserved(&plan.status) };
+    let applications: Vec<Value> = plans.iter().map(one).collect();
     json!({"infraCommit": head.commit.as_str(), "applications": applications})
 }
 
@@ -33,13 +27,12 @@ fn unobserved(status: &Status) -> Value {
     })
 }
 
-pub(super) fn plan(swept: &[Swept]) -> Value {
-    let plans = swept.iter().map(|one| {
-        let plan = &one.plan;
+pub fn plan(plans: &[&Plan]) -> Value {
+    let plans = plans.iter().map(|plan| {
         let differences = plan.differences.iter().map(difference);
         json!({
-            "environment": one.target.environment.as_str(),
-            "application": one.target.application.as_str(),
+            "environment": plan.status.target.environment.as_str(),
+            "application": plan.status.target.application.as_str(),
             "steps": plan.steps.iter().map(step).collect::<Vec<_>>(),
             "waiting": plan.waiting.as_ref().map(waiting),
             "rule": plan.rule.and_then(|place| RULES.get(place)).map(|rule| rule.name),
@@ -174,36 +167,4 @@ fn stage(stage: Stage) -> &'static str {
 
 fn time(millis: Millis) -> Option<String> {
     jiff::Timestamp::from_millisecond(millis).ok().map(|time| time.to_string())
-}
-
-pub(super) fn sync(sync: Sync) -> &'static str {
-    match sync {
-        Sync::Synced => "Synced",
-        Sync::OutOfSync => "OutOfSync",
-        Sync::Unknown => "Unknown",
-    }
-}
-
-pub(super) fn health(health: Health) -> &'static str {
-    match health {
-        Health::Healthy => "Healthy",
-        Health::Progressing => "Progressing",
-        Health::Degraded => "Degraded",
-        Health::Suspended => "Suspended",
-        Health::Missing => "Missing",
-        Health::Unknown => "Unknown",
-    }
-}
-
-pub(super) fn phase(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Pending => "Pending",
-        Phase::InProgress => "InProgress",
-        Phase::Succeeded => "Succeeded",
-        Phase::RollingBack => "RollingBack",
-        Phase::RolledBack => "RolledBack",
-        Phase::Failed => "Failed",
-        Phase::Superseded => "Superseded",
-        Phase::Unknown => "Unknown",
-    }
 }

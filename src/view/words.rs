@@ -1,0 +1,100 @@
+//! The words for what is decided, the same wherever they are read.
+
+use crate::documents::memory::Stamp;
+use crate::escape::line;
+use crate::model::{Commit, Health, Phase, SettingsStamp, Status, Sync, Target, Wait, Waiting};
+use crate::plan::{self, Plan, Step, Why};
+
+/// Of a service without a task that could say more.
+pub(super) const FEWER: &str = "fewer tasks run than are wanted";
+
+/// Why nothing is written, in a line: reasons hold what people and AWS have written.
+pub fn described(waiting: &Waiting) -> String {
+    line(&plan::waiting::describe(waiting)).into_owned()
+}
+
+pub fn named(target: &Target) -> String {
+    line(&target.to_string()).into_owned()
+}
+
+pub(super) fn first_running(status: &Status) -> Option<&Commit> {
+    status.running.first().and_then(|group| group.commits.first())
+}
+
+/// From what runs to what is declared; the same commit where only the task definition or the service changes.
+pub(super) fn change(status: &Status) -> String {
+    let running = first_running(status);
+    let declared = status.declared.as_ref().map_or("?", Commit::short);
+    match (running, &status.declared) {
+        (Some(running), Some(commit)) if running.matches(commit) => {
+            format!("{declared}, another configuration")
+        }
+        (running, _) => format!("{} -> {declared}", running.map_or("?", Commit::short)),
+    }
+}
+
+pub fn step_line(step: &Step) -> String {
+    match step {
+        Step::Register { commit, .. } => format!("register a task definition for {}", commit.short()),
+        Step::Stamp { revision, stamp: Stamp::Settings(SettingsStamp { done: false, .. }) } => {
+            format!("change the service settings, which is recorded on {} first", revision.short())
+        }
+        Step::Stamp { revision, stamp } => format!("record {} on {}", stamp.key(), revision.short()),
+        Step::Deploy { revision, service, why, .. } => {
+            let why = match why {
+                Why::Rollback => ", back to the last good one",
+                Why::Retry => ", once more",
+                Why::GitChanged | Why::Interrupted | Why::FirstContact | Why::Drift => "",
+            };
+            format!("deploy {} to {service}{why}", revision.short())
+        }
+        Step::UpdateSettings { service, .. } => format!("update the settings of {service}"),
+        Step::Stop { deployment } => format!("stop {deployment}, with rollback"),
+        Step::Continue { deployment, wait: Wait::Ready } => format!("let the traffic of {deployment} shift"),
+        Step::Continue { deployment, wait: Wait::Termination } => {
+            format!("end the old tasks of {deployment} now")
+        }
+        Step::CreateApplication { application } => format!("create CodeDeploy application {application}"),
+        Step::CreateGroup { group, .. } => format!("create CodeDeploy group {group}"),
+        Step::MoveTag { repository, tag, digest } => {
+            format!("move tag {tag} of {repository} to {}", digest.short())
+        }
+    }
+}
+
+/// Why nothing is written, behind a sentence that says what cannot be done.
+pub fn in_brackets(plan: &Plan) -> String {
+    plan.waiting.as_ref().map_or_else(String::new, |waiting| format!(" ({})", described(waiting)))
+}
+
+pub fn sync(sync: Sync) -> &'static str {
+    match sync {
+        Sync::Synced => "Synced",
+        Sync::OutOfSync => "OutOfSync",
+        Sync::Unknown => "Unknown",
+    }
+}
+
+pub fn health(health: Health) -> &'static str {
+    match health {
+        Health::Healthy => "Healthy",
+        Health::Progressing => "Progressing",
+        Health::Degraded => "Degraded",
+        Health::Suspended => "Suspended",
+        Health::Missing => "Missing",
+        Health::Unknown => "Unknown",
+    }
+}
+
+pub fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Pending => "Pending",
+        Phase::InProgress => "InProgress",
+        Phase::Succeeded => "Succeeded",
+        Phase::RollingBack => "RollingBack",
+        Phase::RolledBack => "RolledBack",
+        Phase::Failed => "Failed",
+        Phase::Superseded => "Superseded",
+        Phase::Unknown => "Unknown",
+    }
+}
