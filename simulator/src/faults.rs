@@ -31,6 +31,13 @@ pub enum Fault {
     Unhealthy { digest: String },
     /// The image cannot be pulled.
     CannotPull { digest: String },
+    /// Tasks whose containers name this secret (`valueFrom`) cannot start.
+    NoSecret { name: String },
+    /// The next `times` calls of `RunTask` that could start tasks find no place for them: `failures` with this reason.
+    NoCapacity { reason: String, times: u32 },
+    /// `ListTasks` with `startedBy` refuses a `desiredStatus` beside it. Its model says that `startedBy` must be the only
+    /// filter, and clients are seen to send both.
+    StrictStartedBy,
     /// The function that a hook calls reports a failure.
     HookFails { function: String },
     /// The function that a hook calls never answers by itself.
@@ -186,6 +193,7 @@ impl Fault {
             | Self::ServerError { times, .. }
             | Self::Deny { times, .. }
             | Self::Refuse { times, .. }
+            | Self::NoCapacity { times, .. }
             | Self::ExpiredToken { times } => {
                 *times = times.saturating_sub(1);
                 *times > 0
@@ -194,6 +202,8 @@ impl Fault {
             Self::Crash { .. }
             | Self::Unhealthy { .. }
             | Self::CannotPull { .. }
+            | Self::NoSecret { .. }
+            | Self::StrictStartedBy
             | Self::HookFails { .. }
             | Self::HookSilent { .. }
             | Self::TagExists
@@ -208,6 +218,7 @@ impl Fault {
             | Self::ServerError { times, .. }
             | Self::Deny { times, .. }
             | Self::Refuse { times, .. }
+            | Self::NoCapacity { times, .. }
             | Self::ExpiredToken { times } => *times == 0,
             _ => false,
         }
@@ -267,6 +278,27 @@ impl Faults {
     /// Whether anything is to go wrong.
     pub(crate) fn has_any(&self) -> bool {
         !self.active.is_empty()
+    }
+
+    /// Why no place is found for the tasks of a call.
+    pub(crate) fn takes_capacity(&mut self) -> Option<String> {
+        let reason = |fault: &Fault| match fault {
+            Fault::NoCapacity { reason, .. } => Some(reason.clone()),
+            _ => None,
+        };
+        let found = self.active.iter().enumerate().find_map(|(index, fault)| Some((index, reason(fault)?)));
+        found.map(|(index, reason)| {
+            self.spend(index);
+            reason
+        })
+    }
+
+    pub(crate) fn hides_secret(&self, wanted: &str) -> bool {
+        self.active.iter().any(|fault| matches!(fault, Fault::NoSecret { name } if name == wanted))
+    }
+
+    pub(crate) fn has_strict_started_by(&self) -> bool {
+        self.active.contains(&Fault::StrictStartedBy)
     }
 
     pub(crate) fn repeated_push(&self) -> Repeat {

@@ -9,4 +9,4 @@ mod world;
 
 pub use faults::{Fault, LOST, ReadKind};
 pub use limits::Rates;
-pub use world::{Api, AwsError, Function, World};
+pub use world::{Api, AwsError, Function, Program, World};

@@ -169,6 +169,9 @@ fn every_fault_can_be_injected_and_healed() {
         json!({"kind": "crash", "digest": "sha256:0", "exitCode": 137, "afterSeconds": 20}),
         json!({"kind": "unhealthy", "digest": "sha256:0"}),
         json!({"kind": "cannotPull", "digest": "sha256:0"}),
+        json!({"kind": "noSecret", "name": "arn:aws:ssm:eu-west-2:123456789012:parameter/key"}),
+        json!({"kind": "noCapacity", "reason": "RESOURCE:CPU", "times": 2}),
+        json!({"kind": "strictStartedBy"}),
         json!({"kind": "tagExists"}),
     ];
     let kinds = ["services", "serviceDeployments", "tasks", "taskDefinitionList", "taskDefinition", "images"];
@@ -176,7 +179,7 @@ fn every_fault_can_be_injected_and_healed() {
     for fault in faults.iter().chain(&stale) {
         assert_eq!(rig.control("fault", fault), 204, "{fault}");
     }
-    assert_eq!(rig.state()["faults"], 17);
+    assert_eq!(rig.state()["faults"], 20);
     assert_eq!(rig.control("heal", &json!({})), 204);
     assert_eq!(rig.state()["faults"], 0);
     for wrong in [
@@ -280,10 +283,29 @@ fn other_hands_say_whether_they_found_anything() {
         (json!({"kind": "alarm", "name": "errors", "alarm": true}), 204),
         (json!({"kind": "autoscale", "cluster": "mco", "service": "api", "desiredCount": 3}), 409),
         (json!({"kind": "exitTask", "task": "none", "exitCode": 137}), 409),
+        (json!({"kind": "interruptTask", "task": "none"}), 409),
+        (json!({"kind": "program", "container": "api", "exitCode": 1, "afterSeconds": 60}), 204),
+        (json!({"kind": "program", "container": "api", "stays": true}), 204),
+        (json!({"kind": "program", "container": "api", "stays": true, "exitCode": 1}), 400),
         (json!({"kind": "expireImage", "repository": "mco/api", "digest": "sha256:0"}), 409),
         (json!({"kind": "archiveImage", "repository": "mco/api", "digest": "sha256:0"}), 409),
         (json!({"kind": "wave"}), 400),
     ] {
         assert_eq!(rig.control("hand", &hand), status, "{hand}");
     }
+}
+
+#[test]
+fn a_conflict_names_the_tasks_on_the_wire() {
+    let rig = Rig::new();
+    cluster(&rig);
+    let call = |operation: &str, input: &Value| rig.call(&format!("{ECS}.{operation}"), input).json();
+    let definition =
+        json!({"family": "job", "containerDefinitions": [{"name": "job", "image": "x", "memory": 64}]});
+    call("RegisterTaskDefinition", &definition);
+    let mut asked = json!({"cluster": "mco", "taskDefinition": "job", "clientToken": "one"});
+    let task = call("RunTask", &asked)["tasks"][0]["taskArn"].clone();
+    asked["startedBy"] = json!("me");
+    let refused = call("RunTask", &asked);
+    assert_eq!((&refused["__type"], &refused["resourceIds"]), (&json!("ConflictException"), &json!([task])));
 }

@@ -234,6 +234,32 @@ def rolling(stage):
     refused(ecs.deregister_task_definition, taskDefinition="nope:1")
 
 
+def runs(stage):
+    """Tasks that no service starts: tokens, conflicts, failures, and the waiter for their end."""
+    ecs, here = stage.ecs, {"cluster": "mco"}
+    ecs.register_task_definition(**{**stage.task_definition("aaaaaaa"), "family": "job"})
+    asked = {**here, "taskDefinition": "job", "startedBy": "me", "clientToken": "one", "tags": [{"key": "a", "value": "b"}]}
+    task = ecs.run_task(**asked)["tasks"][0]["taskArn"]
+    assert ecs.run_task(**asked)["tasks"][0]["taskArn"] == task
+    try:
+        ecs.run_task(**{**asked, "startedBy": "you"})
+        raise SystemExit("a token stands for two things")
+    except ClientError as error:
+        assert error.response["resourceIds"] == [task], error.response
+    refused(ecs.run_task, cluster="nope", taskDefinition="job")
+    refused(ecs.run_task, **here, taskDefinition="nope")
+    stage.control("fault", {"kind": "noCapacity", "reason": "RESOURCE:CPU"})
+    assert ecs.run_task(**here, taskDefinition="job")["failures"][0]["reason"] == "RESOURCE:CPU"
+    stage.control("advance", {"seconds": 5})
+    assert ecs.list_tasks(**here, startedBy="me", desiredStatus="RUNNING")["taskArns"] == [task]
+    stage.control("advance", {"seconds": 60})
+    ecs.get_waiter("tasks_stopped").wait(**here, tasks=[task], WaiterConfig={"Delay": 1, "MaxAttempts": 2})
+    stopped = ecs.describe_tasks(**here, tasks=[task], include=["TAGS"])["tasks"][0]
+    assert stopped["containers"][0]["exitCode"] == 0, stopped
+    assert ecs.run_task(**asked)["tasks"] == [{"taskArn": task, "lastStatus": "STOPPED", "desiredStatus": "STOPPED"}]
+    ecs.stop_task(**here, task=ecs.run_task(**here, taskDefinition="job")["tasks"][0]["taskArn"])
+
+
 def blue_green(stage):
     deploy = stage.deploy
     group = {"applicationName": "API", "deploymentGroupName": "API-test"}
@@ -480,7 +506,7 @@ def main():
             assert sts.get_caller_identity()["Account"] == ACCOUNT and REGISTRY.startswith(ACCOUNT)
             stage.world()
             stage.control("fault", {"kind": "hookSilent", "function": "silent"})
-            for scene in (images, rolling, blue_green, shifting, balancing, tagging, scaling, refusals):
+            for scene in (images, rolling, runs, blue_green, shifting, balancing, tagging, scaling, refusals):
                 scene(stage)
         for problem, times in sorted(checker.problems.items()):
             print(f"fidelity: {problem} ({times} x)", file=sys.stderr)

@@ -20,11 +20,15 @@ pub(super) fn with_id(mut answer: Response, id: &str) -> Response {
 }
 
 pub(super) fn error(code: &str, message: &str, status: u16) -> AwsError {
-    AwsError { code: code.to_owned(), message: message.to_owned(), status }
+    AwsError::with_status(code, message, status)
 }
 
 pub(super) fn refused(error: &AwsError) -> Response {
-    json_answer(status(error), &json!({"__type": error.code, "message": error.message}))
+    let mut told = json!({"__type": error.code, "message": error.message});
+    if !error.resource_ids.is_empty() {
+        told["resourceIds"] = json!(error.resource_ids);
+    }
+    json_answer(status(error), &told)
 }
 
 pub(super) fn status(error: &AwsError) -> StatusCode {

@@ -11,7 +11,7 @@ use super::answer::json_answer;
 use super::{MOST_SECONDS, Server};
 use crate::faults::{Fault, ReadKind};
 use crate::limits::Rates;
-use crate::world::World;
+use crate::world::{Program, World};
 
 /// Virtual seconds a real second, at most.
 const FASTEST: f64 = 100_000.0;
@@ -156,6 +156,9 @@ fn parse_fault(mut asked: Asked) -> Option<Fault> {
         },
         "unhealthy" => Fault::Unhealthy { digest: asked.text("digest")? },
         "cannotPull" => Fault::CannotPull { digest: asked.text("digest")? },
+        "noSecret" => Fault::NoSecret { name: asked.text("name")? },
+        "noCapacity" => Fault::NoCapacity { reason: asked.text("reason")?, times: asked.times()? },
+        "strictStartedBy" => Fault::StrictStartedBy,
         "hookFails" => Fault::HookFails { function: asked.text("function")? },
         "hookSilent" => Fault::HookSilent { function: asked.text("function")? },
         "tagExists" => Fault::TagExists,
@@ -202,6 +205,15 @@ fn lay_hand(world: &mut World, mut asked: Asked) -> Option<bool> {
             let task = asked.last("task", |task| task.as_str().map(str::to_owned))?;
             world.exit_task(&task, exit_code)
         }
+        "interruptTask" => {
+            let task = asked.last("task", |task| task.as_str().map(str::to_owned))?;
+            world.interrupt_task(&task)
+        }
+        "program" => {
+            let container = asked.text("container")?;
+            world.set_program(&container, parse_program(asked)?);
+            true
+        }
         "shareRepository" => {
             let (account, repository) = (asked.text("account")?, asked.text("repository")?);
             let operations = asked.last("operations", |all| all.as_array().cloned())?;
@@ -219,4 +231,13 @@ fn lay_hand(world: &mut World, mut asked: Asked) -> Option<bool> {
         }
         _ => return None,
     })
+}
+
+/// `{"stays": true}`, or how it ends.
+fn parse_program(mut asked: Asked) -> Option<Program> {
+    if asked.0.contains_key("stays") {
+        return asked.last("stays", |stays| (stays.as_bool() == Some(true)).then_some(Program::Stays));
+    }
+    let program = Program::Ends { exit_code: asked.exit_code()?, after_seconds: asked.after_seconds()? };
+    asked.0.is_empty().then_some(program)
 }

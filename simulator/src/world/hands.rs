@@ -4,7 +4,7 @@
 //! Each says whether it found what it was to change.
 
 use super::World;
-use super::ecs::Container;
+use super::ecs::{Container, Program};
 
 /// What a function answers that a hook of ECS calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,9 +60,28 @@ impl World {
         }
     }
 
+    /// What containers of this name do from now on in tasks that no service has started.
+    pub fn set_program(&mut self, container: &str, program: Program) {
+        self.programs.insert(container.to_owned(), program);
+    }
+
+    /// Fargate takes back what a run of Spot capacity runs on (developer guide, "Amazon ECS clusters for Fargate").
+    pub fn interrupt_task(&mut self, task: &str) -> bool {
+        let (id, now) = (task.rsplit('/').next().unwrap_or(task), self.now);
+        let mut runs = self.runs.iter_mut().filter(|run| run.task.wanted);
+        let found = runs.find(|run| run.task.arn.rsplit('/').next() == Some(id));
+        let spot = found.filter(|run| run.provider.as_deref() == Some("FARGATE_SPOT"));
+        spot.map(|run| run.task.stop(now, "SpotInterruption", "Your Spot Task was interrupted.")).is_some()
+    }
+
     /// The essential containers of a running task exit: by its ARN or id.
     pub fn exit_task(&mut self, task: &str, exit_code: i64) -> bool {
         let (id, now) = (task.rsplit('/').next().unwrap_or(task), self.now);
+        let mut runs = self.runs.iter_mut().filter(|run| run.task.wanted && run.task.is_running());
+        if let Some(run) = runs.find(|run| run.task.arn.rsplit('/').next() == Some(id)) {
+            run.exit(exit_code, now);
+            return true;
+        }
         for service in self.services.values_mut() {
             let mut tasks = std::mem::take(&mut service.tasks);
             let mut found = tasks.iter_mut().filter(|task| task.wanted && task.is_running());

@@ -35,6 +35,14 @@ pub(crate) fn uuid(number: u64) -> String {
     format!("{first:08x}-{second:04x}-4{third:03x}-a{:03x}-{:012x}", low >> 52, low & 0xffff_ffff_ffff)
 }
 
+/// The most seconds that a seed adds to the start of a task.
+const MOST_DELAY: u64 = 8;
+
+/// Seconds that a task takes longer to start than others: the same for a seed and a task in every run; none for seed 0.
+pub(super) fn delay(seed: u64, number: u64) -> u64 {
+    if seed == 0 { 0 } else { mixed(seed ^ mixed(number)) % (MOST_DELAY + 1) }
+}
+
 /// A place in a list that AWS gives in no order.
 pub(super) fn place(name: &str) -> u64 {
     mixed(name.bytes().fold(0, |sum: u64, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte))))

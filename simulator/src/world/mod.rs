@@ -21,7 +21,8 @@ use serde_json::{Value, json};
 use crate::faults::{Faults, Refusal};
 use crate::limits::{Limits, Rates};
 pub(crate) use ecr::{DOWNLOADS, Repeat};
-use ecs::{Cluster, Families, Service, ServiceKey};
+pub use ecs::Program;
+use ecs::{Cluster, Families, Programs, Run, RunToken, Service, ServiceKey};
 pub use hands::Function;
 use input::Input;
 
@@ -47,6 +48,8 @@ pub struct AwsError {
     pub message: String,
     /// Of HTTP. Errors that an API declares come with 400 (botocore's models of ECS and ECR).
     pub status: u16,
+    /// What a `ConflictException` of ECS names; of no other.
+    pub resource_ids: Vec<String>,
 }
 
 impl AwsError {
@@ -55,7 +58,11 @@ impl AwsError {
     }
 
     pub(crate) fn with_status(code: &str, message: impl Into<String>, status: u16) -> Self {
-        Self { code: code.to_owned(), message: message.into(), status }
+        Self { code: code.to_owned(), message: message.into(), status, resource_ids: Vec::new() }
+    }
+
+    fn about(self, resource_ids: Vec<String>) -> Self {
+        Self { resource_ids, ..self }
     }
 }
 
@@ -75,6 +82,11 @@ pub struct World {
     clusters: BTreeMap<String, Cluster>,
     families: Families,
     services: BTreeMap<ServiceKey, Service>,
+    /// Tasks that no service has started.
+    runs: Vec<Run>,
+    run_tokens: Vec<RunToken>,
+    /// What containers do in them; of others see `USUAL_PROGRAM`.
+    programs: Programs,
     registry: ecr::Registry,
     code_deploy: codedeploy::CodeDeploy,
     balancing: elb::Balancing,
@@ -106,6 +118,9 @@ impl World {
             clusters: BTreeMap::new(),
             families: BTreeMap::new(),
             services: BTreeMap::new(),
+            runs: Vec::new(),
+            run_tokens: Vec::new(),
+            programs: Programs::new(),
             registry: ecr::Registry::new(account, region),
             code_deploy: codedeploy::CodeDeploy::default(),
             balancing: elb::Balancing::default(),

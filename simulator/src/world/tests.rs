@@ -20,6 +20,7 @@ mod rates;
 mod registration;
 mod removal;
 mod rollbacks;
+mod runs;
 mod scaling;
 mod services;
 mod shifting;

@@ -15,6 +15,18 @@ pub(in crate::world) struct Cluster {
     default_strategy: Value,
 }
 
+impl Cluster {
+    pub fn has_provider(&self, name: &str) -> bool {
+        let known = self.capacity_providers.as_array();
+        known.into_iter().flatten().any(|known| known == name)
+    }
+
+    /// Where tasks run of which nothing else is said.
+    pub fn default_strategy(&self) -> impl Iterator<Item = &Value> {
+        self.default_strategy.as_array().into_iter().flatten()
+    }
+}
+
 impl World {
     pub(super) fn create_cluster(&mut self, input: &Input) -> Answer {
         let name = optional(input, "clusterName")?.unwrap_or("default").to_owned();
@@ -68,10 +80,15 @@ impl World {
             let message = "The Cluster cannot be deleted while Services are active.";
             return Err(AwsError::client("ClusterContainsServicesException", message));
         }
+        if self.runs.iter().any(|run| run.cluster == name && !run.task.has_stopped()) {
+            let message = "The Cluster cannot be deleted while Tasks are active.";
+            return Err(AwsError::client("ClusterContainsTasksException", message));
+        }
         let mut described = self.describe_cluster(&name, &[]);
         described["status"] = json!("INACTIVE");
         self.clusters.remove(&name);
         self.services.retain(|key, _| key.0 != name);
+        self.runs.retain(|run| run.cluster != name);
         Ok(json!({"cluster": described}))
     }
 
@@ -79,7 +96,9 @@ impl World {
     fn describe_cluster(&self, name: &str, include: &[&str]) -> Value {
         let services =
             self.services.values().filter(|service| service.cluster == name && service.is_active());
-        let tasks = services.clone().flat_map(|service| &service.tasks).filter(|task| task.wanted);
+        let runs = self.runs.iter().filter(|run| run.cluster == name).map(|run| &run.task);
+        let tasks = services.clone().flat_map(|service| &service.tasks).chain(runs);
+        let tasks = tasks.filter(|task| task.wanted);
         let told = |what: &str, value: &dyn Fn(&Cluster) -> Value| match self.clusters.get(name) {
             Some(cluster) if include.contains(&what) => value(cluster),
             _ => json!([]),
@@ -123,6 +142,11 @@ impl World {
                 let state = if task.is_running() { "running" } else { "pending" };
                 *counts.entry(format!("{state}{kind}TasksCount")).or_default() += 1;
             }
+        }
+        for run in self.runs.iter().filter(|run| run.cluster == name && run.task.wanted) {
+            let kind = if run.is_fargate() { "Fargate" } else { "EC2" };
+            let state = if run.task.is_running() { "running" } else { "pending" };
+            *counts.entry(format!("{state}{kind}TasksCount")).or_default() += 1;
         }
         counts.into_iter().map(|(name, count)| json!({"name": name, "value": count.to_string()})).collect()
     }

@@ -6,6 +6,7 @@ mod controller;
 mod describe;
 mod names;
 mod registration;
+mod runs;
 mod service_deployments;
 mod service_writes;
 mod services;
@@ -18,6 +19,8 @@ mod tasks;
 pub(super) use clusters::Cluster;
 pub(super) use configuration::{alarms, breaker, percents};
 pub(super) use controller::Controller;
+pub use runs::Program;
+pub(super) use runs::{Run, RunToken};
 pub(super) use service_writes::{TRIGGERS, VOLUMES};
 pub(super) use services::{
     Deployment, Rollback, Service, ServiceDeployment, ServiceKey, ServiceRevision, Status,
@@ -26,10 +29,15 @@ pub(super) use shift::{ALL, HookRun, Pair, Shift, Stage, hooks_of};
 pub(super) use task_definitions::{Families, TaskDefinition, find_definition};
 pub(super) use tasks::{Check, Container, Task};
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::input::Input;
 use super::{Answer, AwsError, World, unknown};
+
+/// What containers do in runs, by their names.
+pub(super) type Programs = BTreeMap<String, Program>;
 
 /// Part of a second that every time of ECS has: clients must read milliseconds.
 const FRACTION: f64 = 0.217;
@@ -76,6 +84,7 @@ impl World {
             "DescribeServiceRevisions" => self.describe_service_revisions(input),
             "ListTasks" => self.list_tasks(input),
             "DescribeTasks" => self.describe_tasks(input),
+            "RunTask" => self.run_task(input),
             "StopTask" => self.stop_task(input),
             _ => Err(unknown(operation)),
         }

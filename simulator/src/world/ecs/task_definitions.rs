@@ -243,10 +243,12 @@ impl World {
 
     /// Deletes what is to be deleted and no longer needed.
     pub(in crate::world) fn delete_unneeded_definitions(&mut self) {
-        let services = &self.services;
+        let (services, runs) = (&self.services, &self.runs);
+        let runs_it = |arn: &str| runs.iter().any(|run| run.task.wanted && run.task.task_definition == arn);
         for definition in self.families.values_mut().flatten() {
             if definition.status == Status::DeleteInProgress
                 && !services.values().any(|service| service.needs(&definition.arn))
+                && !runs_it(&definition.arn)
             {
                 definition.status = Status::Deleted;
             }

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::services::{Service, ServiceKey, launch_type_filter, not_found};
-use super::time;
+use super::services::{Service, launch_type_filter, not_found};
+use super::{Run, TaskDefinition, time};
 use crate::world::elb::interface;
 use crate::world::ids;
 use crate::world::input::{
@@ -15,7 +15,7 @@ use crate::world::{Answer, World};
 #[derive(Clone, Debug)]
 pub(in crate::world) struct Task {
     pub arn: String,
-    /// The id of the deployment that started it.
+    /// The id of the deployment that started it; of a run what `startedBy` was, if anything.
     pub deployment: String,
     pub task_definition: String,
     pub containers: Vec<Container>,
@@ -65,7 +65,79 @@ pub(in crate::world) struct Check {
     pub status: &'static str,
 }
 
+/// A task and what has started it.
+#[derive(Clone, Copy)]
+pub(super) struct Started<'a> {
+    pub task: &'a Task,
+    by: Starter<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Starter<'a> {
+    Service(&'a Service),
+    Run(&'a Run),
+}
+
+impl Started<'_> {
+    fn cluster(&self) -> &str {
+        match self.by {
+            Starter::Service(service) => &service.cluster,
+            Starter::Run(run) => &run.cluster,
+        }
+    }
+
+    fn is_of_service(&self, name: &str) -> bool {
+        matches!(self.by, Starter::Service(service) if service.name == name)
+    }
+
+    fn group(&self) -> String {
+        match self.by {
+            Starter::Service(service) => format!("service:{}", service.name),
+            Starter::Run(run) => run.group.clone(),
+        }
+    }
+
+    fn launch_type(&self) -> Option<&str> {
+        match self.by {
+            Starter::Service(service) => service.launch_type(),
+            Starter::Run(run) => run.launch_type.as_deref(),
+        }
+    }
+
+    /// The settings that say in which network it is.
+    fn settings(&self) -> &Input {
+        match self.by {
+            Starter::Service(service) => &service.settings,
+            Starter::Run(run) => &run.network,
+        }
+    }
+}
+
 impl Task {
+    pub fn new(deployment: &str, definition: &TaskDefinition, tags: Tags, now: u64) -> Self {
+        Self {
+            arn: String::new(),
+            deployment: deployment.to_owned(),
+            task_definition: definition.arn.clone(),
+            containers: definition.containers().map(Container::of).collect(),
+            tags,
+            status: "PROVISIONING",
+            wanted: true,
+            version: 1,
+            delay: 0,
+            was_ready: false,
+            failing: None,
+            created_at: now,
+            pull_started_at: None,
+            pull_stopped_at: None,
+            started_at: None,
+            stopping_at: None,
+            stopped_at: None,
+            stop_code: None,
+            reason: None,
+        }
+    }
+
     pub fn is_running(&self) -> bool {
         self.status == "RUNNING"
     }
@@ -123,8 +195,19 @@ impl Task {
 }
 
 impl World {
-    fn all_tasks(&self) -> impl Iterator<Item = (&ServiceKey, &Task)> {
-        self.services.iter().flat_map(|(key, service)| service.tasks.iter().map(move |task| (key, task)))
+    /// All that anybody has started.
+    pub(super) fn started_tasks(&self) -> impl Iterator<Item = Started<'_>> {
+        let of_services = self.services.values().flat_map(|service| {
+            service.tasks.iter().map(move |task| Started { task, by: Starter::Service(service) })
+        });
+        let runs = self.runs.iter().map(|run| Started { task: &run.task, by: Starter::Run(run) });
+        of_services.chain(runs)
+    }
+
+    /// The same without runs that no reading shows yet.
+    fn visible_tasks(&self) -> impl Iterator<Item = Started<'_>> {
+        let now = self.now;
+        self.started_tasks().filter(move |one| !matches!(one.by, Starter::Run(run) if run.appears_at > now))
     }
 
     pub(super) fn list_tasks(&mut self, input: &Input) -> Answer {
@@ -135,10 +218,15 @@ impl World {
             return Err(not_found());
         }
         let (family, started_by) = (optional(input, "family")?, optional(input, "startedBy")?);
-        if started_by.is_some() && (family.is_some() || service.is_some()) {
+        let desired = optional(input, "desiredStatus")?;
+        // The model says so of every other filter; whether AWS means the status too is not known.
+        let is_alone = family.is_none()
+            && service.is_none()
+            && !(desired.is_some() && self.faults.has_strict_started_by());
+        if started_by.is_some() && !is_alone {
             return Err(invalid("startedBy must be the only filter."));
         }
-        let running = match optional(input, "desiredStatus")?.unwrap_or("RUNNING") {
+        let running = match desired.unwrap_or("RUNNING") {
             "RUNNING" => true,
             "STOPPED" => false,
             // ECS never sets this desired status.
@@ -148,18 +236,17 @@ impl World {
         let launch_type = launch_type_filter(input)?;
         // The simulator knows no instances, so that no task is on any.
         let on_instance = optional(input, "containerInstance")?.is_some();
-        let launched = |key: &ServiceKey| self.services.get(key).and_then(Service::launch_type);
         let of_family = |task: &Task| last_part(&task.task_definition).split(':').next() == family;
-        let chosen = self.all_tasks().filter(|(key, task)| {
-            key.0 == cluster
-                && task.wanted == running
-                && service.is_none_or(|name| name == key.1)
-                && family.is_none_or(|_| of_family(task))
-                && started_by.is_none_or(|id| id == task.deployment)
-                && launch_type.is_none_or(|wanted| launched(key) == Some(wanted))
+        let chosen = self.visible_tasks().filter(|one| {
+            one.cluster() == cluster
+                && one.task.wanted == running
+                && service.is_none_or(|name| one.is_of_service(name))
+                && family.is_none_or(|_| of_family(one.task))
+                && started_by.is_none_or(|id| id == one.task.deployment)
+                && launch_type.is_none_or(|wanted| one.launch_type() == Some(wanted))
                 && !on_instance
         });
-        let mut arns: Vec<String> = chosen.map(|(_, task)| task.arn.clone()).collect();
+        let mut arns: Vec<String> = chosen.map(|one| one.task.arn.clone()).collect();
         arns.sort_by_key(|arn| ids::place(arn));
         let (arns, token) = page(arns, input, 100, 100)?;
         Ok(with_token(json!({"taskArns": arns}), token))
@@ -172,9 +259,9 @@ impl World {
         let (mut found, mut failures) = (Vec::new(), Vec::new());
         for name in batch(input, "tasks", 100)? {
             let id = self.within("task", &cluster, name)?;
-            let mut here = self.all_tasks().filter(|(key, _)| key.0 == cluster);
-            match here.find(|(_, task)| last_part(&task.arn) == id) {
-                Some((key, task)) => found.push(self.describe_task(key, task, with_tags)),
+            let mut here = self.visible_tasks().filter(|one| one.cluster() == cluster);
+            match here.find(|one| last_part(&one.task.arn) == id) {
+                Some(one) => found.push(self.describe_task(&one, with_tags)),
                 None => failures.push(json!({
                     "arn": self.arn("ecs", &format!("task/{cluster}/{id}")),
                     "reason": "MISSING",
@@ -188,27 +275,33 @@ impl World {
         let (cluster, now) = (self.cluster(input)?, self.now);
         let id = self.within("task", &cluster, text(input, "task")?)?.to_owned();
         let reason = optional(input, "reason")?.unwrap_or("Task stopped by user").to_owned();
-        for (key, service) in self.services.iter_mut().filter(|(key, _)| key.0 == cluster) {
-            let Some(task) = service.tasks.iter_mut().find(|task| last_part(&task.arn) == id) else {
-                continue;
+        let is_it = |task: &Task| last_part(&task.arn) == id;
+        let mut runs = self.runs.iter_mut().filter(|run| run.cluster == cluster);
+        if let Some(run) = runs.find(|run| is_it(&run.task)) {
+            run.task.stop(now, "UserInitiated", reason);
+        } else {
+            let mut services = self.services.values_mut().filter(|service| service.cluster == cluster);
+            let service = services.find(|service| service.tasks.iter().any(is_it));
+            let Some(service) = service else {
+                return Err(invalid("The referenced task was not found."));
             };
-            task.stop(now, "UserInitiated", reason);
             service.steady = false;
-            let (key, task) = (key.clone(), task.clone());
-            return Ok(json!({"task": self.describe_task(&key, &task, false)}));
+            for task in service.tasks.iter_mut().filter(|task| is_it(task)) {
+                task.stop(now, "UserInitiated", reason.clone());
+            }
         }
-        Err(invalid("The referenced task was not found."))
+        let stopped = self.started_tasks().find(|one| is_it(one.task));
+        Ok(json!({"task": stopped.map(|one| self.describe_task(&one, false))}))
     }
 
-    fn describe_task(&self, key: &ServiceKey, task: &Task, with_tags: bool) -> Value {
+    pub(super) fn describe_task(&self, one: &Started<'_>, with_tags: bool) -> Value {
+        let task = one.task;
         let definition = self.definition(&task.task_definition);
-        let service = self.services.get(key);
         let mut described = json!({
             "taskArn": task.arn,
-            "clusterArn": self.cluster_arn(&key.0),
+            "clusterArn": self.cluster_arn(one.cluster()),
             "taskDefinitionArn": task.task_definition,
-            "startedBy": task.deployment,
-            "group": format!("service:{}", key.1),
+            "group": one.group(),
             "lastStatus": task.status,
             "desiredStatus": if task.wanted { "RUNNING" } else { "STOPPED" },
             "healthStatus": task.health(),
@@ -220,8 +313,7 @@ impl World {
             "attachments": [],
         });
         if definition.is_some_and(|found| found.network_mode() == Some("awsvpc")) {
-            let settings = service.map(|service| &service.settings);
-            described["attachments"] = json!([interface(task, settings.unwrap_or(&Input::new()))]);
+            described["attachments"] = json!([interface(task, one.settings())]);
         }
         let sizes = ["cpu", "memory"]
             .map(|key| (key, definition.and_then(|found| found.described.get(key)).cloned()));
@@ -237,9 +329,20 @@ impl World {
         let stop = [
             ("stopCode", task.stop_code.map(Value::from)),
             ("stoppedReason", task.reason.clone().map(Value::from)),
-            ("launchType", service.and_then(|service| service.launch_type()).map(Value::from)),
+            ("startedBy", Some(&task.deployment).filter(|by| !by.is_empty()).map(|by| json!(by))),
+            ("launchType", one.launch_type().map(Value::from)),
         ];
-        for (key, value) in sizes.into_iter().chain(times).chain(stop) {
+        let of_run = match one.by {
+            Starter::Run(run) => [
+                ("overrides", Some(run.overrides.clone())),
+                ("capacityProviderName", run.provider.clone().map(Value::from)),
+                ("platformVersion", run.platform.clone().map(Value::from)),
+            ],
+            Starter::Service(_) => {
+                [("overrides", None), ("capacityProviderName", None), ("platformVersion", None)]
+            }
+        };
+        for (key, value) in sizes.into_iter().chain(times).chain(stop).chain(of_run) {
             if let Some(value) = value {
                 described[key] = value;
             }
@@ -248,6 +351,33 @@ impl World {
             described["tags"] = described_tags(&task.tags);
         }
         described
+    }
+}
+
+impl Container {
+    /// As a revision defines it.
+    pub fn of(definition: &Input) -> Self {
+        let text = |key: &str| definition.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let check = definition.get("healthCheck").map(|check| {
+            let number = |key: &str, default| check.get(key).and_then(Value::as_u64).unwrap_or(default);
+            Check {
+                interval: number("interval", 30).max(1),
+                retries: number("retries", 3).max(1),
+                start_period: number("startPeriod", 0),
+                failures: 0,
+                status: "UNKNOWN",
+            }
+        });
+        Self {
+            name: text("name"),
+            image: text("image"),
+            essential: definition.get("essential") != Some(&Value::Bool(false)),
+            consistent: definition.get("versionConsistency").and_then(Value::as_str) != Some("disabled"),
+            digest: None,
+            exit_code: None,
+            reason: None,
+            check,
+        }
     }
 }
 

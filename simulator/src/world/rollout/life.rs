@@ -28,6 +28,65 @@ const LONGEST_PAUSE: u64 = 27 * 60;
 /// The exit code of a container that ends by SIGTERM.
 const TERMINATED: i64 = 143;
 
+/// What a starting task comes to next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    Pending,
+    Pulled,
+    Running,
+}
+
+/// What keeps a task from starting.
+pub(super) enum Missing {
+    Image(String),
+    Secret(String),
+}
+
+pub(super) fn due(task: &Task, now: u64) -> Option<Due> {
+    let age = now - task.created_at;
+    let pulled = task.pull_stopped_at.unwrap_or(now);
+    match task.status {
+        "PROVISIONING" if age >= PENDING_AFTER => Some(Due::Pending),
+        "PENDING" if age >= PULLED_AFTER + task.delay => Some(Due::Pulled),
+        "ACTIVATING" if now - pulled >= RUNNING_AFTER - PULLED_AFTER => Some(Due::Running),
+        _ => None,
+    }
+}
+
+pub(super) fn begin_to_pull(task: &mut Task, now: u64) {
+    task.status = "PENDING";
+    task.pull_started_at = Some(now);
+}
+
+pub(super) fn end_pull(task: &mut Task, now: u64) {
+    task.status = "ACTIVATING";
+    task.pull_stopped_at = Some(now);
+}
+
+/// Stops a task that cannot start, and says why; nothing while Fargate goes on trying to pull.
+pub(super) fn give_up(task: &mut Task, missing: &Missing, is_fargate: bool, now: u64) -> Option<String> {
+    let reason = match missing {
+        Missing::Secret(secret) => format!(
+            "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve secret from asm: service call has been retried 1 time(s): failed to fetch secret {secret} from secrets manager"
+        ),
+        Missing::Image(_) if is_fargate && now - task.created_at < FARGATE_PULLS_FOR => return None,
+        Missing::Image(image) if is_fargate => format!(
+            "CannotPullContainerError: pull image manifest has been retried 7 time(s): failed to resolve ref {image}: {image}: not found"
+        ),
+        Missing::Image(image) => {
+            let mut unpulled = task.containers.iter_mut().filter(|container| container.digest.is_none());
+            if let Some(container) = unpulled.next() {
+                container.reason = Some(format!(
+                    "CannotPullContainerError: Error response from daemon: manifest for {image} not found: manifest unknown: Requested image not found"
+                ));
+            }
+            "Task failed to start".to_owned()
+        }
+    };
+    task.stop(now, "TaskFailedToStart", reason.clone());
+    Some(reason)
+}
+
 impl Service {
     pub(super) fn live(&mut self, around: &mut Around) {
         let mut tasks = std::mem::take(&mut self.tasks);
@@ -45,44 +104,27 @@ impl Service {
     }
 
     fn go_on_starting(&mut self, task: &mut Task, around: &mut Around) {
-        let age = around.now - task.created_at;
-        let pulled = task.pull_stopped_at.unwrap_or(around.now);
         let status = task.status;
-        match status {
-            "PROVISIONING" if age >= PENDING_AFTER => {
-                task.status = "PENDING";
-                task.pull_started_at = Some(around.now);
-            }
-            "PENDING" if age >= PULLED_AFTER + task.delay => self.pull(task, age, around),
-            "ACTIVATING" if around.now - pulled >= RUNNING_AFTER - PULLED_AFTER => self.run(task, around),
-            _ => {}
+        match due(task, around.now) {
+            None => {}
+            Some(Due::Pending) => begin_to_pull(task, around.now),
+            Some(Due::Pulled) => self.pull(task, around),
+            Some(Due::Running) => self.run(task, around),
         }
         task.version += u64::from(task.status != status);
     }
 
-    fn pull(&mut self, task: &mut Task, age: u64, around: &mut Around) {
-        let Some(missing) = self.resolve(task, around) else {
-            task.status = "ACTIVATING";
-            task.pull_stopped_at = Some(around.now);
+    fn pull(&mut self, task: &mut Task, around: &mut Around) {
+        let secret = around.missing_secret(task).map(Missing::Secret);
+        let missing = secret.or_else(|| self.resolve(task, around).map(Missing::Image));
+        let Some(missing) = missing else {
+            end_pull(task, around.now);
             return;
         };
+        let Some(reason) = give_up(task, &missing, self.is_fargate(), around.now) else { return };
         if self.is_fargate() {
-            if age >= FARGATE_PULLS_FOR {
-                let reason = format!(
-                    "CannotPullContainerError: pull image manifest has been retried 7 time(s): failed to resolve ref {missing}: {missing}: not found"
-                );
-                task.stop(around.now, "TaskFailedToStart", reason.clone());
-                self.tell(around, &format!("was unable to place a task. Reason: {reason}."));
-                self.throttle(&task.deployment, around);
-            }
-            return;
+            self.tell(around, &format!("was unable to place a task. Reason: {reason}."));
         }
-        if let Some(container) = task.containers.iter_mut().find(|container| container.digest.is_none()) {
-            container.reason = Some(format!(
-                "CannotPullContainerError: Error response from daemon: manifest for {missing} not found: manifest unknown: Requested image not found"
-            ));
-        }
-        task.stop(around.now, "TaskFailedToStart", "Task failed to start");
         self.throttle(&task.deployment, around);
     }
 
@@ -248,7 +290,7 @@ impl Service {
     }
 }
 
-fn crash(task: &mut Task, age: u64, around: &Around) {
+pub(super) fn crash(task: &mut Task, age: u64, around: &Around) {
     for container in task.containers.iter_mut().filter(|container| container.exit_code.is_none()) {
         let code = container.digest.as_ref().and_then(|digest| around.faults.crash(digest, age));
         if let Some(code) = code {
@@ -285,7 +327,7 @@ impl Check {
 }
 
 /// It stays DEACTIVATING for so long, and then stops.
-fn go_on_stopping(task: &mut Task, now: u64, drains_for: u64) {
+pub(super) fn go_on_stopping(task: &mut Task, now: u64, drains_for: u64) {
     let since = (now - task.stopping_at.unwrap_or(now)).saturating_sub(drains_for);
     let status = match since {
         0 => return,

@@ -12,6 +12,7 @@ mod judge;
 mod life;
 mod native;
 mod rolling;
+mod runs;
 mod targets;
 mod task_sets;
 mod tasks;
@@ -21,12 +22,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::ecr::Registry;
 use super::ecs::{
-    Deployment, Families, Service, ServiceDeployment, ServiceKey, ServiceRevision, Shift, Status, TRIGGERS,
-    Task, VOLUMES, alarms, breaker,
+    Deployment, Families, Programs, Service, ServiceDeployment, ServiceKey, ServiceRevision, Shift, Status,
+    TRIGGERS, Task, VOLUMES, alarms, breaker, find_definition,
 };
 use super::elb::Balancing;
 use super::ids;
-use super::input::Input;
+use super::input::{Input, list};
 use super::{Function, World};
 use crate::faults::Faults;
 
@@ -49,6 +50,7 @@ pub(super) struct Around<'a> {
     alarms: &'a BTreeSet<String>,
     balancing: &'a mut Balancing,
     functions: &'a BTreeMap<String, Function>,
+    programs: &'a Programs,
     faults: &'a Faults,
 }
 
@@ -56,6 +58,14 @@ impl Around<'_> {
     fn id(&mut self) -> u64 {
         *self.ids += 1;
         *self.ids
+    }
+
+    /// A secret of the task that cannot be had.
+    fn missing_secret(&self, task: &Task) -> Option<String> {
+        let definition = find_definition(self.families, &task.task_definition)?;
+        let secrets = definition.containers().flat_map(|container| list(container, "secrets"));
+        let mut named = secrets.filter_map(|secret| secret.get("valueFrom")?.as_str());
+        named.find(|name| self.faults.hides_secret(name)).map(str::to_owned)
     }
 }
 
@@ -73,6 +83,7 @@ impl World {
             alarms: &self.alarms,
             balancing: &mut self.balancing,
             functions: &self.functions,
+            programs: &self.programs,
             faults: &self.faults,
         };
         let mut next: Option<u64> = None;
@@ -82,7 +93,12 @@ impl World {
             service.judge(&mut around);
             next = next.into_iter().chain(service.wakes_at(&around)).min();
         }
-        let tasks = self.services.values().flat_map(|service| &service.tasks);
+        for run in self.runs.iter_mut().filter(|run| !run.task.has_stopped()) {
+            run.live(&around);
+            next = Some(around.now + 1);
+        }
+        let of_services = self.services.values().flat_map(|service| &service.tasks);
+        let tasks = of_services.chain(self.runs.iter().map(|run| &run.task));
         let pulled = tasks.filter(|task| task.pull_stopped_at == Some(self.now));
         self.registry.record_pulls(pulled.flat_map(Task::digests), self.now);
         next
@@ -95,6 +111,7 @@ impl World {
             let visible = |stopped: u64| stopped + STOPPED_TASKS_STAY > now;
             service.tasks.retain(|task| task.stopped_at.is_none_or(visible));
         }
+        self.forget_runs(|stopped| stopped + STOPPED_TASKS_STAY > now);
         self.services.retain(|_, service| match service.status {
             Status::Inactive(since) => since + INACTIVE_SERVICES_STAY > now,
             _ => true,

@@ -3,14 +3,9 @@
 use serde_json::Value;
 
 use super::{Around, EVENTS};
-use crate::world::ecs::{
-    Check, Container, Deployment, Service, Status, Task, TaskDefinition, find_definition,
-};
+use crate::world::ecs::{Deployment, Service, Status, Task, TaskDefinition, find_definition};
 use crate::world::ids;
 use crate::world::input::Tags;
-
-/// The most seconds that a seed adds to the start of a task.
-const MOST_DELAY: u64 = 8;
 
 impl Service {
     pub(super) fn indices(&self, chosen: impl Fn(&Task) -> bool) -> Vec<usize> {
@@ -63,27 +58,10 @@ impl Service {
             let number = around.id();
             let arn = format!("{}task/{}/{}", around.arns, self.cluster, ids::hexadecimal(number));
             started.push(short_id(&arn).to_owned());
-            self.tasks.push(Task {
-                arn,
-                deployment: of.id.clone(),
-                task_definition: of.task_definition.clone(),
-                containers: definition.containers().map(container).collect(),
-                tags: self.tags_of_task(definition),
-                status: "PROVISIONING",
-                wanted: true,
-                version: 1,
-                delay: delay(around.seed, number),
-                was_ready: false,
-                failing: None,
-                created_at: around.now,
-                pull_started_at: None,
-                pull_stopped_at: None,
-                started_at: None,
-                stopping_at: None,
-                stopped_at: None,
-                stop_code: None,
-                reason: None,
-            });
+            let mut task = Task::new(&of.id, definition, self.tags_of_task(definition), around.now);
+            task.arn = arn;
+            task.delay = ids::delay(around.seed, number);
+            self.tasks.push(task);
         }
         if !started.is_empty() {
             self.steady = false;
@@ -127,33 +105,4 @@ fn short_id(arn: &str) -> &str {
 
 fn listed(ids: &[String]) -> String {
     ids.iter().map(|id| format!("(task {id})")).collect::<Vec<_>>().join(" ")
-}
-
-fn container(definition: &crate::world::input::Input) -> Container {
-    let text = |key: &str| definition.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let check = definition.get("healthCheck").map(|check| {
-        let number = |key: &str, default| check.get(key).and_then(Value::as_u64).unwrap_or(default);
-        Check {
-            interval: number("interval", 30).max(1),
-            retries: number("retries", 3).max(1),
-            start_period: number("startPeriod", 0),
-            failures: 0,
-            status: "UNKNOWN",
-        }
-    });
-    Container {
-        name: text("name"),
-        image: text("image"),
-        essential: definition.get("essential") != Some(&Value::Bool(false)),
-        consistent: definition.get("versionConsistency").and_then(Value::as_str) != Some("disabled"),
-        digest: None,
-        exit_code: None,
-        reason: None,
-        check,
-    }
-}
-
-/// The same for a seed and a task in every run; none for seed 0.
-fn delay(seed: u64, number: u64) -> u64 {
-    if seed == 0 { 0 } else { ids::mixed(seed ^ ids::mixed(number)) % (MOST_DELAY + 1) }
 }
