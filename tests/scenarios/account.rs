@@ -268,7 +268,7 @@ impl Endpoint {
         match said["refused"].as_str() {
             Some(code) => {
                 let message = said["message"].as_str().unwrap_or_default().to_owned();
-                Err(AwsError { code: code.to_owned(), message, status: 400 })
+                Err(AwsError { code: code.to_owned(), message, status: 400, resource_ids: Vec::new() })
             }
             None => Ok(said["answer"].take()),
         }
