@@ -103,7 +103,7 @@ fn every_behaviour_of_the_simulator_is_on_its_page() {
 #[test]
 fn each_promise_of_the_security_page_names_the_tests_that_show_it() {
     let mut tests = BTreeSet::new();
-    for folder in ["src", "tests", "git-transport/src", "simulator"] {
+    for folder in ["src", "tests", "git-transport/src", "streams/src", "simulator"] {
         for path in files_below(&root().join(folder)) {
             if path.extension().is_none_or(|extension| extension != "rs") {
                 continue;

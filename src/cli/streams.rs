@@ -2,7 +2,8 @@
 //! escaped for a terminal, messages are JSON where that was asked for, and no stream that is closed or full ends in a panic.
 //!
 //! What stdout does not take is remembered, and is an error of the command; a reader that has gone away, such as `head`, is
-//! none. A message that stderr does not take is lost: there is nowhere to say so.
+//! none. Where there is no stdout (`>&-`), the first text is lost. A message that stderr does not take is lost: there is
+//! nowhere to say so.
 
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write};
@@ -14,6 +15,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::debug_fn;
+use trueup_streams::stdout_was_closed;
 
 use super::LogFormat;
 use crate::escape;
@@ -38,7 +40,14 @@ macro_rules! say {
 /// Whether messages are JSON.
 static JSON: AtomicBool = AtomicBool::new(false);
 /// Why stdout takes no more; what was to come is left out.
-static ENDED: OnceLock<ErrorKind> = OnceLock::new();
+static ENDED: OnceLock<Loss> = OnceLock::new();
+
+/// How text is lost that was meant for stdout.
+enum Loss {
+    /// There was no stdout from the beginning.
+    Closed,
+    Refused(ErrorKind),
+}
 
 /// What a command ended with. Findings say themselves that they are errors.
 pub(super) fn told(error: &anyhow::Error) -> String {
@@ -82,14 +91,19 @@ pub(super) fn document(value: &Value) {
 
 /// To stdout as it is: for what only the program itself has written.
 pub(super) fn raw(text: &str) {
-    if ENDED.get().is_none() {
-        note(io::stdout().lock().write_all(text.as_bytes()));
+    if ENDED.get().is_some() {
+        return;
     }
+    if stdout_was_closed() {
+        let _ = ENDED.set(Loss::Closed);
+        return;
+    }
+    note(io::stdout().lock().write_all(text.as_bytes()));
 }
 
 fn note(written: io::Result<()>) {
     if let Err(error) = written {
-        let _ = ENDED.set(error.kind());
+        let _ = ENDED.set(Loss::Refused(error.kind()));
     }
 }
 
@@ -104,8 +118,9 @@ pub(super) fn finish() -> anyhow::Result<()> {
         note(io::stdout().lock().flush());
     }
     match ENDED.get() {
-        None | Some(ErrorKind::BrokenPipe) => Ok(()),
-        Some(kind) => anyhow::bail!("the output could not be written: {kind}"),
+        None | Some(Loss::Refused(ErrorKind::BrokenPipe)) => Ok(()),
+        Some(Loss::Refused(kind)) => anyhow::bail!("the output could not be written: {kind}"),
+        Some(Loss::Closed) => anyhow::bail!("the output could not be written: stdout is closed"),
     }
 }
 

@@ -56,6 +56,43 @@ fn output_that_is_lost_is_an_error_and_never_a_panic() {
     }
 }
 
+/// The command as a shell starts it, with its streams as `redirections` say.
+fn redirected(rig: &Rig, arguments: &[&str], redirections: &str) -> Command {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", &format!("exec \"$@\" {redirections}"), "sh", env!("CARGO_BIN_EXE_trueup")])
+        .args(arguments)
+        .args(["--repo".as_ref(), rig.folder.path().as_os_str()])
+        .env_clear()
+        .envs([("AWS_ENDPOINT_URL", rig.endpoint.as_str()), ("AWS_REGION", "eu-west-2")])
+        .envs([("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")])
+        .env("PATH", std::env::var_os("PATH").unwrap());
+    command
+}
+
+#[test]
+fn output_is_lost_where_stdout_is_closed_and_not_where_nobody_wants_it() {
+    let rig = rig();
+    for (arguments, code) in PRINTING {
+        let closed = redirected(&rig, arguments, "<&- >&-").output().unwrap();
+        let said = String::from_utf8_lossy(&closed.stderr).into_owned();
+        assert_eq!(closed.status.code(), Some(1), "{arguments:?}: {said}");
+        assert!(said.contains("error: the output could not be written: stdout is closed"), "{said}");
+        if arguments.contains(&"--watch") {
+            continue;
+        }
+        // The second is how Python and Node.js say that nobody wants it.
+        for unwanted in [">/dev/null", "1<>/dev/null"] {
+            let status = redirected(&rig, arguments, unwanted).stderr(Stdio::null()).status().unwrap();
+            assert_eq!(status.code(), Some(code), "{arguments:?} {unwanted}");
+        }
+    }
+    // Without a word for stdout nothing is lost.
+    rig.declare("aaaaaaa");
+    let silent = redirected(&rig, &["lint"], "<&- >&-").stderr(Stdio::null()).status().unwrap();
+    assert_eq!(silent.code(), Some(0));
+}
+
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     let rig = rig();
@@ -85,16 +122,7 @@ fn messages_that_nobody_can_get_change_nothing() {
             drop(reader);
             let status = command(&rig, &arguments).stderr(writer).status().unwrap();
             assert_eq!(status.code(), Some(code), "{arguments:?} without a reader");
-            let closed = Command::new("sh")
-                .args(["-c", "exec \"$@\" <&- >&- 2>&-", "sh", env!("CARGO_BIN_EXE_trueup")])
-                .args(&arguments)
-                .args(["--repo".as_ref(), rig.folder.path().as_os_str()])
-                .env_clear()
-                .envs([("AWS_ENDPOINT_URL", rig.endpoint.as_str()), ("AWS_REGION", "eu-west-2")])
-                .envs([("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")])
-                .env("PATH", std::env::var_os("PATH").unwrap())
-                .status()
-                .unwrap();
+            let closed = redirected(&rig, &arguments, "<&- >&- 2>&-").status().unwrap();
             assert_eq!(closed.code(), Some(code), "{arguments:?} on closed streams");
         }
     }
