@@ -16,7 +16,7 @@ use crate::model::{
 };
 use crate::secret::Secret;
 use crate::text::duration;
-use crate::text::fields::kind;
+use crate::text::fields::{kind, text};
 use crate::text::nearest::suggestion;
 use crate::text::report::{Report, add_excerpts};
 use crate::text::tree::{self, Key, Kind, Node};
@@ -192,15 +192,10 @@ pub fn parse(path: &str, text: &str) -> Result<Raw, SettingsError> {
 fn flatten(node: &Node, path: &str, raw: &mut Raw, report: &mut Report<'_>) {
     let known = KEYS.iter().map(|(key, _)| *key).find(|key| *key == path);
     match (&node.kind, known) {
-        (Kind::Scalar { text, .. }, Some(key)) => {
-            raw.insert(key, text.clone());
-        }
+        (Kind::Scalar { .. }, Some(key)) => raw.extend(text(node, path, report).map(|text| (key, text))),
         (Kind::List(items), Some(key)) if key.starts_with("allow.") => {
-            let texts = items.iter().filter_map(|item| match &item.kind {
-                Kind::Scalar { text, .. } => Some(text.clone()),
-                _ => None,
-            });
-            raw.insert(key, texts.collect::<Vec<_>>().join(","));
+            let texts: Vec<String> = items.iter().filter_map(|item| entry(item, path, report)).collect();
+            raw.insert(key, texts.join(","));
         }
         (_, Some(_)) => {
             report.error(node, path, format!("expected text, found {}", kind(node)));
@@ -221,6 +216,17 @@ fn flatten(node: &Node, path: &str, raw: &mut Raw, report: &mut Report<'_>) {
             report.error(node, path, format!("expected a map, found {}", kind(node)));
         }
     }
+}
+
+/// One of a list: the entries are joined with commas, so that none of them can hold one.
+fn entry(item: &Node, path: &str, report: &mut Report<'_>) -> Option<String> {
+    let entry = text(item, path, report)?;
+    if entry.contains(',') {
+        let finding = report.error(item, path, "a comma separates entries");
+        finding.hint = Some("make it several entries; for a comma in a name, write ?".to_owned());
+        return None;
+    }
+    Some(entry)
 }
 
 fn unknown(path: &str, key: &Key, report: &mut Report<'_>) {
@@ -436,11 +442,19 @@ mod tests {
             ("repository:\n  token: hunter2\n", "use `repository.tokenFile`"),
             ("repository: [x]\n", "expected a map, found a list"),
             ("allow: {accounts: {}}\n", "expected text"),
+            ("allow: {accounts: [[\"111111111111\"]]}\n", "trueup.yaml:1:20: expected text, found a list"),
+            ("allow: {clusters: [a, {b: c}]}\n", "trueup.yaml:1:23: expected text, found a map"),
+            ("allow: {roles: [a, [b]]}\n", "trueup.yaml:1:20: expected text, found a list"),
+            ("allow: {roles: [\"a,b\"]}\n", "a comma separates entries"),
+            ("allow: {environments: [[test]]}\n", "expected text, found a list"),
+            ("allow: {repositories: [null]}\n", "expected text, found nothing"),
+            ("allow:\n  accounts:\n", "trueup.yaml:2:11: expected text, found nothing"),
+            ("repository: {branch: ~}\n", "expected text, found nothing"),
             ("a: 1\n---\nb: 2\n", "expected one document"),
             ("pollInterval: soon\n", "expected a number with s, m or h"),
             ("pollInterval: 1s\n", "5s at the least"),
             ("allow: {accounts: [\"12\"]}\n", "expected twelve digits"),
-            ("allow: {roles: [\"{a,b}\"]}\n", "allow.roles is \"{a\": expected a name, with * and ?"),
+            ("allow: {roles: [\"{a}\"]}\n", "allow.roles is \"{a}\": expected a name, with * and ?"),
             ("allow: {clusters: [\"\"]}\n", "allow.clusters is \"\""),
             ("alerts: {webhook: {url: \"http://example.com/hunter2\"}}\n", "it is not encrypted"),
             ("alerts: {webhook: {url: \"http://localhost:x@evil.com/hunter2\"}}\n", "a user or a password"),
