@@ -398,11 +398,12 @@ fn files_with_errors(declaration: &Declaration) -> Vec<&str> {
     files.into_iter().collect()
 }
 
-/// Files with errors that concern nobody in particular: what they declare is not known.
+/// Files that could not be read, or whose errors concern nobody in particular: what they declare is not known.
 fn unread(declaration: &Declaration) -> BTreeSet<String> {
     let errors = declaration.findings.iter().filter(|finding| finding.severity == Severity::Error);
     let of_nobody = errors.filter(|finding| finding.targets.is_empty());
-    of_nobody.map(|finding| finding.position.file.clone()).collect()
+    let of_nobody = of_nobody.map(|finding| &finding.position.file);
+    of_nobody.chain(&declaration.unread_files).cloned().collect()
 }
 
 /// What was declared before by files that cannot be read now is frozen, and neither gone nor unknown. A file that could
@@ -542,6 +543,16 @@ mod tests {
             let [Declared::Frozen(frozen)] = now.applications.as_slice() else { panic!("{now:#?}") };
             assert_eq!(frozen.known.as_ref().map(|known| known.service.as_str()), Some("mco-api"));
         }
+        // A file of both kinds that cannot be read: who names its application tells whom it freezes, and its environment stays.
+        let other = ENVIRONMENT.replace("name: test", "name: other");
+        let both = format!("{APPLICATION}---\n{other}");
+        let past = read(&both, ENVIRONMENT);
+        let mut now = read(&broken(&both), ENVIRONMENT);
+        let mut files = unread(&now);
+        fill_gaps(&mut now, &past, &mut files);
+        let targets: Vec<String> = now.observable().map(|known| known.target.to_string()).collect();
+        assert_eq!(targets, ["other/api", "test/api"]);
+        let past = read(APPLICATION, ENVIRONMENT);
         // What was taken out of a good file is gone.
         let mut without = read(APPLICATION, &ENVIRONMENT.replace("    api: {commit: bbbbbbb}\n", ""));
         let mut unread = unread(&without);

@@ -182,6 +182,7 @@ impl Scan<'_> {
 
     fn complaint(&self, severity: Severity, left: &Placeholder<'_>, path: &str) -> Complaint {
         let hint = (self.complaints.len() < HINTS).then(|| advice(left, self.values));
+        let hint = hint.map(|hint| if path.ends_with("].image") { of_an_image(hint, left) } else { hint });
         Complaint { hint, ..complaint(severity, left, path) }
     }
 
@@ -239,6 +240,12 @@ fn whose_is(key: &str, path: &str, above: Whose) -> Whose {
         "dockerLabels" | "options" | "driverOpts" | "labels" => Whose::Command,
         _ => above,
     }
+}
+
+/// A second image to be built is declared, and one of others is written out.
+fn of_an_image(hint: String, left: &Placeholder<'_>) -> String {
+    let is_image = left.name.to_ascii_uppercase().contains("IMAGE");
+    if is_image { format!("name its repository and its container under `images`, or {hint}") } else { hint }
 }
 
 fn advice(left: &Placeholder<'_>, values: &BTreeMap<String, String>) -> String {

@@ -38,8 +38,8 @@ pub(super) struct Documents<'f> {
     pub applications: Vec<Document<'f>>,
     pub environments: Vec<Document<'f>>,
     pub findings: Vec<Finding>,
-    /// Files that are ours by their text but could not be parsed at all.
-    pub unparsed: Vec<&'f str>,
+    /// Files that cannot be read, or are ours by their text and no YAML: what is wrong with each. Nobody knows what they declare.
+    pub unread: BTreeMap<&'f str, Vec<Finding>>,
     /// Documents of a version or a kind that is none, by their name: what is wrong with them. Whoever names them is named
     /// there, and nowhere else.
     pub misread: BTreeMap<String, Vec<Finding>>,
@@ -61,10 +61,10 @@ pub(super) fn documents(files: &Files) -> Documents<'_> {
     all
 }
 
-fn unreadable(file: &str, why: &str, all: &mut Documents<'_>) {
+fn unreadable<'f>(file: &'f str, why: &str, all: &mut Documents<'f>) {
     let mut report = Report::on(file);
     report.error(Place::WHOLE_FILE, "", format!("cannot be read: {why}"));
-    all.findings.append(&mut report.findings);
+    all.unread.insert(file, report.findings);
 }
 
 fn read_file<'f>(file: &'f str, text: &str, all: &mut Documents<'f>) {
@@ -81,7 +81,7 @@ fn read_file<'f>(file: &'f str, text: &str, all: &mut Documents<'f>) {
         }
         Err(broken) if mention == Mention::OurVersion => {
             report.broken(broken);
-            all.unparsed.push(file);
+            all.unread.insert(file, std::mem::take(&mut report.findings));
         }
         // Whose it is cannot be told, and most files of others are templates.
         Err(_) => {}

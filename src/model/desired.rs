@@ -1,6 +1,6 @@
 //! What the infrastructure repository asks for one application in one environment, after expansion.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -26,6 +26,8 @@ pub struct Declaration {
     pub applications: Vec<Declared>,
     /// Complaints, the ones about a frozen application among them.
     pub findings: Vec<Finding>,
+    /// Files of which nobody knows what they declare.
+    pub unread_files: BTreeSet<String>,
 }
 
 impl Declaration {

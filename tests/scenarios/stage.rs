@@ -1,6 +1,6 @@
 //! A service on the simulated world, an infrastructure repository that declares it, and processes that reconcile it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
@@ -230,7 +230,12 @@ impl Stage {
         Self {
             account: Account::open(),
             commits: Commits::default(),
-            declaration: Declaration { infra_commit: None, applications: Vec::new(), findings: Vec::new() },
+            declaration: Declaration {
+                infra_commit: None,
+                applications: Vec::new(),
+                findings: Vec::new(),
+                unread_files: BTreeSet::new(),
+            },
             environment: String::new(),
             files: Files::new(),
             application: "  repository: mco/api\n  service: mco-api-{environment}\n".to_owned(),

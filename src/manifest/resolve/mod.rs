@@ -77,7 +77,7 @@ pub(super) fn declaration(
         applications: applications.collect(),
         application_names: Names::new(documents.applications.iter().map(|document| document.name.as_str())),
         environment_tags: documents.environments.iter().map(environment::tag_of).collect(),
-        unparsed: &documents.unparsed,
+        unread: &documents.unread,
         misread: &documents.misread,
         check_shape,
     };
@@ -93,9 +93,11 @@ pub(super) fn declaration(
     findings.extend(uses.findings());
     findings.extend(documents.findings);
     // Those that were told of an application before become one with these.
-    findings.extend(documents.misread.into_values().flatten());
+    let unread_files = documents.unread.keys().map(|file| (*file).to_owned()).collect();
+    let aside = documents.misread.into_values().chain(documents.unread.into_values());
+    findings.extend(aside.flatten());
     applications.sort_by(|one, two| one.target().cmp(two.target()));
-    Declaration { infra_commit: None, applications, findings }
+    Declaration { infra_commit: None, applications, findings, unread_files }
 }
 
 fn unknown_spec_keys(document: &Document<'_>) -> Vec<Finding> {
@@ -115,7 +117,7 @@ struct Repository<'d, 'f> {
     application_names: Names<'d>,
     /// Tags that mark what runs in an environment: they move.
     environment_tags: BTreeSet<String>,
-    unparsed: &'d [&'f str],
+    unread: &'d BTreeMap<&'f str, Vec<Finding>>,
     misread: &'d BTreeMap<String, Vec<Finding>>,
     check_shape: CheckShape<'d>,
 }
@@ -132,16 +134,16 @@ fn entry<'d, 'f>(
         Target { environment: environment.name.clone(), application: ApplicationName::new(&key.text) };
     let path = format!("spec.applications.{}", key.text);
     let Some(application) = repository.applications.get(key.text.as_str()) else {
-        if let Some(told) = repository.misread.get(&key.text) {
+        // It may stand in a file that cannot be read: it is no typing error of those who name it. One such file tells whom it
+        // freezes, since there may be many of both.
+        if let Some(told) = repository.misread.get(&key.text).or_else(|| repository.unread.values().next()) {
             let about = |finding: &Finding| Finding { targets: vec![target.clone()], ..finding.clone() };
             let about = told.iter().map(about).collect();
             return (Declared::unknown(target), about);
         }
         let mut report = Report::on(environment.file);
-        let unparsed = repository.unparsed.first();
-        let unparsed = unparsed.map(|file| format!("it may stand in {file}, which cannot be read"));
         let finding = report.error(key, &path, format!("no application is named `{}`", key.text));
-        finding.hint = unparsed.or_else(|| repository.application_names.suggestion(&key.text));
+        finding.hint = repository.application_names.suggestion(&key.text);
         finding.targets.push(target.clone());
         return (Declared::unknown(target), report.findings);
     };
@@ -424,7 +426,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
             let Kind::List(items) = &found.node.kind else { continue };
             for name in names {
                 if !self.repository.applications.contains_key(name.as_str())
-                    && self.repository.unparsed.is_empty()
+                    && self.repository.unread.is_empty()
                 {
                     let at = items
                         .iter()

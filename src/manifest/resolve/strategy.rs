@@ -25,7 +25,13 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         let Some(found) = self.merged.get("strategy") else { return Strategy::Unspecified };
         let Found { node, file, ref path } = found;
         match word(node) {
-            Some(("rolling", _)) => Strategy::Rolling,
+            Some(("rolling", _)) => {
+                // It takes nothing: what stands there belongs elsewhere.
+                if let Some(settings) = found.get("rolling").filter(|settings| !settings.node.is_null()) {
+                    self.read(&settings, |node, path, report| Fields::of(node, path, report).finish());
+                }
+                Strategy::Rolling
+            }
             Some(("codeDeploy", _)) => {
                 let settings = found.get("codeDeploy").filter(|settings| !settings.node.is_null());
                 let settings = settings.map(|settings| self.code_deploy(&settings));

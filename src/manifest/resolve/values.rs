@@ -17,6 +17,8 @@ pub(super) struct Values<'d, 'f> {
     pub texts: BTreeMap<String, String>,
     declared: Vec<(&'d Key, &'f str, String)>,
     pub used: BTreeSet<String>,
+    /// Those that hold the placeholder of another one, with their texts: an error of its own.
+    nested: Vec<(String, String)>,
     /// Whether all that they could be used in is known: a base is not, nor is a file that cannot be read.
     pub all_is_read: bool,
 }
@@ -49,7 +51,25 @@ fn bare(name: &str) -> Option<&str> {
 
 impl Default for Values<'_, '_> {
     fn default() -> Self {
-        Self { texts: BTreeMap::new(), declared: Vec::new(), used: BTreeSet::new(), all_is_read: true }
+        Self {
+            texts: BTreeMap::new(),
+            declared: Vec::new(),
+            used: BTreeSet::new(),
+            nested: Vec::new(),
+            all_is_read: true,
+        }
+    }
+}
+
+impl Values<'_, '_> {
+    /// What follows from a value that holds another one is not told as well: its placeholder stays where it is, and what it
+    /// holds is meant to be used.
+    fn leave_out_nested(&mut self) {
+        for (name, text) in std::mem::take(&mut self.nested) {
+            self.used.extend(placeholders::names(&text).map(|(_, inner)| inner.to_owned()));
+            self.texts.insert(name.clone(), format!("<{name}>"));
+            self.used.insert(name);
+        }
     }
 }
 
@@ -84,6 +104,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
                 self.values.declared.push((key, found.file, path));
             }
         }
+        self.values.leave_out_nested();
     }
 
     fn check_value(&mut self, file: &'f str, key: &Key, node: &Node, text: &str, path: &str) {
@@ -96,6 +117,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         let mut inner = placeholders::names(text).map(|(_, name)| name);
         let inner = inner.find(|name| !is_itself && self.values.texts.contains_key(*name));
         if let Some(inner) = inner {
+            self.values.nested.push((key.text.clone(), text.to_owned()));
             let message = format!(
                 "the value of {} holds <{inner}>: values are filled in once, not into each other",
                 key.text

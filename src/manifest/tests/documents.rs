@@ -144,11 +144,39 @@ fn what_yaml_takes_for_something_else_is_told_with_what_to_write() {
 }
 
 #[test]
-fn an_application_in_a_file_that_cannot_be_read_is_not_called_a_typing_error() {
-    let entries = [("api.yaml", &format!("{APPLICATION}  service: again\n")[..]), ("test.yaml", ENVIRONMENT)];
-    let missing =
-        "test.yaml:7:5 no application is named `api` | it may stand in api.yaml, which cannot be read";
-    check(&entries, &["api.yaml:7:3 duplicate key `service` | remove one of them", missing], &["test/api"]);
+fn a_file_that_cannot_be_read_is_told_once_with_those_it_freezes() {
+    let twice = format!("{APPLICATION}  service: again\n");
+    let check_one = |entries: &[(&str, Result<&str, &str>)], expected: &[&str]| {
+        let files = entries
+            .iter()
+            .map(|(name, text)| ((*name).to_owned(), (*text).map(str::to_owned).map_err(str::to_owned)));
+        let declaration = read(&files.collect(), None, &|_, _| Vec::new());
+        let said: Vec<String> = declaration
+            .findings
+            .iter()
+            .map(|one| {
+                let frozen: Vec<String> = one.targets.iter().map(ToString::to_string).collect();
+                format!("{}: {} [{}]", one.position.file, one.message, frozen.join(" "))
+            })
+            .collect();
+        assert_eq!(said, expected);
+        assert!(declaration.readable().next().is_none());
+    };
+    let environment = ("test.yaml", Ok(ENVIRONMENT));
+    for (text, told) in [
+        (Ok(twice.as_str()), "duplicate key `service`"),
+        (Ok("\0"), "cannot be read: it holds NUL bytes, and is no text"),
+        (Err("it is not UTF-8 text"), "cannot be read: it is not UTF-8 text"),
+    ] {
+        check_one(&[("api.yaml", text), environment], &[&format!("api.yaml: {told} [test/api]")]);
+        // Of several nobody knows in which one it stands.
+        let others = [("api.yaml", text), environment, ("web.yaml", Err("it is no regular file"))];
+        let web = "web.yaml: cannot be read: it is no regular file []";
+        check_one(&others, &[&format!("api.yaml: {told} [test/api]"), web]);
+    }
+    // A file of others is none of ours: what is named is nowhere.
+    let missing = "test.yaml: no application is named `api` [test/api]";
+    check_one(&[("api.yaml", Ok("x: [")), environment], &[missing]);
 }
 
 #[test]

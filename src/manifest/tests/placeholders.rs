@@ -39,7 +39,9 @@ fn the_only_placeholder_of_an_image_means_the_image_in_any_spelling() {
     check_file(
         &application_file(),
         &two,
-        &["taskdef.json:3:30 nothing fills <IMAGE2_NAME> | add IMAGE2_NAME to `values`"],
+        &[
+            "taskdef.json:3:30 nothing fills <IMAGE2_NAME> | name its repository and its container under `images`, or add IMAGE2_NAME to `values`",
+        ],
     );
     let unknown = SERVED.replace("IMAGE", "<ONE>").replace("nginx:1", "<TWO>");
     check_file(
@@ -161,8 +163,11 @@ fn a_value_is_not_filled_into_a_value_and_the_bound_is_named() {
     let first = format!(
         "api.yaml:8:16 the value of A0 holds <A1>: values are filled in once, not into each other | {hint}"
     );
-    assert!(said(&declaration).contains(&first), "{:#?}", said(&declaration));
+    let found = said(&declaration);
+    assert!(found.contains(&first), "{found:#?}");
     assert!(matches!(declaration.applications[0], Declared::Frozen(_)));
+    // One for each value that holds another, and none of what follows from it.
+    assert!(found.len() == 8 && found.iter().all(|one| one.contains("filled in once")), "{found:#?}");
     // Nothing nested, and yet too much.
     let long = with_values(&format!("{{A: {}}}", "x".repeat(30_000)));
     let file = file.replace("\"<A0>\"", "\"u\", \"command\": [\"<A><A>\", \"<A>\"]");

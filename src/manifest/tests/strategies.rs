@@ -56,6 +56,24 @@ fn code_deploy_is_a_word_an_empty_map_or_names_and_a_file() {
 }
 
 #[test]
+fn rolling_takes_nothing() {
+    for (strategy, expected) in [
+        ("rolling", &[][..]),
+        ("{rolling: {}}", &[]),
+        ("{rolling: }", &[]),
+        ("{rolling: {appSpec: appspec.json}}", &["api.yaml:7:24 unknown field `appSpec`"]),
+        ("{rolling: fast}", &["api.yaml:7:23 expected a map, found text"]),
+    ] {
+        let application = format!("{APPLICATION}  strategy: {strategy}\n");
+        check(
+            &[("api.yaml", &application), ("test.yaml", ENVIRONMENT)],
+            expected,
+            if expected.is_empty() { &[] } else { &["test/api"] },
+        );
+    }
+}
+
+#[test]
 fn a_group_that_is_to_be_made_says_all_that_it_needs() {
     let create = format!(
         "{{codeDeploy: {{create: {{{PARTS}, targetGroups: [\"{{environment}}-1\", b], readyWait: 90s, alarms: [errors]}}}}}}"
