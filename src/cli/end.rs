@@ -2,7 +2,7 @@
 //! docs/commands.md shows the same table.
 
 use crate::controller::Swept;
-use crate::model::{ConditionKind, Health, Status, Sync, Waiting};
+use crate::model::{Health, Status, Sync, Waiting};
 use crate::plan::Plan;
 use crate::plan::waiting::{Class, class};
 
@@ -72,10 +72,6 @@ pub(super) fn standing(plan: &Plan) -> Standing {
     // What is said of one kind of wait goes before what is said of its class.
     match (waiting, runs) {
         (Waiting::Frozen, _) => return Standing::Frozen,
-        // What is withheld lasts for as long as somebody wishes, and what stops the next change is behind it.
-        (Waiting::Observing | Waiting::Suspended { .. }, _) if will_stall(status) => {
-            return Standing::Stalled;
-        }
         (Waiting::TagShared { .. }, Some(_)) => return Standing::TagWaits,
         (Waiting::TagImmutable { .. }, Some(_)) => return Standing::TagStays,
         (Waiting::Suspended { .. }, Some(Standing::AsDeclared)) if !is_tagged(plan) => {
@@ -97,11 +93,6 @@ pub(super) fn standing(plan: &Plan) -> Standing {
         (Class::Settled, Some(runs)) => runs,
         (Class::Settled, None) => Standing::NotHealthy,
     }
-}
-
-/// Whether something stops the application that only a person can end, once what goes on now is over.
-fn will_stall(status: &Status) -> bool {
-    status.conditions.iter().any(|condition| condition.kind == ConditionKind::Stalled)
 }
 
 /// Whether the environment tag is on what is declared.
@@ -140,8 +131,7 @@ pub(super) mod tests {
 
     use super::*;
     use crate::model::{
-        ApplicationName, Commit, Condition, Controller, EnvironmentName, Phase, StartedBy, Target,
-        TaskDefinitionArn,
+        ApplicationName, Commit, Controller, EnvironmentName, Phase, StartedBy, Target, TaskDefinitionArn,
     };
     use crate::plan::Step;
 
@@ -237,27 +227,6 @@ pub(super) mod tests {
             approval: None,
             findings: Vec::new(),
             status,
-        }
-    }
-
-    #[test]
-    fn a_moved_commit_tag_is_told_by_the_exit_code_where_writes_are_withheld() {
-        let suspended = || Waiting::Suspended { reason: "freeze".to_owned() };
-        for (waiting, sync, expected) in [
-            (Waiting::Observing, Sync::OutOfSync, End::Error),
-            (suspended(), Sync::OutOfSync, End::Error),
-            (suspended(), Sync::Synced, End::Error),
-            // What goes on ends first, and the wait is for the tag then.
-            (Waiting::Settled, Sync::Synced, End::Good),
-        ] {
-            let mut one = plan(Some(waiting), sync, Health::Healthy);
-            one.status.conditions.push(Condition {
-                kind: ConditionKind::Stalled,
-                is_true: false,
-                reason: "CommitTagMoved",
-                message: String::new(),
-            });
-            assert_eq!(end(Asked::Status, standing(&one)), expected, "{one:?}");
         }
     }
 

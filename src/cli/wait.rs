@@ -284,7 +284,7 @@ mod tests {
     use super::*;
     use crate::cli::end::tests::{plan, target};
     use crate::manifest::{self, Files};
-    use crate::model::{Health, Sync};
+    use crate::model::{Digest, Health, MovedTag, Sync, TaskDefinitionArn};
 
     const APPLICATION: &str = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: api}\nspec:\n  repository: mco/api\n  service: mco-api\n";
     const ENVIRONMENT: &str = "apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {name: test}\nspec:\n  applications:\n    api: {commit: bbbbbbb, policy: {moveTag: afterSuccess}}\n";
@@ -398,6 +398,17 @@ mod tests {
         // A retry would be refused.
         check(&gone, ENVIRONMENT, ("ended", End::Failed, "failed here\n  hint  build and push it again"));
         check(&out(Waiting::Drifted), ENVIRONMENT, ("stuck", End::NotReached, "changed outside trueup"));
+        let moved = MovedTag {
+            repository: "mco/api".to_owned(),
+            tag: "bbbbbbb".to_owned(),
+            revision: TaskDefinitionArn::new("mco-api:2"),
+            deployed: Digest::new("sha256:bb"),
+            now: None,
+            key: "trueup:commit".to_owned(),
+        };
+        let moved = Waiting::CommitTagMoved(Box::new(moved));
+        check(&out(moved.clone()), ENVIRONMENT, ("stuck", End::Error, "tag bbbbbbb of mco/api is gone"));
+        check(&out(moved), ENVIRONMENT, ("stuck", End::Error, "hint  nothing is deployed: point tag"));
         check(&out(Waiting::Observing), ENVIRONMENT, ("pending", End::NotReached, "mode is observe"));
         let unread = Waiting::Unreadable { what: "the service", why: "throttled".to_owned() };
         check(&out(unread), ENVIRONMENT, ("pending", End::Error, "cannot read the service"));

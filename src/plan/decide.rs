@@ -59,7 +59,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
         Answer::Wait(waiting) => (Vec::new(), Some(waiting)),
         Answer::Done | Answer::Pass => (Vec::new(), Some(Waiting::Settled)),
     };
-    let (steps, waiting) = respect_mode(&input.desired.mode, input.now, steps, waiting);
+    let (steps, waiting) = respect_mode(&facts, steps, waiting);
     let (steps, waiting) = back_off(input, steps, waiting);
     let waiting = waiting.map(|waiting| status::reason_without_secrets(&facts, waiting));
     let status = status::of(&facts, &differences, steps.first(), waiting.as_ref());
@@ -86,25 +86,24 @@ pub fn plan(input: &Input<'_>) -> Plan {
     }
 }
 
-/// `mode: observe` and `suspend` keep the decision and drop the writes.
+/// `mode: observe` and `suspend` keep the decision and drop the writes. They last for as long as somebody wishes: a commit
+/// tag that was pushed over, which would only stop what comes after the write, is told before them.
 fn respect_mode(
-    mode: &Mode,
-    now: Millis,
+    facts: &Facts<'_>,
     steps: Vec<Step>,
     waiting: Option<Waiting>,
 ) -> (Vec<Step>, Option<Waiting>) {
-    if steps.is_empty() {
-        return (steps, waiting);
-    }
-    match mode {
-        Mode::Apply => (steps, waiting),
-        Mode::Observe => (Vec::new(), Some(Waiting::Observing)),
-        Mode::Frozen => (Vec::new(), Some(Waiting::Frozen)),
-        Mode::Suspended { until, .. } if until.is_some_and(|until| until.saturating_mul(1000) <= now) => {
-            (steps, waiting)
-        }
-        Mode::Suspended { reason, .. } => (Vec::new(), Some(Waiting::Suspended { reason: reason.clone() })),
-    }
+    let is_over =
+        |until: Option<Millis>| until.is_some_and(|until| until.saturating_mul(1000) <= facts.input.now);
+    let withheld = match &facts.input.desired.mode {
+        _ if steps.is_empty() => return (steps, waiting),
+        Mode::Apply => return (steps, waiting),
+        Mode::Suspended { until, .. } if is_over(*until) => return (steps, waiting),
+        Mode::Suspended { reason, .. } => Waiting::Suspended { reason: reason.clone() },
+        Mode::Observe => Waiting::Observing,
+        Mode::Frozen => Waiting::Frozen,
+    };
+    (Vec::new(), Some(facts.moved_commit_tags().next().unwrap_or(withheld)))
 }
 
 /// What AWS has just refused is not sent again at once.

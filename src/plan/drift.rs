@@ -176,6 +176,10 @@ impl Facts<'_> {
             let stamp = self.ours.get(&current.live_revision).and_then(|memory| memory.settings.as_ref());
             return stamp.is_some_and(|stamp| stamp.done) && !self.settings_differences().is_empty();
         }
+        // The commit tag was taken elsewhere, and the service is as it was deployed.
+        if self.moved_commit_tags().any(|moved| matches!(moved, Waiting::CommitTagMoved(moved) if moved.revision == current.live_revision)) {
+            return false;
+        }
         let content = memory::content_hash(&desired.target, rendered);
         let behind = self.source_is_current(self.highest().as_ref()).is_err();
         let by_another_hand = || match self.why(&content, current) {

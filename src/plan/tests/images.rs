@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{Scene, URI, arn, digest, foreign, image, task};
 use crate::documents::memory;
-use crate::model::ServiceDeploymentStatus::Successful;
+use crate::model::ServiceDeploymentStatus::{RollbackSuccessful, Successful};
 use crate::model::*;
 use crate::plan::Step;
 
@@ -96,6 +96,7 @@ fn a_commit_tag_that_is_not_on_what_was_deployed_for_it_stops_everything_and_is_
         let stalled = status.conditions.iter().find(|condition| condition.kind == ConditionKind::Stalled);
         assert!(stalled.is_some_and(|stalled| stalled.is_true && stalled.reason == "CommitTagMoved"));
         assert_eq!(status.sync, Sync::OutOfSync);
+        assert_eq!(status.drift, [], "nobody has changed the service");
         assert_eq!(status.running[0].commits, [Commit::new("bbbbbbb")]);
         assert_eq!(
             status.running[0].source,
@@ -117,6 +118,29 @@ fn a_commit_tag_that_is_not_on_what_was_deployed_for_it_stops_everything_and_is_
         status.conditions.iter().filter(|condition| condition.kind == ConditionKind::Stalled).collect();
     assert!(stalled.len() == 1 && stalled[0].is_true, "{stalled:#?}");
     other_runs.with(|scene| scene.desired.policy.drift = OnDrift::Heal).check("CommitTagMoved");
+}
+
+/// A suspension lasts for as long as somebody wishes: text, exit code and alert are to say the same meanwhile.
+#[test]
+fn a_moved_commit_tag_is_told_where_writes_are_withheld() {
+    let suspended = || Mode::Suspended { until: None, reason: "freeze".to_owned() };
+    for (built, observe, suspend) in
+        [('e', "CommitTagMoved", "CommitTagMoved"), ('b', "Observing", "Suspended")]
+    {
+        // Another commit has failed since, which has yet to be recorded: that is the write which is withheld.
+        let scene = |mode| {
+            let scene =
+                deployed(Reading::Known(image(built, &["bbbbbbb"])), None).ours(3, 'c', 2, "ecs-svc/2");
+            let history = [("d3", 3, RollbackSuccessful), ("d2", 2, Successful), ("d1", 1, Successful)];
+            scene.history(&history).with(|scene| scene.desired.mode = mode)
+        };
+        scene(Mode::Apply).check("stamp mco-api:3 trueup:outcome=failed/d3");
+        scene(Mode::Observe).check(observe);
+        scene(suspended()).check(suspend);
+        let conditions = scene(suspended()).plan().status.conditions;
+        let stalls = conditions.iter().filter(|condition| condition.kind == ConditionKind::Stalled);
+        assert_eq!(stalls.filter(|stalled| stalled.is_true).count(), usize::from(built == 'e'));
+    }
 }
 
 #[test]
