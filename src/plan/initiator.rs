@@ -80,10 +80,13 @@ impl Facts<'_> {
         })
     }
 
-    /// Whether the newest deployment brings back what was good, right after a failure that we have recorded.
+    /// Whether the newest deployment brings back what was good, right after a failure that we have recorded and AWS has not
+    /// undone.
     fn undoes_a_failure(&self, current: &Current) -> bool {
         let mut older = self.history().skip_while(|one| phase::id(one) == current.id);
-        let Some(before) = older.next() else { return false };
+        let Some(before) = older.next().filter(|before| !phase::is_undone_by_aws(before)) else {
+            return false;
+        };
         let good = older.find(|one| self.phase_of(one) == Phase::Succeeded);
         let brings_it = good.is_none_or(|good| good.target.as_ref() == Some(&current.target));
         brings_it && before.target.as_ref() != Some(&current.target) && self.recorded_as_failed(before)

@@ -22,6 +22,11 @@ pub fn of(deployment: &ServiceDeployment) -> Phase {
     }
 }
 
+/// Whether AWS has undone it itself: nobody else had to, and what comes after it is a deployment of its own.
+pub(super) fn is_undone_by_aws(deployment: &ServiceDeployment) -> bool {
+    of(deployment) == Phase::RolledBack
+}
+
 /// The last part of the ARN: short enough for a tag, unique within a service.
 pub fn id(deployment: &ServiceDeployment) -> String {
     deployment.arn.rsplit('/').next().unwrap_or_default().to_owned()

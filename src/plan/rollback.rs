@@ -64,6 +64,7 @@ impl Facts<'_> {
         let is_it = current.id != outcome.deployment
             && is_next
             && !self.is_retried(failed, &outcome.deployment)
+            && !self.listed(&outcome.deployment).is_some_and(phase::is_undone_by_aws)
             && self.was_good_before(&current.target, &outcome.deployment);
         is_it.then(|| Rollback {
             id: outcome.deployment.clone(),

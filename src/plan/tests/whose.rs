@@ -163,6 +163,38 @@ fn a_rollback_by_trueup_is_its_own() {
     newer.check("register ccccccc 2/head/ecs-svc/3");
 }
 
+/// AWS has undone it already, so it was not trueup that goes back once more.
+#[test]
+fn what_another_hand_forces_after_a_rollback_by_aws_is_its_own() {
+    let forced = |status, rollout| {
+        let entries = [
+            ("d3", 1, status, MINUTE),
+            ("d2", 2, RollbackSuccessful, 10 * MINUTE),
+            ("d1", 1, Successful, 60 * MINUTE),
+        ];
+        Scene::new()
+            .stamped(2, 'b', 1, "ecs-svc/1", 10 * MINUTE)
+            .ended(2, OutcomeKind::Failed, "d2", 1)
+            .live(1, "ecs-svc/3", rollout)
+            .primary_began(MINUTE)
+            .began(&entries)
+    };
+    let going = forced(InProgress, RolloutState::InProgress);
+    going.check_hand(StartedBy::Other);
+    going.check("Held");
+    let last = going.plan().status.last_deployment.unwrap();
+    assert_eq!((last.id.as_deref(), last.phase), (Some("d3"), Phase::InProgress));
+    // A newer commit does not stop it.
+    let newer = going.with(|scene| {
+        scene.desired.images[0].commit = Commit::new("ccccccc");
+        scene.observed.images[0].built = Reading::Known(image('c', &["ccccccc"]));
+    });
+    newer.check("Deploying");
+    let ended = forced(Successful, RolloutState::Completed);
+    ended.check("Held");
+    assert_eq!(ended.plan().status.last_deployment.unwrap().id.as_deref(), Some("d3"));
+}
+
 #[test]
 fn the_newest_try_of_a_declaration_holds_it_and_nothing_that_git_mends_does() {
     let failed = |scene: Scene| {
