@@ -15,6 +15,8 @@ impl Facts<'_> {
     pub(super) fn with_kept_tags(&self, ours: BTreeMap<String, String>) -> BTreeMap<String, String> {
         let mut tags =
             self.base_revision().ok().flatten().map(|base| foreign(&base.tags)).unwrap_or_default();
+        // Those of a file are in what is sent.
+        tags.extend(self.input.desired.overlay.patch.as_ref().map(in_file).unwrap_or_default());
         tags.extend(self.input.desired.tags.clone());
         tags.extend(ours);
         tags
@@ -65,6 +67,7 @@ impl Facts<'_> {
         }
     }
 
+    /// Those of the file, or of the patch over a base, and of `tags`, which goes before them.
     fn declared_tags(&self) -> BTreeMap<String, String> {
         let mut declared = match &self.input.desired.task_definition {
             TaskDefinitionSource::File { input, .. } => in_file(input),

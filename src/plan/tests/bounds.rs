@@ -125,7 +125,14 @@ fn the_tags_of_the_base_are_kept_and_those_declared_go_before_them() {
     let declared = with_tags(&base).with(|scene| scene.desired.tags = tags(&[("team", "web"), ("new", "1")]));
     let all = tags(&[("team", "web"), ("cost-center", "42"), ("new", "1")]);
     let said = ["tags.team Some(true) -> Some(\"web\")", "tags.new None -> Some(\"1\")"];
-    assert_eq!(registered(&declared), (all, said.map(str::to_owned).to_vec()));
+    assert_eq!(registered(&declared), (all.clone(), said.map(str::to_owned).to_vec()));
+    // A patch over the base says it too, and `tags` goes before it.
+    let patched = with_tags(&base).with(|scene| {
+        let patch = json!({"tags": [{"key": "team", "value": "web"}, {"key": "new", "value": "2"}]});
+        scene.desired.overlay.patch = Some(patch);
+        scene.desired.tags = tags(&[("new", "1")]);
+    });
+    assert_eq!(registered(&patched), (all, said.map(str::to_owned).to_vec()));
 }
 
 #[test]
