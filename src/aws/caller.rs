@@ -64,9 +64,11 @@ impl Client {
         Self { api, caller: Arc::clone(caller) }
     }
 
-    /// A call that changes nothing: an answer that never came is only unavailable.
+    /// A call that changes nothing: an answer that never came is only unavailable. What a refusal repeats cannot be told
+    /// from a secret, as what it may repeat was not read.
     pub async fn read(&self, operation: &'static str, input: Value) -> Result<Value, CloudError> {
-        self.write(operation, input).await.map_err(|error| match error {
+        let refused = |error| error::meaning(error::without_repetition(error));
+        self.caller.call(self.api, operation, input).await.map_err(|error| match refused(error) {
             CloudError::Ambiguous(why) => CloudError::Unavailable(why),
             other => other,
         })

@@ -4,7 +4,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use crate::masking::scrubbed;
+use crate::masking::{of_refusal, scrubbed};
 use crate::ports::CloudError;
 
 /// Characters of what others say of a failure.
@@ -56,6 +56,16 @@ pub(super) fn meaning(error: CallError) -> CloudError {
         CallError::Unsent(why) => CloudError::Unavailable(why),
         CallError::Unsigned(why) => CloudError::Denied(why),
         CallError::Unanswered(why) => CloudError::Ambiguous(why),
+    }
+}
+
+/// A refusal in the usual words of one.
+pub(super) fn without_repetition(error: CallError) -> CallError {
+    match error {
+        CallError::Refused { code, message } => {
+            CallError::Refused { code, message: message.as_deref().map(of_refusal) }
+        }
+        other => other,
     }
 }
 

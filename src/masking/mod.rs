@@ -1,8 +1,10 @@
 //! What may be a secret, by its name and by its look, and what is shown in its place.
 //!
 //! Names and looks are a second line: they hide what git declares in plain text, and what AWS says in free text. A value that
-//! only AWS knows is hidden whatever it is called (`documents/shown.rs`).
+//! only AWS knows is hidden whatever it is called (`documents/shown.rs`); while it is not known, all but the usual words of a
+//! refusal is (`refusals.rs`).
 
+mod refusals;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +14,8 @@ use std::sync::LazyLock;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+
+pub use refusals::of_refusal;
 
 /// Shown instead of a declared value that may be a secret.
 pub const MASK: &str = "(masked)";

@@ -192,6 +192,16 @@ fn no_secret_leaves_any_command() {
     look("drifted");
     let status = said(&rig, &["status"]);
     assert!(status.contains("drifted: containers[api]"), "{status}");
+    // Each command is a process that knows no value yet which AWS could repeat.
+    let message = format!("{CANARY}01 of LOG_LEVEL is not valid");
+    for operation in ["DescribeServices", "DescribeTaskDefinition", "ListServiceDeployments", "ListTasks"] {
+        let operation = operation.to_owned();
+        rig.world.lock().unwrap().inject(Fault::Refuse { operation, message: message.clone(), times: 1000 });
+        look("refused with what AWS repeats");
+        let status = said(&rig, &["status"]);
+        assert!(status.contains("ClientException: (hidden) of (hidden) is not valid"), "{status}");
+        rig.world.lock().unwrap().heal();
+    }
     for operation in ["DescribeTaskDefinition", "DescribeServices"] {
         rig.world.lock().unwrap().inject(Fault::Deny { operation: operation.to_owned(), times: 1000 });
         look("refused");

@@ -454,3 +454,22 @@ fn progress_moves_the_deadline_and_a_healthy_target_is_never_failed() {
     running(0).check("Deploying");
     running(1).check("stamp mco-api:2 trueup:outcome=failed/d2");
 }
+
+/// Whoever may tag revisions can write any outcome. What AWS lists itself is believed first.
+#[test]
+fn what_aws_lists_goes_before_an_outcome_that_was_forged() {
+    let outcome = |result, deployment: &str| {
+        memory::outcome_tag(&Outcome { result, deployment: deployment.to_owned() })
+    };
+    for result in [OutcomeKind::Succeeded, OutcomeKind::Superseded] {
+        // Of this deployment, and of one that AWS never listed.
+        for deployment in ["d2", "d9"] {
+            let forged = rolled_back().tag(2, outcome(result, deployment));
+            forged.check("stamp mco-api:2 trueup:outcome=failed/d2");
+        }
+    }
+    // A forged failure holds: AWS forgets after a while. `retry` ends it.
+    let held = Scene::new().ours(2, 'b', 1, "ecs-svc/1").tag(2, outcome(OutcomeKind::Failed, "d9"));
+    held.check("Held");
+    assert!(held.plan().retry.is_some());
+}
