@@ -2,20 +2,30 @@
 
 use crate::controller::{Outcome, Swept};
 use crate::escape::line;
-use crate::model::Waiting;
-use crate::plan;
-use crate::view::words::{described, named, step_line};
+use crate::model::{Health, Waiting};
+use crate::plan::{self, Plan};
+use crate::view::words::{self, FEWER, described, named, step_line};
 
 /// Says on stderr what keeps each target from where it should be, and what to do about it.
 pub(super) fn complaints(swept: &[Swept]) {
-    for one in swept {
-        let Some(waiting) = one.plan.waiting.as_ref().filter(|waiting| !matches!(waiting, Waiting::Settled))
-        else {
-            continue;
-        };
-        let hint = plan::waiting::hint(waiting, &one.target);
-        let hint = hint.map(|hint| format!("\n  hint  {}", line(&hint))).unwrap_or_default();
-        say!("{}: {}{hint}", named(&one.target), described(waiting));
+    swept.iter().filter_map(|one| complaint(&one.plan)).for_each(|complaint| say!("{complaint}"));
+}
+
+fn complaint(plan: &Plan) -> Option<String> {
+    let status = &plan.status;
+    let target = named(&status.target);
+    match plan.waiting.as_ref()? {
+        Waiting::Settled if matches!(status.health, Health::Healthy | Health::Suspended) => None,
+        // What is declared is deployed, and does not run well.
+        Waiting::Settled => {
+            let why = status.failing_causes.first().map_or(FEWER, String::as_str);
+            Some(format!("{target}: {}: {}", words::health(status.health), line(why)))
+        }
+        waiting => {
+            let hint = plan::waiting::hint(waiting, &status.target);
+            let hint = hint.map(|hint| format!("\n  hint  {}", line(&hint))).unwrap_or_default();
+            Some(format!("{target}: {}{hint}", described(waiting)))
+        }
     }
 }
 
@@ -33,5 +43,44 @@ pub(super) fn outcome(one: &Swept) {
         Outcome::Failed(step, error) => {
             tracing::warn!(event = "write.failed", target = %one.target, "{}: {error}", step_line(step));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::end::tests::plan;
+    use crate::model::Sync;
+
+    #[test]
+    fn whatever_is_not_as_it_should_be_is_told() {
+        let said = |waiting, health, cause: Option<&str>| {
+            let mut plan = plan(waiting, Sync::Synced, health);
+            plan.status.failing_causes.extend(cause.map(str::to_owned));
+            complaint(&plan)
+        };
+        let settled = || Some(Waiting::Settled);
+        let crash = "2 x container api exited with 1";
+        for (waiting, health, cause, expected) in [
+            (settled(), Health::Healthy, None, None),
+            (settled(), Health::Suspended, None, None),
+            (None, Health::Healthy, None, None),
+            (
+                settled(),
+                Health::Degraded,
+                Some(crash),
+                Some("test/api: Degraded: 2 x container api exited with 1"),
+            ),
+            (
+                settled(),
+                Health::Progressing,
+                None,
+                Some("test/api: Progressing: fewer tasks run than are wanted"),
+            ),
+        ] {
+            assert_eq!(said(waiting, health, cause).as_deref(), expected);
+        }
+        let drifted = said(Some(Waiting::Drifted), Health::Healthy, None).unwrap();
+        assert!(drifted.starts_with("test/api: changed outside trueup\n  hint  declare in git"), "{drifted}");
     }
 }

@@ -6,7 +6,7 @@ use crate::model::{Commit, Health, Phase, SettingsStamp, Status, Sync, Target, W
 use crate::plan::{self, Plan, Step, Why};
 
 /// Of a service without a task that could say more.
-pub(super) const FEWER: &str = "fewer tasks run than are wanted";
+pub const FEWER: &str = "fewer tasks run than are wanted";
 
 /// Why nothing is written, in a line: reasons hold what people and AWS have written.
 pub fn described(waiting: &Waiting) -> String {
