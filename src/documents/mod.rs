@@ -8,6 +8,7 @@ pub mod code_deploy;
 pub mod containers;
 pub mod differences;
 pub mod memory;
+pub mod native;
 pub(crate) mod normalise;
 pub mod overlay;
 pub mod placeholders;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::model::{Desired, Strategy, TaskDefinitionSource};
+use crate::model::{Desired, Hook, Native, Strategy, TaskDefinitionSource};
 
 /// Those that a task definition gives to its tasks and to the agent that starts them. AWS takes an empty one for none.
 pub fn of_task_definition(input: &Value) -> impl Iterator<Item = &str> {
@@ -25,15 +25,29 @@ pub fn of_settings(settings: &Value) -> Vec<&str> {
     found
 }
 
-/// All that the files name: of tasks, of the service, and of a CodeDeploy group that is made.
+/// Those that a native strategy gives to ECS itself: for load balancers and for functions.
+pub fn of_native(native: &Native) -> impl Iterator<Item = &str> {
+    let balancers = native.balancers.iter().flatten().map(|balancer| balancer.role.as_str());
+    let hooks = native.hooks.iter().flatten().filter_map(|hook| match hook {
+        Hook::Lambda { role, .. } => Some(role.as_str()),
+        Hook::Pause { .. } => None,
+    });
+    balancers.chain(hooks)
+}
+
+/// All that the files name: of tasks, of the service, of its strategy, and of a CodeDeploy group that is made.
 pub fn declared(desired: &Desired) -> Vec<&str> {
     let mut roles = desired.service_settings.as_ref().map(of_settings).unwrap_or_default();
     if let TaskDefinitionSource::File { input, .. } = &desired.task_definition {
         roles.extend(of_task_definition(input));
     }
     roles.extend(desired.overlay.patch.iter().flat_map(of_task_definition));
-    if let Strategy::CodeDeploy(settings) = &desired.strategy {
-        roles.extend(settings.create.iter().map(|group| group.service_role.as_str()));
+    match &desired.strategy {
+        Strategy::CodeDeploy(settings) => {
+            roles.extend(settings.create.iter().map(|group| group.service_role.as_str()));
+        }
+        Strategy::Native(native) => roles.extend(of_native(native)),
+        Strategy::Rolling | Strategy::Unspecified => {}
     }
     roles
 }

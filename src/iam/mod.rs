@@ -81,7 +81,7 @@ fn has_plain_names(desired: &Desired) -> Result<(), Wildcard> {
     let default = CodeDeploy::default();
     let settings = match &desired.strategy {
         Strategy::CodeDeploy(settings) => settings,
-        Strategy::Rolling | Strategy::Unspecified => &default,
+        Strategy::Rolling | Strategy::Native(_) | Strategy::Unspecified => &default,
     };
     let (application, group) = code_deploy::names(settings, desired);
     let family = family(desired).map(str::to_owned);
@@ -309,7 +309,7 @@ fn settings<'a>(desired: &[&'a Desired]) -> impl Iterator<Item = (&'a Desired, O
     desired.iter().filter_map(|one| match &one.strategy {
         Strategy::CodeDeploy(settings) => Some((*one, Some(settings.as_ref()))),
         Strategy::Unspecified => Some((*one, None)),
-        Strategy::Rolling => None,
+        Strategy::Rolling | Strategy::Native(_) => None,
     })
 }
 
@@ -389,9 +389,12 @@ fn passes_any_role(desired: &Desired) -> bool {
     !is_file && desired.allowed_roles.is_none()
 }
 
-/// The roles that the service's settings give to ECS itself.
+/// The roles that the service's settings and its strategy give to ECS itself.
 fn roles_of_service(desired: &Desired) -> Vec<Resource> {
-    let named = desired.service_settings.as_ref().map(roles::of_settings).unwrap_or_default();
+    let mut named = desired.service_settings.as_ref().map(roles::of_settings).unwrap_or_default();
+    if let Strategy::Native(native) = &desired.strategy {
+        named.extend(roles::of_native(native));
+    }
     named.into_iter().map(|named| role(desired, named)).collect()
 }
 

@@ -35,7 +35,7 @@ pub(crate) use names::NameKind;
 pub use schema::schema;
 
 /// Every key of the documents, whose full example is `examples/every-key`.
-pub const KEYS: [&str; 63] = [
+pub const KEYS: [&str; 84] = [
     "apiVersion",
     "kind",
     "metadata",
@@ -68,6 +68,27 @@ pub const KEYS: [&str; 63] = [
     "readyWait",
     "terminationWait",
     "alarms",
+    "blueGreen",
+    "canary",
+    "linear",
+    "share",
+    "step",
+    "stepBake",
+    "bake",
+    "traffic",
+    "port",
+    "productionRule",
+    "testRule",
+    "role",
+    "hooks",
+    "lambda",
+    "pause",
+    "at",
+    "details",
+    "timeout",
+    "onTimeout",
+    "circuitBreaker",
+    "failures",
     "serviceSettings",
     "values",
     "taskDefinitionPatch",

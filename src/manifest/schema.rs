@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::documents::service_settings;
+use crate::model::HookStage;
 
 /// The schema of one document, draft 2020-12.
 pub fn schema() -> Value {
@@ -190,8 +191,73 @@ fn strategy() -> Value {
     );
     code_deploy["type"] = json!(["object", "null"]);
     json!({"oneOf": [
-        {"enum": ["rolling", "codeDeploy"]},
+        {"enum": ["rolling", "codeDeploy", "blueGreen", "canary", "linear"]},
         object(&json!({"rolling": {"type": ["object", "null"]}}), &["rolling"]),
         object(&json!({"codeDeploy": code_deploy}), &["codeDeploy"]),
+        object(&json!({"blueGreen": native(&json!({}))}), &["blueGreen"]),
+        object(&json!({"canary": native(&json!({"share": share("The share of production traffic that goes first."), "stepBake": reference("duration")}))}), &["canary"]),
+        object(&json!({"linear": native(&json!({"step": share("The share of production traffic of each step."), "stepBake": reference("duration")}))}), &["linear"]),
     ]})
+}
+
+fn share(description: &str) -> Value {
+    json!({"type": "string", "pattern": "^[0-9]{1,3}([.][0-9])?%$", "description": description})
+}
+
+/// A native strategy of ECS; `pattern`: the members of its own. What is left out is as the live service has it.
+fn native(pattern: &Value) -> Value {
+    let traffic = object(
+        &json!({
+            "container": {"type": "string"},
+            "port": {"type": "integer", "minimum": 1, "maximum": 65535},
+            "targetGroups": {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2},
+            "productionRule": text("The ARN of a rule; of a listener of a Network Load Balancer."),
+            "testRule": text("The same for test traffic; there is none, if not given."),
+            "role": text("The role by which ECS writes the rules: its name or ARN."),
+        }),
+        &["container", "port", "targetGroups", "productionRule", "role"],
+    );
+    let stages =
+        json!({"type": "array", "minItems": 1, "items": {"enum": HookStage::ALL.map(HookStage::key)}});
+    let on_timeout = one_of(&["rollback", "continue"], "What AWS does once the time is over.");
+    let lambda = object(
+        &json!({
+            "lambda": text("A function: its name or ARN."),
+            "role": text("The role by which ECS calls it: its name or ARN."),
+            "at": stages,
+            "details": {"description": "What the function is told."},
+            "timeout": reference("duration"),
+            "onTimeout": on_timeout,
+        }),
+        &["lambda", "role", "at"],
+    );
+    let pauses: Vec<&str> =
+        HookStage::ALL.into_iter().filter(|one| one.takes_pause()).map(HookStage::key).collect();
+    let pause = object(
+        &json!({
+            "pause": text("Whose word is waited for; AWS keeps no name with it."),
+            "at": {"type": "array", "minItems": 1, "items": {"enum": pauses}},
+            "timeout": reference("duration"),
+            "onTimeout": on_timeout,
+        }),
+        &["pause", "at"],
+    );
+    let breaker = object(
+        &json!({"failures": {"type": ["string", "integer"], "description": "A number of tasks, or a percentage of the desired count."}}),
+        &["failures"],
+    );
+    let mut settings = json!({
+        "bake": reference("duration"),
+        "traffic": {"type": "array", "minItems": 1, "items": traffic},
+        "hooks": {"type": "array", "items": {"oneOf": [lambda, pause]}},
+        "alarms": reference("names"),
+        "circuitBreaker": {"oneOf": [{"const": "off"}, breaker]},
+    });
+    let own = pattern.as_object().into_iter().flatten();
+    for (key, value) in own {
+        settings[key] = value.clone();
+    }
+    let mut settings = object(&settings, &[]);
+    settings["type"] = json!(["object", "null"]);
+    settings
 }

@@ -211,8 +211,8 @@ fn native_strategies(configuration: &Value, found: &mut Vec<Complaint>) {
     for key in OF_NATIVE_STRATEGIES.iter().filter(|key| configuration.get(**key).as_ref().is_some_and(is_set))
     {
         let path = format!("deploymentConfiguration.{key}");
-        let message = format!("`{key}` has no effect on a rolling deployment");
-        let hint = "it goes with the strategies BLUE_GREEN, LINEAR and CANARY, which are not supported yet";
+        let message = format!("`{key}` cannot be set here");
+        let hint = "it belongs in `strategy`, under blueGreen, canary or linear";
         found.push(Complaint::error(path, message).at_key().hint(hint));
     }
 }
@@ -346,19 +346,19 @@ mod tests {
             ),
             (
                 deployment(json!({"bakeTimeInMinutes": 5})),
-                "deploymentConfiguration.bakeTimeInMinutes: `bakeTimeInMinutes` has no effect on a rolling deployment".to_owned(),
+                "deploymentConfiguration.bakeTimeInMinutes: `bakeTimeInMinutes` cannot be set here".to_owned(),
             ),
             (
                 deployment(json!({"canaryConfiguration": {"canaryPercent": 5}})),
-                "deploymentConfiguration.canaryConfiguration: `canaryConfiguration` has no effect on a rolling deployment".to_owned(),
+                "deploymentConfiguration.canaryConfiguration: `canaryConfiguration` cannot be set here".to_owned(),
             ),
             (
                 deployment(json!({"linearConfiguration": {}})),
-                "deploymentConfiguration.linearConfiguration: `linearConfiguration` has no effect on a rolling deployment".to_owned(),
+                "deploymentConfiguration.linearConfiguration: `linearConfiguration` cannot be set here".to_owned(),
             ),
             (
                 deployment(json!({"lifecycleHooks": [{}]})),
-                "deploymentConfiguration.lifecycleHooks: `lifecycleHooks` has no effect on a rolling deployment".to_owned(),
+                "deploymentConfiguration.lifecycleHooks: `lifecycleHooks` cannot be set here".to_owned(),
             ),
         ] {
             check(&settings, Some(&expected));

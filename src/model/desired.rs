@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{
-    AccountId, AllowedRepositories, ClusterName, Commit, Digest, Finding, InfraCommit, Region,
+    AccountId, AllowedRepositories, ClusterName, Commit, Digest, Finding, InfraCommit, Native, Region,
     RepositoryName, RolePattern, ServiceName, Tag, Target,
 };
 
@@ -208,6 +208,7 @@ pub enum Strategy {
     Unspecified,
     Rolling,
     CodeDeploy(Box<CodeDeploy>),
+    Native(Box<Native>),
 }
 
 /// Blue/green by AWS `CodeDeploy`.

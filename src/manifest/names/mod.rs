@@ -37,6 +37,8 @@ pub(crate) enum NameKind {
     CodeDeployConfiguration,
     TargetGroup,
     TargetGroupArn,
+    /// A target group by either.
+    TargetGroupOrArn,
     ListenerArn,
     ListenerRuleArn,
     RegistryArn,
@@ -93,6 +95,7 @@ impl NameKind {
             Self::TargetGroup => rule("a target group", "up to 32 letters, digits and `-`, which is neither first nor last", is_target_group),
             // IAM user guide, service authorization reference of Elastic Load Balancing V2, resource types
             Self::TargetGroupArn => rule("a target group", "its ARN: arn:aws:elasticloadbalancing:REGION:ACCOUNT:targetgroup/NAME/ID", |text| is_balancer_arn(text, &[("targetgroup", 2)])),
+            Self::TargetGroupOrArn => rule("a target group", "its ARN, arn:aws:elasticloadbalancing:REGION:ACCOUNT:targetgroup/NAME/ID, or its name: up to 32 letters, digits and `-`", |text| is_target_group(text) || is_balancer_arn(text, &[("targetgroup", 2)])),
             Self::ListenerArn => rule("a listener", "its ARN: arn:aws:elasticloadbalancing:REGION:ACCOUNT:listener/app/NAME/ID/ID", |text| is_balancer_arn(text, &[("listener", 4)])),
             Self::ListenerRuleArn => rule("a listener or a rule of one", "its ARN: arn:aws:elasticloadbalancing:REGION:ACCOUNT:listener-rule/app/NAME/ID/ID/ID", |text| is_balancer_arn(text, &[("listener-rule", 5), ("listener", 4)])),
             // Service authorization reference of AWS Cloud Map, resource types
@@ -149,6 +152,7 @@ fn mistake(kind: NameKind, name: &str) -> Option<&'static str> {
             | NameKind::ListenerArn
             | NameKind::ListenerRuleArn
             | NameKind::TargetGroupArn
+            | NameKind::TargetGroupOrArn
             | NameKind::RegistryArn
             | NameKind::ParameterOrSecret
             | NameKind::Function
@@ -191,10 +195,22 @@ pub(super) fn are_plain(desired: &Desired) -> bool {
     if let TaskDefinitionSource::Family(family) = &desired.task_definition {
         names.push((NameKind::Family, family));
     }
-    if let Strategy::CodeDeploy(settings) = &desired.strategy {
-        names
-            .extend(settings.application.iter().map(|name| (NameKind::CodeDeployApplication, name.as_str())));
-        names.extend(settings.group.iter().map(|name| (NameKind::CodeDeployGroup, name.as_str())));
+    match &desired.strategy {
+        Strategy::CodeDeploy(settings) => {
+            let application = settings.application.iter();
+            names.extend(application.map(|name| (NameKind::CodeDeployApplication, name.as_str())));
+            names.extend(settings.group.iter().map(|name| (NameKind::CodeDeployGroup, name.as_str())));
+        }
+        Strategy::Native(native) => {
+            for balancer in native.balancers.iter().flatten() {
+                let groups = balancer.target_groups.iter();
+                names.extend(groups.map(|name| (NameKind::TargetGroupOrArn, name.as_str())));
+                let rules = [Some(&balancer.production_rule), balancer.test_rule.as_ref()];
+                names
+                    .extend(rules.into_iter().flatten().map(|arn| (NameKind::ListenerRuleArn, arn.as_str())));
+            }
+        }
+        Strategy::Rolling | Strategy::Unspecified => {}
     }
     names.iter().all(|(kind, name)| kind.allows(name))
 }

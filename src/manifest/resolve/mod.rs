@@ -5,6 +5,7 @@ mod containers;
 mod environment;
 mod files;
 mod images;
+mod native;
 mod service_settings;
 mod strategy;
 mod tags;

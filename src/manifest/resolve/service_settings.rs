@@ -24,7 +24,7 @@ impl Resolver<'_, '_, '_> {
     pub(super) fn service_settings(&mut self, strategy: &Strategy) -> Option<Value> {
         let of_the_deployment: &[&str] = match strategy {
             Strategy::CodeDeploy(_) => &service_settings::OF_THE_DEPLOYMENT,
-            Strategy::Rolling | Strategy::Unspecified => &[],
+            Strategy::Rolling | Strategy::Native(_) | Strategy::Unspecified => &[],
         };
         let found = self.merged.get("serviceSettings")?;
         let check_shape = self.repository.check_shape;
@@ -41,6 +41,11 @@ impl Resolver<'_, '_, '_> {
             }
             if let Strategy::CodeDeploy(_) = strategy {
                 tell(rules::beside_code_deploy(&settings), node, path, report);
+            }
+            if let Strategy::Native(native) = strategy
+                && !native.is_inherited()
+            {
+                two_owners(entries, native.pattern.word(), path, report);
             }
             native_strategy(node, path, report);
             check_count(node, path, report);
@@ -82,6 +87,7 @@ impl Resolver<'_, '_, '_> {
                     .extend(missing.map(|(place, complaint)| (found.file.to_owned(), place, complaint)));
             }
         }
+        complaints.extend(self.missing_in_traffic(task_definition, input));
         complaints.extend(self.missing_volumes(task_definition, input));
         for (file, place, complaint) in complaints {
             self.add(&file, place, &complaint);
@@ -90,6 +96,18 @@ impl Resolver<'_, '_, '_> {
 }
 
 impl Resolver<'_, '_, '_> {
+    /// Containers and ports of a native strategy that are not in the task definition.
+    fn missing_in_traffic(&self, task_definition: &str, input: &Value) -> Vec<(String, Place, Complaint)> {
+        let Some(strategy) = self.merged.get("strategy") else { return Vec::new() };
+        let Kind::Map(entries) = &strategy.node.kind else { return Vec::new() };
+        let [(word, settings)] = entries.as_slice() else { return Vec::new() };
+        let path = format!("{}.{}.traffic", strategy.path, word.text);
+        let Some(Node { kind: Kind::List(items), .. }) = settings.get("traffic") else { return Vec::new() };
+        let pairs = items.iter().filter_map(|item| Some((item.get("container")?, item.get("port")?)));
+        let missing = pairs.filter_map(|pair| missing(task_definition, input, pair, [&path, &path]));
+        missing.map(|(place, complaint)| (strategy.file.to_owned(), place, complaint)).collect()
+    }
+
     /// Volumes that are configured and not in the task definition.
     fn missing_volumes(&self, task_definition: &str, input: &Value) -> Vec<(String, Place, Complaint)> {
         let Some(found) = self.merged.get("serviceSettings") else { return Vec::new() };
@@ -158,14 +176,26 @@ fn place(settings: &Node, complaint: &Complaint) -> Place {
     }
 }
 
-/// Native strategies are refused until they work, wherever they are asked for.
+/// Members that a declared native strategy writes as a whole.
+const OF_NATIVE_STRATEGIES: [&str; 2] = ["deploymentConfiguration", "loadBalancers"];
+
+fn two_owners(entries: &[(Key, Node)], strategy: &str, path: &str, report: &mut Report<'_>) {
+    for (key, _) in entries.iter().filter(|(key, _)| OF_NATIVE_STRATEGIES.contains(&key.text.as_str())) {
+        let message = format!("`{}` is what `strategy` declares here", key.text);
+        report.error(key, &format!("{path}.{}", key.text), message).hint =
+            Some(format!("declare it in one place: under `strategy.{strategy}`"));
+    }
+}
+
+/// A native strategy is declared where its settings are checked.
 fn native_strategy(settings: &Node, path: &str, report: &mut Report<'_>) {
     let strategy = settings.get("deploymentConfiguration").and_then(|node| node.get("strategy"));
     let Some(node) = strategy.filter(|node| !node.is_null() && !node.is_text("ROLLING")) else { return };
     let Kind::Scalar { text, .. } = &node.kind else { return };
     let path = format!("{path}.deploymentConfiguration.strategy");
-    report.error(node, &path, format!("strategy `{text}` is not supported yet")).hint =
-        Some("ROLLING, or leave it out".to_owned());
+    let message = format!("strategy `{}` cannot be set here", names::repeated(text));
+    report.error(node, &path, message).hint =
+        Some("it belongs in `strategy`, as blueGreen, canary or linear".to_owned());
 }
 
 /// A count, or bounds of one.

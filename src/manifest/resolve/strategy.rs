@@ -1,4 +1,4 @@
-//! How a deployment is carried out: by ECS, or by CodeDeploy, whose group can be made from here.
+//! How a deployment is carried out: by ECS in one of its ways, or by CodeDeploy, whose group can be made from here.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::documents::placeholders::{self, Unfilled};
 use crate::manifest::names::{self, NameKind};
 use crate::manifest::service_settings as rules;
 use crate::manifest::{app_spec, task_definition, task_set};
-use crate::model::{AppSpec, CodeDeploy, Finding, NewGroup, Shape, Strategy};
+use crate::model::{AppSpec, CodeDeploy, Finding, NewGroup, Shape, Strategy, TrafficPattern};
 use crate::text::fields::Fields;
 use crate::text::nearest::suggestion;
 use crate::text::report::{self, Report};
@@ -37,9 +37,13 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
                 let settings = settings.map(|settings| self.code_deploy(&settings));
                 Strategy::CodeDeploy(Box::new(settings.unwrap_or_default()))
             }
+            Some((word, _)) if let Some(pattern) = native_pattern(word) => {
+                let settings = found.get(word).filter(|settings| !settings.node.is_null());
+                Strategy::Native(Box::new(self.native(pattern, settings.as_ref())))
+            }
             Some((other, place)) if STRATEGIES.contains(&other) => {
                 self.error(file, place, path, format!("strategy `{other}` is not supported yet")).hint =
-                    Some("rolling, or codeDeploy for the Blue/Green deployments of CodeDeploy".to_owned());
+                    Some("it runs services so far".to_owned());
                 Strategy::Unspecified
             }
             other => {
@@ -126,6 +130,16 @@ fn check_task_set(spec: &Node, check_shape: CheckShape<'_>, report: &mut Report<
     // What CodeDeploy wants to be there is told already.
     found.findings.retain(|finding| !report.findings.iter().any(|told| told.position == finding.position));
     report.findings.append(&mut found.findings);
+}
+
+/// The native strategies of ECS, nothing said of their shares and times.
+fn native_pattern(word: &str) -> Option<TrafficPattern> {
+    match word {
+        "blueGreen" => Some(TrafficPattern::AllAtOnce),
+        "canary" => Some(TrafficPattern::Canary { share: None, bake: None }),
+        "linear" => Some(TrafficPattern::Linear { step: None, bake: None }),
+        _ => None,
+    }
 }
 
 /// The name of a strategy, which stands alone or is the key of its settings.

@@ -49,13 +49,13 @@ fn an_environment_overrides_whole_keys_and_merges_policy() {
 
 #[test]
 fn all_that_is_wrong_is_said_at_once() {
-    let application = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: api}\nspec:\n  service:\n  strategy: canary\n  taskDefinition: missing.json\n  policy: {drift: hael}\n  source: []\n";
+    let application = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: api}\nspec:\n  service:\n  strategy: task\n  taskDefinition: missing.json\n  policy: {drift: hael}\n  source: []\n";
     check(
         &[("api.yaml", application), ("test.yaml", ENVIRONMENT)],
         &[
             "api.yaml:5:3 `repository` is missing",
             "api.yaml:5:10 expected text, found nothing",
-            "api.yaml:6:13 strategy `canary` is not supported yet | rolling, or codeDeploy for the Blue/Green deployments of CodeDeploy",
+            "api.yaml:6:13 strategy `task` is not supported yet | it runs services so far",
             "api.yaml:7:19 there is no file `missing.json`",
             "api.yaml:8:19 `hael` is none of alert, heal, ignore | did you mean `heal`?",
             "api.yaml:9:11 expected text, found a list",

@@ -187,8 +187,9 @@ fn what_aws_always_refuses_freezes_before_the_first_write() {
         let settings = format!(
             "{APPLICATION}  serviceSettings: {{deploymentConfiguration: {{strategy: {strategy}}}}}\n"
         );
-        let finding =
-            format!("api.yaml:7:57 strategy `{strategy}` is not supported yet | ROLLING, or leave it out");
+        let finding = format!(
+            "api.yaml:7:57 strategy `{strategy}` cannot be set here | it belongs in `strategy`, as blueGreen, canary or linear"
+        );
         check(&[("api.yaml", &settings), ("test.yaml", ENVIRONMENT)], &[&finding], &["test/api"]);
     }
     let rolling =
@@ -343,7 +344,7 @@ fn what_aws_refuses_of_service_settings_is_told_where_it_stands() {
         (
             "deploymentConfiguration: {bakeTimeInMinutes: 5}",
             Some(
-                "47 `bakeTimeInMinutes` has no effect on a rolling deployment | it goes with the strategies BLUE_GREEN, LINEAR and CANARY, which are not supported yet",
+                "47 `bakeTimeInMinutes` cannot be set here | it belongs in `strategy`, under blueGreen, canary or linear",
             ),
         ),
         // What is no name is told once.

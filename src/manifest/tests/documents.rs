@@ -302,8 +302,8 @@ fn what_a_careless_hand_writes_is_told_once_with_what_to_write() {
         (format!("{APPLICATION}  containers: api\n"), "7:15 expected a list, found text | write [api]"),
         (format!("{APPLICATION}  after: \"a b\"\n"), "7:10 expected a list, found text"),
         (
-            format!("{APPLICATION}  strategy: blueGreen\n"),
-            "7:13 strategy `blueGreen` is not supported yet | rolling, or codeDeploy for the Blue/Green deployments of CodeDeploy",
+            format!("{APPLICATION}  strategy: blueGren\n"),
+            "7:13 expected one of rolling, codeDeploy, blueGreen, canary, linear, task | did you mean `blueGreen`?",
         ),
         (
             format!("{APPLICATION}  desiredCount: 2\n"),

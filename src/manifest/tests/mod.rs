@@ -7,6 +7,7 @@ mod images;
 mod mutation_tests;
 mod named_files;
 mod names;
+mod native;
 mod overlays;
 mod placeholders;
 mod strategies;

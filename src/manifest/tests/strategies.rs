@@ -28,13 +28,11 @@ fn settings(strategy: &str, spec: &str) -> CodeDeploy {
 #[test]
 fn what_is_not_supported_yet_is_refused_and_freezes_only_its_own() {
     let canary = APPLICATION.replace("{name: api}", "{name: web}").replace("mco-api", "web")
-        + "  strategy: {canary: {}}\n";
+        + "  strategy: {task: {}}\n";
     let environment = format!("{ENVIRONMENT}    web: {{ commit: 3f2c1ab, environmentTag: web }}\n");
     check(
         &[("api.yaml", APPLICATION), ("web.yaml", &canary), ("test.yaml", &environment)],
-        &[
-            "web.yaml:7:14 strategy `canary` is not supported yet | rolling, or codeDeploy for the Blue/Green deployments of CodeDeploy",
-        ],
+        &["web.yaml:7:14 strategy `task` is not supported yet | it runs services so far"],
         &["test/web"],
     );
 }

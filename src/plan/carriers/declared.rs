@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::documents::native;
 use crate::model::{AppSpec, Strategy};
 
 /// As it is compared: a deployment that failed is not held once this has changed.
@@ -15,6 +16,7 @@ pub(in crate::plan) fn declared(strategy: &Strategy) -> Value {
             "configuration": settings.configuration,
             "appSpec": settings.app_spec.as_ref().map(|app_spec| &app_spec.content),
         }),
+        Strategy::Native(settings) => native::declared(settings),
     }
 }
 
@@ -22,6 +24,6 @@ pub(in crate::plan) fn declared(strategy: &Strategy) -> Value {
 pub(in crate::plan) fn app_spec(strategy: &Strategy) -> Option<&AppSpec> {
     match strategy {
         Strategy::CodeDeploy(settings) => settings.app_spec.as_ref(),
-        Strategy::Rolling | Strategy::Unspecified => None,
+        Strategy::Rolling | Strategy::Native(_) | Strategy::Unspecified => None,
     }
 }

@@ -98,10 +98,20 @@ pub fn of(desired: &Desired, service: &Service) -> Box<dyn Carrier> {
                 Strategy::Unspecified => Waiting::UnsupportedStrategy(strategy),
                 Strategy::Rolling => Waiting::NativeMismatch { declared: "rolling", strategy },
                 Strategy::CodeDeploy(_) => Waiting::NativeMismatch { declared: "codeDeploy", strategy },
+                Strategy::Native(native) if native.pattern.strategy() == strategy => {
+                    Waiting::UnsupportedStrategy(strategy)
+                }
+                Strategy::Native(native) => {
+                    Waiting::NativeMismatch { declared: native.pattern.word(), strategy }
+                }
             }))
         }
         (Controller::Ecs, Strategy::Unspecified | Strategy::Rolling) => Box::new(Rolling),
         (Controller::Ecs, Strategy::CodeDeploy(_)) => mismatch("codeDeploy"),
+        (Controller::Ecs, Strategy::Native(native)) => {
+            let declared = native.pattern.word();
+            Box::new(OnlyObserved::because(Waiting::NativeMismatch { declared, strategy }))
+        }
         (Controller::CodeDeploy, Strategy::CodeDeploy(settings)) => {
             Box::new(ByCodeDeploy::new(settings.as_ref().clone(), desired))
         }
@@ -109,6 +119,7 @@ pub fn of(desired: &Desired, service: &Service) -> Box<dyn Carrier> {
             Box::new(ByCodeDeploy::new(crate::model::CodeDeploy::default(), desired))
         }
         (Controller::CodeDeploy, Strategy::Rolling) => mismatch("rolling"),
+        (Controller::CodeDeploy, Strategy::Native(native)) => mismatch(native.pattern.word()),
     }
 }
 

@@ -498,11 +498,21 @@ fn a_rollback_that_only_the_service_shows_is_believed_when_the_list_stays_silent
 #[test]
 fn a_service_whose_traffic_ecs_shifts_is_only_observed() {
     use DeploymentStrategy::{BlueGreen, Canary, Linear};
+    let declared = |strategy| {
+        let pattern = match strategy {
+            Canary => TrafficPattern::Canary { share: None, bake: None },
+            Linear => TrafficPattern::Linear { step: None, bake: None },
+            _ => TrafficPattern::AllAtOnce,
+        };
+        Strategy::Native(Box::new(Native::inherited(pattern)))
+    };
     for native in [BlueGreen, Canary, Linear] {
         for (strategy, expected) in [
             (Strategy::Unspecified, "UnsupportedStrategy"),
             (Strategy::Rolling, "StrategyMismatch"),
             (Strategy::CodeDeploy(Box::default()), "StrategyMismatch"),
+            (declared(native), "UnsupportedStrategy"),
+            (declared(if native == BlueGreen { Canary } else { BlueGreen }), "StrategyMismatch"),
         ] {
             let scene = Scene::new().with(|scene| {
                 scene.desired.strategy = strategy;
