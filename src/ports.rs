@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use crate::model::{
     AccountId, Ancestry, ApplicationName, ClusterName, CodeDeployment, DeclaredCommits, Digest, Earlier,
-    EnvironmentName, Group, Image, InfraCommit, Millis, NewDeployment, Platform, Progress, Reading, Region,
-    Repository, RepositoryName, Revision, ScalableTarget, Service, ServiceDeployment, ServiceName, Tag, Tags,
-    Target, Task, TaskDefinitionArn, Wait,
+    EnvironmentName, Forward, Group, Image, InfraCommit, Millis, NewDeployment, Platform, Progress, Reading,
+    Region, Repository, RepositoryName, Revision, ScalableTarget, Service, ServiceDeployment, ServiceName,
+    Tag, Tags, Target, TargetGroup, Task, TaskDefinitionArn, Wait,
 };
 
 /// Why a call to AWS did not do what was asked, by what to do about it.
@@ -87,6 +87,7 @@ pub struct Ports {
     pub sts: Arc<dyn Sts>,
     pub tagging: Arc<dyn Tagging>,
     pub scaling: Arc<dyn Scaling>,
+    pub balancers: Arc<dyn Balancers>,
 }
 
 /// Which tasks of a service are asked for.
@@ -312,6 +313,16 @@ pub trait Scaling: Send + Sync {
         cluster: &ClusterName,
         service: &ServiceName,
     ) -> Result<Option<ScalableTarget>, CloudError>;
+}
+
+/// Elastic Load Balancing in one account and region. Nothing writes to it: ECS shifts traffic by itself, and everything else is
+/// somebody else's.
+#[async_trait]
+pub trait Balancers: Send + Sync {
+    /// Where a rule sends traffic, or a listener by default; `None`: there is none of this ARN.
+    async fn forward(&self, arn: &str) -> Result<Option<Forward>, CloudError>;
+    /// By its name or ARN, with the number of its targets.
+    async fn target_group(&self, name: &str) -> Result<Option<TargetGroup>, CloudError>;
 }
 
 pub trait Clock: Send + Sync {

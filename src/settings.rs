@@ -559,6 +559,27 @@ mod tests {
     }
 
     #[test]
+    fn the_roles_of_a_native_strategy_are_bounded_too() {
+        let rule = "arn:aws:elasticloadbalancing:eu-west-2:111111111111:listener-rule/app/mco/1/1/1";
+        for (allow, allowed) in [("[traffic, hooks]", true), ("[hooks]", false), ("[traffic]", false)] {
+            let application = format!(
+                "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {{name: a}}\nspec:\n  repository: mco/a\n  service: a\n  strategy: {{canary: {{traffic: [{{container: a, port: 80, targetGroups: [a, b], productionRule: '{rule}', role: traffic}}], hooks: [{{lambda: f, role: hooks, at: [preScaleUp]}}]}}}}\n"
+            );
+            let environment = "apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {name: test}\nspec: {account: \"111111111111\", applications: {a: {commit: aaaaaaa}}}\n";
+            let files = Files::from([
+                ("a.yaml".to_owned(), Ok(application)),
+                ("e.yaml".to_owned(), Ok(environment.to_owned())),
+            ]);
+            let mut declaration = manifest::read(&files, None, &|_, _| Vec::new());
+            assert_eq!(declaration.findings, []);
+            let settings = load(Some(&format!("allow: {{roles: {allow}}}")), &[], &[]).unwrap();
+            settings.allow.restrict(&mut declaration);
+            let readable = matches!(declaration.applications[0], Declared::Readable(_));
+            assert_eq!(readable, allowed, "{allow}");
+        }
+    }
+
+    #[test]
     fn the_documentation_lists_every_key_and_variable() {
         let documented = include_str!("../docs/settings.md");
         for (key, variable) in KEYS {

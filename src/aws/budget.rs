@@ -49,6 +49,7 @@ pub enum Category {
     CodeDeployRead,
     TagIndexRead,
     ScalingRead,
+    BalancerRead,
     Identity,
 }
 
@@ -72,6 +73,7 @@ impl Category {
             (Api::CodeDeploy, _) => Self::CodeDeployRead,
             (Api::Tagging, _) => Self::TagIndexRead,
             (Api::Scaling, _) => Self::ScalingRead,
+            (Api::Balancers, _) => Self::BalancerRead,
             (Api::Sts, _) => Self::Identity,
         }
     }
@@ -87,7 +89,11 @@ impl Category {
             Self::TagModify => (20.0, 10.0),
             Self::ClusterResourceRead | Self::ServiceRead => (100.0, 20.0),
             Self::ServiceModify => (50.0, 5.0),
-            Self::ImageModify | Self::ImageRead | Self::CodeDeployRead | Self::ScalingRead => (10.0, 10.0),
+            Self::ImageModify
+            | Self::ImageRead
+            | Self::CodeDeployRead
+            | Self::ScalingRead
+            | Self::BalancerRead => (10.0, 10.0),
             Self::ImagePull => (2000.0, 2000.0),
             Self::CodeDeployModify | Self::TagIndexRead => (5.0, 5.0),
             Self::Identity => (100.0, 100.0),
@@ -125,6 +131,7 @@ impl Category {
             Self::CodeDeployRead => "codedeploy_read",
             Self::TagIndexRead => "tag_index_read",
             Self::ScalingRead => "scaling_read",
+            Self::BalancerRead => "balancer_read",
             Self::Identity => "identity",
         }
     }

@@ -24,6 +24,8 @@ pub enum Api {
     Tagging,
     /// Application Auto Scaling.
     Scaling,
+    /// Elastic Load Balancing, version 2.
+    Balancers,
 }
 
 /// Makes calls in one region, with one set of credentials.

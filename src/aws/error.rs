@@ -136,7 +136,10 @@ fn of_code(code: Option<&str>, message: Option<&str>) -> CloudError {
         | "DeploymentGroupDoesNotExistException"
         | "DeploymentDoesNotExistException"
         | "RevisionDoesNotExistException"
-        | "ImageNotFoundException" => CloudError::NotFound(text),
+        | "ImageNotFoundException"
+        | "RuleNotFound"
+        | "ListenerNotFound"
+        | "TargetGroupNotFound" => CloudError::NotFound(text),
         "ServerException"
         | "InternalFailure"
         | "InternalServiceException"

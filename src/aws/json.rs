@@ -1,5 +1,5 @@
-//! One client for any service of AWS that speaks JSON 1.1, for those of which a call or two are needed: the SDK's own
-//! credentials, signatures, timeouts and connections, and JSON in and out.
+//! One client for any service of AWS of which a call or two are needed: the SDK's own credentials, signatures, timeouts and
+//! connections, and JSON in and out, whatever the service itself speaks.
 
 use std::fmt;
 
@@ -27,6 +27,7 @@ use serde_json::Value;
 
 use super::clock::AwsClock;
 use super::error::{self, CallError};
+use super::query;
 use crate::model::AccountId;
 
 /// A service, as its model names it (botocore's `service-2.json` and endpoint rules).
@@ -36,8 +37,16 @@ pub(super) struct Service {
     pub id: &'static str,
     /// The first part of the host, and the name in the signature.
     pub host: &'static str,
-    /// `targetPrefix`.
-    pub target: &'static str,
+    pub protocol: Protocol,
+}
+
+/// What a service speaks.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Protocol {
+    /// AWS JSON 1.1, with the model's `targetPrefix`.
+    Json { target: &'static str },
+    /// AWS query, with the model's `apiVersion`.
+    Query { version: &'static str },
 }
 
 type Call = Operation<Request, Value, Refusal>;
@@ -108,21 +117,52 @@ fn operation(settings: &SdkConfig, service: Service, clock: &AwsClock) -> Result
         builder = builder.timeout_config(timeouts.clone());
     }
     Ok(builder
-        .serializer(move |request: Request| serialise(service.target, &request))
-        .deserializer(deserialise)
+        .serializer(move |request: Request| serialise(service.protocol, &request))
+        .deserializer(move |response| deserialise(service.protocol, response))
         .build())
 }
 
-fn serialise(target: &str, (name, input): &Request) -> Result<HttpRequest, BoxError> {
-    let mut request = HttpRequest::new(SdkBody::from(serde_json::to_vec(input)?));
+fn serialise(protocol: Protocol, (name, input): &Request) -> Result<HttpRequest, BoxError> {
+    let body = match protocol {
+        Protocol::Json { .. } => serde_json::to_vec(input)?,
+        Protocol::Query { version } => query::form(name, version, input).into_bytes(),
+    };
+    let mut request = HttpRequest::new(SdkBody::from(body));
     request.set_method("POST")?;
     request.set_uri("/")?;
-    request.headers_mut().insert("content-type", "application/x-amz-json-1.1");
-    request.headers_mut().insert("x-amz-target", format!("{target}.{name}"));
+    let headers = request.headers_mut();
+    match protocol {
+        Protocol::Json { target } => {
+            headers.insert("content-type", "application/x-amz-json-1.1");
+            headers.insert("x-amz-target", format!("{target}.{name}"));
+        }
+        Protocol::Query { .. } => {
+            headers.insert("content-type", "application/x-www-form-urlencoded");
+        }
+    }
     Ok(request)
 }
 
-fn deserialise(response: &HttpResponse) -> Result<Value, OrchestratorError<Refusal>> {
+fn deserialise(protocol: Protocol, response: &HttpResponse) -> Result<Value, OrchestratorError<Refusal>> {
+    match protocol {
+        Protocol::Json { .. } => of_json(response),
+        Protocol::Query { .. } => of_xml(response),
+    }
+}
+
+fn of_xml(response: &HttpResponse) -> Result<Value, OrchestratorError<Refusal>> {
+    let body = String::from_utf8_lossy(response.body().bytes().unwrap_or_default());
+    if response.status().is_success() {
+        return query::answer(&body)
+            .ok_or_else(|| OrchestratorError::operation(Refusal::without_code("the answer held no XML")));
+    }
+    Err(OrchestratorError::operation(match query::refusal(&body) {
+        Some((code, message)) => Refusal(ErrorMetadata::builder().code(code).message(message).build()),
+        None => Refusal::without_code("no message"),
+    }))
+}
+
+fn of_json(response: &HttpResponse) -> Result<Value, OrchestratorError<Refusal>> {
     let body = serde_json::from_slice(response.body().bytes().unwrap_or_default());
     if response.status().is_success() {
         return body

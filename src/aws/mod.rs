@@ -5,6 +5,7 @@
 //! before the world was read again.
 
 mod answer;
+mod balancers;
 mod batch;
 mod budget;
 mod caller;
@@ -18,6 +19,7 @@ mod image_config;
 mod json;
 #[cfg(test)]
 mod mutation_tests;
+mod query;
 mod scaling;
 mod schema;
 mod sdk;
@@ -35,6 +37,7 @@ use serde_json::json;
 use crate::model::{AccountId, Region};
 use crate::ports::{CloudError, Pace, Place, Ports, Reach, Sts};
 
+use balancers::BalancersClient;
 use caller::Client;
 use code_deploy::CodeDeployClient;
 use ecr::EcrClient;
@@ -134,6 +137,7 @@ pub fn ports(caller: &Arc<dyn Caller>) -> Ports {
         sts: Arc::new(StsClient(client(Api::Sts))),
         tagging: Arc::new(TaggingClient::new(client(Api::Tagging))),
         scaling: Arc::new(ScalingClient::new(client(Api::Scaling))),
+        balancers: Arc::new(BalancersClient::new(client(Api::Balancers))),
     }
 }
 

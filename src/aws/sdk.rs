@@ -20,18 +20,23 @@ use super::caller::{Api, Caller};
 use super::clock::AwsClock;
 use super::download::Downloads;
 use super::error::{self, CallError};
-use super::json::{JsonClient, Service};
+use super::json::{JsonClient, Protocol, Service};
 use crate::model::Region;
 
 const TAGGING: Service = Service {
     id: "Resource Groups Tagging API",
     host: "tagging",
-    target: "ResourceGroupsTaggingAPI_20170126",
+    protocol: Protocol::Json { target: "ResourceGroupsTaggingAPI_20170126" },
 };
 const SCALING: Service = Service {
     id: "Application Auto Scaling",
     host: "application-autoscaling",
-    target: "AnyScaleFrontendService",
+    protocol: Protocol::Json { target: "AnyScaleFrontendService" },
+};
+const BALANCERS: Service = Service {
+    id: "Elastic Load Balancing v2",
+    host: "elasticloadbalancing",
+    protocol: Protocol::Query { version: "2015-12-01" },
 };
 
 /// The clients of one region.
@@ -43,6 +48,7 @@ pub(super) struct Sdk {
     sts: aws_sdk_sts::Client,
     tagging: JsonClient,
     scaling: JsonClient,
+    balancers: JsonClient,
     downloads: Downloads,
 }
 
@@ -61,6 +67,7 @@ impl Sdk {
             sts: aws_sdk_sts::Client::from_conf(sts),
             tagging: JsonClient::new(settings, TAGGING, clock),
             scaling: JsonClient::new(settings, SCALING, clock),
+            balancers: JsonClient::new(settings, BALANCERS, clock),
             downloads: Downloads::new(settings.endpoint_url()),
         }
     }
@@ -121,6 +128,7 @@ impl Caller for Sdk {
             (Api::Sts, "GetCallerIdentity") => self.identity().await,
             (Api::Tagging, _) => self.tagging.call(operation, input).await,
             (Api::Scaling, _) => self.scaling.call(operation, input).await,
+            (Api::Balancers, _) => self.balancers.call(operation, input).await,
             (Api::Ecs | Api::Ecr | Api::CodeDeploy | Api::Sts, _) => {
                 Err(CallError::Unsent(format!("no client has the operation {operation}")))
             }

@@ -1,5 +1,6 @@
 //! The clients against the simulated AWS, over HTTP.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
@@ -10,8 +11,8 @@ use trueup_simulator::{Api, Fault, World, http};
 
 use super::Aws;
 use crate::model::{
-    ApplicationName, ClusterName, Digest, EnvironmentName, Region, RepositoryName, ScalableTarget,
-    ServiceName, Tag, TaskDefinitionArn,
+    ApplicationName, ClusterName, Digest, EnvironmentName, Forward, Region, RepositoryName, ScalableTarget,
+    ServiceName, Tag, TargetGroup, TaskDefinitionArn,
 };
 use crate::ports::{CloudError, Extent, Place, Ports, Reach, RevisionStatus, Tasks};
 
@@ -261,4 +262,51 @@ async fn the_list_of_a_cluster_that_is_mostly_others_is_read_once_and_left_alone
         assert_eq!(all - calls, expected);
         calls = all;
     }
+}
+
+/// A load balancer whose listener leads to the first of two target groups; its listener, its default rule and the groups.
+fn balancer(rig: &Rig) -> (String, String, [String; 2]) {
+    let elb = |operation: &str, input: &Value| rig.call(Api::Elb, operation, input);
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let balancer =
+        elb("CreateLoadBalancer", &json!({"Name": "mco"}))["LoadBalancers"][0]["LoadBalancerArn"].clone();
+    let groups = [("a", "ip"), ("b", "instance")].map(|(name, kind)| {
+        let made = elb("CreateTargetGroup", &json!({"Name": name, "TargetType": kind, "Port": 8080}));
+        text(&made["TargetGroups"][0]["TargetGroupArn"])
+    });
+    let weighted = [(&groups[0], 90), (&groups[1], 0)]
+        .map(|(arn, weight)| json!({"TargetGroupArn": arn, "Weight": weight}));
+    let actions = json!([{"Type": "forward", "ForwardConfig": {"TargetGroups": weighted}}]);
+    let input = json!({"LoadBalancerArn": balancer, "Port": 80, "DefaultActions": actions});
+    let listener = text(&elb("CreateListener", &input)["Listeners"][0]["ListenerArn"]);
+    let rules = elb("DescribeRules", &json!({"ListenerArn": listener}));
+    (listener, text(&rules["Rules"][0]["RuleArn"]), groups)
+}
+
+#[tokio::test]
+async fn a_load_balancer_is_read_by_rule_listener_and_group() {
+    let rig = Rig::new().await;
+    let (listener, rule, [a, b]) = balancer(&rig);
+    let balancers = &rig.ports.balancers;
+    let expected = Forward { weights: BTreeMap::from([(a.clone(), 90), (b.clone(), 0)]) };
+    for arn in [&listener, &rule] {
+        assert_eq!(balancers.forward(arn).await.unwrap().unwrap(), expected, "{arn}");
+    }
+    assert_eq!(expected.served().collect::<Vec<_>>(), [&a]);
+    for (asked, arn, name, takes_addresses) in [(a.as_str(), &a, "a", true), ("b", &b, "b", false)] {
+        let found = balancers.target_group(asked).await.unwrap().unwrap();
+        let expected = TargetGroup { arn: arn.clone(), name: name.to_owned(), takes_addresses, targets: 0 };
+        assert_eq!(found, expected);
+    }
+    for arn in [format!("{rule}0"), format!("{listener}0")] {
+        assert!(matches!(balancers.forward(&arn).await, Err(CloudError::NotFound(_))), "{arn}");
+    }
+    assert!(matches!(balancers.target_group("c").await, Err(CloudError::NotFound(_))));
+    rig.refuse(Fault::Deny { operation: "DescribeRules".to_owned(), times: 1 });
+    assert!(matches!(balancers.forward(&rule).await, Err(CloudError::Denied(_))));
+    // Two questions at once are one call.
+    let before = rig.world.lock().unwrap().calls("DescribeTargetGroups");
+    let found = join_all([&a, &b].map(|arn| balancers.target_group(arn))).await;
+    assert_eq!(found.iter().flatten().flatten().count(), 2);
+    assert_eq!(rig.world.lock().unwrap().calls("DescribeTargetGroups") - before, 1);
 }

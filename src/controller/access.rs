@@ -82,17 +82,19 @@ impl Access {
             let fresh =
                 last.left_to_others || !pace::shows_same_deployments(&last.observed.service, &service.0);
             let images = (now < last.images_until).then_some(last.observed.images);
-            let look = Look { deep: false, fresh, images };
+            let look = Look { fresh, balancing: last.awaits_balancing, images, ..Look::default() };
             return observer.observe(desired, head, Some(service), registered, look).await;
         }
         if last.awaits_word && self.has_news(desired).await {
-            let look = Look { fresh: true, ..Look::default() };
+            let look = Look { fresh: true, balancing: last.awaits_balancing, ..Look::default() };
             return observer.observe(desired, head, Some(service), registered, look).await;
         }
         let (service, checked_at) = service;
         let mut observed = Observed { checked_at, service, ..last.observed };
         observer.relate(desired, head, &mut observed);
         observed.scalable_target = observer.scalable_target(desired, false).await;
+        observed.balancing =
+            if last.awaits_balancing { observer.balancing(desired, &observed.service).await } else { None };
         if last.awaits_image {
             observer.observe_images(desired, &mut observed).await;
         }
@@ -119,20 +121,21 @@ impl Access {
     ) -> Observed {
         let registry = self.registry(desired).ecr;
         let service = Some((observed.service, observed.checked_at));
-        let look = Look { deep: true, images: Some(observed.images), ..Look::default() };
+        let look = Look { deep: true, balancing: true, images: Some(observed.images), ..Look::default() };
         self.observer(&*registry).observe(desired, head, service, registered, look).await
     }
 
-    /// Everything anew, for a write that rests on it.
+    /// Everything anew, for a write by this operation that rests on it.
     pub async fn refresh(
         &self,
         desired: &Desired,
         head: Option<&InfraCommit>,
-        is_deep: bool,
+        (operation, is_deep): (&'static str, bool),
         registered: Option<&TaskDefinitionArn>,
     ) -> Observed {
         let registry = self.registry(desired).ecr;
-        let look = Look { deep: is_deep, fresh: true, images: None };
+        let balancing = matches!(operation, "RegisterTaskDefinition" | "UpdateService");
+        let look = Look { deep: is_deep, fresh: true, balancing, images: None };
         self.observer(&*registry).observe(desired, head, None, registered, look).await
     }
 
@@ -144,6 +147,7 @@ impl Access {
             sts: &*self.ports.sts,
             tagging: &*self.ports.tagging,
             scaling: &*self.ports.scaling,
+            balancers: &*self.ports.balancers,
             history: &*self.history,
             clock: &*self.clock,
             remembered: &self.remembered,

@@ -34,6 +34,8 @@ pub(super) struct LastLook {
     /// Until when what the registry said is good, while a deployment goes on.
     pub images_until: Millis,
     pub awaits_image: bool,
+    /// Another hand may put rules and target groups right.
+    pub awaits_balancing: bool,
     /// A person may end the wait by a tag on a revision.
     pub awaits_word: bool,
     /// Another application has to come first.
@@ -90,6 +92,10 @@ impl Entry {
             images_until: self.images_until,
             awaits_word: self.stalled.is_some(),
             awaits_image: matches!(plan.waiting, Some(Waiting::ImageNotBuilt { .. })),
+            awaits_balancing: matches!(
+                plan.waiting,
+                Some(Waiting::ListenerAstray { .. } | Waiting::TrafficUnfit { .. })
+            ),
             awaits_others: pace::awaits_others(plan),
             left_to_others: !plan.steps.is_empty() && *outcome == Outcome::Nothing,
         });

@@ -4,17 +4,21 @@ mod deployments;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures::future::join_all;
+
 use super::of_interest::{best_first, deployed};
 use super::remembered::Remembered;
 use crate::documents::memory;
 use crate::model::{
-    DeclaredCommits, Deployment, DeploymentStatus, Desired, InfraCommit, Millis, Observed, ObservedImage,
-    OutcomeKind, Phase, Reading, Revision, RolloutState, ScalableTarget, Service, ServiceDeployment, Task,
-    TaskDefinitionArn,
+    Balancing, DeclaredCommits, Deployment, DeploymentStatus, Desired, InfraCommit, Millis, Observed,
+    ObservedImage, OutcomeKind, Phase, Reading, Revision, RolloutState, ScalableTarget, Service,
+    ServiceDeployment, Task, TaskDefinitionArn,
 };
 use crate::plan::count::Count;
-use crate::plan::{declared_family, phase, steady};
-use crate::ports::{Clock, CodeDeploy, Ecr, Ecs, History, Scaling, Sts, Tagging, Tasks};
+use crate::plan::{carriers, declared_family, phase, steady};
+use crate::ports::{
+    Balancers, Clock, CloudError, CodeDeploy, Ecr, Ecs, History, Scaling, Sts, Tagging, Tasks,
+};
 
 /// Revisions of the family that are searched for content and stamps.
 const NEWEST: usize = 20;
@@ -25,6 +29,9 @@ const TASKS: usize = 500;
 /// Stopped tasks that are described to find out why: as many as of those that run, since a deployment stops them all.
 const STOPPED_TASKS: usize = 500;
 
+/// Rules, and target groups, that are read of one service: it may have five load balancers, and another five be declared.
+const MOST_BALANCING: usize = 20;
+
 /// How much one reading asks of AWS.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Look {
@@ -32,6 +39,8 @@ pub struct Look {
     pub deep: bool,
     /// Tags and status of the revisions at hand are read again: before a write, and when the deployments have changed.
     pub fresh: bool,
+    /// Also the rules and target groups between which ECS shifts traffic: before something is deployed.
+    pub balancing: bool,
     /// What the registry said a moment ago, while nothing has changed but how far a deployment is.
     pub images: Option<Vec<ObservedImage>>,
 }
@@ -45,6 +54,7 @@ pub struct Observer<'a> {
     pub sts: &'a dyn Sts,
     pub tagging: &'a dyn Tagging,
     pub scaling: &'a dyn Scaling,
+    pub balancers: &'a dyn Balancers,
     pub history: &'a dyn History,
     pub clock: &'a dyn Clock,
     pub remembered: &'a Remembered,
@@ -68,6 +78,7 @@ impl Observer<'_> {
             None => (self.service(desired).await, facts_checked_at),
         };
         let (group, service_deployments) = self.deployments(desired, &service).await;
+        let balancing = if look.balancing { self.balancing(desired, &service).await } else { None };
         let tasks = self.tasks_of(desired, &service, &service_deployments, facts_checked_at).await;
         let families = families(desired, &service, &service_deployments);
         let (newest, recalled) = if look.deep {
@@ -114,6 +125,7 @@ impl Observer<'_> {
             revisions,
             newest: newest.map(|newest| newest.of_base),
             group,
+            balancing,
             service_deployments,
             tasks,
             images,
@@ -156,6 +168,23 @@ impl Observer<'_> {
     pub fn relate(&self, desired: &Desired, head: Option<&InfraCommit>, observed: &mut Observed) {
         observed.ancestry =
             head.map(|head| self.ancestry(desired, &observed.revisions, head)).unwrap_or_default();
+    }
+
+    /// Rules and target groups, where ECS is to shift traffic between them.
+    pub async fn balancing(&self, desired: &Desired, service: &Reading<Service>) -> Option<Balancing> {
+        let (rules, groups) = carriers::to_read(desired, service.known()?);
+        let rules = rules.into_iter().take(MOST_BALANCING).map(async |rule| {
+            let found = self.balancers.forward(&rule).await;
+            (rule, found.map_or_else(unavailable, present))
+        });
+        let groups = groups.into_iter().take(MOST_BALANCING).map(async |group| {
+            let found = self.balancers.target_group(&group).await;
+            (group, found.map_or_else(unavailable, present))
+        });
+        let (rules, groups) = futures::join!(join_all(rules), join_all(groups));
+        let balancing =
+            Balancing { rules: rules.into_iter().collect(), groups: groups.into_iter().collect() };
+        (balancing != Balancing::default()).then_some(balancing)
     }
 
     /// Who else sets the count, where one is declared. It is asked anew before a write: an autoscaler may be a minute old.
@@ -353,4 +382,13 @@ fn holds_back(desired: &Desired, kept: &Revision) -> bool {
 
 fn is_of_commit(desired: &Desired, kept: &Revision) -> bool {
     memory::of(kept, desired).is_some_and(|memory| memory.commit.matches(desired.commit()))
+}
+
+fn present<T>(found: Option<T>) -> Reading<T> {
+    found.map_or(Reading::Absent, Reading::Known)
+}
+
+/// What was asked for alone and is not there is absent; whatever else went wrong says nothing.
+fn unavailable<T>(error: CloudError) -> Reading<T> {
+    Reading::from(Err(error))
 }

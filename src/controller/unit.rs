@@ -388,7 +388,7 @@ impl<'a> Pass<'a, '_> {
             let registered = self.books.registered(&desired.target);
             self.work.push(Box::pin(async move {
                 access.turn(desired, operation).await;
-                let observed = access.refresh(desired, head, is_deep, registered.as_ref()).await;
+                let observed = access.refresh(desired, head, (operation, is_deep), registered.as_ref()).await;
                 Event::Refreshed(desired, operation, Box::new(observed))
             }));
         }

@@ -109,7 +109,7 @@ fn with_rest(declared: &Value, live: &Value) -> Value {
 
 /// Whether a live member is one that AWS describes where nothing was ever set: nothing at all, or a structure with all of
 /// its flags off, such as `{alarmNames: [], enable: false, rollback: false}`.
-fn is_filled_in(live: &Value) -> bool {
+pub(super) fn is_filled_in(live: &Value) -> bool {
     let is_off = |value: &Value| *value == Value::Bool(false) || is_filled_in(value);
     match live {
         Value::Null => true,

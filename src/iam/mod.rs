@@ -209,6 +209,17 @@ fn reads(desired: &[&Desired]) -> Vec<Statement> {
             any(desired.iter().filter(|one| Count::of(one).is_some())),
         ),
         Statement::new(
+            "ReadLoadBalancers",
+            // None of them takes a resource. Whether ECS shifts traffic is the service's to say where no strategy is declared.
+            &[
+                "elasticloadbalancing:DescribeRules",
+                "elasticloadbalancing:DescribeListeners",
+                "elasticloadbalancing:DescribeTargetGroups",
+                "elasticloadbalancing:DescribeTargetHealth",
+            ],
+            any(desired.iter().filter(|one| may_shift_traffic(one))),
+        ),
+        Statement::new(
             "ReadImages",
             // The manifest of an image for several platforms says which, the configuration of every other one.
             &[
@@ -297,6 +308,11 @@ fn writes(desired: &[&Desired]) -> Vec<Statement> {
         )
         .when(Condition::PassedTo("codedeploy.amazonaws.com")),
     ]
+}
+
+/// Whether ECS itself may shift traffic here.
+fn may_shift_traffic(desired: &Desired) -> bool {
+    matches!(desired.strategy, Strategy::Native(_) | Strategy::Unspecified)
 }
 
 /// Whether `UpdateService` is called of this service: for a rolling deployment, or for its own settings.

@@ -235,3 +235,20 @@ fn every_role_is_passed_only_where_nobody_says_which_and_that_is_told() {
     assert_eq!(found("", Some(&bounds)), (allowed.map(str::to_owned).to_vec(), 0));
     assert_eq!(found("", Some(&[])), (Vec::new(), 0));
 }
+
+const NATIVE: &str = "strategy: {canary: {traffic: [{container: api, port: 80, targetGroups: [a, b],
+    productionRule: 'arn:aws:elasticloadbalancing:eu-west-2:123456789012:listener-rule/app/mco/1/1/1', role: traffic}],
+    hooks: [{lambda: smoke, role: 'arn:aws:iam::123456789012:role/hooks', at: [preScaleUp]}, {pause: us, at: [preScaleUp]}]}}";
+
+#[test]
+fn a_native_strategy_passes_its_roles_and_reads_load_balancers() {
+    let policy = one(PLACE, NATIVE, Access::Write);
+    let roles = ["iam::123456789012:role/hooks", "iam::123456789012:role/traffic"];
+    assert_eq!(resources(&policy, "PassRolesToEcs"), roles);
+    assert_eq!(resources(&policy, "UpdateServices"), ["ecs:service/mco/api"]);
+    assert!(resources(&policy, "Deploy").is_empty());
+    for (strategy, reads) in [(NATIVE, true), ("strategy: rolling", false), ("containers: [api]", true)] {
+        let policy = one(PLACE, strategy, Access::Read);
+        assert_eq!(!resources(&policy, "ReadLoadBalancers").is_empty(), reads, "{strategy}");
+    }
+}

@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads, writes, parses a format, or knows what time it is.
 
+mod balancing;
 mod code_deploy;
 mod complaint;
 mod desired;
@@ -12,6 +13,7 @@ mod observed;
 mod pattern;
 mod status;
 
+pub use balancing::*;
 pub use code_deploy::*;
 pub use complaint::*;
 pub use desired::*;

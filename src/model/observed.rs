@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{
-    AccountId, Commit, ContentHash, DeclarationHash, DeploymentId, DesiredImage, Digest, Group, InfraCommit,
-    RepositoryName, Shift, Tag, TaskDefinitionArn,
+    AccountId, Balancing, Commit, ContentHash, DeclarationHash, DeploymentId, DesiredImage, Digest, Group,
+    InfraCommit, RepositoryName, Shift, Tag, TaskDefinitionArn,
 };
 
 /// Unix time in milliseconds. The model never asks what time it is.
@@ -49,6 +49,8 @@ pub struct Observed {
     pub newest: Option<Reading<Vec<TaskDefinitionArn>>>,
     /// The deployment group; `None`: not asked, since CodeDeploy has no part in the service.
     pub group: Option<Reading<Group>>,
+    /// Rules and target groups; `None`: not asked, since ECS shifts no traffic here, or nothing is to be deployed.
+    pub balancing: Option<Balancing>,
     /// Newest first; Absent where AWS keeps none (service never deployed since 2024-10). With CodeDeploy, its
     /// deployments since the last one that succeeded.
     pub service_deployments: Reading<Vec<ServiceDeployment>>,

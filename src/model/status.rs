@@ -228,6 +228,19 @@ pub enum Waiting {
         group: String,
         why: String,
     },
+    /// Traffic cannot be shifted between the target groups of the service as they are.
+    TrafficUnfit {
+        why: String,
+    },
+    /// The rule that production traffic comes by does not lead where the live tasks are, and there alone: another hand moved
+    /// it. ECS would start new tasks among those that serve.
+    ListenerAstray {
+        rule: String,
+        /// Target groups with a weight.
+        serves: Vec<String>,
+        /// The group that has the tasks, where that can be told.
+        live: Option<String>,
+    },
     ImageNotBuilt {
         repository: String,
         tag: String,

@@ -71,6 +71,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
     let failure = facts.failure();
     let mut findings = facts.count_findings();
     findings.extend(facts.value_findings());
+    findings.extend(facts.strategy_finding());
     Plan {
         steps,
         waiting,

@@ -1,9 +1,12 @@
 //! What a change will come to, from its first write to its last, for people who decide about it.
 
+use super::carriers;
 use super::facts::Facts;
 use super::step::Step;
 use crate::documents::memory::Stamp;
-use crate::model::{Commit, Digest, MoveTag, Reading, ScalableTarget, Service, TaskDefinitionSource};
+use crate::model::{
+    Commit, Digest, Finding, MoveTag, Reading, ScalableTarget, Service, Severity, TaskDefinitionSource,
+};
 
 /// The writes that follow from one decision, if nothing comes between.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +86,23 @@ pub(super) fn of(facts: &Facts<'_>, next: Option<&Step>, tagged: Option<&Commit>
         tag: moves.then(|| (desired.environment_tag.to_string(), tagged.cloned(), desired.commit().clone())),
         risks: risks(facts, service),
     })
+}
+
+impl Facts<'_> {
+    /// A changed strategy starts no deployment by itself.
+    pub(super) fn strategy_finding(&self) -> Option<Finding> {
+        let desired = self.input.desired;
+        let change = carriers::strategy_change(desired, self.service?, self.input.observed)?;
+        Some(Finding {
+            severity: Severity::Warning,
+            position: desired.declared_at.clone(),
+            field: "strategy".to_owned(),
+            message: format!("with the next deployment: {change}"),
+            hint: Some("a changed strategy starts none by itself".to_owned()),
+            excerpt: None,
+            targets: vec![desired.target.clone()],
+        })
+    }
 }
 
 fn risks(facts: &Facts<'_>, service: &Service) -> Vec<&'static str> {

@@ -5,6 +5,7 @@
 
 use serde_json::Value;
 
+use super::carriers;
 use super::facts::{Facts, unreadable};
 use super::phase::Current;
 use super::step::{Step, Why};
@@ -88,7 +89,7 @@ pub struct Rule {
 }
 
 /// In the order in which they are asked.
-pub static RULES: [Rule; 25] = [
+pub static RULES: [Rule; 26] = [
     Rule {
         name: "service",
         passes: "the account is the declared one, and the service is there and deployed in a way that trueup knows",
@@ -272,6 +273,15 @@ pub static RULES: [Rule; 25] = [
                 Ok(Some(step)) => change.facts().unless_just_written(vec![step]).into(),
                 Err(waiting) => Answer::Wait(waiting),
             }
+        }),
+    },
+    Rule {
+        name: "traffic",
+        passes: "where ECS shifts traffic, rules and target groups are as it needs them",
+        here: "before a revision is registered that nobody could deploy, and again before each write",
+        ask: Ask::Change(|change| {
+            let input = change.facts().input;
+            carriers::can_shift(input.desired, change.live.service, input.observed).into()
         }),
     },
     Rule {

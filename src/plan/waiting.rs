@@ -61,6 +61,8 @@ pub fn class(waiting: &Waiting) -> Class {
         | Waiting::NativeMismatch { .. }
         | Waiting::GroupMissing { .. }
         | Waiting::GroupUnfit { .. }
+        | Waiting::TrafficUnfit { .. }
+        | Waiting::ListenerAstray { .. }
         | Waiting::ImageArchived { .. }
         | Waiting::ImageRemoved { .. }
         | Waiting::LastGoodGone { .. }
@@ -109,6 +111,8 @@ pub fn reason(waiting: &Waiting) -> &'static str {
         Waiting::StrategyMismatch { .. } | Waiting::NativeMismatch { .. } => "StrategyMismatch",
         Waiting::GroupMissing { .. } => "GroupMissing",
         Waiting::GroupUnfit { .. } => "GroupUnfit",
+        Waiting::TrafficUnfit { .. } => "TrafficUnfit",
+        Waiting::ListenerAstray { .. } => "ListenerAstray",
         Waiting::ImageNotBuilt { .. } => "ImageNotBuilt",
         Waiting::ImageArchived { .. } => "ImageArchived",
         Waiting::ImageRemoved { .. } => "ImageRemoved",
@@ -183,6 +187,16 @@ pub fn describe(waiting: &Waiting) -> String {
         }
         Waiting::GroupUnfit { group, why } => {
             format!("the CodeDeploy group {group} cannot deploy this: {why}")
+        }
+        Waiting::TrafficUnfit { why } => format!("ECS cannot shift traffic here: {why}"),
+        Waiting::ListenerAstray { rule, serves, live } => {
+            let serves =
+                if serves.is_empty() { "nowhere".to_owned() } else { format!("to {}", serves.join(" and ")) };
+            let live = match live {
+                Some(live) => format!(", and the live tasks are in {live}"),
+                None => ", and ECS needs exactly one of its two target groups served".to_owned(),
+            };
+            format!("the production rule {rule} leads {serves}{live}")
         }
         Waiting::ImageNotBuilt { repository, tag, .. } => format!("waiting for image {repository}:{tag}"),
         Waiting::CommitAmbiguous { repository, commit, tags } => {
@@ -330,6 +344,12 @@ pub fn hint(waiting: &Waiting, target: &Target) -> Option<String> {
         }
         Waiting::Deploying { shift: Some(Shift { stage: Stage::AwaitingApproval { .. }, .. }), .. } => {
             format!("trueup approve {target}, or trueup reject {target}")
+        }
+        Waiting::TrafficUnfit { .. } => {
+            "correct it there, or `traffic` under `strategy`; trueup changes no load balancer".to_owned()
+        }
+        Waiting::ListenerAstray { .. } => {
+            "have the rule lead to the live tasks again, and keep others from writing it: with Terraform, ignore_changes = [action] on the listener rule".to_owned()
         }
         Waiting::RepositoryMissing { .. } => {
             "correct `repository`, or name the registry that holds it under `registry`".to_owned()

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::carriers::Start;
+use super::carriers::{self, Start};
 use super::facts::{Facts, unreadable};
 use super::initiator::Initiator;
 use super::phase::Current;
@@ -72,7 +72,7 @@ impl Facts<'_> {
             revision,
             commit: self.commit_of(revision),
             declared: self.declared.as_ref(),
-            settings: self.settings_to_send(service).filter(|_| why != Why::Rollback),
+            settings: if why == Why::Rollback { None } else { self.settings_to_send(service)? },
         };
         let by = self.carrier.start(desired, service, start)?;
         let (cluster, service) = (desired.cluster.clone(), desired.service.clone());
@@ -95,9 +95,18 @@ impl Facts<'_> {
         Some(self.carrier.service_settings(self.settled_settings()?))
     }
 
-    fn settings_to_send(&self, service: &Service) -> Option<Value> {
-        let declared = self.settled_settings()?;
-        Some(service_settings::to_send(&declared, &service.settings))
+    /// A changed strategy goes along with the deployment that is started anyway.
+    fn settings_to_send(&self, service: &Service) -> Result<Option<Value>, Waiting> {
+        let declared = self.settled_settings();
+        let settings = declared.map(|declared| service_settings::to_send(&declared, &service.settings));
+        let strategy = carriers::strategy_to_send(self.input.desired, service, self.input.observed)?;
+        Ok(match (settings, strategy) {
+            (Some(Value::Object(mut settings)), Some(Value::Object(strategy))) => {
+                settings.extend(strategy);
+                Some(Value::Object(settings))
+            }
+            (settings, strategy) => strategy.or(settings),
+        })
     }
 
     /// Nothing of a kind is written again inside its window. A write whose effect stays unseen waits twice as long each

@@ -255,6 +255,7 @@ impl Caller for Process {
             aws::Api::Sts => Api::Sts,
             aws::Api::Tagging => Api::Tagging,
             aws::Api::Scaling => Api::Scaling,
+            aws::Api::Balancers => Api::Elb,
         };
         if !self.0.latency.is_zero() {
             tokio::time::sleep(self.0.latency).await;

@@ -7,10 +7,13 @@
 mod declared;
 mod observed;
 mod rolling;
+mod traffic;
 
 pub mod code_deploy;
 
 pub(super) use declared::{app_spec, declared};
+pub use traffic::to_read;
+pub(super) use traffic::{can_shift, strategy_change, strategy_to_send};
 
 use serde_json::Value;
 

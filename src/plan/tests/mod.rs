@@ -14,6 +14,7 @@ mod overlays;
 mod rules;
 mod status;
 mod steady;
+mod traffic;
 mod whose;
 
 use std::collections::BTreeMap;
@@ -114,6 +115,7 @@ impl Scene {
             )]),
             newest: Some(Reading::Known(vec![arn(1)])),
             group: None,
+            balancing: None,
             service_deployments: Reading::Known(vec![history("d1", 1, ServiceDeploymentStatus::Successful)]),
             tasks: Reading::Known(vec![task(1, 'a')]),
             images: vec![ObservedImage {

@@ -1,0 +1,38 @@
+//! What Elastic Load Balancing says of the rules and target groups between which ECS shifts traffic.
+
+use std::collections::BTreeMap;
+
+use super::Reading;
+
+/// All that was read of it for one service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Balancing {
+    /// By ARN: rules, and listeners with their default actions.
+    pub rules: BTreeMap<String, Reading<Forward>>,
+    /// By what was asked for: name or ARN.
+    pub groups: BTreeMap<String, Reading<TargetGroup>>,
+}
+
+/// Where a rule sends traffic.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forward {
+    /// ARNs of target groups, each with its weight.
+    pub weights: BTreeMap<String, u64>,
+}
+
+impl Forward {
+    /// The target groups that get anything.
+    pub fn served(&self) -> impl Iterator<Item = &str> {
+        self.weights.iter().filter(|(_, weight)| **weight > 0).map(|(group, _)| group.as_str())
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetGroup {
+    pub arn: String,
+    pub name: String,
+    /// Whether its targets are addresses, as those of tasks with a network of their own are.
+    pub takes_addresses: bool,
+    /// Targets that are registered and do not drain.
+    pub targets: usize,
+}
