@@ -21,6 +21,7 @@ pub(crate) mod text;
 
 pub mod aws;
 pub mod git;
+pub mod lease;
 
 pub mod controller;
 pub mod http;

@@ -8,9 +8,15 @@ use serde_json::Value;
 
 use crate::model::{
     AccountId, Ancestry, ApplicationName, ClusterName, CodeDeployment, DeclaredCommits, Digest, Earlier,
+<<<<<<< HEAD
     EnvironmentName, Forward, Group, Image, InfraCommit, Millis, NewDeployment, Platform, Progress, Reading,
     Region, Repository, RepositoryName, Revision, ScalableTarget, Service, ServiceDeployment, ServiceName,
     Tag, Tags, Target, TargetGroup, Task, TaskDefinitionArn, Wait,
+=======
+    EnvironmentName, Group, Image, InfraCommit, LeaseClaim, LeaseName, LeaseRecord, Millis, NewDeployment,
+    Platform, Progress, Reading, Region, Repository, RepositoryName, Revision, ScalableTarget, Service,
+    ServiceDeployment, ServiceName, Tag, Tags, Target, Task, TaskDefinitionArn, Wait,
+>>>>>>> c064ebd (lease: replicas divide accounts and regions)
 };
 
 /// Why a call to AWS did not do what was asked, by what to do about it.
@@ -315,6 +321,7 @@ pub trait Scaling: Send + Sync {
     ) -> Result<Option<ScalableTarget>, CloudError>;
 }
 
+<<<<<<< HEAD
 /// Elastic Load Balancing in one account and region. Nothing writes to it: ECS shifts traffic by itself, and everything else is
 /// somebody else's.
 #[async_trait]
@@ -323,6 +330,35 @@ pub trait Balancers: Send + Sync {
     async fn forward(&self, arn: &str) -> Result<Option<Forward>, CloudError>;
     /// By its name or ARN, with the number of its targets.
     async fn target_group(&self, name: &str) -> Result<Option<TargetGroup>, CloudError>;
+=======
+/// Why a lease could not be read or written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LeaseError {
+    /// Somebody else has written it since it was read.
+    #[error("somebody else has written it")]
+    Changed,
+    #[error("not allowed: {0:.500}")]
+    Denied(String),
+    /// The table or namespace that leases are kept in.
+    #[error("not found: {0:.500}")]
+    Missing(String),
+    #[error("unavailable: {0:.500}")]
+    Unavailable(String),
+}
+
+/// Where replicas agree on who looks after what.
+#[async_trait]
+pub trait LeaseStore: Send + Sync {
+    /// `None`: nobody has held it yet.
+    async fn read(&self, name: &LeaseName) -> Result<Option<LeaseRecord>, LeaseError>;
+    /// Writes over the record that was read, and over no other; the record as it is now.
+    async fn write(
+        &self,
+        name: &LeaseName,
+        read: Option<&LeaseRecord>,
+        claim: &LeaseClaim,
+    ) -> Result<LeaseRecord, LeaseError>;
+>>>>>>> c064ebd (lease: replicas divide accounts and regions)
 }
 
 pub trait Clock: Send + Sync {

@@ -1,6 +1,8 @@
 //! The operator's own settings: from the command line, the environment, or a file that is never taken from the
 //! infrastructure repository. Secrets come by reference only: from an environment variable, or from a file.
 
+mod lease;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,8 +23,10 @@ use crate::text::nearest::suggestion;
 use crate::text::report::{Report, add_excerpts};
 use crate::text::tree::{self, Key, Kind, Node};
 
+pub use lease::{Lease, LeaseStore};
+
 /// Every key of the file, and the environment variable that goes before it. `docs/settings.md` repeats this table.
-pub const KEYS: [(&str, &str); 17] = [
+pub const KEYS: [(&str, &str); 23] = [
     ("repository.location", "TRUEUP_REPO"),
     ("repository.branch", "TRUEUP_BRANCH"),
     ("repository.path", "TRUEUP_PATH"),
@@ -40,6 +44,12 @@ pub const KEYS: [(&str, &str); 17] = [
     ("allow.roles", "TRUEUP_ALLOW_ROLES"),
     ("alerts.webhook.url", "TRUEUP_WEBHOOK_URL"),
     ("alerts.webhook.secretFile", "TRUEUP_WEBHOOK_SECRET_FILE"),
+    ("lease.store", "TRUEUP_LEASE"),
+    ("lease.duration", "TRUEUP_LEASE_DURATION"),
+    ("lease.namespace", "TRUEUP_LEASE_NAMESPACE"),
+    ("lease.server", "TRUEUP_LEASE_SERVER"),
+    ("lease.serviceAccount", "TRUEUP_LEASE_SERVICE_ACCOUNT"),
+    ("lease.table", "TRUEUP_LEASE_TABLE"),
 ];
 /// Secrets themselves, in the environment only.
 pub const SECRETS: [&str; 2] = ["TRUEUP_TOKEN", "TRUEUP_WEBHOOK_SECRET"];
@@ -79,6 +89,8 @@ pub struct Settings {
     pub listen: Option<SocketAddr>,
     pub allow: Allow,
     pub webhook: Option<Webhook>,
+    /// `None`: every replica does everything.
+    pub lease: Option<Lease>,
 }
 
 /// Which parts of AWS a repository may reach.
@@ -154,6 +166,7 @@ impl Settings {
             listen: text("http.listen").map(address).transpose()?,
             allow: Allow::parse(raw)?,
             webhook,
+            lease: Lease::parse(raw)?,
         })
     }
 }

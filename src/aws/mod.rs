@@ -17,6 +17,7 @@ mod ecs;
 mod error;
 mod image_config;
 mod json;
+mod lease_table;
 #[cfg(test)]
 mod mutation_tests;
 mod query;
@@ -50,6 +51,7 @@ pub use budget::{Budgeted, Budgets, Category, Cost};
 pub use caller::{Api, Caller};
 pub use clock::{AwsClock, MachineClock};
 pub use error::CallError;
+pub use lease_table::LeaseTable;
 pub use schema::check_shape;
 
 /// The standard AWS settings: profiles, environment variables, roles, `AWS_ENDPOINT_URL`.

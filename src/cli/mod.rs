@@ -17,6 +17,7 @@ mod plan;
 mod promote;
 mod reconcile;
 mod render;
+mod replicas;
 mod retry;
 mod run;
 mod simulator;

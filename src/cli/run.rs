@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
 
+use super::replicas;
 use super::source::{Fetch, Opened, print_findings};
 use super::unit_loop::{self, Told};
 use super::{End, RepositoryArgs, jittered};
@@ -19,6 +20,7 @@ use crate::aws::{Aws, Category, Cost};
 use crate::controller::{observe_only, place_of};
 use crate::git::Watch;
 use crate::http::{self, Board, Calls};
+use crate::lease::Leases;
 use crate::model::Declaration;
 use crate::notify::{
     Notifier,
@@ -62,7 +64,13 @@ pub(super) async fn run(
     };
     let budgets = aws.budgets();
     board.calls(move || budgets.costs().into_iter().map(calls).collect());
+    let leases = match &settings.lease {
+        Some(lease) => replicas::leases(lease, &aws)?,
+        None => Leases::none(),
+    };
     let mut looped = Loop {
+        keeper: tokio::spawn(leases.clone().keep()),
+        leases,
         aws,
         told: Told::new(board.clone(), Notifier::new(webhook)),
         source,
@@ -103,6 +111,9 @@ struct Loop {
     declared: Option<watch::Sender<Arc<Declaration>>>,
     /// The loops, which end when nothing is declared to them any more.
     units: BTreeMap<Place, JoinHandle<()>>,
+    leases: Leases,
+    /// Keeps the leases.
+    keeper: JoinHandle<()>,
     /// Why the last fetch failed, until one succeeds.
     unreachable: Option<String>,
     /// When the last fetch began.
@@ -149,10 +160,18 @@ impl Loop {
         self.source.stop();
         self.declared = None;
         let units = std::mem::take(&mut self.units);
-        let stops: Vec<_> = units.values().map(JoinHandle::abort_handle).collect();
+        let stops: BTreeMap<Place, AbortHandle> =
+            units.iter().map(|(place, unit)| (place.clone(), unit.abort_handle())).collect();
         let _ = tokio::time::timeout(GRACE, join_all(units.into_values())).await;
-        stops.iter().for_each(AbortHandle::abort);
-        let _ = tokio::time::timeout(FETCH_ENDS, self.end_of_fetch()).await;
+        let (over, cut_off): (Vec<_>, Vec<_>) = stops.iter().partition(|(_, unit)| unit.is_finished());
+        for (_, unit) in cut_off {
+            unit.abort();
+        }
+        self.keeper.abort();
+        // What was cut off may still be on its way: its lease runs out.
+        let over: BTreeSet<Place> = over.into_iter().map(|(place, _)| place.clone()).collect();
+        let leases = self.leases.clone().give_back(|place| over.contains(place));
+        let _ = tokio::join!(leases, tokio::time::timeout(FETCH_ENDS, self.end_of_fetch()));
         let farewell = self.told.notifier(Notifier::finish);
         farewell.await;
     }
@@ -242,7 +261,9 @@ impl Loop {
         }
         for place in new {
             let controller = super::controller_of(&self.aws, self.source.clone());
-            let unit = unit_loop::run(controller, place.clone(), declared.subscribe(), self.told.clone());
+            let permit = self.leases.permit(&place);
+            let unit =
+                unit_loop::run(controller, place.clone(), declared.subscribe(), permit, self.told.clone());
             self.units.insert(place, tokio::spawn(unit));
         }
         if self.units.is_empty() {
@@ -309,6 +330,8 @@ mod tests {
             told: Told::new(Board::default(), Notifier::new(None)),
             source: Opened::at(folder.path()).unwrap(),
             board: Board::default(),
+            leases: Leases::none(),
+            keeper: tokio::spawn(async {}),
             observe: false,
             declared: None,
             units: BTreeMap::new(),

@@ -8,11 +8,15 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::{jittered, messages};
-use crate::controller::{Controller, News, Outcome, Writes};
+use crate::controller::{Controller, News, Outcome, Writes, place_of};
 use crate::http::Board;
+use crate::lease::Permit;
 use crate::model::{Declaration, Declared, Millis, Status, Target};
 use crate::notify::Notifier;
 use crate::ports::Place;
+
+/// The shortest rest of a replica that only stands by: AWS's rates belong to the one that writes.
+const STAND_BY: Duration = Duration::from_mins(1);
 
 /// How long after a write it is taken for granted that others follow.
 const WRITES_GO_ON: Duration = Duration::from_secs(10);
@@ -87,7 +91,8 @@ impl Told {
         self.telling().wrote.is_some_and(|at| at.elapsed() < WRITES_GO_ON)
     }
 
-    fn news(&self, place: &Place, news: News<'_>, now: Millis) {
+    /// Who only stands by raises no alerts: the one that writes does.
+    fn news(&self, place: &Place, news: News<'_>, writes: Writes, now: Millis) {
         let mut telling = self.telling();
         telling.hear(place);
         telling.board.news(news);
@@ -100,7 +105,10 @@ impl Told {
             return;
         }
         let status = &one.plan.status;
-        telling.notifier.target(status, now);
+        match writes {
+            Writes::Allowed => telling.notifier.target(status, now),
+            Writes::Withheld => telling.notifier.forget(&one.target),
+        }
         telling.statuses.insert(status.target.clone(), status.clone());
     }
 
@@ -132,20 +140,43 @@ pub(super) async fn run(
     mut controller: Controller,
     place: Place,
     mut declared: watch::Receiver<Arc<Declaration>>,
+    mut permit: Permit,
     told: Told,
 ) {
+    while !permit.is_known() {
+        tokio::select! {
+            () = permit.known() => {}
+            changed = declared.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+    let mut before = Writes::Allowed;
     loop {
         let declaration = Arc::clone(&declared.borrow_and_update());
-        let due = controller.due_in(&place, &declaration);
+        let writes = if permit.allows_writes() { Writes::Allowed } else { Writes::Withheld };
+        let due = match (before, writes) {
+            // What came due while nothing could be written is not known.
+            (Writes::Withheld, Writes::Allowed) => all_in(&place, &declaration),
+            _ => controller.due_in(&place, &declaration),
+        };
         let clock = controller.clock();
-        let tell = |news: News<'_>| told.news(&place, news, clock.now());
+        let tell = |news: News<'_>| told.news(&place, news, writes, clock.now());
         let head = declared.clone();
-        let is_newest = || matches!(head.has_changed(), Ok(false));
+        let may_go_on = || matches!(head.has_changed(), Ok(false)) && permit.allows_writes();
         let wanted = |target: &Target| due.contains(target);
-        controller.sweep_while(&declaration, Writes::Allowed, wanted, &is_newest, tell).await;
+        controller.sweep_while(&declaration, writes, wanted, &may_go_on, tell).await;
         told.swept(&place);
+        before = writes;
+        let rest = match writes {
+            Writes::Allowed => controller.rest(),
+            Writes::Withheld => controller.rest().max(STAND_BY),
+        };
         tokio::select! {
-            () = tokio::time::sleep(jittered(controller.rest())) => {}
+            () = tokio::time::sleep(jittered(rest)) => {}
+            () = permit.granted() => {}
             changed = declared.changed() => {
                 if changed.is_err() {
                     return;
@@ -156,4 +187,9 @@ pub(super) async fn run(
             return;
         }
     }
+}
+
+fn all_in(place: &Place, declaration: &Declaration) -> BTreeSet<Target> {
+    let here = declaration.applications.iter().filter(|declared| place_of(declared) == *place);
+    here.map(|declared| declared.target().clone()).collect()
 }

@@ -55,6 +55,10 @@ text_ids! {
     ContentHash;
     /// The hash over what git declares for one application in one environment, apart from its commits.
     DeclarationHash;
+    /// One of several processes that do the same work.
+    Replica;
+    /// What a lease is about, in the words of its store.
+    LeaseName;
 }
 
 impl TaskDefinitionArn {

@@ -36,6 +36,12 @@ impl Notifier {
         self.told.retain(|target, _| declared.contains(target));
     }
 
+    /// Somebody else tells of it from now on. What was told before is old when it comes back: then it is told as by a process that
+    /// has just started.
+    pub fn forget(&mut self, target: &Target) {
+        self.told.remove(target);
+    }
+
     /// `error`: why the infrastructure repository cannot be read, or `None` when it can.
     pub fn source(&mut self, error: Option<String>, now: Millis) {
         let alert = transition::of_source(self.source_error.as_deref(), error.as_deref(), now);

@@ -12,6 +12,9 @@ mod errors;
 mod git_server;
 mod health;
 mod hostile;
+#[expect(dead_code, reason = "the tests of `src/lease` use more of it")]
+mod kubernetes;
+mod leases;
 mod policy;
 mod promote;
 mod restart;
