@@ -8,15 +8,9 @@ use serde_json::Value;
 
 use crate::model::{
     AccountId, Ancestry, ApplicationName, ClusterName, CodeDeployment, DeclaredCommits, Digest, Earlier,
-<<<<<<< HEAD
-    EnvironmentName, Forward, Group, Image, InfraCommit, Millis, NewDeployment, Platform, Progress, Reading,
-    Region, Repository, RepositoryName, Revision, ScalableTarget, Service, ServiceDeployment, ServiceName,
-    Tag, Tags, Target, TargetGroup, Task, TaskDefinitionArn, Wait,
-=======
-    EnvironmentName, Group, Image, InfraCommit, LeaseClaim, LeaseName, LeaseRecord, Millis, NewDeployment,
-    Platform, Progress, Reading, Region, Repository, RepositoryName, Revision, ScalableTarget, Service,
-    ServiceDeployment, ServiceName, Tag, Tags, Target, Task, TaskDefinitionArn, Wait,
->>>>>>> c064ebd (lease: replicas divide accounts and regions)
+    EnvironmentName, Forward, Group, Image, InfraCommit, LeaseClaim, LeaseName, LeaseRecord, Millis,
+    NewDeployment, Platform, Progress, Reading, Region, Repository, RepositoryName, Revision, ScalableTarget,
+    Service, ServiceDeployment, ServiceName, Tag, Tags, Target, TargetGroup, Task, TaskDefinitionArn, Wait,
 };
 
 /// Why a call to AWS did not do what was asked, by what to do about it.
@@ -321,7 +315,6 @@ pub trait Scaling: Send + Sync {
     ) -> Result<Option<ScalableTarget>, CloudError>;
 }
 
-<<<<<<< HEAD
 /// Elastic Load Balancing in one account and region. Nothing writes to it: ECS shifts traffic by itself, and everything else is
 /// somebody else's.
 #[async_trait]
@@ -330,7 +323,8 @@ pub trait Balancers: Send + Sync {
     async fn forward(&self, arn: &str) -> Result<Option<Forward>, CloudError>;
     /// By its name or ARN, with the number of its targets.
     async fn target_group(&self, name: &str) -> Result<Option<TargetGroup>, CloudError>;
-=======
+}
+
 /// Why a lease could not be read or written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LeaseError {
@@ -358,7 +352,6 @@ pub trait LeaseStore: Send + Sync {
         read: Option<&LeaseRecord>,
         claim: &LeaseClaim,
     ) -> Result<LeaseRecord, LeaseError>;
->>>>>>> c064ebd (lease: replicas divide accounts and regions)
 }
 
 pub trait Clock: Send + Sync {

@@ -1,10 +1,5 @@
-<<<<<<< HEAD
 //! One client for any service of AWS of which a call or two are needed: the SDK's own credentials, signatures, timeouts and
 //! connections, and JSON in and out, whatever the service itself speaks.
-=======
-//! One client for any service of AWS that speaks JSON 1.0 or 1.1, for those of which a call or two are needed: the SDK's own
-//! credentials, signatures, timeouts and connections, and JSON in and out.
->>>>>>> c064ebd (lease: replicas divide accounts and regions)
 
 use std::fmt;
 
@@ -42,23 +37,16 @@ pub(super) struct Service {
     pub id: &'static str,
     /// The first part of the host, and the name in the signature.
     pub host: &'static str,
-<<<<<<< HEAD
     pub protocol: Protocol,
 }
 
 /// What a service speaks.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Protocol {
-    /// AWS JSON 1.1, with the model's `targetPrefix`.
-    Json { target: &'static str },
+    /// AWS JSON, with the model's `jsonVersion` and `targetPrefix`.
+    Json { version: &'static str, target: &'static str },
     /// AWS query, with the model's `apiVersion`.
     Query { version: &'static str },
-=======
-    /// `targetPrefix`.
-    pub target: &'static str,
-    /// `jsonVersion`.
-    pub version: &'static str,
->>>>>>> c064ebd (lease: replicas divide accounts and regions)
 }
 
 type Call = Operation<Request, Value, Refusal>;
@@ -129,7 +117,6 @@ fn operation(settings: &SdkConfig, service: Service, clock: &AwsClock) -> Result
         builder = builder.timeout_config(timeouts.clone());
     }
     Ok(builder
-<<<<<<< HEAD
         .serializer(move |request: Request| serialise(service.protocol, &request))
         .deserializer(move |response| deserialise(service.protocol, response))
         .build())
@@ -145,27 +132,14 @@ fn serialise(protocol: Protocol, (name, input): &Request) -> Result<HttpRequest,
     request.set_uri("/")?;
     let headers = request.headers_mut();
     match protocol {
-        Protocol::Json { target } => {
-            headers.insert("content-type", "application/x-amz-json-1.1");
+        Protocol::Json { version, target } => {
+            headers.insert("content-type", format!("application/x-amz-json-{version}"));
             headers.insert("x-amz-target", format!("{target}.{name}"));
         }
         Protocol::Query { .. } => {
             headers.insert("content-type", "application/x-www-form-urlencoded");
         }
     }
-=======
-        .serializer(move |request: Request| serialise(service, &request))
-        .deserializer(deserialise)
-        .build())
-}
-
-fn serialise(service: Service, (name, input): &Request) -> Result<HttpRequest, BoxError> {
-    let mut request = HttpRequest::new(SdkBody::from(serde_json::to_vec(input)?));
-    request.set_method("POST")?;
-    request.set_uri("/")?;
-    request.headers_mut().insert("content-type", format!("application/x-amz-json-{}", service.version));
-    request.headers_mut().insert("x-amz-target", format!("{}.{name}", service.target));
->>>>>>> c064ebd (lease: replicas divide accounts and regions)
     Ok(request)
 }
 

@@ -9,12 +9,15 @@ use serde_json::{Value, json};
 
 use super::Aws;
 use super::error::{self, CallError};
-use super::json::{JsonClient, Service};
+use super::json::{JsonClient, Protocol, Service};
 use crate::model::{LeaseClaim, LeaseName, LeaseRecord, Replica};
 use crate::ports::{CloudError, LeaseError, LeaseStore};
 
-const DYNAMODB: Service =
-    Service { id: "DynamoDB", host: "dynamodb", target: "DynamoDB_20120810", version: "1.0" };
+const DYNAMODB: Service = Service {
+    id: "DynamoDB",
+    host: "dynamodb",
+    protocol: Protocol::Json { version: "1.0", target: "DynamoDB_20120810" },
+};
 /// The partition key of the table.
 const KEY: &str = "lease";
 

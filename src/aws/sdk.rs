@@ -26,27 +26,17 @@ use crate::model::Region;
 const TAGGING: Service = Service {
     id: "Resource Groups Tagging API",
     host: "tagging",
-<<<<<<< HEAD
-    protocol: Protocol::Json { target: "ResourceGroupsTaggingAPI_20170126" },
-=======
-    target: "ResourceGroupsTaggingAPI_20170126",
-    version: "1.1",
->>>>>>> c064ebd (lease: replicas divide accounts and regions)
+    protocol: Protocol::Json { version: "1.1", target: "ResourceGroupsTaggingAPI_20170126" },
 };
 const SCALING: Service = Service {
     id: "Application Auto Scaling",
     host: "application-autoscaling",
-<<<<<<< HEAD
-    protocol: Protocol::Json { target: "AnyScaleFrontendService" },
+    protocol: Protocol::Json { version: "1.1", target: "AnyScaleFrontendService" },
 };
 const BALANCERS: Service = Service {
     id: "Elastic Load Balancing v2",
     host: "elasticloadbalancing",
     protocol: Protocol::Query { version: "2015-12-01" },
-=======
-    target: "AnyScaleFrontendService",
-    version: "1.1",
->>>>>>> c064ebd (lease: replicas divide accounts and regions)
 };
 
 /// The clients of one region.
