@@ -99,9 +99,11 @@ fn owned(desired: &Desired) -> Option<&Native> {
 }
 
 fn declared(desired: &Desired, service: &Service, observed: &Observed) -> Result<Option<Value>, Waiting> {
-    let Some(native) = owned(desired) else { return Ok(None) };
+    let Some(native) = owned(desired).filter(|_| service.controller == Controller::Ecs) else {
+        return Ok(None);
+    };
     let revision = service.primary().map(|primary| primary.task_definition.as_str());
-    let home = revision.and_then(Home::of).ok_or(Waiting::ServiceNotActive)?;
+    let home = revision.and_then(Home::of).ok_or_else(|| unreadable("the service has no deployment"))?;
     let found = observed.balancing.as_ref().map(|balancing| &balancing.groups);
     let known = found.into_iter().flatten().filter_map(|(asked, group)| Some((asked, group.known()?)));
     let arns: BTreeMap<String, String> =
