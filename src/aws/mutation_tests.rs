@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use trueup_simulator::{Api, World};
 
-use super::Aws;
+use super::{Aws, query};
 use crate::model::*;
 use crate::ports::{CloudError, Place, Ports, Reach, RevisionStatus, Tasks};
 
@@ -263,4 +263,33 @@ async fn whatever_an_answer_holds_reading_it_ends_and_what_is_said_of_it_is_shor
         }
     }
     assert!(good > 0 && bad > 0, "{good} good, {bad} bad: nothing was tried");
+}
+
+/// What Elastic Load Balancing answers in XML, with one thing changed.
+#[test]
+fn whatever_xml_comes_instead_of_an_answer_reading_it_ends() {
+    let whole = r#"<?xml version="1.0"?><DescribeRulesResponse xmlns="http://x/"><DescribeRulesResult><Rules><member>
+        <RuleArn>r &amp; s</RuleArn><Actions><member><Type>forward</Type></member></Actions></member></Rules></DescribeRulesResult>
+        <ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></DescribeRulesResponse>"#;
+    assert!(query::answer(whole).is_some());
+    for seed in crate::fuzz::seeds("xml", 500) {
+        let random = &mut fastrand::Rng::with_seed(seed);
+        let mut text = whole.as_bytes().to_vec();
+        for _ in 0..random.usize(1..4) {
+            let place = random.usize(..=text.len());
+            match random.u8(..6) {
+                0 => text.truncate(place),
+                1 => text.insert(place, random.u8(..)),
+                2 => drop(text.splice(place..place, "<member>".repeat(random.usize(..20_000)).bytes())),
+                3 => drop(text.splice(place..place, *b"<![CDATA[")),
+                4 => drop(text.splice(place..place, *b"&lt;!DOCTYPE a [<!ENTITY b '&b;&b;'>]>")),
+                _ => text.truncate(text.len() / 2),
+            }
+        }
+        let text = String::from_utf8_lossy(&text);
+        let read = [query::answer(&text), query::refusal(&text).map(|(code, _)| code.into())];
+        for value in read.into_iter().flatten() {
+            assert!(value.to_string().len() <= 8 * text.len(), "seed {seed}");
+        }
+    }
 }
