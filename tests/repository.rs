@@ -87,8 +87,10 @@ fn every_behaviour_of_the_simulator_is_on_its_page() {
     let page = std::fs::read_to_string(root().join("docs/simulator-behaviour.md")).unwrap();
     let told: BTreeSet<&str> = page.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
     let mut shown = BTreeSet::new();
-    for path in files_below(&root().join("simulator/src/world/tests")) {
-        let part = path.file_stem().unwrap().to_str().unwrap().to_owned();
+    let of_world = files_below(&root().join("simulator/src/world/tests")).into_iter();
+    let of_cloud = root().join("simulator/src/cloud/tests.rs");
+    for path in of_world.chain([of_cloud]) {
+        let part = path.file_stem().unwrap().to_str().unwrap().replace("tests", "accounts");
         let text = std::fs::read_to_string(&path).unwrap();
         for test in text.split("#[test]\n").skip(1) {
             let name = test.split("fn ").nth(1).and_then(|rest| rest.split('(').next()).unwrap();

@@ -113,6 +113,28 @@ class Checker:
             self.problems[f"{path}: {element.text!r} is none of {shape.enum}"] += 1
 
 
+def sessions(endpoint, sts, checker):
+    """A role of another account, and whose the credentials of its session are."""
+    spoke = "210987654321"
+    role = {"kind": "createRole", "account": spoke, "name": "trueup", "trusts": ACCOUNT, "externalId": "mco"}
+    urllib.request.urlopen(urllib.request.Request(f"{endpoint}/_simulator/hand", json.dumps(role).encode()))
+    named = {"RoleArn": f"arn:aws:iam::{spoke}:role/trueup", "RoleSessionName": "trueup"}
+    refused(sts.assume_role, **named, ExternalId="other")
+    refused(sts.assume_role, **named, ExternalId="mco", DurationSeconds=3601)
+    assumed = sts.assume_role(**named, ExternalId="mco")
+    given = assumed["Credentials"]
+    keys = {
+        "aws_access_key_id": given["AccessKeyId"],
+        "aws_secret_access_key": given["SecretAccessKey"],
+        "aws_session_token": given["SessionToken"],
+    }
+    inside = boto3.client("sts", endpoint_url=endpoint, region_name=REGION, **keys)
+    checker.watch(inside)
+    identity = inside.get_caller_identity()
+    assert (identity["Account"], identity["Arn"]) == (spoke, assumed["AssumedRoleUser"]["Arn"]), identity
+    assert identity["UserId"] == assumed["AssumedRoleUser"]["AssumedRoleId"], identity
+
+
 def refused(call, **arguments):
     """A call that must be refused; its code is checked by the hook."""
     try:
@@ -136,6 +158,13 @@ def images(stage):
     )
     ecr.put_image_tag_mutability(repositoryName="mco/other", imageTagMutability="MUTABLE")
     refused(ecr.put_image_tag_mutability, repositoryName="nope", imageTagMutability="MUTABLE")
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "ecr:BatchGetImage"}]}
+    refused(ecr.get_repository_policy, **named)
+    refused(ecr.delete_repository_policy, **named)
+    refused(ecr.set_repository_policy, **named, policyText="{}")
+    ecr.set_repository_policy(**named, policyText=json.dumps(policy))
+    ecr.get_repository_policy(**named)
+    ecr.delete_repository_policy(**named)
     layer = b"a layer"
     digest = "sha256:" + hashlib.sha256(layer).hexdigest()
     upload = ecr.initiate_layer_upload(**named)["uploadId"]
@@ -504,6 +533,7 @@ def main():
             protocol = stage.deploy.meta.service_model.metadata["protocol"]
             assert protocol == "json", f"raw answers are read as JSON, and this boto3 speaks {protocol} to CodeDeploy"
             assert sts.get_caller_identity()["Account"] == ACCOUNT and REGISTRY.startswith(ACCOUNT)
+            sessions(endpoint, sts, checker)
             stage.world()
             stage.control("fault", {"kind": "hookSilent", "function": "silent"})
             for scene in (images, rolling, runs, blue_green, shifting, balancing, tagging, scaling, refusals):

@@ -2,13 +2,13 @@
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ciborium::Value as Cbor;
 use serde_json::{Value, json};
 
-use super::Server;
 use super::answer::{broken, error, status, with_id};
+use super::{Server, signature};
 use crate::faults::LOST;
 use crate::world::{Api, AwsError};
 
@@ -33,13 +33,14 @@ const TIMES: [&str; 10] = [
 pub(super) async fn call(
     State(server): State<Server>,
     Path((service, operation)): Path<(String, String)>,
+    headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let id = server.request_id();
-    with_id(answer(&server, &service, &operation, &body), &id)
+    with_id(answer(&server, &headers, (&service, &operation), &body), &id)
 }
 
-fn answer(server: &Server, service: &str, operation: &str, body: &[u8]) -> Response {
+fn answer(server: &Server, headers: &HeaderMap, (service, operation): (&str, &str), body: &[u8]) -> Response {
     if service != "CodeDeploy_20141006" {
         return refused(&error("UnknownOperationException", "this service is not simulated", 404));
     }
@@ -47,7 +48,7 @@ fn answer(server: &Server, service: &str, operation: &str, body: &[u8]) -> Respo
         |body: &[u8]| -> Option<Cbor> { ciborium::de::from_reader_with_recursion_limit(body, DEEPEST).ok() };
     let input = if body.is_empty() { Some(json!({})) } else { read(body).map(to_json) };
     let answer = match input {
-        Some(input) => server.with(|world| world.call(Api::CodeDeploy, operation, &input)),
+        Some(input) => server.call(signature::read(headers).as_ref(), Api::CodeDeploy, operation, &input),
         None => Err(error("SerializationException", "the body is no CBOR", 400)),
     };
     match answer {

@@ -1,14 +1,16 @@
-//! The control calls below `/_simulator`: time, faults, and other hands (`docs/simulator.md` has one example of each).
+//! The control calls below `/_simulator`: time, faults, and other hands (`docs/simulator.md` has one example of each). Faults,
+//! hands and the state are those of one world: of the first, unless `?account=…&region=…` names another.
 //! A member that is not known is an error, so that a misspelt fault is not taken for none.
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use super::answer::json_answer;
 use super::{MOST_SECONDS, Server};
+use crate::cloud::{Role, locked};
 use crate::faults::{Fault, ReadKind};
 use crate::limits::Rates;
 use crate::world::{Program, World};
@@ -16,9 +18,9 @@ use crate::world::{Program, World};
 /// Virtual seconds a real second, at most.
 const FASTEST: f64 = 100_000.0;
 
-pub(super) async fn state(State(server): State<Server>) -> Response {
+pub(super) async fn state(State(server): State<Server>, uri: Uri) -> Response {
     let speed = server.speed();
-    let state = server.with(|world| {
+    let state = at(&server, &uri, |world| {
         json!({
             "now": world.now(),
             "speed": speed,
@@ -28,64 +30,102 @@ pub(super) async fn state(State(server): State<Server>) -> Response {
             "faults": world.active_faults(),
         })
     });
-    json_answer(StatusCode::OK, &state)
+    state.map_or_else(nowhere, |state| json_answer(StatusCode::OK, &state))
 }
 
-pub(super) async fn advance(State(server): State<Server>, body: Bytes) -> Response {
+pub(super) async fn advance(State(server): State<Server>, uri: Uri, body: Bytes) -> Response {
     let seconds = Asked::of(&body).and_then(|mut asked| asked.last("seconds", Value::as_u64));
     match seconds.filter(|seconds| *seconds <= MOST_SECONDS) {
         Some(seconds) => {
-            server.with(|world| world.advance(seconds));
-            state(State(server)).await
+            server.with(|cloud| cloud.advance(seconds));
+            state(State(server), uri).await
         }
         None => wrong("expected {\"seconds\": N}, a year at most"),
     }
 }
 
-pub(super) async fn speed(State(server): State<Server>, body: Bytes) -> Response {
+pub(super) async fn speed(State(server): State<Server>, uri: Uri, body: Bytes) -> Response {
     let speed = Asked::of(&body).and_then(|mut asked| asked.last("speed", Value::as_f64));
     match speed.filter(|speed| (0.0..=FASTEST).contains(speed)) {
         Some(speed) => {
             server.set_speed(speed);
-            state(State(server)).await
+            state(State(server), uri).await
         }
         None => wrong("expected {\"speed\": N}, from 0 to 100000"),
     }
 }
 
-pub(super) async fn limits(State(server): State<Server>, body: Bytes) -> Response {
+pub(super) async fn limits(State(server): State<Server>, uri: Uri, body: Bytes) -> Response {
     let enabled = Asked::of(&body).and_then(|mut asked| asked.last("enabled", Value::as_bool));
     match enabled {
         Some(enabled) => {
             let rates = if enabled { Rates::Published } else { Rates::Unlimited };
-            server.with(|world| world.set_rates(rates));
-            state(State(server)).await
+            server.with(|cloud| cloud.set_rates(rates));
+            state(State(server), uri).await
         }
         None => wrong("expected {\"enabled\": true} or {\"enabled\": false}"),
     }
 }
 
-pub(super) async fn fault(State(server): State<Server>, body: Bytes) -> Response {
-    match Asked::of(&body).and_then(parse_fault) {
-        Some(fault) => {
-            server.with(|world| world.inject(fault));
-            StatusCode::NO_CONTENT.into_response()
-        }
-        None => wrong("not a fault: see docs/simulator.md"),
+pub(super) async fn fault(State(server): State<Server>, uri: Uri, body: Bytes) -> Response {
+    let Some(fault) = Asked::of(&body).and_then(parse_fault) else {
+        return wrong("not a fault: see docs/simulator.md");
+    };
+    at(&server, &uri, |world| world.inject(fault)).map_or_else(nowhere, |()| done())
+}
+
+pub(super) async fn heal(State(server): State<Server>, uri: Uri) -> Response {
+    at(&server, &uri, World::heal).map_or_else(nowhere, |()| done())
+}
+
+pub(super) async fn hand(State(server): State<Server>, uri: Uri, body: Bytes) -> Response {
+    let Some(asked) = Asked::of(&body) else { return not_a_hand() };
+    if let Some(of_cloud) = asked.kind().and_then(access) {
+        return of_cloud(&server, asked).map_or_else(not_a_hand, laid);
+    }
+    match at(&server, &uri, |world| lay_hand(world, asked)) {
+        None => nowhere(),
+        Some(None) => not_a_hand(),
+        Some(Some(found)) => laid(found),
     }
 }
 
-pub(super) async fn heal(State(server): State<Server>) -> Response {
-    server.with(World::heal);
+/// Acts on the world that the query of the address names. `None`: there is no such place.
+fn at<T>(server: &Server, uri: &Uri, act: impl FnOnce(&mut World) -> T) -> Option<T> {
+    let query = uri.query().unwrap_or_default().as_bytes();
+    let part = |name: &str| {
+        form_urlencoded::parse(query).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    };
+    let (account, region) = (part("account"), part("region"));
+    server.with(|cloud| {
+        let home = cloud.home();
+        let (own_account, own_region) = {
+            let home = locked(&home);
+            (home.account().to_owned(), home.region().to_owned())
+        };
+        let world = cloud.world(&account.unwrap_or(own_account), &region.unwrap_or(own_region))?;
+        Some(act(&mut locked(&world)))
+    })
+}
+
+fn done() -> Response {
     StatusCode::NO_CONTENT.into_response()
 }
 
-pub(super) async fn hand(State(server): State<Server>, body: Bytes) -> Response {
-    match Asked::of(&body).and_then(|asked| server.with(|world| lay_hand(world, asked))) {
-        Some(true) => StatusCode::NO_CONTENT.into_response(),
-        Some(false) => (StatusCode::CONFLICT, "there is nothing that it could change").into_response(),
-        None => wrong("not a change by another hand: see docs/simulator.md"),
+fn laid(found: bool) -> Response {
+    if found {
+        done()
+    } else {
+        (StatusCode::CONFLICT, "there is nothing that it could change").into_response()
     }
+}
+
+fn not_a_hand() -> Response {
+    wrong("not a change by another hand: see docs/simulator.md")
+}
+
+fn nowhere() -> Response {
+    wrong("?account=…&region=… names no account and region")
 }
 
 fn wrong(message: &'static str) -> Response {
@@ -100,8 +140,17 @@ impl Asked {
         serde_json::from_slice(body).ok().map(Self)
     }
 
+    fn kind(&self) -> Option<&str> {
+        self.0.get("kind")?.as_str()
+    }
+
     fn text(&mut self, key: &str) -> Option<String> {
         self.0.remove(key)?.as_str().map(str::to_owned)
+    }
+
+    /// The external id of a role: none if it is not said, but nothing else than text.
+    fn external_id(&mut self) -> Result<Option<String>, ()> {
+        self.0.remove("externalId").map_or(Ok(None), |id| id.as_str().map(|id| Some(id.to_owned())).ok_or(()))
     }
 
     fn number(&mut self, key: &str) -> Option<u64> {
@@ -182,6 +231,36 @@ fn parse_kind(name: &str) -> Option<ReadKind> {
         "deployments" => ReadKind::Deployments,
         "deploymentGroups" => ReadKind::DeploymentGroups,
         "tagIndex" => ReadKind::TagIndex,
+        _ => return None,
+    })
+}
+
+type AccessHand = fn(&Server, Asked) -> Option<bool>;
+
+/// What the administrator of an account changes in who may act where.
+fn access(kind: &str) -> Option<AccessHand> {
+    Some(match kind {
+        "createRole" => |server, mut asked| {
+            asked.text("kind")?;
+            let role = Role {
+                account: asked.text("account")?,
+                name: asked.text("name")?,
+                trusts: vec![asked.text("trusts")?],
+                external_id: asked.external_id().ok()?,
+                longest_session: asked.0.remove("longestSession").map_or(Some(3600), |all| all.as_u64())?,
+            };
+            asked.0.is_empty().then(|| server.with(|cloud| cloud.create_role(role))).map(|()| true)
+        },
+        "deleteRole" => |server, mut asked| {
+            let (_, account, name) = (asked.text("kind")?, asked.text("account")?, asked.text("name")?);
+            asked.0.is_empty().then(|| server.with(|cloud| cloud.delete_role(&account, &name)))
+        },
+        "region" => |server, mut asked| {
+            let (_, account, region) = (asked.text("kind")?, asked.text("account")?, asked.text("region")?);
+            let enabled = asked.last("enabled", Value::as_bool)?;
+            server.with(|cloud| cloud.set_region(&account, &region, enabled));
+            Some(true)
+        },
         _ => return None,
     })
 }

@@ -1,10 +1,12 @@
 //! AWS's protocols in front of the world, for any AWS client: JSON 1.1, CBOR for CodeDeploy, the query protocol for STS
-//! and Elastic Load Balancing. Credentials and signatures are not looked at. What is not AWS is in `control`.
+//! and Elastic Load Balancing. Of a signature only the access key and the scope are looked at (`signature`). What is not AWS is in
+//! `control`.
 
 mod answer;
 mod cbor;
 mod control;
 mod query;
+mod signature;
 mod wire;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,10 +18,12 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use axum::routing::{get, post};
+use serde_json::Value;
 
-use crate::world::World;
+use crate::cloud::{Cloud, Signature};
 use crate::world::ids::uuid;
 use crate::world::times::http_date;
+use crate::world::{Answer, Api, World};
 
 /// Bytes of one request: a part of a layer has 20 MiB, a third more in base64.
 const MOST_BYTES: usize = 32 << 20;
@@ -31,7 +35,7 @@ const TICK: Duration = Duration::from_millis(50);
 
 #[derive(Clone)]
 struct Server {
-    world: Arc<Mutex<World>>,
+    cloud: Arc<Mutex<Cloud>>,
     clock: Arc<Mutex<Clock>>,
     requests: Arc<AtomicU64>,
 }
@@ -61,7 +65,7 @@ impl Clock {
     }
 }
 
-/// Serves the world until the listener fails. `speed`: virtual seconds a real second; 0 stands still.
+/// Serves a cloud that begins with this world, until the listener fails. `speed`: virtual seconds a real second; 0 stands still.
 pub async fn serve(
     listener: tokio::net::TcpListener,
     world: Arc<Mutex<World>>,
@@ -78,8 +82,18 @@ pub async fn serve_far_away(
     speed: f64,
     latency: Duration,
 ) -> std::io::Result<()> {
+    serve_cloud(listener, Arc::new(Mutex::new(Cloud::around(world))), speed, latency).await
+}
+
+/// The same with all accounts and regions of a cloud.
+pub async fn serve_cloud(
+    listener: tokio::net::TcpListener,
+    cloud: Arc<Mutex<Cloud>>,
+    speed: f64,
+    latency: Duration,
+) -> std::io::Result<()> {
     let clock = Clock { speed, seen: Instant::now(), rest: 0.0 };
-    let server = Server { world, clock: Arc::new(Mutex::new(clock)), requests: Arc::default() };
+    let server = Server { cloud, clock: Arc::new(Mutex::new(clock)), requests: Arc::default() };
     let clockwork = server.clone();
     let control = Router::new()
         .route("/_simulator/state", get(control::state))
@@ -114,7 +128,7 @@ async fn delayed(State(latency): State<Duration>, answer: Response) -> Response 
 
 /// Answers are of the world's time.
 async fn dated(State(server): State<Server>, mut answer: Response) -> Response {
-    let date = http_date(server.with(|world| world.now()));
+    let date = http_date(server.with(|cloud| cloud.now()));
     if let Ok(date) = HeaderValue::from_str(&date) {
         answer.headers_mut().insert(header::DATE, date);
     }
@@ -136,12 +150,17 @@ impl Server {
         uuid(self.requests.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// The world, with the time that has passed since the last look.
-    fn with<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
-        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The cloud, with the time that has passed since the last look.
+    fn with<T>(&self, act: impl FnOnce(&mut Cloud) -> T) -> T {
+        let mut cloud = self.cloud.lock().unwrap_or_else(PoisonError::into_inner);
         let elapsed = self.clock.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
-        world.advance_millis(elapsed);
-        act(&mut world)
+        cloud.advance_millis(elapsed);
+        act(&mut cloud)
+    }
+
+    /// One call of an API of AWS.
+    fn call(&self, signature: Option<&Signature>, api: Api, operation: &str, input: &Value) -> Answer {
+        self.with(|cloud| cloud.call(signature, api, operation, input))
     }
 
     /// From now on time passes at another speed.

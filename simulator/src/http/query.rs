@@ -1,11 +1,11 @@
 //! The query protocol of STS and Elastic Load Balancing: a form in, XML out (smithy, "AWS query protocol").
 
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
-use super::Server;
 use super::answer::{broken, error, status};
+use super::{Server, signature};
 use crate::faults::LOST;
 use crate::world::{Api, AwsError};
 
@@ -14,7 +14,7 @@ const MOST_FIELDS: usize = 2_000;
 /// Parts of the name of a field.
 const DEEPEST: usize = 16;
 
-pub(super) fn call(server: &Server, body: &[u8], id: &str) -> Response {
+pub(super) fn call(server: &Server, headers: &HeaderMap, body: &[u8], id: &str) -> Response {
     let mut fields: Vec<(String, String)> =
         form_urlencoded::parse(body).into_owned().take(MOST_FIELDS + 1).collect();
     let mut take = |name: &str| {
@@ -30,7 +30,7 @@ pub(super) fn call(server: &Server, body: &[u8], id: &str) -> Response {
         None => Err(error("MissingAction", "The request is missing an action or a required parameter", 400)),
         Some(action) => {
             let input = tree(fields);
-            let answer = server.with(|world| world.call(api, &action, &input));
+            let answer = server.call(signature::read(headers).as_ref(), api, &action, &input);
             answer.map(|answer| answer_xml(&action, namespace, &answer, id))
         }
     };

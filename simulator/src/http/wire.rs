@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::answer::{broken, error, json_answer, refused, with_id};
-use super::{Server, query};
+use super::{Server, query, signature};
 use crate::faults::LOST;
 use crate::world::{Api, DOWNLOADS};
 
@@ -17,8 +17,8 @@ pub(super) async fn call(State(server): State<Server>, headers: HeaderMap, body:
     let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok());
     let id = server.request_id();
     let answer = match target {
-        Some(target) => json_call(&server, target, &body, host(&headers)),
-        None => query::call(&server, &body, &id),
+        Some(target) => json_call(&server, &headers, target, &body),
+        None => query::call(&server, &headers, &body, &id),
     };
     with_id(answer, &id)
 }
@@ -30,7 +30,7 @@ fn host(headers: &HeaderMap) -> Option<&str> {
 
 /// A layer, at the address that `GetDownloadUrlForLayer` has answered.
 pub(super) async fn download(State(server): State<Server>, uri: Uri) -> Response {
-    match server.with(|world| world.download(uri.path()).map(<[u8]>::to_vec)) {
+    match server.with(|cloud| cloud.download(uri.path())) {
         Some(content) => ([(header::CONTENT_TYPE, "application/octet-stream")], content).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }
@@ -45,7 +45,7 @@ fn served_here(answer: &mut Value, host: Option<&str>) {
     }
 }
 
-fn json_call(server: &Server, target: &str, body: &[u8], host: Option<&str>) -> Response {
+fn json_call(server: &Server, headers: &HeaderMap, target: &str, body: &[u8]) -> Response {
     let (prefix, operation) = target.split_once('.').unwrap_or((target, ""));
     let api = match prefix {
         "AmazonEC2ContainerServiceV20141113" => Api::Ecs,
@@ -57,13 +57,13 @@ fn json_call(server: &Server, target: &str, body: &[u8], host: Option<&str>) -> 
     };
     let input = if body.is_empty() { Ok(json!({})) } else { serde_json::from_slice(body) };
     let answer = match input {
-        Ok(input) => server.with(|world| world.call(api, operation, &input)),
+        Ok(input) => server.call(signature::read(headers).as_ref(), api, operation, &input),
         Err(_) => Err(error("SerializationException", "the body is no JSON", 400)),
     };
     match answer {
         Ok(mut value) => {
             if operation == "GetDownloadUrlForLayer" {
-                served_here(&mut value, host);
+                served_here(&mut value, host(headers));
             }
             json_answer(StatusCode::OK, &value)
         }

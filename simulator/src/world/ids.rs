@@ -16,12 +16,12 @@ pub(super) fn digits(number: u64) -> String {
 }
 
 /// Thirty-two hexadecimal digits, of a task.
-pub(super) fn hexadecimal(number: u64) -> String {
+pub(crate) fn hexadecimal(number: u64) -> String {
     format!("{:016x}{:016x}", mixed(number), mixed(!number))
 }
 
 /// Twenty-one letters, digits, hyphens and underscores, of a service deployment.
-pub(super) fn letters(number: u64) -> String {
+pub(crate) fn letters(number: u64) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let bits = (u128::from(mixed(number)) << 64) | u128::from(mixed(!number));
     let letter = |place: usize| ALPHABET.get((bits >> (6 * place)) as usize % ALPHABET.len());
@@ -44,6 +44,6 @@ pub(super) fn delay(seed: u64, number: u64) -> u64 {
 }
 
 /// A place in a list that AWS gives in no order.
-pub(super) fn place(name: &str) -> u64 {
+pub(crate) fn place(name: &str) -> u64 {
     mixed(name.bytes().fold(0, |sum: u64, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte))))
 }

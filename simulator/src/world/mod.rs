@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use crate::faults::{Faults, Refusal};
 use crate::limits::{Limits, Rates};
-pub(crate) use ecr::{DOWNLOADS, Repeat};
+pub(crate) use ecr::{DOWNLOADS, Repeat, Shelf};
 pub use ecs::Program;
 use ecs::{Cluster, Families, Programs, Run, RunToken, Service, ServiceKey};
 pub use hands::Function;
@@ -68,11 +68,32 @@ impl AwsError {
 
 pub(crate) type Answer = Result<Value, AwsError>;
 
+/// Who makes a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    pub account: String,
+    pub arn: String,
+    /// `UserId` of `GetCallerIdentity`.
+    pub id: String,
+    /// The ARN of the role that a session has assumed.
+    pub role: Option<String>,
+}
+
+impl Principal {
+    /// The user that there is in every account.
+    pub(crate) fn user(account: &str, partition: &str) -> Self {
+        let arn = format!("arn:{partition}:iam::{account}:user/simulator");
+        Self { account: account.to_owned(), arn, id: "AIDASIMULATOR".to_owned(), role: None }
+    }
+}
+
 /// One account in one region.
 #[derive(Clone, Debug)]
 pub struct World {
     account: String,
     region: String,
+    /// Who makes the call that goes on.
+    principal: Principal,
     /// Seconds since 1970. Whole seconds: one tick each.
     pub(crate) now: u64,
     /// Milliseconds of the second after `now` that have passed. Only [`Rates`] look so closely.
@@ -111,6 +132,7 @@ impl World {
         Self {
             account: account.to_owned(),
             region: region.to_owned(),
+            principal: Principal::user(account, partition(region)),
             now: START,
             millis: 0,
             seed: 0,
@@ -133,6 +155,21 @@ impl World {
             calls: BTreeMap::new(),
             throttled: BTreeMap::new(),
         }
+    }
+
+    /// An empty world of another account or region, at the same time and as this one is otherwise.
+    pub(crate) fn elsewhere(&self, account: &str, region: &str) -> Self {
+        let mut world = Self::new(account, region).seeded(self.seed).with_rates(self.rates());
+        (world.now, world.millis) = self.time();
+        world
+    }
+
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
+    pub fn region(&self) -> &str {
+        &self.region
     }
 
     /// Sets the clock before anything exists, for clients that compare it with their own.
@@ -204,15 +241,31 @@ impl World {
         self.advance(passed / 1000);
     }
 
-    /// One call of the API. An answer that is lost has the code [`crate::LOST`].
-    pub fn call(&mut self, api: Api, operation: &str, input: &Value) -> Answer {
-        *self.calls.entry(operation.to_owned()).or_default() += 1;
-        if let Some(refusal) = self.refusal(api, operation) {
-            if refusal == Refusal::Throttled {
-                *self.throttled.entry(operation.to_owned()).or_default() += 1;
-            }
-            return Err(refusal.told(api, &self.not_authorized(api, operation, input)));
+    /// Seconds since 1970, and the milliseconds beyond them.
+    pub(crate) fn time(&self) -> (u64, u64) {
+        (self.now, self.millis)
+    }
+
+    /// Lets time pass until then; it never goes back.
+    pub(crate) fn follow(&mut self, (now, millis): (u64, u64)) {
+        if now > self.now {
+            self.advance(now - self.now);
+            self.millis = millis;
+        } else if now == self.now {
+            self.millis = self.millis.max(millis);
         }
+    }
+
+    /// One call of the API, by a user of the account. An answer that is lost has the code [`crate::LOST`].
+    pub fn call(&mut self, api: Api, operation: &str, input: &Value) -> Answer {
+        let user = Principal::user(&self.account, partition(&self.region));
+        self.call_as(&user, api, operation, input)
+    }
+
+    /// The same, by somebody else.
+    pub(crate) fn call_as(&mut self, by: &Principal, api: Api, operation: &str, input: &Value) -> Answer {
+        self.principal.clone_from(by);
+        self.admit(api, operation, input)?;
         let Value::Object(input) = input else {
             return Err(AwsError::client("SerializationException", "the body is no JSON object"));
         };
@@ -224,6 +277,34 @@ impl World {
             Some(lost) => Err(lost),
             None => answer,
         }
+    }
+
+    /// The same, where something beyond this world gives the answer.
+    pub(crate) fn call_by(
+        &mut self,
+        by: &Principal,
+        api: Api,
+        operation: &str,
+        input: &Value,
+        answer: impl FnOnce(&Value) -> Answer,
+    ) -> Answer {
+        self.principal.clone_from(by);
+        self.admit(api, operation, input)?;
+        let answer = answer(input);
+        match self.lost_answer(operation) {
+            Some(lost) => Err(lost),
+            None => answer,
+        }
+    }
+
+    /// Counts the call. A refusal is why it has no effect.
+    fn admit(&mut self, api: Api, operation: &str, input: &Value) -> Result<(), AwsError> {
+        *self.calls.entry(operation.to_owned()).or_default() += 1;
+        let Some(refusal) = self.refusal(api, operation) else { return Ok(()) };
+        if refusal == Refusal::Throttled {
+            *self.throttled.entry(operation.to_owned()).or_default() += 1;
+        }
+        Err(refusal.told(api, &self.not_authorized(api, operation, input)))
     }
 
     /// The rate comes before all else: a call that is refused for another reason has taken its token.
@@ -250,9 +331,9 @@ impl World {
     fn sts(&self, operation: &str) -> Answer {
         match operation {
             "GetCallerIdentity" => Ok(json!({
-                "Account": self.account,
-                "Arn": self.caller(),
-                "UserId": "AIDASIMULATOR",
+                "Account": self.principal.account,
+                "Arn": self.principal.arn,
+                "UserId": self.principal.id,
             })),
             _ => Err(invalid_action(operation, "2011-06-15")),
         }
@@ -286,9 +367,9 @@ impl World {
         )
     }
 
-    /// Who calls: credentials are not looked at.
-    fn caller(&self) -> String {
-        format!("arn:{}:iam::{}:user/simulator", self.partition(), self.account)
+    /// The ARN of who calls.
+    fn caller(&self) -> &str {
+        &self.principal.arn
     }
 
     /// The next of a row of numbers that never repeats.
@@ -301,15 +382,19 @@ impl World {
         format!("arn:{}:{service}:{}:{}:{resource}", self.partition(), self.region, self.account)
     }
 
-    /// Of the region (AWS general reference, "Amazon Resource Names").
     fn partition(&self) -> &'static str {
-        if self.region.starts_with("cn-") {
-            "aws-cn"
-        } else if self.region.starts_with("us-gov-") {
-            "aws-us-gov"
-        } else {
-            "aws"
-        }
+        partition(&self.region)
+    }
+}
+
+/// Of a region (AWS general reference, "Amazon Resource Names").
+pub(crate) fn partition(region: &str) -> &'static str {
+    if region.starts_with("cn-") {
+        "aws-cn"
+    } else if region.starts_with("us-gov-") {
+        "aws-us-gov"
+    } else {
+        "aws"
     }
 }
 

@@ -13,7 +13,7 @@ pub(super) fn moment(seconds: u64) -> Value {
 }
 
 /// The same in ISO 8601, as in XML.
-pub(super) fn iso(seconds: u64) -> String {
+pub(crate) fn iso(seconds: u64) -> String {
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
     let (year, month, day) = date(days);
     let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);

@@ -1,6 +1,7 @@
 //! Amazon ECR as its API reference describes it: which operation does what, and the images themselves.
 
 mod layers;
+mod policy;
 mod put;
 mod reads;
 mod removal;
@@ -13,18 +14,31 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::input::{Input, invalid, list, optional, text};
-use super::{Answer, AwsError, World, unknown};
+use super::{Answer, AwsError, Principal, World, unknown};
 pub(crate) use put::Repeat;
 
 /// How the path of the address of a layer begins.
 pub(crate) const DOWNLOADS: &str = "/v2/";
+
+/// Shared with worlds whose tasks may pull from them; whoever changes them has a copy.
+type Repositories = Arc<BTreeMap<String, Repository>>;
+
+/// The repositories of one account and region, as another world sees them.
+#[derive(Clone, Debug)]
+pub(crate) struct Shelf {
+    account: String,
+    host: String,
+    repositories: Repositories,
+}
 
 /// The registry of one account in one region.
 #[derive(Clone, Debug)]
 pub(super) struct Registry {
     account: String,
     region: String,
-    repositories: BTreeMap<String, Repository>,
+    repositories: Repositories,
+    /// Those of other accounts and regions, as they are when this world is looked at: a task may pull from them.
+    others: Vec<Shelf>,
     /// By account and name: what the policy of another account's repository lets this one do. Its images are those of
     /// the own repository of that name.
     shared: BTreeMap<(String, String), BTreeSet<String>>,
@@ -38,6 +52,7 @@ struct Repository {
     mutability: String,
     exclusions: Vec<String>,
     scan_on_push: bool,
+    policy: Option<policy::Policy>,
     /// By digest.
     images: BTreeMap<String, Image>,
     /// Sizes of the uploaded layers and configurations, by digest.
@@ -152,7 +167,8 @@ impl Registry {
         Self {
             account: account.to_owned(),
             region: region.to_owned(),
-            repositories: BTreeMap::new(),
+            repositories: Arc::default(),
+            others: Vec::new(),
             shared: BTreeMap::new(),
             uploads: BTreeMap::new(),
             uploads_begun: 0,
@@ -202,15 +218,20 @@ impl Registry {
     fn repository_mut(&mut self, input: &Input) -> Result<(&mut Repository, String), AwsError> {
         let name = text(input, "repositoryName")?;
         let missing = self.missing(name);
-        let found = self.repositories.get_mut(name).ok_or(missing)?;
+        let found = Arc::make_mut(&mut self.repositories).get_mut(name).ok_or(missing)?;
         Ok((found, name.to_owned()))
     }
 
     /// These images have just been pulled. AWS keeps the time once a day at most (Amazon ECR API reference,
     /// `ImageDetail`), here always.
     pub(super) fn record_pulls<'a>(&mut self, digests: impl Iterator<Item = &'a String>, now: u64) {
+        let digests: Vec<&String> = digests.collect();
+        if digests.is_empty() {
+            return;
+        }
+        let repositories = Arc::make_mut(&mut self.repositories);
         for digest in digests {
-            for repository in self.repositories.values_mut() {
+            for repository in repositories.values_mut() {
                 if let Some(image) = repository.images.get_mut(digest) {
                     image.pulled_at = Some(now);
                 }
@@ -225,15 +246,35 @@ impl Registry {
         let (name, digest) = path.split_once('@').map_or((path, None), |(name, digest)| (name, Some(digest)));
         let (name, tag) = name.rsplit_once(':').unwrap_or((name, "latest"));
         let digest = kept.or(digest);
+        if let Some(shelf) = self.others.iter().find(|shelf| shelf.host == host) {
+            return shelf.pull(&self.account, name, digest, tag, now);
+        }
         if !self.can_pull_from(host, name) {
             let elsewhere = host.contains(".dkr.ecr.");
             let made = || digest.map_or_else(|| digest_of(reference.as_bytes()), str::to_owned);
             return (!elsewhere).then(made);
         }
-        let repository = self.repositories.get(name)?;
-        let digest = digest.or_else(|| repository.by_tag(tag).map(String::as_str))?;
-        let image = repository.images.get(digest)?;
+        self.repositories.get(name)?.pull(digest, tag, now)
+    }
+}
+
+impl Repository {
+    fn pull(&self, digest: Option<&str>, tag: &str, now: u64) -> Option<String> {
+        let digest = digest.or_else(|| self.by_tag(tag).map(String::as_str))?;
+        let image = self.images.get(digest)?;
         (image.status(now) == "ACTIVE").then(|| digest.to_owned())
+    }
+}
+
+impl Shelf {
+    /// For a task of another account the policy of the repository must allow its account what a pull takes; that the role which
+    /// starts the task may do it is taken for granted. When it was pulled is not recorded there.
+    fn pull(&self, account: &str, name: &str, digest: Option<&str>, tag: &str, now: u64) -> Option<String> {
+        let repository = self.repositories.get(name)?;
+        let by = Principal::user(account, "aws");
+        let may = |operation| repository.lets_in(&by, operation);
+        let may_pull = account == self.account || (may("BatchGetImage") && may("GetDownloadUrlForLayer"));
+        repository.pull(digest, tag, now).filter(|_| may_pull)
     }
 }
 
@@ -245,6 +286,18 @@ impl World {
         self.registry.content(path)
     }
 
+    /// The registry of this world, as others see it.
+    pub(crate) fn shelf(&self) -> Shelf {
+        let Registry { account, repositories, .. } = &self.registry;
+        let (account, repositories) = (account.clone(), Arc::clone(repositories));
+        Shelf { account, host: self.registry.host(), repositories }
+    }
+
+    /// What there is in other accounts and regions from now on.
+    pub(crate) fn look_around(&mut self, shelves: Vec<Shelf>) {
+        self.registry.others = shelves;
+    }
+
     pub(super) fn ecr(&mut self, operation: &str, input: &Input) -> Answer {
         self.is_own_registry(operation, input)?;
         let (now, repeat, registry) = (self.now, self.faults.repeated_push(), &mut self.registry);
@@ -252,6 +305,9 @@ impl World {
             "CreateRepository" => registry.create_repository(input, now),
             "DeleteRepository" => registry.delete_repository(input),
             "DescribeRepositories" => registry.describe_repositories(input),
+            "SetRepositoryPolicy" => registry.set_repository_policy(input),
+            "GetRepositoryPolicy" => registry.get_repository_policy(input),
+            "DeleteRepositoryPolicy" => registry.delete_repository_policy(input),
             "PutImageTagMutability" => registry.put_image_tag_mutability(input),
             "GetAuthorizationToken" => Ok(registry.authorization(now)),
             "PutImage" => registry.put_image(input, now, repeat),
@@ -269,28 +325,38 @@ impl World {
         }
     }
 
-    /// No other account lets this one in but by a policy of its repository (Amazon ECR user guide, "Private repository policies").
+    /// Another account is let in by the policy of a repository alone, and for what it says (Amazon ECR user guide, "Private
+    /// repository policies").
     fn is_own_registry(&self, operation: &str, input: &Input) -> Result<(), AwsError> {
-        match optional(input, "registryId")? {
-            None => Ok(()),
-            Some(id) if id == self.account => Ok(()),
-            Some(id) if id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit()) => {
-                let listed = list(input, "repositoryNames").find_map(Value::as_str);
-                let name = optional(input, "repositoryName")?.or(listed).unwrap_or("*");
-                if self.registry.lets_in(id, name, operation) {
-                    return Ok(());
-                }
-                let message = format!(
-                    "User: {} is not authorized to perform: ecr:{operation} on resource: arn:aws:ecr:{}:{id}:repository/{name} because no resource-based policy allows the ecr:{operation} action",
-                    self.caller(),
-                    self.region
-                );
-                Err(AwsError::client("AccessDeniedException", message))
-            }
-            Some(_) => {
-                Err(invalid("Invalid parameter at 'registryId' failed to satisfy constraint: 12 digits"))
-            }
+        let registry = optional(input, "registryId")?.unwrap_or(&self.principal.account);
+        if registry.len() != 12 || !registry.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(invalid("Invalid parameter at 'registryId' failed to satisfy constraint: 12 digits"));
         }
+        if registry == self.principal.account {
+            return Ok(());
+        }
+        let named: Vec<&str> = match optional(input, "repositoryName")? {
+            Some(name) => vec![name],
+            None => list(input, "repositoryNames").filter_map(Value::as_str).collect(),
+        };
+        let by_policy = |name: &str| {
+            let repository = self.registry.repositories.get(name);
+            repository.is_some_and(|repository| repository.lets_in(&self.principal, operation))
+        };
+        let is_here = registry == self.account;
+        let lets_in = |name: &&str| {
+            if is_here { by_policy(name) } else { self.registry.lets_in(registry, name, operation) }
+        };
+        let refused = match named.iter().find(|name| !lets_in(name)) {
+            None if !named.is_empty() => return Ok(()),
+            refused => refused.copied().unwrap_or("*"),
+        };
+        let message = format!(
+            "User: {} is not authorized to perform: ecr:{operation} on resource: arn:aws:ecr:{}:{registry}:repository/{refused} because no resource-based policy allows the ecr:{operation} action",
+            self.caller(),
+            self.region
+        );
+        Err(AwsError::client("AccessDeniedException", message))
     }
 }
 

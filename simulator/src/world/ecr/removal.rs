@@ -1,6 +1,8 @@
 //! Removing, archiving and restoring images (Amazon ECR API reference: `BatchDeleteImage`, `UpdateImageStorageClass`;
 //! user guide, "Automate the cleanup of images by using lifecycle policies").
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::{Registry, Repository, Storage, failure, image_ids};
@@ -47,12 +49,14 @@ impl Registry {
     }
 
     pub(in crate::world) fn expire(&mut self, repository: &str, digest: &str) -> bool {
-        let repository = self.repositories.get_mut(repository);
+        let repository = Arc::make_mut(&mut self.repositories).get_mut(repository);
         repository.is_some_and(|repository| repository.delete(&json!({"imageDigest": digest})).is_ok())
     }
 
     pub(in crate::world) fn archive(&mut self, repository: &str, digest: &str, now: u64) -> bool {
-        let image = self.repositories.get_mut(repository).and_then(|found| found.images.get_mut(digest));
+        let image = Arc::make_mut(&mut self.repositories)
+            .get_mut(repository)
+            .and_then(|found| found.images.get_mut(digest));
         image.map(|image| image.storage = Storage::Archived(now)).is_some()
     }
 }

@@ -1,6 +1,8 @@
 //! Repositories and the mutability of their tags (Amazon ECR API reference: `Repository`, `PutImageTagMutability`; user
 //! guide, "Preventing image tags from being overwritten").
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -69,12 +71,13 @@ impl Registry {
             mutability,
             exclusions,
             scan_on_push: scan.and_then(Value::as_bool) == Some(true),
+            policy: None,
             images: std::collections::BTreeMap::new(),
             layers: std::collections::BTreeMap::new(),
             contents: std::collections::BTreeMap::new(),
         };
         let described = self.describe(&name, &repository);
-        self.repositories.insert(name, repository);
+        Arc::make_mut(&mut self.repositories).insert(name, repository);
         Ok(json!({"repository": described}))
     }
 
@@ -122,7 +125,7 @@ impl Registry {
             return Err(AwsError::client("RepositoryNotEmptyException", message));
         }
         let described = self.describe(&name, repository);
-        self.repositories.remove(&name);
+        Arc::make_mut(&mut self.repositories).remove(&name);
         Ok(json!({"repository": described}))
     }
 
