@@ -12,6 +12,7 @@ pub mod iam;
 pub mod manifest;
 pub mod plan;
 
+pub mod accounts;
 pub mod address;
 pub mod escape;
 pub mod masking;

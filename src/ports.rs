@@ -10,7 +10,8 @@ use crate::model::{
     AccountId, Ancestry, ApplicationName, ClusterName, CodeDeployment, DeclaredCommits, Digest, Earlier,
     EnvironmentName, Forward, Group, Image, InfraCommit, LeaseClaim, LeaseName, LeaseRecord, Millis,
     NewDeployment, Platform, Progress, Reading, Region, Repository, RepositoryName, Revision, ScalableTarget,
-    Service, ServiceDeployment, ServiceName, Tag, Tags, Target, TargetGroup, Task, TaskDefinitionArn, Wait,
+    Service, ServiceDeployment, ServiceName, Tag, Tags, Target, TargetGroup, Task, TaskDefinitionArn,
+    Unreached, Wait,
 };
 
 /// Why a call to AWS did not do what was asked, by what to do about it.
@@ -68,6 +69,12 @@ pub struct Place {
 /// Opens the clients of an account and region.
 pub trait Reach: Send + Sync {
     fn ports(&self, place: &Place) -> Ports;
+
+    /// The same place by the one name that it has here: whether the credentials' own account is declared or not, it has
+    /// the same rates.
+    fn resolve(&self, place: Place) -> Place {
+        place
+    }
 }
 
 /// Holds writes back until AWS's rates have room for them. Reads wait where they are made; a write waits here, before the
@@ -281,7 +288,8 @@ pub trait Ecr: Send + Sync {
 
 #[async_trait]
 pub trait Sts: Send + Sync {
-    async fn account(&self) -> Result<AccountId, CloudError>;
+    /// Whose the credentials are.
+    async fn account(&self) -> Result<AccountId, Unreached>;
 }
 
 /// A revision as the index of tags knows it. The index may lag behind, and tell of what is gone: it says what is worth

@@ -1,6 +1,7 @@
 //! The operator's own settings: from the command line, the environment, or a file that is never taken from the
 //! infrastructure repository. Secrets come by reference only: from an environment variable, or from a file.
 
+pub mod accounts;
 mod lease;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use globset::{Glob, GlobMatcher};
 
+use crate::accounts::Accounts;
 use crate::address::WebAddress;
 use crate::documents::{repositories, roles};
 use crate::git::Credentials;
@@ -26,7 +28,7 @@ use crate::text::tree::{self, Key, Kind, Node};
 pub use lease::{Lease, LeaseStore};
 
 /// Every key of the file, and the environment variable that goes before it. `docs/settings.md` repeats this table.
-pub const KEYS: [(&str, &str); 23] = [
+pub const KEYS: [(&str, &str); 26] = [
     ("repository.location", "TRUEUP_REPO"),
     ("repository.branch", "TRUEUP_BRANCH"),
     ("repository.path", "TRUEUP_PATH"),
@@ -42,6 +44,9 @@ pub const KEYS: [(&str, &str); 23] = [
     ("allow.clusters", "TRUEUP_ALLOW_CLUSTERS"),
     ("allow.repositories", "TRUEUP_ALLOW_REPOSITORIES"),
     ("allow.roles", "TRUEUP_ALLOW_ROLES"),
+    ("accounts.*.role", "TRUEUP_ACCOUNTS"),
+    ("accounts.*.externalId", "TRUEUP_EXTERNAL_IDS"),
+    ("accounts.*.externalIdFile", "TRUEUP_EXTERNAL_ID_FILES"),
     ("alerts.webhook.url", "TRUEUP_WEBHOOK_URL"),
     ("alerts.webhook.secretFile", "TRUEUP_WEBHOOK_SECRET_FILE"),
     ("lease.store", "TRUEUP_LEASE"),
@@ -88,6 +93,7 @@ pub struct Settings {
     /// Where health and metrics are served; `None`: nowhere.
     pub listen: Option<SocketAddr>,
     pub allow: Allow,
+    pub accounts: Accounts,
     pub webhook: Option<Webhook>,
     /// `None`: every replica does everything.
     pub lease: Option<Lease>,
@@ -165,6 +171,7 @@ impl Settings {
             cache: text("cacheFolder").map(PathBuf::from),
             listen: text("http.listen").map(address).transpose()?,
             allow: Allow::parse(raw)?,
+            accounts: accounts::of(raw)?,
             webhook,
             lease: Lease::parse(raw)?,
         })
@@ -196,13 +203,19 @@ pub fn parse(path: &str, text: &str) -> Result<Raw, SettingsError> {
     }
     add_excerpts(&mut report.findings, |_| Some(text));
     for finding in &mut report.findings {
-        // An address may be a secret as a whole.
-        finding.excerpt.take_if(|excerpt| excerpt.contains("://") || excerpt.contains('@'));
+        // An address may be a secret as a whole, and so is what is said to a role.
+        let may_be_secret =
+            |excerpt: &mut String| ["://", "@", "externalId"].iter().any(|sign| excerpt.contains(sign));
+        let is_of_account = finding.field.starts_with(accounts::KEY);
+        finding.excerpt.take_if(|excerpt| is_of_account || may_be_secret(excerpt));
     }
     if report.has_errors() { Err(SettingsError::Findings(report.findings)) } else { Ok(raw) }
 }
 
 fn flatten(node: &Node, path: &str, raw: &mut Raw, report: &mut Report<'_>) {
+    if path == accounts::KEY {
+        return accounts::flatten(node, raw, report);
+    }
     let known = KEYS.iter().map(|(key, _)| *key).find(|key| *key == path);
     match (&node.kind, known) {
         (Kind::Scalar { .. }, Some(key)) => raw.extend(text(node, path, report).map(|text| (key, text))),
@@ -216,8 +229,10 @@ fn flatten(node: &Node, path: &str, raw: &mut Raw, report: &mut Report<'_>) {
         (Kind::Map(entries), None) => {
             for (key, value) in entries {
                 let inner = if path.is_empty() { key.text.clone() } else { format!("{path}.{}", key.text) };
-                let leads_somewhere =
-                    KEYS.iter().any(|(known, _)| *known == inner || known.starts_with(&format!("{inner}.")));
+                let leads_somewhere = inner == accounts::KEY
+                    || KEYS
+                        .iter()
+                        .any(|(known, _)| *known == inner || known.starts_with(&format!("{inner}.")));
                 if leads_somewhere {
                     flatten(value, &inner, raw, report);
                 } else {
@@ -263,13 +278,18 @@ fn secret(
     if let Some(value) = given(variable) {
         return Ok(Some(Secret::Given(value)));
     }
-    let Some(path) = raw.get(key) else { return Ok(None) };
-    let secret = Secret::File(PathBuf::from(path));
-    let failed = |source| SettingsError::Secret { key, path: path.clone(), source };
+    raw.get(key).map(|path| read_now(key, PathBuf::from(path))).transpose()
+}
+
+/// The secret of a file, which can be read.
+fn read_now(key: &'static str, path: PathBuf) -> Result<Secret, SettingsError> {
+    let shown = path.display().to_string();
+    let failed = |source| SettingsError::Secret { key, path: shown.clone(), source };
+    let secret = Secret::File(path);
     if secret.read().map_err(failed)?.is_empty() {
         return Err(failed(std::io::Error::other("it is empty")));
     }
-    Ok(Some(secret))
+    Ok(secret)
 }
 
 /// The address is never repeated: its path may be a secret.

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use trueup::iam::{self, Access};
 use trueup::manifest::{self, Files};
-use trueup::model::{Declaration, Declared};
+use trueup::model::{AccountId, Declaration, Declared};
+use trueup::settings::Settings;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -39,7 +40,7 @@ fn read_example(name: &str) -> (Declaration, String) {
 
 #[test]
 fn the_examples_are_read_without_a_finding() {
-    for (name, targets) in [("infrastructure", 4), ("every-key", 6)] {
+    for (name, targets) in [("infrastructure", 4), ("every-key", 6), ("hub-and-spoke", 2)] {
         let (declaration, _) = read_example(name);
         assert_eq!(declaration.findings, [], "{name}");
         assert_eq!(declaration.applications.len(), targets, "{name}");
@@ -59,6 +60,30 @@ fn the_policies_are_those_of_the_example() {
             format!("{:#}\n", iam::policy(&declaration, access).unwrap().document),
             "manifests/iam/{name}.json"
         );
+    }
+}
+
+/// As `trueup iam-policy` prints them for the example with the settings beside it: without more the one, with `--account 210987654321`
+/// the next, and with `--trust arn:aws:iam::123456789012:role/trueup` the last.
+#[test]
+fn the_policies_of_hub_and_spoke_are_those_of_their_example() {
+    let (declaration, _) = read_example("hub-and-spoke");
+    let settings = root().join("examples/hub-and-spoke/trueup.yaml");
+    let settings = Settings::load(
+        BTreeMap::new(),
+        &|name| (name == "TRUEUP_EXTERNAL_IDS").then(|| "210987654321=anything".to_owned()),
+        settings.to_str(),
+    )
+    .unwrap();
+    let spoke = AccountId::new("210987654321");
+    let role = settings.accounts.role(&spoke).unwrap();
+    for (name, document) in [
+        ("hub", iam::hub(&declaration, &settings.accounts, Access::Write).unwrap().document),
+        ("spoke", iam::spoke(&declaration, &spoke, Access::Write).unwrap().document),
+        ("trust-spoke", iam::trust("arn:aws:iam::123456789012:role/trueup", role.external_id.is_some())),
+    ] {
+        let kept = std::fs::read_to_string(root().join("manifests/iam").join(format!("{name}.json")));
+        assert_eq!(kept.unwrap_or_default(), format!("{document:#}\n"), "manifests/iam/{name}.json");
     }
 }
 
@@ -257,22 +282,23 @@ fn a_breach_of_the_layers_is_found() {
 }
 
 /// Which of our own modules each one may use: those that stand below it. `cli` stands above all others; `fuzz` is for tests.
-const BELOW: [(&str, &[&str]); 19] = [
+const BELOW: [(&str, &[&str]); 20] = [
     ("address", &[]),
     ("escape", &[]),
     ("masking", &[]),
     ("secret", &[]),
     ("model", &["escape"]),
+    ("accounts", &["model", "secret"]),
     ("text", &["masking", "model"]),
     ("documents", &["masking", "model", "text"]),
     ("ports", &["model"]),
     ("plan", &["documents", "masking", "model"]),
     ("lease", &["model", "ports", "secret"]),
-    ("iam", &["documents", "model", "plan"]),
+    ("iam", &["accounts", "documents", "model", "plan"]),
     ("manifest", &["address", "documents", "escape", "masking", "model", "text"]),
-    ("aws", &["documents", "masking", "model", "ports"]),
+    ("aws", &["accounts", "documents", "masking", "model", "ports", "secret"]),
     ("git", &["escape", "manifest", "masking", "model", "secret"]),
-    ("settings", &["address", "documents", "git", "model", "secret", "text"]),
+    ("settings", &["accounts", "address", "documents", "git", "model", "secret", "text"]),
     ("view", &["documents", "escape", "model", "plan"]),
     ("notify", &["escape", "model", "plan", "settings"]),
     ("controller", &["documents", "model", "plan", "ports"]),

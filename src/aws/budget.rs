@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::caller::{Api, Caller};
 use super::error::{self, CallError};
+use super::home::Home;
 use crate::model::{AccountId, Region};
 use crate::ports::{CloudError, Place};
 
@@ -233,18 +234,28 @@ type Buckets = BTreeMap<Category, Arc<Bucket>>;
 
 /// The buckets of everything that one process calls.
 #[derive(Clone, Default)]
-pub struct Budgets(Arc<Mutex<BTreeMap<Place, Buckets>>>);
+pub struct Budgets {
+    places: Arc<Mutex<BTreeMap<Place, Buckets>>>,
+    home: Home,
+}
 
 impl Budgets {
+    /// The account of the credentials is one, whether it is named or not.
+    pub fn of(home: Home) -> Self {
+        Self { home, ..Self::default() }
+    }
+
     fn bucket(&self, place: &Place, category: Category) -> Arc<Bucket> {
-        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let buckets = places.entry(place.clone()).or_default();
+        let account = place.account.clone().and_then(|account| self.home.unless_own(account));
+        let place = Place { account, region: place.region.clone() };
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let buckets = places.entry(place).or_default();
         Arc::clone(buckets.entry(category).or_insert_with(|| Arc::new(Bucket::new(category.rate()))))
     }
 
     /// What was called so far.
     pub fn costs(&self) -> Vec<(Place, Category, Cost)> {
-        let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         let all = places.iter().flat_map(|(place, buckets)| buckets.iter().map(move |one| (place, one)));
         all.map(|(place, (category, bucket))| (place.clone(), *category, bucket.level().cost)).collect()
     }
@@ -386,6 +397,27 @@ mod tests {
         let all = images("111111111111").chain(images("222222222222"));
         let all = all.map(|input| caller.call(Api::Ecr, "DescribeImages", input));
         assert_eq!(seconds(join_all(all)).await, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_own_account_has_its_rates_once_whether_it_is_named_or_not() {
+        let (home, region) = (Home::default(), Some(Region::new("eu-west-2")));
+        home.learn(AccountId::new("123456789012"));
+        let budgets = Budgets::of(home);
+        let caller = |account: Option<&str>| {
+            let place = Place { account: account.map(AccountId::new), region: region.clone() };
+            Budgeted::new(place, Arc::new(Counting(Mutex::new((0, 0)))), budgets.clone())
+        };
+        let (own, named, other) = (caller(None), caller(Some("123456789012")), caller(Some("210987654321")));
+        let images = |registry: &str| json!({"registryId": registry});
+        own.call(Api::Ecr, "DescribeImages", json!({})).await.unwrap();
+        named.call(Api::Ecr, "DescribeImages", json!({})).await.unwrap();
+        other.call(Api::Ecr, "DescribeImages", images("123456789012")).await.unwrap();
+        own.call(Api::Ecr, "DescribeImages", images("210987654321")).await.unwrap();
+        let costs = budgets.costs();
+        let counts: Vec<_> =
+            costs.iter().map(|(place, _, cost)| (place.account.as_ref(), cost.calls)).collect();
+        assert_eq!(counts, [(None, 3), (Some(&AccountId::new("210987654321")), 1)]);
     }
 
     #[tokio::test(start_paused = true)]

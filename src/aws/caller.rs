@@ -81,6 +81,11 @@ impl Client {
         self.caller.call(self.api, operation, input).await.map_err(error::meaning)
     }
 
+    /// Any call, for whoever has to know more of an error than what it means.
+    pub async fn ask(&self, operation: &'static str, input: Value) -> Result<Value, CallError> {
+        self.caller.call(self.api, operation, input).await
+    }
+
     pub fn linger(&self) -> Duration {
         self.caller.linger()
     }

@@ -5,6 +5,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::masking::{of_refusal, scrubbed};
+use crate::model::{Region, Unreached};
 use crate::ports::CloudError;
 
 /// Characters of what others say of a failure.
@@ -23,6 +24,8 @@ pub enum CallError {
     Unsigned(String),
     /// It left, and what became of it is not known.
     Unanswered(String),
+    /// The role by which it would have been made cannot be assumed.
+    NoSession { role: String, why: Box<CallError> },
 }
 
 /// Why a call by the SDK has no answer.
@@ -56,6 +59,7 @@ pub(super) fn meaning(error: CallError) -> CloudError {
         CallError::Unsent(why) => CloudError::Unavailable(why),
         CallError::Unsigned(why) => CloudError::Denied(why),
         CallError::Unanswered(why) => CloudError::Ambiguous(why),
+        CallError::NoSession { role, why } => without_session(&role, meaning(*why)),
     }
 }
 
@@ -68,6 +72,37 @@ pub(super) fn without_repetition(error: CallError) -> CallError {
         other => other,
     }
 }
+
+/// The call that should have followed was not made: there is no doubt about its effect.
+fn without_session(role: &str, why: CloudError) -> CloudError {
+    let told = why.reworded(|said| format!("the role {role} cannot be assumed: {said}"));
+    match told {
+        CloudError::Ambiguous(said) => CloudError::Unavailable(said),
+        CloudError::NotFound(said) | CloudError::Rejected(said) => CloudError::Denied(said),
+        told => told,
+    }
+}
+
+/// What keeps everything that is asked here from being answered.
+pub(super) fn unreached(error: CallError, region: Option<&Region>) -> Unreached {
+    let is_unknown =
+        matches!(&error, CallError::Refused { code: Some(code), .. } if UNKNOWN.contains(&code.as_str()));
+    let role = match &error {
+        CallError::NoSession { role, .. } => Some(role.clone()),
+        _ => None,
+    };
+    match (meaning(error), role) {
+        (CloudError::Denied(why), Some(role)) => Unreached::Role { role, why },
+        (CloudError::Denied(why), None) if is_unknown => {
+            let region = region.map_or_else(|| "this region".to_owned(), ToString::to_string);
+            Unreached::Region { region, why }
+        }
+        (other, _) => Unreached::Unread(other.to_string()),
+    }
+}
+
+/// What AWS answers where it does not know the credentials: where the region is not enabled in their account, among others.
+const UNKNOWN: [&str; 3] = ["InvalidClientTokenId", "UnrecognizedClientException", "RegionDisabledException"];
 
 /// Whether people are meant to read what came. What is in it says nothing.
 fn is_page(status: u16, kind: &str) -> bool {
@@ -128,7 +163,8 @@ fn of_code(code: Option<&str>, message: Option<&str>) -> CloudError {
         | "InvalidClientTokenId"
         | "SignatureDoesNotMatch"
         | "InvalidSignatureException"
-        | "OptInRequired" => CloudError::Denied(text),
+        | "OptInRequired"
+        | "RegionDisabledException" => CloudError::Denied(text),
         "ClusterNotFoundException"
         | "ServiceNotFoundException"
         | "RepositoryNotFoundException"

@@ -15,6 +15,7 @@ mod download;
 mod ecr;
 mod ecs;
 mod error;
+mod home;
 mod image_config;
 mod json;
 mod lease_table;
@@ -24,6 +25,7 @@ mod query;
 mod scaling;
 mod schema;
 mod sdk;
+mod session;
 mod tagging;
 #[cfg(test)]
 mod tests;
@@ -32,11 +34,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use aws_config::identity::IdentityCache;
 use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use serde_json::json;
 
-use crate::model::{AccountId, Region};
-use crate::ports::{CloudError, Pace, Place, Ports, Reach, Sts};
+use crate::accounts::Accounts;
+use crate::model::{AccountId, Region, Unreached};
+use crate::ports::{Pace, Place, Ports, Reach, Sts};
 
 use balancers::BalancersClient;
 use caller::Client;
@@ -45,22 +50,28 @@ use ecr::EcrClient;
 use ecs::EcsClient;
 use scaling::ScalingClient;
 use sdk::Sdk;
+use session::SessionCredentials;
 use tagging::TaggingClient;
 
 pub use budget::{Budgeted, Budgets, Category, Cost};
 pub use caller::{Api, Caller};
 pub use clock::{AwsClock, MachineClock};
 pub use error::CallError;
+pub use home::Home;
 pub use lease_table::LeaseTable;
 pub use schema::check_shape;
+pub use session::{InSession, RoleCredentials, Session, Sessions};
 
-/// The standard AWS settings: profiles, environment variables, roles, `AWS_ENDPOINT_URL`.
+/// The standard AWS settings: profiles, environment variables, roles, `AWS_ENDPOINT_URL`; and how other accounts are reached
+/// with them.
 #[derive(Clone)]
 pub struct Aws {
     settings: SdkConfig,
     clock: AwsClock,
     /// `None`: nobody counts the calls.
     budgets: Option<Budgets>,
+    sessions: Arc<Sessions>,
+    home: Home,
 }
 
 impl Aws {
@@ -75,7 +86,8 @@ impl Aws {
             .timeout_config(timeouts)
             .load()
             .await;
-        Self { settings, clock: AwsClock::new(), budgets: Some(Budgets::default()) }
+        let home = Home::default();
+        Self::new(settings, Some(Budgets::of(home.clone())), home)
     }
 
     /// An AWS at this address with made-up credentials: the simulator. Its time may leap, and nobody else calls it, so nothing is held
@@ -90,7 +102,27 @@ impl Aws {
             .endpoint_url(endpoint)
             .load()
             .await;
-        Self { settings, clock: AwsClock::new(), budgets: None }
+        Self::new(settings, None, Home::default())
+    }
+
+    fn new(settings: SdkConfig, budgets: Option<Budgets>, home: Home) -> Self {
+        let clock = AwsClock::new();
+        let hub = caller(&settings, &Place::default(), &clock, budgets.as_ref());
+        let sessions = Arc::new(Sessions::new(Accounts::default(), hub, Arc::new(clock.clone())));
+        Self { settings, clock, budgets, sessions, home }
+    }
+
+    /// The same, with a role in each of these accounts.
+    #[must_use]
+    pub fn with_accounts(self, accounts: Accounts) -> Self {
+        let hub = caller(&self.settings, &Place::default(), &self.clock, self.budgets.as_ref());
+        let sessions = Arc::new(Sessions::new(accounts, hub, Arc::new(self.clock.clone())));
+        Self { sessions, ..self }
+    }
+
+    /// Whose the credentials are, once it is known.
+    pub fn home(&self) -> &Home {
+        &self.home
     }
 
     /// The time by the answers to the calls that are made here.
@@ -103,10 +135,13 @@ impl Aws {
         self.budgets.clone().unwrap_or_default()
     }
 
-    /// Has AWS answer something, so that the clock is right before anything is judged by it. Any answer will do, a
-    /// refusal too.
+    /// Has AWS answer something, so that the clock is right before anything is judged by it: any answer will do, a refusal
+    /// too. If it says whose the credentials are, their account is known from then on.
     pub async fn learn_time(&self) {
-        let _ = self.ports(&Place::default()).sts.account().await;
+        let hub = caller(&self.settings, &Place::default(), &self.clock, self.budgets.as_ref());
+        if let Ok(account) = ports(&hub).sts.account().await {
+            self.home.learn(account);
+        }
     }
 
     pub fn default_region(&self) -> Option<Region> {
@@ -116,15 +151,41 @@ impl Aws {
 
 impl Reach for Aws {
     fn ports(&self, place: &Place) -> Ports {
-        let mut builder = self.settings.to_builder();
-        if let Some(region) = &place.region {
-            builder = builder.region(aws_config::Region::new(region.as_str().to_owned()));
+        let account = place.account.as_ref().or_else(|| self.home.account());
+        let Some(session) = account.and_then(|account| self.sessions.of(account)) else {
+            return ports(&caller(&self.settings, place, &self.clock, self.budgets.as_ref()));
+        };
+        let credentials = SharedCredentialsProvider::new(SessionCredentials(Arc::clone(&session)));
+        // The session keeps them itself.
+        let settings = self.settings.to_builder().credentials_provider(credentials);
+        let settings = settings.identity_cache(IdentityCache::no_cache()).build();
+        let inner = caller(&settings, place, &self.clock, self.budgets.as_ref());
+        ports(&(Arc::new(InSession::new(session, inner)) as _))
+    }
+
+    fn resolve(&self, place: Place) -> Place {
+        Place {
+            account: place.account.and_then(|account| self.home.unless_own(account)),
+            region: place.region.or_else(|| self.default_region()),
         }
-        let sdk: Arc<dyn Caller> = Arc::new(Sdk::new(&builder.build(), &self.clock));
-        match &self.budgets {
-            Some(budgets) => ports(&(Arc::new(Budgeted::new(place.clone(), sdk, budgets.clone())) as _)),
-            None => ports(&sdk),
-        }
+    }
+}
+
+/// Makes calls at a place by the credentials of the settings.
+fn caller(
+    settings: &SdkConfig,
+    place: &Place,
+    clock: &AwsClock,
+    budgets: Option<&Budgets>,
+) -> Arc<dyn Caller> {
+    let mut builder = settings.to_builder();
+    if let Some(region) = &place.region {
+        builder = builder.region(aws_config::Region::new(region.as_str().to_owned()));
+    }
+    let sdk: Arc<dyn Caller> = Arc::new(Sdk::new(&builder.build(), clock));
+    match budgets {
+        Some(budgets) => Arc::new(Budgeted::new(place.clone(), sdk, budgets.clone())),
+        None => sdk,
     }
 }
 
@@ -156,9 +217,11 @@ struct StsClient(Client);
 
 #[async_trait]
 impl Sts for StsClient {
-    async fn account(&self) -> Result<AccountId, CloudError> {
-        let identity = self.0.read("GetCallerIdentity", json!({})).await?;
+    async fn account(&self) -> Result<AccountId, Unreached> {
+        let region = self.0.region();
+        let unreached = |error| error::unreached(error, region.as_ref());
+        let identity = self.0.ask("GetCallerIdentity", json!({})).await.map_err(unreached)?;
         let account = answer::text(&identity, "Account");
-        account.map(AccountId::new).ok_or_else(|| CloudError::Unavailable("STS named no account".to_owned()))
+        account.map(AccountId::new).ok_or_else(|| Unreached::Unread("STS named no account".to_owned()))
     }
 }

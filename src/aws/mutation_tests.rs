@@ -229,7 +229,7 @@ async fn every_call(ports: &Ports) -> Said {
         ("code deploy", code_deploy.deployments("API", "g", Some(1), 100).await.err()),
         ("progress", code_deploy.progress("d-1", &cluster, &service).await.err()),
         ("app spec", code_deploy.app_spec("API", &"5".repeat(64)).await.err()),
-        ("account", ports.sts.account().await.err()),
+        ("account", ports.sts.account().await.err().map(|why| CloudError::Unavailable(format!("{why:?}")))),
         ("tagged", ports.tagging.revisions_tagged(&environment, &application).await.err()),
         ("scaling", ports.scaling.scalable_target(&cluster, &service).await.err()),
     ]

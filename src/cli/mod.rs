@@ -38,6 +38,7 @@ use trueup_simulator::{Rates, World};
 use approval::Answer;
 use end::End;
 
+use crate::accounts::Accounts;
 use crate::aws::Aws;
 use crate::controller::{Controller, Requeue, Swept, Writes};
 use crate::iam::Access;
@@ -223,6 +224,12 @@ enum Command {
         /// Only what `plan`, `status`, `wait` and `run --observe` need.
         #[arg(long)]
         read_only: bool,
+        /// The policy of the role by which this account is reached; without it that of the credentials themselves.
+        #[arg(long)]
+        account: Option<String>,
+        /// Print the trust policy of that role instead: this account, or the role or user of this ARN, may assume it.
+        #[arg(long, requires = "account", value_name = "ACCOUNT|ARN")]
+        trust: Option<String>,
     },
     /// Print the JSON Schema of the files.
     Schema,
@@ -358,8 +365,10 @@ async fn dispatch(cli: Cli) -> anyhow::Result<End> {
             };
             promote::run(&repository, &promote::Promotion { target, what, push }).await
         }
-        Command::IamPolicy { read_only } => {
-            iam_policy::run(&repository, if read_only { Access::Read } else { Access::Write })
+        Command::IamPolicy { read_only, account, trust } => {
+            let access = if read_only { Access::Read } else { Access::Write };
+            let whose = iam_policy::Whose { account: account.as_deref(), trust: trust.as_deref() };
+            iam_policy::run(&repository, access, &whose)
         }
         Command::Schema => Ok(editors::schema()),
         Command::Completions { shell } => Ok(editors::completions(shell)),
@@ -375,14 +384,14 @@ async fn dispatch(cli: Cli) -> anyhow::Result<End> {
 }
 
 /// The settings of AWS, with a clock that is right.
-async fn aws() -> Aws {
-    let aws = Aws::load().await;
+async fn aws(accounts: Accounts) -> Aws {
+    let aws = Aws::load().await.with_accounts(accounts);
     aws.learn_time().await;
     aws
 }
 
 async fn controller(source: source::Opened) -> Controller {
-    controller_of(&aws().await, source)
+    controller_of(&aws(source.accounts.clone()).await, source)
 }
 
 fn controller_of(aws: &Aws, source: source::Opened) -> Controller {

@@ -146,7 +146,9 @@ fn no_answer() -> Proof {
 fn proof(plan: &Plan, name: &str) -> Proof {
     let (status, standing) = (&plan.status, end::standing(plan));
     let why = plan.waiting.as_ref().map(plan::waiting::describe);
-    if standing == Standing::Unreadable || matches!(plan.waiting, Some(Waiting::WrongAccount { .. })) {
+    if standing == Standing::Unreadable
+        || matches!(plan.waiting, Some(Waiting::WrongAccount { .. } | Waiting::Unreached { .. }))
+    {
         return Proof::Unknown(why.unwrap_or_default());
     }
     let declared = status.declared.as_ref().map_or("-", Commit::short);

@@ -59,9 +59,12 @@ pub(super) async fn run(
     let mut watch = source.watch();
     // AWS is asked for the time, and may not answer.
     let aws = tokio::select! {
-        aws = super::aws() => aws,
+        aws = super::aws(source.accounts.clone()) => aws,
         () = &mut stop => return Ok(End::Good),
     };
+    if !aws.home().is_known() {
+        tokio::spawn(learn_home(aws.clone()));
+    }
     let budgets = aws.budgets();
     board.calls(move || budgets.costs().into_iter().map(calls).collect());
     let leases = match &settings.lease {
@@ -76,6 +79,7 @@ pub(super) async fn run(
         source,
         board,
         observe,
+        knew_home: false,
         declared: None,
         units: BTreeMap::new(),
         unreachable: None,
@@ -88,6 +92,14 @@ pub(super) async fn run(
     }
     looped.end().await;
     Ok(End::Good)
+}
+
+/// Asks until it is known whose the credentials are.
+async fn learn_home(aws: Aws) {
+    while !aws.home().is_known() {
+        tokio::time::sleep(jittered(REST)).await;
+        aws.learn_time().await;
+    }
 }
 
 fn calls((place, category, cost): (Place, Category, Cost)) -> Calls {
@@ -107,6 +119,8 @@ struct Loop {
     told: Told,
     board: Board,
     observe: bool,
+    /// Whether it was known whose the credentials are when the units were made.
+    knew_home: bool,
     /// What is declared now; every unit hears of it.
     declared: Option<watch::Sender<Arc<Declaration>>>,
     /// The loops, which end when nothing is declared to them any more.
@@ -151,7 +165,19 @@ impl Loop {
         }
         self.begin_fetch();
         self.read();
+        self.divide_again();
         self.told.turned();
+    }
+
+    /// Now that it is known whose the credentials are, who is in that account by name and who is there by default are one
+    /// unit.
+    fn divide_again(&mut self) {
+        if self.knew_home == self.aws.home().is_known() {
+            return;
+        }
+        if let Some(declared) = self.declared.as_ref().map(|declared| Arc::clone(&declared.borrow())) {
+            self.declare(&declared);
+        }
     }
 
     /// Lets the writes end that have begun. Cut off, a unit is as safe as after a crash; finished, it leaves the next process less
@@ -253,7 +279,9 @@ impl Loop {
             }
             None => self.declared.insert(watch::Sender::new(Arc::clone(declaration))),
         };
-        let places: BTreeSet<Place> = declaration.applications.iter().map(place_of).collect();
+        self.knew_home = self.aws.home().is_known();
+        let place = |declared| place_of(&self.aws, declared);
+        let places: BTreeSet<Place> = declaration.applications.iter().map(place).collect();
         let new: Vec<Place> = places.into_iter().filter(|place| !self.units.contains_key(place)).collect();
         // All before the first: ready is who has seen everything.
         for place in &new {
@@ -296,7 +324,7 @@ fn stopped() -> std::io::Result<impl Future<Output = ()>> {
 mod tests {
     use super::*;
     use crate::git::scratch;
-    use crate::model::Region;
+    use crate::model::{AccountId, Region};
 
     #[tokio::test(start_paused = true)]
     async fn the_first_sweep_waits_for_the_first_fetch_and_not_for_one_that_hangs() {
@@ -320,6 +348,41 @@ mod tests {
         }
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn who_is_in_the_own_account_by_name_or_by_default_is_in_one_unit_once_it_is_known() {
+        let mut looped = looped().await;
+        let folder = tempfile::tempdir().unwrap();
+        scratch::init(folder.path()).unwrap();
+        let write = |name: &str, text: String| std::fs::write(folder.path().join(name), text).unwrap();
+        let head = "apiVersion: trueup.dev/v1\nkind";
+        write(
+            "api.yaml",
+            format!(
+                "{head}: Application\nmetadata: {{name: api}}\nspec: {{repository: mco/api, service: \"api-{{environment}}\"}}\n"
+            ),
+        );
+        for (name, account) in [("one", ""), ("two", "account: \"123456789012\", region: eu-west-2, ")] {
+            let spec = format!("{{{account}cluster: mco, applications: {{api: {{commit: aaaaaaa}}}}}}");
+            write(
+                &format!("{name}.yaml"),
+                format!("{head}: Environment\nmetadata: {{name: {name}}}\nspec: {spec}\n"),
+            );
+        }
+        scratch::commit_all(folder.path(), "two environments").unwrap();
+        looped.source = Opened::at(folder.path()).unwrap();
+        let units = |looped: &Loop| {
+            let controller = super::super::controller_of(&looped.aws, looped.source.clone());
+            let declared = looped.declared.as_ref().unwrap().borrow();
+            let at_work = looped.units.keys().filter(|place| !controller.due_in(place, &declared).is_empty());
+            at_work.count()
+        };
+        looped.turn();
+        assert_eq!((looped.units.len(), units(&looped)), (2, 2));
+        looped.aws.home().learn(AccountId::new("123456789012"));
+        looped.turn();
+        assert_eq!((looped.units.len(), units(&looped)), (2, 1));
+    }
+
     /// Of a repository on this machine, which is never fetched.
     async fn looped() -> Loop {
         let folder = tempfile::tempdir().unwrap();
@@ -333,6 +396,7 @@ mod tests {
             leases: Leases::none(),
             keeper: tokio::spawn(async {}),
             observe: false,
+            knew_home: false,
             declared: None,
             units: BTreeMap::new(),
             unreachable: None,

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::accounts::Accounts;
 use crate::aws;
 use tokio::sync::oneshot;
 
@@ -15,7 +16,7 @@ use crate::model::{
     Position, Severity, Target,
 };
 use crate::ports::History;
-use crate::settings::{Allow, Settings};
+use crate::settings::{self, Allow, Settings};
 
 use super::{RepositoryArgs, streams};
 
@@ -25,6 +26,7 @@ pub(super) struct Opened {
     source: Arc<Source>,
     earlier: Arc<Mutex<Option<EarlierDeclarations>>>,
     allow: Allow,
+    pub(super) accounts: Accounts,
     pub(super) poll_interval: Duration,
 }
 
@@ -153,13 +155,15 @@ impl Opened {
         let source = Source::open_at(&location, branch, &settings.path, &settings.credentials, cache)?;
         let (allow, poll_interval) = (settings.allow.clone(), settings.poll_interval);
         let source = Arc::new(source.deepening(deepening));
-        Ok(Self { source, earlier: Arc::default(), allow, poll_interval })
+        let accounts = settings.accounts.clone();
+        Ok(Self { source, earlier: Arc::default(), allow, accounts, poll_interval })
     }
 
     pub(super) fn at(folder: &Path) -> anyhow::Result<Self> {
         let source = Arc::new(Source::open(folder, None, "")?);
         let poll_interval = Duration::from_secs(30);
-        Ok(Self { source, earlier: Arc::default(), allow: Allow::default(), poll_interval })
+        let (allow, accounts) = (Allow::default(), Accounts::default());
+        Ok(Self { source, earlier: Arc::default(), allow, accounts, poll_interval })
     }
 
     /// Brings a remote repository up to date, without keeping other tasks from their work.
@@ -320,9 +324,11 @@ impl Opened {
         }
     }
 
-    /// Freezes what the operator does not allow, each with a finding.
+    /// Freezes what the operator does not allow, each with a finding; and says what of it no role reaches.
     pub(super) fn restrict(&self, declaration: &mut Declaration) {
         self.allow.restrict(declaration);
+        let unreached = settings::accounts::findings(&self.accounts, declaration);
+        declaration.findings.extend(unreached);
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::{jittered, messages};
-use crate::controller::{Controller, News, Outcome, Writes, place_of};
+use crate::controller::{Controller, News, Outcome, Writes};
 use crate::http::Board;
 use crate::lease::Permit;
 use crate::model::{Declaration, Declared, Millis, Status, Target};
@@ -159,7 +159,7 @@ pub(super) async fn run(
         let writes = if permit.allows_writes() { Writes::Allowed } else { Writes::Withheld };
         let due = match (before, writes) {
             // What came due while nothing could be written is not known.
-            (Writes::Withheld, Writes::Allowed) => all_in(&place, &declaration),
+            (Writes::Withheld, Writes::Allowed) => controller.all_in(&place, &declaration),
             _ => controller.due_in(&place, &declaration),
         };
         let clock = controller.clock();
@@ -187,9 +187,4 @@ pub(super) async fn run(
             return;
         }
     }
-}
-
-fn all_in(place: &Place, declaration: &Declaration) -> BTreeSet<Target> {
-    let here = declaration.applications.iter().filter(|declared| place_of(declared) == *place);
-    here.map(|declared| declared.target().clone()).collect()
 }

@@ -70,6 +70,9 @@ impl Access {
     ) -> Observed {
         let registry = self.registry(desired).ecr;
         let observer = self.observer(&*registry);
+        if let Err(unreached) = observer.account(desired).await {
+            return *unreached;
+        }
         let asked_at = self.clock.now();
         let service: ReadService = (observer.service(desired).await, asked_at);
         let Some(last) = last.filter(|last| last.desired == *desired) else {

@@ -24,13 +24,14 @@ pub struct Controller {
 }
 
 /// The unit of a target.
-fn place(desired: &Desired) -> Place {
-    Place { account: desired.account.clone(), region: desired.region.clone() }
+fn place(reach: &dyn Reach, desired: &Desired) -> Place {
+    reach.resolve(Place { account: desired.account.clone(), region: desired.region.clone() })
 }
 
 /// The unit that looks after what is declared. What is known of nowhere is told of by the one of the settings.
-pub fn place_of(declared: &Declared) -> Place {
-    declared.observable().map(place).unwrap_or_default()
+pub fn place_of(reach: &dyn Reach, declared: &Declared) -> Place {
+    let nowhere = || reach.resolve(Place::default());
+    declared.observable().map_or_else(nowhere, |desired| place(reach, desired))
 }
 
 /// What one unit has to do in one sweep.
@@ -56,22 +57,23 @@ impl Controller {
     /// Targets whose time has come, and those that are declared otherwise than when they were last looked at.
     pub fn due(&self, declaration: &Declaration) -> BTreeSet<Target> {
         let is_due = |declared: &&Declared| {
-            self.units.get(&place_of(declared)).is_none_or(|unit| unit.is_due(declared))
+            self.units.get(&place_of(&*self.reach, declared)).is_none_or(|unit| unit.is_due(declared))
         };
         declaration.applications.iter().filter(is_due).map(|declared| declared.target().clone()).collect()
     }
 
     /// The same, in one account and region.
     pub fn due_in(&self, place: &Place, declaration: &Declaration) -> BTreeSet<Target> {
-        let here: BTreeSet<&Target> = declaration
-            .applications
-            .iter()
-            .filter(|declared| place_of(declared) == *place)
-            .map(Declared::target)
-            .collect();
+        let here = self.all_in(place, declaration);
         let mut due = self.due(declaration);
         due.retain(|target| here.contains(target));
         due
+    }
+
+    /// Everything that is declared in one account and region.
+    pub fn all_in(&self, place: &Place, declaration: &Declaration) -> BTreeSet<Target> {
+        let here = |declared: &&Declared| place_of(&*self.reach, declared) == *place;
+        declaration.applications.iter().filter(here).map(Declared::target).cloned().collect()
     }
 
     /// How long nothing is due.
@@ -131,7 +133,7 @@ impl Controller {
     fn forget(&mut self, declaration: &Declaration) {
         let mut declared: BTreeMap<Place, BTreeSet<&Target>> = BTreeMap::new();
         for one in &declaration.applications {
-            declared.entry(place_of(one)).or_default().insert(one.target());
+            declared.entry(place_of(&*self.reach, one)).or_default().insert(one.target());
         }
         for (place, unit) in &mut self.units {
             let declared = declared.get(place);
@@ -149,11 +151,11 @@ impl Controller {
         for declared in declaration.applications.iter().filter(|declared| wanted(declared.target())) {
             match declared {
                 Declared::Frozen(Frozen { target, known: None }) => {
-                    shares.entry(Place::default()).or_default().unknown.push(target);
+                    shares.entry(place_of(&*self.reach, declared)).or_default().unknown.push(target);
                 }
                 declared => {
                     let Some(desired) = declared.observable() else { continue };
-                    shares.entry(place(desired)).or_default().chosen.push(desired);
+                    shares.entry(place(&*self.reach, desired)).or_default().chosen.push(desired);
                 }
             }
         }
@@ -177,7 +179,7 @@ impl Controller {
     ) -> Result<(), CloudError> {
         let desired = declaration.readable().find(|desired| desired.target.to_string() == name);
         let desired = desired.ok_or_else(|| CloudError::NotFound(name.to_owned()))?;
-        let place = place(desired);
+        let place = place(&*self.reach, desired);
         let open = || Unit::new(Access::new(place.clone(), &self.reach, &self.history, &self.clock));
         self.units.entry(place.clone()).or_insert_with(open).write_one(desired, step).await
     }

@@ -10,8 +10,8 @@ use super::of_interest::{best_first, deployed};
 use super::remembered::Remembered;
 use crate::documents::memory;
 use crate::model::{
-    Balancing, DeclaredCommits, Deployment, DeploymentStatus, Desired, InfraCommit, Millis, Observed,
-    ObservedImage, OutcomeKind, Phase, Reading, Revision, RolloutState, ScalableTarget, Service,
+    AccountId, Balancing, DeclaredCommits, Deployment, DeploymentStatus, Desired, InfraCommit, Millis,
+    Observed, ObservedImage, OutcomeKind, Phase, Reading, Revision, RolloutState, ScalableTarget, Service,
     ServiceDeployment, Task, TaskDefinitionArn,
 };
 use crate::plan::count::Count;
@@ -72,7 +72,10 @@ impl Observer<'_> {
         look: Look,
     ) -> Observed {
         let facts_checked_at = self.clock.now();
-        let account = self.remembered.account(self.sts).await;
+        let account = match self.account(desired).await {
+            Ok(account) => Ok(account),
+            Err(unreached) => return *unreached,
+        };
         let (service, checked_at) = match service {
             Some(service) => service,
             None => (self.service(desired).await, facts_checked_at),
@@ -142,6 +145,20 @@ impl Observer<'_> {
             observed.interim = self.interim(desired, head, &observed);
         }
         observed
+    }
+
+    /// Whose the credentials are. Where they lead to nowhere, or to another account than the declared one, all that there is to
+    /// know.
+    pub async fn account(&self, desired: &Desired) -> Result<AccountId, Box<Observed>> {
+        let account = self.remembered.account(self.sts, self.clock).await;
+        let why = match &account {
+            Ok(account) if desired.account.as_ref().is_none_or(|declared| declared == account) => {
+                return Ok(account.clone());
+            }
+            Ok(account) => format!("it would be that of account {account}"),
+            Err(_) => "its account is not reached".to_owned(),
+        };
+        Err(Box::new(Observed::unreached(account, &why, self.clock.now())))
     }
 
     /// What was declared since the newest stamp, where another hand's revision is live.

@@ -4,14 +4,12 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Mutex;
 
-use tokio::sync::OnceCell;
-
 use crate::documents::shown;
 use crate::model::{
     AccountId, ClusterName, Millis, Reading, Registry, Repository, RepositoryName, Revision, ScalableTarget,
-    ServiceName, Tag, TagMatch, Target, TaskDefinitionArn,
+    ServiceName, Tag, TagMatch, Target, TaskDefinitionArn, Unreached,
 };
-use crate::ports::{Sts, TaggedRevision};
+use crate::ports::{Clock, Sts, TaggedRevision};
 
 /// How long the settings of a repository are kept, in milliseconds.
 const REPOSITORY: Millis = 600_000;
@@ -21,6 +19,8 @@ const MOST_CACHED: usize = 20_000;
 /// How long it is good that a service has a scalable target or has none, in milliseconds, and how long that it could not be read.
 const SCALABLE_TARGET: Millis = 600_000;
 const UNREADABLE: Millis = 60_000;
+/// How long it is good that an account was not reached, in milliseconds: less than anybody rests.
+const UNREACHED: Millis = 1_500;
 
 /// A service by its cluster and name.
 type Named = (ClusterName, ServiceName);
@@ -28,10 +28,20 @@ type Named = (ClusterName, ServiceName);
 /// Where the tag of a commit would be.
 type CommitTag = (Registry, RepositoryName, Tag);
 
+/// Whose the credentials are.
+#[derive(Default)]
+enum Account {
+    #[default]
+    Unasked,
+    Known(AccountId),
+    /// Until when nobody asks again.
+    Unreached(Unreached, Millis),
+}
+
 /// The memory of one region.
 #[derive(Default)]
 pub struct Remembered {
-    account: OnceCell<AccountId>,
+    account: tokio::sync::Mutex<Account>,
     revisions: Mutex<HashMap<TaskDefinitionArn, Revision>>,
     repositories: Mutex<HashMap<(Registry, RepositoryName), (Repository, Millis)>>,
     /// By which tag a commit was found whose commit tag is not there, and until when that is good.
@@ -44,9 +54,22 @@ pub struct Remembered {
 }
 
 impl Remembered {
-    /// Whose credentials these are; asked once, whoever asks first.
-    pub(super) async fn account(&self, sts: &dyn Sts) -> Reading<AccountId> {
-        Reading::from(self.account.get_or_try_init(|| sts.account()).await.cloned())
+    /// Whose credentials these are: asked once, whoever asks first. Where there is no answer, one question stands for all who
+    /// ask at the same time.
+    pub(super) async fn account(&self, sts: &dyn Sts, clock: &dyn Clock) -> Result<AccountId, Unreached> {
+        let mut kept = self.account.lock().await;
+        let is_good = |until: Millis| (0..=UNREACHED).contains(&(until - clock.now()));
+        match &*kept {
+            Account::Known(account) => return Ok(account.clone()),
+            Account::Unreached(why, until) if is_good(*until) => return Err(why.clone()),
+            Account::Unasked | Account::Unreached(..) => {}
+        }
+        let answer = sts.account().await;
+        *kept = match &answer {
+            Ok(account) => Account::Known(account.clone()),
+            Err(why) => Account::Unreached(why.clone(), clock.now() + UNREACHED),
+        };
+        answer
     }
 
     pub(super) fn revision(&self, arn: &TaskDefinitionArn) -> Option<Revision> {

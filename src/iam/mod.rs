@@ -9,9 +9,11 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use crate::accounts::Accounts;
 use crate::documents::{code_deploy, roles};
 use crate::model::{
-    CodeDeploy, Declaration, Desired, Mode, MoveTag, NewGroup, Strategy, Target, TaskDefinitionSource,
+    AccountId, CodeDeploy, Declaration, Desired, Mode, MoveTag, NewGroup, Region, Strategy, Target,
+    TaskDefinitionSource,
 };
 use crate::plan::count::Count;
 use resource::{Naming, Resource, named};
@@ -50,13 +52,60 @@ pub struct Policy {
     pub any_role: Vec<Target>,
 }
 
-/// The policy for all readable applications: every resource by its name while that fits into a managed policy. Beyond
-/// that the longest statement takes the next wider patterns until it fits, or until there are none.
+/// The policy for all readable applications.
 pub fn policy(declaration: &Declaration, access: Access) -> Result<Policy, Wildcard> {
-    let desired: Vec<&Desired> = declaration.readable().collect();
+    policy_for(&declaration.readable().collect::<Vec<_>>(), &[], access)
+}
+
+/// The policy of the credentials that assume the roles of other accounts: for what no role reaches, and for assuming those of the
+/// accounts that are declared.
+pub fn hub(declaration: &Declaration, accounts: &Accounts, access: Access) -> Result<Policy, Wildcard> {
+    let is_reached = |one: &&Desired| role_of(one, accounts).is_some();
+    let (far, own): (Vec<&Desired>, Vec<&Desired>) = declaration.readable().partition(is_reached);
+    far.iter().try_for_each(|one| has_plain_names(one))?;
+    let roles: Vec<Resource> = far.iter().filter_map(|one| role_of(one, accounts)).collect();
+    policy_for(&own, &roles, access)
+}
+
+/// The policy of the role by which this account is reached.
+pub fn spoke(declaration: &Declaration, account: &AccountId, access: Access) -> Result<Policy, Wildcard> {
+    let here: Vec<&Desired> =
+        declaration.readable().filter(|one| one.account.as_ref() == Some(account)).collect();
+    policy_for(&here, &[], access)
+}
+
+/// What stands for an external id, which is never printed. A role that asks for it cannot be assumed before somebody has put the id
+/// there.
+pub const EXTERNAL_ID: &str = "EXTERNAL_ID";
+
+/// Who may assume the role of an account: `principal` is the ARN of those credentials.
+pub fn trust(principal: &str, asks_for_id: bool) -> Value {
+    let mut statement = json!({
+        "Effect": "Allow",
+        "Principal": {"AWS": principal},
+        "Action": "sts:AssumeRole",
+    });
+    if asks_for_id {
+        statement["Condition"] = json!({"StringEquals": {"sts:ExternalId": EXTERNAL_ID}});
+    }
+    json!({"Version": "2012-10-17", "Statement": [statement]})
+}
+
+/// The role by which the account of a target is reached.
+fn role_of(desired: &Desired, accounts: &Accounts) -> Option<Resource> {
+    let account = desired.account.as_ref()?;
+    let arn = accounts.role(account)?.name.arn(account, desired.region.as_ref());
+    let (kind, name) = arn.split_once(":role/")?;
+    Some(Resource { kind: format!("{kind}:role/"), name: name.to_owned(), rest: "" })
+}
+
+/// Every resource by its name while that fits into a managed policy. Beyond that the longest statement takes the next wider
+/// patterns until it fits, or until there are none. `assumed`: roles of other accounts, one of each, for which no pattern stands.
+fn policy_for(desired: &[&Desired], assumed: &[Resource], access: Access) -> Result<Policy, Wildcard> {
     desired.iter().try_for_each(|one| has_plain_names(one))?;
     let mut any_role = Vec::new();
-    let mut statements = reads(&desired);
+    let mut statements = vec![Statement::new("AssumeRoles", &["sts:AssumeRole"], assumed.iter().cloned())];
+    statements.extend(reads(desired));
     if access == Access::Write {
         // The controller writes nothing where an environment is only observed.
         let written: Vec<_> = desired.iter().copied().filter(|one| one.mode != Mode::Observe).collect();
@@ -441,22 +490,9 @@ fn resource(desired: &Desired, service: &str, kind: &str, name: &str, rest: &'st
     Resource { kind, name: name.to_owned(), rest }
 }
 
-/// How the names of regions begin in each partition but `aws` (the endpoint rules of the AWS SDKs).
-const PARTITIONS: [(&str, &str); 7] = [
-    ("cn-", "aws-cn"),
-    ("us-gov-", "aws-us-gov"),
-    ("us-iso-", "aws-iso"),
-    ("us-isob-", "aws-iso-b"),
-    ("eu-isoe-", "aws-iso-e"),
-    ("us-isof-", "aws-iso-f"),
-    ("eusc-", "aws-eusc"),
-];
-
 /// The first part of ARNs, by the region; any where no region is declared.
 fn partition(desired: &Desired) -> &'static str {
-    let Some(region) = &desired.region else { return "*" };
-    let known = PARTITIONS.iter().find(|(start, _)| region.as_str().starts_with(start));
-    known.map_or("aws", |(_, partition)| partition)
+    desired.region.as_ref().map_or("*", Region::partition)
 }
 
 #[cfg(test)]

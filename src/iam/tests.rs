@@ -252,3 +252,66 @@ fn a_native_strategy_passes_its_roles_and_reads_load_balancers() {
         assert_eq!(!resources(&policy, "ReadLoadBalancers").is_empty(), reads, "{strategy}");
     }
 }
+
+/// Applications of two environments, of which one is in the account of a role.
+fn two_accounts() -> (Declaration, Accounts) {
+    let mut near = declaration(PLACE, &[("api".to_owned(), "repository: mco/api, service: api".to_owned())]);
+    let far = PLACE.replace("123456789012", "210987654321");
+    let far = declaration(&far, &[("web".to_owned(), "repository: mco/web, service: web".to_owned())]);
+    near.applications.extend(far.applications);
+    let name = crate::accounts::RoleName::Name("ops/trueup".to_owned());
+    let role = crate::accounts::Role { name, external_id: None };
+    let roles = ["210987654321", "333333333333"].map(|account| (AccountId::new(account), role.clone()));
+    (near, Accounts::new(roles))
+}
+
+#[test]
+fn the_hub_may_assume_the_roles_of_declared_accounts_and_nothing_more_in_them() {
+    let (declaration, accounts) = two_accounts();
+    for access in [Access::Read, Access::Write] {
+        let hub = hub(&declaration, &accounts, access).unwrap();
+        assert_eq!(resources(&hub, "AssumeRoles"), ["iam::210987654321:role/ops/trueup"]);
+        let without = hub.document.to_string().replace("210987654321:role/ops/trueup", "");
+        assert!(without.contains("service/mco/api") && !without.contains("210987654321"), "{without}");
+    }
+    let everywhere = hub(&declaration, &Accounts::default(), Access::Write).unwrap();
+    assert_eq!(everywhere, policy(&declaration, Access::Write).unwrap());
+}
+
+#[test]
+fn the_role_of_a_spoke_is_for_its_own_account_alone() {
+    let (declaration, _) = two_accounts();
+    let spoke = spoke(&declaration, &AccountId::new("210987654321"), Access::Write).unwrap();
+    let text = spoke.document.to_string();
+    assert!(text.contains(":210987654321:service/mco/web"), "{text}");
+    assert!(!text.contains("123456789012") && !text.contains("sts:"), "{text}");
+}
+
+#[test]
+fn a_trust_policy_names_who_may_assume_the_role_and_asks_for_an_id_that_it_does_not_tell() {
+    let trusted = trust("arn:aws:iam::123456789012:role/trueup", true);
+    let statement = &trusted["Statement"][0];
+    assert_eq!(statement["Principal"]["AWS"], "arn:aws:iam::123456789012:role/trueup");
+    assert_eq!(statement["Condition"]["StringEquals"]["sts:ExternalId"], EXTERNAL_ID);
+    assert_eq!(trust("x", false)["Statement"][0].get("Condition"), None);
+}
+
+#[test]
+fn the_roles_of_a_hundred_accounts_stand_by_their_names() {
+    let (mut all, _) = two_accounts();
+    let accounts: Vec<AccountId> = (0..100).map(|number| AccountId::new(format!("{number:012}"))).collect();
+    let far = all.applications.pop().unwrap();
+    for account in &accounts {
+        let mut far = far.clone();
+        if let Declared::Readable(desired) = &mut far {
+            desired.account = Some(account.clone());
+        }
+        all.applications.push(far);
+    }
+    let name = crate::accounts::RoleName::Name("trueup".to_owned());
+    let role = crate::accounts::Role { name, external_id: None };
+    let roles = Accounts::new(accounts.into_iter().map(|account| (account, role.clone())));
+    let hub = hub(&all, &roles, Access::Write).unwrap();
+    assert_eq!(resources(&hub, "AssumeRoles").len(), 100);
+    assert!(!hub.document["Statement"][0].to_string().contains('*'), "{:#}", hub.document);
+}

@@ -61,6 +61,25 @@ text_ids! {
     LeaseName;
 }
 
+/// How the names of regions begin in each partition but `aws` (the endpoint rules of the AWS SDKs).
+const PARTITIONS: [(&str, &str); 7] = [
+    ("cn-", "aws-cn"),
+    ("us-gov-", "aws-us-gov"),
+    ("us-iso-", "aws-iso"),
+    ("us-isob-", "aws-iso-b"),
+    ("eu-isoe-", "aws-iso-e"),
+    ("us-isof-", "aws-iso-f"),
+    ("eusc-", "aws-eusc"),
+];
+
+impl Region {
+    /// The first part of the ARNs of what is there.
+    pub fn partition(&self) -> &'static str {
+        let known = PARTITIONS.iter().find(|(start, _)| self.0.starts_with(start));
+        known.map_or("aws", |(_, partition)| partition)
+    }
+}
+
 impl TaskDefinitionArn {
     /// `family:revision`, the part that people read; the whole text if it is not an ARN.
     pub fn short(&self) -> &str {

@@ -41,7 +41,7 @@ pub struct Observed {
     /// When everything else was read: it lives longer while the service does not change.
     pub facts_checked_at: Millis,
     /// The account that the credentials belong to, from STS.
-    pub account: Reading<AccountId>,
+    pub account: Result<AccountId, Unreached>,
     pub service: Reading<Service>,
     /// Revisions that were read, by ARN: the live one, those of recent deployments, and the newest of the family.
     pub revisions: BTreeMap<TaskDefinitionArn, Reading<Revision>>,
@@ -69,6 +69,43 @@ pub struct Observed {
     pub interim: Vec<DeclaredCommits>,
     /// The autoscaler's bounds; `None`: not asked, since no count is declared.
     pub scalable_target: Option<Reading<ScalableTarget>>,
+}
+
+/// Why it is not known whose the credentials are. Then nothing else is read there: it would fail alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unreached {
+    /// The role by which the account is reached cannot be assumed.
+    Role { role: String, why: String },
+    /// AWS does not know the credentials in this region, of which it says the same whether the region is not enabled or the
+    /// credentials are not good.
+    Region { region: String, why: String },
+    /// It could not be read, for whatever reason.
+    Unread(String),
+}
+
+impl Observed {
+    /// A reading that ended before it began.
+    pub fn unreached(account: Result<AccountId, Unreached>, why: &str, now: Millis) -> Self {
+        let unread = || why.to_owned();
+        Self {
+            checked_at: now,
+            facts_checked_at: now,
+            account,
+            service: Reading::Unavailable(unread()),
+            revisions: BTreeMap::new(),
+            newest: None,
+            group: None,
+            balancing: None,
+            service_deployments: Reading::Unavailable(unread()),
+            tasks: Reading::Unavailable(unread()),
+            images: Vec::new(),
+            ancestry: BTreeMap::new(),
+            memory: None,
+            earlier: None,
+            interim: Vec::new(),
+            scalable_target: None,
+        }
+    }
 }
 
 /// Within what an autoscaler sets the count of a service.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Commit, Digest, Millis, RepositoryName, Shift, Tag, TagMatch, Target, TaskDefinitionArn};
+use super::{
+    Commit, Digest, Millis, RepositoryName, Shift, Tag, TagMatch, Target, TaskDefinitionArn, Unreached,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sync {
@@ -194,6 +196,11 @@ pub enum Waiting {
     Unreadable {
         what: &'static str,
         why: String,
+    },
+    /// The account, or the region in it, is not reached: only a person can change that.
+    Unreached {
+        account: Option<String>,
+        why: Unreached,
     },
     WrongAccount {
         expected: String,

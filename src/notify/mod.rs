@@ -5,35 +5,66 @@ pub mod webhook;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Millis, Status, Target};
+use crate::model::{Millis, Status, Target, Waiting};
+use crate::plan::waiting::is_of_account;
 use transition::{Alert, Event, Severity, Told};
 use webhook::Webhook;
 
 /// Remembers what was told, and tells what is new to every sink.
 pub struct Notifier {
     told: BTreeMap<Target, Told>,
+    /// Who is not reached, and why; `silent`: those of whom another one tells it, in the same account.
+    unreached: BTreeMap<Target, Waiting>,
+    silent: BTreeSet<Target>,
     source_error: Option<String>,
     webhook: Option<Webhook>,
 }
 
 impl Notifier {
     pub fn new(webhook: Option<Webhook>) -> Self {
-        Self { told: BTreeMap::new(), source_error: None, webhook }
+        let (told, unreached, silent) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        Self { told, unreached, silent, source_error: None, webhook }
     }
 
     /// Compares what a look has found with what was told before.
     pub fn target(&mut self, status: &Status, now: Millis) {
-        let (alerts, told) = transition::of_target(self.told.get(&status.target), status, now);
-        self.told.insert(status.target.clone(), told);
-        for alert in alerts {
+        for alert in self.news(status, now) {
             self.send(alert);
         }
+    }
+
+    fn news(&mut self, status: &Status, now: Millis) -> Vec<Alert> {
+        let (mut alerts, told) = transition::of_target(self.told.get(&status.target), status, now);
+        self.told.insert(status.target.clone(), told);
+        let is_told = self.is_told_by_another(status);
+        let is_of_stall = |event| matches!(event, Event::ReconcileStalled | Event::ReconcileResumed);
+        alerts.retain(|alert| !(is_told && is_of_stall(alert.event)));
+        alerts
+    }
+
+    /// Whether what keeps a whole account from being reached is told by another target, or was until now.
+    fn is_told_by_another(&mut self, status: &Status) -> bool {
+        let target = &status.target;
+        let Some(waiting) = status.waiting.as_ref().filter(|waiting| is_of_account(waiting)) else {
+            self.unreached.remove(target);
+            return self.silent.remove(target);
+        };
+        let tells = |(other, why): (&Target, &Waiting)| {
+            other != target && why == waiting && !self.silent.contains(other)
+        };
+        if self.unreached.iter().any(tells) {
+            self.silent.insert(target.clone());
+        }
+        self.unreached.insert(target.clone(), waiting.clone());
+        self.silent.contains(target)
     }
 
     /// Forgets those that are no longer declared.
     pub fn retain<'a>(&mut self, declared: impl Iterator<Item = &'a Target>) {
         let declared: BTreeSet<&Target> = declared.collect();
         self.told.retain(|target, _| declared.contains(target));
+        self.unreached.retain(|target, _| declared.contains(target));
+        self.silent.retain(|target| declared.contains(target));
     }
 
     /// Somebody else tells of it from now on. What was told before is old when it comes back: then it is told as by a process that
@@ -82,6 +113,53 @@ fn log(alert: &Alert) {
         for difference in &alert.differences {
             let (live, desired) = (difference.live.as_deref(), difference.desired.as_deref());
             tracing::warn!(event = "drift.field", target, field = difference.field, live, desired);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ApplicationName, ConditionKind, EnvironmentName, Unreached};
+    use crate::plan::Plan;
+    use crate::plan::waiting::reason;
+
+    /// One of these applications, which waits for this; `None`: for nothing.
+    fn status(application: &str, waiting: Option<Waiting>) -> Status {
+        let target = Target {
+            environment: EnvironmentName::new("prod"),
+            application: ApplicationName::new(application),
+        };
+        let mut status = Plan::unobserved(&target, 0).status;
+        status.conditions.retain(|one| waiting.is_some() || one.kind != ConditionKind::Stalled);
+        if let (Some(waiting), Some(stalled)) = (&waiting, status.conditions.last_mut()) {
+            stalled.reason = reason(waiting);
+        }
+        status.waiting = Some(waiting.unwrap_or(Waiting::Settled));
+        status
+    }
+
+    fn unreached(account: &str) -> Option<Waiting> {
+        let why = Unreached::Role { role: "role".to_owned(), why: "no".to_owned() };
+        Some(Waiting::Unreached { account: Some(account.to_owned()), why })
+    }
+
+    #[test]
+    fn what_keeps_an_account_from_being_reached_is_told_once_for_all_that_is_in_it() {
+        let mut notifier = Notifier::new(None);
+        let mut events = |application: &str, waiting: Option<Waiting>| -> Vec<&'static str> {
+            let news = notifier.news(&status(application, waiting), 0);
+            news.iter().map(|alert| alert.event.name()).collect()
+        };
+        assert_eq!(events("one", unreached("1")), ["reconcile.stalled"]);
+        assert!(events("two", unreached("1")).is_empty() && events("two", unreached("1")).is_empty());
+        assert_eq!(events("three", unreached("2")), ["reconcile.stalled"], "another account");
+        assert_eq!(events("one", None), ["reconcile.resumed"]);
+        assert_eq!(events("two", None), Vec::<&str>::new());
+        // What is wrong with one alone is its own.
+        let missing = || Some(Waiting::ServiceMissing { service: "s".to_owned(), cluster: "c".to_owned() });
+        for application in ["one", "two"] {
+            assert_eq!(events(application, missing()), ["reconcile.stalled"]);
         }
     }
 }

@@ -10,7 +10,7 @@ impl Facts<'_> {
     /// Where somebody else's revision is the base, its roles are known only now.
     pub(super) fn roles_are_allowed(&self, rendered: &Value) -> Result<(), Waiting> {
         let Some(allowed) = &self.input.desired.allowed_roles else { return Ok(()) };
-        let account = self.input.desired.account.as_ref().or(self.input.observed.account.known());
+        let account = self.input.desired.account.as_ref().or(self.input.observed.account.as_ref().ok());
         let refused = |role: &&str| !allowed.iter().any(|pattern| pattern.matches(role, account));
         match roles::of_task_definition(rendered).find(refused) {
             Some(role) => Err(Waiting::RoleNotAllowed { role: role.to_owned() }),
@@ -21,7 +21,7 @@ impl Facts<'_> {
     /// Where somebody else's revision is the base, its images are known only now.
     pub(super) fn repositories_are_allowed(&self, rendered: &Value) -> Result<(), Waiting> {
         let desired = self.input.desired;
-        let own = desired.account.as_ref().or(self.input.observed.account.known());
+        let own = desired.account.as_ref().or(self.input.observed.account.as_ref().ok());
         let registry = desired.registry.account.as_ref();
         let refused = |one: &ImageRepository<'_>| !desired.allowed_repositories.allows(*one, own, registry);
         match repositories::of_task_definition(rendered).find(refused) {

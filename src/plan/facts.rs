@@ -11,7 +11,7 @@ use super::phase::{self, Current, Judgement};
 use crate::documents::memory;
 use crate::model::{
     Applied, Completeness, ContentHash, DeclarationHash, Desired, Memory, ObservedImage, Reading, Revision,
-    Service, ServiceDeployment, Shift, TaskDefinitionArn, TaskDefinitionSource, Waiting,
+    Service, ServiceDeployment, Shift, TaskDefinitionArn, TaskDefinitionSource, Unreached, Waiting,
 };
 
 /// What cannot be read of the registry.
@@ -73,10 +73,14 @@ impl<'a> Facts<'a> {
     }
 
     pub(super) fn account_is_right(&self) -> Result<(), Waiting> {
-        if let Reading::Unavailable(why) = &self.input.observed.account {
-            return Err(unreadable("the account", why));
+        match &self.input.observed.account {
+            Ok(_) => wrong_account(self.input).map_or(Ok(()), Err),
+            Err(Unreached::Unread(why)) => Err(unreadable("the account", why)),
+            Err(why) => {
+                let account = self.input.desired.account.as_ref().map(ToString::to_string);
+                Err(Waiting::Unreached { account, why: why.clone() })
+            }
         }
-        wrong_account(self.input).map_or(Ok(()), Err)
     }
 
     /// Newest first.
@@ -177,7 +181,7 @@ pub fn declared_family(desired: &Desired) -> Option<&str> {
 
 /// Whether the credentials belong to another account than the declared one.
 fn wrong_account(input: &Input<'_>) -> Option<Waiting> {
-    let (actual, expected) = (input.observed.account.known()?, input.desired.account.as_ref()?);
+    let (actual, expected) = (input.observed.account.as_ref().ok()?, input.desired.account.as_ref()?);
     (actual != expected)
         .then(|| Waiting::WrongAccount { expected: expected.to_string(), actual: actual.to_string() })
 }

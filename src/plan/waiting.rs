@@ -2,7 +2,7 @@
 
 use super::facts::{HISTORY, IMAGE, REPOSITORY};
 use crate::documents::memory;
-use crate::model::{MovedTag, Phase, Shift, Stage, StartedBy, Tag, TagMatch, Target, Waiting};
+use crate::model::{MovedTag, Phase, Shift, Stage, StartedBy, Tag, TagMatch, Target, Unreached, Waiting};
 
 /// Refusals of one write in a row after which only a person is expected to end it. It is tried again all the same.
 const MOST_REFUSALS: u32 = 2;
@@ -54,6 +54,7 @@ pub fn class(waiting: &Waiting) -> Class {
         Waiting::Unreadable { .. } | Waiting::MemoryIncomplete { .. } => Class::Unreadable,
         Waiting::Held { .. } => Class::Failed,
         Waiting::Frozen
+        | Waiting::Unreached { .. }
         | Waiting::WrongAccount { .. }
         | Waiting::ServiceMissing { .. }
         | Waiting::ServiceNotActive
@@ -103,6 +104,9 @@ pub fn reason(waiting: &Waiting) -> &'static str {
         Waiting::MemoryIncomplete { .. } => "MemoryIncomplete",
         Waiting::Contested { .. } => "Contested",
         Waiting::HealingPaused { .. } => "HealingPaused",
+        Waiting::Unreached { why: Unreached::Role { .. }, .. } => "RoleNotAssumed",
+        Waiting::Unreached { why: Unreached::Region { .. }, .. } => "RegionNotEnabled",
+        Waiting::Unreached { why: Unreached::Unread(_), .. } => "AccountUnread",
         Waiting::WrongAccount { .. } => "WrongAccount",
         Waiting::ServiceMissing { .. } => "ServiceMissing",
         Waiting::ServiceNotActive => "ServiceNotActive",
@@ -163,6 +167,10 @@ pub fn describe(waiting: &Waiting) -> String {
         Waiting::HealingPaused { until } => {
             let until = jiff::Timestamp::from_millisecond(*until).map(|time| time.to_string());
             format!("changed outside trueup again; it will be restored at {}", until.unwrap_or_default())
+        }
+        Waiting::Unreached { why: Unreached::Role { why, .. } | Unreached::Unread(why), .. } => why.clone(),
+        Waiting::Unreached { why: Unreached::Region { region, why }, .. } => {
+            format!("AWS does not know the credentials in {region}: {why}")
         }
         Waiting::WrongAccount { expected, actual } => {
             format!("the credentials belong to account {actual}, {expected} is declared")
@@ -323,13 +331,27 @@ fn describe_shift(shift: &Shift) -> Option<String> {
     })
 }
 
+/// Whether it keeps everything in an account from being reached.
+pub fn is_of_account(waiting: &Waiting) -> bool {
+    matches!(waiting, Waiting::Unreached { .. } | Waiting::WrongAccount { .. })
+}
+
 /// What a person can do about it.
 pub fn hint(waiting: &Waiting, target: &Target) -> Option<String> {
     Some(match waiting {
         Waiting::Frozen => "run `trueup lint`: it names file, line and field".to_owned(),
-        Waiting::WrongAccount { .. } => {
-            "use the credentials of the declared account (AWS_PROFILE), or correct `account`".to_owned()
+        Waiting::Unreached { why: Unreached::Role { role, .. }, account } => {
+            let account = account.as_deref().unwrap_or("ACCOUNT");
+            format!(
+                "{role} must be there, and its trust policy must let these credentials in, with the external id that it asks for; these credentials must be allowed sts:AssumeRole on it: `trueup iam-policy --account {account}` and `trueup iam-policy` print what they need"
+            )
         }
+        Waiting::Unreached { why: Unreached::Region { region, .. }, .. } => format!(
+            "enable the region in the account: aws account enable-region --region-name {region}; or correct `region`; or renew the credentials"
+        ),
+        Waiting::WrongAccount { expected, .. } => format!(
+            "name the role by which it is reached under `accounts` of the operator's settings (TRUEUP_ACCOUNTS={expected}=ROLE), use its credentials (AWS_PROFILE), or correct `account`"
+        ),
         Waiting::ServiceMissing { cluster, .. } => format!(
             "create the service first, or correct `service` and `cluster`; aws ecs list-services --cluster {cluster}"
         ),

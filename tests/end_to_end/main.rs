@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
+mod accounts;
 mod alerts;
 mod aws_time;
 mod blue_green;

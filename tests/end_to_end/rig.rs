@@ -3,15 +3,18 @@
 use std::ffi::OsStr;
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::{Value, json};
-use trueup_simulator::{Api, World, http};
+use trueup_simulator::{Api, Cloud, World, http};
 
 pub const REGISTRY: &str = "123456789012.dkr.ecr.eu-west-2.amazonaws.com";
 pub const APPLICATION: &str = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: api}\nspec:\n  repository: mco/api\n  service: mco-api-{environment}\n";
 
 pub struct Rig {
     pub world: Arc<Mutex<World>>,
+    /// Which begins with this world.
+    pub cloud: Arc<Mutex<Cloud>>,
     pub endpoint: String,
     pub folder: tempfile::TempDir,
     _runtime: tokio::runtime::Runtime,
@@ -51,8 +54,9 @@ impl Rig {
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let world = Arc::new(Mutex::new(World::new("123456789012", "eu-west-2").starting_at(now)));
-        runtime.spawn(http::serve(listener, Arc::clone(&world), 20.0));
-        let rig = Self { world, endpoint, folder: tempfile::tempdir().unwrap(), _runtime: runtime };
+        let cloud = Arc::new(Mutex::new(Cloud::around(Arc::clone(&world))));
+        runtime.spawn(http::serve_cloud(listener, Arc::clone(&cloud), 20.0, Duration::ZERO));
+        let rig = Self { world, cloud, endpoint, folder: tempfile::tempdir().unwrap(), _runtime: runtime };
         rig.call(Api::Ecs, "CreateCluster", &json!({"clusterName": "mco"}));
         rig.call(Api::Ecr, "CreateRepository", &json!({"repositoryName": "mco/api"}));
         rig.build("aaaaaaa");

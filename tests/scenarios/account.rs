@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use trueup_simulator::{Api, AwsError, World};
 
-use crate::stage::{TICK, WRITES};
+use crate::stage::{REGISTRY, TICK, WRITES};
 
 /// The program that makes the calls: a Python with boto3.
 const CLIENT: &str = "TRUEUP_SCENARIOS_CLIENT";
@@ -100,6 +100,17 @@ impl Account {
         match self {
             Self::World(_) => text.to_owned(),
             Self::Endpoint(endpoint) => endpoint.own(text),
+        }
+    }
+
+    /// The host of its images.
+    pub fn registry(&self) -> String {
+        match self {
+            Self::World(world) => {
+                let world = world.lock().unwrap();
+                format!("{}.dkr.ecr.{}.amazonaws.com", world.account(), world.region())
+            }
+            Self::Endpoint(_) => REGISTRY.to_owned(),
         }
     }
 

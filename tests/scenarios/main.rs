@@ -5,6 +5,7 @@
 
 mod account;
 mod account_pace;
+mod accounts;
 mod blue_green;
 mod counts;
 mod drift;
@@ -14,6 +15,7 @@ mod frozen;
 mod frugality;
 mod hands;
 mod health;
+mod hub;
 mod memory;
 mod moments;
 mod news;

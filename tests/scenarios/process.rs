@@ -248,15 +248,7 @@ impl Process {
 #[async_trait]
 impl Caller for Process {
     async fn call(&self, api: aws::Api, operation: &'static str, input: Value) -> Result<Value, CallError> {
-        let api = match api {
-            aws::Api::Ecs => Api::Ecs,
-            aws::Api::Ecr => Api::Ecr,
-            aws::Api::CodeDeploy => Api::CodeDeploy,
-            aws::Api::Sts => Api::Sts,
-            aws::Api::Tagging => Api::Tagging,
-            aws::Api::Scaling => Api::Scaling,
-            aws::Api::Balancers => Api::Elb,
-        };
+        let api = simulated(api);
         if !self.0.latency.is_zero() {
             tokio::time::sleep(self.0.latency).await;
             self.catch_up();
@@ -285,6 +277,19 @@ impl Reach for Process {
     fn ports(&self, _place: &Place) -> Ports {
         let caller: Arc<dyn Caller> = Arc::new(self.clone());
         aws::ports(&caller)
+    }
+}
+
+/// What the simulated AWS calls it.
+pub fn simulated(api: aws::Api) -> Api {
+    match api {
+        aws::Api::Ecs => Api::Ecs,
+        aws::Api::Ecr => Api::Ecr,
+        aws::Api::CodeDeploy => Api::CodeDeploy,
+        aws::Api::Sts => Api::Sts,
+        aws::Api::Tagging => Api::Tagging,
+        aws::Api::Scaling => Api::Scaling,
+        aws::Api::Balancers => Api::Elb,
     }
 }
 

@@ -47,6 +47,17 @@ pub const TICK: u64 = 2;
 #[derive(Clone, Default)]
 pub struct Commits(Arc<Mutex<Vec<(InfraCommit, Declaration)>>>);
 
+impl Commits {
+    /// What the next commit declares by these files.
+    pub fn commit(&self, files: &Files) -> Declaration {
+        let mut commits = self.0.lock().unwrap();
+        let head = InfraCommit::new(format!("{:040x}", commits.len() + 1));
+        let declaration = manifest::read(files, Some(head.clone()), &|_, _| Vec::new());
+        commits.push((head, declaration.clone()));
+        declaration
+    }
+}
+
 impl History for Commits {
     fn ancestry(&self, commit: &InfraCommit, head: &InfraCommit) -> Ancestry {
         let commits = self.0.lock().unwrap();
@@ -243,13 +254,27 @@ impl Stage {
         }
     }
 
+    /// The same service in this world, as it is before anything is declared.
+    pub fn within(world: &Arc<Mutex<World>>) -> Self {
+        let stage = Self { account: Account::World(Arc::clone(world)), ..Self::empty() };
+        stage.furnish();
+        stage.create_service(&json!({}));
+        stage
+    }
+
     fn bare() -> Self {
         let stage = Self::empty();
+        stage.furnish();
+        stage
+    }
+
+    /// A cluster, and a repository with commit aaaaaaa.
+    fn furnish(&self) {
+        let stage = self;
         stage.call(Api::Ecs, "CreateCluster", &json!({"clusterName": "mco"}));
         stage.call(Api::Ecr, "CreateRepository", &json!({"repositoryName": "mco/api"}));
         stage.build("aaaaaaa");
         stage.tag("aaaaaaa", "test");
-        stage
     }
 
     fn create_service(&self, more: &Value) {
@@ -358,7 +383,7 @@ impl Stage {
 
     /// A revision by another hand, with the image by tag.
     pub fn register(&self, tag: &str) -> String {
-        let image = format!("{REGISTRY}/mco/api:{tag}");
+        let image = format!("{}/mco/api:{tag}", self.account.registry());
         let containers = json!([{"name": "api", "image": image, "memory": 512, "portMappings": [{"containerPort": 8080}]}]);
         let definition = json!({"family": "mco-api", "containerDefinitions": containers});
         let registered = self.call(Api::Ecs, "RegisterTaskDefinition", &definition);

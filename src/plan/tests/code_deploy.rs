@@ -696,7 +696,7 @@ fn nobody_is_asked_about_a_deployment_in_another_account() {
         let ready = deployment("d-2", CodeDeployStatus::Ready);
         Scene::begun(ready).with(|scene| scene.observed.account = account)
     };
-    let other = || account(Reading::Known(AccountId::new("210987654321")));
+    let other = || account(Ok(AccountId::new("210987654321")));
     other().check("WrongAccount");
     let plan = other().plan();
     assert_eq!((plan.approval, plan.retry), (None, None));
@@ -704,7 +704,7 @@ fn nobody_is_asked_about_a_deployment_in_another_account() {
     let status = plan.status;
     assert_eq!((status.last_deployment, status.deployed, status.running), (None, None, Vec::new()));
     assert_eq!((status.sync, status.health), (Sync::Unknown, Health::Unknown));
-    assert_eq!(account(Reading::Unavailable("timeout".to_owned())).plan().approval, None);
+    assert_eq!(account(Err(Unreached::Unread("timeout".to_owned()))).plan().approval, None);
     let undeclared = other().with(|scene| scene.desired.account = None);
     assert!(undeclared.plan().approval.is_some(), "no account is declared");
 }

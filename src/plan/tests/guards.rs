@@ -18,7 +18,7 @@ fn what_cannot_be_read_is_never_written_to() {
         .check("Unreadable");
     Scene::new().with(|s| s.observed.newest = Some(Reading::Unavailable(unavailable()))).check("Unreadable");
     Scene::new().with(|s| s.observed.newest = None).check("LookDeeper");
-    Scene::new().with(|s| s.observed.account = Reading::Unavailable(unavailable())).check("Unreadable");
+    Scene::new().with(|s| s.observed.account = Err(Unreached::Unread(unavailable()))).check("Unreadable");
     let revision =
         |s: &mut Scene| drop(s.observed.revisions.insert(arn(1), Reading::Unavailable(unavailable())));
     Scene::new().with(revision).check("Unreadable");
@@ -57,9 +57,11 @@ fn what_aws_refused_is_told_and_tried_again_after_a_pause() {
 #[test]
 fn a_missing_or_foreign_place_is_not_written_to() {
     Scene::new().with(|s| s.observed.service = Reading::Absent).check("ServiceMissing");
-    Scene::new()
-        .with(|s| s.observed.account = Reading::Known(AccountId::new("210987654321")))
-        .check("WrongAccount");
+    Scene::new().with(|s| s.observed.account = Ok(AccountId::new("210987654321"))).check("WrongAccount");
+    let unreached = |why: Unreached| Scene::new().with(|s| s.observed.account = Err(why));
+    let text = || "text".to_owned();
+    unreached(Unreached::Role { role: text(), why: text() }).check("RoleNotAssumed");
+    unreached(Unreached::Region { region: text(), why: text() }).check("RegionNotEnabled");
     let controller = |controller| {
         Scene::new().with(move |scene| {
             if let Reading::Known(service) = &mut scene.observed.service {
@@ -218,8 +220,8 @@ fn what_was_not_read_whole_is_good_for_nobody() {
     assert_eq!(whole, BTreeMap::from([(RepositoryName::new("mco/api"), digest('b'))]));
     let unavailable = || "timeout".to_owned();
     let harms: [Harm; 8] = [
-        ("account", |seen, why| seen.account = Reading::Unavailable(why)),
-        ("another account", |seen, _| seen.account = Reading::Known(AccountId::new("210987654321"))),
+        ("account", |seen, why| seen.account = Err(Unreached::Unread(why))),
+        ("another account", |seen, _| seen.account = Ok(AccountId::new("210987654321"))),
         ("service", |seen, why| seen.service = Reading::Unavailable(why)),
         ("deployments", |seen, why| seen.service_deployments = Reading::Unavailable(why)),
         ("live revision", |seen, why| drop(seen.revisions.insert(arn(2), Reading::Unavailable(why)))),

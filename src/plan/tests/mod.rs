@@ -107,7 +107,7 @@ impl Scene {
         let observed = Observed {
             checked_at: NOW,
             facts_checked_at: NOW,
-            account: Reading::Known(AccountId::new("123456789012")),
+            account: Ok(AccountId::new("123456789012")),
             service: Reading::Known(service(1, "ecs-svc/1", RolloutState::Completed)),
             revisions: BTreeMap::from([(
                 arn(1),

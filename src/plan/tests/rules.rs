@@ -44,7 +44,8 @@ fn answers(expected: &str, scene: &Scene) {
 #[test]
 fn each_situation_has_its_rule() {
     answers("service", &Scene::new().with(|scene| scene.observed.service = Reading::Absent));
-    answers("service", &Scene::new().with(|scene| scene.observed.account = unread()));
+    let unreached = || Err(Unreached::Unread("timeout".to_owned()));
+    answers("service", &Scene::new().with(|scene| scene.observed.account = unreached()));
     answers("reading", &Scene::new().with(|scene| scene.observed.service_deployments = unread()));
     let failed = deployed().live(2, "ecs-svc/2", RolloutState::Failed);
     let failed = failed.history(&[("d2", 2, RollbackFailed), ("d1", 1, Successful)]);
