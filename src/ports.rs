@@ -9,9 +9,9 @@ use serde_json::Value;
 use crate::model::{
     AccountId, Ancestry, ApplicationName, ClusterName, CodeDeployment, DeclaredCommits, Digest, Earlier,
     EnvironmentName, Forward, Group, Image, InfraCommit, LeaseClaim, LeaseName, LeaseRecord, Millis,
-    NewDeployment, Platform, Progress, Reading, Region, Repository, RepositoryName, Revision, ScalableTarget,
-    Service, ServiceDeployment, ServiceName, Tag, Tags, Target, TargetGroup, Task, TaskDefinitionArn,
-    Unreached, Wait,
+    NewDeployment, Platform, Progress, Reading, Region, Repository, RepositoryName, Revision, RunAnswer,
+    ScalableTarget, Service, ServiceDeployment, ServiceName, Tag, Tags, Target, TargetGroup, Task,
+    TaskDefinitionArn, Unreached, Wait,
 };
 
 /// Why a call to AWS did not do what was asked, by what to do about it.
@@ -164,6 +164,13 @@ pub trait Ecs: Send + Sync {
         which: Tasks,
         most: usize,
     ) -> Result<Vec<Task>, CloudError>;
+    /// A task by its id; `None`: AWS tells of none.
+    async fn run(&self, cluster: &ClusterName, id: &str) -> Result<Option<Task>, CloudError>;
+    /// Tasks that were started under this name, those that stopped within about an hour among them.
+    async fn runs(&self, cluster: &ClusterName, started_by: &str) -> Result<Vec<Task>, CloudError>;
+    /// One `RunTask`, sent as written, once.
+    async fn run_task(&self, input: &Value) -> Result<RunAnswer, CloudError>;
+    async fn stop_task(&self, cluster: &ClusterName, id: &str, reason: &str) -> Result<(), CloudError>;
     /// ACTIVE revisions of a family, newest first, at most `most`.
     async fn newest_revisions(&self, family: &str, most: usize)
     -> Result<Vec<TaskDefinitionArn>, CloudError>;

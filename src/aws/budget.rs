@@ -36,6 +36,7 @@ pub enum Category {
     TaskDefinitionModify,
     TaskDefinitionRead,
     TagModify,
+    ClusterResourceModify,
     ClusterResourceRead,
     ServiceModify,
     ServiceRead,
@@ -61,6 +62,7 @@ impl Category {
             (Api::Ecs, "DescribeTaskDefinition" | "ListTaskDefinitions") => Self::TaskDefinitionRead,
             (Api::Ecs, "TagResource") => Self::TagModify,
             (Api::Ecs, "ListTasks" | "DescribeTasks") => Self::ClusterResourceRead,
+            (Api::Ecs, "RunTask" | "StopTask") => Self::ClusterResourceModify,
             (Api::Ecs, "UpdateService") => Self::ServiceModify,
             (Api::Ecs, "ListServiceDeployments" | "DescribeServiceDeployments") => {
                 Self::ServiceDeploymentRead
@@ -88,6 +90,7 @@ impl Category {
                 (50.0, 20.0)
             }
             Self::TagModify => (20.0, 10.0),
+            Self::ClusterResourceModify => (100.0, 40.0),
             Self::ClusterResourceRead | Self::ServiceRead => (100.0, 20.0),
             Self::ServiceModify => (50.0, 5.0),
             Self::ImageModify
@@ -108,6 +111,7 @@ impl Category {
             self,
             Self::TaskDefinitionModify
                 | Self::TagModify
+                | Self::ClusterResourceModify
                 | Self::ServiceModify
                 | Self::ImageModify
                 | Self::CodeDeployModify
@@ -120,6 +124,7 @@ impl Category {
             Self::TaskDefinitionModify => "task_definition_modify",
             Self::TaskDefinitionRead => "task_definition_read",
             Self::TagModify => "tag_modify",
+            Self::ClusterResourceModify => "cluster_resource_modify",
             Self::ClusterResourceRead => "cluster_resource_read",
             Self::ServiceModify => "service_modify",
             Self::ServiceRead => "service_read",
@@ -146,7 +151,7 @@ fn is_write(operation: &str) -> bool {
 fn api_of(operation: &str) -> Api {
     match operation {
         "PutImage" => Api::Ecr,
-        "RegisterTaskDefinition" | "TagResource" | "UpdateService" => Api::Ecs,
+        "RegisterTaskDefinition" | "TagResource" | "UpdateService" | "RunTask" | "StopTask" => Api::Ecs,
         _ => Api::CodeDeploy,
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
+use aws_sdk_ecs::config::retry::RetryConfig;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::{
@@ -111,6 +112,18 @@ macro_rules! send {
     }};
 }
 
+/// The same without the retries of the SDK.
+macro_rules! send_once {
+    ($operation:expr, $input:expr) => {{
+        let raw = RawJson::new($input);
+        let once = aws_sdk_ecs::config::Builder::default().retry_config(RetryConfig::disabled());
+        match $operation.customize().config_override(once).interceptor(raw.clone()).send().await {
+            Ok(_) => raw.answer(),
+            Err(error) => Err(error::of_sdk(&error)),
+        }
+    }};
+}
+
 #[async_trait]
 impl Caller for Sdk {
     async fn call(&self, api: Api, operation: &'static str, input: Value) -> Result<Value, CallError> {
@@ -126,6 +139,9 @@ impl Caller for Sdk {
             (Api::Ecs, "DescribeTaskDefinition") => send!(ecs.describe_task_definition(), &input),
             (Api::Ecs, "RegisterTaskDefinition") => send!(ecs.register_task_definition(), &input),
             (Api::Ecs, "TagResource") => send!(ecs.tag_resource(), &input),
+            // Tried once: a retry of the SDK would be signed anew, maybe long after the token has expired.
+            (Api::Ecs, "RunTask") => send_once!(ecs.run_task(), &input),
+            (Api::Ecs, "StopTask") => send!(ecs.stop_task(), &input),
             (Api::Ecs, "UpdateService") => send!(ecs.update_service(), &input),
             (Api::Ecr, "DescribeRepositories") => send!(ecr.describe_repositories(), &input),
             (Api::Ecr, "DescribeImages") => send!(ecr.describe_images(), &input),

@@ -224,6 +224,7 @@ pub(super) mod tests {
             failure: None,
             retry: None,
             accept_history: None,
+            last_run: None,
             approval: None,
             findings: Vec::new(),
             status,

@@ -20,6 +20,7 @@ mod render;
 mod replicas;
 mod retry;
 mod run;
+mod settle;
 mod simulator;
 mod source;
 mod status;
@@ -43,7 +44,7 @@ use crate::aws::Aws;
 use crate::controller::{Controller, Requeue, Swept, Writes};
 use crate::iam::Access;
 use crate::masking;
-use crate::model::{Declaration, Declared, Finding, FirstContact, Severity, Target, Waiting};
+use crate::model::{self, Declaration, Declared, Finding, FirstContact, Severity, Target, Waiting};
 use crate::plan::Plan;
 use crate::text::nearest::nearest;
 use crate::view::plan::Detail;
@@ -252,6 +253,26 @@ enum Command {
         /// `ENVIRONMENT/APPLICATION`.
         target: String,
     },
+    /// Say how a task ended of which that can no longer be found out.
+    #[command(group(clap::ArgGroup::new("result").required(true).args(["succeeded", "failed"])))]
+    Settle {
+        /// `ENVIRONMENT/APPLICATION`, by its whole name.
+        target: String,
+        /// It did its work: those that come after it may go on.
+        #[arg(long)]
+        succeeded: bool,
+        /// It did not: it is held.
+        #[arg(long)]
+        failed: bool,
+        /// How that was found out; it is kept with the outcome.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Run a declared task once more, however it ended before.
+    RunTask {
+        /// `ENVIRONMENT/APPLICATION`.
+        target: String,
+    },
     /// Accept a rewritten history of the infrastructure repository: make this branch the one that was applied.
     AcceptHistory {
         /// The environment; all, if none is given.
@@ -375,6 +396,11 @@ async fn dispatch(cli: Cli) -> anyhow::Result<End> {
         Command::Man { folder } => editors::man(&folder),
         Command::Approve { target } => approval::run(&repository, &target, Answer::Approve).await,
         Command::Reject { target } => approval::run(&repository, &target, Answer::Reject).await,
+        Command::Settle { target, succeeded, reason, .. } => {
+            let result = if succeeded { model::OutcomeKind::Succeeded } else { model::OutcomeKind::Failed };
+            settle::settle(&repository, &target, result, &reason).await
+        }
+        Command::RunTask { target } => settle::run_task(&repository, &target).await,
         Command::Retry { target } => retry::run(&repository, &target).await,
         Command::AcceptHistory { environment, yes } => {
             let answer = if yes { accept_history::Answer::Yes } else { accept_history::Answer::NotYet };

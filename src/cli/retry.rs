@@ -14,6 +14,7 @@ pub(super) async fn run(arguments: &RepositoryArgs, name: &str) -> anyhow::Resul
     let plan = look_at(&mut controller, &declaration, name).await?;
     let said = match &plan.waiting {
         Some(Waiting::Held { commit, .. }) => format!("{} will be tried once more", commit.short()),
+        Some(Waiting::OutcomeUnknown { commit, .. }) => format!("{} will be run once more", commit.short()),
         Some(Waiting::Contested { .. }) => "what is declared will be restored once more".to_owned(),
         _ => bail!("{name} is not held{}; nothing to try again", in_brackets(&plan)),
     };

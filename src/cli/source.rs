@@ -482,7 +482,7 @@ mod tests {
             let mut unread = unread(&now);
             fill_gaps(&mut now, &past, &mut unread);
             let [Declared::Frozen(frozen)] = now.applications.as_slice() else { panic!("{to}: {now:#?}") };
-            assert_eq!(frozen.known.as_ref().map(|known| known.service.as_str()), Some("mco-api"), "{to}");
+            assert_eq!(frozen.known.as_ref().map(|known| known.name_in_cluster()), Some("mco-api"), "{to}");
         }
     }
 
@@ -503,7 +503,7 @@ mod tests {
         let declaration = Opened::at(folder.path()).unwrap().committed().unwrap().1;
         let has_errors = declaration.findings.iter().any(|finding| finding.severity == Severity::Error);
         assert!(has_errors || declaration.applications.is_empty(), "{:#?}", declaration.applications);
-        declaration.observable().any(|desired| desired.service.as_str() == "mco-api")
+        declaration.observable().any(|desired| desired.name_in_cluster() == "mco-api")
     }
 
     #[test]
@@ -547,7 +547,7 @@ mod tests {
             fill_gaps(&mut now, &past, &mut unread);
             assert!(unread.is_empty(), "{unread:?}");
             let [Declared::Frozen(frozen)] = now.applications.as_slice() else { panic!("{now:#?}") };
-            assert_eq!(frozen.known.as_ref().map(|known| known.service.as_str()), Some("mco-api"));
+            assert_eq!(frozen.known.as_ref().map(|known| known.name_in_cluster()), Some("mco-api"));
         }
         // A file of both kinds that cannot be read: who names its application tells whom it freezes, and its environment stays.
         let other = ENVIRONMENT.replace("name: test", "name: other");

@@ -74,6 +74,22 @@ impl Access {
             return *unreached;
         }
         let asked_at = self.clock.now();
+        if desired.task().is_some() {
+            let rests = |last: &LastLook| {
+                last.desired == *desired
+                    && asked_at < last.until
+                    && !(last.left_to_others || last.awaits_image)
+            };
+            let Some(last) = last.filter(rests) else {
+                return observer.observe(desired, head, None, registered, Look::default()).await;
+            };
+            if last.awaits_word && self.has_news(desired).await {
+                return observer.observe(desired, head, None, registered, Look::default()).await;
+            }
+            let mut observed = Observed { checked_at: asked_at, ..last.observed };
+            observer.relate(desired, head, &mut observed);
+            return observed;
+        }
         let service: ReadService = (observer.service(desired).await, asked_at);
         let Some(last) = last.filter(|last| last.desired == *desired) else {
             let look = Look::default();

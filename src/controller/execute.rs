@@ -3,20 +3,30 @@
 use std::collections::BTreeMap;
 
 use crate::documents::shown;
-use crate::model::{Desired, Reading, Revision, TaskDefinitionArn, TaskDefinitionSource};
+use crate::model::{Desired, Reading, Revision, RunAnswer, TaskDefinitionArn, TaskDefinitionSource};
 use crate::plan::{By, Step, Why};
 use crate::ports::{CloudError, Ecr, Ports};
 
-/// Makes one write, as it was decided. A registration is answered with its revision.
+/// What a write was answered with, where that says more than that it was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    Done,
+    Registered(TaskDefinitionArn),
+    Run(RunAnswer),
+}
+
+/// Makes one write, as it was decided.
 pub(super) async fn execute(
     ports: &Ports,
     registry: &dyn Ecr,
     desired: &Desired,
     step: &Step,
-) -> Result<Option<TaskDefinitionArn>, CloudError> {
+) -> Result<Answer, CloudError> {
     let (ecs, code_deploy) = (&ports.ecs, &ports.code_deploy);
     match step {
-        Step::Register { input, tags, .. } => return ecs.register(input, tags).await.map(Some),
+        Step::Register { input, tags, .. } => return ecs.register(input, tags).await.map(Answer::Registered),
+        Step::Run { input, .. } => return ecs.run_task(input).await.map(Answer::Run),
+        Step::StopRun { cluster, task, reason } => ecs.stop_task(cluster, task, reason).await,
         Step::Stamp { revision, stamp } => ecs.tag_revision(revision, &stamp.tags()).await,
         Step::Deploy { cluster, service, revision, by: By::UpdateService { settings }, why } => {
             ecs.deploy(cluster, service, revision, settings.as_ref(), *why == Why::Retry).await
@@ -33,7 +43,7 @@ pub(super) async fn execute(
             registry.move_tag(desired.registry.account.as_ref(), repository, digest, tag).await
         }
     }
-    .map(|()| None)
+    .map(|()| Answer::Done)
 }
 
 /// The operation that moves a tag, in the registry of the image.
@@ -51,6 +61,8 @@ pub(super) fn operation(step: &Step) -> &'static str {
         Step::CreateApplication { .. } => "CreateApplication",
         Step::CreateGroup { .. } => "CreateDeploymentGroup",
         Step::MoveTag { .. } => MOVE_TAG,
+        Step::Run { .. } => "RunTask",
+        Step::StopRun { .. } => "StopTask",
     }
 }
 

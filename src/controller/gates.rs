@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
     ApplicationName, Declaration, Declared, Desired, Digest, EnvironmentName, MoveTag, Phase, Proof,
-    Registry, RepositoryName, Status, Sync, Tag, Target, Waiting,
+    Registry, RepositoryName, Running, Status, Sync, Tag, Target, Waiting,
 };
-use crate::plan::TagPeer;
+use crate::plan::{Followers, TagPeer};
 
 /// Who shares what with whom, by one declaration.
 pub(super) struct Peers<'a> {
@@ -47,10 +47,39 @@ impl<'a> Peers<'a> {
     pub fn relevant(&self, desired: &'a Desired) -> Vec<&'a Desired> {
         let first = desired.after.iter().filter_map(|name| self.readable.get(&beside(desired, name)));
         let sharing = shared(desired).filter_map(|shared| self.by_tag.get(&shared)).flatten();
-        let peers = first.chain(sharing).filter(|peer| peer.target != desired.target);
+        let after = self.after(desired);
+        let peers = first.chain(sharing).chain(&after).filter(|peer| peer.target != desired.target);
         let peers: BTreeMap<&Target, &Desired> = peers.map(|peer| (&peer.target, *peer)).collect();
         peers.into_values().collect()
     }
+}
+
+impl<'a> Peers<'a> {
+    /// Those that come directly after a task; of a service nobody asks.
+    fn after(&self, desired: &Desired) -> Vec<&'a Desired> {
+        if desired.task().is_none() {
+            return Vec::new();
+        }
+        let own = &desired.target;
+        let environment = self.readable.values().filter(|one| one.target.environment == own.environment);
+        environment.filter(|one| one.after.contains(&own.application)).copied().collect()
+    }
+}
+
+/// Whether all who come after a task run what they declare already.
+pub(super) fn followers(desired: &Desired, peers: &Peers<'_>, ledger: &Ledger) -> Followers {
+    let after = peers.after(desired);
+    let runs = |one: &&Desired| ledger.statuses.get(&one.target).is_some_and(runs_declared);
+    if !after.is_empty() && after.iter().all(runs) { Followers::RunDeclared } else { Followers::Elsewhere }
+}
+
+/// By the commits of what runs, whatever else is declared of it.
+fn runs_declared(status: &Status) -> bool {
+    let Some(declared) = &status.declared else { return false };
+    let is_declared = |running: &Running| running.commits.iter().any(|commit| commit.matches(declared));
+    status.last_deployment.as_ref().is_none_or(|last| last.phase == Phase::Succeeded)
+        && !status.running.is_empty()
+        && status.running.iter().all(is_declared)
 }
 
 fn beside(desired: &Desired, application: &ApplicationName) -> Target {
@@ -184,8 +213,14 @@ pub(super) fn turn(desired: &Desired, peers: &Peers<'_>, ledger: &Ledger) -> Opt
         if !peers.readable.contains_key(&first) || status.is_some_and(has_succeeded) {
             continue;
         }
-        let is_unproven = status.is_some_and(|status| status.sync == Sync::Synced);
-        let why = if is_unproven { ", which has no task that would prove it" } else { "" };
+        let why = match status {
+            Some(status) if status.sync == Sync::Synced => ", which has no task that would prove it",
+            Some(Status { waiting: Some(Waiting::Held { .. }), .. }) => ", which has failed",
+            Some(Status { waiting: Some(Waiting::OutcomeUnknown { .. }), .. }) => {
+                ", of which nobody knows how it ended"
+            }
+            _ => "",
+        };
         return Some(format!("after {first}{why}"));
     }
     let in_flight = others(&ledger.in_flight, &desired.target);

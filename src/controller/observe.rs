@@ -1,6 +1,7 @@
 //! One reading of AWS for one target. A read that fails is `Unavailable`, never absence.
 
 mod deployments;
+mod runs;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,9 +11,9 @@ use super::of_interest::{best_first, deployed};
 use super::remembered::Remembered;
 use crate::documents::memory;
 use crate::model::{
-    AccountId, Balancing, DeclaredCommits, Deployment, DeploymentStatus, Desired, InfraCommit, Millis,
-    Observed, ObservedImage, OutcomeKind, Phase, Reading, Revision, RolloutState, ScalableTarget, Service,
-    ServiceDeployment, Task, TaskDefinitionArn,
+    AccountId, Balancing, ClusterName, DeclaredCommits, Deployment, DeploymentStatus, Desired, InfraCommit,
+    Millis, Observed, ObservedImage, OutcomeKind, Phase, Reading, Revision, RolloutState, ScalableTarget,
+    Service, ServiceDeployment, ServiceName, Task, TaskDefinitionArn,
 };
 use crate::plan::count::Count;
 use crate::plan::{carriers, declared_family, phase, steady};
@@ -76,6 +77,9 @@ impl Observer<'_> {
             Ok(account) => Ok(account),
             Err(unreached) => return *unreached,
         };
+        if let Some(task) = desired.task() {
+            return self.observe_task(desired, task, account, head, registered).await;
+        }
         let (service, checked_at) = match service {
             Some(service) => service,
             None => (self.service(desired).await, facts_checked_at),
@@ -137,6 +141,7 @@ impl Observer<'_> {
             earlier: None,
             interim: Vec::new(),
             scalable_target: self.scalable_target(desired, look.fresh).await,
+            model_service: None,
         };
         self.relate(desired, head, &mut observed);
         if look.deep && is_first_contact(desired, &observed) {
@@ -207,12 +212,12 @@ impl Observer<'_> {
     /// Who else sets the count, where one is declared. It is asked anew before a write: an autoscaler may be a minute old.
     pub async fn scalable_target(&self, desired: &Desired, fresh: bool) -> Option<Reading<ScalableTarget>> {
         Count::of(desired)?;
-        let key = (desired.cluster.clone(), desired.service.clone());
+        let key = (desired.cluster.clone(), desired.service()?.clone());
         let now = self.clock.now();
         if let Some(kept) = self.remembered.scalable_target(&key, now).filter(|_| !fresh) {
             return Some(kept);
         }
-        let found = match self.scaling.scalable_target(&desired.cluster, &desired.service).await {
+        let found = match self.scaling.scalable_target(&key.0, &key.1).await {
             Ok(found) => found.map_or(Reading::Absent, Reading::Known),
             Err(error) => Reading::Unavailable(error.to_string()),
         };
@@ -233,12 +238,12 @@ impl Observer<'_> {
         deployments: &Reading<Vec<ServiceDeployment>>,
         now: Millis,
     ) -> Reading<Vec<Task>> {
-        let service = match service {
-            Reading::Known(service) => service,
-            Reading::Absent => return Reading::Absent,
-            Reading::Unavailable(why) => return Reading::Unavailable(why.clone()),
+        let (service, name) = match (service, desired.service()) {
+            (Reading::Known(service), Some(name)) => (service, name),
+            (Reading::Absent, _) | (_, None) => return Reading::Absent,
+            (Reading::Unavailable(why), _) => return Reading::Unavailable(why.clone()),
         };
-        let (cluster, name) = (&desired.cluster, &desired.service);
+        let cluster = &desired.cluster;
         let running = match self.ecs.tasks(cluster, name, Tasks::Running, TASKS).await {
             Ok(tasks) => tasks,
             Err(error) => return Reading::from(Err(error)),
@@ -256,7 +261,12 @@ impl Observer<'_> {
     }
 
     pub async fn service(&self, desired: &Desired) -> Reading<Service> {
-        match self.ecs.service(&desired.cluster, &desired.service).await {
+        let Some(name) = desired.service() else { return Reading::Absent };
+        self.service_named(&desired.cluster, name).await
+    }
+
+    async fn service_named(&self, cluster: &ClusterName, name: &ServiceName) -> Reading<Service> {
+        match self.ecs.service(cluster, name).await {
             Ok(found) => found.map_or(Reading::Absent, Reading::Known),
             Err(error) => self.remembered.hiding(Reading::from(Err(error))),
         }

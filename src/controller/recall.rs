@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use super::observe::Observer;
 use crate::documents::memory::{self, Hint};
-use crate::model::{Completeness, Desired, TaskDefinitionArn};
+use crate::model::{Completeness, ContentHash, Desired, TaskDefinitionArn};
 use crate::ports::{CloudError, Extent, RevisionStatus};
 
 /// Revisions for the declared commit that are described: the newest of them decides, the others are its races.
@@ -38,6 +38,32 @@ impl Observer<'_> {
                     revisions: worth_describing(hints.collect(), desired),
                     completeness: completeness(listing.extent, "the index of tags"),
                 }
+            }
+            Err(CloudError::Denied(_)) => self.recall_families(families).await,
+            Err(error) => Recollection {
+                revisions: BTreeSet::new(),
+                completeness: Completeness::Incomplete(error.to_string()),
+            },
+        }
+    }
+
+    /// Of a task, all that is remembered of its content: however long ago it ran, it does not run again.
+    pub(super) async fn recall_of_a_task(
+        &self,
+        desired: &Desired,
+        content: Option<&ContentHash>,
+        families: &BTreeSet<String>,
+    ) -> Recollection {
+        let target = &desired.target;
+        match self.tagging.revisions_tagged(&target.environment, &target.application).await {
+            Ok(listing) => {
+                let hints = listing.items.into_iter();
+                let hints = hints.filter_map(|one| Some((memory::hint(&one.tags, desired)?, one.arn)));
+                let hints: Vec<(Hint, TaskDefinitionArn)> = hints.collect();
+                let same = hints.iter().filter(|(hint, _)| Some(&hint.content) == content);
+                let mut revisions: BTreeSet<_> = same.map(|(_, arn)| arn.clone()).collect();
+                revisions.extend(worth_describing(hints, desired));
+                Recollection { revisions, completeness: completeness(listing.extent, "the index of tags") }
             }
             Err(CloudError::Denied(_)) => self.recall_families(families).await,
             Err(error) => Recollection {
@@ -101,7 +127,8 @@ mod tests {
     fn check(hints: &[(u64, &str, bool)], expected: &[u64]) {
         let hints = hints.iter().map(|(generation, commit, succeeded)| {
             let (commit, succeeded) = (Commit::new(commit.repeat(7)), *succeeded);
-            let hint = Hint { commit, declared: None, generation: *generation, succeeded };
+            let content = crate::model::ContentHash::new("c");
+            let hint = Hint { commit, content, declared: None, generation: *generation, succeeded };
             (hint, TaskDefinitionArn::new(format!("f:{generation}")))
         });
         let mut chosen: Vec<u64> = worth_describing(hints.collect(), &example::desired())

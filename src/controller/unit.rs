@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::access::Access;
 use super::entry::Entry;
-use super::execute::{execute, operation, without_secrets};
+use super::execute::{Answer, execute, operation, without_secrets};
 use super::gates::{self, Ledger, Peers};
 use super::outcome::{News, Outcome, Requeue, Swept, Writes};
 use super::pace;
@@ -55,7 +55,7 @@ enum Event<'a> {
     Looked(&'a Desired, Box<Observed>),
     /// The reading that a write of this kind rests on.
     Refreshed(&'a Desired, &'static str, Box<Observed>),
-    Wrote(&'a Desired, &'static str, Box<Observed>, Step, Result<Option<TaskDefinitionArn>, CloudError>),
+    Wrote(&'a Desired, &'static str, Box<Observed>, Step, Result<Answer, CloudError>),
 }
 
 type Work<'a> = FuturesUnordered<BoxFuture<'a, Event<'a>>>;
@@ -233,18 +233,14 @@ impl Books<'_> {
             recent: entry.and_then(|entry| entry.recent.as_ref()),
             refusal: entry.and_then(|entry| entry.refusal.as_ref()),
             turn: turn.as_deref(),
+            followers: gates::followers(desired, &round.peers, self.ledger),
             tag_peers: &peers,
             now: self.clock.now(),
         })
     }
 
     /// Takes note of what became of a write.
-    fn outcome(
-        &mut self,
-        desired: &Desired,
-        step: Step,
-        result: Result<Option<TaskDefinitionArn>, CloudError>,
-    ) -> Outcome {
+    fn outcome(&mut self, desired: &Desired, step: Step, result: Result<Answer, CloudError>) -> Outcome {
         let at = self.clock.now();
         let entry = self.entry(&desired.target);
         if matches!(result, Ok(_) | Err(CloudError::Ambiguous(_))) {
@@ -252,7 +248,14 @@ impl Books<'_> {
             entry.recent = Some(Recent {
                 step: step.clone(),
                 at,
-                registered: result.as_ref().ok().cloned().flatten(),
+                registered: match &result {
+                    Ok(Answer::Registered(revision)) => Some(revision.clone()),
+                    _ => None,
+                },
+                run: match &result {
+                    Ok(Answer::Run(answer)) => Some(answer.clone()),
+                    _ => None,
+                },
                 repeated: before.map_or(0, |before| before.repeated.saturating_add(1)),
             });
         }
@@ -449,7 +452,7 @@ impl<'a> Pass<'a, '_> {
         lane: &'static str,
         observed: Observed,
         step: Step,
-        result: Result<Option<TaskDefinitionArn>, CloudError>,
+        result: Result<Answer, CloudError>,
     ) {
         let result = result.map_err(|error| without_secrets(error, desired, &step, &observed.revisions));
         // What was refused is told by the plan that comes after it.
@@ -499,5 +502,5 @@ impl<'a> Pass<'a, '_> {
 
 /// Whether it begins a deployment: a registration is the first step of one.
 fn starts(step: &Step) -> bool {
-    matches!(step, Step::Register { .. } | Step::Deploy { .. })
+    matches!(step, Step::Register { .. } | Step::Deploy { .. } | Step::Run { .. })
 }

@@ -10,7 +10,7 @@ const NAME: usize = 46;
 /// The names of application and group.
 pub fn names(settings: &CodeDeploy, desired: &Desired) -> (String, String) {
     let default = |prefix: &str| {
-        let name = format!("{prefix}-{}-{}", desired.cluster, desired.service);
+        let name = format!("{prefix}-{}-{}", desired.cluster, desired.name_in_cluster());
         name.chars().take(NAME).collect::<String>()
     };
     (
@@ -51,7 +51,7 @@ pub fn group_input(new: &NewGroup, application: &str, group: &str, desired: &Des
         "applicationName": application,
         "deploymentGroupName": group,
         "serviceRoleArn": new.service_role,
-        "ecsServices": [{"serviceName": desired.service.as_str(), "clusterName": desired.cluster.as_str()}],
+        "ecsServices": [{"serviceName": desired.name_in_cluster(), "clusterName": desired.cluster.as_str()}],
         "deploymentStyle": {"deploymentType": "BLUE_GREEN", "deploymentOption": "WITH_TRAFFIC_CONTROL"},
         "blueGreenDeploymentConfiguration": {
             "deploymentReadyOption": ready,

@@ -11,15 +11,16 @@ use sha2::{Digest as _, Sha256};
 
 use super::normalise;
 use crate::model::{
-    Applied, Commit, ContentHash, DeclarationHash, DeploymentId, Desired, Ended, InfraCommit, Memory, Millis,
-    Outcome, OutcomeKind, Revision, SettingsStamp, Target, TaskDefinitionArn,
+    Applied, ClusterName, Commit, ContentHash, DeclarationHash, DeploymentId, Desired, Ended, InfraCommit,
+    Memory, Millis, Outcome, OutcomeKind, Revision, RunStamp, RunStanding, SettingsStamp, Target,
+    TaskDefinitionArn, Workload,
 };
 
 pub const ENVIRONMENT: &str = "trueup:environment";
 pub const APPLICATION: &str = "trueup:application";
 /// `<cluster>/<service>`. Revisions that 0.1 registered do not have it.
 const SERVICE: &str = "trueup:service";
-const COMMIT: &str = "trueup:commit";
+pub const COMMIT: &str = "trueup:commit";
 /// With the name of an image behind it, where that one's commit is not that of the first image.
 const COMMIT_OF: &str = "trueup:commit:";
 const CONTENT: &str = "trueup:content";
@@ -37,6 +38,13 @@ const OUTCOME: &str = "trueup:outcome";
 const ENDED: &str = "trueup:ended";
 const RETRY: &str = "trueup:retry";
 const SETTINGS: &str = "trueup:settings";
+/// `<attempt>.<refusals>/<seconds>/<task>`: the task that was asked for, `-` before its id is known, `none` where AWS found no
+/// place for it.
+const RUN: &str = "trueup:run";
+/// The cluster of that task: not part of the value above, which would be too long with it.
+const CLUSTER: &str = "trueup:cluster";
+/// What AWS or a person said of it.
+const REASON: &str = "trueup:reason";
 /// All keys of a revision with one image; each further one may have a commit of its own.
 pub const KEYS: [&str; 14] = [
     ENVIRONMENT,
@@ -54,8 +62,15 @@ pub const KEYS: [&str; 14] = [
     RETRY,
     SETTINGS,
 ];
-/// Stands for "no infra commit" (a working tree) in the stamp.
+/// What a revision of a task has beside those, in the room that it leaves to `FROM`, `HEALED` and `SETTINGS`.
+pub const KEYS_OF_A_RUN: [&str; 3] = [RUN, CLUSTER, REASON];
+/// Stands for "no infra commit" (a working tree) in the stamp, and for a task without an id.
 const NONE: &str = "-";
+const REFUSED: &str = "none";
+/// In the place of the service, on revisions of tasks. It names no cluster and no family: a run that was moved is the same.
+const TASK: &str = "task";
+/// Characters of the value of a tag (Amazon ECS API reference, `Tag`).
+const MOST_OF_A_VALUE: usize = 256;
 
 /// The hash over a normalised task definition and the names of who it belongs to. The images in it are pinned, so
 /// their digests are part of it.
@@ -92,6 +107,17 @@ pub enum Stamp {
     /// A person asks for another try after this failed deployment.
     Retry(String),
     Settings(SettingsStamp),
+    /// Before a task is asked for, and with what became of that.
+    Run {
+        run: RunStamp,
+        why: Option<String>,
+    },
+    /// How an attempt ended; `why` is a person's word, where it is one.
+    Ran {
+        outcome: Outcome,
+        attempt: u64,
+        why: Option<String>,
+    },
 }
 
 impl Stamp {
@@ -106,6 +132,17 @@ impl Stamp {
             }
             Self::Retry(failed) => BTreeMap::from([retry_tag(failed)]),
             Self::Settings(settings) => BTreeMap::from([settings_tag(settings)]),
+            Self::Run { run, why } => {
+                let fixed = [
+                    (RUN.to_owned(), format_run(run)),
+                    (CLUSTER.to_owned(), run.cluster.as_str().to_owned()),
+                ];
+                fixed.into_iter().chain(reason_tag(why.as_deref())).collect()
+            }
+            Self::Ran { outcome, attempt, why } => {
+                let ended = (ENDED.to_owned(), format!("{attempt}/{}", outcome.deployment));
+                [outcome_tag(outcome), ended].into_iter().chain(reason_tag(why.as_deref())).collect()
+            }
         }
     }
 
@@ -113,7 +150,8 @@ impl Stamp {
     pub fn key(&self) -> &'static str {
         match self {
             Self::Applied(_) => APPLIED,
-            Self::Outcome { .. } => OUTCOME,
+            Self::Outcome { .. } | Self::Ran { .. } => OUTCOME,
+            Self::Run { .. } => RUN,
             Self::Retry(_) => RETRY,
             Self::Settings(_) => SETTINGS,
         }
@@ -146,7 +184,13 @@ pub fn of(revision: &Revision, desired: &Desired) -> Option<Memory> {
         outcome: tag(OUTCOME).and_then(parse_outcome),
         retry: tag(RETRY).map(str::to_owned),
         settings: tag(SETTINGS).and_then(parse_settings),
+        run: tag(RUN).zip(tag(CLUSTER)).and_then(|(run, cluster)| parse_run(run, cluster)),
     })
+}
+
+/// What AWS or a person said of the last task of a revision.
+pub fn reason(revision: &Revision) -> Option<&str> {
+    revision.tags.get(REASON).map(String::as_str)
 }
 
 /// The key of the tag that names the commit of an image.
@@ -158,6 +202,7 @@ pub fn commit_key(memory: &Memory, image: &str) -> String {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hint {
     pub commit: Commit,
+    pub content: ContentHash,
     pub declared: Option<DeclarationHash>,
     pub generation: u64,
     pub succeeded: bool,
@@ -172,6 +217,7 @@ pub fn hint(tags: &BTreeMap<String, String>, desired: &Desired) -> Option<Hint> 
     let succeeded = |outcome: Outcome| outcome.result == OutcomeKind::Succeeded;
     named.then(|| Hint {
         commit: Commit::new(tag(COMMIT).unwrap_or_default()),
+        content: ContentHash::new(tag(CONTENT).unwrap_or_default()),
         declared: tag(DECLARED).map(DeclarationHash::new),
         generation: tag(APPLIED).and_then(parse_applied).map_or(0, |applied| applied.generation),
         succeeded: tag(OUTCOME).and_then(parse_outcome).is_some_and(succeeded),
@@ -180,7 +226,10 @@ pub fn hint(tags: &BTreeMap<String, String>, desired: &Desired) -> Option<Hint> 
 
 /// `<cluster>/<service>`.
 fn place(desired: &Desired) -> String {
-    format!("{}/{}", desired.cluster, desired.service)
+    match &desired.workload {
+        Workload::Service(service) => format!("{}/{service}", desired.cluster),
+        Workload::Task(_) => TASK.to_owned(),
+    }
 }
 
 /// Whether the revision says that any trueup registered it: such a revision is never taken for Terraform's.
@@ -284,6 +333,41 @@ fn of_generation(text: &str, generation: u64) -> Option<&str> {
 fn parse_settings(text: &str) -> Option<SettingsStamp> {
     let (hash, state) = text.split_once('/')?;
     Some(SettingsStamp { hash: hash.to_owned(), done: state == "done" })
+}
+
+/// `<attempt>.<refusals>/<seconds>/<task>`.
+fn format_run(run: &RunStamp) -> String {
+    let task = match &run.standing {
+        RunStanding::Asked => NONE,
+        RunStanding::Refused => REFUSED,
+        RunStanding::Started(task) => task,
+    };
+    format!("{}.{}/{}/{task}", run.attempt, run.refusals, run.asked_at.div_euclid(1000))
+}
+
+fn parse_run(text: &str, cluster: &str) -> Option<RunStamp> {
+    let mut parts = text.splitn(3, '/');
+    let (attempt, refusals) = parts.next()?.split_once('.')?;
+    let asked_at = parts.next()?.parse::<Millis>().ok()?.checked_mul(1000)?;
+    let standing = match parts.next()? {
+        NONE => RunStanding::Asked,
+        REFUSED => RunStanding::Refused,
+        task => RunStanding::Started(task.to_owned()),
+    };
+    Some(RunStamp {
+        attempt: attempt.parse().ok()?,
+        refusals: refusals.parse().ok()?,
+        asked_at,
+        standing,
+        cluster: ClusterName::new(cluster),
+    })
+}
+
+/// With what a tag may not hold replaced; nothing where there is nothing to say.
+fn reason_tag(why: Option<&str>) -> Option<(String, String)> {
+    let plain = |c: char| if c.is_alphanumeric() || " _.:/=+-@".contains(c) { c } else { '_' };
+    let value: String = why?.chars().map(plain).take(MOST_OF_A_VALUE).collect();
+    Some((REASON.to_owned(), value.trim().to_owned()))
 }
 
 fn parse_ended(text: &str) -> Option<Ended> {
@@ -403,7 +487,7 @@ mod tests {
         let mut elsewhere = desired();
         elsewhere.target.environment = EnvironmentName::new("staging");
         assert_eq!(of(&ours, &elsewhere), None);
-        let other_service = Desired { service: ServiceName::new("other"), ..desired() };
+        let other_service = Desired { workload: Workload::Service(ServiceName::new("other")), ..desired() };
         assert_eq!((of(&ours, &other_service), hint(&ours.tags, &other_service)), (None, None));
         let other_cluster = Desired { cluster: ClusterName::new("other"), ..desired() };
         assert_eq!(of(&ours, &other_cluster), None);
@@ -413,10 +497,37 @@ mod tests {
     }
 
     #[test]
+    fn a_run_is_read_as_it_was_stamped_and_takes_the_room_of_what_a_task_does_not_need() {
+        let task = Desired { workload: Workload::Task(Box::default()), ..desired() };
+        let mut revision = revision("r@sha256:1");
+        assert_eq!(of(&revision, &task), None, "it is of a service");
+        revision.tags.insert(SERVICE.to_owned(), TASK.to_owned());
+        let id = "0123456789abcdef0123456789abcdef";
+        for standing in [RunStanding::Asked, RunStanding::Refused, RunStanding::Started(id.to_owned())] {
+            let cluster = ClusterName::new("c".repeat(255));
+            let run = RunStamp { attempt: 2, refusals: 3, asked_at: 1_767_225_600_000, standing, cluster };
+            let stamp = Stamp::Run { run: run.clone(), why: Some("RESOURCE:CPU {no}".to_owned()) };
+            let tags = stamp.tags();
+            assert!(tags.values().all(|value| value.chars().count() <= MOST_OF_A_VALUE));
+            assert_eq!(tags[REASON], "RESOURCE:CPU _no_");
+            revision.tags.extend(tags);
+            assert_eq!(of(&revision, &task).unwrap().run, Some(run));
+        }
+        let outcome = Outcome { result: OutcomeKind::Failed, deployment: id.to_owned() };
+        revision.tags.extend(Stamp::Ran { outcome, attempt: 2, why: None }.tags());
+        revision.tags.extend(Stamp::Retry("2".to_owned()).tags());
+        let memory = of(&revision, &task).unwrap();
+        assert_eq!((memory.attempt(), memory.outcome_of(2).is_some(), memory.outcome_of(3)), (3, true, None));
+        let used = KEYS.iter().filter(|key| ![FROM, HEALED, SETTINGS].contains(key)).count();
+        assert!(used + KEYS_OF_A_RUN.len() <= KEYS.len());
+    }
+
+    #[test]
     fn the_tags_of_a_revision_hint_at_what_is_worth_describing() {
         let mut ours = revision("r@sha256:1");
         let expected = Hint {
             commit: Commit::new("3f2c1ab"),
+            content: ContentHash::new(ours.tags[CONTENT].clone()),
             declared: Some(DeclarationHash::new("d")),
             generation: 7,
             succeeded: false,

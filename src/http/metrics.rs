@@ -167,5 +167,7 @@ fn kind(step: &Step) -> &'static str {
         Step::CreateApplication { .. } => "create_application",
         Step::CreateGroup { .. } => "create_group",
         Step::MoveTag { .. } => "move_tag",
+        Step::Run { .. } => "run",
+        Step::StopRun { .. } => "stop_run",
     }
 }

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use crate::accounts::Accounts;
 use crate::documents::{code_deploy, roles};
 use crate::model::{
-    AccountId, CodeDeploy, Declaration, Desired, Mode, MoveTag, NewGroup, Region, Strategy, Target,
-    TaskDefinitionSource,
+    AccountId, CodeDeploy, Declaration, Desired, Mode, MoveTag, NewGroup, Region, RunNetwork, Strategy,
+    Target, TaskDefinitionSource,
 };
 use crate::plan::count::Count;
 use resource::{Naming, Resource, named};
@@ -138,7 +138,11 @@ fn has_plain_names(desired: &Desired) -> Result<(), Wildcard> {
         [desired.account.as_ref(), desired.registry.account.as_ref()].map(|it| it.map(ToString::to_string));
     let regions =
         [desired.region.as_ref(), desired.registry.region.as_ref()].map(|it| it.map(ToString::to_string));
-    let mut names = vec![desired.cluster.to_string(), desired.service.to_string(), application, group];
+    let mut names =
+        vec![desired.cluster.to_string(), desired.name_in_cluster().to_owned(), application, group];
+    if let Some(RunNetwork::Like(name)) = desired.task().map(|task| &task.network) {
+        names.push(name.to_string());
+    }
     names.extend(desired.images.iter().map(|image| image.repository.to_string()));
     names.extend(places.into_iter().chain(regions).chain([family]).flatten());
     names.extend(roles::declared(desired).into_iter().map(str::to_owned));
@@ -225,7 +229,6 @@ impl Said<'_> {
 }
 
 fn reads(desired: &[&Desired]) -> Vec<Statement> {
-    let clusters = desired.iter().map(|one| resource(one, "ecs", "cluster/", one.cluster.as_str(), ""));
     let groups = groups(desired, |_| true);
     vec![
         Statement::new(
@@ -236,10 +239,10 @@ fn reads(desired: &[&Desired]) -> Vec<Statement> {
                 "ecs:DescribeServiceDeployments",
                 "ecs:DescribeServiceRevisions",
             ],
-            desired.iter().flat_map(|one| of_service(one)),
+            services(desired).flat_map(of_service).chain(models(desired)),
         ),
         Statement::new("ReadTasks", &["ecs:ListTasks", "ecs:DescribeTasks"], any(desired))
-            .when(Condition::InClusters(clusters.collect())),
+            .when(Condition::InClusters(clusters(desired.iter().copied()))),
         Statement::new(
             "ReadTaskDefinitions",
             &["ecs:ListTaskDefinitions", "ecs:DescribeTaskDefinition"],
@@ -309,7 +312,20 @@ fn writes(desired: &[&Desired]) -> Vec<Statement> {
         Statement::new(
             "UpdateServices",
             &["ecs:UpdateService"],
-            desired.iter().filter(|one| updates(one)).map(|one| service(one, "service/", "")),
+            services(desired).filter(|one| updates(one)).map(|one| service(one, "service/", "")),
+        ),
+        Statement::new(
+            "RunTasks",
+            // The revision is what is run, and the cluster a condition.
+            &["ecs:RunTask"],
+            tasks(desired).map(task_definitions),
+        )
+        .when(Condition::InClusters(clusters(tasks(desired)))),
+        Statement::new(
+            "StopTasks",
+            // With the tags that the task is given when it is started.
+            &["ecs:StopTask", "ecs:TagResource"],
+            tasks(desired).map(|one| resource(one, "ecs", "task/", one.cluster.as_str(), "/*")),
         ),
         Statement::new(
             "MoveTags",
@@ -361,7 +377,29 @@ fn writes(desired: &[&Desired]) -> Vec<Statement> {
 
 /// Whether ECS itself may shift traffic here.
 fn may_shift_traffic(desired: &Desired) -> bool {
-    matches!(desired.strategy, Strategy::Native(_) | Strategy::Unspecified)
+    desired.service().is_some() && matches!(desired.strategy, Strategy::Native(_) | Strategy::Unspecified)
+}
+
+fn services<'a>(desired: &[&'a Desired]) -> impl Iterator<Item = &'a Desired> {
+    desired.iter().copied().filter(|one| one.service().is_some())
+}
+
+fn tasks<'a>(desired: &[&'a Desired]) -> impl Iterator<Item = &'a Desired> {
+    desired.iter().copied().filter(|one| one.task().is_some())
+}
+
+fn clusters<'a>(desired: impl Iterator<Item = &'a Desired>) -> BTreeSet<Resource> {
+    desired.map(|one| resource(one, "ecs", "cluster/", one.cluster.as_str(), "")).collect()
+}
+
+/// Services that lend their network to a task.
+fn models(desired: &[&Desired]) -> impl Iterator<Item = Resource> {
+    tasks(desired).filter_map(|one| match &one.task()?.network {
+        RunNetwork::Like(name) => {
+            Some(resource(one, "ecs", "service/", &format!("{}/{name}", one.cluster), ""))
+        }
+        RunNetwork::Unspecified | RunNetwork::Declared(_) => None,
+    })
 }
 
 /// Whether `UpdateService` is called of this service: for a rolling deployment, or for its own settings.
@@ -371,7 +409,7 @@ fn updates(desired: &Desired) -> bool {
 
 /// Where CodeDeploy may deploy: where it is declared, and with the default names where no strategy is.
 fn settings<'a>(desired: &[&'a Desired]) -> impl Iterator<Item = (&'a Desired, Option<&'a CodeDeploy>)> {
-    desired.iter().filter_map(|one| match &one.strategy {
+    desired.iter().filter(|one| one.service().is_some()).filter_map(|one| match &one.strategy {
         Strategy::CodeDeploy(settings) => Some((*one, Some(settings.as_ref()))),
         Strategy::Unspecified => Some((*one, None)),
         Strategy::Rolling | Strategy::Native(_) => None,
@@ -421,7 +459,7 @@ fn of_service(desired: &Desired) -> [Resource; 3] {
 }
 
 fn service(desired: &Desired, kind: &str, rest: &'static str) -> Resource {
-    resource(desired, "ecs", kind, &format!("{}/{}", desired.cluster, desired.service), rest)
+    resource(desired, "ecs", kind, &format!("{}/{}", desired.cluster, desired.name_in_cluster()), rest)
 }
 
 /// All revisions of the family, where it is known before AWS was asked.

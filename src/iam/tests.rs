@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::manifest::{self, Files};
-use crate::model::{AccountId, ClusterName, Declared, Region, RepositoryName, RolePattern, ServiceName};
+use crate::model::{
+    AccountId, ClusterName, Declared, Region, RepositoryName, RolePattern, ServiceName, Workload,
+};
 
 /// One environment with these lines and applications: name and specification.
 fn declaration(lines: &str, applications: &[(String, String)]) -> Declaration {
@@ -180,7 +182,7 @@ fn a_wildcard_in_a_name_is_refused_whatever_read_the_files_before() {
         ("account", |one, text| one.account = Some(AccountId::new(text))),
         ("region", |one, text| one.region = Some(Region::new(text))),
         ("cluster", |one, text| one.cluster = ClusterName::new(text)),
-        ("service", |one, text| one.service = ServiceName::new(text)),
+        ("service", |one, text| one.workload = Workload::Service(ServiceName::new(text))),
         ("repository", |one, text| one.images[0].repository = RepositoryName::new(text)),
         ("registry", |one, text| one.registry.account = Some(AccountId::new(text))),
         ("registry's region", |one, text| one.registry.region = Some(Region::new(text))),
@@ -314,4 +316,23 @@ fn the_roles_of_a_hundred_accounts_stand_by_their_names() {
     let hub = hub(&all, &roles, Access::Write).unwrap();
     assert_eq!(resources(&hub, "AssumeRoles").len(), 100);
     assert!(!hub.document["Statement"][0].to_string().contains('*'), "{:#}", hub.document);
+}
+
+#[test]
+fn a_task_is_run_and_stopped_and_no_service_is_updated_for_it() {
+    let file = r#"{"family": "migrate", "taskRoleArn": "arn:aws:iam::123456789012:role/tasks", "networkMode": "awsvpc", "containerDefinitions": [{"name": "api", "image": "<IMAGE_NAME>", "memory": 64}]}"#;
+    let task = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: migrate}\nspec:\n  repository: mco/api\n  taskDefinition: migrate.json\n  strategy: {task: {network: {like: api}}}\n";
+    let environment = "apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {name: test}\nspec: {account: \"123456789012\", region: eu-west-2, cluster: mco, applications: {migrate: {commit: bbbbbbb}}}\n";
+    let files = [("a.yaml", task), ("b.yaml", environment), ("migrate.json", file)];
+    let files: Files = files.map(|(path, text)| (path.to_owned(), Ok(text.to_owned()))).into();
+    let declaration = manifest::read(&files, None, &|_, _| Vec::new());
+    assert_eq!(declaration.findings, []);
+    let policy = policy(&declaration, Access::Write).unwrap();
+    assert_eq!(resources(&policy, "RunTasks"), ["ecs:task-definition/migrate:*"]);
+    assert_eq!(resources(&policy, "StopTasks"), ["ecs:task/mco/*"]);
+    assert_eq!(resources(&policy, "ReadServices"), ["ecs:service/mco/api"]);
+    assert_eq!(resources(&policy, "PassRolesToTasks"), ["iam::123456789012:role/tasks"]);
+    for unneeded in ["UpdateServices", "MoveTags", "Deploy"] {
+        assert_eq!(resources(&policy, unneeded), Vec::<String>::new(), "{unneeded}");
+    }
 }

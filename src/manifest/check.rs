@@ -41,9 +41,16 @@ impl fmt::Display for Claim<'_> {
 fn claims_of(one: &Desired) -> Vec<(Place<'_>, Claim<'_>)> {
     let place = (one.account.as_ref(), one.region.as_ref());
     let registry = (one.registry.account.as_ref().or(place.0), one.registry.region.as_ref().or(place.1));
-    let mut claims = vec![(place, Claim::Service(&one.cluster, &one.service))];
+    let mut claims = Vec::new();
+    claims.extend(one.service().map(|service| (place, Claim::Service(&one.cluster, service))));
     if let TaskDefinitionSource::Family(family) = &one.task_definition {
         claims.push((place, Claim::Family(family)));
+    }
+    if let (Some(_), TaskDefinitionSource::File { input, .. }) = (one.task(), &one.task_definition) {
+        // Its revisions remember what has run.
+        claims
+            .extend(input.get("family").and_then(Value::as_str).map(|family| (place, Claim::Family(family))));
+        return claims;
     }
     if let Strategy::CodeDeploy(settings) = &one.strategy {
         let (application, group) = code_deploy::names(settings, one);

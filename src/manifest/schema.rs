@@ -30,7 +30,7 @@ pub fn schema() -> Value {
         "title": "trueup infrastructure repository",
         "oneOf": [document("Application", "#/$defs/application"), document("Environment", "#/$defs/environment")],
         "$defs": {
-            "application": object(&application_keys(), &["service"]),
+            "application": object(&application_keys(), &[]),
             "environment": environment(),
             "entry": object(&entry_keys(), &[]),
             "policy": policy(),
@@ -190,13 +190,39 @@ fn strategy() -> Value {
         &[],
     );
     code_deploy["type"] = json!(["object", "null"]);
+    let by_container = |value: Value| json!({"type": "object", "additionalProperties": value});
+    let network = object(
+        &json!({
+            "like": text("A service of the same cluster whose network, launch type and platform it takes."),
+            "subnets": reference("someNames"),
+            "securityGroups": reference("someNames"),
+            "assignPublicIp": {"enum": ["ENABLED", "DISABLED"]},
+        }),
+        &[],
+    );
+    let mut task = object(
+        &json!({
+            "command": by_container(reference("someNames")),
+            "environment": by_container(json!({"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}})),
+            "network": network,
+            "capacity": {"oneOf": [
+                {"enum": ["FARGATE", "FARGATE_SPOT", "EC2", "EXTERNAL"]},
+                object(&json!({"providers": reference("someNames")}), &["providers"]),
+            ]},
+            "timeout": reference("duration"),
+            "success": reference("someNames"),
+        }),
+        &[],
+    );
+    task["type"] = json!(["object", "null"]);
     json!({"oneOf": [
-        {"enum": ["rolling", "codeDeploy", "blueGreen", "canary", "linear"]},
+        {"enum": ["rolling", "codeDeploy", "blueGreen", "canary", "linear", "task"]},
         object(&json!({"rolling": {"type": ["object", "null"]}}), &["rolling"]),
         object(&json!({"codeDeploy": code_deploy}), &["codeDeploy"]),
         object(&json!({"blueGreen": native(&json!({}))}), &["blueGreen"]),
         object(&json!({"canary": native(&json!({"share": share("The share of production traffic that goes first."), "stepBake": reference("duration")}))}), &["canary"]),
         object(&json!({"linear": native(&json!({"step": share("The share of production traffic of each step."), "stepBake": reference("duration")}))}), &["linear"]),
+        object(&json!({"task": task}), &["task"]),
     ]})
 }
 

@@ -101,7 +101,7 @@ pub struct Desired {
     /// `None`: the region of the AWS settings.
     pub region: Option<Region>,
     pub cluster: ClusterName,
-    pub service: ServiceName,
+    pub workload: Workload,
     pub registry: Registry,
     /// The ECR tag that marks what runs in this environment.
     pub environment_tag: Tag,
@@ -136,6 +136,67 @@ impl Desired {
     pub fn commit(&self) -> &Commit {
         &self.images[0].commit
     }
+
+    pub fn service(&self) -> Option<&ServiceName> {
+        match &self.workload {
+            Workload::Service(name) => Some(name),
+            Workload::Task(_) => None,
+        }
+    }
+
+    /// What it is called in its cluster: the name of its service or, where there is none, its own.
+    pub fn name_in_cluster(&self) -> &str {
+        self.service().map_or(self.target.application.as_str(), ServiceName::as_str)
+    }
+
+    pub fn task(&self) -> Option<&OneShot> {
+        match &self.workload {
+            Workload::Service(_) => None,
+            Workload::Task(task) => Some(task),
+        }
+    }
+}
+
+/// What an application is in its cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Workload {
+    /// Tasks that are kept running, until others take their place.
+    Service(ServiceName),
+    /// A task that ends by itself, and runs once for each content.
+    Task(Box<OneShot>),
+}
+
+/// How a task is run. What it runs is in the task definition: only that makes it another one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OneShot {
+    pub network: RunNetwork,
+    pub capacity: RunCapacity,
+    /// After so long it is stopped, and has failed; `None`: never.
+    pub timeout: Option<Duration>,
+    /// The containers that must end with 0; `None`: the essential ones.
+    pub success: Option<Vec<String>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum RunNetwork {
+    /// None is declared: right for a task definition whose network mode is not `awsvpc`.
+    #[default]
+    Unspecified,
+    /// That of a service of the same cluster, with its launch type and platform.
+    Like(ServiceName),
+    /// An `awsvpcConfiguration`.
+    Declared(Value),
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum RunCapacity {
+    /// As the service has it that the network is like; else as the cluster does it.
+    #[default]
+    Unspecified,
+    /// `FARGATE`, `EC2` or `EXTERNAL`.
+    LaunchType(String),
+    /// Capacity providers, of equal weight.
+    Providers(Vec<String>),
 }
 
 /// Where a declaration stands. Lines and columns count from 1; 0 is "the whole file".

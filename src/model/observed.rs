@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{
-    AccountId, Balancing, Commit, ContentHash, DeclarationHash, DeploymentId, DesiredImage, Digest, Group,
-    InfraCommit, RepositoryName, Shift, Tag, TaskDefinitionArn,
+    AccountId, Balancing, ClusterName, Commit, ContentHash, DeclarationHash, DeploymentId, DesiredImage,
+    Digest, Group, InfraCommit, RepositoryName, Shift, Tag, TaskDefinitionArn,
 };
 
 /// Unix time in milliseconds. The model never asks what time it is.
@@ -69,6 +69,8 @@ pub struct Observed {
     pub interim: Vec<DeclaredCommits>,
     /// The autoscaler's bounds; `None`: not asked, since no count is declared.
     pub scalable_target: Option<Reading<ScalableTarget>>,
+    /// The service whose network a task is to have; `None`: not asked, since none is declared.
+    pub model_service: Option<Reading<Service>>,
 }
 
 /// Why it is not known whose the credentials are. Then nothing else is read there: it would fail alike.
@@ -104,6 +106,7 @@ impl Observed {
             earlier: None,
             interim: Vec::new(),
             scalable_target: None,
+            model_service: None,
         }
     }
 }
@@ -149,6 +152,8 @@ pub struct Service {
     pub controller: Controller,
     pub strategy: DeploymentStrategy,
     pub scheduling: Scheduling,
+    /// `None` where capacity providers are in its place.
+    pub launch_type: Option<String>,
     pub task_definition: TaskDefinitionArn,
     pub desired_count: i32,
     pub running_count: i32,
@@ -365,6 +370,8 @@ pub struct Memory {
     pub retry: Option<String>,
     /// The service settings that go with it.
     pub settings: Option<SettingsStamp>,
+    /// The last task that was asked for, where it is not a service that runs it.
+    pub run: Option<RunStamp>,
 }
 
 impl Memory {
@@ -381,6 +388,19 @@ impl Memory {
     /// Whether the deployment that the stamp was written for has come to its end.
     pub fn has_ended(&self) -> bool {
         self.ended.as_ref().is_some_and(|ended| ended.generation == self.generation())
+    }
+
+    /// Whether this deployment has ended and was ours.
+    /// The attempt that is due: one more for each that a person has answered with another try.
+    pub fn attempt(&self) -> u64 {
+        let answered = self.retry.as_deref().and_then(|text| text.parse::<u64>().ok());
+        answered.unwrap_or_default().saturating_add(1)
+    }
+
+    /// How an attempt ended, if that is on record.
+    pub fn outcome_of(&self, attempt: u64) -> Option<&Outcome> {
+        let is_of = self.ended.as_ref().is_some_and(|ended| ended.generation == attempt);
+        self.outcome.as_ref().filter(|_| is_of)
     }
 
     /// Whether this deployment has ended and was ours.
@@ -402,6 +422,39 @@ pub struct Applied {
     pub at: Option<Millis>,
     /// How often in a row somebody else had undone what is declared.
     pub rounds: u32,
+}
+
+/// What is known of the task of an attempt. It is written before the task is asked for, and again with what became of that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunStamp {
+    /// From 1: one more for each time that a person has asked for another one.
+    pub attempt: u64,
+    /// How often AWS found no place for it in this attempt.
+    pub refusals: u32,
+    /// When it was asked for, in AWS's time, to the second.
+    pub asked_at: Millis,
+    pub standing: RunStanding,
+    /// Where it was asked for: an attempt stays in its cluster, whatever is declared by now.
+    pub cluster: ClusterName,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunStanding {
+    /// It is being asked for: AWS may have started it or not.
+    Asked,
+    /// AWS found no place for it, and has started nothing.
+    Refused,
+    /// The id of the task.
+    Started(String),
+}
+
+/// What AWS answered to `RunTask`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunAnswer {
+    /// The id of the task: a new one, or that of the first call with this token.
+    Started(String),
+    /// No place was found for it. The token stands for that from now on.
+    NoPlace(String),
 }
 
 /// Which service settings were to be sent, and whether they were seen on the service since.
@@ -449,6 +502,11 @@ pub struct Task {
 }
 
 impl Task {
+    /// The last part of its ARN.
+    pub fn id(&self) -> &str {
+        self.arn.rsplit('/').next().unwrap_or(&self.arn)
+    }
+
     pub fn is_running(&self) -> bool {
         self.last_status == "RUNNING"
     }

@@ -351,6 +351,30 @@ pub enum Waiting {
         /// When it is steady if nothing fails until then.
         until: Millis,
     },
+    /// A task of ours goes on that is to end by itself.
+    Running {
+        task: String,
+        commit: Commit,
+        since: Option<Millis>,
+    },
+    /// AWS finds no place for a task, so many times in a row.
+    NoCapacity {
+        why: String,
+        times: u32,
+        until: Millis,
+    },
+    /// Whether a task ran, or how it ended, can no longer be found out: a person has to say.
+    OutcomeUnknown {
+        commit: Commit,
+        attempt: u64,
+        /// The task, if it is known that there was one.
+        task: Option<String>,
+        asked_at: Millis,
+    },
+    /// The service whose network a task is to have cannot lend it.
+    NoNetwork {
+        why: String,
+    },
     /// An older deployment of ours finishes first.
     FinishingFirst,
     /// The commit failed here and is not tried again by itself.

@@ -4,7 +4,7 @@
 use super::facts::Facts;
 use crate::documents::{containers, memory};
 use crate::model::{
-    Commit, CommitSource, DesiredImage, Digest, Image, MovedTag, ObservedImage, Reading, Service,
+    Commit, CommitSource, DesiredImage, Digest, Image, Memory, MovedTag, ObservedImage, Reading, Service,
     ServiceDeployment, Tag, TagMatch, Tags, TaskDefinitionArn, Waiting,
 };
 
@@ -45,6 +45,35 @@ impl<'a> Facts<'a> {
             let digest = self.digest_of_image(arn, wanted, uri)?;
             Some(Deployed { revision: arn, digest })
         })
+    }
+
+    /// A commit tag that is on another image by now than the one that ran here for its commit, where a task is declared.
+    pub(super) fn commit_tag_moved_since_it_ran(&self) -> Option<Waiting> {
+        let mut images = self.input.desired.images.iter().zip(self.images);
+        images.find_map(|(wanted, observed)| self.moved_since_it_ran(wanted, observed))
+    }
+
+    fn moved_since_it_ran(&self, wanted: &DesiredImage, observed: &ObservedImage) -> Option<Waiting> {
+        let (repository, built) = (observed.repository.known()?, observed.built.known()?);
+        let has_run = |memory: &Memory| memory.run.is_some() || memory.outcome.is_some();
+        let of_commit =
+            |memory: &Memory| memory.commit_of(&wanted.name).matches(&wanted.commit) && has_run(memory);
+        let ran = self.ours.iter().filter(|(_, memory)| of_commit(memory));
+        let mut digests = ran.filter_map(|(arn, memory)| {
+            Some((*arn, memory, self.digest_of_image(arn, wanted, &repository.uri)?))
+        });
+        if digests.clone().any(|(_, _, digest)| digest == built.digest) {
+            return None;
+        }
+        let (revision, memory, deployed) = digests.next()?;
+        Some(Waiting::CommitTagMoved(Box::new(MovedTag {
+            repository: wanted.repository.to_string(),
+            tag: observed.commit_tag(wanted).to_string(),
+            revision: revision.clone(),
+            key: memory::commit_key(memory, &wanted.name),
+            deployed,
+            now: Some(built.digest.clone()),
+        })))
     }
 
     /// The digest that a revision is pinned to, or that its tag stood for when it was deployed.

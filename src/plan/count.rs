@@ -110,14 +110,14 @@ impl Facts<'_> {
             (Count::Exactly(count), Some(Reading::Known(ScalableTarget { least, most }))) => (
                 format!(
                     "an autoscaler sets the count of {} between {least} and {most}, and the declared count of {count} is left to it",
-                    desired.service
+                    desired.name_in_cluster()
                 ),
                 "leave `desiredCount` out, or declare `min` and `max` in its place",
             ),
             (count, Some(Reading::Known(target))) if count.is_exceeded_by(*target) => (
                 format!(
                     "two owners bound the count of {}: {} tasks are declared, and the autoscaler may set {} to {}",
-                    desired.service,
+                    desired.name_in_cluster(),
                     count.words(),
                     target.least,
                     target.most
@@ -132,7 +132,7 @@ impl Facts<'_> {
                 (
                     format!(
                         "it could not be told whether an autoscaler sets the count of {}{rest}: {why}",
-                        desired.service
+                        desired.name_in_cluster()
                     ),
                     "allow application-autoscaling:DescribeScalableTargets",
                 )

@@ -9,6 +9,7 @@ use super::input::Input;
 use super::outlook::Outlook;
 use super::phase::Current;
 use super::rules::{self, Answer};
+use super::step::LastRun;
 use super::step::{Approval, Step};
 use super::{outlook, phase, status};
 use crate::documents::{differences, memory, shown::Origin};
@@ -39,6 +40,8 @@ pub struct Plan {
     pub retry: Option<Step>,
     /// The write by which a person accepts that the branch was rewritten; only where that keeps it from being acted on.
     pub accept_history: Option<Step>,
+    /// What a person may say of the last run of a task; of a service nothing.
+    pub last_run: Option<LastRun>,
     /// What a person may answer; only where a deployment waits for it.
     pub approval: Option<Approval>,
     /// What people should know of the service beside what is declared: it keeps nothing from being done.
@@ -46,28 +49,28 @@ pub struct Plan {
     pub status: Status,
 }
 
-/// Decides about one target.
-pub fn plan(input: &Input<'_>) -> Plan {
-    let facts = Facts::new(input);
+/// Decides about a service.
+pub(super) fn plan(facts: &Facts<'_>) -> Plan {
+    let input = facts.input;
     if input.desired.mode == Mode::Frozen {
-        return Plan::frozen(status::of(&facts, &[], None, Some(&Waiting::Frozen)));
+        return Plan::frozen(status::of(facts, &[], None, Some(&Waiting::Frozen)));
     }
-    let (rule, answer) = rules::ask(&facts);
+    let (rule, answer) = rules::ask(facts);
     let mut differences = differences::listed(facts.differences());
     let (steps, waiting) = match answer {
         Answer::Write(steps) => (steps, None),
         Answer::Wait(waiting) => (Vec::new(), Some(waiting)),
         Answer::Done | Answer::Pass => (Vec::new(), Some(Waiting::Settled)),
     };
-    let (steps, waiting) = respect_mode(&facts, steps, waiting);
+    let (steps, waiting) = respect_mode(facts, steps, waiting);
     let (steps, waiting) = back_off(input, steps, waiting);
-    let waiting = waiting.map(|waiting| status::reason_without_secrets(&facts, waiting));
-    let status = status::of(&facts, &differences, steps.first(), waiting.as_ref());
+    let waiting = waiting.map(|waiting| status::reason_without_secrets(facts, waiting));
+    let status = status::of(facts, &differences, steps.first(), waiting.as_ref());
     let retry = facts.retry(waiting.as_ref());
     let accept_history = facts.accept_history(waiting.as_ref());
     let approval = facts.approval();
     differences.extend(facts.tag_differences(steps.first()));
-    let outlook = outlook::of(&facts, steps.first(), status.tagged.as_ref());
+    let outlook = outlook::of(facts, steps.first(), status.tagged.as_ref());
     let failure = facts.failure();
     let mut findings = facts.count_findings();
     findings.extend(facts.value_findings());
@@ -81,6 +84,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
         failure,
         retry,
         accept_history,
+        last_run: None,
         approval,
         findings,
         status,
@@ -89,7 +93,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
 
 /// `mode: observe` and `suspend` keep the decision and drop the writes. They last for as long as somebody wishes: a commit
 /// tag that was pushed over, which would only stop what comes after the write, is told before them.
-fn respect_mode(
+pub(super) fn respect_mode(
     facts: &Facts<'_>,
     steps: Vec<Step>,
     waiting: Option<Waiting>,
@@ -108,7 +112,11 @@ fn respect_mode(
 }
 
 /// What AWS has just refused is not sent again at once.
-fn back_off(input: &Input<'_>, steps: Vec<Step>, waiting: Option<Waiting>) -> (Vec<Step>, Option<Waiting>) {
+pub(super) fn back_off(
+    input: &Input<'_>,
+    steps: Vec<Step>,
+    waiting: Option<Waiting>,
+) -> (Vec<Step>, Option<Waiting>) {
     match (steps.first(), input.refusal) {
         (Some(step), Some(refusal)) if refusal.keeps_from(step, input.now) => {
             (Vec::new(), Some(refusal.waiting()))
@@ -134,6 +142,7 @@ impl Plan {
             failure: None,
             retry: None,
             accept_history: None,
+            last_run: None,
             approval: None,
             findings: Vec::new(),
             status,
@@ -164,7 +173,7 @@ impl<'a> Facts<'a> {
             Reading::Known(service) => service,
             Reading::Absent => {
                 return Err(Waiting::ServiceMissing {
-                    service: desired.service.to_string(),
+                    service: desired.service().map(ToString::to_string).unwrap_or_default(),
                     cluster: desired.cluster.to_string(),
                 });
             }

@@ -18,10 +18,22 @@ pub struct Input<'a> {
     pub refusal: Option<&'a Refusal>,
     /// Why this target must wait for others (`rollout` limits, `after:`).
     pub turn: Option<&'a str>,
+    /// How those stand that come after this one; only a task asks.
+    pub followers: Followers,
     /// Who shares the environment tag of a repository.
     pub tag_peers: &'a BTreeMap<RepositoryName, Vec<TagPeer>>,
     /// In AWS's time.
     pub now: Millis,
+}
+
+/// What those run that come after a task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Followers {
+    /// There are none, or some of them do not run what they declare, or nobody knows.
+    #[default]
+    Elsewhere,
+    /// The declared commits of all of them run: what had to come before has come.
+    RunDeclared,
 }
 
 /// Another application whose success decides about a tag too.

@@ -33,13 +33,25 @@ pub mod count;
 pub mod phase;
 mod render;
 mod tags;
+pub mod task;
 pub mod windows;
 
 #[cfg(test)]
 mod tests;
 
-pub use decide::{Plan, plan};
+pub use decide::Plan;
 pub use facts::declared_family;
-pub use input::{Input, TagPeer};
+pub use input::{Followers, Input, TagPeer};
 pub use rules::{RULES, Rule};
-pub use step::{Approval, By, Recent, Refusal, Step, Why};
+pub use step::{Approval, By, LastRun, Recent, Refusal, Step, Why};
+
+use crate::model::Mode;
+
+/// Decides about one target.
+pub fn plan(input: &Input<'_>) -> Plan {
+    let facts = facts::Facts::new(input);
+    match input.desired.task().filter(|_| input.desired.mode != Mode::Frozen) {
+        Some(task) => task::plan(&facts, task),
+        None => decide::plan(&facts),
+    }
+}

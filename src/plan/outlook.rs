@@ -40,9 +40,12 @@ pub(super) fn of(facts: &Facts<'_>, next: Option<&Step>, tagged: Option<&Commit>
         }
         Step::Stamp { stamp, .. } => !matches!(stamp, Stamp::Outcome { .. }),
         Step::CreateApplication { .. } | Step::CreateGroup { .. } => true,
-        Step::MoveTag { .. } | Step::UpdateSettings { .. } | Step::Stop { .. } | Step::Continue { .. } => {
-            false
-        }
+        Step::MoveTag { .. }
+        | Step::UpdateSettings { .. }
+        | Step::Stop { .. }
+        | Step::Continue { .. }
+        | Step::Run { .. }
+        | Step::StopRun { .. } => false,
     };
     let service = facts.service.filter(|_| leads)?;
     let desired = facts.input.desired;
@@ -79,7 +82,7 @@ pub(super) fn of(facts: &Facts<'_>, next: Option<&Step>, tagged: Option<&Commit>
             _ => Vec::new(),
         },
         strategy: facts.carrier.name(),
-        service: desired.service.to_string(),
+        service: desired.service()?.to_string(),
         cluster: desired.cluster.to_string(),
         count: facts.count_to_come(),
         scalable_target: facts.scalable_target(),

@@ -83,7 +83,7 @@ pub fn unobserved(target: &Target, now: Millis) -> Status {
 }
 
 /// AWS repeats what a container was given, such as its command: nothing of it is told that is shown nowhere else.
-fn without_secrets(facts: &Facts<'_>, causes: Vec<String>) -> Vec<String> {
+pub(super) fn without_secrets(facts: &Facts<'_>, causes: Vec<String>) -> Vec<String> {
     causes.into_iter().map(|cause| without_hidden(facts, &cause)).collect()
 }
 
@@ -276,7 +276,7 @@ fn conditions(
     conditions
 }
 
-fn step_reason(step: &Step) -> &'static str {
+pub(super) fn step_reason(step: &Step) -> &'static str {
     match step {
         Step::Register { .. } => "Registering",
         Step::Stamp { .. } => "Recording",
@@ -286,6 +286,8 @@ fn step_reason(step: &Step) -> &'static str {
         Step::Continue { .. } => "Continuing",
         Step::CreateApplication { .. } | Step::CreateGroup { .. } => "CreatingGroup",
         Step::MoveTag { .. } => "MovingTag",
+        Step::Run { .. } => "Running",
+        Step::StopRun { .. } => "Stopping",
     }
 }
 

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::documents::memory::Stamp;
 use crate::model::{
-    ClusterName, Commit, Digest, Millis, NewDeployment, RepositoryName, ServiceName, Tag, TaskDefinitionArn,
-    Wait, Waiting,
+    ClusterName, Commit, Digest, Millis, NewDeployment, RepositoryName, RunAnswer, ServiceName, Tag,
+    TaskDefinitionArn, Wait, Waiting,
 };
 
 /// One write.
@@ -57,6 +57,27 @@ pub enum Step {
         digest: Digest,
         tag: Tag,
     },
+    /// One `RunTask`, sent as written.
+    Run {
+        revision: TaskDefinitionArn,
+        input: Value,
+    },
+    /// Stops a task of ours that goes on for too long.
+    StopRun {
+        cluster: ClusterName,
+        task: String,
+        reason: String,
+    },
+}
+
+/// What a person may say of the last task that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastRun {
+    pub revision: TaskDefinitionArn,
+    pub attempt: u64,
+    pub task: Option<String>,
+    /// Whether it is known to go on.
+    pub goes_on: bool,
 }
 
 impl Step {
@@ -80,6 +101,8 @@ impl Step {
             Self::CreateApplication { .. } => "create the CodeDeploy application",
             Self::CreateGroup { .. } => "create the CodeDeploy group",
             Self::MoveTag { .. } => "move the environment tag",
+            Self::Run { .. } => "run the task",
+            Self::StopRun { .. } => "stop the task",
         }
     }
 }
@@ -121,6 +144,8 @@ pub struct Recent {
     pub at: Millis,
     /// The revision that a registration was answered with.
     pub registered: Option<TaskDefinitionArn>,
+    /// What was answered where a task was to be run.
+    pub run: Option<RunAnswer>,
     /// How often the same write was made before without its effect being seen.
     pub repeated: u32,
 }

@@ -7,6 +7,10 @@ use crate::model::{MovedTag, Phase, Shift, Stage, StartedBy, Tag, TagMatch, Targ
 /// Refusals of one write in a row after which only a person is expected to end it. It is tried again all the same.
 const MOST_REFUSALS: u32 = 2;
 
+/// How often AWS may find no place for a task in a row before a person should know: after a quarter of an hour. It is asked
+/// again all the same.
+const MOST_PLACES: u32 = 6;
+
 /// What a wait comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
@@ -45,6 +49,8 @@ pub fn class(waiting: &Waiting) -> Class {
         | Waiting::Deploying { .. }
         | Waiting::Settling { .. }
         | Waiting::FinishingFirst
+        | Waiting::Running { .. }
+        | Waiting::NoCapacity { times: ..MOST_PLACES, .. }
         | Waiting::HealingPaused { .. }
         | Waiting::Consistency { .. } => Class::Moving,
         // It may have been another owner's doing, such as a deployment that had just begun.
@@ -82,6 +88,9 @@ pub fn class(waiting: &Waiting) -> Class {
         | Waiting::DescribedOtherwise { .. }
         | Waiting::SettingsNotTaken { .. }
         | Waiting::Contested { .. }
+        | Waiting::NoCapacity { .. }
+        | Waiting::OutcomeUnknown { .. }
+        | Waiting::NoNetwork { .. }
         | Waiting::Refused { .. }
         | Waiting::SourceBehind { .. } => Class::Stalled,
     }
@@ -139,6 +148,10 @@ pub fn reason(waiting: &Waiting) -> &'static str {
         Waiting::Deploying { .. } => "Deploying",
         Waiting::Settling { .. } => "Settling",
         Waiting::FinishingFirst => "FinishingFirst",
+        Waiting::Running { .. } => "Running",
+        Waiting::NoCapacity { .. } => "NoCapacity",
+        Waiting::OutcomeUnknown { .. } => "OutcomeUnknown",
+        Waiting::NoNetwork { .. } => "NoNetwork",
         Waiting::Held { stranded: None, .. } => "Held",
         Waiting::Held { stranded: Some(_), .. } => "RollbackFailed",
         Waiting::Drifted => "Drifted",
@@ -291,6 +304,27 @@ pub fn describe(waiting: &Waiting) -> String {
             )
         }
         Waiting::FinishingFirst => "the deployment in flight finishes first".to_owned(),
+        Waiting::Running { task, commit, since: Some(_) } => {
+            format!("task {task} of {} goes on", commit.short())
+        }
+        Waiting::Running { task, commit, since: None } => format!("task {task} of {} starts", commit.short()),
+        Waiting::NoCapacity { why, times, .. } => {
+            let times = if *times == 1 { "once".to_owned() } else { format!("{times} times") };
+            format!("AWS has found no place for the task {times}: {why}")
+        }
+        Waiting::OutcomeUnknown { commit, task: Some(task), .. } => format!(
+            "how task {task} of {} ended can no longer be found out: AWS tells of a task for an hour after its end",
+            commit.short()
+        ),
+        Waiting::OutcomeUnknown { commit, task: None, asked_at, .. } => {
+            let asked_at = jiff::Timestamp::from_millisecond(*asked_at).map(|time| time.to_string());
+            format!(
+                "a task of {} was to be run at {}, and whether it ran can no longer be found out",
+                commit.short(),
+                asked_at.unwrap_or_default()
+            )
+        }
+        Waiting::NoNetwork { why } => format!("the network of the task is not known: {why}"),
         Waiting::Held { commit, stranded: None, .. } => format!("on hold: {} failed here", commit.short()),
         Waiting::Held { commit, stranded: Some(why), .. } => {
             let why = if why.is_empty() { String::new() } else { format!(": {why}") };
@@ -440,6 +474,14 @@ pub fn hint(waiting: &Waiting, target: &Target) -> Option<String> {
         Waiting::Drifted => format!(
             "declare in git what runs; or deploy what is declared: trueup reconcile {target} --adopt at first contact, policy.drift: heal always"
         ),
+        Waiting::OutcomeUnknown { task, .. } => {
+            let look = task.as_ref().map(|task| format!(" look at its log stream, which ends in /{task};"));
+            format!(
+                "find out whether it did its work:{} then: trueup settle {target} --succeeded --reason TEXT, or --failed; to run it once more: trueup retry {target}",
+                look.unwrap_or_default()
+            )
+        }
+        Waiting::NoNetwork { .. } => "correct `network` under strategy.task".to_owned(),
         Waiting::Held { stranded: None, .. } => format!("declare another commit, or: trueup retry {target}"),
         Waiting::Held { stranded: Some(_), .. } => {
             format!("what runs may be broken: declare a good commit soon, or: trueup retry {target}")

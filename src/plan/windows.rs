@@ -13,5 +13,15 @@ pub const REGISTRATION: Millis = 5_000;
 pub const STAMP: Millis = 5_000;
 /// After `UpdateService`.
 pub const DEPLOYMENT: Millis = 30_000;
+/// After `RunTask` whose answer is not known, and `StopTask`.
+pub const RUN: Millis = 10_000;
+/// From the stamp before a `RunTask` on, in which the same token certainly leads to the same task: a token lives an hour
+/// longer than its task (Amazon ECS developer guide, "Ensuring idempotency"), less the life of a signature, what clocks may
+/// differ by, and some to spare, five minutes each.
+pub const RUN_TOKEN: Millis = 45 * 60_000;
+/// From that stamp on, in which a request that was signed may still arrive, and its task be missing from lists.
+pub const RUN_REQUEST: Millis = 10 * 60_000;
+/// A task that has stopped can be described for an hour at least (Amazon ECS API reference, `DescribeTasks`).
+pub const TASKS_STAY: Millis = 60 * 60_000;
 /// After `PutImage`.
 pub const TAG: Millis = 10_000;

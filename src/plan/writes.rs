@@ -12,7 +12,9 @@ use crate::documents::{
     memory::{self, Registration, Stamp},
     service_settings,
 };
-use crate::model::{Applied, ContentHash, Memory, Outcome, OutcomeKind, Service, TaskDefinitionArn, Waiting};
+use crate::model::{
+    Applied, ContentHash, Memory, Outcome, OutcomeKind, Service, ServiceName, TaskDefinitionArn, Waiting,
+};
 
 impl Facts<'_> {
     pub(super) fn registration(&self, rendered: &Value, content: &ContentHash, applied: &Applied) -> Step {
@@ -75,8 +77,13 @@ impl Facts<'_> {
             settings: if why == Why::Rollback { None } else { self.settings_to_send(service)? },
         };
         let by = self.carrier.start(desired, service, start)?;
-        let (cluster, service) = (desired.cluster.clone(), desired.service.clone());
+        let (cluster, service) = (desired.cluster.clone(), self.service_name()?);
         self.unless_just_written(vec![Step::Deploy { cluster, service, revision: revision.clone(), by, why }])
+    }
+
+    /// Of a task nobody asks.
+    fn service_name(&self) -> Result<ServiceName, Waiting> {
+        self.input.desired.service().cloned().ok_or(Waiting::ServiceNotActive)
     }
 
     /// What is sent of the declared settings where that starts no deployment.
@@ -85,8 +92,7 @@ impl Facts<'_> {
     }
 
     pub(super) fn update_settings(&self, settings: Value) -> Result<Vec<Step>, Waiting> {
-        let desired = self.input.desired;
-        let (cluster, service) = (desired.cluster.clone(), desired.service.clone());
+        let (cluster, service) = (self.input.desired.cluster.clone(), self.service_name()?);
         self.unless_just_written(vec![Step::UpdateSettings { cluster, service, settings }])
     }
 
@@ -133,6 +139,9 @@ impl Facts<'_> {
                 | Step::CreateGroup { .. },
                 _,
             ) if recent.step == *step && age < windows::DEPLOYMENT => "what was asked for",
+            (Step::Run { .. } | Step::StopRun { .. }, _) if recent.step == *step && age < windows::RUN => {
+                "the task"
+            }
             (Step::MoveTag { .. }, Step::MoveTag { .. }) if recent.step == *step && age < windows::TAG => {
                 "the tag"
             }

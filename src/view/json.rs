@@ -81,6 +81,8 @@ fn step(step: &Step) -> Value {
         Step::CreateGroup { application, group, .. } => {
             json!({"step": "CreateGroup", "application": application, "group": group})
         }
+        Step::Run { revision, .. } => json!({"step": "Run", "revision": revision.short()}),
+        Step::StopRun { task, .. } => json!({"step": "StopRun", "task": task}),
         Step::MoveTag { repository, digest, tag } => {
             json!({"step": "MoveTag", "repository": repository.as_str(), "tag": tag.as_str(), "digest": digest.as_str()})
         }

@@ -56,6 +56,8 @@ pub fn step_line(step: &Step) -> String {
         }
         Step::CreateApplication { application } => format!("create CodeDeploy application {application}"),
         Step::CreateGroup { group, .. } => format!("create CodeDeploy group {group}"),
+        Step::Run { revision, .. } => format!("run {} once", revision.short()),
+        Step::StopRun { task, .. } => format!("stop task {task}, which goes on for too long"),
         Step::MoveTag { repository, tag, digest } => {
             format!("move tag {tag} of {repository} to {}", digest.short())
         }

@@ -27,6 +27,7 @@ mod process;
 mod pull_only;
 mod stage;
 mod steady;
+mod tasks;
 mod together;
 mod truth;
 mod ways;

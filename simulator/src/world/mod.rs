@@ -106,6 +106,7 @@ pub struct World {
     /// Tasks that no service has started.
     runs: Vec<Run>,
     run_tokens: Vec<RunToken>,
+    runs_started: u64,
     /// What containers do in them; of others see `USUAL_PROGRAM`.
     programs: Programs,
     registry: ecr::Registry,
@@ -142,6 +143,7 @@ impl World {
             services: BTreeMap::new(),
             runs: Vec::new(),
             run_tokens: Vec::new(),
+            runs_started: 0,
             programs: Programs::new(),
             registry: ecr::Registry::new(account, region),
             code_deploy: codedeploy::CodeDeploy::default(),
@@ -220,6 +222,11 @@ impl World {
     /// How often an operation was refused because calls came too fast, by a fault or by [`Rates`].
     pub fn all_throttled(&self) -> &BTreeMap<String, u64> {
         &self.throttled
+    }
+
+    /// How many tasks `RunTask` has ever started.
+    pub fn runs_started(&self) -> u64 {
+        self.runs_started
     }
 
     /// Lets time pass, a second at a time; at once while nothing is under way or all that is just waits.

@@ -77,6 +77,7 @@ pub(super) fn service(described: &Value) -> Option<Service> {
             Some("DAEMON") => Scheduling::Daemon,
             _ => Scheduling::Replica,
         },
+        launch_type: owned(described, "launchType"),
         task_definition: TaskDefinitionArn::new(text(described, "taskDefinition").unwrap_or_default()),
         desired_count: count(described, "desiredCount"),
         running_count: count(described, "runningCount"),

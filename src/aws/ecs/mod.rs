@@ -17,7 +17,8 @@ use super::answer::{list, member, next_page, owned, text, texts};
 use super::batch::{Batch, Batches, Terms};
 use super::caller::Client;
 use crate::model::{
-    ClusterName, Digest, Revision, Service, ServiceDeployment, ServiceName, Task, TaskDefinitionArn,
+    ClusterName, Digest, Revision, RunAnswer, Service, ServiceDeployment, ServiceName, Task,
+    TaskDefinitionArn,
 };
 use crate::ports::{CloudError, Ecs, Extent, Listing, RevisionStatus, Tasks};
 
@@ -194,6 +195,35 @@ impl Ecs for EcsClient {
         most: usize,
     ) -> Result<Vec<Task>, CloudError> {
         self.tasks.of(cluster, service, which, most).await
+    }
+
+    async fn run(&self, cluster: &ClusterName, id: &str) -> Result<Option<Task>, CloudError> {
+        self.tasks.one(cluster, id).await
+    }
+
+    async fn runs(&self, cluster: &ClusterName, started_by: &str) -> Result<Vec<Task>, CloudError> {
+        self.tasks.started_by(cluster, started_by).await
+    }
+
+    async fn run_task(&self, input: &Value) -> Result<RunAnswer, CloudError> {
+        let answer = self.client.write("RunTask", input.clone()).await?;
+        let started = list(&answer, "tasks").find_map(|task| text(task, "taskArn"));
+        if let Some(arn) = started {
+            return Ok(RunAnswer::Started(arn.rsplit('/').next().unwrap_or(arn).to_owned()));
+        }
+        match list(&answer, "failures").next() {
+            Some(failure) => {
+                let said = [text(failure, "reason"), text(failure, "detail")];
+                let said: Vec<&str> = said.into_iter().flatten().collect();
+                Ok(RunAnswer::NoPlace(if said.is_empty() { "no reason".to_owned() } else { said.join(", ") }))
+            }
+            None => Err(CloudError::Ambiguous("the answer named no task".to_owned())),
+        }
+    }
+
+    async fn stop_task(&self, cluster: &ClusterName, id: &str, reason: &str) -> Result<(), CloudError> {
+        let input = json!({"cluster": cluster.as_str(), "task": id, "reason": reason});
+        self.client.write("StopTask", input).await.map(drop)
     }
 
     async fn newest_revisions(

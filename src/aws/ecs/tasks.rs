@@ -50,6 +50,40 @@ impl ServiceTasks {
         Ok(found.unwrap_or_default())
     }
 
+    /// A task by its id.
+    pub async fn one(&self, cluster: &ClusterName, id: &str) -> Result<Option<Task>, CloudError> {
+        Ok(self.describe(cluster, &[id.to_owned()]).await?.iter().find_map(task))
+    }
+
+    /// Those that somebody has started under this name, and that run or have stopped of late. The model says of `startedBy`
+    /// that it must be the only filter; clients are seen to send the status beside it, without which only what runs is listed.
+    pub async fn started_by(&self, cluster: &ClusterName, name: &str) -> Result<Vec<Task>, CloudError> {
+        let mut arns = Vec::new();
+        for status in ["RUNNING", "STOPPED"] {
+            let input = json!({"cluster": cluster.as_str(), "startedBy": name, "desiredStatus": status});
+            match self.list(input, PAGE, MOST_PAGES).await {
+                Ok(found) => arns.extend(found.unwrap_or_default()),
+                Err(CloudError::Rejected(_)) => return self.among_all(cluster, name).await,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(self.describe(cluster, &arns).await?.iter().filter_map(task).collect())
+    }
+
+    /// The same where AWS takes no status beside the name: among all tasks of the cluster.
+    async fn among_all(&self, cluster: &ClusterName, name: &str) -> Result<Vec<Task>, CloudError> {
+        let mut arns = Vec::new();
+        for status in ["RUNNING", "STOPPED"] {
+            let input = json!({"cluster": cluster.as_str(), "desiredStatus": status});
+            let found = self.list(input, usize::MAX, MOST_PAGES).await?;
+            let too_many = || CloudError::Unavailable("the cluster has more tasks than are read".to_owned());
+            arns.extend(found.ok_or_else(too_many)?);
+        }
+        let tasks = self.describe(cluster, &arns).await?;
+        let is_its = |one: &&Value| text(one, "startedBy") == Some(name);
+        Ok(tasks.iter().filter(is_its).filter_map(task).collect())
+    }
+
     /// The list of the cluster is read for as many pages as there are services: where it is longer, asking for each costs no
     /// more.
     async fn of_all(

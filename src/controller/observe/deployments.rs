@@ -23,16 +23,16 @@ impl Observer<'_> {
         desired: &Desired,
         service: &Reading<Service>,
     ) -> (Option<Reading<Group>>, Reading<Vec<ServiceDeployment>>) {
-        let service = match service {
-            Reading::Known(service) => service,
-            Reading::Absent => return (None, Reading::Absent),
-            Reading::Unavailable(why) => return (None, Reading::Unavailable(why.clone())),
+        let (service, name) = match (service, desired.service()) {
+            (Reading::Known(service), Some(name)) => (service, name),
+            (Reading::Absent, _) | (_, None) => return (None, Reading::Absent),
+            (Reading::Unavailable(why), _) => return (None, Reading::Unavailable(why.clone())),
         };
         let listing = carriers::of(desired, service).listing();
         let (application, group) = match listing {
             Listing::ServiceDeployments => {
-                let (cluster, name) = (&desired.cluster, &desired.service);
-                return (None, Reading::from(self.ecs.service_deployments(cluster, name, DEPLOYMENTS).await));
+                let found = self.ecs.service_deployments(&desired.cluster, name, DEPLOYMENTS).await;
+                return (None, Reading::from(found));
             }
             Listing::CodeDeploy { application, group } => (application, group),
         };
@@ -65,8 +65,8 @@ impl Observer<'_> {
         }
         let in_flight = deployments.iter().find(|one| !one.is_rollback && !one.status.is_over());
         // Without it the deployment is still told of; that its stage is unknown keeps it from being stopped.
-        let progress = match in_flight {
-            Some(one) => self.code_deploy.progress(&one.id, &desired.cluster, &desired.service).await.ok(),
+        let progress = match in_flight.zip(desired.service()) {
+            Some((one, name)) => self.code_deploy.progress(&one.id, &desired.cluster, name).await.ok(),
             None => None,
         };
         Ok(code_deploy::history(&deployments, &targets, progress.as_ref(), service))

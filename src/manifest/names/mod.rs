@@ -8,7 +8,7 @@ mod tests;
 use serde_json::Value;
 
 use crate::escape::line;
-use crate::model::{Complaint, Desired, Registry, Strategy, TaskDefinitionSource};
+use crate::model::{Complaint, Desired, Registry, RunNetwork, Strategy, TaskDefinitionSource};
 use crate::text::fields::{self, Fields, text};
 use crate::text::report::Report;
 use crate::text::tree::{Kind, Node, Place};
@@ -183,9 +183,12 @@ pub(super) fn are_plain(desired: &Desired) -> bool {
     let regions = [desired.region.as_ref(), region.as_ref()].into_iter().flatten();
     let mut names = vec![
         (NameKind::Cluster, desired.cluster.as_str()),
-        (NameKind::Service, desired.service.as_str()),
         (NameKind::Tag, desired.environment_tag.as_str()),
     ];
+    names.extend(desired.service().map(|service| (NameKind::Service, service.as_str())));
+    if let Some(RunNetwork::Like(service)) = desired.task().map(|task| &task.network) {
+        names.push((NameKind::Service, service.as_str()));
+    }
     names.extend(accounts.map(|account| (NameKind::Account, account.as_str())));
     names.extend(regions.map(|region| (NameKind::Region, region.as_str())));
     for image in &desired.images {

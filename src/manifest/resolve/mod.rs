@@ -9,6 +9,7 @@ mod native;
 mod service_settings;
 mod strategy;
 mod tags;
+mod task;
 mod task_definition;
 mod values;
 
@@ -22,7 +23,7 @@ use crate::address;
 use crate::documents::service_settings::KEYS as SETTINGS;
 use crate::model::{
     AllowedRepositories, ApplicationName, ClusterName, Declaration, Declared, Desired, Finding, FirstContact,
-    Overlay, Position, Registry, ServiceName, Severity, Tag, Target, TaskDefinitionSource,
+    MoveTag, Overlay, Position, Registry, ServiceName, Severity, Tag, Target, TaskDefinitionSource, Workload,
 };
 use crate::text::fields::{kind, text, texts, unknown_keys};
 use crate::text::nearest::{Names, nearest};
@@ -267,7 +268,10 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         self.read_values();
         // Everything is read before the first thing that is missing ends it, so that all findings are told at once.
         let mut images = self.images();
-        self.require("service");
+        let one_shot = self.one_shot();
+        if one_shot.is_none() {
+            self.require("service");
+        }
         let service = self.name("service", NameKind::Service);
         let cluster = self.name("cluster", NameKind::Cluster);
         let cluster = cluster.or_else(|| self.environment.cluster.clone());
@@ -287,13 +291,22 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         // In an environment with errors the name of the cluster may be one of them: the default is not guessed.
         let is_whole_name = |name: &String| placeholders_in(name).is_empty();
         let is_known = is_known && cluster.as_ref().is_none_or(is_whole_name);
-        let Some(service) = service.filter(|name| is_known && is_whole_name(name)) else {
-            return Resolved::Nowhere;
+        let workload = match &one_shot {
+            Some(declared) => is_known.then(|| Workload::Task(Box::new(declared.task.clone()))),
+            None => {
+                let service = service.filter(|name| is_known && is_whole_name(name));
+                service.map(|name| Workload::Service(ServiceName::new(name)))
+            }
         };
+        let Some(workload) = workload else { return Resolved::Nowhere };
         let is_whole = images.is_some() && task_definition.is_some();
         let images = images.unwrap_or_else(|| vec![self.image_to_look_for()]);
-        let (task_definition, mut overlay) =
+        let (mut task_definition, mut overlay) =
             task_definition.unwrap_or_else(|| (TaskDefinitionSource::Service, Overlay::default()));
+        if let Some(declared) = one_shot.as_ref().filter(|_| is_whole) {
+            self.lay_over_task_definition(declared, &mut task_definition);
+            self.warn_of_spot(declared);
+        }
         if is_whole {
             self.check_containers(&images, &task_definition);
         }
@@ -301,13 +314,18 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
             overlay.for_the_base = self.values_for_a_base();
         }
         let environment = self.environment;
+        let mut policy = policy.unwrap_or_else(|| environment.policy.clone());
+        if one_shot.is_some() {
+            // A tag marks what runs in an environment, and of a task nothing runs on.
+            policy.move_tag = MoveTag::Never;
+        }
         let desired = Box::new(Desired {
             target: self.target.clone(),
             declared_at: report::position(self.merged.entry.file, key),
             account: environment.account.clone(),
             region: environment.region.clone(),
             cluster: ClusterName::new(cluster.unwrap_or_else(|| "default".to_owned())),
-            service: ServiceName::new(service),
+            workload,
             registry,
             environment_tag,
             images,
@@ -319,7 +337,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
             service_settings,
             count_declared_at,
             strategy,
-            policy: policy.unwrap_or_else(|| environment.policy.clone()),
+            policy,
             mode: environment.mode.clone(),
             rollout: environment.rollout,
             first_contact: FirstContact::ByHistory,

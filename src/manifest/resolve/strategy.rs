@@ -32,6 +32,8 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
                 }
                 Strategy::Rolling
             }
+            // It carries out no deployment: see `task`.
+            Some(("task", _)) => Strategy::Unspecified,
             Some(("codeDeploy", _)) => {
                 let settings = found.get("codeDeploy").filter(|settings| !settings.node.is_null());
                 let settings = settings.map(|settings| self.code_deploy(&settings));
@@ -40,11 +42,6 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
             Some((word, _)) if let Some(pattern) = native_pattern(word) => {
                 let settings = found.get(word).filter(|settings| !settings.node.is_null());
                 Strategy::Native(Box::new(self.native(pattern, settings.as_ref())))
-            }
-            Some((other, place)) if STRATEGIES.contains(&other) => {
-                self.error(file, place, path, format!("strategy `{other}` is not supported yet")).hint =
-                    Some("it runs services so far".to_owned());
-                Strategy::Unspecified
             }
             other => {
                 let message = format!("expected one of {}", STRATEGIES.join(", "));

@@ -6,7 +6,7 @@ use crate::model::TaskDefinitionSource;
 #[test]
 fn the_smallest_repository_is_an_application_and_an_environment() {
     let api = desired(&read_files(&[("api.yaml", APPLICATION), ("test.yaml", ENVIRONMENT)]), "test/api");
-    assert_eq!((api.service.as_str(), api.environment_tag.as_str()), ("mco-api-test", "test"));
+    assert_eq!((api.name_in_cluster(), api.environment_tag.as_str()), ("mco-api-test", "test"));
     assert_eq!(api.images[0].commit_tag.as_str(), "3f2c1ab");
     assert_eq!(api.task_definition, TaskDefinitionSource::Service);
     assert_eq!((api.declared_at.line, api.declared_at.column), (7, 5));
@@ -41,7 +41,7 @@ fn an_environment_overrides_whole_keys_and_merges_policy() {
         .replace("{ commit: 3f2c1ab }", "{ commit: 3f2c1ab, service: other, policy: {onFailure: leave} }")
         .replace("  cluster: mco", "  policy: {drift: ignore, pin: commitTag}\n  cluster: mco");
     let api = desired(&read_files(&[("api.yaml", &application), ("test.yaml", &environment)]), "test/api");
-    assert_eq!(api.service.as_str(), "other");
+    assert_eq!(api.name_in_cluster(), "other");
     assert_eq!(api.policy.on_failure, crate::model::OnFailure::Leave);
     assert_eq!(api.policy.drift, crate::model::OnDrift::Ignore);
     assert_eq!(api.policy.pin, crate::model::Pin::CommitTag);
@@ -49,13 +49,13 @@ fn an_environment_overrides_whole_keys_and_merges_policy() {
 
 #[test]
 fn all_that_is_wrong_is_said_at_once() {
-    let application = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: api}\nspec:\n  service:\n  strategy: task\n  taskDefinition: missing.json\n  policy: {drift: hael}\n  source: []\n";
+    let application = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: api}\nspec:\n  service:\n  strategy: quick\n  taskDefinition: missing.json\n  policy: {drift: hael}\n  source: []\n";
     check(
         &[("api.yaml", application), ("test.yaml", ENVIRONMENT)],
         &[
             "api.yaml:5:3 `repository` is missing",
             "api.yaml:5:10 expected text, found nothing",
-            "api.yaml:6:13 strategy `task` is not supported yet | it runs services so far",
+            "api.yaml:6:13 expected one of rolling, codeDeploy, blueGreen, canary, linear, task",
             "api.yaml:7:19 there is no file `missing.json`",
             "api.yaml:8:19 `hael` is none of alert, heal, ignore | did you mean `heal`?",
             "api.yaml:9:11 expected text, found a list",
@@ -195,7 +195,12 @@ fn check_known(entries: &[(&str, &str)], expected: Option<(&str, &str, &str, &st
     let known = frozen.known.as_ref().map(|known| {
         assert_eq!(known.mode, crate::model::Mode::Frozen);
         let image = &known.images[0];
-        (known.cluster.as_str(), known.service.as_str(), image.repository.as_str(), image.commit_tag.as_str())
+        (
+            known.cluster.as_str(),
+            known.name_in_cluster(),
+            image.repository.as_str(),
+            image.commit_tag.as_str(),
+        )
     });
     assert_eq!(known, expected);
 }

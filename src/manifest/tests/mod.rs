@@ -12,6 +12,7 @@ mod overlays;
 mod placeholders;
 mod strategies;
 mod tags;
+mod tasks;
 
 use super::*;
 use crate::model::{Declared, Desired, Severity};

@@ -80,7 +80,7 @@ fn is_harmless(looked_at: Option<&Desired>, name: &str) -> bool {
     let region = [desired.region.as_ref(), desired.registry.region.as_ref()].into_iter().flatten();
     let account = [desired.account.as_ref(), desired.registry.account.as_ref()].into_iter().flatten();
     let mut names =
-        vec![desired.cluster.as_str(), desired.service.as_str(), desired.environment_tag.as_str()];
+        vec![desired.cluster.as_str(), desired.name_in_cluster(), desired.environment_tag.as_str()];
     names
         .extend(region.map(crate::model::Region::as_str).chain(account.map(crate::model::AccountId::as_str)));
     names.extend(

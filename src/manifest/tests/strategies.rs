@@ -26,13 +26,13 @@ fn settings(strategy: &str, spec: &str) -> CodeDeploy {
 }
 
 #[test]
-fn what_is_not_supported_yet_is_refused_and_freezes_only_its_own() {
+fn a_strategy_that_nobody_knows_is_refused_and_freezes_only_its_own() {
     let canary = APPLICATION.replace("{name: api}", "{name: web}").replace("mco-api", "web")
-        + "  strategy: {task: {}}\n";
+        + "  strategy: {quick: {}}\n";
     let environment = format!("{ENVIRONMENT}    web: {{ commit: 3f2c1ab, environmentTag: web }}\n");
     check(
         &[("api.yaml", APPLICATION), ("web.yaml", &canary), ("test.yaml", &environment)],
-        &["web.yaml:7:14 strategy `task` is not supported yet | it runs services so far"],
+        &["web.yaml:7:13 expected one of rolling, codeDeploy, blueGreen, canary, linear, task"],
         &["test/web"],
     );
 }

@@ -147,7 +147,9 @@ fn an_accepted_history_is_stamped_on_the_live_revision_or_keeps_drift_drift() {
 fn nothing_is_written_twice_inside_its_window() {
     let wrote = |scene: Scene, age: Millis| {
         let step = scene.plan().steps.into_iter().next().unwrap();
-        scene.with(|scene| scene.recent = Some(Recent { step, at: NOW - age, registered: None, repeated: 0 }))
+        scene.with(|scene| {
+            scene.recent = Some(Recent { step, at: NOW - age, registered: None, run: None, repeated: 0 });
+        })
     };
     wrote(Scene::new(), windows::REGISTRATION - 1).check("Consistency");
     wrote(Scene::new(), windows::REGISTRATION).check("register bbbbbbb 1/head/ecs-svc/1");

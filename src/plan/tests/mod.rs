@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Input, Plan, Recent, Refusal, Step, TagPeer, plan, waiting};
+use super::{Followers, Input, Plan, Recent, Refusal, Step, TagPeer, plan, waiting};
 use crate::documents::memory::{self, Registration};
 use crate::model::ServiceDeploymentStatus::{RollbackSuccessful, Successful};
 use crate::model::*;
@@ -78,7 +78,7 @@ impl Scene {
             account: Some(AccountId::new("123456789012")),
             region: None,
             cluster: ClusterName::new("mco"),
-            service: ServiceName::new("mco-api-test"),
+            workload: Workload::Service(ServiceName::new("mco-api-test")),
             registry: Registry::default(),
             environment_tag: Tag::new("test"),
             images: vec![DesiredImage {
@@ -135,6 +135,7 @@ impl Scene {
             earlier: Some(declared_before("aaaaaaa")),
             interim: Vec::new(),
             scalable_target: Some(Reading::Absent),
+            model_service: None,
         };
         let head = InfraCommit::new("head");
         Self {
@@ -215,6 +216,7 @@ impl Scene {
             recent: self.recent.as_ref(),
             refusal: self.refusal.as_ref(),
             turn: self.turn,
+            followers: Followers::default(),
             tag_peers: &self.peers,
             now: self.now,
         })
@@ -239,6 +241,8 @@ impl Scene {
             (Some(Step::Continue { deployment, .. }), _) => format!("continue {deployment}"),
             (Some(Step::CreateApplication { application }), _) => format!("create {application}"),
             (Some(Step::CreateGroup { group, .. }), _) => format!("create group {group}"),
+            (Some(Step::Run { revision, .. }), _) => format!("run {}", revision.short()),
+            (Some(Step::StopRun { task, .. }), _) => format!("stop task {task}"),
             (None, Some(waiting)) => waiting::reason(waiting).to_owned(),
             (None, None) => String::new(),
         };
@@ -259,6 +263,7 @@ fn service(number: u64, id: &str, rollout: RolloutState) -> Service {
         controller: Controller::Ecs,
         strategy: DeploymentStrategy::Rolling,
         scheduling: Scheduling::Replica,
+        launch_type: None,
         task_definition: arn(number),
         desired_count: 1,
         running_count: 1,

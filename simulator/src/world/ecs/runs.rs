@@ -170,6 +170,7 @@ impl World {
         run.task.arn.clone_from(&arn);
         run.task.delay = ids::delay(self.seed, number);
         self.runs.push(run);
+        self.runs_started += 1;
         arn
     }
 

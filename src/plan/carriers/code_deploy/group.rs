@@ -2,7 +2,8 @@
 
 use crate::documents::code_deploy;
 use crate::model::{
-    CodeDeploy, DeploymentGroup, Desired, Group, LoadBalancer, Observed, Reading, Service, Waiting,
+    ClusterName, CodeDeploy, DeploymentGroup, Desired, Group, LoadBalancer, Observed, Reading, Service,
+    ServiceName, Waiting,
 };
 use crate::plan::step::Step;
 
@@ -47,12 +48,19 @@ fn fits(group: &DeploymentGroup, name: &str, desired: &Desired, service: &Servic
     if !group.is_for_ecs {
         return unfit("its compute platform is not ECS".to_owned());
     }
-    let own = (desired.cluster.clone(), desired.service.clone());
-    if !group.services.contains(&own) {
+    let is_own = |(cluster, service): &(ClusterName, ServiceName)| {
+        *cluster == desired.cluster && Some(service) == desired.service()
+    };
+    if !group.services.iter().any(is_own) {
         let others =
             group.services.iter().map(|(cluster, service)| format!("{service} in cluster {cluster}"));
         let others: Vec<String> = others.collect();
-        return unfit(format!("it deploys {} and not {} in cluster {}", others.join(", "), own.1, own.0));
+        return unfit(format!(
+            "it deploys {} and not {} in cluster {}",
+            others.join(", "),
+            desired.name_in_cluster(),
+            desired.cluster
+        ));
     }
     if group.target_groups.len() != 2 {
         return unfit(format!("it has {} target groups instead of two", group.target_groups.len()));

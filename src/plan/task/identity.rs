@@ -1,0 +1,72 @@
+//! The names by which AWS knows an attempt: they follow from what it is about, so that whoever asks for it asks for the
+//! same.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::model::{ContentHash, RunStamp, Target};
+
+/// Digits of a hash that go into each: `clientToken` has 64 characters at most, and `startedBy` had 36 for years (Amazon ECS
+/// API reference, `RunTask`).
+const OF_TOKEN: usize = 60;
+const OF_STARTED_BY: usize = 24;
+
+/// The token of one try: a refusal for want of capacity uses it up.
+pub(super) fn token(target: &Target, content: &ContentHash, run: &RunStamp) -> String {
+    let hash = hash(target, content, &[run.attempt, run.refusals.into()]);
+    format!("tu{}", cut(&hash, OF_TOKEN))
+}
+
+/// Who started the task: the same for every try of an attempt, so that one question finds it.
+pub fn started_by(target: &Target, content: &ContentHash, attempt: u64) -> String {
+    format!("trueup-{}", cut(&hash(target, content, &[attempt]), OF_STARTED_BY))
+}
+
+fn hash(target: &Target, content: &ContentHash, numbers: &[u64]) -> String {
+    let mut parts =
+        vec![target.environment.to_string(), target.application.to_string(), content.as_str().to_owned()];
+    parts.extend(numbers.iter().map(u64::to_string));
+    hex::encode(Sha256::digest(parts.join("\0").as_bytes()))
+}
+
+fn cut(hash: &str, digits: usize) -> &str {
+    hash.get(..digits).unwrap_or(hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ApplicationName, ClusterName, EnvironmentName, RunStanding};
+
+    #[test]
+    fn a_token_is_of_one_try_and_a_name_of_one_attempt() {
+        let target = |name: &str| Target {
+            environment: EnvironmentName::new("test"),
+            application: ApplicationName::new(name),
+        };
+        let run = |attempt, refusals, cluster: &str, asked_at| RunStamp {
+            attempt,
+            refusals,
+            asked_at,
+            standing: RunStanding::Asked,
+            cluster: ClusterName::new(cluster),
+        };
+        let content = ContentHash::new("c");
+        let names = |target: &Target, content: &ContentHash, run: &RunStamp| {
+            (token(target, content, run), started_by(target, content, run.attempt))
+        };
+        let (token, name) = names(&target("a"), &content, &run(1, 0, "mco", 0));
+        assert!(token.len() <= 64 && token.bytes().all(|byte| byte.is_ascii_graphic()), "{token}");
+        assert!(name.len() <= 36, "{name}");
+        // When and where it is asked for changes nothing.
+        assert_eq!(names(&target("a"), &content, &run(1, 0, "other", 9)), (token.clone(), name.clone()));
+        let again = names(&target("a"), &content, &run(1, 1, "mco", 0));
+        assert!(again.0 != token && again.1 == name);
+        for other in [
+            names(&target("a"), &content, &run(2, 0, "mco", 0)),
+            names(&target("b"), &content, &run(1, 0, "mco", 0)),
+            names(&target("a"), &ContentHash::new("d"), &run(1, 0, "mco", 0)),
+        ] {
+            assert!(other.0 != token && other.1 != name);
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! Tasks that run once: how often AWS was made to start one, whatever is lost, and whoever else is at it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+use trueup::controller::Swept;
+use trueup::documents::memory::Stamp;
+use trueup::model::{Outcome, OutcomeKind, Sync, Waiting};
+use trueup::plan::{Plan, Step};
+use trueup_simulator::{Fault, Program};
+
+use crate::account::Need;
+use crate::process::{Other, Trouble};
+use crate::stage::{Breaker, Running, Stage, TICK, said};
+
+/// The specification of the service that comes after the task.
+const API: &str =
+    "  repository: mco/api\n  service: mco-api-{environment}\n  policy: {steady: 0s}\n  after: [migrate]\n";
+const MIGRATE: &str = "  repository: mco/api\n  taskDefinition: migrate.json\n  strategy: {task: {command: {migrate: [db, migrate]}}}\n";
+const FILE: &str = r#"{"family": "migrate", "containerDefinitions": [{"name": "migrate", "image": "<IMAGE_NAME>", "memory": 64}]}"#;
+const HOUR: u64 = 3600;
+
+/// The service runs aaaaaaa, the task has run for it, and both declare bbbbbbb, which is built.
+async fn stage() -> Stage {
+    let mut stage = bare();
+    stage.write(&[("api", "aaaaaaa", API), ("migrate", "aaaaaaa", MIGRATE)]);
+    let mut running = stage.process(BTreeMap::new());
+    running.watch(&stage, 60, |_| {}).await;
+    stage.write(&[("api", "bbbbbbb", API), ("migrate", "bbbbbbb", MIGRATE)]);
+    stage
+}
+
+/// Nothing of the task has ever been seen.
+fn bare() -> Stage {
+    let mut stage = Stage::new(Breaker::On);
+    stage.build("bbbbbbb");
+    stage.files.insert("migrate.json".to_owned(), Ok(FILE.to_owned()));
+    stage
+}
+
+fn runs(stage: &Stage) -> u64 {
+    stage.account.world(Need::Clock).runs_started()
+}
+
+fn program(stage: &Stage, exit_code: i64, after_seconds: u64) {
+    let program = Program::Ends { exit_code, after_seconds };
+    stage.account.world(Need::Faults).set_program("migrate", program);
+}
+
+fn of<'s>(swept: &'s [Swept], application: &str) -> &'s Swept {
+    swept.iter().find(|one| one.target.application.as_str() == application).unwrap()
+}
+
+/// Why nothing is done for the task, or the next step.
+fn said_of_task(swept: &[Swept]) -> String {
+    said(of(swept, "migrate"))
+}
+
+/// Looks for so many seconds; what was said of the task, each thing once in a row, and the last plans.
+async fn watch(stage: &Stage, running: &mut Running, seconds: u64) -> (Vec<String>, Vec<Swept>) {
+    let mut all: Vec<String> = Vec::new();
+    let see = |swept: &[Swept]| {
+        let now = said_of_task(swept);
+        let now = now.split(['(', ' ']).nth(usize::from(now.starts_with("Some("))).unwrap_or(&now).to_owned();
+        if all.last() != Some(&now) {
+            all.push(now);
+        }
+    };
+    let swept = running.watch(stage, seconds, see).await;
+    (all, swept)
+}
+
+/// A person's word, as `trueup retry`, `settle` and `run-task` give it.
+async fn write(stage: &Stage, step: Step) {
+    let mut running = stage.process(BTreeMap::new());
+    running.controller.write_one(&stage.declaration, "test/migrate", step).await.unwrap();
+}
+
+async fn look(stage: &Stage) -> Plan {
+    let mut running = stage.process(BTreeMap::new());
+    let swept =
+        running.controller.sweep(&stage.declaration, trueup::controller::Writes::Withheld, |_| true).await;
+    of(&swept, "migrate").plan.clone()
+}
+
+#[tokio::test]
+async fn a_task_runs_once_and_lets_its_followers_go() {
+    let stage = stage().await;
+    let mut running = stage.process(BTreeMap::new());
+    let (mut ran, mut deployed_before) = (false, false);
+    let see = |swept: &[Swept]| {
+        let task = &of(swept, "migrate").plan;
+        ran |= matches!(task.waiting, Some(Waiting::Running { .. }));
+        deployed_before |= task.status.sync != Sync::Synced && stage.deployments() > 1;
+    };
+    let swept = running.watch(&stage, 300, see).await;
+    assert_eq!((said_of_task(&swept).as_str(), runs(&stage)), ("Settled", 1));
+    assert!(ran && !deployed_before, "api is deployed when the task has ended well");
+    assert_eq!(stage.running(), vec![stage.digest("bbbbbbb").unwrap(); 2]);
+    let last = of(&swept, "migrate").plan.status.last_deployment.clone().unwrap();
+    assert_eq!(last.phase, trueup::model::Phase::Succeeded);
+}
+
+#[tokio::test]
+async fn a_task_whose_followers_run_already_is_taken_for_done() {
+    let mut stage = bare();
+    stage.write(&[("api", "aaaaaaa", API), ("migrate", "aaaaaaa", MIGRATE)]);
+    let mut running = stage.process(BTreeMap::new());
+    let (_, swept) = watch(&stage, &mut running, 60).await;
+    assert_eq!((said_of_task(&swept).as_str(), runs(&stage)), ("Settled", 0));
+    // Without anybody who comes after it, declaring a task is asking for it.
+    let mut stage = bare();
+    stage.write(&[("migrate", "aaaaaaa", MIGRATE)]);
+    let mut running = stage.process(BTreeMap::new());
+    let (_, swept) = watch(&stage, &mut running, 120).await;
+    assert_eq!((said_of_task(&swept).as_str(), runs(&stage)), ("Settled", 1));
+}
+
+#[tokio::test]
+async fn a_failed_task_is_held_with_its_followers_and_nobody_else_until_somebody_says_retry() {
+    let stage = stage().await;
+    program(&stage, 1, 5);
+    let mut running = stage.process(BTreeMap::new());
+    let (_, swept) = watch(&stage, &mut running, 300).await;
+    let (task, api) = (of(&swept, "migrate"), of(&swept, "api"));
+    assert_eq!((said(task).as_str(), runs(&stage)), ("Held", 1));
+    let why = Waiting::Turn { why: "after test/migrate, which has failed".to_owned() };
+    assert_eq!(api.plan.waiting, Some(why));
+    assert_eq!(stage.running(), vec![stage.digest("aaaaaaa").unwrap(); 2]);
+    assert_eq!(task.plan.status.causes, ["container migrate exited with 1"]);
+    // A new process, and another one an hour later, remember it.
+    stage.advance(2 * HOUR);
+    let mut running = stage.process(BTreeMap::new());
+    let (_, swept) = watch(&stage, &mut running, 60).await;
+    assert_eq!((said_of_task(&swept).as_str(), runs(&stage)), ("Held", 1));
+    program(&stage, 0, 5);
+    write(&stage, look(&stage).await.retry.unwrap()).await;
+    let (_, swept) = watch(&stage, &mut running, 400).await;
+    assert_eq!((said_of_task(&swept).as_str(), runs(&stage)), ("Settled", 2));
+    assert_eq!(stage.running(), vec![stage.digest("bbbbbbb").unwrap(); 2]);
+}
+
+#[tokio::test]
+async fn without_a_place_it_is_asked_for_again_with_another_token() {
+    let stage = stage().await;
+    stage.inject(Fault::NoCapacity { reason: "RESOURCE:MEMORY".to_owned(), times: 3 });
+    let mut running = stage.process(BTreeMap::new());
+    let (said, swept) = watch(&stage, &mut running, 600).await;
+    assert!(said.contains(&"NoCapacity".to_owned()), "{said:?}");
+    assert_eq!((said_of_task(&swept).as_str(), runs(&stage)), ("Settled", 1));
+    let asked = stage.account.world(Need::Clock).calls("RunTask");
+    assert_eq!(asked, 4, "thirty seconds, a minute and two minutes apart");
+}
+
+#[tokio::test]
+async fn a_task_that_goes_on_for_too_long_is_stopped_once_and_has_failed() {
+    let mut stage = stage().await;
+    stage.account.world(Need::Faults).set_program("migrate", Program::Stays);
+    let limited = MIGRATE.replace("{task: {", "{task: {timeout: 2m, ");
+    stage.write(&[("api", "bbbbbbb", API), ("migrate", "bbbbbbb", &limited)]);
+    let mut running = stage.process(BTreeMap::new());
+    let (_, swept) = watch(&stage, &mut running, 300).await;
+    assert_eq!((said_of_task(&swept).as_str(), runs(&stage)), ("Held", 1));
+    assert_eq!(stage.account.world(Need::Clock).calls("StopTask"), 1);
+    let causes = &of(&swept, "migrate").plan.status.causes;
+    assert_eq!(causes[0], "trueup: it ran for longer than 120 s", "{causes:?}");
+}
+
+#[tokio::test]
+async fn what_nobody_saw_end_is_left_to_a_person() {
+    let stage = stage().await;
+    let mut running = stage.process(BTreeMap::new());
+    watch(&stage, &mut running, 20).await;
+    assert_eq!(runs(&stage), 1);
+    drop(running);
+    // It ends, and is forgotten by AWS, while nobody looks.
+    stage.advance(90 * 24 * HOUR);
+    let mut running = stage.process(BTreeMap::new());
+    let (_, swept) = watch(&stage, &mut running, 60).await;
+    assert_eq!((said_of_task(&swept).as_str(), runs(&stage)), ("OutcomeUnknown", 1));
+    let why = "after test/migrate, of which nobody knows how it ended".to_owned();
+    assert_eq!(of(&swept, "api").plan.waiting, Some(Waiting::Turn { why }));
+    let (last, again) = (look(&stage).await.last_run.unwrap(), stage.clone());
+    let outcome = Outcome { result: OutcomeKind::Succeeded, deployment: last.task.clone().unwrap() };
+    let stamp = Stamp::Ran { outcome, attempt: last.attempt, why: Some("seen in the log".to_owned()) };
+    write(&stage, Step::Stamp { revision: last.revision, stamp }).await;
+    let (_, swept) = watch(&stage, &mut running, 300).await;
+    assert_eq!((said_of_task(&swept).as_str(), runs(&stage)), ("Settled", 1));
+    assert_eq!(stage.running(), vec![stage.digest("bbbbbbb").unwrap(); 2]);
+    // Or it is run once more.
+    write(&again, look(&again).await.retry.unwrap()).await;
+    let mut running = again.process(BTreeMap::new());
+    let (_, swept) = watch(&again, &mut running, 300).await;
+    assert_eq!((said_of_task(&swept).as_str(), runs(&again)), ("Settled", 2));
+}
+
+#[tokio::test]
+async fn what_ran_before_does_not_run_again_when_it_is_declared_again() {
+    let mut stage = stage().await;
+    let mut running = stage.process(BTreeMap::new());
+    watch(&stage, &mut running, 300).await;
+    stage.write(&[("api", "aaaaaaa", API), ("migrate", "aaaaaaa", MIGRATE)]);
+    let (_, swept) = watch(&stage, &mut running, 300).await;
+    assert_eq!((said_of_task(&swept).as_str(), runs(&stage)), ("Settled", 1), "no way back by itself");
+    assert_eq!(stage.running(), vec![stage.digest("aaaaaaa").unwrap(); 2]);
+    stage.write(&[("api", "bbbbbbb", API), ("migrate", "bbbbbbb", MIGRATE)]);
+    stage.advance(30 * 24 * HOUR);
+    let mut running = stage.process(BTreeMap::new());
+    let (_, swept) = watch(&stage, &mut running, 300).await;
+    assert_eq!((said_of_task(&swept).as_str(), runs(&stage)), ("Settled", 1));
+    // What it runs makes it another one; where it runs does not.
+    let elsewhere = MIGRATE.replace("{task: {", "{task: {capacity: EC2, ");
+    stage.write(&[("api", "bbbbbbb", API), ("migrate", "bbbbbbb", &elsewhere)]);
+    watch(&stage, &mut running, 120).await;
+    assert_eq!(runs(&stage), 1);
+    let other = MIGRATE.replace("[db, migrate]", "[db, seed]");
+    stage.write(&[("api", "bbbbbbb", API), ("migrate", "bbbbbbb", &other)]);
+    watch(&stage, &mut running, 120).await;
+    assert_eq!(runs(&stage), 2);
+}
+
+/// The task alone, which is to run for the first time.
+fn alone() -> Stage {
+    let mut stage = bare();
+    stage.write(&[("migrate", "bbbbbbb", MIGRATE)]);
+    program(&stage, 0, 4);
+    stage
+}
+
+/// Looks until nothing more happens, and leaves who crashes alone for a while before another one comes.
+async fn play(stage: &Stage, plan: BTreeMap<usize, Trouble>, away: u64) -> (String, Vec<String>) {
+    let mut running = stage.process(plan);
+    let (mut last, mut rests) = (String::new(), 0);
+    for _ in 0..100 {
+        let swept = running.pass(stage).await;
+        if running.process().has_crashed() {
+            stage.advance(away);
+            running = stage.process(BTreeMap::new());
+        } else {
+            last = said_of_task(&swept);
+            rests = if matches!(last.as_str(), "Settled" | "OutcomeUnknown") { rests + 1 } else { 0 };
+        }
+        if rests > 3 {
+            break;
+        }
+        stage.advance(TICK);
+    }
+    (last, running.process().calls())
+}
+
+#[tokio::test]
+async fn whatever_is_lost_and_whoever_crashes_no_attempt_has_two_tasks() {
+    let stage = alone();
+    let (plain, calls) = play(&stage.clone(), BTreeMap::new(), 0).await;
+    assert_eq!(plain, "Settled");
+    let is_write = |index: usize| crate::stage::WRITES.contains(&calls[index].as_str());
+    let (soon, late) = ([600].as_slice(), [600, 50 * 60, 2 * HOUR, 3 * 24 * HOUR].as_slice());
+    for (trouble, aways) in [
+        (Trouble::CrashBefore, late),
+        (Trouble::CrashAfter, late),
+        (Trouble::LoseRequest, soon),
+        (Trouble::LoseAnswer, soon),
+        (Trouble::Throttle, soon),
+        (Trouble::ServerError, soon),
+    ] {
+        for call in (0..calls.len()).filter(|index| is_write(*index)) {
+            for away in aways {
+                let stage = stage.clone();
+                let (said, _) = play(&stage, BTreeMap::from([(call, trouble)]), *away).await;
+                let place = format!("{trouble:?} at {call} ({}), back after {away} s", calls[call]);
+                let ran = runs(&stage);
+                assert!(ran <= 1, "{place}: {ran} tasks");
+                let may_be_unknown = aways == late && *away > 45 * 60;
+                match said.as_str() {
+                    "Settled" => assert_eq!(ran, 1, "{place}"),
+                    "OutcomeUnknown" => assert!(may_be_unknown, "{place}"),
+                    other => panic!("{place}: {other}"),
+                }
+            }
+        }
+    }
+}
+
+/// A second controller, with a memory of its own.
+struct Beside {
+    stage: Stage,
+    running: Mutex<Running>,
+}
+
+#[async_trait]
+impl Other for Beside {
+    async fn act(&self) {
+        self.running.lock().await.pass(&self.stage).await;
+    }
+}
+
+#[tokio::test]
+async fn two_controllers_start_one_task_between_them() {
+    let stage = alone();
+    let (_, calls) = play(&stage.clone(), BTreeMap::new(), 0).await;
+    let is_write =
+        |index: usize| calls.get(index).is_some_and(|call| crate::stage::WRITES.contains(&call.as_str()));
+    for first in (0..calls.len()).filter(|index| is_write(*index) || is_write(index + 1)) {
+        // The other one has a whole pass of its own before each of these calls.
+        for second in [first + 1, first + 4] {
+            let stage = stage.clone();
+            let beside =
+                Beside { stage: stage.beside(), running: Mutex::new(stage.process(BTreeMap::new())) };
+            let plan = BTreeMap::from([(first, Trouble::Elsewhere), (second, Trouble::Elsewhere)]);
+            let mut running = stage.process_beside(plan, Some(Arc::new(beside)));
+            let (_, swept) = watch(&stage, &mut running, 50).await;
+            let place = format!("between {first} and {second}");
+            assert_eq!((said_of_task(&swept).as_str(), runs(&stage)), ("Settled", 1), "{place}");
+        }
+    }
+}
