@@ -11,7 +11,7 @@ use crate::model::{
     EnvironmentName, Forward, Group, Image, InfraCommit, LeaseClaim, LeaseName, LeaseRecord, Millis,
     NewDeployment, Platform, Progress, Reading, Region, Repository, RepositoryName, Revision, RunAnswer,
     ScalableTarget, Service, ServiceDeployment, ServiceName, Tag, Tags, Target, TargetGroup, Task,
-    TaskDefinitionArn, Unreached, Wait,
+    TaskDefinitionArn, Unreached, Wait, Word,
 };
 
 /// Why a call to AWS did not do what was asked, by what to do about it.
@@ -210,6 +210,10 @@ pub trait Ecs: Send + Sync {
         settings: Option<&Value>,
         force: bool,
     ) -> Result<(), CloudError>;
+    /// Has a service deployment stopped and rolled back, by its ARN. One that is over is left alone.
+    async fn stop_deployment(&self, arn: &str) -> Result<(), CloudError>;
+    /// Answers one pause of a service deployment: it goes on, or is rolled back.
+    async fn answer_pause(&self, arn: &str, pause: &str, word: Word) -> Result<(), CloudError>;
 }
 
 /// AWS CodeDeploy in one account and region.

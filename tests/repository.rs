@@ -221,7 +221,7 @@ const OF_CARRIERS: [(&str, &[&str]); 6] = [
     ("Controller::CodeDeploy", &[]),
     ("Controller::External", &[]),
     ("code_deploy::", &["src/controller/observe/deployments.rs"]),
-    ("Stage::", &["src/plan/waiting.rs"]),
+    ("Stage::", &["src/plan/shift.rs"]),
 ];
 
 /// Where decisions are made and carried out, but not by the carriers.

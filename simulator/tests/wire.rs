@@ -287,6 +287,8 @@ fn other_hands_say_whether_they_found_anything() {
         (json!({"kind": "program", "container": "api", "exitCode": 1, "afterSeconds": 60}), 204),
         (json!({"kind": "program", "container": "api", "stays": true}), 204),
         (json!({"kind": "program", "container": "api", "stays": true, "exitCode": 1}), 400),
+        (json!({"kind": "function", "function": "smoke", "does": "polls", "times": 3, "delay": 30}), 204),
+        (json!({"kind": "function", "function": "smoke", "does": "dances"}), 400),
         (json!({"kind": "expireImage", "repository": "mco/api", "digest": "sha256:0"}), 409),
         (json!({"kind": "archiveImage", "repository": "mco/api", "digest": "sha256:0"}), 409),
         (json!({"kind": "wave"}), 400),

@@ -167,6 +167,7 @@ fn of_code(code: Option<&str>, message: Option<&str>) -> CloudError {
         | "RegionDisabledException" => CloudError::Denied(text),
         "ClusterNotFoundException"
         | "ServiceNotFoundException"
+        | "ServiceDeploymentNotFoundException"
         | "RepositoryNotFoundException"
         | "ApplicationDoesNotExistException"
         | "DeploymentGroupDoesNotExistException"

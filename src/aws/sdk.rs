@@ -143,6 +143,8 @@ impl Caller for Sdk {
             (Api::Ecs, "RunTask") => send_once!(ecs.run_task(), &input),
             (Api::Ecs, "StopTask") => send!(ecs.stop_task(), &input),
             (Api::Ecs, "UpdateService") => send!(ecs.update_service(), &input),
+            (Api::Ecs, "StopServiceDeployment") => send!(ecs.stop_service_deployment(), &input),
+            (Api::Ecs, "ContinueServiceDeployment") => send!(ecs.continue_service_deployment(), &input),
             (Api::Ecr, "DescribeRepositories") => send!(ecr.describe_repositories(), &input),
             (Api::Ecr, "DescribeImages") => send!(ecr.describe_images(), &input),
             (Api::Ecr, "BatchGetImage") => send!(ecr.batch_get_image(), &input),

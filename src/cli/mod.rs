@@ -44,7 +44,7 @@ use crate::aws::Aws;
 use crate::controller::{Controller, Requeue, Swept, Writes};
 use crate::iam::Access;
 use crate::masking;
-use crate::model::{self, Declaration, Declared, Finding, FirstContact, Severity, Target, Waiting};
+use crate::model::{self, Commit, Declaration, Declared, Finding, FirstContact, Severity, Target, Waiting};
 use crate::plan::Plan;
 use crate::text::nearest::nearest;
 use crate::view::plan::Detail;
@@ -176,6 +176,9 @@ enum Command {
         /// Give up after this many seconds.
         #[arg(long, default_value_t = 3600)]
         timeout: u64,
+        /// `traffic`: until all production traffic is on it, which comes before its success.
+        #[arg(long, value_enum, default_value = "success")]
+        until: wait::Until,
     },
     /// Serve a simulated AWS (ECS, ECR, CodeDeploy, load balancing, STS) on loopback, for any AWS client.
     Simulator {
@@ -238,15 +241,21 @@ enum Command {
     Completions { shell: clap_complete::Shell },
     /// Write man pages into a folder.
     Man { folder: std::path::PathBuf },
-    /// Approve a waiting deployment: shift traffic to the new tasks.
+    /// Approve a deployment that waits for it: every pause that waits now. Each step of a shift is asked for anew.
     Approve {
         /// `ENVIRONMENT/APPLICATION`.
         target: String,
+        /// Only if it brings this commit.
+        #[arg(long)]
+        commit: Option<String>,
     },
-    /// Stop a deployment that waits for approval; its commit is held.
+    /// Roll back a deployment that waits for approval, or shifts traffic, or whose old tasks still stand by; its commit is held.
     Reject {
         /// `ENVIRONMENT/APPLICATION`.
         target: String,
+        /// Only if it brings this commit.
+        #[arg(long)]
+        commit: Option<String>,
     },
     /// Let a held commit be tried once more, or what is Contested be restored.
     Retry {
@@ -363,12 +372,12 @@ async fn dispatch(cli: Cli) -> anyhow::Result<End> {
         }
         Command::Run { observe, listen } => Box::pin(run::run(&repository, observe, listen)).await,
         Command::Health { listen } => health::run(&repository, listen),
-        Command::Wait { target, commit, declared_within, timeout } => {
+        Command::Wait { target, commit, declared_within, timeout, until } => {
             let patience = wait::Patience {
                 whole: Duration::from_secs(timeout),
                 undeclared: Duration::from_secs(declared_within),
             };
-            wait::run(&repository, &target, &commit, patience).await
+            wait::run(&repository, &target, &commit, (until, patience)).await
         }
         Command::Simulator { listen, speed, account, region, seed, limits, latency } => {
             let rates = if limits { Rates::Published } else { Rates::Unlimited };
@@ -394,8 +403,14 @@ async fn dispatch(cli: Cli) -> anyhow::Result<End> {
         Command::Schema => Ok(editors::schema()),
         Command::Completions { shell } => Ok(editors::completions(shell)),
         Command::Man { folder } => editors::man(&folder),
-        Command::Approve { target } => approval::run(&repository, &target, Answer::Approve).await,
-        Command::Reject { target } => approval::run(&repository, &target, Answer::Reject).await,
+        Command::Approve { target, commit } => {
+            let commit = commit.map(Commit::new);
+            approval::run(&repository, &target, Answer::Approve, commit.as_ref()).await
+        }
+        Command::Reject { target, commit } => {
+            let commit = commit.map(Commit::new);
+            approval::run(&repository, &target, Answer::Reject, commit.as_ref()).await
+        }
         Command::Settle { target, succeeded, reason, .. } => {
             let result = if succeeded { model::OutcomeKind::Succeeded } else { model::OutcomeKind::Failed };
             settle::settle(&repository, &target, result, &reason).await

@@ -400,8 +400,14 @@ mod tests {
         let mut plan = plan(waiting, sync, health);
         plan.status.declared = Some(Commit::new("bbbbbbb"));
         let (commits, digest) = (vec![Commit::new("aaaaaaa")], Some(Digest::new("sha256:a")));
-        plan.status.running =
-            vec![Running { commits, source: CommitSource::Registry, digest, tasks: 1, draining: 0 }];
+        plan.status.running = vec![Running {
+            commits,
+            source: CommitSource::Registry,
+            digest,
+            tasks: 1,
+            draining: 0,
+            production: None,
+        }];
         plan
     }
 

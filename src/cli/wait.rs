@@ -9,7 +9,7 @@ use super::end::{self, Asked, End, Standing};
 use super::source::Opened;
 use super::{Names, RepositoryArgs, controller, jittered, pause};
 use crate::controller::{Swept, Writes};
-use crate::model::{Commit, Declaration, Declared, Desired, InfraCommit, MoveTag, Waiting};
+use crate::model::{Commit, Declaration, Declared, Desired, InfraCommit, MoveTag, Phase, Traffic, Waiting};
 use crate::plan::waiting::Class;
 use crate::plan::{self, Plan};
 use crate::view::{table, words};
@@ -19,6 +19,13 @@ use crate::view::{table, words};
 const STUCK: Duration = Duration::from_secs(20);
 /// The longest rest between two looks, but for those that failed. One service costs a few calls a look.
 const REST: Duration = Duration::from_secs(5);
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Until {
+    Success,
+    Traffic,
+}
 
 /// When it gives up.
 pub(super) struct Patience {
@@ -31,11 +38,12 @@ pub(super) async fn run(
     arguments: &RepositoryArgs,
     name: &str,
     commit: &str,
-    patience: Patience,
+    (until, patience): (Until, Patience),
 ) -> anyhow::Result<End> {
     let mut watch = Watch {
         name: name.to_owned(),
         commit: named(commit)?,
+        until,
         patience,
         is_seen: false,
         searched: None,
@@ -57,6 +65,7 @@ pub(super) async fn run(
 struct Watch {
     name: String,
     commit: Commit,
+    until: Until,
     patience: Patience,
     /// It has been declared since the wait began.
     is_seen: bool,
@@ -137,7 +146,7 @@ impl Watch {
         self.say(table::progress(&one.plan));
         let declared = declaration.applications.iter().find(|declared| *declared.target() == one.target);
         let desired = declared.and_then(Declared::observable);
-        let verdict = verdict(&one.plan, desired, &self.commit);
+        let verdict = verdict(&one.plan, desired, &self.commit, self.until);
         self.is_seen |= declares(&one.plan, &self.commit);
         verdict
     }
@@ -181,7 +190,7 @@ fn declares(plan: &Plan, commit: &Commit) -> bool {
     plan.status.declared.as_ref().is_some_and(|declared| declared.matches(commit))
 }
 
-fn verdict(plan: &Plan, desired: Option<&Desired>, commit: &Commit) -> Verdict {
+fn verdict(plan: &Plan, desired: Option<&Desired>, commit: &Commit, until: Until) -> Verdict {
     let standing = end::standing(plan);
     let ends_with = end::end(Asked::Wait, standing);
     let Some(desired) = desired.filter(|_| standing != Standing::Frozen) else {
@@ -196,6 +205,10 @@ fn verdict(plan: &Plan, desired: Option<&Desired>, commit: &Commit) -> Verdict {
         Standing::Failed => Verdict::Ended(ends_with, failed(plan, desired)),
         // Its image may be gone by now: it failed all the same.
         _ if plan.failure.is_some() => Verdict::Ended(End::Failed, failed(plan, desired)),
+        _ if until == Until::Traffic && has_all_traffic(plan, commit) => {
+            let what = "all production traffic is on it; it has yet to succeed";
+            Verdict::Ended(End::Good, what.to_owned())
+        }
         Standing::AsDeclared | Standing::Unproven | Standing::TagWaits | Standing::TagStays => {
             Verdict::Ended(ends_with, succeeded(standing, plan, desired))
         }
@@ -214,6 +227,15 @@ fn verdict(plan: &Plan, desired: Option<&Desired>, commit: &Commit) -> Verdict {
         }
         _ => Verdict::Pending(ends_with, pending(plan)),
     }
+}
+
+/// Whether a deployment of the commit goes on that has nothing more to shift.
+fn has_all_traffic(plan: &Plan, commit: &Commit) -> bool {
+    let Some(last) = &plan.status.last_deployment else { return false };
+    let is_it = last.commit.as_ref().is_some_and(|deployed| deployed.matches(commit));
+    let is_settling = matches!(plan.waiting, Some(Waiting::Settling { .. }));
+    let has_shifted = last.shift.as_ref().is_some_and(|shift| shift.traffic() == Traffic::OnNew);
+    is_it && last.phase == Phase::InProgress && (is_settling || has_shifted)
 }
 
 /// Why it is not there yet.
@@ -284,7 +306,9 @@ mod tests {
     use super::*;
     use crate::cli::end::tests::{plan, target};
     use crate::manifest::{self, Files};
-    use crate::model::{Digest, Health, MovedTag, Sync, TaskDefinitionArn};
+    use crate::model::{
+        Digest, Health, LastDeployment, MovedTag, Share, Shift, Stage, StartedBy, Sync, TaskDefinitionArn,
+    };
 
     const APPLICATION: &str = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: api}\nspec:\n  repository: mco/api\n  service: mco-api\n";
     const ENVIRONMENT: &str = "apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {name: test}\nspec:\n  applications:\n    api: {commit: bbbbbbb, policy: {moveTag: afterSuccess}}\n";
@@ -306,7 +330,8 @@ mod tests {
 
     #[track_caller]
     fn check(plan: &Plan, environment: &str, expected: (&str, End, &str)) {
-        let verdict = verdict(plan, Some(&desired(environment)), &Commit::new("bbbbbbb"));
+        let commit = Commit::new("bbbbbbb");
+        let verdict = verdict(plan, Some(&desired(environment)), &commit, Until::Success);
         let (kind, end, why) = match verdict {
             Verdict::Ended(end, why) => ("ended", end, why),
             Verdict::Pending(end, why) => ("pending", end, why),
@@ -388,6 +413,42 @@ mod tests {
     }
 
     #[test]
+    fn traffic_is_on_it_before_it_has_succeeded() {
+        let going = |commit: &str, stage, percent| {
+            let shift = Shift { production: Share::of_percent(percent), ..Shift::at(stage) };
+            let commit = Some(Commit::new(commit));
+            let waiting = Waiting::Deploying {
+                phase: Phase::InProgress,
+                commit: commit.clone(),
+                by: StartedBy::Trueup,
+                shift: Some(shift.clone()),
+            };
+            let mut plan = declared(Some(waiting), Sync::OutOfSync, Health::Progressing, "aaaaaaa");
+            plan.status.last_deployment = Some(LastDeployment {
+                id: Some("d2".to_owned()),
+                commit,
+                phase: Phase::InProgress,
+                shift: Some(shift),
+                started_by: StartedBy::Trueup,
+                started_at: 0,
+                ended_at: None,
+                causes: Vec::new(),
+            });
+            plan
+        };
+        for (what, plan, is_there) in [
+            ("bake", going("bbbbbbb", Stage::Standby, 100.0), true),
+            ("the last step", going("bbbbbbb", Stage::Shifting, 100.0), false),
+            ("ten percent", going("bbbbbbb", Stage::Shifting, 10.0), false),
+            ("another commit", going("ccccccc", Stage::Standby, 100.0), false),
+        ] {
+            let of = |until| verdict(&plan, Some(&desired(ENVIRONMENT)), &Commit::new("bbbbbbb"), until);
+            assert_eq!(matches!(of(Until::Traffic), Verdict::Ended(End::Good, _)), is_there, "{what}");
+            assert!(matches!(of(Until::Success), Verdict::Pending(..)), "{what}: it has not succeeded");
+        }
+    }
+
+    #[test]
     fn a_wait_tells_what_ends_it_from_what_may_pass() {
         let held = Waiting::Held { commit: Commit::new("bbbbbbb"), deployment: None, stranded: None };
         let removed = Waiting::ImageRemoved { repository: "mco/api".to_owned(), tag: "bbbbbbb".to_owned() };
@@ -415,7 +476,8 @@ mod tests {
         let mut other = out(Waiting::Settled);
         other.status.declared = Some(Commit::new("ccccccc"));
         check(&other, ENVIRONMENT, ("undeclared", End::NotReached, "ccccccc is declared now"));
-        let frozen = verdict(&Plan::unobserved(&target(), 0), None, &Commit::new("bbbbbbb"));
+        let commit = Commit::new("bbbbbbb");
+        let frozen = verdict(&Plan::unobserved(&target(), 0), None, &commit, Until::Success);
         assert!(matches!(frozen, Verdict::Stuck(End::Error, _)), "{frozen:?}");
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::documents::shown;
-use crate::model::{Desired, Reading, Revision, RunAnswer, TaskDefinitionArn, TaskDefinitionSource};
-use crate::plan::{By, Step, Why};
+use crate::model::{Desired, Reading, Revision, RunAnswer, TaskDefinitionArn, TaskDefinitionSource, Wait, Word};
+use crate::plan::{By, DeploymentName, Step, Why};
 use crate::ports::{CloudError, Ecr, Ports};
 
 /// What a write was answered with, where that says more than that it was done.
@@ -35,8 +35,18 @@ pub(super) async fn execute(
         Step::UpdateSettings { cluster, service, settings } => {
             ecs.update_settings(cluster, service, settings).await
         }
-        Step::Stop { deployment } => code_deploy.stop(deployment).await,
-        Step::Continue { deployment, wait } => code_deploy.end_wait(deployment, *wait).await,
+        Step::Undo { deployment: DeploymentName::Ecs(arn) } => ecs.stop_deployment(arn).await,
+        Step::Answer { deployment: DeploymentName::Ecs(arn), pause, word } => {
+            ecs.answer_pause(arn, pause, *word).await
+        }
+        Step::Undo { deployment: DeploymentName::CodeDeploy(id) }
+        | Step::Answer { deployment: DeploymentName::CodeDeploy(id), word: Word::Back, .. } => {
+            code_deploy.stop(id).await
+        }
+        Step::Answer { deployment: DeploymentName::CodeDeploy(id), word: Word::Go, .. } => {
+            code_deploy.end_wait(id, Wait::Ready).await
+        }
+        Step::EndStandby { deployment } => code_deploy.end_wait(deployment, Wait::Termination).await,
         Step::CreateApplication { application } => code_deploy.create_application(application).await,
         Step::CreateGroup { input, .. } => code_deploy.create_group(input).await,
         Step::MoveTag { repository, digest, tag } => {
@@ -56,8 +66,10 @@ pub(super) fn operation(step: &Step) -> &'static str {
         Step::Stamp { .. } => "TagResource",
         Step::Deploy { by: By::UpdateService { .. }, .. } | Step::UpdateSettings { .. } => "UpdateService",
         Step::Deploy { by: By::CodeDeploy(_), .. } => "CreateDeployment",
-        Step::Stop { .. } => "StopDeployment",
-        Step::Continue { .. } => "ContinueDeployment",
+        Step::Undo { deployment: DeploymentName::Ecs(_) } => "StopServiceDeployment",
+        Step::Answer { deployment: DeploymentName::Ecs(_), .. } => "ContinueServiceDeployment",
+        Step::Undo { .. } | Step::Answer { word: Word::Back, .. } => "StopDeployment",
+        Step::Answer { word: Word::Go, .. } | Step::EndStandby { .. } => "ContinueDeployment",
         Step::CreateApplication { .. } => "CreateApplication",
         Step::CreateGroup { .. } => "CreateDeploymentGroup",
         Step::MoveTag { .. } => MOVE_TAG,
@@ -107,7 +119,7 @@ mod tests {
             Revision { arn: arn.clone(), active: true, input: input("canary-live"), tags: BTreeMap::new() };
         let known = BTreeMap::from([(arn, Reading::Known(live))]);
         let file = || TaskDefinitionSource::File { path: "t.json".to_owned(), input: input("canary-sent") };
-        let stop = Step::Stop { deployment: "d".to_owned() };
+        let stop = Step::Undo { deployment: DeploymentName::CodeDeploy("d".to_owned()) };
         for (source, step, expected) in [
             (TaskDefinitionSource::Service, register("canary-sent"), "(hidden), (hidden)"),
             (TaskDefinitionSource::Service, stop.clone(), "(hidden), canary-sent"),

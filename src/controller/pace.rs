@@ -26,6 +26,8 @@ const LONGEST_THROTTLED: Duration = Duration::from_secs(16);
 /// How long facts live, in milliseconds: while nothing is expected, and while a deployment goes on without a change.
 const QUIET_FACTS: Millis = 600_000;
 const MOVING_FACTS: Millis = 30_000;
+/// The same while a deployment bakes: the service itself shows an end before its time.
+const BAKING_FACTS: Millis = 300_000;
 const IMAGES: Millis = 60_000;
 
 /// Whether this pass came to nothing because AWS could not be read or refused a write.
@@ -55,6 +57,9 @@ pub(super) fn requeue(
         (_, Some(Waiting::Settling { until, .. })) => {
             Requeue::After(left_until(*until, plan).clamp(SOON, BUILD))
         }
+        (_, Some(waiting)) if let Some(until) = bakes_until(waiting) => {
+            Requeue::After(left_until(until, plan).clamp(SOON, REST))
+        }
         (_, Some(Waiting::Refused { until, .. })) => Requeue::After(left_until(*until, plan).min(REST)),
         // Who waits for others is woken when it has its turn.
         (_, Some(waiting)) if waiting::class(waiting).is_rest() || awaits_others(plan) => {
@@ -65,6 +70,12 @@ pub(super) fn requeue(
             Requeue::After((SOON + SOON_FOR_EACH.saturating_mul(others)).min(REST))
         }
     }
+}
+
+/// About when a bake is over, in which nothing moves and nobody is waited for.
+fn bakes_until(waiting: &Waiting) -> Option<Millis> {
+    let (Waiting::Deploying { shift, .. } | Waiting::FinishingFirst { shift }) = waiting else { return None };
+    shift.as_ref().filter(|shift| !shift.waits_for_others())?.until
 }
 
 fn left_until(time: Millis, plan: &Plan) -> Duration {
@@ -121,6 +132,10 @@ pub(super) fn facts_are_good_until(plan: &Plan, outcome: &Outcome, stalled_for: 
     match &plan.waiting {
         // They say whether anything has failed by then, and not before.
         Some(Waiting::Settling { until, .. }) if *outcome == Outcome::Nothing => *until,
+        Some(waiting) if let Some(until) = bakes_until(waiting).filter(|_| *outcome == Outcome::Nothing) => {
+            let longest = read_at.saturating_add(spread(BAKING_FACTS, &plan.status.target));
+            until.max(read_at.saturating_add(MOVING_FACTS / 2)).min(longest)
+        }
         _ => read_at.saturating_add(spread(life_of_facts(plan, outcome, stalled_for), &plan.status.target)),
     }
 }
@@ -133,7 +148,7 @@ fn life_of_facts(plan: &Plan, outcome: &Outcome, stalled_for: Option<Millis>) ->
         // What a person mends is seen soon while somebody is likely to be at it.
         _ if let Some(stalled_for) = stalled_for => (stalled_for / 4).clamp(MOVING_FACTS, QUIET_FACTS),
         Some(Waiting::ImageNotBuilt { .. } | Waiting::Frozen) => QUIET_FACTS,
-        Some(Waiting::Deploying { .. } | Waiting::FinishingFirst) => MOVING_FACTS,
+        Some(Waiting::Deploying { .. } | Waiting::FinishingFirst { .. }) => MOVING_FACTS,
         // What fails is told by what stopped, and that comes and goes between two looks.
         Some(Waiting::Settled) if plan.status.failing_since.is_some() => MOVING_FACTS,
         Some(waiting) if waiting::class(waiting) == waiting::Class::Settled || awaits_others(plan) => {
@@ -162,7 +177,7 @@ pub(super) fn images_are_good_until(plan: &Plan, outcome: &Outcome, now: Millis)
     match (outcome, &plan.waiting) {
         (Outcome::Wrote(Step::MoveTag { .. }), _) => 0,
         (Outcome::Wrote(_), _)
-        | (_, Some(Waiting::Deploying { .. } | Waiting::FinishingFirst | Waiting::Settling { .. })) => {
+        | (_, Some(Waiting::Deploying { .. } | Waiting::FinishingFirst { .. } | Waiting::Settling { .. })) => {
             now.saturating_add(IMAGES)
         }
         _ => 0,
@@ -225,6 +240,7 @@ pub fn is_settled(swept: &Swept) -> bool {
 mod tests {
     use super::*;
     use crate::model::{ApplicationName, EnvironmentName};
+    use crate::plan::DeploymentName;
 
     fn target(name: &str) -> Target {
         Target { environment: EnvironmentName::new("test"), application: ApplicationName::new(name) }
@@ -244,7 +260,7 @@ mod tests {
 
     #[test]
     fn only_what_aws_answered_was_refused_and_the_same_write_is_counted() {
-        let step = |id: &str| Step::Stop { deployment: id.to_owned() };
+        let step = |id: &str| Step::Undo { deployment: DeploymentName::CodeDeploy(id.to_owned()) };
         let why = || "x".to_owned();
         let refused = |error, before: Option<&Refusal>| refusal(before, &step("d"), &error, 1, 1000);
         for error in [CloudError::Denied(why()), CloudError::NotFound(why()), CloudError::Rejected(why())] {

@@ -328,6 +328,11 @@ fn writes(desired: &[&Desired]) -> Vec<Statement> {
             tasks(desired).map(|one| resource(one, "ecs", "task/", one.cluster.as_str(), "/*")),
         ),
         Statement::new(
+            "StopAndContinueInEcs",
+            &["ecs:StopServiceDeployment", "ecs:ContinueServiceDeployment"],
+            desired.iter().filter(|one| may_shift(one)).map(|one| service(one, "service-deployment/", "/*")),
+        ),
+        Statement::new(
             "MoveTags",
             &["ecr:PutImage"],
             desired.iter().filter(moves).flat_map(|one| repositories(one)),
@@ -405,6 +410,11 @@ fn models(desired: &[&Desired]) -> impl Iterator<Item = Resource> {
 /// Whether `UpdateService` is called of this service: for a rolling deployment, or for its own settings.
 fn updates(desired: &Desired) -> bool {
     !matches!(desired.strategy, Strategy::CodeDeploy(_)) || desired.service_settings.is_some()
+}
+
+/// Whether ECS itself may shift the traffic of this service: where nothing else is declared.
+fn may_shift(desired: &Desired) -> bool {
+    matches!(desired.strategy, Strategy::Unspecified)
 }
 
 /// Where CodeDeploy may deploy: where it is declared, and with the default names where no strategy is.

@@ -88,46 +88,6 @@ pub struct Progress {
     pub since: Option<Millis>,
 }
 
-/// Where a deployment that shifts traffic stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shift {
-    pub stage: Stage,
-    /// Percent of the production traffic on the new tasks, where that was read.
-    pub traffic: Option<u8>,
-    /// Whether AWS promises to undo it once traffic has moved.
-    pub can_be_undone: bool,
-    /// Whether somebody stopped it: it did not fail by itself.
-    pub stopped_by_hand: bool,
-    /// Why it ended badly, in AWS's words.
-    pub failure: Option<String>,
-}
-
-impl Shift {
-    pub fn goes_on(&self) -> bool {
-        self.stage != Stage::Ended
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// The new tasks are started.
-    Installing,
-    /// The test listener leads to the new tasks.
-    Testing,
-    /// Traffic shifts when somebody says so, until then.
-    AwaitingApproval {
-        until: Option<Millis>,
-    },
-    Shifting,
-    /// All traffic is on the new tasks; their last checks go on.
-    Checking,
-    /// All traffic is on the new tasks; the old ones end after their wait.
-    AwaitingTermination,
-    Ended,
-    /// It goes on, and where it stands could not be read: traffic may have moved.
-    Unknown,
-}
-
 /// One deployment that is to be created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewDeployment {

@@ -12,6 +12,7 @@ mod lease;
 mod native;
 mod observed;
 mod pattern;
+mod shift;
 mod status;
 
 pub use balancing::*;
@@ -24,4 +25,5 @@ pub use lease::*;
 pub use native::*;
 pub use observed::*;
 pub use pattern::*;
+pub use shift::*;
 pub use status::*;

@@ -240,6 +240,18 @@ impl Share {
     pub fn percent(self) -> f64 {
         f64::from(self.0) / 10.0
     }
+
+    /// Both, the whole at most.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0).min(Self::ALL.0))
+    }
+
+    /// What is left of the whole.
+    #[must_use]
+    pub fn rest(self) -> Self {
+        Self(Self::ALL.0.saturating_sub(self.0))
+    }
 }
 
 /// The number alone: 10, 0.1.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{
-    Commit, Digest, Millis, RepositoryName, Shift, Tag, TagMatch, Target, TaskDefinitionArn, Unreached,
+    Commit, Digest, Millis, RepositoryName, Share, Shift, Tag, TagMatch, Target, TaskDefinitionArn, Unreached,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +76,8 @@ pub struct Running {
     pub source: CommitSource,
     pub digest: Option<Digest>,
     pub tasks: usize,
+    /// Of the production traffic while it is shifted, as far as that was read.
+    pub production: Option<Share>,
     /// Beside those, tasks that a load balancer is letting go: they run, and get nothing new.
     pub draining: usize,
 }
@@ -376,7 +378,10 @@ pub enum Waiting {
         why: String,
     },
     /// An older deployment of ours finishes first.
-    FinishingFirst,
+    FinishingFirst {
+        /// Where it stands, if traffic is shifted by it.
+        shift: Option<Shift>,
+    },
     /// The commit failed here and is not tried again by itself.
     Held {
         commit: Commit,

@@ -7,13 +7,16 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    Commit, ConditionKind, Difference, Health, LastDeployment, Millis, Phase, Stage, StartedBy, Status, Sync,
-    Target, Waiting,
+    Commit, ConditionKind, Difference, Health, LastDeployment, Millis, OnTimeout, Phase, Shift, Stage,
+    StartedBy, Status, Sync, Target, Waiting,
 };
+use crate::plan::shift::describe as describe_shift;
 use crate::plan::waiting::{Class, class, describe, hint, reason};
 
 /// An image that has not been built for so long, in milliseconds, is told.
 pub const TOO_LONG: Millis = 30 * 60 * 1000;
+/// So long before a pause ends by itself that is told, at the latest.
+const LEAST_NOTICE: Millis = 15 * 60 * 1000;
 
 /// One piece of news.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +40,7 @@ pub struct Alert {
 pub enum Event {
     DeploymentStarted,
     ApprovalNeeded,
+    ApprovalExpires,
     TrafficShifted,
     DeploymentSucceeded,
     DeploymentFailed,
@@ -61,9 +65,10 @@ pub enum Severity {
 }
 
 impl Event {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::DeploymentStarted,
         Self::ApprovalNeeded,
+        Self::ApprovalExpires,
         Self::TrafficShifted,
         Self::DeploymentSucceeded,
         Self::DeploymentFailed,
@@ -84,6 +89,7 @@ impl Event {
         match self {
             Self::DeploymentStarted => "deployment.started",
             Self::ApprovalNeeded => "approval.needed",
+            Self::ApprovalExpires => "approval.expires",
             Self::TrafficShifted => "traffic.shifted",
             Self::DeploymentSucceeded => "deployment.succeeded",
             Self::DeploymentFailed => "deployment.failed",
@@ -110,9 +116,11 @@ impl Event {
             | Self::DriftGone
             | Self::ReconcileResumed
             | Self::SourceGood => Severity::Information,
-            Self::ApprovalNeeded | Self::DriftFound | Self::WaitingTooLong | Self::CommitHeld => {
-                Severity::Warning
-            }
+            Self::ApprovalNeeded
+            | Self::ApprovalExpires
+            | Self::DriftFound
+            | Self::WaitingTooLong
+            | Self::CommitHeld => Severity::Warning,
             Self::DeploymentFailed
             | Self::DeploymentRolledBack
             | Self::ReconcileStalled
@@ -128,6 +136,8 @@ pub struct Told {
     deployment: Option<(String, Phase)>,
     /// The milestone of a traffic shift that was told last, with the deployment.
     milestone: Option<(String, Event)>,
+    /// The pauses of which it was told that they are about to end.
+    expiring: Option<String>,
     held: Option<Commit>,
     degraded: Option<Degraded>,
     drifting: bool,
@@ -151,6 +161,7 @@ pub fn of_target(before: Option<&Told>, now: &Status, at: Millis) -> (Vec<Alert>
     let told = Told {
         deployment: news.deployment(before),
         milestone: news.milestone(before),
+        expiring: news.expiry(before),
         held: news.hold(before),
         degraded: news.degraded(before),
         drifting: news.drift(before),
@@ -240,24 +251,57 @@ impl News<'_> {
     /// Traffic waits for somebody's word, or all of it has come: said when it is so, and long before the end.
     fn milestone(&mut self, before: Option<&Told>) -> Option<(String, Event)> {
         let last = self.now.last_deployment.as_ref()?;
-        let (event, what) = match last.shift.as_ref()?.stage {
-            Stage::AwaitingApproval { .. } => (
-                Event::ApprovalNeeded,
-                format!("{} waits for `trueup approve {}`", name(last), self.now.target),
-            ),
-            Stage::Checking | Stage::AwaitingTermination => {
+        let (shift, id) = (last.shift.as_ref()?, last.id.clone()?);
+        let (event, what) = match shift.stage {
+            _ if !shift.pauses.is_empty() => {
+                let stage = describe_shift(shift).unwrap_or_default();
+                let what = format!("{} waits for `trueup approve {}`: {stage}", name(last), self.now.target);
+                (Event::ApprovalNeeded, what)
+            }
+            Stage::Checking | Stage::Standby | Stage::CleaningUp => {
                 (Event::TrafficShifted, format!("all traffic is on {}", name(last)))
             }
             // What was told of it before is still so.
             Stage::Unknown => {
-                return before?.milestone.clone().filter(|(id, _)| Some(id) == last.id.as_ref());
+                return before?.milestone.clone().filter(|(about, _)| about.starts_with(&id));
             }
             _ => return None,
         };
-        let id = last.id.clone()?;
-        let told = Some((id.clone(), event));
+        // The next step of a shift waits anew.
+        let about = about_pauses(&id, shift);
+        let told = Some((about.clone(), event));
         if before.is_some_and(|before| before.milestone != told) {
-            self.tell(event, &id, last.commit.as_ref(), &what);
+            self.tell(event, &about, last.commit.as_ref(), &what);
+        }
+        told
+    }
+
+    /// Nobody has answered, and what happens without a word is near.
+    fn expiry(&mut self, before: Option<&Told>) -> Option<String> {
+        let last = self.now.last_deployment.as_ref()?;
+        let (shift, id) = (last.shift.as_ref()?, last.id.as_ref()?);
+        let first = shift.pauses.iter().min_by_key(|pause| pause.until.unwrap_or(Millis::MAX))?;
+        let until = first.until?;
+        let whole = until.saturating_sub(shift.since.unwrap_or(last.started_at));
+        let lead = (whole / 10).max(LEAST_NOTICE);
+        // A pause that is as short as that has just been told.
+        if whole <= lead || self.at < until.saturating_sub(lead) {
+            return None;
+        }
+        let about = about_pauses(id, shift);
+        let told = Some(about.clone());
+        if before.is_some_and(|before| before.expiring != told) {
+            let then = match first.then {
+                OnTimeout::Rollback => "is rolled back and held",
+                OnTimeout::Continue => "goes on without anybody's word",
+            };
+            let minutes = until.saturating_sub(self.at).max(0) / 60_000;
+            let what = format!(
+                "nobody has answered for {}: in {minutes} minutes it {then}; `trueup approve {target}` or `trueup reject {target}`",
+                name(last),
+                target = self.now.target,
+            );
+            self.tell(Event::ApprovalExpires, &about, last.commit.as_ref(), &what);
         }
         told
     }
@@ -318,7 +362,10 @@ impl News<'_> {
 
     /// Nothing fails, of a deployment or without one.
     fn is_well(&self) -> bool {
-        matches!(self.now.health, Health::Healthy | Health::Suspended)
+        match self.now.health {
+            Health::Suspended => self.now.desired_count == 0,
+            health => health == Health::Healthy,
+        }
     }
 
     fn drift(&mut self, before: Option<&Told>) -> bool {
@@ -395,6 +442,11 @@ pub fn stalls(status: &Status) -> BTreeMap<&'static str, String> {
     let stalled = status.conditions.iter().filter(|condition| condition.kind == ConditionKind::Stalled);
     let stalled = stalled.filter(|condition| !(is_held && condition.is_true));
     stalled.map(|condition| (condition.reason, condition.message.clone())).collect()
+}
+
+/// A deployment, and what waits for somebody's word in it.
+fn about_pauses(deployment: &str, shift: &Shift) -> String {
+    shift.pauses.iter().fold(deployment.to_owned(), |about, pause| about + "/" + &pause.id)
 }
 
 fn name(last: &LastDeployment) -> &str {
@@ -532,13 +584,11 @@ mod tests {
     fn a_stage_that_could_not_be_read_once_brings_nothing_to_be_told_again() {
         let at = |stage| {
             let mut going = deployment("d2", Phase::InProgress);
-            let (traffic, failure) = (None, None);
-            let shift = Shift { stage, traffic, can_be_undone: true, stopped_by_hand: false, failure };
-            going.last_deployment.as_mut().unwrap().shift = Some(shift);
+            going.last_deployment.as_mut().unwrap().shift = Some(Shift::at(stage));
             going
         };
         check(
-            &[at(Stage::Installing), at(Stage::Checking), at(Stage::Unknown), at(Stage::AwaitingTermination)],
+            &[at(Stage::Installing), at(Stage::Checking), at(Stage::Unknown), at(Stage::Standby)],
             &["traffic.shifted"],
         );
     }
@@ -609,13 +659,15 @@ mod tests {
         for (what, health, is_over) in [
             ("well", Health::Healthy, true),
             ("scaled to zero", Health::Suspended, true),
+            ("a deployment waits for somebody's word", Health::Suspended, false),
             ("the deployment that was to mend it failed", Health::Degraded, false),
             ("a deployment has begun", Health::Progressing, false),
             ("not read", Health::Unknown, false),
             ("deleted", Health::Missing, false),
         ] {
             let recovered = if is_over { vec!["service.recovered"] } else { Vec::new() };
-            let next = Status { health, ..status() };
+            let desired_count = if health == Health::Suspended && is_over { 0 } else { 2 };
+            let next = Status { health, desired_count, ..status() };
             let (_, told) = of_target(None, &failing(), 0);
             let (_, told) = of_target(Some(&told), &failing(), 0);
             let (alerts, told) = of_target(Some(&told), &next, 0);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::carriers::Newer;
 use super::drift::is_spent;
 use super::facts::{Facts, unreadable};
 use super::initiator::Initiator;
@@ -150,7 +151,7 @@ impl Facts<'_> {
     /// Our revision is live and the service's own fields differ from what is declared. The stamp says whether they were
     /// never sent, sent and not seen yet, or seen and changed by somebody else since.
     pub(super) fn apply_settings(&self, current: &Current, memory: &Memory) -> Result<Vec<Step>, Waiting> {
-        self.may_interrupt(current)?;
+        self.may_interrupt(current, Newer::Another)?;
         let live = &current.live_revision;
         let declared =
             self.input.desired.service_settings.as_ref().map(service_settings::hash).unwrap_or_default();

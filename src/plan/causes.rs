@@ -96,7 +96,8 @@ impl Facts<'_> {
     }
 
     fn causes_of(&self, subject: &Subject<'_>) -> Vec<String> {
-        let by_code_deploy = subject.listed.and_then(|listed| listed.shift.as_ref()?.failure.clone());
+        let by_code_deploy =
+            subject.listed.and_then(|listed| Some(listed.shift.as_ref()?.failure.as_ref()?.said.clone()));
         let ends = self.ends_of_tasks(subject.revision);
         let events =
             if ends.is_empty() && self.says_what_fails(subject) { self.events() } else { Vec::new() };

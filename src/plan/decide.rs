@@ -2,24 +2,20 @@
 
 use serde_json::Value;
 
-use super::carriers::Replacement;
+use super::carriers::Newer;
 use super::facts::{Facts, HISTORY, unreadable};
-use super::initiator::Initiator;
 use super::input::Input;
 use super::outlook::Outlook;
 use super::phase::Current;
 use super::rules::{self, Answer};
 use super::step::LastRun;
 use super::step::{Approval, Step};
-use super::{outlook, phase, status};
+use super::{outlook, status};
 use crate::documents::{differences, memory, shown::Origin};
 use crate::model::{
-    Ancestry, Applied, ContentHash, Difference, Finding, InFlight, Millis, Mode, Phase, Reading, Service,
-    ServiceStatus, Status, Target, TaskDefinitionArn, Waiting,
+    Ancestry, Applied, ContentHash, Difference, Finding, Millis, Mode, Reading, Service, ServiceStatus,
+    Status, Target, TaskDefinitionArn, Waiting,
 };
-
-/// Replacements of one another in a row after which the one in flight is allowed to finish.
-const MOST_REPLACEMENTS: usize = 3;
 
 /// The decision about one target.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,7 +38,7 @@ pub struct Plan {
     pub accept_history: Option<Step>,
     /// What a person may say of the last run of a task; of a service nothing.
     pub last_run: Option<LastRun>,
-    /// What a person may answer; only where a deployment waits for it.
+    /// What a person may say to the deployment that goes on: where it waits for that, or can be undone.
     pub approval: Option<Approval>,
     /// What people should know of the service beside what is declared: it keeps nothing from being done.
     pub findings: Vec<Finding>,
@@ -211,28 +207,11 @@ impl<'a> Facts<'a> {
     }
 
     /// Our own deployment of something else may be replaced; anybody else's is followed until it ends.
-    pub(super) fn may_interrupt(&self, current: &Current) -> Result<(), Waiting> {
+    pub(super) fn may_interrupt(&self, current: &Current, newer: Newer) -> Result<(), Waiting> {
         if current.phase.is_over() {
             return Ok(());
         }
-        // Where it makes no progress it has been judged, and is over.
-        if self.initiator(current) == Initiator::Other {
-            return Err(self.still_deploying(current));
-        }
-        let otherwise = match self.carrier.may_be_replaced(current, self.shift(current)) {
-            Replacement::Possible => return Ok(()),
-            Replacement::Impossible => return Err(Waiting::FinishingFirst),
-            Replacement::AsDeclared { otherwise } => otherwise,
-        };
-        // The list may not show the one in flight yet.
-        let older = self.history().skip_while(|one| phase::id(one) == current.id);
-        let replaced = older.take_while(|older| self.phase_of(older) == Phase::Superseded).count();
-        let in_flight = match self.input.desired.policy.in_flight {
-            InFlight::Unspecified => otherwise,
-            declared => declared,
-        };
-        let finishes = in_flight == InFlight::Finish || replaced >= MOST_REPLACEMENTS;
-        if finishes { Err(Waiting::FinishingFirst) } else { Ok(()) }
+        self.way_to_replace(current, newer).map(drop)
     }
 
     pub(super) fn still_deploying(&self, current: &Current) -> Waiting {

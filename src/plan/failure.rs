@@ -13,7 +13,8 @@ use crate::documents::{
 };
 use crate::model::{
     Commit, ContentHash, Digest, Memory, Millis, OnFailure, OutcomeKind, Phase, Reading, Service,
-    ServiceDeployment, ServiceDeploymentStatus, TaskDefinitionArn, TaskDefinitionSource, TaskHealth, Waiting,
+    ServiceDeployment, ServiceDeploymentStatus, TaskDefinitionArn, TaskDefinitionSource, TaskHealth, Traffic,
+    Waiting,
 };
 
 /// How the reason begins of a task that a deployment has stopped (Amazon ECS developer guide, "stopped tasks error messages").
@@ -41,16 +42,20 @@ impl Facts<'_> {
         if failed && !recorded && memory.retry.as_ref() != Some(&current.id) {
             return Ok(Some(self.record(current, OutcomeKind::Failed)?));
         }
+        if recorded && self.judgement == Some(Judgement::Stuck) && self.undoes_failures(current, memory) {
+            // While it shifts traffic AWS brings back what stands by; to deploy over it would divide the traffic anew.
+            if let Some(deployment) = self.carrier.name_of(current) {
+                return self.undo(current, deployment, OutcomeKind::Failed).map(Some);
+            }
+        }
         // What AWS has rolled back is not PRIMARY any more: a reading that says so lags behind.
         let undo = recorded
             && primary_is_target
             && !matches!(current.phase, Phase::RollingBack | Phase::RolledBack)
             && self.failed_rollback().is_none()
-            && self.initiator(current) != Initiator::Other
             // The watch of a breaker or an alarm has ended with what AWS calls a success.
             && (self.judgement == Some(Judgement::Unsteady) || !self.carrier.undoes_by_itself(service))
-            && memory.retry.as_ref() != Some(&current.id)
-            && self.input.desired.policy.on_failure == OnFailure::Rollback;
+            && self.undoes_failures(current, memory);
         if !undo {
             return Ok(None);
         }
@@ -62,20 +67,34 @@ impl Facts<'_> {
         }
     }
 
+    /// Whether a failure of this deployment is undone by trueup: of ours, where the policy says so, and until a person says
+    /// otherwise.
+    fn undoes_failures(&self, current: &Current, memory: &Memory) -> bool {
+        self.initiator(current) != Initiator::Other
+            && memory.retry.as_ref() != Some(&current.id)
+            && self.input.desired.policy.on_failure == OnFailure::Rollback
+    }
+
     /// Whether what goes on has made no progress for longer than the deadline, and nothing at AWS would end it.
-    pub(super) fn is_stuck(&self, service: &Service) -> bool {
+    pub(super) fn is_stuck(&self, service: &Service, current: &Current) -> bool {
         // Without the tasks nobody knows whether there was progress.
         if self.input.observed.tasks.is_unavailable() {
             return false;
         }
         let Some(primary) = service.primary() else { return false };
-        let complete = primary.running >= service.desired_count && primary.failed_tasks == 0;
-        if self.carrier.ends_by_itself(service) || complete {
+        let shift = self.shift(current);
+        // Where traffic is shifted AWS says itself that its tasks are not there yet.
+        let complete = primary.running >= service.desired_count
+            && primary.failed_tasks == 0
+            && shift.is_none_or(|shift| shift.traffic() == Traffic::OnNew);
+        if !self.carrier.needs_deadline(service, shift) || complete {
             return false;
         }
+        // A stage that has just begun had no time for any.
+        let since = shift.and_then(|shift| shift.since).unwrap_or_default();
         let deadline =
             Millis::try_from(self.input.desired.policy.progress_deadline.as_millis()).unwrap_or(Millis::MAX);
-        self.input.now.saturating_sub(self.last_progress(primary)) > deadline
+        self.input.now.saturating_sub(self.last_progress(primary).max(since)) > deadline
     }
 
     fn last_progress(&self, primary: &crate::model::Deployment) -> Millis {

@@ -2,11 +2,18 @@
 
 use serde_json::Value;
 
+use super::carriers::{Newer, Replacement, Way};
 use super::facts::Facts;
 use super::initiator::Initiator;
 use super::phase::{self, Current, Judgement};
-use super::step::{Approval, Step};
-use crate::model::{DeploymentStatus, Outcome, OutcomeKind, Phase, Service, ServiceDeployment, Waiting};
+use super::step::{Approval, DeploymentName, Step};
+use crate::documents::memory::Stamp;
+use crate::model::{
+    InFlight, Memory, Outcome, OutcomeKind, Pause, Phase, ServiceDeployment, Shift, Undo, Waiting, Word,
+};
+
+/// Replacements of one another in a row after which the one in flight is allowed to finish.
+const MOST_REPLACEMENTS: usize = 3;
 
 impl Facts<'_> {
     /// A deployment that we stopped for a newer one did not fail.
@@ -56,65 +63,140 @@ impl Facts<'_> {
         }
     }
 
-    /// The deployment whose traffic shifts when somebody says so, whoever started it. Nobody can be asked before it is
-    /// known that the account is the declared one.
+    /// What a person may say to the deployment that goes on: to what waits for a word whoever started it, and that one of
+    /// ours is to be undone. Nobody can be asked before it is known that the account is the declared one.
     pub(super) fn approval(&self) -> Option<Approval> {
         self.account_is_right().ok()?;
         let current = self.current.as_ref()?;
-        self.carrier.approval(current, self.shift(current))
+        let (shift, deployment) = (self.shift(current)?, self.carrier.name_of(current)?);
+        if current.phase == Phase::RollingBack {
+            return None;
+        }
+        let answer = |pause: &Pause, word| Step::Answer {
+            deployment: deployment.clone(),
+            pause: pause.id.clone(),
+            word,
+        };
+        let reject = match shift.pauses.first() {
+            Some(pause) => vec![answer(pause, Word::Back)],
+            None => self.brake(current, shift, &deployment),
+        };
+        let approve: Vec<Step> = shift.pauses.iter().map(|pause| answer(pause, Word::Go)).collect();
+        if approve.is_empty() && reject.is_empty() {
+            return None;
+        }
+        let commit = self.commit_of(&current.target);
+        Some(Approval { commit, shift: shift.clone(), approve, reject })
     }
 
-    /// The deployment in flight has not got the traffic yet: it brings what is declared and is followed, or it is stopped.
-    pub(super) fn replace_before_shift(
+    /// A deployment of ours that waits for nobody is undone and held by a person's word.
+    fn brake(&self, current: &Current, shift: &Shift, deployment: &DeploymentName) -> Vec<Step> {
+        let memory = self.ours.get(&current.target);
+        let is_ours = memory.is_some() && self.initiator(current) != Initiator::Other;
+        if !is_ours || shift.undo != Undo::Fast {
+            return Vec::new();
+        }
+        let outcome = Outcome { result: OutcomeKind::Failed, deployment: current.id.clone() };
+        let stamp = Stamp::Outcome { outcome, generation: memory.map(Memory::generation) };
+        let stamp = Step::Stamp { revision: current.target.clone(), stamp };
+        vec![stamp, Step::Undo { deployment: deployment.clone() }]
+    }
+
+    /// What goes on is undone where that is the way to what is declared: back to what stands by, or out of the way of
+    /// something newer.
+    pub(super) fn undo_in_flight(
         &self,
         current: &Current,
         rendered: &Value,
-    ) -> Result<Vec<Step>, Waiting> {
-        if self.hold().is_some()
-            || self.equals_by_effect(&current.target, rendered)
-            || self.initiator(current) == Initiator::Other
-        {
+    ) -> Result<Option<Vec<Step>>, Waiting> {
+        let has_traffic = current.target == current.live_revision;
+        let is_wanted = self.equals_by_effect(&current.target, rendered);
+        if has_traffic && is_wanted {
+            return Ok(None);
+        }
+        let stays = if self.hold().is_some() || is_wanted || self.initiator(current) == Initiator::Other {
+            Err(self.still_deploying(current))
+        } else {
+            self.way_to_replace(current, self.newer(current, rendered))
+        };
+        match stays {
+            Ok(Way::Undo) => {}
+            // What else keeps the newer one from being deployed is said before that.
+            Ok(Way::Start | Way::EndStandby) => return Ok(None),
+            Err(_) if has_traffic => return Ok(None),
+            Err(waiting) => return Err(waiting),
+        }
+        let Some(deployment) = self.carrier.name_of(current) else {
             return Err(self.still_deploying(current));
-        }
-        // Where what is declared still has the traffic, stopping it changes nothing for users: no policy is asked.
-        if !self.equals_by_effect(&current.live_revision, rendered) {
-            self.may_interrupt(current)?;
-        }
-        let stop = self.carrier.stop(current, self.shift(current))?;
+        };
         self.running_is_known()?;
         self.newest()?;
         self.source_is_current(self.highest().as_ref())?;
-        self.stop(current, stop)
+        self.undo(current, deployment, OutcomeKind::Superseded).map(Some)
     }
 
-    /// The stamp is written before the stop: AWS reports a stopped deployment like a failed one.
-    fn stop(&self, current: &Current, stop: Step) -> Result<Vec<Step>, Waiting> {
-        let outcome = Outcome { result: OutcomeKind::Superseded, deployment: current.id.clone() };
+    /// The stamp is written before: AWS reports a stopped deployment like a failed one.
+    pub(super) fn undo(
+        &self,
+        current: &Current,
+        deployment: DeploymentName,
+        result: OutcomeKind,
+    ) -> Result<Vec<Step>, Waiting> {
+        let outcome = Outcome { result, deployment: current.id.clone() };
         let memory = self.ours.get(&current.target);
         if memory.is_some_and(|memory| memory.outcome.as_ref() != Some(&outcome)) {
-            return self.record(current, OutcomeKind::Superseded);
+            return self.record(current, result);
         }
-        self.unless_just_written(vec![stop])
+        self.unless_just_written(vec![Step::Undo { deployment }])
     }
 
-    /// The deployment in flight has all the traffic and only waits before it ends its old tasks. Where those are what is
-    /// declared, stopping it brings them back at once; any other content can be deployed only after that wait.
-    pub(super) fn replace_after_shift(
+    /// The deployment in flight has all the traffic, and its old tasks stand in the way of any other.
+    pub(super) fn end_standby(
         &self,
-        service: &Service,
         current: &Current,
         rendered: &Value,
     ) -> Result<Option<Vec<Step>>, Waiting> {
         if current.phase.is_over() {
             return Ok(None);
         }
-        let Some(end) = self.carrier.finish_early(current) else { return Ok(None) };
-        let mut others = service.deployments.iter().filter(|set| set.status == DeploymentStatus::Active);
-        // Should it not be rollback, a deployment brings the old content all the same.
-        if others.any(|set| self.equals_by_effect(&set.task_definition, rendered)) {
-            let stop = self.carrier.stop(current, self.shift(current))?;
-            return self.stop(current, stop).map(Some);
+        match self.way_to_replace(current, self.newer(current, rendered))? {
+            Way::Start | Way::Undo => Ok(None),
+            Way::EndStandby => match current.name.clone() {
+                Some(deployment) => self.unless_just_written(vec![Step::EndStandby { deployment }]).map(Some),
+                None => Err(self.still_deploying(current)),
+            },
         }
-        self.unless_just_written(vec![end]).map(Some)
+    }
+
+    /// What is declared, as the deployment in flight sees it.
+    pub(super) fn newer(&self, current: &Current, rendered: &Value) -> Newer {
+        let stands_by = current.stands_by.as_ref();
+        match stands_by.is_some_and(|stands_by| self.equals_by_effect(stands_by, rendered)) {
+            true => Newer::StandsBy,
+            false => Newer::Another,
+        }
+    }
+
+    /// How the deployment in flight may be replaced: one of our own by the policy, anybody else's not at all.
+    pub(super) fn way_to_replace(&self, current: &Current, newer: Newer) -> Result<Way, Waiting> {
+        // Where it makes no progress it has been judged, and is over.
+        if self.initiator(current) == Initiator::Other {
+            return Err(self.still_deploying(current));
+        }
+        let finishing = || Waiting::FinishingFirst { shift: self.shift(current).cloned() };
+        let (otherwise, way) = match self.carrier.may_be_replaced(current, self.shift(current), newer) {
+            Replacement::Possible(way) => return Ok(way),
+            Replacement::Impossible => return Err(finishing()),
+            Replacement::AsDeclared { otherwise, way } => (otherwise, way),
+        };
+        // The list may not show the one in flight yet.
+        let older = self.history().skip_while(|one| phase::id(one) == current.id);
+        let replaced = older.take_while(|older| self.phase_of(older) == Phase::Superseded).count();
+        let in_flight = match self.input.desired.policy.in_flight {
+            InFlight::Unspecified => otherwise,
+            declared => declared,
+        };
+        let finishes = in_flight == InFlight::Finish || replaced >= MOST_REPLACEMENTS;
+        if finishes { Err(finishing()) } else { Ok(way) }
     }
 }

@@ -25,6 +25,7 @@ mod step;
 mod writes;
 
 pub mod outlook;
+pub mod shift;
 pub mod status;
 pub mod waiting;
 
@@ -43,7 +44,7 @@ pub use decide::Plan;
 pub use facts::declared_family;
 pub use input::{Followers, Input, TagPeer};
 pub use rules::{RULES, Rule};
-pub use step::{Approval, By, LastRun, Recent, Refusal, Step, Why};
+pub use step::{Approval, By, DeploymentName, LastRun, Recent, Refusal, Step, Why};
 
 use crate::model::Mode;
 

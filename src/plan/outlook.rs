@@ -42,8 +42,9 @@ pub(super) fn of(facts: &Facts<'_>, next: Option<&Step>, tagged: Option<&Commit>
         Step::CreateApplication { .. } | Step::CreateGroup { .. } => true,
         Step::MoveTag { .. }
         | Step::UpdateSettings { .. }
-        | Step::Stop { .. }
-        | Step::Continue { .. }
+        | Step::Undo { .. }
+        | Step::Answer { .. }
+        | Step::EndStandby { .. }
         | Step::Run { .. }
         | Step::StopRun { .. } => false,
     };

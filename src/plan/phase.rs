@@ -54,10 +54,15 @@ pub struct Current {
     pub phase: Phase,
     /// When the newest deployment began.
     pub started_at: Millis,
-    /// The PRIMARY entry of `deployments[]`: what AWS works towards. After a rollback it is not the target.
+    /// The entry of `deployments[]` that is live: the PRIMARY, where traffic is not shifted. After a rollback it is not the
+    /// target.
     pub live: DeploymentId,
     pub live_revision: TaskDefinitionArn,
     pub live_phase: Phase,
+    /// As AWS lists the newest deployment; `None` while it does not.
+    pub name: Option<String>,
+    /// What AWS would go back to at once, since its tasks still run.
+    pub stands_by: Option<TaskDefinitionArn>,
 }
 
 /// What trueup says of a deployment beyond what AWS says.

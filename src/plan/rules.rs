@@ -135,16 +135,17 @@ pub static RULES: [Rule; 26] = [
     },
     Rule {
         name: "shift",
-        passes: "no deployment is on its way that has not got the traffic yet",
-        here: "what it brings may be what is declared, although something else is live",
+        passes: "no deployment is on its way that has not got the traffic yet, or is to be undone",
+        here: "what it brings may be what is declared, although something else is live; and the way back waits for nothing",
         ask: Ask::Live(|live| {
             let Ok(rendered) = &live.facts.rendered else { return Answer::Pass };
             let current = live.current;
-            if current.target == current.live_revision || current.phase.is_over() {
+            if current.phase.is_over() {
                 return Answer::Pass;
             }
             match live.facts.commit_tags_stand(current) {
-                Ok(()) => live.facts.replace_before_shift(current, rendered).into(),
+                Ok(()) => live.facts.undo_in_flight(current, rendered).into(),
+                Err(_) if current.target == current.live_revision => Answer::Pass,
                 Err(waiting) => Answer::Wait(waiting),
             }
         }),
@@ -186,7 +187,10 @@ pub static RULES: [Rule; 26] = [
         name: "in flight",
         passes: "nothing goes on that has to end first",
         here: "what goes on may be replaced by what is declared, and by nothing that is not known to be declared",
-        ask: Ask::Change(|change| change.facts().may_interrupt(change.current()).into()),
+        ask: Ask::Change(|change| {
+            let newer = change.facts().newer(change.current(), change.rendered);
+            change.facts().may_interrupt(change.current(), newer).into()
+        }),
     },
     Rule {
         name: "running",
@@ -288,9 +292,7 @@ pub static RULES: [Rule; 26] = [
         name: "old tasks",
         passes: "CodeDeploy keeps no old tasks that stand in the way",
         here: "while it does, it starts no other deployment",
-        ask: Ask::Change(|change| {
-            change.facts().replace_after_shift(change.live.service, change.current(), change.rendered).into()
-        }),
+        ask: Ask::Change(|change| change.facts().end_standby(change.current(), change.rendered).into()),
     },
     Rule {
         name: "registration",

@@ -12,8 +12,8 @@ use super::{causes, phase, render};
 use crate::documents::{containers, shown};
 use crate::model::{
     Commit, CommitSource, Condition, ConditionKind, DesiredImage, Difference, Digest, Health, Image,
-    LastDeployment, Millis, Mode, ObservedImage, Phase, Proof, Reading, Running, ServiceStatus, StartedBy,
-    Status, Sync, Target, Task, Waiting,
+    LastDeployment, Millis, Mode, ObservedImage, Phase, Proof, Reading, Running, ServiceStatus, Share,
+    StartedBy, Status, Sync, Target, Task, TaskDefinitionArn, Traffic, Waiting,
 };
 
 pub(super) fn of(
@@ -122,6 +122,8 @@ fn running(facts: &Facts<'_>) -> Vec<Running> {
     let mut groups: BTreeMap<Option<Digest>, Running> = BTreeMap::new();
     let tasks = facts.input.observed.tasks.known().filter(|_| facts.service.is_some());
     let all = tasks.into_iter().flatten();
+    // A share is that of a revision, whatever the number of its tasks.
+    let mut shared: Vec<&TaskDefinitionArn> = Vec::new();
     for task in all.filter(|task| task.is_running() || task.is_draining()) {
         let digest = digest_of(facts, task, wanted, observed);
         let group = groups.entry(digest.clone()).or_insert_with(|| {
@@ -129,8 +131,14 @@ fn running(facts: &Facts<'_>) -> Vec<Running> {
                 Some(digest) => facts.commits_running(wanted, observed, digest, &task.task_definition),
                 None => (Vec::new(), CommitSource::Registry),
             };
-            Running { commits, source, digest, tasks: 0, draining: 0 }
+            Running { commits, source, digest, tasks: 0, draining: 0, production: None }
         });
+        if !shared.contains(&&task.task_definition)
+            && let Some(share) = facts.share_of(&task.task_definition)
+        {
+            shared.push(&task.task_definition);
+            group.production = Some(group.production.map_or(share, |others| others.and(share)));
+        }
         *(if task.is_running() { &mut group.tasks } else { &mut group.draining }) += 1;
     }
     // The lists of tasks lag behind the service, or cannot be read: so many run, and nobody knows what.
@@ -143,6 +151,7 @@ fn running(facts: &Facts<'_>) -> Vec<Running> {
             digest: None,
             tasks: usize::try_from(told).unwrap_or_default(),
             draining: groups.get(&None).map_or(0, |group| group.draining),
+            production: None,
         };
         groups.insert(None, unknown);
     }
@@ -151,6 +160,18 @@ fn running(facts: &Facts<'_>) -> Vec<Running> {
         (!group.commits.iter().any(|commit| commit.matches(&wanted.commit)), std::cmp::Reverse(group.tasks))
     });
     running
+}
+
+impl Facts<'_> {
+    /// What a revision gets of the production traffic while that is shifted.
+    fn share_of(&self, revision: &TaskDefinitionArn) -> Option<Share> {
+        let current = self.current.as_ref()?;
+        let share = self.shift(current)?.production?;
+        if *revision == current.target {
+            return Some(share);
+        }
+        (current.stands_by.as_ref() == Some(revision)).then(|| share.rest())
+    }
 }
 
 /// The digest of the application's container in a task; a child of the built index counts as the index.
@@ -229,6 +250,7 @@ fn health(facts: &Facts<'_>, waiting: Option<&Waiting>) -> Health {
     match (waiting, rollback.or(facts.current.as_ref().map(|current| current.phase))) {
         (Some(Waiting::Held { .. }), _) => Health::Degraded,
         (_, Some(Phase::Failed | Phase::RollingBack)) => Health::Degraded,
+        (_, Some(Phase::InProgress | Phase::Pending)) if waits_for_a_word(facts) => Health::Suspended,
         (_, Some(Phase::InProgress | Phase::Pending)) => Health::Progressing,
         _ if facts.judgement.is_some() => Health::Progressing,
         _ if service.desired_count == 0 => Health::Suspended,
@@ -236,6 +258,12 @@ fn health(facts: &Facts<'_>, waiting: Option<&Waiting>) -> Health {
         _ if service.running_count >= service.desired_count => Health::Healthy,
         _ => Health::Progressing,
     }
+}
+
+/// Whether a person is waited for, before any traffic is on what is new.
+fn waits_for_a_word(facts: &Facts<'_>) -> bool {
+    let shift = facts.current.as_ref().and_then(|current| facts.shift(current));
+    shift.is_some_and(|shift| !shift.pauses.is_empty() && shift.traffic() == Traffic::OnOld)
 }
 
 fn conditions(
@@ -282,8 +310,8 @@ pub(super) fn step_reason(step: &Step) -> &'static str {
         Step::Stamp { .. } => "Recording",
         Step::Deploy { .. } => "Deploying",
         Step::UpdateSettings { .. } => "UpdatingSettings",
-        Step::Stop { .. } => "Stopping",
-        Step::Continue { .. } => "Continuing",
+        Step::Undo { .. } => "Stopping",
+        Step::Answer { .. } | Step::EndStandby { .. } => "Continuing",
         Step::CreateApplication { .. } | Step::CreateGroup { .. } => "CreatingGroup",
         Step::MoveTag { .. } => "MovingTag",
         Step::Run { .. } => "Running",

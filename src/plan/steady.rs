@@ -142,22 +142,29 @@ impl Facts<'_> {
         self.judgement = self.judgement();
         let failed = matches!(self.judgement, Some(Judgement::Unsteady | Judgement::Stuck));
         if let Some(current) = self.current.as_mut().filter(|_| failed) {
-            (current.phase, current.live_phase) = (Phase::Failed, Phase::Failed);
+            if current.target == current.live_revision {
+                current.live_phase = Phase::Failed;
+            }
+            current.phase = Phase::Failed;
         }
     }
 
     fn judgement(&self) -> Option<Judgement> {
         let (service, current) = (self.service?, self.current.as_ref()?);
-        if current.target != current.live_revision {
-            return None;
-        }
         let recorded = self.outcome_of(&current.target).filter(|outcome| outcome.deployment == current.id);
+        let is_live = current.target == current.live_revision;
         match (current.phase, recorded.map(|outcome| outcome.result)) {
+            (Phase::Succeeded, _) if !is_live => None,
             (Phase::Succeeded, Some(OutcomeKind::Succeeded)) => None,
             (Phase::Succeeded, Some(OutcomeKind::Failed)) => Some(Judgement::Unsteady),
             (Phase::Succeeded, _) => self.of_success(service, current),
-            (Phase::InProgress, Some(OutcomeKind::Failed)) => Some(Judgement::Stuck),
-            (Phase::InProgress, _) => self.is_stuck(service).then_some(Judgement::Stuck),
+            // Where AWS has the last word, what it says may lag behind what is on record.
+            (Phase::InProgress | Phase::Pending, Some(OutcomeKind::Failed)) => (is_live
+                || self.carrier.needs_deadline(service, self.shift(current)))
+            .then_some(Judgement::Stuck),
+            (Phase::InProgress | Phase::Pending, _) => {
+                self.is_stuck(service, current).then_some(Judgement::Stuck)
+            }
             _ => None,
         }
     }

@@ -1,13 +1,14 @@
 //! One write, as a value, and one that was made or refused before.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde_json::Value;
 
 use crate::documents::memory::Stamp;
 use crate::model::{
-    ClusterName, Commit, Digest, Millis, NewDeployment, RepositoryName, RunAnswer, ServiceName, Tag,
-    TaskDefinitionArn, Wait, Waiting,
+    ClusterName, Commit, Digest, Millis, NewDeployment, RepositoryName, RunAnswer, ServiceName, Shift, Tag,
+    TaskDefinitionArn, Waiting, Word,
 };
 
 /// One write.
@@ -35,14 +36,19 @@ pub enum Step {
         service: ServiceName,
         settings: Value,
     },
-    /// Stops a deployment of ours and has it undone.
-    Stop {
-        deployment: String,
+    /// Has AWS stop a deployment of ours and bring back what stands by.
+    Undo {
+        deployment: DeploymentName,
     },
-    /// Ends a wait of a deployment of ours.
-    Continue {
+    /// A person's word to a deployment that waits for it.
+    Answer {
+        deployment: DeploymentName,
+        pause: String,
+        word: Word,
+    },
+    /// Ends the time in which the old tasks of a deployment of CodeDeploy stand by, by its id.
+    EndStandby {
         deployment: String,
-        wait: Wait,
     },
     CreateApplication {
         application: String,
@@ -96,8 +102,8 @@ impl Step {
             Self::Stamp { .. } => "tag the task definition revision",
             Self::Deploy { .. } => "deploy it",
             Self::UpdateSettings { .. } => "update the service",
-            Self::Stop { .. } => "stop the deployment",
-            Self::Continue { .. } => "continue the deployment",
+            Self::Undo { .. } => "stop the deployment",
+            Self::Answer { .. } | Self::EndStandby { .. } => "continue the deployment",
             Self::CreateApplication { .. } => "create the CodeDeploy application",
             Self::CreateGroup { .. } => "create the CodeDeploy group",
             Self::MoveTag { .. } => "move the environment tag",
@@ -130,11 +136,33 @@ pub enum Why {
     Retry,
 }
 
-/// The writes of the two answers that a deployment waits for.
+/// A deployment, as those calls of AWS name it that act on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeploymentName {
+    /// The ARN of a service deployment.
+    Ecs(String),
+    /// The id of a deployment of CodeDeploy.
+    CodeDeploy(String),
+}
+
+/// As it is remembered and shown.
+impl fmt::Display for DeploymentName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Ecs(name) | Self::CodeDeploy(name)) = self;
+        f.write_str(name.rsplit('/').next().unwrap_or(name))
+    }
+}
+
+/// What a person may say to the deployment that goes on, and the writes that it comes to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Approval {
-    pub approve: Step,
-    pub reject: Step,
+    /// What the deployment brings.
+    pub commit: Option<Commit>,
+    pub shift: Shift,
+    /// One for each pause; empty where nobody is waited for.
+    pub approve: Vec<Step>,
+    /// To one of the pauses; where there is none, a deployment of ours is stopped that can be undone, once that is on record.
+    pub reject: Vec<Step>,
 }
 
 /// A write that this process made, or may have made.

@@ -1,8 +1,9 @@
 //! Why nothing is written: what each reason comes to, its name, and its words for people.
 
 use super::facts::{HISTORY, IMAGE, REPOSITORY};
+use super::shift;
 use crate::documents::memory;
-use crate::model::{MovedTag, Phase, Shift, Stage, StartedBy, Tag, TagMatch, Target, Unreached, Waiting};
+use crate::model::{MovedTag, Phase, StartedBy, Tag, TagMatch, Target, Unreached, Waiting};
 
 /// Refusals of one write in a row after which only a person is expected to end it. It is tried again all the same.
 const MOST_REFUSALS: u32 = 2;
@@ -48,7 +49,7 @@ pub fn class(waiting: &Waiting) -> Class {
         Waiting::LookDeeper
         | Waiting::Deploying { .. }
         | Waiting::Settling { .. }
-        | Waiting::FinishingFirst
+        | Waiting::FinishingFirst { .. }
         | Waiting::Running { .. }
         | Waiting::NoCapacity { times: ..MOST_PLACES, .. }
         | Waiting::HealingPaused { .. }
@@ -147,7 +148,7 @@ pub fn reason(waiting: &Waiting) -> &'static str {
         Waiting::Refused { .. } => "WriteRefused",
         Waiting::Deploying { .. } => "Deploying",
         Waiting::Settling { .. } => "Settling",
-        Waiting::FinishingFirst => "FinishingFirst",
+        Waiting::FinishingFirst { .. } => "FinishingFirst",
         Waiting::Running { .. } => "Running",
         Waiting::NoCapacity { .. } => "NoCapacity",
         Waiting::OutcomeUnknown { .. } => "OutcomeUnknown",
@@ -286,7 +287,7 @@ pub fn describe(waiting: &Waiting) -> String {
             let what = commit.as_ref().map_or("another task definition", |commit| commit.short());
             let hand = if *by == StartedBy::Other { ", started outside trueup" } else { "" };
             let doing = if *phase == Phase::RollingBack { "rolling back" } else { "deploying" };
-            let stage = shift.as_ref().and_then(describe_shift).map(|stage| format!(": {stage}"));
+            let stage = shift.as_ref().and_then(shift::describe).map(|stage| format!(": {stage}"));
             format!("{doing} {what}{hand}{}", stage.unwrap_or_default())
         }
         Waiting::Settling { commit, by: StartedBy::Other, steady, .. } => {
@@ -303,7 +304,10 @@ pub fn describe(waiting: &Waiting) -> String {
                 steady.as_secs()
             )
         }
-        Waiting::FinishingFirst => "the deployment in flight finishes first".to_owned(),
+        Waiting::FinishingFirst { shift } => {
+            let stage = shift.as_ref().and_then(shift::describe).map(|stage| format!(": {stage}"));
+            format!("the deployment in flight finishes first{}", stage.unwrap_or_default())
+        }
         Waiting::Running { task, commit, since: Some(_) } => {
             format!("task {task} of {} goes on", commit.short())
         }
@@ -346,25 +350,6 @@ pub fn describe(waiting: &Waiting) -> String {
     }
 }
 
-/// Where a deployment that shifts traffic stands.
-fn describe_shift(shift: &Shift) -> Option<String> {
-    Some(match (shift.stage, shift.traffic) {
-        (Stage::Installing, _) => "the new tasks start".to_owned(),
-        (Stage::Testing, _) => "its tests go on".to_owned(),
-        (Stage::AwaitingApproval { until: None }, _) => "it waits for approval".to_owned(),
-        (Stage::AwaitingApproval { until: Some(until) }, _) => {
-            let until = jiff::Timestamp::from_millisecond(until).map(|time| time.to_string());
-            format!("it waits for approval until {}", until.unwrap_or_default())
-        }
-        (Stage::Shifting, Some(percent)) => format!("{percent} % of the traffic is on it"),
-        (Stage::Shifting, None) => "traffic shifts".to_owned(),
-        (Stage::Checking, _) => "all traffic is on it, the last checks go on".to_owned(),
-        (Stage::AwaitingTermination, _) => "all traffic is on it, the old tasks stand by".to_owned(),
-        (Stage::Unknown, _) => "how far it is cannot be read".to_owned(),
-        (Stage::Ended, _) => return None,
-    })
-}
-
 /// Whether it keeps everything in an account from being reached.
 pub fn is_of_account(waiting: &Waiting) -> bool {
     matches!(waiting, Waiting::Unreached { .. } | Waiting::WrongAccount { .. })
@@ -398,8 +383,11 @@ pub fn hint(waiting: &Waiting, target: &Target) -> Option<String> {
         Waiting::GroupMissing { .. } => {
             "correct `application` and `deploymentGroup` under strategy.codeDeploy, or describe under `create` how to make them".to_owned()
         }
-        Waiting::Deploying { shift: Some(Shift { stage: Stage::AwaitingApproval { .. }, .. }), .. } => {
+        Waiting::Deploying { shift: Some(shift), .. } if !shift.pauses.is_empty() => {
             format!("trueup approve {target}, or trueup reject {target}")
+        }
+        Waiting::FinishingFirst { shift: Some(shift) } if !shift.pauses.is_empty() => {
+            format!("trueup reject {target} to go on with what is declared, or trueup approve {target}")
         }
         Waiting::TrafficUnfit { .. } => {
             "correct it there, or `traffic` under `strategy`; trueup changes no load balancer".to_owned()

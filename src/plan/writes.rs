@@ -133,8 +133,9 @@ impl Facts<'_> {
             }
             (
                 Step::UpdateSettings { .. }
-                | Step::Stop { .. }
-                | Step::Continue { .. }
+                | Step::Undo { .. }
+                | Step::Answer { .. }
+                | Step::EndStandby { .. }
                 | Step::CreateApplication { .. }
                 | Step::CreateGroup { .. },
                 _,

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::words::{health, phase, sync};
 use crate::model::{
-    Commit, CommitSource, Condition, ConditionKind, Difference, Finding, Head, LastDeployment, Millis,
-    Running, Stage, StartedBy, Status, TaskDefinitionArn,
+    Commit, CommitSource, Condition, ConditionKind, Difference, Finding, Head, HookState, HookStatus,
+    LastDeployment, Millis, OnTimeout, Pause, Running, Share, Stage, StartedBy, Status, TaskDefinitionArn,
+    Undo,
 };
 use crate::plan::{self, Plan, RULES, Step};
 
@@ -73,8 +74,11 @@ fn step(step: &Step) -> Value {
         Step::UpdateSettings { service, .. } => {
             json!({"step": "UpdateSettings", "service": service.as_str()})
         }
-        Step::Stop { deployment } => json!({"step": "Stop", "deployment": deployment}),
-        Step::Continue { deployment, .. } => json!({"step": "Continue", "deployment": deployment}),
+        Step::Undo { deployment } => json!({"step": "Stop", "deployment": deployment.to_string()}),
+        Step::Answer { deployment, pause, .. } => {
+            json!({"step": "Continue", "deployment": deployment.to_string(), "pause": pause})
+        }
+        Step::EndStandby { deployment } => json!({"step": "Continue", "deployment": deployment}),
         Step::CreateApplication { application } => {
             json!({"step": "CreateApplication", "application": application})
         }
@@ -129,6 +133,7 @@ fn running(running: &Running) -> Value {
         "digest": running.digest.as_ref().map(crate::model::Digest::as_str),
         "tasks": running.tasks,
         "draining": running.draining,
+        "production": running.production.map(percent),
     })
 }
 
@@ -147,7 +152,14 @@ fn deployment(last: &LastDeployment) -> Value {
         "commit": last.commit.as_ref().map(Commit::as_str),
         "phase": phase(last.phase),
         "stage": last.shift.as_ref().map(|shift| stage(shift.stage)),
-        "traffic": last.shift.as_ref().and_then(|shift| shift.traffic),
+        "awsStage": last.shift.as_ref().and_then(|shift| shift.aws_stage.as_deref()),
+        "traffic": last.shift.as_ref().and_then(|shift| shift.production).map(percent),
+        "testTraffic": last.shift.as_ref().and_then(|shift| shift.test).map(percent),
+        "step": last.shift.as_ref().and_then(|shift| shift.step).map(|step| json!({"number": step.number, "of": step.of})),
+        "pauses": last.shift.iter().flat_map(|shift| &shift.pauses).map(pause).collect::<Vec<_>>(),
+        "hooks": last.shift.iter().flat_map(|shift| &shift.hooks).map(hook).collect::<Vec<_>>(),
+        "until": last.shift.as_ref().and_then(|shift| shift.until).map(time),
+        "undo": last.shift.as_ref().map(|shift| undo(shift.undo)),
         "startedBy": match last.started_by { StartedBy::Trueup => "trueup", StartedBy::Other => "other" },
         "startedAt": time(last.started_at),
         "endedAt": last.ended_at.map(time),
@@ -156,14 +168,51 @@ fn deployment(last: &LastDeployment) -> Value {
 
 fn stage(stage: Stage) -> &'static str {
     match stage {
+        Stage::Pending => "Pending",
+        Stage::Reconciling => "Reconciling",
         Stage::Installing => "Installing",
         Stage::Testing => "Testing",
-        Stage::AwaitingApproval { .. } => "AwaitingApproval",
         Stage::Shifting => "Shifting",
         Stage::Checking => "Checking",
-        Stage::AwaitingTermination => "AwaitingTermination",
+        Stage::Standby => "Standby",
+        Stage::CleaningUp => "CleaningUp",
         Stage::Ended => "Ended",
         Stage::Unknown => "Unknown",
+    }
+}
+
+/// A number where it is a whole one, and with one decimal place where not.
+fn percent(share: Share) -> Value {
+    match share.tenths() {
+        tenths if tenths % 10 == 0 => json!(tenths / 10),
+        _ => json!(share.percent()),
+    }
+}
+
+fn pause(pause: &Pause) -> Value {
+    let then = match pause.then {
+        OnTimeout::Rollback => "Rollback",
+        OnTimeout::Continue => "Continue",
+    };
+    json!({"id": pause.id, "until": pause.until.map(time), "then": then})
+}
+
+fn hook(hook: &HookState) -> Value {
+    let status = match hook.status {
+        HookStatus::InProgress => "InProgress",
+        HookStatus::Succeeded => "Succeeded",
+        HookStatus::Failed => "Failed",
+        HookStatus::TimedOut => "TimedOut",
+        HookStatus::Unknown => "Unknown",
+    };
+    json!({"function": hook.function, "status": status})
+}
+
+fn undo(undo: Undo) -> &'static str {
+    match undo {
+        Undo::Fast => "Fast",
+        Undo::Slow => "Slow",
+        Undo::No => "No",
     }
 }
 

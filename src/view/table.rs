@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::words;
 use super::words::{FEWER, described, named, step_line};
 use crate::escape::line;
-use crate::model::{Commit, CommitSource, Finding, Head, Running, Stage, Status, Waiting};
+use crate::model::{Commit, CommitSource, Finding, Head, Running, Share, Stage, Status, Waiting};
 use crate::plan::{self, Plan};
 
 pub fn status(head: &Head, plans: &[&Plan]) -> String {
@@ -44,9 +44,9 @@ fn row(plan: &Plan) -> [String; 7] {
 fn bar(status: &Status) -> String {
     const WIDTH: usize = 10;
     let shift = status.last_deployment.as_ref().and_then(|last| last.shift.as_ref());
-    let percent = shift.filter(|shift| shift.stage == Stage::Shifting).and_then(|shift| shift.traffic);
-    let Some(percent) = percent else { return String::new() };
-    let full = usize::from(percent) * WIDTH / 100;
+    let share = shift.filter(|shift| shift.stage == Stage::Shifting).and_then(|shift| shift.production);
+    let Some(share) = share else { return String::new() };
+    let full = usize::from(share.tenths()) * WIDTH / usize::from(Share::ALL.tenths());
     format!("{}{} ", "█".repeat(full), "░".repeat(WIDTH.saturating_sub(full)))
 }
 
@@ -61,12 +61,18 @@ fn running(status: &Status) -> String {
         };
         name.unwrap_or_else(|| "?".to_owned()) + doubt
     };
+    let share = |group: &Running| {
+        group.production.map_or_else(String::new, |share| format!(" ({share} % of the traffic)"))
+    };
     let groups: Vec<&Running> = status.running.iter().filter(|group| group.tasks > 0).collect();
     let all: usize = groups.iter().map(|group| group.tasks).sum();
     let mut told = match groups.as_slice() {
         [] => vec![format!("- 0/{}", status.desired_count)],
         [only] => vec![format!("{} {}/{}", name(only), only.tasks, status.desired_count)],
-        several => several.iter().map(|group| format!("{}/{all} {}", group.tasks, name(group))).collect(),
+        several => {
+            let told = |group: &&Running| format!("{}/{all} {}{}", group.tasks, name(group), share(group));
+            several.iter().map(told).collect()
+        }
     };
     let draining = status.running.iter().filter(|group| group.draining > 0);
     told.extend(draining.map(|group| format!("{} {} draining", name(group), group.draining)));

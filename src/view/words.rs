@@ -2,7 +2,7 @@
 
 use crate::documents::memory::Stamp;
 use crate::escape::line;
-use crate::model::{Commit, Health, Phase, SettingsStamp, Status, Sync, Target, Wait, Waiting};
+use crate::model::{Commit, Health, Phase, SettingsStamp, Status, Sync, Target, Waiting, Word};
 use crate::plan::{self, Plan, Step, Why};
 
 /// Of a service without a task that could say more.
@@ -49,11 +49,10 @@ pub fn step_line(step: &Step) -> String {
             format!("deploy {} to {service}{why}", revision.short())
         }
         Step::UpdateSettings { service, .. } => format!("update the settings of {service}"),
-        Step::Stop { deployment } => format!("stop {deployment}, with rollback"),
-        Step::Continue { deployment, wait: Wait::Ready } => format!("let the traffic of {deployment} shift"),
-        Step::Continue { deployment, wait: Wait::Termination } => {
-            format!("end the old tasks of {deployment} now")
-        }
+        Step::Undo { deployment } => format!("stop {deployment}, with rollback"),
+        Step::Answer { deployment, word: Word::Go, .. } => format!("let {deployment} go on"),
+        Step::Answer { deployment, word: Word::Back, .. } => format!("have {deployment} rolled back"),
+        Step::EndStandby { deployment } => format!("end the old tasks of {deployment} now"),
         Step::CreateApplication { application } => format!("create CodeDeploy application {application}"),
         Step::CreateGroup { group, .. } => format!("create CodeDeploy group {group}"),
         Step::Run { revision, .. } => format!("run {} once", revision.short()),

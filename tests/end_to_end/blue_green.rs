@@ -106,14 +106,22 @@ impl Rig {
     /// Asks every moment until the status says so.
     #[track_caller]
     fn until(&self, target: &str, stage: &str) -> Value {
+        self.until_it_is(target, stage, |deployment| deployment["stage"] == stage)
+    }
+
+    fn until_it_waits(&self, target: &str) -> Value {
+        self.until_it_is(target, "a pause", |deployment| deployment["pauses"][0]["id"].is_string())
+    }
+
+    fn until_it_is(&self, target: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
         for _ in 0..300 {
             let status = self.status_of(target);
-            if status["lastDeployment"]["stage"] == stage {
+            if is_so(&status["lastDeployment"]) {
                 return status;
             }
             self.world.lock().unwrap().advance(1);
         }
-        unreachable!("{target} never came to {stage}: {:#}", self.status_of(target));
+        unreachable!("{target} never came to {what}: {:#}", self.status_of(target));
     }
 }
 
@@ -135,7 +143,7 @@ fn worker_and_api_are_deployed_together_by_one_commit() {
     for (name, digest) in ["worker", "api"].into_iter().zip(&digests) {
         let status = rig.status_of(&format!("test/{name}"));
         assert_eq!(status["tagged"]["commit"], "3f2c1ab");
-        let runs = json!({"commits": ["3f2c1ab"], "commitsFrom": "Registry", "digest": digest, "tasks": 2, "draining": 0});
+        let runs = json!({"commits": ["3f2c1ab"], "commitsFrom": "Registry", "digest": digest, "tasks": 2, "draining": 0, "production": null});
         assert_eq!(status["running"][0], runs);
         // Behind the load balancer the old tasks may drain yet.
         let others = status["running"].as_array().unwrap().iter().skip(1);
@@ -183,21 +191,21 @@ fn traffic_shifts_when_somebody_approves_and_what_is_rejected_is_held() {
     }
     rig.expect(&["approve", "test/api"], 1);
     rig.expect(&["reconcile", "test/api", "--timeout", "4"], 4);
-    let status = rig.until("test/api", "AwaitingApproval");
+    let status = rig.until_it_waits("test/api");
     assert_eq!((&status["lastDeployment"]["traffic"], &status["sync"]), (&json!(0), &json!("OutOfSync")));
     assert!(
         status["waiting"]["message"].as_str().unwrap().contains("waits for approval until"),
         "{status:#}"
     );
     rig.expect(&["approve", "test/api"], 0);
-    let status = rig.until("test/api", "AwaitingTermination");
+    let status = rig.until("test/api", "Standby");
     assert_eq!(status["lastDeployment"]["traffic"], 100);
     rig.expect(&["reconcile", "test/api", "--timeout", WHOLE], 0);
     assert_eq!(rig.status_of("test/api")["tagged"]["commit"], "3f2c1ab");
 
     rig.declare_both("3f2c1ab", "8c1f0aa");
     rig.expect(&["reconcile", "test/api", "--timeout", "4"], 4);
-    rig.until("test/api", "AwaitingApproval");
+    rig.until_it_waits("test/api");
     rig.expect(&["reject", "test/api"], 0);
     rig.expect(&["reconcile", "test/api", "--timeout", WHOLE], 3);
     let status = rig.status_of("test/api");

@@ -62,7 +62,7 @@ fn a_controller_that_is_killed_after_each_write_ends_where_one_that_lives_does()
     assert_eq!(rig.deployments(), 2, "one for its creation, one for the promotion");
     assert_eq!(
         rig.status()["running"],
-        json!([{"commits": ["bbbbbbb"], "commitsFrom": "Registry", "digest": digest, "tasks": 2, "draining": 0}])
+        json!([{"commits": ["bbbbbbb"], "commitsFrom": "Registry", "digest": digest, "tasks": 2, "draining": 0, "production": null}])
     );
 }
 

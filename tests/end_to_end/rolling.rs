@@ -42,7 +42,7 @@ fn a_changed_commit_is_deployed_tagged_and_told_truly() {
     assert_eq!(status["tagged"]["commit"], "bbbbbbb");
     assert_eq!(
         status["running"],
-        json!([{"commits": ["bbbbbbb"], "commitsFrom": "Registry", "digest": digest, "tasks": 2, "draining": 0}])
+        json!([{"commits": ["bbbbbbb"], "commitsFrom": "Registry", "digest": digest, "tasks": 2, "draining": 0, "production": null}])
     );
     assert_eq!((status["sync"].as_str(), status["health"].as_str()), (Some("Synced"), Some("Healthy")));
     assert_eq!(status["lastDeployment"]["phase"], "Succeeded");

@@ -43,6 +43,8 @@ pub enum Need {
     Faults,
     /// The state of an alarm.
     Alarms,
+    /// What a function answers that ECS calls.
+    Functions,
     /// Every call of a process.
     Calls,
     /// Time that passes at once, and a second world with the same past.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use trueup::controller::Swept;
-use trueup::model::{Phase, Stage as At, Sync};
+use trueup::model::{Phase, Share, Stage as At, Sync};
 use trueup_simulator::{Api, Fault};
 
 use crate::account::Need;
@@ -84,7 +84,7 @@ async fn shifted() -> (Stage, Running) {
     stage.declare("ccccccc");
     let mut running = stage.process(BTreeMap::new());
     let swept = running.run(&stage, 90).await;
-    assert_eq!(stage_of(&swept), Some(At::AwaitingTermination));
+    assert_eq!(stage_of(&swept), Some(At::Standby));
     (stage, running)
 }
 
@@ -107,7 +107,8 @@ async fn a_new_commit_gets_the_traffic_then_succeeds_then_is_tagged() {
     let see = |swept: &[Swept]| {
         let status = &swept[0].plan.status;
         let Some(deployment) = &status.last_deployment else { return };
-        let traffic = deployment.shift.as_ref().and_then(|shift| shift.traffic);
+        let share = deployment.shift.as_ref().and_then(|shift| shift.production);
+        let traffic = share.map(Share::percent);
         let now = (deployment.phase, stage_of(&swept[0]), traffic, status.sync);
         if seen.last() != Some(&now) {
             seen.push(now);
@@ -119,8 +120,8 @@ async fn a_new_commit_gets_the_traffic_then_succeeds_then_is_tagged() {
     running.watch(&stage, WHOLE, see).await;
     let in_progress = |stage, traffic| (Phase::InProgress, Some(stage), traffic, Sync::OutOfSync);
     for expected in [
-        in_progress(At::Installing, Some(0)),
-        in_progress(At::AwaitingTermination, Some(100)),
+        in_progress(At::Installing, Some(0.0)),
+        in_progress(At::Standby, Some(100.0)),
         (Phase::Succeeded, None, None, Sync::Synced),
     ] {
         assert!(seen.contains(&expected), "{expected:?} in {seen:#?}");
@@ -291,9 +292,9 @@ async fn traffic_waits_for_approval_and_what_nobody_approves_is_held() {
     stage.declare("bbbbbbb");
     let mut running = stage.process(BTreeMap::new());
     let swept = running.run(&stage, 3 * MINUTE).await;
-    let Some(At::AwaitingApproval { until: Some(until) }) = stage_of(&swept) else {
-        unreachable!("{swept:#?}")
-    };
+    assert_eq!(stage_of(&swept), Some(At::Testing));
+    let until = swept.plan.status.last_deployment.as_ref().unwrap().shift.as_ref().unwrap().pauses[0].until;
+    let until = until.unwrap();
     let now = i64::try_from(stage.account.world(Need::Clock).now()).unwrap() * 1000;
     assert!((25 * 60_000..30 * 60_000).contains(&(until - now)), "{until} {now}");
     let id = swept.plan.status.last_deployment.unwrap().id.unwrap();
@@ -473,7 +474,7 @@ async fn at_ten_percent(environment: &str) -> (Stage, Running) {
     let mut running = stage.process(BTreeMap::new());
     let swept = running.run(&stage, 2 * MINUTE).await;
     let shift = swept.plan.status.last_deployment.unwrap().shift.unwrap();
-    assert_eq!((shift.stage, shift.traffic), (At::Shifting, Some(10)));
+    assert_eq!((shift.stage, shift.production.map(Share::percent)), (At::Shifting, Some(10.0)));
     (stage, running)
 }
 

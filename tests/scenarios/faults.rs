@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde_json::{Value, json};
 use tokio::sync::Mutex;
-use trueup_simulator::Fault;
+use trueup_simulator::{Api, Fault};
 
 use crate::process::{Call, Kind, Other, Trouble};
 use crate::stage::{Breaker, Running, Stage, TICK, WRITES, check_truth, said};
@@ -182,6 +183,92 @@ fn steady_cases() -> [Case; 2] {
         Case::good("good, steady", steady(rolling(Breaker::On, None))),
         Case::bad("bad after its success", steady(rolling(Breaker::On, Some(45)))),
     ]
+}
+
+/// A canary that waits for a word before its shift, a linear shift that comes up, and one whose last check fails.
+fn native_cases() -> [Case; 3] {
+    let short = |strategy: &str, more: Value| {
+        let mut configuration = json!({"strategy": strategy, "bakeTimeInMinutes": 0});
+        configuration.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let mut stage = Stage::native(&configuration, true);
+        stage.build("bbbbbbb");
+        stage.environment = "  policy: {steady: 0s}\n".to_owned();
+        stage.declare("bbbbbbb");
+        stage
+    };
+    let linear = json!({"stepPercent": 50.0, "stepBakeTimeInMinutes": 0});
+    let canary = json!({"canaryPercent": 10.0, "canaryBakeTimeInMinutes": 1});
+    let pause = json!([{"targetType": "PAUSE", "lifecycleStages": ["PRE_PRODUCTION_TRAFFIC_SHIFT"]}]);
+    let fails = json!([{"targetType": "AWS_LAMBDA", "hookTargetArn": "arn:aws:lambda:eu-west-2:123456789012:function:check",
+        "roleArn": "arn:aws:iam::123456789012:role/ecs", "lifecycleStages": ["POST_PRODUCTION_TRAFFIC_SHIFT"]}]);
+    let bad = short("LINEAR", json!({"linearConfiguration": linear, "lifecycleHooks": fails}));
+    bad.hook_fails("check");
+    [
+        Case::good(
+            "good, canary",
+            short("CANARY", json!({"canaryConfiguration": canary, "lifecycleHooks": pause})),
+        ),
+        Case::good("good, linear", short("LINEAR", json!({"linearConfiguration": linear}))),
+        Case::bad("bad, linear", bad),
+    ]
+}
+
+/// Somebody who approves whatever waits, and a second controller beside, if there is one.
+struct Approver {
+    stage: Stage,
+    beside: Option<Arc<dyn Other>>,
+}
+
+#[async_trait]
+impl Other for Approver {
+    async fn act(&self) {
+        if let Some(beside) = &self.beside {
+            beside.act().await;
+        }
+    }
+
+    async fn look(&self) {
+        let newest = self.stage.newest();
+        let all = newest["lifecycleHookDetails"].as_array().cloned().unwrap_or_default();
+        for pause in all.iter().filter(|pause| pause["status"] == "AWAITING_ACTION") {
+            let answer =
+                json!({"serviceDeploymentArn": newest["serviceDeploymentArn"], "hookId": pause["hookId"]});
+            self.stage.call(Api::Ecs, "ContinueServiceDeployment", &answer);
+        }
+        if let Some(beside) = &self.beside {
+            beside.look().await;
+        }
+    }
+}
+
+/// Nothing that trueup does answers a pause, and nothing is started over traffic that is divided.
+#[track_caller]
+fn check_shift(stage: &Stage, calls: &[Call], place: &str) {
+    assert!(calls.iter().all(|call| call.operation != "ContinueServiceDeployment"), "{place}");
+    for one in stage.described_deployments() {
+        let share = one["targetServiceRevision"]["requestedProductionTrafficWeight"].as_f64().unwrap();
+        assert!(one["status"] != "STOPPED" || share == 0.0 || share == 100.0, "{place}: {one}");
+    }
+}
+
+async fn sweep_native(trouble: Trouble, most: &Bounds) {
+    for case in &native_cases() {
+        let approver = |stage: &Stage, beside| -> Option<Arc<dyn Other>> {
+            Some(Arc::new(Approver { stage: stage.beside(), beside }))
+        };
+        let plain = case.stage.clone();
+        let learned = run(&plain, BTreeMap::new(), approver(&plain, None)).await;
+        case.check(&plain, &learned, &plain, &NOTHING, case.name);
+        for index in interesting(&learned.calls, trouble) {
+            let stage = case.stage.clone();
+            let beside = (trouble == Trouble::Elsewhere).then(|| Beside::new(&stage) as Arc<dyn Other>);
+            let end = run(&stage, BTreeMap::from([(index, trouble)]), approver(&stage, beside)).await;
+            let place =
+                format!("{}: {trouble:?} at call {index}, {}", case.name, learned.calls[index].operation);
+            check_shift(&stage, &end.calls, &place);
+            case.check(&stage, &end, &plain, most, &place);
+        }
+    }
 }
 
 /// In a family with sixty revisions of another pipeline.
@@ -373,6 +460,36 @@ async fn a_clean_up_at_any_moment_costs_what_it_took_once_more() {
     ] {
         sweep_with_clean_up(trouble).await;
     }
+}
+
+#[tokio::test]
+async fn a_fault_at_any_call_of_a_native_shift_costs_at_most_one_revision() {
+    for trouble in [
+        Trouble::CrashBefore,
+        Trouble::CrashAfter,
+        Trouble::LoseAnswer,
+        Trouble::LoseRequest,
+        Trouble::Throttle,
+        Trouble::ServerError,
+        Trouble::Stale(Kind::Services, 4),
+        Trouble::Stale(Kind::Deployments, 4),
+    ] {
+        let most = if trouble == Trouble::CrashAfter { &ONE_REVISION } else { &NOTHING };
+        sweep_native(trouble, most).await;
+    }
+}
+
+/// Each of the two readings that tell of a shift lags for longer than any window.
+#[tokio::test]
+async fn a_reading_of_a_native_shift_that_lags_for_long_costs_at_most_one_of_each() {
+    for kind in [Kind::Services, Kind::Deployments] {
+        sweep_native(Trouble::Stale(kind, 40), &Bounds { deployments: 1, revisions: 1 }).await;
+    }
+}
+
+#[tokio::test]
+async fn two_controllers_at_once_over_a_native_shift_cost_at_most_one_revision() {
+    sweep_native(Trouble::Elsewhere, &ONE_REVISION).await;
 }
 
 #[tokio::test]

@@ -80,6 +80,24 @@ async fn one_blue_green_promotion() {
     assert_eq!(all, 362);
 }
 
+/// An hour: half of it with a tenth of the traffic, half of it with all.
+#[tokio::test]
+async fn one_canary_of_an_hour() {
+    let canary = json!({"strategy": "CANARY", "bakeTimeInMinutes": 30,
+        "canaryConfiguration": {"canaryPercent": 10.0, "canaryBakeTimeInMinutes": 30}});
+    let mut stage = Stage::native(&canary, true);
+    let mut running = stage.process(BTreeMap::new());
+    run_as_due(&mut running, &stage, 60).await;
+    stage.build("bbbbbbb");
+    stage.declare("bbbbbbb");
+    let before = running.process().calls().len();
+    assert_eq!(run_as_due(&mut running, &stage, 4200).await, "Settled");
+    let (counts, all) = counted(&running, before);
+    print("one canary of an hour, until ten minutes later", &counts, all);
+    assert_eq!(counts["RegisterTaskDefinition"] + counts["UpdateService"] + counts["PutImage"], 3);
+    assert_eq!(all, 444);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_thousand_services_that_rest() {
     const SERVICES: usize = 1000;

@@ -18,6 +18,7 @@ mod health;
 mod hub;
 mod memory;
 mod moments;
+mod native;
 mod news;
 mod overlay;
 mod platforms;

@@ -28,6 +28,8 @@ pub const WRITES: [&str; 11] = [
     "RegisterTaskDefinition",
     "TagResource",
     "UpdateService",
+    "StopServiceDeployment",
+    "ContinueServiceDeployment",
     "PutImage",
     "CreateDeployment",
     "StopDeployment",
@@ -165,21 +167,8 @@ impl Stage {
     pub fn blue_green(more: &Value) -> Self {
         let mut stage = Self { by_code_deploy: true, ..Self::bare() };
         stage.application = BLUE_GREEN.to_owned();
-        let elb = |operation: &str, input: &Value| stage.call(Api::Elb, operation, input);
-        let (network, subnets) = stage.account.network();
-        let balancer = elb("CreateLoadBalancer", &json!({"Name": "mco", "Subnets": subnets}));
-        let balancer = balancer["LoadBalancers"][0]["LoadBalancerArn"].clone();
-        let groups = GROUPS.map(|name| {
-            let group =
-                json!({"Name": name, "Protocol": "HTTP", "Port": 8080, "VpcId": network, "TargetType": "ip"});
-            elb("CreateTargetGroup", &group)["TargetGroups"][0]["TargetGroupArn"].clone()
-        });
-        let listeners = [80, 8080].map(|port| {
-            let actions = json!([{"Type": "forward", "TargetGroupArn": groups[0]}]);
-            let input = json!({"LoadBalancerArn": balancer, "Protocol": "HTTP", "Port": port,
-                "DefaultActions": actions});
-            elb("CreateListener", &input)["Listeners"][0]["ListenerArn"].clone()
-        });
+        let (groups, listeners) =
+            stage.balanced(|groups| json!([{"Type": "forward", "TargetGroupArn": groups[0]}]));
         stage.create_service(&json!({"deploymentController": {"type": "CODE_DEPLOY"},
             "loadBalancers": [{"targetGroupArn": groups[0], "containerName": "api", "containerPort": 8080}]}));
         if !more.is_null() {
@@ -193,6 +182,56 @@ impl Stage {
         }
         stage.declare("aaaaaaa");
         stage
+    }
+
+    /// The same, with its traffic shifted by ECS itself in this way; headless where nothing leads to it.
+    pub fn native(configuration: &Value, has_traffic: bool) -> Self {
+        let stage = Self::bare();
+        drop(stage.account.world(Need::Functions));
+        // Its first deployment would wait for hooks, too.
+        let mut without_hooks = configuration.clone();
+        without_hooks.as_object_mut().unwrap().remove("lifecycleHooks");
+        let mut service = json!({"deploymentConfiguration": without_hooks});
+        if has_traffic {
+            let (groups, listeners) = stage.balanced(|groups| {
+                let weights = json!([{"TargetGroupArn": groups[0], "Weight": 1}, {"TargetGroupArn": groups[1], "Weight": 0}]);
+                json!([{"Type": "forward", "ForwardConfig": {"TargetGroups": weights}}])
+            });
+            let rules = listeners.map(|listener| {
+                let rules = stage.call(Api::Elb, "DescribeRules", &json!({"ListenerArn": listener}));
+                rules["Rules"][0]["RuleArn"].clone()
+            });
+            service["loadBalancers"] = json!([{"targetGroupArn": groups[0], "containerName": "api", "containerPort": 8080,
+                "advancedConfiguration": {"alternateTargetGroupArn": groups[1], "productionListenerRule": rules[0],
+                    "testListenerRule": rules[1], "roleArn": "arn:aws:iam::123456789012:role/ecs"}}]);
+        }
+        stage.create_service(&service);
+        // Its own bake is over, and the half minute after it.
+        stage.advance(3600);
+        let update = json!({"cluster": "mco", "service": SERVICE, "deploymentConfiguration": configuration});
+        stage.call(Api::Ecs, "UpdateService", &update);
+        let mut stage = stage;
+        stage.declare("aaaaaaa");
+        stage
+    }
+
+    /// Two target groups behind a load balancer, and its listeners for production and tests.
+    fn balanced(&self, actions: impl Fn(&[Value; 2]) -> Value) -> ([Value; 2], [Value; 2]) {
+        let elb = |operation: &str, input: &Value| self.call(Api::Elb, operation, input);
+        let (network, subnets) = self.account.network();
+        let balancer = elb("CreateLoadBalancer", &json!({"Name": "mco", "Subnets": subnets}));
+        let balancer = balancer["LoadBalancers"][0]["LoadBalancerArn"].clone();
+        let groups = GROUPS.map(|name| {
+            let group =
+                json!({"Name": name, "Protocol": "HTTP", "Port": 8080, "VpcId": network, "TargetType": "ip"});
+            elb("CreateTargetGroup", &group)["TargetGroups"][0]["TargetGroupArn"].clone()
+        });
+        let listeners = [80, 8080].map(|port| {
+            let input = json!({"LoadBalancerArn": balancer, "Protocol": "HTTP", "Port": port,
+                "DefaultActions": actions(&groups)});
+            elb("CreateListener", &input)["Listeners"][0]["ListenerArn"].clone()
+        });
+        (groups, listeners)
     }
 
     /// The world in which these calls were made before, up to the first so many; and what the repository declared.
@@ -542,7 +581,7 @@ impl Stage {
     }
 
     /// `None` where the account keeps no record of them: a service has one from its creation on.
-    fn service_deployments(&self) -> Option<Vec<Value>> {
+    pub fn service_deployments(&self) -> Option<Vec<Value>> {
         let list = json!({"cluster": "mco", "service": "mco-api-test", "maxResults": 100});
         let answer = self.account.call(Api::Ecs, "ListServiceDeployments", &list).ok()?;
         let deployments = answer["serviceDeployments"].as_array()?.clone();

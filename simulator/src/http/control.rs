@@ -13,7 +13,7 @@ use super::{MOST_SECONDS, Server};
 use crate::cloud::{Role, locked};
 use crate::faults::{Fault, ReadKind};
 use crate::limits::Rates;
-use crate::world::{Program, World};
+use crate::world::{Function, Program, World};
 
 /// Virtual seconds a real second, at most.
 const FASTEST: f64 = 100_000.0;
@@ -265,6 +265,18 @@ fn access(kind: &str) -> Option<AccessHand> {
     })
 }
 
+fn parse_function(asked: &mut Asked) -> Option<Function> {
+    let behaviour = match asked.text("does")?.as_str() {
+        "succeeds" => Function::Succeeds,
+        "fails" => Function::Fails,
+        "throws" => Function::Throws,
+        "silent" => Function::Silent,
+        "polls" => Function::Polls { times: asked.times()?, delay: asked.number("delay")? },
+        _ => return None,
+    };
+    asked.0.is_empty().then_some(behaviour)
+}
+
 /// Whether it found what it was to change; `None` if it is not understood.
 fn lay_hand(world: &mut World, mut asked: Asked) -> Option<bool> {
     let kind = asked.text("kind")?;
@@ -277,6 +289,11 @@ fn lay_hand(world: &mut World, mut asked: Asked) -> Option<bool> {
         "alarm" => {
             let (name, in_alarm) = (asked.text("name")?, asked.last("alarm", Value::as_bool)?);
             world.set_alarm(&name, in_alarm);
+            true
+        }
+        "function" => {
+            let (function, behaviour) = (asked.text("function")?, parse_function(&mut asked)?);
+            world.set_function(&function, behaviour);
             true
         }
         "exitTask" => {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::{Map, Value};
 
 use super::ServiceRevision;
+use super::shift::shift;
 use crate::aws::answer::{count, flag, list, member, number, owned, text, time};
 use crate::documents::{service_settings, tags::is_reserved};
 use crate::model::{
@@ -150,32 +151,41 @@ pub(super) fn service_deployment(
     let revision = |summary: &Value| revisions.get(text(summary, "arn")?);
     let summary = member(described, "targetServiceRevision");
     let target = revision(summary);
-    let sources = list(described, "sourceServiceRevisions").filter_map(revision);
+    // What has most of the traffic is what a rollback goes back to.
+    let mut sources: Vec<&Value> = list(described, "sourceServiceRevisions").collect();
+    let weight = |source: &Value| source.get("requestedProductionTrafficWeight").and_then(Value::as_f64);
+    sources.sort_by(|one, two| weight(two).unwrap_or_default().total_cmp(&weight(one).unwrap_or_default()));
+    let sources = sources.into_iter().filter_map(revision);
+    let status = status(described);
     let is_triggered = |monitor: &str| text(member(described, monitor), "status") == Some("TRIGGERED");
     Some(ServiceDeployment {
         arn: owned(described, "serviceDeploymentArn")?,
-        status: match text(described, "status") {
-            Some("PENDING") => ServiceDeploymentStatus::Pending,
-            Some("IN_PROGRESS") => ServiceDeploymentStatus::InProgress,
-            Some("SUCCESSFUL") => ServiceDeploymentStatus::Successful,
-            Some("STOP_REQUESTED") => ServiceDeploymentStatus::StopRequested,
-            Some("STOPPED") => ServiceDeploymentStatus::Stopped,
-            Some("ROLLBACK_REQUESTED") => ServiceDeploymentStatus::RollbackRequested,
-            Some("ROLLBACK_IN_PROGRESS") => ServiceDeploymentStatus::RollbackInProgress,
-            Some("ROLLBACK_SUCCESSFUL") => ServiceDeploymentStatus::RollbackSuccessful,
-            Some("ROLLBACK_FAILED") => ServiceDeploymentStatus::RollbackFailed,
-            _ => ServiceDeploymentStatus::Unknown,
-        },
+        status,
         reason: owned(described, "statusReason"),
         target: target.map(|target| target.task_definition.clone()),
         sources: sources.map(|source| source.task_definition.clone()).collect(),
         digests: target.map(|target| target.digests.clone()).unwrap_or_default(),
         monitor_triggered: is_triggered("deploymentCircuitBreaker") || is_triggered("alarms"),
         target_running: count(summary, "runningTaskCount"),
-        shift: None,
+        shift: shift(described, status),
         created_at: time(described, "createdAt").unwrap_or_default(),
         finished_at: time(described, "finishedAt").or_else(|| time(described, "stoppedAt")),
     })
+}
+
+fn status(described: &Value) -> ServiceDeploymentStatus {
+    match text(described, "status") {
+        Some("PENDING") => ServiceDeploymentStatus::Pending,
+        Some("IN_PROGRESS") => ServiceDeploymentStatus::InProgress,
+        Some("SUCCESSFUL") => ServiceDeploymentStatus::Successful,
+        Some("STOP_REQUESTED") => ServiceDeploymentStatus::StopRequested,
+        Some("STOPPED") => ServiceDeploymentStatus::Stopped,
+        Some("ROLLBACK_REQUESTED") => ServiceDeploymentStatus::RollbackRequested,
+        Some("ROLLBACK_IN_PROGRESS") => ServiceDeploymentStatus::RollbackInProgress,
+        Some("ROLLBACK_SUCCESSFUL") => ServiceDeploymentStatus::RollbackSuccessful,
+        Some("ROLLBACK_FAILED") => ServiceDeploymentStatus::RollbackFailed,
+        _ => ServiceDeploymentStatus::Unknown,
+    }
 }
 
 pub(super) fn task(described: &Value) -> Option<Task> {

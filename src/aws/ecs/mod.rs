@@ -1,6 +1,7 @@
 //! Amazon ECS.
 
 mod convert;
+mod shift;
 mod tasks;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -18,7 +19,7 @@ use super::batch::{Batch, Batches, Terms};
 use super::caller::Client;
 use crate::model::{
     ClusterName, Digest, Revision, RunAnswer, Service, ServiceDeployment, ServiceName, Task,
-    TaskDefinitionArn,
+    TaskDefinitionArn, Word,
 };
 use crate::ports::{CloudError, Ecs, Extent, Listing, RevisionStatus, Tasks};
 
@@ -327,6 +328,24 @@ impl Ecs for EcsClient {
         settings: &Value,
     ) -> Result<(), CloudError> {
         self.update_service(cluster, service, settings.as_object().cloned().unwrap_or_default()).await
+    }
+
+    async fn stop_deployment(&self, arn: &str) -> Result<(), CloudError> {
+        let input = json!({"serviceDeploymentArn": arn, "stopType": "ROLLBACK"});
+        match self.client.write("StopServiceDeployment", input).await {
+            // It ended by itself meanwhile.
+            Err(CloudError::Rejected(why)) if why.starts_with("ConflictException") => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    async fn answer_pause(&self, arn: &str, pause: &str, word: Word) -> Result<(), CloudError> {
+        let action = match word {
+            Word::Go => "CONTINUE",
+            Word::Back => "ROLLBACK",
+        };
+        let input = json!({"serviceDeploymentArn": arn, "hookId": pause, "action": action});
+        self.client.write("ContinueServiceDeployment", input).await.map(drop)
     }
 }
 

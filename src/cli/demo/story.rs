@@ -6,7 +6,7 @@ use serde_json::json;
 use trueup_simulator::Api;
 
 use super::stage::Stage;
-use crate::model::{Health, Status, Sync, Waiting};
+use crate::model::{Health, Share, Status, Sync, Waiting};
 
 pub(super) struct Scene {
     pub(super) title: &'static str,
@@ -99,10 +99,10 @@ async fn shifts(stage: &mut Stage) -> anyhow::Result<()> {
         "shop: { commit: 8c1f0aa }",
         "shop 8c1f0aa to test",
     )?;
-    for percent in [25, 50, 75, 100] {
+    for percent in [25_u8, 50, 75, 100] {
         // A machine that is busy with something else may sleep through a step.
         let reached = move |status: &Status| {
-            traffic(status).is_some_and(|now| now >= percent) || runs("8c1f0aa")(status)
+            traffic(status).is_some_and(|now| now.percent() >= f64::from(percent)) || runs("8c1f0aa")(status)
         };
         let status = stage.until("test/shop", &format!("{percent} % of the traffic"), reached).await?;
         let early = !runs("8c1f0aa")(&status) && stage.tagged("shop", "test")? != "3f2c1ab";
@@ -113,8 +113,8 @@ async fn shifts(stage: &mut Stage) -> anyhow::Result<()> {
     check(stage, "test/shop", "8c1f0aa", 1)
 }
 
-fn traffic(status: &Status) -> Option<u8> {
-    status.last_deployment.as_ref()?.shift.as_ref()?.traffic
+fn traffic(status: &Status) -> Option<Share> {
+    status.last_deployment.as_ref()?.shift.as_ref()?.production
 }
 
 async fn fails(stage: &mut Stage) -> anyhow::Result<()> {

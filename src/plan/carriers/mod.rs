@@ -5,6 +5,7 @@
 //! decided: it answers from what was read and declared alone.
 
 mod declared;
+mod native;
 mod observed;
 mod rolling;
 mod traffic;
@@ -18,12 +19,13 @@ pub(super) use traffic::{can_shift, strategy_change, strategy_to_send};
 use serde_json::Value;
 
 use super::phase::Current;
-use super::step::{Approval, By, Step};
+use super::step::{By, DeploymentName, Step};
 use crate::model::{
     Commit, Controller, DeclarationHash, DeploymentStrategy, Desired, InFlight, Observed, Service, Shift,
     Strategy, TaskDefinitionArn, Waiting,
 };
 use code_deploy::ByCodeDeploy;
+use native::Native;
 use observed::OnlyObserved;
 use rolling::Rolling;
 
@@ -44,8 +46,9 @@ pub trait Carrier {
     /// Whether a deployment goes by an id of the service until AWS lists it by its own.
     fn has_provisional_ids(&self) -> bool;
 
-    /// Whether a deployment without progress is ended by AWS: then trueup needs no deadline of its own.
-    fn ends_by_itself(&self, service: &Service) -> bool;
+    /// Whether AWS is expected to make progress now, and would let a deployment go on that makes none: then trueup needs a
+    /// deadline of its own.
+    fn needs_deadline(&self, service: &Service, shift: Option<&Shift>) -> bool;
 
     /// Whether AWS goes back by itself from a deployment that it calls failed: then trueup waits for that.
     fn undoes_by_itself(&self, service: &Service) -> bool;
@@ -53,18 +56,11 @@ pub trait Carrier {
     /// What a reviewer should know of the deployment to come.
     fn risks(&self, service: &Service, observed: &Observed) -> Vec<&'static str>;
 
-    /// Whether the deployment that goes on may be replaced by one of something else.
-    fn may_be_replaced(&self, current: &Current, shift: Option<&Shift>) -> Replacement;
+    /// Whether the deployment that goes on may be replaced by a newer one, and how that is begun.
+    fn may_be_replaced(&self, current: &Current, shift: Option<&Shift>, newer: Newer) -> Replacement;
 
-    /// The write that has a deployment undone which has not got the traffic yet.
-    fn stop(&self, current: &Current, shift: Option<&Shift>) -> Result<Step, Waiting>;
-
-    /// The write that ends what is left of a deployment that has all the traffic; `None` where the next one can begin
-    /// without it.
-    fn finish_early(&self, current: &Current) -> Option<Step>;
-
-    /// What a person may answer to a deployment that waits for it.
-    fn approval(&self, current: &Current, shift: Option<&Shift>) -> Option<Approval>;
+    /// How the calls name the newest deployment that act on it; `None` where none does.
+    fn name_of(&self, current: &Current) -> Option<DeploymentName>;
 
     /// What has to be made before a revision is registered, or why nobody could deploy it.
     fn preflight(
@@ -95,26 +91,28 @@ pub fn of(desired: &Desired, service: &Service) -> Box<dyn Carrier> {
         (Controller::External, _) => {
             Box::new(OnlyObserved::because(Waiting::UnsupportedController(controller)))
         }
-        // Of a native strategy nobody here knows yet how far it is.
         (Controller::Ecs, _) if strategy != DeploymentStrategy::Rolling => {
-            Box::new(OnlyObserved::because(match declared {
-                Strategy::Unspecified => Waiting::UnsupportedStrategy(strategy),
-                Strategy::Rolling => Waiting::NativeMismatch { declared: "rolling", strategy },
-                Strategy::CodeDeploy(_) => Waiting::NativeMismatch { declared: "codeDeploy", strategy },
-                Strategy::Native(native) if native.pattern.strategy() == strategy => {
-                    Waiting::UnsupportedStrategy(strategy)
+            let mismatch = |declared| Waiting::NativeMismatch { declared, strategy };
+            match declared {
+                _ if strategy == DeploymentStrategy::Unknown => {
+                    Box::new(OnlyObserved::because(Waiting::UnsupportedStrategy(strategy)))
                 }
-                Strategy::Native(native) => {
-                    Waiting::NativeMismatch { declared: native.pattern.word(), strategy }
+                Strategy::Rolling => Box::new(OnlyObserved::because(mismatch("rolling"))),
+                Strategy::CodeDeploy(_) => Box::new(OnlyObserved::because(mismatch("codeDeploy"))),
+                Strategy::Native(native) if is_another(native, strategy) => {
+                    Box::new(OnlyObserved::because(mismatch(native.pattern.word())))
                 }
-            }))
+                Strategy::Unspecified | Strategy::Native(_) => Box::new(Native { strategy }),
+            }
         }
         (Controller::Ecs, Strategy::Unspecified | Strategy::Rolling) => Box::new(Rolling),
         (Controller::Ecs, Strategy::CodeDeploy(_)) => mismatch("codeDeploy"),
-        (Controller::Ecs, Strategy::Native(native)) => {
+        (Controller::Ecs, Strategy::Native(native)) if is_another(native, strategy) => {
             let declared = native.pattern.word();
             Box::new(OnlyObserved::because(Waiting::NativeMismatch { declared, strategy }))
         }
+        // What is declared goes along with the next deployment.
+        (Controller::Ecs, Strategy::Native(_)) => Box::new(Rolling),
         (Controller::CodeDeploy, Strategy::CodeDeploy(settings)) => {
             Box::new(ByCodeDeploy::new(settings.as_ref().clone(), desired))
         }
@@ -124,6 +122,11 @@ pub fn of(desired: &Desired, service: &Service) -> Box<dyn Carrier> {
         (Controller::CodeDeploy, Strategy::Rolling) => mismatch("rolling"),
         (Controller::CodeDeploy, Strategy::Native(native)) => mismatch(native.pattern.word()),
     }
+}
+
+/// Whether a bare word is declared, which says what the live service has, and says otherwise.
+fn is_another(native: &crate::model::Native, strategy: DeploymentStrategy) -> bool {
+    native.is_inherited() && native.pattern.strategy() != strategy
 }
 
 /// Where no service could be read there is nothing to carry out.
@@ -138,16 +141,34 @@ pub enum Listing {
     CodeDeploy { application: String, group: String },
 }
 
+/// What is declared while another deployment goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Newer {
+    /// What AWS would go back to: its tasks stand by, and may still have the traffic.
+    StandsBy,
+    Another,
+}
+
 /// Whether a deployment may be replaced while it goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replacement {
-    Possible,
+    /// Whatever the policy says.
+    Possible(Way),
     /// It ends first, whatever is declared.
     Impossible,
     /// As `policy.inFlight` says, and like this where it says nothing.
-    AsDeclared {
-        otherwise: InFlight,
-    },
+    AsDeclared { otherwise: InFlight, way: Way },
+}
+
+/// How a deployment in flight is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// The newer one is started over it.
+    Start,
+    /// AWS brings back what stands by, and then the newer one is started, if that is not it.
+    Undo,
+    /// Its old tasks end now, and then the newer one is started.
+    EndStandby,
 }
 
 /// One deployment that is to be started.

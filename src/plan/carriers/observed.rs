@@ -4,11 +4,10 @@
 
 use serde_json::Value;
 
-use super::rolling;
-use super::{Carrier, Listing, Replacement, Start, code_deploy};
+use super::{Carrier, Listing, Newer, Replacement, Start, code_deploy, native, rolling};
 use crate::model::{Controller, DeploymentStrategy, Desired, Observed, Service, Shift, Waiting};
 use crate::plan::phase::Current;
-use crate::plan::step::{Approval, By, Step};
+use crate::plan::step::{By, DeploymentName, Step};
 
 #[derive(Clone, Debug)]
 pub(super) struct OnlyObserved {
@@ -38,20 +37,18 @@ impl Carrier for OnlyObserved {
         if service.controller == Controller::CodeDeploy {
             return code_deploy::current(service, observed);
         }
-        // While ECS shifts traffic the PRIMARY is what it works towards, and nobody here knows how far that is.
-        let is_rolling = service.strategy == DeploymentStrategy::Rolling;
-        if !is_rolling && (service.deployments.len() > 1 || rolling::goes_on(service.primary()?)) {
-            return None;
+        match service.strategy {
+            DeploymentStrategy::Rolling => rolling::current(service, observed),
+            _ => native::current(service, observed),
         }
-        rolling::current(service, observed)
     }
 
     fn has_provisional_ids(&self) -> bool {
         true
     }
 
-    fn ends_by_itself(&self, service: &Service) -> bool {
-        service.rolls_back_by_itself()
+    fn needs_deadline(&self, service: &Service, _: Option<&Shift>) -> bool {
+        !service.rolls_back_by_itself()
     }
 
     fn undoes_by_itself(&self, service: &Service) -> bool {
@@ -62,19 +59,11 @@ impl Carrier for OnlyObserved {
         Vec::new()
     }
 
-    fn may_be_replaced(&self, _: &Current, _: Option<&Shift>) -> Replacement {
+    fn may_be_replaced(&self, _: &Current, _: Option<&Shift>, _: Newer) -> Replacement {
         Replacement::Impossible
     }
 
-    fn stop(&self, _: &Current, _: Option<&Shift>) -> Result<Step, Waiting> {
-        Err(self.why.clone())
-    }
-
-    fn finish_early(&self, _: &Current) -> Option<Step> {
-        None
-    }
-
-    fn approval(&self, _: &Current, _: Option<&Shift>) -> Option<Approval> {
+    fn name_of(&self, _: &Current) -> Option<DeploymentName> {
         None
     }
 

@@ -3,13 +3,13 @@
 
 use serde_json::Value;
 
-use super::{Carrier, Listing, Replacement, Start};
+use super::{Carrier, Listing, Newer, Replacement, Start, Way};
 use crate::documents::service_settings;
 use crate::model::{
     Deployment, Desired, InFlight, Observed, Phase, RolloutState, Service, ServiceDeployment, Shift, Waiting,
 };
 use crate::plan::phase::{self, Current};
-use crate::plan::step::{Approval, By, Step};
+use crate::plan::step::{By, DeploymentName, Step};
 use crate::plan::windows;
 
 #[derive(Clone, Copy, Debug)]
@@ -36,8 +36,8 @@ impl Carrier for Rolling {
         true
     }
 
-    fn ends_by_itself(&self, service: &Service) -> bool {
-        service.rolls_back_by_itself()
+    fn needs_deadline(&self, service: &Service, _: Option<&Shift>) -> bool {
+        !service.rolls_back_by_itself()
     }
 
     fn undoes_by_itself(&self, service: &Service) -> bool {
@@ -50,20 +50,12 @@ impl Carrier for Rolling {
     }
 
     /// To ECS a newer deployment is the usual way of ending one.
-    fn may_be_replaced(&self, _: &Current, _: Option<&Shift>) -> Replacement {
-        Replacement::AsDeclared { otherwise: InFlight::Replace }
+    fn may_be_replaced(&self, _: &Current, _: Option<&Shift>, _: Newer) -> Replacement {
+        Replacement::AsDeclared { otherwise: InFlight::Replace, way: Way::Start }
     }
 
-    /// There is no traffic that it has not got yet.
-    fn stop(&self, _: &Current, _: Option<&Shift>) -> Result<Step, Waiting> {
-        Err(Waiting::FinishingFirst)
-    }
-
-    fn finish_early(&self, _: &Current) -> Option<Step> {
-        None
-    }
-
-    fn approval(&self, _: &Current, _: Option<&Shift>) -> Option<Approval> {
+    /// A newer deployment is all that acts on it.
+    fn name_of(&self, _: &Current) -> Option<DeploymentName> {
         None
     }
 
@@ -106,6 +98,8 @@ pub(super) fn current(service: &Service, observed: &Observed) -> Option<Current>
         live: primary.id.clone(),
         live_revision: primary.task_definition.clone(),
         live_phase: rollout,
+        name: None,
+        stands_by: None,
     };
     let undone = undone(service, primary);
     let by_service = undone.map_or_else(

@@ -147,7 +147,7 @@ fn running(job: &Job<'_, '_>) -> Vec<Running> {
     };
     let commits = vec![open.memory.commit.clone()];
     let digest = digest_of(job, task);
-    vec![Running { commits, source: CommitSource::Registry, digest, tasks: 1, draining: 0 }]
+    vec![Running { commits, source: CommitSource::Registry, digest, tasks: 1, draining: 0, production: None }]
 }
 
 fn digest_of(job: &Job<'_, '_>, task: &Task) -> Option<Digest> {

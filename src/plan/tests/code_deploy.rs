@@ -7,6 +7,7 @@ use crate::documents::app_spec::{filled_in, task_definition_of};
 use crate::documents::{code_deploy, memory};
 use crate::model::*;
 use crate::plan::carriers::code_deploy::{description, history};
+use crate::plan::{DeploymentName, Step};
 
 fn set(number: u64, id: &str, status: DeploymentStatus) -> Deployment {
     Deployment {
@@ -623,7 +624,12 @@ fn where_a_deployment_stands_is_told_by_its_events() {
     let over = Scene::begun(one.clone()).code_deployments(&[(one, 2)], &done).plan();
     assert_eq!(over.status.last_deployment.unwrap().shift.unwrap().stage, Stage::Checking);
     let until = Some(60_000 + 30 * 60_000);
-    assert_eq!(stage(CodeDeployStatus::Ready, None), Some(Stage::AwaitingApproval { until }));
+    assert_eq!(stage(CodeDeployStatus::Ready, None), Some(Stage::Testing));
+    let one = deployment("d-2", CodeDeployStatus::Ready);
+    let since = Progress { event: None, traffic: Some(0), since: Some(60_000) };
+    let ready = Scene::begun(one.clone()).code_deployments(&[(one, 2)], &since).plan();
+    let pauses = ready.status.last_deployment.unwrap().shift.unwrap().pauses;
+    assert_eq!(pauses, [Pause { id: "ready".to_owned(), until, then: OnTimeout::Rollback }]);
     assert_eq!(stage(CodeDeployStatus::Succeeded, None), None);
 }
 
@@ -682,12 +688,19 @@ fn the_way_back_to_a_revision_of_ours_is_not_taken_for_something_in_the_way() {
 
 #[test]
 fn a_person_is_asked_only_while_traffic_waits_for_the_answer() {
-    let asked = |status| Scene::begun(deployment("d-2", status)).plan().approval;
-    let Some(approval) = asked(CodeDeployStatus::Ready) else { unreachable!("nobody is asked") };
-    let (deployment, wait) = ("d-2".to_owned(), Wait::Ready);
-    assert_eq!(approval.approve, crate::plan::Step::Continue { deployment: deployment.clone(), wait });
-    assert_eq!(approval.reject, crate::plan::Step::Stop { deployment });
-    assert_eq!(asked(CodeDeployStatus::InProgress), None);
+    let asked = |status| Scene::begun(deployment("d-2", status)).plan().approval.unwrap();
+    let approval = asked(CodeDeployStatus::Ready);
+    let deployment = DeploymentName::CodeDeploy("d-2".to_owned());
+    let answer =
+        |word| vec![Step::Answer { deployment: deployment.clone(), pause: "ready".to_owned(), word }];
+    assert_eq!((approval.approve, approval.reject), (answer(Word::Go), answer(Word::Back)));
+    // Nothing is to be approved, and it can be undone all the same, once that is on record.
+    let going = asked(CodeDeployStatus::InProgress);
+    assert_eq!(going.approve, []);
+    let [Step::Stamp { stamp, .. }, Step::Undo { .. }] = going.reject.as_slice() else {
+        unreachable!("{:?}", going.reject)
+    };
+    assert_eq!(stamp.tags()["trueup:outcome"], "failed/d-2");
 }
 
 #[test]

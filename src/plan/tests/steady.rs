@@ -496,8 +496,8 @@ fn a_rollback_that_only_the_service_shows_is_believed_when_the_list_stays_silent
 }
 
 #[test]
-fn a_service_whose_traffic_ecs_shifts_is_only_observed() {
-    use DeploymentStrategy::{BlueGreen, Canary, Linear};
+fn a_service_that_ecs_deploys_otherwise_than_is_declared_is_only_observed() {
+    use DeploymentStrategy::{BlueGreen, Canary, Linear, Unknown};
     let declared = |strategy| {
         let pattern = match strategy {
             Canary => TrafficPattern::Canary { share: None, bake: None },
@@ -506,12 +506,12 @@ fn a_service_whose_traffic_ecs_shifts_is_only_observed() {
         };
         Strategy::Native(Box::new(Native::inherited(pattern)))
     };
-    for native in [BlueGreen, Canary, Linear] {
+    for native in [BlueGreen, Canary, Linear, Unknown] {
         for (strategy, expected) in [
-            (Strategy::Unspecified, "UnsupportedStrategy"),
+            (Strategy::Unspecified, "Deploying"),
             (Strategy::Rolling, "StrategyMismatch"),
             (Strategy::CodeDeploy(Box::default()), "StrategyMismatch"),
-            (declared(native), "UnsupportedStrategy"),
+            (declared(native), "Deploying"),
             (declared(if native == BlueGreen { Canary } else { BlueGreen }), "StrategyMismatch"),
         ] {
             let scene = Scene::new().with(|scene| {
@@ -521,11 +521,12 @@ fn a_service_whose_traffic_ecs_shifts_is_only_observed() {
                     service
                         .deployments
                         .insert(0, Deployment { task_definition: arn(7), ..service.deployments[0].clone() });
+                    service.deployments[0].rollout = Some(RolloutState::InProgress);
                     service.deployments[1].status = DeploymentStatus::Active;
                 }
             });
-            scene.check(expected);
-            assert_eq!(scene.plan().status.deployed, None, "PRIMARY is what it works towards");
+            scene.check(if native == Unknown { "UnsupportedStrategy" } else { expected });
+            assert_eq!(scene.plan().status.deployed, Some(arn(1)), "PRIMARY is what it works towards");
         }
     }
 }

@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use super::deployment::described_target;
 use crate::model::{
-    CodeDeployStatus, CodeDeployment, Millis, Progress, Service, ServiceDeployment, ServiceDeploymentStatus,
-    Shift, Stage, TaskDefinitionArn,
+    CodeDeployError, CodeDeployStatus, CodeDeployment, FailureKind, Millis, OnTimeout, Pause, Progress,
+    Service, ServiceDeployment, ServiceDeploymentStatus, Share, Shift, ShiftFailure, Stage,
+    TaskDefinitionArn, Undo,
 };
 
 /// `errorInformation.code` of a deployment that somebody stopped.
 const MANUAL_STOP: &str = "MANUAL_STOP";
+/// What the wait of a ready deployment goes by: there is one at most.
+pub(super) const READY: &str = "ready";
 
 /// The deployments of a group as service deployments, newest first. One that `CodeDeploy` made to undo another is no
 /// deployment of its own: it says how the other one's rollback goes.
@@ -84,22 +87,42 @@ fn status(deployment: &CodeDeployment, undone: Option<&CodeDeployment>) -> Servi
 fn shift(deployment: &CodeDeployment, progress: Option<&Progress>) -> Shift {
     let stage = match deployment.status {
         status if status.is_over() => Stage::Ended,
-        CodeDeployStatus::Ready => {
-            Stage::AwaitingApproval { until: progress.and_then(|progress| deadline(deployment, progress)) }
-        }
-        _ if deployment.termination_started => Stage::AwaitingTermination,
+        CodeDeployStatus::Ready => Stage::Testing,
+        _ if deployment.termination_started => Stage::Standby,
         CodeDeployStatus::Created | CodeDeployStatus::Queued => Stage::Installing,
         _ => progress.map_or(Stage::Unknown, stage),
     };
     let error = deployment.error.as_ref();
+    let is_ready = deployment.status == CodeDeployStatus::Ready;
+    let pause = || Pause {
+        id: READY.to_owned(),
+        until: progress.and_then(|progress| deadline(deployment, progress)),
+        then: OnTimeout::Rollback,
+    };
+    let event = progress.filter(|_| !deployment.status.is_over()).and_then(|progress| progress.event.clone());
     Shift {
-        stage,
-        traffic: progress.and_then(|progress| progress.traffic),
-        can_be_undone: deployment.has_previous,
+        aws_stage: event,
+        production: progress
+            .and_then(|progress| progress.traffic)
+            .and_then(|traffic| Share::of_percent(traffic.into())),
+        pauses: is_ready.then(pause).into_iter().collect(),
+        since: progress.and_then(|progress| progress.since),
+        undo: if deployment.has_previous { Undo::Fast } else { Undo::No },
         stopped_by_hand: deployment.status == CodeDeployStatus::Stopped
             && error.is_some_and(|error| error.code == MANUAL_STOP),
-        failure: error.map(|error| format!("{}: {}", error.code, error.message)),
+        failure: error.map(failure),
+        ..Shift::at(stage)
     }
+}
+
+fn failure(error: &CodeDeployError) -> ShiftFailure {
+    let kind = match error.code.as_str() {
+        "HOOK_EXECUTION_FAILURE" => FailureKind::Hook,
+        "ALARM_ACTIVE" => FailureKind::Alarm,
+        MANUAL_STOP => FailureKind::Stopped,
+        _ => FailureKind::Unknown,
+    };
+    ShiftFailure { kind, said: format!("{}: {}", error.code, error.message) }
 }
 
 /// Where a deployment in progress stands, by the lifecycle event that goes on.

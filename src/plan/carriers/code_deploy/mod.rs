@@ -10,14 +10,14 @@ pub use history::history;
 
 use serde_json::Value;
 
-use super::{Carrier, Listing, Replacement, Start};
+use super::{Carrier, Listing, Newer, Replacement, Start, Way};
 use crate::documents::{app_spec, code_deploy, service_settings};
 use crate::model::{
     AppSpec, CodeDeploy, DeploymentStatus, Desired, Group, InFlight, Observed, Phase, Reading, Service,
-    Shift, Stage, TaskDefinitionArn, Wait, Waiting,
+    Shift, Stage, TaskDefinitionArn, Undo, Waiting,
 };
 use crate::plan::phase::{self, Current};
-use crate::plan::step::{Approval, By, Step};
+use crate::plan::step::{By, DeploymentName, Step};
 
 #[derive(Clone, Debug)]
 pub(super) struct ByCodeDeploy {
@@ -70,8 +70,8 @@ impl Carrier for ByCodeDeploy {
     }
 
     /// CodeDeploy has deadlines of its own for everything.
-    fn ends_by_itself(&self, _: &Service) -> bool {
-        true
+    fn needs_deadline(&self, _: &Service, _: Option<&Shift>) -> bool {
+        false
     }
 
     /// What it undoes it calls rolled back: it has left alone what it calls failed.
@@ -85,38 +85,27 @@ impl Carrier for ByCodeDeploy {
         if idle { vec![risk] } else { Vec::new() }
     }
 
-    fn may_be_replaced(&self, current: &Current, shift: Option<&Shift>) -> Replacement {
-        let stage = shift.map(|shift| shift.stage);
-        // All traffic is on it: what is left of it is only the time in which it could be undone.
-        if current.target == current.live_revision {
-            let waits = stage == Some(Stage::AwaitingTermination);
-            return if waits { Replacement::Possible } else { Replacement::Impossible };
-        }
-        // Nobody needs to answer for what is no longer wanted: no traffic is on it yet.
-        let needs_approval = matches!(stage, Some(Stage::AwaitingApproval { .. }));
-        let otherwise = if needs_approval { InFlight::Replace } else { InFlight::Finish };
-        Replacement::AsDeclared { otherwise }
-    }
-
-    fn stop(&self, current: &Current, shift: Option<&Shift>) -> Result<Step, Waiting> {
+    fn may_be_replaced(&self, current: &Current, shift: Option<&Shift>, newer: Newer) -> Replacement {
         if shift.is_some_and(may_divide_traffic) {
-            return Err(Waiting::FinishingFirst);
+            return Replacement::Impossible;
         }
-        Ok(Step::Stop { deployment: current.id.clone() })
+        let has_all_traffic = current.target == current.live_revision;
+        let needs_approval = shift.is_some_and(|shift| !shift.pauses.is_empty());
+        match (newer, shift.map(|shift| shift.stage)) {
+            // Should it not be undone, a deployment brings the old content all the same.
+            (Newer::StandsBy, Some(Stage::Standby | Stage::Checking)) => Replacement::Possible(Way::Undo),
+            // While CodeDeploy keeps the old tasks, in which it could be undone, it starts no other deployment.
+            (Newer::Another, Some(Stage::Standby)) => Replacement::Possible(Way::EndStandby),
+            _ if has_all_traffic => Replacement::Impossible,
+            (Newer::StandsBy, _) => Replacement::Possible(Way::Undo),
+            // Nobody needs to answer for what is no longer wanted: no traffic is on it yet.
+            _ if needs_approval => Replacement::AsDeclared { otherwise: InFlight::Replace, way: Way::Undo },
+            _ => Replacement::AsDeclared { otherwise: InFlight::Finish, way: Way::Undo },
+        }
     }
 
-    /// While CodeDeploy keeps the old tasks it starts no other deployment.
-    fn finish_early(&self, current: &Current) -> Option<Step> {
-        Some(Step::Continue { deployment: current.id.clone(), wait: Wait::Termination })
-    }
-
-    fn approval(&self, current: &Current, shift: Option<&Shift>) -> Option<Approval> {
-        let stage = shift?.stage;
-        let deployment = current.id.clone();
-        matches!(stage, Stage::AwaitingApproval { .. }).then(|| Approval {
-            approve: Step::Continue { deployment: deployment.clone(), wait: Wait::Ready },
-            reject: Step::Stop { deployment },
-        })
+    fn name_of(&self, current: &Current) -> Option<DeploymentName> {
+        current.name.clone().map(DeploymentName::CodeDeploy)
     }
 
     /// Application and group are there and fit, or are made as declared.
@@ -158,18 +147,24 @@ pub(super) fn current(service: &Service, observed: &Observed) -> Option<Current>
         live: primary.id.clone(),
         live_revision: primary.task_definition.clone(),
         live_phase: phase,
+        name: None,
+        stands_by: None,
     };
     let of_sets = by_primary(if alone { Phase::Succeeded } else { Phase::InProgress });
     let newest = observed.service_deployments.known().and_then(|history| history.first());
     let Some(newest) = newest else { return Some(of_sets) };
     let target = newest.target.clone().unwrap_or_else(|| TaskDefinitionArn::new("unknown"));
     let phase = phase::of(newest);
+    let name = Some(newest.arn.clone());
     if target.names(&primary.task_definition) {
         // The same revision once more: a task set that was there before is as good as it was.
         let was_before = phase.is_over() && primary.created_at < newest.created_at;
         let live_phase = if was_before { Phase::Succeeded } else { phase };
         let started_at = newest.created_at;
-        return Some(Current { id: phase::id(newest), live_phase, started_at, ..by_primary(phase) });
+        let mut others = service.deployments.iter().filter(|set| set.status == DeploymentStatus::Active);
+        let stands_by = others.next().map(|set| set.task_definition.clone());
+        let current = Current { id: phase::id(newest), live_phase, started_at, ..by_primary(phase) };
+        return Some(Current { name, stands_by, ..current });
     }
     let phase = match phase {
         Phase::Succeeded if primary.created_at >= newest.created_at => return Some(of_sets),
@@ -178,14 +173,15 @@ pub(super) fn current(service: &Service, observed: &Observed) -> Option<Current>
     };
     // What is PRIMARY beside a deployment to something else is what was good before.
     let (id, started_at) = (phase::id(newest), newest.created_at);
-    Some(Current { id, target, phase, started_at, ..by_primary(Phase::Succeeded) })
+    let stands_by = Some(primary.task_definition.clone());
+    Some(Current { id, target, phase, started_at, name, stands_by, ..by_primary(Phase::Succeeded) })
 }
 
 /// Whether a stop could leave the traffic divided: where it shifts and CodeDeploy may not undo it, or nobody could read
 /// whether it does.
 fn may_divide_traffic(shift: &Shift) -> bool {
     match shift.stage {
-        Stage::Shifting => !shift.can_be_undone,
+        Stage::Shifting => shift.undo == Undo::No,
         Stage::Unknown => true,
         _ => false,
     }
