@@ -22,6 +22,8 @@ pub struct Shift {
     pub until: Option<Millis>,
     /// When AWS last changed what it says of it.
     pub since: Option<Millis>,
+    /// Whether somebody may have been waited for before the new tasks were started.
+    pub has_hooks_first: bool,
     pub undo: Undo,
     /// Whether somebody stopped it, as far as AWS tells: it did not fail by itself.
     pub stopped_by_hand: bool,
@@ -42,6 +44,7 @@ impl Shift {
             hooks: Vec::new(),
             until: None,
             since: None,
+            has_hooks_first: false,
             undo: Undo::No,
             stopped_by_hand: false,
             failure: None,

@@ -90,8 +90,9 @@ impl Facts<'_> {
         if !self.carrier.needs_deadline(service, shift) || complete {
             return false;
         }
-        // A stage that has just begun had no time for any.
-        let since = shift.and_then(|shift| shift.since).unwrap_or_default();
+        // Where hooks came first, its tasks had no time until AWS last told of something new.
+        let since = shift.filter(|shift| shift.has_hooks_first).and_then(|shift| shift.since);
+        let since = since.unwrap_or_default();
         let deadline =
             Millis::try_from(self.input.desired.policy.progress_deadline.as_millis()).unwrap_or(Millis::MAX);
         self.input.now.saturating_sub(self.last_progress(primary).max(since)) > deadline

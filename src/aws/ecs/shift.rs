@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::aws::answer::{list, member, owned, text, time};
+use crate::aws::answer::{list, member, owned, text, texts, time};
 use crate::model::{
     DeploymentStrategy, FailureKind, HookState, HookStatus, Millis, OnTimeout, Pause,
     ServiceDeploymentStatus, Share, Shift, ShiftFailure, ShiftStep, Stage, Undo,
@@ -63,6 +63,7 @@ pub(super) fn shift(described: &Value, status: ServiceDeploymentStatus) -> Optio
             Some(since.saturating_add(minutes?))
         }),
         since,
+        has_hooks_first: has_hooks_first(configuration),
         undo: match stage {
             _ if is_going_back || list(described, "sourceServiceRevisions").next().is_none() => Undo::No,
             Stage::CleaningUp | Stage::Ended => Undo::Slow,
@@ -71,6 +72,11 @@ pub(super) fn shift(described: &Value, status: ServiceDeploymentStatus) -> Optio
         stopped_by_hand: ended_badly && !breaker && !alarm && !failed,
         failure: ended_badly.then(|| ShiftFailure { kind, said: said.to_owned() }),
     })
+}
+
+fn has_hooks_first(configuration: &Value) -> bool {
+    let stages = list(configuration, "lifecycleHooks").flat_map(|hook| texts(hook, "lifecycleStages"));
+    stages.into_iter().any(|stage| matches!(stage, "RECONCILE_SERVICE" | "PRE_SCALE_UP"))
 }
 
 const SHIFTING: &str = "PRODUCTION_TRAFFIC_SHIFT";
