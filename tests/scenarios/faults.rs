@@ -448,6 +448,11 @@ async fn a_crash_in_the_minute_after_a_success_costs_at_most_one_revision() {
 }
 
 #[tokio::test]
+async fn a_lost_answer_in_the_minute_after_a_success_costs_nothing() {
+    sweep_over(&steady_cases(), Trouble::LoseAnswer, &NOTHING).await;
+}
+
+#[tokio::test]
 async fn a_clean_up_at_any_moment_costs_what_it_took_once_more() {
     for trouble in [
         Trouble::Elsewhere,
@@ -495,4 +500,14 @@ async fn two_controllers_at_once_over_a_native_shift_cost_at_most_one_revision()
 #[tokio::test]
 async fn two_controllers_at_once_cost_at_most_one_revision() {
     sweep(Trouble::Elsewhere, &ONE_REVISION).await;
+}
+
+#[tokio::test]
+async fn two_controllers_in_a_crowded_family_cost_at_most_one_revision() {
+    sweep_over(&crowded_cases(), Trouble::Elsewhere, &ONE_REVISION).await;
+}
+
+#[tokio::test]
+async fn two_controllers_cost_at_most_one_revision_also_where_a_success_crashes() {
+    sweep_over(&steady_cases(), Trouble::Elsewhere, &ONE_REVISION).await;
 }
