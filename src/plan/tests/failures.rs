@@ -468,6 +468,12 @@ fn what_aws_lists_goes_before_an_outcome_that_was_forged() {
             forged.check("stamp mco-api:2 trueup:outcome=failed/d2");
         }
     }
+    // Also behind a newer deployment, after which nothing is recorded any more.
+    for result in [OutcomeKind::Succeeded, OutcomeKind::Superseded] {
+        let later = [("d3", 1, Successful), ("d2", 2, RollbackSuccessful), ("d1", 1, Successful)];
+        let forged = rolled_back().tag(2, outcome(result, "d2"));
+        forged.live(1, "ecs-svc/3", RolloutState::Completed).history(&later).check("Held");
+    }
     // A forged failure holds: AWS forgets after a while. `retry` ends it.
     let held = Scene::new().ours(2, 'b', 1, "ecs-svc/1").tag(2, outcome(OutcomeKind::Failed, "d9"));
     held.check("Held");

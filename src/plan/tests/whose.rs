@@ -163,6 +163,35 @@ fn a_rollback_by_trueup_is_its_own() {
     newer.check("register ccccccc 2/head/ecs-svc/3");
 }
 
+/// What should run is another image than before, and nobody has touched the service.
+#[test]
+fn a_commit_tag_that_was_pushed_over_is_no_drift() {
+    let drift = |built: char| {
+        let scene = Scene::new()
+            .stamped(2, 'b', 1, "ecs-svc/1", 10 * MINUTE)
+            .ended(2, OutcomeKind::Succeeded, "d2", 1)
+            .live(2, "ecs-svc/2", RolloutState::Completed)
+            .primary_began(9 * MINUTE)
+            .began(&[("d2", 2, Successful, 9 * MINUTE), ("d1", 1, Successful, 60 * MINUTE)])
+            .with(|scene| {
+                scene.observed.tasks = Reading::Known(vec![super::task(2, 'b')]);
+                scene.observed.images[0].built = Reading::Known(image(built, &["bbbbbbb"]));
+            });
+        let by_hand = scene.with(|scene| {
+            if built == 'b' {
+                let revision = foreign(3, &format!("{URI}@{}", digest('c')));
+                scene.observed.revisions.insert(arn(3), Reading::Known(revision));
+                scene.observed.service =
+                    Reading::Known(super::service(3, "ecs-svc/3", RolloutState::Completed));
+            }
+        });
+        let plan = by_hand.plan();
+        (crate::plan::waiting::reason(plan.waiting.as_ref().unwrap()), plan.status.drift.len())
+    };
+    assert_eq!(drift('e'), ("CommitTagMoved", 0));
+    assert_eq!(drift('b'), ("Drifted", 1));
+}
+
 /// AWS has undone it already, so it was not trueup that goes back once more.
 #[test]
 fn what_another_hand_forces_after_a_rollback_by_aws_is_its_own() {
