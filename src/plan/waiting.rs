@@ -408,9 +408,9 @@ pub fn hint(waiting: &Waiting, target: &Target) -> Option<String> {
         Waiting::ImageNotBuilt { repository, tag, .. } => format!(
             "build and push it, or correct `commit` or `commitTag`; aws ecr describe-images --repository-name {repository} --image-ids imageTag={tag}"
         ),
-        Waiting::ImageArchived { repository, .. } => {
+        Waiting::ImageArchived { repository, tag } => {
             format!(
-                "restore it: aws ecr update-image-storage-class --repository-name {repository} --target-storage-class STANDARD"
+                "restore it: aws ecr update-image-storage-class --repository-name {repository} --image-id imageTag={tag} --target-storage-class STANDARD"
             )
         }
         Waiting::ImageRemoved { .. } => {

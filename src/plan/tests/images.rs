@@ -13,7 +13,11 @@ fn an_image_that_is_not_there_is_waited_for_or_explained() {
     let built = |reading: Reading<Image>| Scene::new().with(|scene| scene.observed.images[0].built = reading);
     built(Reading::Absent).check("ImageNotBuilt");
     built(Reading::Unavailable("throttled".to_owned())).check("Unreadable");
-    built(Reading::Known(Image { archived: true, ..image('b', &[]) })).check("ImageArchived");
+    let archived = built(Reading::Known(Image { archived: true, ..image('b', &[]) }));
+    archived.check("ImageArchived");
+    let waiting = archived.plan().waiting.unwrap();
+    let hint = crate::plan::waiting::hint(&waiting, &archived.desired.target).unwrap();
+    assert!(hint.contains("--image-id imageTag=bbbbbbb"), "AWS asks for it: {hint}");
     Scene::new()
         .with(|scene| scene.observed.images[0].repository = Reading::Absent)
         .check("RepositoryMissing");
