@@ -175,6 +175,11 @@ async fn what_a_clean_up_job_deregisters_is_still_remembered() {
     let deployments = stage.deployments();
     assert_eq!(let_run(&stage, 300).await, "Held");
     assert_eq!(stage.deployments(), deployments);
+    // Also when AWS has forgotten the deployment, and nothing but an INACTIVE revision tells.
+    stage.advance(100 * 86_400);
+    let writes = stage.writes();
+    assert_eq!(let_run(&stage, 100).await, "Held");
+    assert_eq!(stage.writes(), writes);
 
     let stage = promoted().await;
     pipeline(&stage, 6, true);
