@@ -30,5 +30,6 @@ mod stage;
 mod steady;
 mod tasks;
 mod together;
+mod traffic;
 mod truth;
 mod ways;
