@@ -421,7 +421,7 @@ mod tests {
                 phase: Phase::InProgress,
                 commit: commit.clone(),
                 by: StartedBy::Trueup,
-                shift: Some(shift.clone()),
+                shift: Some(Box::new(shift.clone())),
             };
             let mut plan = declared(Some(waiting), Sync::OutOfSync, Health::Progressing, "aaaaaaa");
             plan.status.last_deployment = Some(LastDeployment {

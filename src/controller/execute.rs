@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::documents::shown;
-use crate::model::{Desired, Reading, Revision, RunAnswer, TaskDefinitionArn, TaskDefinitionSource, Wait, Word};
+use crate::model::{
+    Desired, Reading, Revision, RunAnswer, TaskDefinitionArn, TaskDefinitionSource, Wait, Word,
+};
 use crate::plan::{By, DeploymentName, Step, Why};
 use crate::ports::{CloudError, Ecr, Ports};
 

@@ -343,7 +343,7 @@ pub enum Waiting {
         commit: Option<Commit>,
         by: StartedBy,
         /// Where it stands; with CodeDeploy only.
-        shift: Option<Shift>,
+        shift: Option<Box<Shift>>,
     },
     /// AWS calls the deployment successful, and its tasks have not run for long enough to believe it.
     Settling {
@@ -380,7 +380,7 @@ pub enum Waiting {
     /// An older deployment of ours finishes first.
     FinishingFirst {
         /// Where it stands, if traffic is shifted by it.
-        shift: Option<Shift>,
+        shift: Option<Box<Shift>>,
     },
     /// The commit failed here and is not tried again by itself.
     Held {

@@ -667,7 +667,7 @@ mod tests {
         ] {
             let recovered = if is_over { vec!["service.recovered"] } else { Vec::new() };
             let desired_count = if health == Health::Suspended && is_over { 0 } else { 2 };
-            let next = Status { health, desired_count, ..status() };
+            let next = Status { desired_count, health, ..status() };
             let (_, told) = of_target(None, &failing(), 0);
             let (_, told) = of_target(Some(&told), &failing(), 0);
             let (alerts, told) = of_target(Some(&told), &next, 0);

@@ -222,7 +222,7 @@ impl<'a> Facts<'a> {
             phase: current.phase,
             commit: self.commit_of(&current.target),
             by: self.initiator(current).started_by(),
-            shift: self.shift(current).cloned(),
+            shift: self.shift(current).cloned().map(Box::new),
         }
     }
 

@@ -171,10 +171,8 @@ impl Facts<'_> {
     /// What is declared, as the deployment in flight sees it.
     pub(super) fn newer(&self, current: &Current, rendered: &Value) -> Newer {
         let stands_by = current.stands_by.as_ref();
-        match stands_by.is_some_and(|stands_by| self.equals_by_effect(stands_by, rendered)) {
-            true => Newer::StandsBy,
-            false => Newer::Another,
-        }
+        let is_it = stands_by.is_some_and(|stands_by| self.equals_by_effect(stands_by, rendered));
+        if is_it { Newer::StandsBy } else { Newer::Another }
     }
 
     /// How the deployment in flight may be replaced: one of our own by the policy, anybody else's not at all.
@@ -183,7 +181,7 @@ impl Facts<'_> {
         if self.initiator(current) == Initiator::Other {
             return Err(self.still_deploying(current));
         }
-        let finishing = || Waiting::FinishingFirst { shift: self.shift(current).cloned() };
+        let finishing = || Waiting::FinishingFirst { shift: self.shift(current).cloned().map(Box::new) };
         let (otherwise, way) = match self.carrier.may_be_replaced(current, self.shift(current), newer) {
             Replacement::Possible(way) => return Ok(way),
             Replacement::Impossible => return Err(finishing()),

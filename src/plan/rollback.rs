@@ -27,7 +27,7 @@ impl Facts<'_> {
     pub(super) fn rollback_in_progress(&self) -> Option<Waiting> {
         let rollback = self.rollback().filter(|rollback| rollback.phase == Phase::RollingBack)?;
         let commit = self.ours.get(&rollback.target).map(|memory| memory.commit.clone());
-        let shift = self.current.as_ref().and_then(|current| self.shift(current)).cloned();
+        let shift = self.current.as_ref().and_then(|current| self.shift(current)).cloned().map(Box::new);
         Some(Waiting::Deploying { phase: rollback.phase, commit, by: StartedBy::Trueup, shift })
     }
 

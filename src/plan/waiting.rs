@@ -287,7 +287,8 @@ pub fn describe(waiting: &Waiting) -> String {
             let what = commit.as_ref().map_or("another task definition", |commit| commit.short());
             let hand = if *by == StartedBy::Other { ", started outside trueup" } else { "" };
             let doing = if *phase == Phase::RollingBack { "rolling back" } else { "deploying" };
-            let stage = shift.as_ref().and_then(shift::describe).map(|stage| format!(": {stage}"));
+            let stage =
+                shift.as_ref().and_then(|shift| shift::describe(shift)).map(|stage| format!(": {stage}"));
             format!("{doing} {what}{hand}{}", stage.unwrap_or_default())
         }
         Waiting::Settling { commit, by: StartedBy::Other, steady, .. } => {
@@ -305,7 +306,8 @@ pub fn describe(waiting: &Waiting) -> String {
             )
         }
         Waiting::FinishingFirst { shift } => {
-            let stage = shift.as_ref().and_then(shift::describe).map(|stage| format!(": {stage}"));
+            let stage =
+                shift.as_ref().and_then(|shift| shift::describe(shift)).map(|stage| format!(": {stage}"));
             format!("the deployment in flight finishes first{}", stage.unwrap_or_default())
         }
         Waiting::Running { task, commit, since: Some(_) } => {

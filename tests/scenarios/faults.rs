@@ -246,8 +246,8 @@ impl Other for Approver {
 fn check_shift(stage: &Stage, calls: &[Call], place: &str) {
     assert!(calls.iter().all(|call| call.operation != "ContinueServiceDeployment"), "{place}");
     for one in stage.described_deployments() {
-        let share = one["targetServiceRevision"]["requestedProductionTrafficWeight"].as_f64().unwrap();
-        assert!(one["status"] != "STOPPED" || share == 0.0 || share == 100.0, "{place}: {one}");
+        let share = &one["targetServiceRevision"]["requestedProductionTrafficWeight"];
+        assert!(one["status"] != "STOPPED" || *share == 0.0 || *share == 100.0, "{place}: {one}");
     }
 }
 

@@ -24,7 +24,7 @@ use crate::process::{Other, Process, Trouble, WorldClock};
 pub const REGISTRY: &str = "123456789012.dkr.ecr.eu-west-2.amazonaws.com";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// Every operation that trueup may write with.
-pub const WRITES: [&str; 11] = [
+pub const WRITES: [&str; 13] = [
     "RegisterTaskDefinition",
     "TagResource",
     "UpdateService",
