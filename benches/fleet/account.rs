@@ -8,7 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::{Context, ensure};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use trueup_simulator::{Api, Rates, World, http};
 
 const ACCOUNT: &str = "123456789012";
@@ -73,9 +76,12 @@ impl Account {
             let service = json!({"cluster": environment(number / OF_ONE_CLUSTER), "serviceName": name,
                 "taskDefinition": name, "desiredCount": 1, "deploymentConfiguration": breaker});
             self.call(Api::Ecs, "CreateService", &service)?;
+            let tagged = json!({"repositoryName": repository(number), "imageManifest": self.manifest(number, FIRST)?,
+                "imageTag": environment(number / OF_ONE_CLUSTER)});
+            self.call(Api::Ecr, "PutImage", &tagged)?;
         }
-        // Their deployments are over, and the index of tags knows all.
-        self.world().advance(120);
+        // Their deployments have been over for hours, as those of most services are.
+        self.world().advance(2 * 3600);
         Ok(())
     }
 
@@ -83,14 +89,35 @@ impl Account {
     pub fn build_all(&self, commit: &str) -> anyhow::Result<()> {
         self.world().set_rates(Rates::Unlimited);
         for number in 0..self.services {
-            let digest = format!("{} {commit}", application(number));
-            let manifest =
-                json!({"schemaVersion": 2, "config": {"digest": digest}, "layers": []}).to_string();
-            let image =
-                json!({"repositoryName": repository(number), "imageManifest": manifest, "imageTag": commit});
+            let image = json!({"repositoryName": repository(number), "imageManifest": self.manifest(number, commit)?,
+                "imageTag": commit});
             self.call(Api::Ecr, "PutImage", &image)?;
         }
         Ok(())
+    }
+
+    /// Of an image whose configuration, which names its platform, is in the repository.
+    fn manifest(&self, number: u32, commit: &str) -> anyhow::Result<String> {
+        let author = format!("{} {commit}", application(number));
+        let config = json!({"os": "linux", "architecture": "amd64", "author": author}).to_string();
+        let digest = format!("sha256:{}", hex::encode(Sha256::digest(config.as_bytes())));
+        let repository = repository(number);
+        let asked = json!({"repositoryName": repository, "layerDigests": [digest]});
+        let known = self.call(Api::Ecr, "BatchCheckLayerAvailability", &asked)?;
+        if known["layers"][0]["layerAvailability"] != "AVAILABLE" {
+            let begun =
+                self.call(Api::Ecr, "InitiateLayerUpload", &json!({"repositoryName": repository}))?;
+            let part = json!({"repositoryName": repository, "uploadId": begun["uploadId"], "partFirstByte": 0,
+                "partLastByte": config.len() - 1, "layerPartBlob": BASE64_STANDARD.encode(&config)});
+            self.call(Api::Ecr, "UploadLayerPart", &part)?;
+            let whole =
+                json!({"repositoryName": repository, "uploadId": begun["uploadId"], "layerDigests": [digest]});
+            self.call(Api::Ecr, "CompleteLayerUpload", &whole)?;
+        }
+        let media_type = |kind: &str| format!("application/vnd.oci.image.{kind}.v1+json");
+        let config = json!({"mediaType": media_type("config"), "digest": digest, "size": config.len()});
+        let manifest = json!({"schemaVersion": 2, "mediaType": media_type("manifest"), "config": config, "layers": []});
+        Ok(manifest.to_string())
     }
 
     /// AWS's rates from now on, with full buckets.
@@ -136,10 +163,19 @@ impl Account {
 
     /// One commit that declares this one for every service; as many as there are may be deployed at once.
     pub fn declare_all(&self, commit: &str) -> anyhow::Result<()> {
+        self.declare(commit, "")
+    }
+
+    /// The same, and that nothing is written.
+    pub fn suspend_all(&self, commit: &str) -> anyhow::Result<()> {
+        self.declare(commit, "  suspend: {reason: measured}\n")
+    }
+
+    fn declare(&self, commit: &str, more: &str) -> anyhow::Result<()> {
         for cluster in 0..self.services.div_ceil(OF_ONE_CLUSTER) {
             let name = environment(cluster);
             let mut text = format!(
-                "apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {{name: {name}}}\nspec:\n  account: \"{ACCOUNT}\"\n  region: {REGION}\n  cluster: {name}\n  rollout: {{maxInFlight: {OF_ONE_CLUSTER}}}\n  applications:\n"
+                "apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {{name: {name}}}\nspec:\n  account: \"{ACCOUNT}\"\n  region: {REGION}\n  cluster: {name}\n  rollout: {{maxInFlight: {OF_ONE_CLUSTER}}}\n{more}  applications:\n"
             );
             let first = cluster * OF_ONE_CLUSTER;
             for number in first..self.services.min(first + OF_ONE_CLUSTER) {

@@ -64,6 +64,13 @@ impl Program {
         Self::spawn(account, command, None)
     }
 
+    /// A program of the same Python.
+    pub fn beside(account: &Account, python: &Path, name: &str, arguments: &[&str]) -> anyhow::Result<Self> {
+        let mut command = Command::new(python.with_file_name(name));
+        command.args(arguments);
+        Self::spawn(account, command, None)
+    }
+
     fn spawn(account: &Account, mut command: Command, health: Option<SocketAddr>) -> anyhow::Result<Self> {
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let (output, messages) =
@@ -126,10 +133,19 @@ impl Program {
         Ok((user + kernel) / TICKS_A_SECOND)
     }
 
-    /// `VmHWM`, in MiB.
+    /// What it has had at most, in MiB.
     pub fn peak_memory(&self) -> anyhow::Result<f64> {
+        self.memory_of("VmHWM:")
+    }
+
+    /// What it has now, in MiB.
+    pub fn memory(&self) -> anyhow::Result<f64> {
+        self.memory_of("VmRSS:")
+    }
+
+    fn memory_of(&self, name: &str) -> anyhow::Result<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).context("no such line")?;
         let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kib / 1024.0)
     }

@@ -28,7 +28,10 @@ impl Row {
 }
 
 impl Table {
+    /// Each row is told as soon as it is known: what comes after it may never end.
+    #[expect(clippy::print_stderr, reason = "a measurement is read by people")]
     pub fn push(&mut self, row: Row) {
+        eprintln!("  {row}");
         self.0.push(row);
     }
 }
@@ -37,14 +40,17 @@ fn number(value: f64) -> String {
     if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.2}") }
 }
 
+impl fmt::Display for Row {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let limit = self.limit.map(number).unwrap_or_default();
+        write!(formatter, "| {} | {} | {limit} | {} |", self.what, number(self.measured), self.ratio())
+    }
+}
+
 /// Markdown, as `docs/performance.md` has it.
 impl fmt::Display for Table {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(formatter, "| what | measured | limit | ratio |\n|---|---|---|---|")?;
-        for row in &self.0 {
-            let limit = row.limit.map(number).unwrap_or_default();
-            writeln!(formatter, "| {} | {} | {limit} | {} |", row.what, number(row.measured), row.ratio())?;
-        }
-        Ok(())
+        self.0.iter().try_for_each(|row| writeln!(formatter, "{row}"))
     }
 }
