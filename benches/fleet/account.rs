@@ -105,18 +105,17 @@ impl Account {
         let asked = json!({"repositoryName": repository, "layerDigests": [digest]});
         let known = self.call(Api::Ecr, "BatchCheckLayerAvailability", &asked)?;
         if known["layers"][0]["layerAvailability"] != "AVAILABLE" {
-            let begun =
-                self.call(Api::Ecr, "InitiateLayerUpload", &json!({"repositoryName": repository}))?;
+            let begun = self.call(Api::Ecr, "InitiateLayerUpload", &json!({"repositoryName": repository}))?;
             let part = json!({"repositoryName": repository, "uploadId": begun["uploadId"], "partFirstByte": 0,
                 "partLastByte": config.len() - 1, "layerPartBlob": BASE64_STANDARD.encode(&config)});
             self.call(Api::Ecr, "UploadLayerPart", &part)?;
-            let whole =
-                json!({"repositoryName": repository, "uploadId": begun["uploadId"], "layerDigests": [digest]});
+            let whole = json!({"repositoryName": repository, "uploadId": begun["uploadId"], "layerDigests": [digest]});
             self.call(Api::Ecr, "CompleteLayerUpload", &whole)?;
         }
         let media_type = |kind: &str| format!("application/vnd.oci.image.{kind}.v1+json");
         let config = json!({"mediaType": media_type("config"), "digest": digest, "size": config.len()});
-        let manifest = json!({"schemaVersion": 2, "mediaType": media_type("manifest"), "config": config, "layers": []});
+        let manifest =
+            json!({"schemaVersion": 2, "mediaType": media_type("manifest"), "config": config, "layers": []});
         Ok(manifest.to_string())
     }
 

@@ -328,8 +328,7 @@ impl Bench {
         self.account.fill_buckets();
         let before = self.account.counts();
         let arguments = ["deploy", "fleet-00", "app-00000", "--tag", "aaaaaaa", "--timeout", "600"];
-        let ended =
-            Program::beside(&self.account, &python, "ecs", &arguments)?.ended(self.patience())?;
+        let ended = Program::beside(&self.account, &python, "ecs", &arguments)?.ended(self.patience())?;
         let counts = self.account.counts().since(&before);
         let what = "ecs-deploy, one service";
         self.table.push(Row::new(&format!("{what}: seconds"), ended.seconds, None));
@@ -353,7 +352,8 @@ impl Bench {
             }
             if told.elapsed() > Duration::from_secs(30) {
                 told = Instant::now();
-                let taken = ["RegisterTaskDefinition", "UpdateService", "PutImage"].map(|one| counts.taken(one));
+                let taken =
+                    ["RegisterTaskDefinition", "UpdateService", "PutImage"].map(|one| counts.taken(one));
                 eprintln!("  {} s: {taken:?} registered, updated, tagged", began.elapsed().as_secs());
             }
             ensure!(program.is_alive()?, "trueup run has ended: {}", program.said());

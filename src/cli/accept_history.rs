@@ -5,7 +5,7 @@ use anyhow::ensure;
 
 use super::end::{self, End};
 use super::source::{Opened, print_findings};
-use super::{RepositoryArgs, controller, messages};
+use super::{RepositoryArgs, controller, messages, progress};
 use crate::controller::{Swept, Writes};
 use crate::model::{Declared, InfraCommit, Target, Waiting};
 use crate::plan::Step;
@@ -34,7 +34,7 @@ pub(super) async fn run(
         environment.unwrap_or("-")
     );
     let mut controller = controller(source).await;
-    let swept = controller.sweep(&declaration, Writes::Withheld, is_meant).await;
+    let swept = progress::sweep(&mut controller, &declaration, Writes::Withheld, is_meant).await;
     let unread: Vec<Swept> = swept.iter().filter(|one| is_unread(one)).cloned().collect();
     messages::complaints(&unread);
     let mut ends = vec![if unread.is_empty() { End::Good } else { End::Error }];

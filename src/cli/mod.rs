@@ -14,6 +14,7 @@ mod iam_policy;
 mod lint;
 mod messages;
 mod plan;
+mod progress;
 mod promote;
 mod reconcile;
 mod render;
@@ -441,7 +442,8 @@ fn controller_of(aws: &Aws, source: source::Opened) -> Controller {
 
 /// The plan of one target, of which nothing is written.
 async fn look_at(controller: &mut Controller, declaration: &Declaration, name: &str) -> anyhow::Result<Plan> {
-    let swept = controller.sweep(declaration, Writes::Withheld, |target| target.to_string() == name).await;
+    let swept =
+        progress::sweep(controller, declaration, Writes::Withheld, |target| target.to_string() == name).await;
     let found = swept.into_iter().next().with_context(|| format!("no application {name}"))?;
     let plan = Some(found.plan).filter(|plan| plan.waiting != Some(Waiting::Frozen));
     plan.with_context(|| format!("{name} is frozen: its files have errors; `trueup lint` names them"))

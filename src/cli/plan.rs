@@ -2,7 +2,7 @@
 
 use super::end::{self, Asked, End};
 use super::source::{Opened, print_findings};
-use super::{Format, Names, RepositoryArgs, controller, streams};
+use super::{Format, Names, RepositoryArgs, controller, progress, streams};
 use crate::controller::{Writes, plans};
 use crate::view::plan::Detail;
 use crate::view::{json, markdown, plan};
@@ -19,7 +19,9 @@ pub(super) async fn run(
     let selection = names.selection(&declaration)?;
     let broken = selection.is_broken(&declaration);
     let mut controller = controller(source).await;
-    let swept = controller.sweep(&declaration, Writes::Withheld, |target| selection.holds(target)).await;
+    let swept =
+        progress::sweep(&mut controller, &declaration, Writes::Withheld, |target| selection.holds(target))
+            .await;
     match format {
         Format::Text => out!("{}", plan::text(&plans(&swept), detail)),
         Format::Markdown => out!("{}", markdown::plan(&declaration, &plans(&swept))),

@@ -9,7 +9,7 @@ use anyhow::{Context, bail, ensure};
 use super::end::{self, End, Standing};
 use super::git_program::{Git, complaint};
 use super::source::{Opened, print_findings};
-use super::{RepositoryArgs, controller};
+use super::{RepositoryArgs, controller, progress};
 use crate::controller::Writes;
 use crate::git::Location;
 use crate::manifest::edit::{self, Edited};
@@ -116,7 +116,7 @@ async fn chosen(settings: &Settings, promotion: &Promotion) -> anyhow::Result<Re
     let asked = async {
         let mut controller = controller(opened).await;
         let wanted = |target: &crate::model::Target| target.to_string() == name;
-        controller.sweep(&declaration, Writes::Withheld, wanted).await
+        progress::sweep(&mut controller, &declaration, Writes::Withheld, wanted).await
     };
     let swept = tokio::time::timeout(ASKED, asked).await;
     let plan = swept.ok().and_then(|swept| swept.into_iter().next()).map(|one| one.plan);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::end::{self, Asked, End, Standing};
 use super::source::{Opened, print_findings};
-use super::{Names, RepositoryArgs, controller, jittered, messages, pause};
+use super::{Names, RepositoryArgs, controller, jittered, messages, pause, progress};
 use crate::controller::{Controller, Swept, Writes, adopt, is_settled};
 use crate::model::{FirstContact, Health};
 use crate::plan::waiting::{Class, class};
@@ -30,7 +30,9 @@ pub(super) async fn run(
     let started = Instant::now();
     let mut still = 0;
     loop {
-        let swept = controller.sweep(&declaration, Writes::Allowed, |target| selection.holds(target)).await;
+        let swept =
+            progress::sweep(&mut controller, &declaration, Writes::Allowed, |target| selection.holds(target))
+                .await;
         swept.iter().for_each(messages::outcome);
         still = if nobody_moves(&swept, &controller) { still + 1 } else { 0 };
         let left = timeout.saturating_sub(started.elapsed());

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 
 use super::end::{self, Asked, End};
 use super::source::{Opened, print_findings};
-use super::{Names, RepositoryArgs, StatusFormat, controller, streams};
+use super::{Names, RepositoryArgs, StatusFormat, controller, progress, streams};
 use crate::controller::{Writes, plans};
 use crate::model::{Declaration, Target};
 use crate::view::{json, table};
@@ -33,7 +33,9 @@ pub(super) async fn run(
     print_findings(&declaration);
     let selection = names.selection(&declaration)?;
     let mut controller = controller(source).await;
-    let swept = controller.sweep(&declaration, Writes::Withheld, |target| selection.holds(target)).await;
+    let swept =
+        progress::sweep(&mut controller, &declaration, Writes::Withheld, |target| selection.holds(target))
+            .await;
     match format {
         StatusFormat::Json => streams::document(&json::status(&head, &plans(&swept))),
         StatusFormat::Text => out!("{}", table::status(&head, &plans(&swept))),
@@ -59,7 +61,10 @@ pub(super) async fn watch(arguments: &RepositoryArgs, names: &Names) -> anyhow::
         if seen.as_ref().is_none_or(|seen| seen.infra_commit != declaration.infra_commit) {
             print_findings(&declaration);
         }
-        let swept = controller.sweep(&declaration, Writes::Withheld, |target| selection.holds(target)).await;
+        let swept = progress::sweep(&mut controller, &declaration, Writes::Withheld, |target| {
+            selection.holds(target)
+        })
+        .await;
         seen = Some(declaration);
         if redraws {
             streams::raw(REDRAW);

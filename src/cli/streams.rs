@@ -134,6 +134,16 @@ pub(super) fn message(level: &'static str, text: Arguments<'_>) {
     }
 }
 
+/// Whether a line on stderr can be drawn again: on a terminal, where messages are text.
+pub(super) fn is_drawn() -> bool {
+    !JSON.load(Ordering::Relaxed) && io::IsTerminal::is_terminal(&io::stderr())
+}
+
+/// Draws a line on stderr over the one that was drawn before; an empty one leaves nothing behind.
+pub(super) fn draw(line: &str) {
+    to_stderr(&format!("\r\u{1b}[2K{line}"));
+}
+
 /// A message whose further lines cannot be taken for messages of their own: errors hold what others have written.
 fn indented(text: &str) -> String {
     let mut lines = text.lines();

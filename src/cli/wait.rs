@@ -7,7 +7,7 @@ use anyhow::ensure;
 
 use super::end::{self, Asked, End, Standing};
 use super::source::Opened;
-use super::{Names, RepositoryArgs, controller, jittered, pause};
+use super::{Names, RepositoryArgs, controller, jittered, pause, progress};
 use crate::controller::{Swept, Writes};
 use crate::model::{Commit, Declaration, Declared, Desired, InfraCommit, MoveTag, Phase, Traffic, Waiting};
 use crate::plan::waiting::Class;
@@ -104,8 +104,10 @@ impl Watch {
                 self.name = Names { targets: vec![self.name.clone()] }.only(&declaration)?.to_string();
             }
             let name = &self.name;
-            let swept =
-                controller.sweep(&declaration, Writes::Withheld, |target| target.to_string() == *name).await;
+            let swept = progress::sweep(&mut controller, &declaration, Writes::Withheld, |target| {
+                target.to_string() == *name
+            })
+            .await;
             let verdict = self.look(&declaration, swept.first());
             let is_stuck = matches!(verdict, Verdict::Stuck(..));
             match verdict {
