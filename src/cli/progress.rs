@@ -1,5 +1,5 @@
-//! How far a look has come, on stderr. One that is quick says nothing; then a line is drawn again and again on a terminal, and
-//! plain lines come at a slow pace anywhere else.
+//! How far a look has come, on stderr. One that is quick says nothing; then a line is drawn again and again on a terminal. A log
+//! gets a plain line every ten seconds.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -32,17 +32,17 @@ pub(super) async fn sweep(
     let work = controller.sweep_while(declaration, writes, wanted, &|| true, tell);
     let how_far = || format!("{} of {all} applications", done.load(Ordering::Relaxed));
     if !streams::is_drawn() {
-        return told(work, PLAIN, || say!("{}", how_far())).await;
+        return told(work, PLAIN, PLAIN, || say!("{}", how_far())).await;
     }
-    let swept = told(work, DRAWN, || streams::draw(&how_far())).await;
+    let swept = told(work, QUICK, DRAWN, || streams::draw(&how_far())).await;
     streams::draw("");
     swept
 }
 
-/// Calls `tell` from time to time while the work takes longer than a moment.
-async fn told<T>(work: impl Future<Output = T>, pace: Duration, tell: impl Fn()) -> T {
+/// Calls `tell` after `first` and then at this pace, for as long as the work goes on.
+async fn told<T>(work: impl Future<Output = T>, first: Duration, pace: Duration, tell: impl Fn()) -> T {
     let mut work = pin!(work);
-    let mut rest = QUICK;
+    let mut rest = first;
     loop {
         match tokio::time::timeout(rest, &mut work).await {
             Ok(done) => return done,
@@ -60,12 +60,16 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_quick_says_nothing_and_a_log_gets_a_line_in_ten_seconds() {
-        for (pace, milliseconds, lines) in
-            [(PLAIN, 900, 0), (PLAIN, 1_100, 1), (PLAIN, 10_900, 1), (PLAIN, 25_000, 3), (DRAWN, 1_500, 3)]
-        {
+        for (first, pace, milliseconds, lines) in [
+            (PLAIN, PLAIN, 9_900, 0),
+            (PLAIN, PLAIN, 10_900, 1),
+            (PLAIN, PLAIN, 25_000, 2),
+            (QUICK, DRAWN, 900, 0),
+            (QUICK, DRAWN, 1_500, 3),
+        ] {
             let told_so_far = Cell::new(0);
             let work = tokio::time::sleep(Duration::from_millis(milliseconds));
-            told(work, pace, || told_so_far.set(told_so_far.get() + 1)).await;
+            told(work, first, pace, || told_so_far.set(told_so_far.get() + 1)).await;
             assert_eq!(told_so_far.get(), lines, "{milliseconds} ms");
         }
     }

@@ -107,7 +107,7 @@ async fn a_changed_strategy_goes_along_with_the_next_deployment_and_starts_none(
         ("{blueGreen: {bake: 5m}}", "blue/green instead of canary 10 %", "BLUE_GREEN"),
     ] {
         let mut stage = Stage::native(&canary(), true);
-        stage.application += &format!("  strategy: {declared}\n");
+        stage.application = format!("{}  strategy: {declared}\n", stage.application);
         stage.declare("aaaaaaa");
         let writes = stage.writes();
         let swept = let_run(&stage, 10 * MINUTE).await;
