@@ -95,14 +95,15 @@ impl Facts<'_> {
         let since = since.unwrap_or_default();
         let deadline =
             Millis::try_from(self.input.desired.policy.progress_deadline.as_millis()).unwrap_or(Millis::MAX);
-        self.input.now.saturating_sub(self.last_progress(primary).max(since)) > deadline
+        self.input.now.saturating_sub(self.last_progress(primary, current).max(since)) > deadline
     }
 
-    fn last_progress(&self, primary: &crate::model::Deployment) -> Millis {
+    /// A service that lags behind may not know of the deployment yet, which has begun all the same.
+    fn last_progress(&self, primary: &crate::model::Deployment, current: &Current) -> Millis {
         let tasks = self.input.observed.tasks.known().into_iter().flatten();
         let progress = tasks.filter_map(|task| {
             // An old task that dies is replaced from its own revision: only one that is scaled in is progress.
-            if task.task_definition != primary.task_definition {
+            if task.task_definition != current.target {
                 let reason = task.stopped_reason.as_deref().unwrap_or_default();
                 return task.stopped_at.filter(|_| reason.starts_with(SCALED_IN));
             }
@@ -114,7 +115,8 @@ impl Facts<'_> {
             };
             proven.then_some(since)
         });
-        progress.max().unwrap_or(primary.created_at).max(primary.created_at)
+        let began_at = primary.created_at.max(current.started_at);
+        progress.max().unwrap_or(began_at).max(began_at)
     }
 
     /// Back to the last good revision; its content is registered again where the revision itself is INACTIVE.
