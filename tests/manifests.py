@@ -163,7 +163,7 @@ def iam():
             resources[name] = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": document}}
         else:
             resources[name] = {"Type": "AWS::IAM::ManagedPolicy", "Properties": {"PolicyDocument": document}}
-    assert len(resources) == 8, list(resources)
+    assert len(resources) == 11, list(resources)
     return {"AWSTemplateFormatVersion": "2010-09-09", "Resources": resources}
 
 
