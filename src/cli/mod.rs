@@ -37,7 +37,6 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use trueup_simulator::{Rates, World};
 
-use approval::Answer;
 use end::End;
 
 use crate::accounts::Accounts;
@@ -45,7 +44,9 @@ use crate::aws::Aws;
 use crate::controller::{Controller, Requeue, Swept, Writes};
 use crate::iam::Access;
 use crate::masking;
-use crate::model::{self, Commit, Declaration, Declared, Finding, FirstContact, Severity, Target, Waiting};
+use crate::model::{
+    self, Commit, Declaration, Declared, Finding, FirstContact, Severity, Target, Waiting, Word,
+};
 use crate::plan::Plan;
 use crate::text::nearest::nearest;
 use crate::view::plan::Detail;
@@ -406,11 +407,11 @@ async fn dispatch(cli: Cli) -> anyhow::Result<End> {
         Command::Man { folder } => editors::man(&folder),
         Command::Approve { target, commit } => {
             let commit = commit.map(Commit::new);
-            approval::run(&repository, &target, Answer::Approve, commit.as_ref()).await
+            approval::run(&repository, &target, Word::Go, commit.as_ref()).await
         }
         Command::Reject { target, commit } => {
             let commit = commit.map(Commit::new);
-            approval::run(&repository, &target, Answer::Reject, commit.as_ref()).await
+            approval::run(&repository, &target, Word::Back, commit.as_ref()).await
         }
         Command::Settle { target, succeeded, reason, .. } => {
             let result = if succeeded { model::OutcomeKind::Succeeded } else { model::OutcomeKind::Failed };

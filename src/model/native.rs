@@ -52,11 +52,7 @@ pub enum TrafficPattern {
 impl TrafficPattern {
     /// The word of the files.
     pub fn word(self) -> &'static str {
-        match self {
-            Self::AllAtOnce => "blueGreen",
-            Self::Canary { .. } => "canary",
-            Self::Linear { .. } => "linear",
-        }
+        self.strategy().declared_as()
     }
 
     pub fn strategy(self) -> DeploymentStrategy {

@@ -244,6 +244,17 @@ impl DeploymentStrategy {
             Self::Unknown => "a strategy that this version does not know",
         }
     }
+
+    /// The word of the files.
+    pub fn declared_as(self) -> &'static str {
+        match self {
+            Self::Rolling => "rolling",
+            Self::BlueGreen => "blueGreen",
+            Self::Canary => "canary",
+            Self::Linear => "linear",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -462,7 +462,7 @@ fn name(last: &LastDeployment) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ApplicationName, EnvironmentName, Health, Proof, Shift};
+    use crate::model::{ApplicationName, EnvironmentName, Health, Pause, Proof, Shift};
 
     fn status() -> Status {
         Status {
@@ -517,6 +517,35 @@ mod tests {
         let field =
             Difference { field: "cpu".to_owned(), live: Some("1".to_owned()), desired: Some("2".to_owned()) };
         Status { drift: vec![field], sync: Sync::OutOfSync, ..status() }
+    }
+
+    /// A deployment that began at 0 and waits for somebody's word until then.
+    fn paused(minutes: Millis) -> Status {
+        let mut status = deployment("d2", Phase::InProgress);
+        let pause = Pause { id: "p".to_owned(), until: Some(minutes * 60_000), then: OnTimeout::Rollback };
+        let shift = Shift { pauses: vec![pause], ..Shift::at(Stage::Shifting) };
+        status.last_deployment.as_mut().unwrap().shift = Some(shift);
+        status
+    }
+
+    #[test]
+    fn that_a_pause_is_about_to_end_is_told_once_after_nine_tenths_of_it_and_a_quarter_of_an_hour_before() {
+        for (minutes, at, expected) in [
+            (600, 539, vec![]),
+            (600, 540, vec!["approval.expires"]),
+            (60, 44, vec![]),
+            (60, 45, vec!["approval.expires"]),
+            // It has just been told that it waits.
+            (15, 14, vec![]),
+        ] {
+            let (_, told) = of_target(None, &status(), 0);
+            let (alerts, told) = of_target(Some(&told), &paused(minutes), 0);
+            assert!(alerts.iter().any(|alert| alert.event == Event::ApprovalNeeded));
+            let (alerts, told) = of_target(Some(&told), &paused(minutes), at * 60_000);
+            let events: Vec<&str> = alerts.iter().map(|alert| alert.event.name()).collect();
+            assert_eq!(events, expected, "{minutes} minutes, after {at}");
+            assert_eq!(of_target(Some(&told), &paused(minutes), at * 60_000).0.len(), 0, "once");
+        }
     }
 
     /// As the plan says it of what only a person can end.

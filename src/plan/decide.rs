@@ -8,8 +8,7 @@ use super::input::Input;
 use super::outlook::Outlook;
 use super::phase::Current;
 use super::rules::{self, Answer};
-use super::step::LastRun;
-use super::step::{Approval, Step};
+use super::step::{Approval, Step, Unsettled};
 use super::{outlook, status};
 use crate::documents::{differences, memory, shown::Origin};
 use crate::model::{
@@ -36,8 +35,10 @@ pub struct Plan {
     pub retry: Option<Step>,
     /// The write by which a person accepts that the branch was rewritten; only where that keeps it from being acted on.
     pub accept_history: Option<Step>,
-    /// What a person may say of the last run of a task; of a service nothing.
-    pub last_run: Option<LastRun>,
+    /// What a person may say of the run of a task, where nobody else can.
+    pub unsettled: Option<Unsettled>,
+    /// The write by which a person has a task run once more that has ended, however that was.
+    pub run_again: Option<Step>,
     /// What a person may say to the deployment that goes on: where it waits for that, or can be undone.
     pub approval: Option<Approval>,
     /// What people should know of the service beside what is declared: it keeps nothing from being done.
@@ -80,7 +81,8 @@ pub(super) fn plan(facts: &Facts<'_>) -> Plan {
         failure,
         retry,
         accept_history,
-        last_run: None,
+        unsettled: None,
+        run_again: None,
         approval,
         findings,
         status,
@@ -138,7 +140,8 @@ impl Plan {
             failure: None,
             retry: None,
             accept_history: None,
-            last_run: None,
+            unsettled: None,
+            run_again: None,
             approval: None,
             findings: Vec::new(),
             status,

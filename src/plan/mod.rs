@@ -44,7 +44,7 @@ pub use decide::Plan;
 pub use facts::declared_family;
 pub use input::{Followers, Input, TagPeer};
 pub use rules::{RULES, Rule};
-pub use step::{Approval, By, DeploymentName, LastRun, Recent, Refusal, Step, Why};
+pub use step::{Approval, By, DeploymentName, NotAnswered, Recent, Refusal, Step, Unsettled, Why};
 
 use crate::model::Mode;
 

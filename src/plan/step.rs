@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::documents::memory::Stamp;
 use crate::model::{
-    ClusterName, Commit, Digest, Millis, NewDeployment, RepositoryName, RunAnswer, ServiceName, Shift, Tag,
-    TaskDefinitionArn, Waiting, Word,
+    ClusterName, Commit, Digest, Millis, NewDeployment, Outcome, OutcomeKind, RepositoryName, RunAnswer,
+    ServiceName, Shift, Tag, TaskDefinitionArn, Waiting, Word,
 };
 
 /// One write.
@@ -76,14 +76,26 @@ pub enum Step {
     },
 }
 
-/// What a person may say of the last task that was asked for.
+/// An attempt of a task of which nobody can find out any more how it ended: a person may say it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LastRun {
+pub struct Unsettled {
     pub revision: TaskDefinitionArn,
     pub attempt: u64,
+    /// `None` where nobody knows whether there was one.
     pub task: Option<String>,
-    /// Whether it is known to go on.
-    pub goes_on: bool,
+}
+
+impl Unsettled {
+    /// Stands for the task where nobody knows of any.
+    const NO_TASK: &str = "settled";
+
+    /// The write by which a person says how it ended, and how that was found out.
+    pub fn settle(&self, result: OutcomeKind, reason: &str) -> Step {
+        let deployment = self.task.clone().unwrap_or_else(|| Self::NO_TASK.to_owned());
+        let (outcome, why) = (Outcome { result, deployment }, Some(reason.to_owned()));
+        let stamp = Stamp::Ran { outcome, attempt: self.attempt, why };
+        Step::Stamp { revision: self.revision.clone(), stamp }
+    }
 }
 
 impl Step {
@@ -165,6 +177,30 @@ pub struct Approval {
     pub reject: Vec<Step>,
 }
 
+/// Why a word is not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotAnswered {
+    /// Nothing can be said to it.
+    NothingToSay,
+    /// It brings something else than the person means.
+    Another(Option<Commit>),
+}
+
+impl Approval {
+    /// The writes that the word comes to, where the deployment brings the commit that is meant, if one is.
+    pub fn answer(&self, word: Word, meant: Option<&Commit>) -> Result<&[Step], NotAnswered> {
+        let steps = match word {
+            Word::Go => &self.approve,
+            Word::Back => &self.reject,
+        };
+        if steps.is_empty() {
+            return Err(NotAnswered::NothingToSay);
+        }
+        let brings = |meant: &Commit| self.commit.as_ref().is_some_and(|commit| commit.matches(meant));
+        if meant.is_none_or(brings) { Ok(steps) } else { Err(NotAnswered::Another(self.commit.clone())) }
+    }
+}
+
 /// A write that this process made, or may have made.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recent {
@@ -198,5 +234,39 @@ impl Refusal {
     pub(super) fn waiting(&self) -> Waiting {
         let (what, why) = (self.step.purpose(), self.why.clone());
         Waiting::Refused { what, why, times: self.times, until: self.until }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Stage;
+
+    #[test]
+    fn a_word_is_taken_for_the_commit_that_is_meant_alone() {
+        let deployment = DeploymentName::Ecs("d2".to_owned());
+        let go = vec![Step::Answer { deployment: deployment.clone(), pause: "p".to_owned(), word: Word::Go }];
+        let back = vec![Step::Undo { deployment }];
+        let (commit, shift) = (Some(Commit::new("bbbbbbb")), Shift::at(Stage::Shifting));
+        let approval = Approval { commit: commit.clone(), shift, approve: go.clone(), reject: back.clone() };
+        let another = Err(NotAnswered::Another(commit));
+        for (word, meant, expected) in [
+            (Word::Go, None, Ok(go.as_slice())),
+            (Word::Go, Some("bbbbbbb"), Ok(go.as_slice())),
+            (Word::Back, Some("bbbbbbbb1"), Ok(back.as_slice())),
+            (Word::Go, Some("aaaaaaa"), another.clone()),
+            (Word::Back, Some("aaaaaaa"), another),
+        ] {
+            assert_eq!(
+                approval.answer(word, meant.map(Commit::new).as_ref()),
+                expected,
+                "{word:?} {meant:?}"
+            );
+        }
+        let unknown = Approval { commit: None, ..approval.clone() };
+        let meant = Commit::new("bbbbbbb");
+        assert_eq!(unknown.answer(Word::Go, Some(&meant)), Err(NotAnswered::Another(None)));
+        let brake = Approval { approve: Vec::new(), ..approval };
+        assert_eq!(brake.answer(Word::Go, None), Err(NotAnswered::NothingToSay));
     }
 }

@@ -800,7 +800,7 @@ pub fn check_truth(stage: &Stage, swept: &[Swept]) {
     for one in swept {
         let plan = &one.plan;
         // Of a task nothing runs any more.
-        if plan.last_run.is_some() {
+        if plan.run_again.is_some() {
             continue;
         }
         if plan.status.sync == Sync::Synced && plan.status.health == Health::Healthy {

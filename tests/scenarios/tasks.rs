@@ -6,8 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 use trueup::controller::Swept;
-use trueup::documents::memory::Stamp;
-use trueup::model::{Outcome, OutcomeKind, Sync, Waiting};
+use trueup::model::{OutcomeKind, Sync, Waiting};
 use trueup::plan::{Plan, Step};
 use trueup_simulator::{Fault, Program};
 
@@ -183,13 +182,15 @@ async fn what_nobody_saw_end_is_left_to_a_person() {
     assert_eq!((said_of_task(&swept).as_str(), runs(&stage)), ("OutcomeUnknown", 1));
     let why = "after test/migrate, of which nobody knows how it ended".to_owned();
     assert_eq!(of(&swept, "api").plan.waiting, Some(Waiting::Turn { why }));
-    let (last, again) = (look(&stage).await.last_run.unwrap(), stage.clone());
-    let outcome = Outcome { result: OutcomeKind::Succeeded, deployment: last.task.clone().unwrap() };
-    let stamp = Stamp::Ran { outcome, attempt: last.attempt, why: Some("seen in the log".to_owned()) };
-    write(&stage, Step::Stamp { revision: last.revision, stamp }).await;
+    let (unsettled, again) = (look(&stage).await.unsettled.unwrap(), stage.clone());
+    write(&stage, unsettled.settle(OutcomeKind::Succeeded, "seen in the log")).await;
     let (_, swept) = watch(&stage, &mut running, 300).await;
     assert_eq!((said_of_task(&swept).as_str(), runs(&stage)), ("Settled", 1));
     assert_eq!(stage.running(), vec![stage.digest("bbbbbbb").unwrap(); 2]);
+    // However it ended, a person may have it run again.
+    write(&stage, look(&stage).await.run_again.unwrap()).await;
+    let (_, swept) = watch(&stage, &mut running, 300).await;
+    assert_eq!((said_of_task(&swept).as_str(), runs(&stage)), ("Settled", 2));
     // Or it is run once more.
     write(&again, look(&again).await.retry.unwrap()).await;
     let mut running = again.process(BTreeMap::new());

@@ -20,6 +20,7 @@ use serde_json::Value;
 
 use super::phase::Current;
 use super::step::{By, DeploymentName, Step};
+use crate::documents::service_settings;
 use crate::model::{
     Commit, Controller, DeclarationHash, DeploymentStrategy, Desired, InFlight, Observed, Service, Shift,
     Strategy, TaskDefinitionArn, Waiting,
@@ -29,13 +30,15 @@ use native::Native;
 use observed::OnlyObserved;
 use rolling::Rolling;
 
-/// What carries the deployments of one service out.
+/// What carries the deployments of one service out. What is answered here holds wherever ECS itself is told to by `UpdateService`.
 pub trait Carrier {
     /// How people call it.
     fn name(&self) -> String;
 
     /// Why trueup deploys nothing by it, where it does not.
-    fn supported(&self) -> Result<(), Waiting>;
+    fn supported(&self) -> Result<(), Waiting> {
+        Ok(())
+    }
 
     /// Where AWS lists its deployments.
     fn listing(&self) -> Listing;
@@ -65,19 +68,28 @@ pub trait Carrier {
     /// What has to be made before a revision is registered, or why nobody could deploy it.
     fn preflight(
         &self,
-        desired: &Desired,
-        service: &Service,
-        observed: &Observed,
-    ) -> Result<Option<Step>, Waiting>;
+        _desired: &Desired,
+        _service: &Service,
+        _observed: &Observed,
+    ) -> Result<Option<Step>, Waiting> {
+        Ok(None)
+    }
 
     /// How the deployment of a revision is started.
-    fn start(&self, desired: &Desired, service: &Service, start: Start<'_>) -> Result<By, Waiting>;
+    fn start(&self, _desired: &Desired, _service: &Service, start: Start<'_>) -> Result<By, Waiting> {
+        Ok(By::UpdateService { settings: start.settings })
+    }
 
     /// Those of the declared service settings that the service has apart from its deployments.
-    fn service_settings(&self, declared: Value) -> Value;
+    fn service_settings(&self, declared: Value) -> Value {
+        declared
+    }
 
     /// What is sent of the declared service settings where that starts no deployment.
-    fn settings_alone(&self, declared: &Value, live: &Value) -> Option<Value>;
+    fn settings_alone(&self, declared: &Value, live: &Value) -> Option<Value> {
+        let sent = service_settings::to_send(declared, live);
+        (!service_settings::starts_a_deployment(&sent)).then_some(sent)
+    }
 }
 
 /// The carrier of a live service. The service decides, and not the files: where they differ it is only observed.

@@ -2,16 +2,13 @@
 //! and the old ones end after a bake. What has most of the production traffic is live; the PRIMARY deployment is only what ECS works
 //! towards.
 
-use serde_json::Value;
-
-use super::{Carrier, Listing, Newer, Replacement, Start, Way, rolling};
-use crate::documents::service_settings;
+use super::{Carrier, Listing, Newer, Replacement, Way, rolling};
 use crate::model::{
-    Deployment, DeploymentStatus, DeploymentStrategy, Desired, InFlight, Observed, Phase, RolloutState,
-    Service, ServiceDeployment, Shift, Stage, TaskDefinitionArn, Traffic, Undo, Waiting,
+    Deployment, DeploymentStatus, DeploymentStrategy, InFlight, Observed, Phase, RolloutState, Service,
+    ServiceDeployment, Shift, Stage, TaskDefinitionArn, Traffic, Undo,
 };
 use crate::plan::phase::{self, Current};
-use crate::plan::step::{By, DeploymentName, Step};
+use crate::plan::step::DeploymentName;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Native {
@@ -21,17 +18,7 @@ pub(super) struct Native {
 
 impl Carrier for Native {
     fn name(&self) -> String {
-        let word = match self.strategy {
-            DeploymentStrategy::BlueGreen => "blueGreen",
-            DeploymentStrategy::Canary => "canary",
-            DeploymentStrategy::Linear => "linear",
-            DeploymentStrategy::Rolling | DeploymentStrategy::Unknown => "native",
-        };
-        word.to_owned()
-    }
-
-    fn supported(&self) -> Result<(), Waiting> {
-        Ok(())
+        self.strategy.declared_as().to_owned()
     }
 
     fn listing(&self) -> Listing {
@@ -87,24 +74,6 @@ impl Carrier for Native {
 
     fn name_of(&self, current: &Current) -> Option<DeploymentName> {
         current.name.clone().map(DeploymentName::Ecs)
-    }
-
-    fn preflight(&self, _: &Desired, _: &Service, _: &Observed) -> Result<Option<Step>, Waiting> {
-        Ok(None)
-    }
-
-    /// The strategy itself is left as it is.
-    fn start(&self, _: &Desired, _: &Service, start: Start<'_>) -> Result<By, Waiting> {
-        Ok(By::UpdateService { settings: start.settings })
-    }
-
-    fn service_settings(&self, declared: Value) -> Value {
-        declared
-    }
-
-    fn settings_alone(&self, declared: &Value, live: &Value) -> Option<Value> {
-        let sent = service_settings::to_send(declared, live);
-        (!service_settings::starts_a_deployment(&sent)).then_some(sent)
     }
 }
 

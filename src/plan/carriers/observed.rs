@@ -75,10 +75,6 @@ impl Carrier for OnlyObserved {
         Err(self.why.clone())
     }
 
-    fn service_settings(&self, declared: Value) -> Value {
-        declared
-    }
-
     fn settings_alone(&self, _: &Value, _: &Value) -> Option<Value> {
         None
     }

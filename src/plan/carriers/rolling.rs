@@ -1,15 +1,10 @@
 //! Rolling deployments by ECS: old tasks are replaced by new ones, and both take traffic meanwhile. What is deployed is live
 //! from its first task on.
 
-use serde_json::Value;
-
-use super::{Carrier, Listing, Newer, Replacement, Start, Way};
-use crate::documents::service_settings;
-use crate::model::{
-    Deployment, Desired, InFlight, Observed, Phase, RolloutState, Service, ServiceDeployment, Shift, Waiting,
-};
+use super::{Carrier, Listing, Newer, Replacement, Way};
+use crate::model::{Deployment, InFlight, Observed, Phase, RolloutState, Service, ServiceDeployment, Shift};
 use crate::plan::phase::{self, Current};
-use crate::plan::step::{By, DeploymentName, Step};
+use crate::plan::step::DeploymentName;
 use crate::plan::windows;
 
 #[derive(Clone, Copy, Debug)]
@@ -18,10 +13,6 @@ pub(super) struct Rolling;
 impl Carrier for Rolling {
     fn name(&self) -> String {
         "rolling".to_owned()
-    }
-
-    fn supported(&self) -> Result<(), Waiting> {
-        Ok(())
     }
 
     fn listing(&self) -> Listing {
@@ -57,23 +48,6 @@ impl Carrier for Rolling {
     /// A newer deployment is all that acts on it.
     fn name_of(&self, _: &Current) -> Option<DeploymentName> {
         None
-    }
-
-    fn preflight(&self, _: &Desired, _: &Service, _: &Observed) -> Result<Option<Step>, Waiting> {
-        Ok(None)
-    }
-
-    fn start(&self, _: &Desired, _: &Service, start: Start<'_>) -> Result<By, Waiting> {
-        Ok(By::UpdateService { settings: start.settings })
-    }
-
-    fn service_settings(&self, declared: Value) -> Value {
-        declared
-    }
-
-    fn settings_alone(&self, declared: &Value, live: &Value) -> Option<Value> {
-        let sent = service_settings::to_send(declared, live);
-        (!service_settings::starts_a_deployment(&sent)).then_some(sent)
     }
 }
 

@@ -15,7 +15,7 @@ use super::decide::{Plan, back_off, respect_mode};
 use super::facts::{Facts, unreadable};
 use super::input::Followers;
 use super::rules::Answer;
-use super::step::{LastRun, Step};
+use super::step::{Step, Unsettled};
 use super::windows;
 use crate::documents::memory::{self, Stamp};
 use crate::model::{
@@ -54,7 +54,8 @@ pub(super) fn plan(facts: &Facts<'_>, task: &OneShot) -> Plan {
     Plan {
         retry: job.retry(waiting.as_ref()),
         accept_history: facts.accept_history_of_a_task(waiting.as_ref()),
-        last_run: job.last_run(),
+        unsettled: job.unsettled(waiting.as_ref()),
+        run_again: job.run_again(waiting.as_ref()),
         failure: job.failed().map(|(_, _, outcome)| outcome.deployment.clone()),
         steps,
         waiting,
@@ -356,27 +357,30 @@ impl<'f, 'a> Job<'f, 'a> {
             }
             _ => return None,
         };
-        let attempt = self.facts.ours.get(revision)?.attempt();
-        Some(Step::Stamp { revision: revision.clone(), stamp: Stamp::Retry(attempt.to_string()) })
+        Some(again(revision, self.facts.ours.get(revision)?))
     }
 
-    /// The attempt that is open, or the last one of what is declared.
-    fn last_run(&self) -> Option<LastRun> {
-        if let Some(open) = self.open() {
-            let task = self.task_of(open.memory, open.run);
-            return Some(LastRun {
-                revision: open.revision.clone(),
-                attempt: open.run.attempt,
-                task: match &open.run.standing {
-                    RunStanding::Started(id) => Some(id.clone()),
-                    RunStanding::Asked | RunStanding::Refused => task.map(|task| task.id().to_owned()),
-                },
-                goes_on: task.is_some_and(|task| task.last_status != "STOPPED"),
-            });
+    /// The same where it ended well, too.
+    fn run_again(&self, waiting: Option<&Waiting>) -> Option<Step> {
+        match waiting? {
+            Waiting::Settled => {
+                let (revision, memory) = self.remembered(self.content.as_ref().ok()?)?;
+                Some(again(revision, memory))
+            }
+            _ => self.retry(waiting),
         }
-        let (revision, memory) = self.remembered(self.content.as_ref().ok()?)?;
-        Some(LastRun { revision: revision.clone(), attempt: memory.attempt(), task: None, goes_on: false })
     }
+
+    fn unsettled(&self, waiting: Option<&Waiting>) -> Option<Unsettled> {
+        let Waiting::OutcomeUnknown { attempt, task, .. } = waiting? else { return None };
+        let revision = self.open()?.revision.clone();
+        Some(Unsettled { revision, attempt: *attempt, task: task.clone() })
+    }
+}
+
+/// Lets one more attempt follow the last one.
+fn again(revision: &TaskDefinitionArn, memory: &Memory) -> Step {
+    Step::Stamp { revision: revision.clone(), stamp: Stamp::Retry(memory.attempt().to_string()) }
 }
 
 fn held(memory: &Memory, outcome: &Outcome) -> Waiting {

@@ -63,11 +63,19 @@ pub(super) fn place(task: &OneShot, observed: &Observed) -> Result<Map<String, V
             place.insert("capacityProviderStrategy".to_owned(), json!(strategy));
         }
     }
-    let is_fargate = place.values().any(|value| value.to_string().contains("FARGATE"));
-    if !is_fargate {
+    if !is_on_fargate(&place) {
         place.shift_remove("platformVersion");
     }
     Ok(place)
+}
+
+/// Nowhere else is there a platform version.
+fn is_on_fargate(place: &Map<String, Value>) -> bool {
+    let mut providers = place.get("capacityProviderStrategy").and_then(Value::as_array).into_iter().flatten();
+    let is_fargate = |provider: &Value| {
+        provider["capacityProvider"] == "FARGATE" || provider["capacityProvider"] == "FARGATE_SPOT"
+    };
+    place.get("launchType").is_some_and(|name| name == "FARGATE") || providers.any(is_fargate)
 }
 
 fn lent(service: &Service) -> impl Iterator<Item = (String, Value)> + '_ {

@@ -14,6 +14,7 @@ mod overlays;
 mod rules;
 mod status;
 mod steady;
+mod tasks;
 mod traffic;
 mod whose;
 

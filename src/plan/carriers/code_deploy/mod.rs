@@ -53,10 +53,6 @@ impl Carrier for ByCodeDeploy {
         format!("codeDeploy by {}/{}", self.application, self.group)
     }
 
-    fn supported(&self) -> Result<(), Waiting> {
-        Ok(())
-    }
-
     fn listing(&self) -> Listing {
         Listing::CodeDeploy { application: self.application.clone(), group: self.group.clone() }
     }
