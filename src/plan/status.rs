@@ -289,14 +289,7 @@ fn conditions(
             condition(ConditionKind::Ready, false, why, waiting.map_or_else(String::new, describe))
         }
     }];
-    if let Some(step) = next {
-        conditions.push(condition(ConditionKind::Reconciling, true, step_reason(step), String::new()));
-    } else if let Some(waiting @ (Waiting::Deploying { .. } | Waiting::Settling { .. })) = waiting {
-        conditions.push(condition(ConditionKind::Reconciling, true, reason(waiting), describe(waiting)));
-    }
-    if let Some(waiting) = waiting.filter(|waiting| is_stalled(waiting)) {
-        conditions.push(condition(ConditionKind::Stalled, true, reason(waiting), describe(waiting)));
-    }
+    conditions.extend(reconciling_or_stalled(next, waiting));
     // While something else goes on, it stops nothing.
     for moved in facts.moved_commit_tags().filter(|moved| waiting != Some(moved)) {
         conditions.push(condition(ConditionKind::Stalled, false, reason(&moved), describe(&moved)));
@@ -304,7 +297,27 @@ fn conditions(
     conditions
 }
 
-pub(super) fn step_reason(step: &Step) -> &'static str {
+/// What goes on, or that only a person can end what does not.
+pub(super) fn reconciling_or_stalled(
+    next: Option<&Step>,
+    waiting: Option<&Waiting>,
+) -> impl Iterator<Item = Condition> {
+    let condition = |kind, reason, message| Condition { kind, is_true: true, reason, message };
+    let reconciling = match (next, waiting) {
+        (Some(step), _) => Some(condition(ConditionKind::Reconciling, step_reason(step), String::new())),
+        (
+            None,
+            Some(waiting @ (Waiting::Deploying { .. } | Waiting::Settling { .. } | Waiting::Running { .. })),
+        ) => Some(condition(ConditionKind::Reconciling, reason(waiting), describe(waiting))),
+        _ => None,
+    };
+    let stalled = waiting.filter(|waiting| is_stalled(waiting));
+    let stalled =
+        stalled.map(|waiting| condition(ConditionKind::Stalled, reason(waiting), describe(waiting)));
+    reconciling.into_iter().chain(stalled)
+}
+
+fn step_reason(step: &Step) -> &'static str {
     match step {
         Step::Register { .. } => "Registering",
         Step::Stamp { .. } => "Recording",

@@ -86,17 +86,7 @@ fn conditions(sync: Sync, next: Option<&Step>, waiting: Option<&Waiting>) -> Vec
         let why = waiting.map_or("NotSynced", words::reason);
         condition(ConditionKind::Ready, false, why, waiting.map_or_else(String::new, words::describe))
     }];
-    if let Some(step) = next {
-        let reason = status::step_reason(step);
-        conditions.push(condition(ConditionKind::Reconciling, true, reason, String::new()));
-    } else if let Some(waiting @ Waiting::Running { .. }) = waiting {
-        let (reason, message) = (words::reason(waiting), words::describe(waiting));
-        conditions.push(condition(ConditionKind::Reconciling, true, reason, message));
-    }
-    if let Some(waiting) = waiting.filter(|waiting| words::is_stalled(waiting)) {
-        let (reason, message) = (words::reason(waiting), words::describe(waiting));
-        conditions.push(condition(ConditionKind::Stalled, true, reason, message));
-    }
+    conditions.extend(status::reconciling_or_stalled(next, waiting));
     conditions
 }
 
