@@ -131,8 +131,7 @@ impl Kept {
 
     /// Each trouble is told once.
     fn note(&mut self, error: Option<LeaseError>, place: &Place) {
-        let is_news =
-            error.as_ref().map(std::mem::discriminant) != self.trouble.as_ref().map(std::mem::discriminant);
+        let is_news = !is_same(self.trouble.as_ref(), error.as_ref());
         match &error {
             Some(why) if is_news => {
                 tracing::error!(event = "lease.unusable", lease = %self.name, place = %shown(place), "{why}");
@@ -143,6 +142,15 @@ impl Kept {
             _ => {}
         }
         self.trouble = error;
+    }
+}
+
+/// Whether it is told already: what a person has to mend by what it says, and what passes by its kind alone, since that says
+/// something else each time.
+fn is_same(known: Option<&LeaseError>, now: Option<&LeaseError>) -> bool {
+    match (known, now) {
+        (Some(LeaseError::Unavailable(_)), Some(LeaseError::Unavailable(_))) => true,
+        (known, now) => known == now,
     }
 }
 
@@ -261,4 +269,26 @@ fn shown(place: &Place) -> String {
     let account = place.account.as_ref().map_or("own", crate::model::AccountId::as_str);
     let region = place.region.as_ref().map_or("default", crate::model::Region::as_str);
     format!("{account}-{region}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trouble_is_told_again_where_another_thing_is_to_be_mended() {
+        let missing = |what: &str| Some(LeaseError::Missing(what.to_owned()));
+        let away = |why: &str| Some(LeaseError::Unavailable(why.to_owned()));
+        for (known, now, expected) in [
+            (None, None, true),
+            (None, missing("the table"), false),
+            (missing("the table"), missing("the table"), true),
+            (missing("the table"), missing("its key"), false),
+            (missing("the table"), Some(LeaseError::Denied("the table".to_owned())), false),
+            (away("no answer within 500 ms"), away("connection refused"), true),
+            (away("no answer within 500 ms"), None, false),
+        ] {
+            assert_eq!(is_same(known.as_ref(), now.as_ref()), expected, "{known:?} {now:?}");
+        }
+    }
 }
