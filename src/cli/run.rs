@@ -12,14 +12,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
 
-use super::replicas;
 use super::source::{Fetch, Opened, print_findings};
 use super::unit_loop::{self, Told};
 use super::{End, RepositoryArgs, jittered};
-use crate::aws::{Aws, Category, Cost};
+use super::{figures, replicas};
+use crate::aws::Aws;
 use crate::controller::{observe_only, place_of};
 use crate::git::Watch;
-use crate::http::{self, Board, Calls};
+use crate::http::{self, Board};
 use crate::lease::Leases;
 use crate::model::Declaration;
 use crate::notify::{
@@ -66,16 +66,24 @@ pub(super) async fn run(
         tokio::spawn(learn_home(aws.clone()));
     }
     let budgets = aws.budgets();
-    board.calls(move || budgets.costs().into_iter().map(calls).collect());
+    board.figures(move || figures::calls(&budgets));
+    board.figures(figures::memory);
+    if let Some(webhook) = &webhook {
+        let deliveries = webhook.deliveries();
+        board.figures(move || figures::deliveries(&deliveries));
+    }
     let leases = match &settings.lease {
         Some(lease) => replicas::leases(lease, &aws)?,
         None => Leases::none(),
     };
+    let standings = leases.clone();
+    board.figures(move || figures::leases(&standings));
+    let told = Told::new(board.clone(), Notifier::new(webhook));
     let mut looped = Loop {
         keeper: tokio::spawn(leases.clone().keep()),
         leases,
         aws,
-        told: Told::new(board.clone(), Notifier::new(webhook)),
+        told,
         source,
         board,
         observe,
@@ -99,17 +107,6 @@ async fn learn_home(aws: Aws) {
     while !aws.home().is_known() {
         tokio::time::sleep(jittered(REST)).await;
         aws.learn_time().await;
-    }
-}
-
-fn calls((place, category, cost): (Place, Category, Cost)) -> Calls {
-    Calls {
-        account: place.account.map(|account| account.to_string()).unwrap_or_default(),
-        region: place.region.map(|region| region.to_string()).unwrap_or_default(),
-        category: category.name(),
-        calls: cost.calls,
-        refusals: cost.refusals,
-        waited: cost.waited.as_secs_f64(),
     }
 }
 

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::{jittered, messages};
+use super::queues::Queues;
+use super::{figures, jittered, messages};
 use crate::controller::{Controller, News, Outcome, Writes};
 use crate::http::Board;
 use crate::lease::Permit;
@@ -36,10 +37,14 @@ struct Telling {
     wrote: Option<Instant>,
     /// When each loop was heard of last.
     heard: BTreeMap<Place, Instant>,
+    queues: Queues,
 }
 
 impl Told {
     pub fn new(board: Board, notifier: Notifier) -> Self {
+        let queues = Queues::default();
+        let waiting = queues.clone();
+        board.figures(move || waiting.figures());
         let (statuses, unseen, heard) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
         let declared = BTreeSet::new();
         Self(Arc::new(Mutex::new(Telling {
@@ -50,11 +55,16 @@ impl Told {
             unseen,
             wrote: None,
             heard,
+            queues,
         })))
     }
 
     fn telling(&self) -> MutexGuard<'_, Telling> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn queues(&self) -> Queues {
+        self.telling().queues.clone()
     }
 
     /// Hands the notifier to somebody for a moment.
@@ -95,8 +105,9 @@ impl Told {
     fn news(&self, place: &Place, news: News<'_>, writes: Writes, now: Millis) {
         let mut telling = self.telling();
         telling.hear(place);
-        telling.board.news(news);
+        telling.board.news(&figures::labels(place), news);
         let News::Swept(one) = news else { return };
+        telling.queues.looked(place, &one.target);
         messages::outcome(one);
         if matches!(one.outcome, Outcome::Wrote(_)) {
             telling.wrote = Some(Instant::now());
@@ -112,9 +123,11 @@ impl Told {
         telling.statuses.insert(status.target.clone(), status.clone());
     }
 
-    fn swept(&self, place: &Place) {
+    fn swept(&self, place: &Place, took: Duration) {
         let mut telling = self.telling();
         telling.hear(place);
+        telling.board.sweep_took(&figures::labels(place), took);
+        telling.queues.end(place);
         telling.unseen.remove(place);
         telling.show();
     }
@@ -167,8 +180,11 @@ pub(super) async fn run(
         let head = declared.clone();
         let may_go_on = || matches!(head.has_changed(), Ok(false)) && permit.allows_writes();
         let wanted = |target: &Target| due.contains(target);
+        let late = due.iter().map(|target| (target.clone(), controller.late(&place, target)));
+        told.queues().begin(&place, late);
+        let began = Instant::now();
         controller.sweep_while(&declaration, writes, wanted, &may_go_on, tell).await;
-        told.swept(&place);
+        told.swept(&place, began.elapsed());
         before = writes;
         let rest = match writes {
             Writes::Allowed => controller.rest(),

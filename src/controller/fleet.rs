@@ -70,6 +70,11 @@ impl Controller {
         due
     }
 
+    /// How long a target of this account and region has been due.
+    pub fn late(&self, place: &Place, target: &Target) -> Duration {
+        self.units.get(place).and_then(|unit| unit.late(target)).unwrap_or_default()
+    }
+
     /// Everything that is declared in one account and region.
     pub fn all_in(&self, place: &Place, declaration: &Declaration) -> BTreeSet<Target> {
         let here = |declared: &&Declared| place_of(&*self.reach, declared) == *place;

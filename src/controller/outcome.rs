@@ -23,7 +23,7 @@ pub fn plans(swept: &[Swept]) -> Vec<&Plan> {
 /// Told while a sweep goes on, since one over a large fleet takes minutes.
 #[derive(Clone, Copy, Debug)]
 pub enum News<'a> {
-    Looked,
+    Looked { took: Duration },
     Swept(&'a Swept),
 }
 

@@ -81,6 +81,12 @@ impl Unit {
             || self.has_come(declared.target())
     }
 
+    /// How long it has been due; `None`: its time has not come, or it was never looked at.
+    pub fn late(&self, target: &Target) -> Option<Duration> {
+        let late = self.access.clock.now().checked_sub(self.entries.get(target)?.due?)?;
+        u64::try_from(late).ok().map(Duration::from_millis)
+    }
+
     /// When the next target is due, if there is one.
     pub fn next_due(&self) -> Option<Millis> {
         self.entries.values().filter_map(|entry| entry.due).min()
@@ -139,7 +145,7 @@ impl Unit {
             books,
             round,
             only_looked_at: others.iter().map(|desired| &desired.target).collect(),
-            unseen: chosen.iter().chain(others).map(|desired| &desired.target).collect(),
+            unseen: chosen.iter().chain(others).map(|desired| (&desired.target, Instant::now())).collect(),
             parked: Vec::new(),
             lanes: BTreeMap::new(),
             swept: BTreeMap::new(),
@@ -281,8 +287,8 @@ struct Pass<'a, 't> {
     only_looked_at: BTreeSet<&'a Target>,
     /// Environments of which everybody was looked at before: how many deployments are in flight there is known.
     familiar: BTreeSet<&'a EnvironmentName>,
-    /// Targets whose reading is not over.
-    unseen: BTreeSet<&'a Target>,
+    /// Targets whose reading is not over, and when it began.
+    unseen: BTreeMap<&'a Target, Instant>,
     /// Those that may have to be decided again once everybody was looked at.
     parked: Vec<(&'a Desired, Observed)>,
     /// By the operation that comes next.
@@ -306,6 +312,7 @@ impl<'a> Pass<'a, '_> {
         let (access, head) = (self.access, self.round.head);
         let last = self.books.entry(&desired.target).last_look.take();
         let registered = self.books.registered(&desired.target);
+        self.unseen.insert(&desired.target, Instant::now());
         self.work.push(Box::pin(async move {
             let observed = access.glance(desired, head, last, registered.as_ref()).await;
             Event::Looked(desired, Box::new(observed))
@@ -321,9 +328,10 @@ impl<'a> Pass<'a, '_> {
         }
         self.books.ledger.looked(&plan.status);
         // Decided again, it has been looked at already.
-        let was_unseen = self.unseen.remove(&desired.target);
-        if was_unseen {
-            (self.tell)(News::Looked);
+        let began = self.unseen.remove(&desired.target);
+        let was_unseen = began.is_some();
+        if let Some(began) = began {
+            (self.tell)(News::Looked { took: began.elapsed() });
         }
         if self.only_looked_at.contains(&desired.target)
             || (plan.steps.is_empty() && !pace::awaits_others(&plan))
@@ -355,7 +363,12 @@ impl<'a> Pass<'a, '_> {
     fn knows_enough_about(&self, desired: &'a Desired) -> bool {
         self.unseen.is_empty()
             || self.familiar.contains(&desired.target.environment)
-                && self.round.peers.relevant(desired).iter().all(|peer| !self.unseen.contains(&peer.target))
+                && self
+                    .round
+                    .peers
+                    .relevant(desired)
+                    .iter()
+                    .all(|peer| !self.unseen.contains_key(&peer.target))
     }
 
     /// Lets it wait for its turn to write.

@@ -1,14 +1,17 @@
 //! Metrics in the `OpenMetrics` format. Their labels are the declared targets, the kinds of writes, the reasons of
-//! stalls, and accounts, regions and categories of calls: all are bounded.
+//! stalls, accounts and regions, and what [`super::figures`] adds: all are bounded.
+
+use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use super::calls::CallsCollector;
+use super::figures::{Labels, Source};
 use crate::controller::{Outcome, Swept};
 use crate::model::{Health, Status, Sync, Waiting};
 use crate::notify::transition;
@@ -32,8 +35,19 @@ struct Write {
     kind: &'static str,
 }
 
+/// From a call to the longest that anything may take, in seconds.
+const DURATIONS: [f64; 10] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0];
+
+type Durations = Family<Labels, Histogram, fn() -> Histogram>;
+
+fn durations() -> Durations {
+    Family::new_with_constructor(|| Histogram::new(DURATIONS))
+}
+
 pub(super) struct Metrics {
     registry: Registry,
+    look_seconds: Durations,
+    sweep_seconds: Durations,
     sweeps: Counter,
     writes: Family<Write, Counter>,
     failures: Family<Write, Counter>,
@@ -49,6 +63,8 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("trueup"),
+            look_seconds: durations(),
+            sweep_seconds: durations(),
             sweeps: Counter::default(),
             writes: Family::default(),
             failures: Family::default(),
@@ -66,6 +82,16 @@ impl Default for Metrics {
             "sweeps",
             "Sweeps over the applications whose time had come",
             metrics.sweeps.clone(),
+        );
+        registry.register(
+            "sweep_seconds",
+            "How long a sweep took, with its writes",
+            metrics.sweep_seconds.clone(),
+        );
+        registry.register(
+            "look_seconds",
+            "How long the first reading of an application in a sweep took",
+            metrics.look_seconds.clone(),
         );
         registry.register("writes", "Writes to AWS that were answered", metrics.writes.clone());
         registry.register(
@@ -104,8 +130,16 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    pub(super) fn collect(&mut self, calls: CallsCollector) {
-        self.registry.register_collector(Box::new(calls));
+    pub(super) fn collect(&mut self, source: Source) {
+        self.registry.register_collector(Box::new(source));
+    }
+
+    pub(super) fn look_took(&self, place: &Labels, seconds: Duration) {
+        self.look_seconds.get_or_create(place).observe(seconds.as_secs_f64());
+    }
+
+    pub(super) fn sweep_took(&self, place: &Labels, seconds: Duration) {
+        self.sweep_seconds.get_or_create(place).observe(seconds.as_secs_f64());
     }
 
     pub(super) fn source(&self, good: bool) {

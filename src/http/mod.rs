@@ -1,7 +1,7 @@
 //! What a running controller says over HTTP: whether it lives, whether it is ready, and its metrics. Read-only, and
 //! without anything that an alert or a log would not say.
 
-mod calls;
+mod figures;
 mod metrics;
 mod port;
 
@@ -14,8 +14,8 @@ use hyper::StatusCode;
 use crate::controller::News;
 use crate::escape::line;
 use crate::model::Status;
-pub use calls::Calls;
-use calls::CallsCollector;
+use figures::Source;
+pub use figures::{Figures, Labels, Values};
 use metrics::Metrics;
 use port::Answer;
 
@@ -60,16 +60,23 @@ impl Board {
         told.broken = broken;
     }
 
-    /// What is to be asked for the costs of calls.
-    pub fn calls(&self, costs: impl Fn() -> Vec<Calls> + Send + Sync + 'static) {
-        self.told().metrics.collect(CallsCollector(Box::new(costs)));
+    /// Who is asked for figures whenever somebody asks for metrics.
+    pub fn figures(&self, source: impl Fn() -> Vec<Figures> + Send + Sync + 'static) {
+        self.told().metrics.collect(Source(Box::new(source)));
     }
 
-    /// A sweep goes on.
-    pub fn news(&self, news: News<'_>) {
-        if let News::Swept(one) = news {
-            self.told().metrics.wrote(one);
+    /// A sweep goes on in an account and region.
+    pub fn news(&self, place: &Labels, news: News<'_>) {
+        let told = self.told();
+        match news {
+            News::Looked { took } => told.metrics.look_took(place, took),
+            News::Swept(one) => told.metrics.wrote(one),
         }
+    }
+
+    /// A sweep is over in an account and region.
+    pub fn sweep_took(&self, place: &Labels, took: Duration) {
+        self.told().metrics.sweep_took(place, took);
     }
 
     /// A sweep over the targets whose time had come is over; where all stand.

@@ -1,7 +1,7 @@
 //! Posts alerts as signed JSON to one address. It never blocks the controller: a bounded queue, one task, bounded tries.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -27,8 +27,67 @@ pub const RESTS: [Duration; 4] =
 
 pub struct Webhook {
     queue: mpsc::Sender<Alert>,
-    dropped: Arc<AtomicUsize>,
+    deliveries: Deliveries,
     task: JoinHandle<()>,
+}
+
+/// How deliveries have ended so far, and how many alerts wait for theirs.
+#[derive(Clone, Default)]
+pub struct Deliveries(Arc<Counts>);
+
+#[derive(Default)]
+struct Counts {
+    waiting: AtomicU64,
+    delivered: AtomicU64,
+    refused: AtomicU64,
+    given_up: AtomicU64,
+    dropped: AtomicU64,
+}
+
+/// How one ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Delivery {
+    /// The other side has taken it.
+    Delivered,
+    /// The other side will never take it.
+    Refused,
+    /// The tries are used up.
+    GivenUp,
+    /// The queue was full.
+    Dropped,
+}
+
+impl Deliveries {
+    /// How many have ended in each way.
+    pub fn ended(&self) -> [(&'static str, u64); 4] {
+        [
+            ("delivered", Delivery::Delivered),
+            ("refused", Delivery::Refused),
+            ("given_up", Delivery::GivenUp),
+            ("dropped", Delivery::Dropped),
+        ]
+        .map(|(name, delivery)| (name, self.count(delivery).load(Ordering::Relaxed)))
+    }
+
+    /// How many alerts are queued or under way.
+    pub fn waiting(&self) -> u64 {
+        self.0.waiting.load(Ordering::Relaxed)
+    }
+
+    fn count(&self, delivery: Delivery) -> &AtomicU64 {
+        match delivery {
+            Delivery::Delivered => &self.0.delivered,
+            Delivery::Refused => &self.0.refused,
+            Delivery::GivenUp => &self.0.given_up,
+            Delivery::Dropped => &self.0.dropped,
+        }
+    }
+
+    /// How many have ended in this way by now.
+    fn end(&self, delivery: Delivery) -> u64 {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.count(delivery).fetch_add(1, Ordering::Relaxed) + 1
+    }
 }
 
 impl Webhook {
@@ -40,18 +99,25 @@ impl Webhook {
             .user_agent(concat!("trueup/", env!("CARGO_PKG_VERSION")))
             .build()?;
         let (queue, mut waiting) = mpsc::channel::<Alert>(QUEUE);
+        let deliveries = Deliveries::default();
+        let counts = deliveries.clone();
         let task = tokio::spawn(async move {
             while let Some(alert) = waiting.recv().await {
-                deliver(&client, &to, &alert, rests).await;
+                counts.end(deliver(&client, &to, &alert, rests).await);
             }
         });
-        Ok(Self { queue, dropped: Arc::default(), task })
+        Ok(Self { queue, deliveries, task })
+    }
+
+    pub fn deliveries(&self) -> Deliveries {
+        self.deliveries.clone()
     }
 
     /// Queues an alert; never waits.
     pub fn send(&self, alert: Alert) {
+        self.deliveries.0.waiting.fetch_add(1, Ordering::Relaxed);
         if self.queue.try_send(alert).is_err() {
-            let dropped = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
+            let dropped = self.deliveries.end(Delivery::Dropped);
             tracing::error!(event = "alert.dropped", dropped, "the queue of the webhook is full");
         }
     }
@@ -66,22 +132,27 @@ impl Webhook {
 }
 
 /// Tries until the other side has taken it, refuses it, or the tries are used up.
-async fn deliver(client: &reqwest::Client, to: &settings::Webhook, alert: &Alert, rests: &[Duration]) {
+async fn deliver(
+    client: &reqwest::Client,
+    to: &settings::Webhook,
+    alert: &Alert,
+    rests: &[Duration],
+) -> Delivery {
     let body = body(alert).to_string();
     let mut rests = rests.iter();
     loop {
         let why = match post(client, to, alert, &body).await {
-            Ok(status) if status.is_success() => return,
+            Ok(status) if status.is_success() => return Delivery::Delivered,
             Ok(status) if status.is_server_error() || status.as_u16() == 429 => status.to_string(),
             Ok(status) => {
                 tracing::error!(event = "alert.refused", key = alert.key, to = %to.url, status = status.as_u16());
-                return;
+                return Delivery::Refused;
             }
             Err(why) => why,
         };
         let Some(rest) = rests.next() else {
             tracing::error!(event = "alert.undelivered", key = alert.key, to = %to.url, "{why}");
-            return;
+            return Delivery::GivenUp;
         };
         tokio::time::sleep(rest.mul_f64(0.5 + fastrand::f64())).await;
     }
@@ -191,19 +262,21 @@ mod tests {
         length.is_some_and(|length: usize| body.len() >= length)
     }
 
-    async fn send(answers: Vec<&'static str>) -> Vec<String> {
+    async fn send(answers: Vec<&'static str>) -> (Vec<String>, [(&'static str, u64); 4]) {
         let (url, heard) = receiver(answers).await;
         let to = settings::Webhook { url: address(&url), secret: Secret::Given("hunter2".to_owned()) };
         let webhook = Webhook::start(to, &AT_ONCE).unwrap();
         webhook.send(alert());
         let heard = heard.await.unwrap();
+        let deliveries = webhook.deliveries();
         webhook.finish().await;
-        heard
+        assert_eq!(deliveries.waiting(), 0);
+        (heard, deliveries.ended())
     }
 
     #[tokio::test]
     async fn an_alert_is_signed_so_that_its_receiver_can_check_it() {
-        let heard = send(vec!["204 No Content"]).await;
+        let (heard, _) = send(vec!["204 No Content"]).await;
         let (head, body) = heard[0].split_once("\r\n\r\n").unwrap();
         assert!(is_signed_with(b"hunter2", &heard[0]));
         assert!(head.contains("\r\nx-trueup-event: source.broken\r\n"), "{head}");
@@ -233,9 +306,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_receiver_in_trouble_is_tried_again_a_few_times_and_one_that_refuses_is_not() {
-        assert_eq!(send(vec!["503 Busy", "429 Slow", "200 OK"]).await.len(), 3);
-        assert_eq!(send(vec!["503 Busy", "503 Busy", "503 Busy"]).await.len(), 3, "then it gives up");
-        assert_eq!(send(vec!["400 No"]).await.len(), 1);
+        for (answers, ended) in [
+            (vec!["503 Busy", "429 Slow", "200 OK"], "delivered"),
+            (vec!["503 Busy", "503 Busy", "503 Busy"], "given_up"),
+            (vec!["400 No"], "refused"),
+        ] {
+            let tries = answers.len();
+            let (heard, deliveries) = send(answers).await;
+            assert_eq!(heard.len(), tries, "{ended}");
+            let expected = deliveries.map(|(outcome, _)| (outcome, u64::from(outcome == ended)));
+            assert_eq!(deliveries, expected);
+        }
     }
 
     #[tokio::test]
@@ -247,7 +328,10 @@ mod tests {
         for _ in 0..QUEUE + 10 {
             webhook.send(alert());
         }
-        assert!(webhook.dropped.load(Ordering::Relaxed) >= 9, "the queue is bounded");
+        let deliveries = webhook.deliveries();
+        let dropped = deliveries.count(Delivery::Dropped).load(Ordering::Relaxed);
+        assert!(dropped >= 9, "the queue is bounded");
+        assert_eq!(deliveries.waiting() + dropped, QUEUE as u64 + 10);
         webhook.task.abort();
     }
 

@@ -1,8 +1,10 @@
 //! What a running controller says of itself over HTTP.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::restart::{Controller, until};
@@ -81,6 +83,47 @@ fn it_is_ready_after_the_first_look_and_its_metrics_tell_what_runs() {
     assert_eq!(metric("source_good").as_deref(), Some("1"));
     assert_eq!(get(&format!("{address}/")).0, 404);
     drop(process);
+}
+
+#[test]
+fn every_metric_is_documented_and_every_documented_one_is_there() {
+    let rig = Rig::new();
+    let webhook = [("TRUEUP_WEBHOOK_URL", "http://127.0.0.1:9/"), ("TRUEUP_WEBHOOK_SECRET", "hunter2")];
+    let (_process, address) = serving(&rig, &webhook);
+    until("readiness", || get(&format!("{address}/readyz")).0 == 200);
+    let (_, text) = get(&format!("{address}/metrics"));
+    let printed: BTreeSet<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+        .filter(|name| !name.starts_with("trueup_lease_"))
+        .collect();
+    let settings = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/settings.md");
+    let settings = std::fs::read_to_string(settings).unwrap();
+    let metrics = settings.split("| metric | labels | meaning |").nth(1).unwrap();
+    let documented: BTreeSet<&str> = metrics
+        .lines()
+        .skip(2)
+        .map_while(|line| line.strip_prefix("| ")?.split(" | ").next())
+        .flat_map(|names| names.split(", "))
+        .map(|name| name.trim_matches('`'))
+        .map(|name| name.trim_end_matches("_total").trim_end_matches("_info"))
+        // With leases alone: the tests of the leases read them.
+        .filter(|name| !name.starts_with("trueup_lease_"))
+        .collect();
+    assert!(printed.is_subset(&documented), "{printed:?} {documented:?}");
+    let not_yet: Vec<&str> = documented.difference(&printed).copied().collect();
+    let of_what_has_not_happened = ["application_stalled", "write_failures", "writes"];
+    assert_eq!(not_yet, of_what_has_not_happened.map(|name| format!("trueup_{name}")));
+    let value = |name: &str| -> f64 {
+        let line =
+            text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {text}"));
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    assert!(value("trueup_resident_memory_bytes") > 1_000_000.0, "{text}");
+    assert!(value("trueup_sweep_seconds_count{account=") >= 1.0, "{text}");
+    assert!(value("trueup_look_seconds_count{account=") >= 1.0, "{text}");
+    assert!(value("trueup_queue_length{account=") < 1.0, "{text}");
+    assert!(value("trueup_alert_deliveries_total{outcome=\"dropped\"}") < 1.0, "{text}");
 }
 
 #[test]

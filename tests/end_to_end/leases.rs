@@ -1,7 +1,7 @@
 //! Two running controllers that divide their work by leases in a fake of the API of Kubernetes.
 
 use crate::health::{get, serving};
-use crate::kubernetes::Kubernetes;
+use crate::kubernetes::{Kubernetes, Trouble};
 use crate::restart::{Controller, until};
 use crate::rig::Rig;
 
@@ -48,6 +48,12 @@ fn one_of_two_writes_and_the_other_takes_over_when_it_is_killed() {
     for address in [&one, &two] {
         until("readiness", || get(&format!("{address}/readyz")).0 == 200);
     }
+    let held = |address: &str| {
+        let (_, metrics) = get(&format!("{address}/metrics"));
+        let line = metrics.lines().find_map(|line| line.strip_prefix("trueup_lease_held{")).unwrap();
+        line.ends_with(" 1")
+    };
+    assert!(held(&one) && !held(&two));
     rig.build("bbbbbbb");
     rig.declare("bbbbbbb");
     until("the registration", || rig.world.lock().unwrap().calls("RegisterTaskDefinition") > 1);
@@ -57,4 +63,25 @@ fn one_of_two_writes_and_the_other_takes_over_when_it_is_killed() {
     until("the end", || rig.status()["waiting"]["reason"] == "Settled");
     assert_eq!(rig.deployments(), 2, "one for its creation, one for the promotion");
     assert_eq!(rig.world.lock().unwrap().calls("RegisterTaskDefinition"), 2);
+}
+
+#[test]
+fn a_cluster_that_allows_no_leases_stops_the_writes_and_nothing_else() {
+    let (rig, cluster) = (Rig::new(), Cluster::new());
+    cluster.kubernetes.trouble(Some(Trouble::Status(403)));
+    let (_process, address) = cluster.replica(&rig, "one");
+    until("readiness", || get(&format!("{address}/readyz")).0 == 200);
+    let usable = || {
+        let (_, metrics) = get(&format!("{address}/metrics"));
+        metrics.lines().any(|line| line.starts_with("trueup_lease_store_usable{") && line.ends_with(" 1"))
+    };
+    assert!(!usable());
+    rig.build("bbbbbbb");
+    rig.declare("bbbbbbb");
+    let asked = cluster.kubernetes.heard().len();
+    until("it asks again", || cluster.kubernetes.heard().len() > asked + 1);
+    assert_eq!(rig.world.lock().unwrap().calls("RegisterTaskDefinition"), 1, "the one of the rig itself");
+    cluster.kubernetes.trouble(None);
+    until("the lease", usable);
+    until("the promotion", || rig.deployments() == 2);
 }
