@@ -3,6 +3,7 @@
     python demo.py PATH/TO/trueup
 """
 
+import os
 import re
 import signal
 import subprocess
@@ -23,6 +24,7 @@ class Demo:
             name, endpoint_url=endpoint, region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x"
         )
         self.ecs, self.ecr, self.deploy, self.folder = client("ecs"), client("ecr"), client("codedeploy"), folder
+        self.settings = {"AWS_ENDPOINT_URL": endpoint, "AWS_REGION": REGION, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
 
     def declare(self, environment, application, commit):
         path = self.folder / "environments" / f"{environment}.yaml"
@@ -53,6 +55,11 @@ class Demo:
         told = lambda: self.running(application, environment) == {wanted} and self.digest(application, environment) == wanted
         self.until(f"{commit} of {application} in {environment}", told)
 
+    def approve(self, target):
+        """As the demo's own words tell a reader, whenever somebody is waited for."""
+        asked = lambda: subprocess.run([Path(sys.argv[1]).resolve(), "approve", target], cwd=self.folder, env={**os.environ, **self.settings}, capture_output=True)
+        self.until(f"the pause of {target}", lambda: asked().returncode == 0)
+
     def statuses(self):
         listed = self.ecs.list_service_deployments(cluster="mco", service="mco-api-test")["serviceDeployments"]
         return [one["status"] for one in listed]
@@ -82,6 +89,16 @@ def scenes(demo):
     demo.until("the drift", lambda: demo.digest("api", "3f2c1ab") in demo.running("api", "test"))
     demo.lands("api", "test", "8c1f0aa")
     yield "drift, healed"
+    demo.declare("test", "web", "8c1f0aa")
+    demo.approve("test/web")
+    demo.lands("web", "test", "8c1f0aa")
+    yield "a canary, approved"
+    demo.declare("test", "migrate", "bad0bad")
+    demo.declare("test", "web", "bad0bad")
+    failed = lambda: demo.ecs.list_tasks(cluster="mco", family="mco-migrate", desiredStatus="STOPPED")["taskArns"]
+    demo.until("the failure of the migration", failed)
+    assert demo.running("web", "test") == {demo.digest("web", "8c1f0aa")}
+    yield "a migration that fails"
 
 
 def main():

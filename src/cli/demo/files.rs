@@ -17,7 +17,16 @@ Resources:
         LoadBalancerInfo: {ContainerName: shop, ContainerPort: 8080}
 ";
 
-/// Two environments of the rolling `api`, and `shop` in the first of them, which CodeDeploy deploys.
+/// What is in the environment `test` alone.
+const MORE: &str =
+    "    shop: { commit: 3f2c1ab }\n    migrate: { commit: 3f2c1ab }\n    web: { commit: 3f2c1ab }\n";
+/// The task of `web`, in a family of its own.
+const MIGRATE: &str = r#"{"family": "mco-migrate", "containerDefinitions": [
+  {"name": "migrate", "image": "<IMAGE_NAME>", "command": ["db", "migrate"], "memory": 512}]}
+"#;
+
+/// Two environments of the rolling `api`; in the first of them `shop` too, which CodeDeploy deploys, and `web`, whose traffic
+/// ECS shifts once `migrate` has ended well.
 pub(super) fn write(folder: &Path) -> Result<(), git::GitError> {
     let environment = |name: &str, policy: &str, more: &str| {
         format!(
@@ -25,17 +34,24 @@ pub(super) fn write(folder: &Path) -> Result<(), git::GitError> {
              region: {REGION}\n  cluster: mco\n{policy}  applications:\n    api: {{ commit: 3f2c1ab }}   # a promotion is a change of this line\n{more}"
         )
     };
-    let application = |name: &str, more: &str| {
+    let document = |name: &str, specification: &str| {
         format!(
-            "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {{name: {name}}}\nspec:\n  repository: mco/{name}\n  service: mco-{name}-{{environment}}\n{more}"
+            "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {{name: {name}}}\nspec:\n{specification}"
         )
     };
+    let application = |name: &str, more: &str| {
+        document(name, &format!("  repository: mco/{name}\n  service: mco-{name}-{{environment}}\n{more}"))
+    };
+    let migrate = "  repository: mco/web\n  taskDefinition: migrate.json\n  strategy: task\n";
     let strategy = "  strategy:\n    codeDeploy: {application: shop, deploymentGroup: \"shop-{environment}\", appSpec: appspec.yaml}\n";
     let files = [
         ("applications/api.yaml", application("api", "")),
         ("applications/shop/application.yaml", application("shop", strategy)),
         ("applications/shop/appspec.yaml", APP_SPEC.to_owned()),
-        (TEST, environment("test", "  policy: {drift: heal}\n", "    shop: { commit: 3f2c1ab }\n")),
+        ("applications/web.yaml", application("web", "  strategy: canary\n  after: [migrate]\n")),
+        ("applications/migrate/application.yaml", document("migrate", migrate)),
+        ("applications/migrate/migrate.json", MIGRATE.to_owned()),
+        (TEST, environment("test", "  policy: {drift: heal}\n", MORE)),
         ("environments/staging.yaml", environment("staging", "", "")),
     ];
     for (name, text) in files {

@@ -6,10 +6,10 @@ use trueup_simulator::Api;
 use super::files::{ACCOUNT, REGION};
 use super::stage::Stage;
 
-/// What a team has before it meets trueup: a cluster, an image repository and two services.
+/// A cluster, image repositories and services.
 pub(super) fn furnish(stage: &Stage) -> anyhow::Result<()> {
     stage.call(Api::Ecs, "CreateCluster", &json!({"clusterName": "mco"}))?;
-    for application in ["api", "shop"] {
+    for application in ["api", "shop", "web"] {
         stage.call(Api::Ecr, "CreateRepository", &json!({"repositoryName": format!("mco/{application}")}))?;
         stage.build(application, "3f2c1ab")?;
     }
@@ -19,9 +19,28 @@ pub(super) fn furnish(stage: &Stage) -> anyhow::Result<()> {
         create_service(stage, "api", environment, &json!({"deploymentConfiguration": breaker}))?;
     }
     stage.tag("shop", "3f2c1ab", "test")?;
-    furnish_blue_green(stage)?;
-    stage.with(|world| world.advance(60));
-    Ok(())
+    stage.tag("web", "3f2c1ab", "test")?;
+    let balancer =
+        made(stage, "CreateLoadBalancer", &json!({"Name": "mco"}), "/LoadBalancers/0/LoadBalancerArn")?;
+    furnish_blue_green(stage, &balancer)?;
+    furnish_canary(stage, &balancer)
+}
+
+/// What load balancing calls something that it made.
+fn made(stage: &Stage, operation: &str, input: &Value, path: &str) -> anyhow::Result<Value> {
+    Ok(stage.call(Api::Elb, operation, input)?.pointer(path).cloned().unwrap_or_default())
+}
+
+fn target_groups(stage: &Stage, names: [&str; 2]) -> anyhow::Result<[Value; 2]> {
+    let [first, second] = names.map(|name| {
+        made(
+            stage,
+            "CreateTargetGroup",
+            &json!({"Name": name, "TargetType": "ip"}),
+            "/TargetGroups/0/TargetGroupArn",
+        )
+    });
+    Ok([first?, second?])
 }
 
 fn create_service(stage: &Stage, application: &str, environment: &str, more: &Value) -> anyhow::Result<()> {
@@ -38,21 +57,12 @@ fn create_service(stage: &Stage, application: &str, environment: &str, more: &Va
     stage.call(Api::Ecs, "CreateService", &service).map(drop)
 }
 
-/// A load balancer, and a group that shifts traffic in steps.
-fn furnish_blue_green(stage: &Stage) -> anyhow::Result<()> {
-    let made = |operation: &str, input: &Value, path: &str| -> anyhow::Result<Value> {
-        Ok(stage.call(Api::Elb, operation, input)?.pointer(path).cloned().unwrap_or_default())
-    };
-    let balancer = json!({"Name": "mco"});
-    let balancer = made("CreateLoadBalancer", &balancer, "/LoadBalancers/0/LoadBalancerArn")?;
-    let mut groups = Vec::new();
-    for name in ["shop-1", "shop-2"] {
-        let group = json!({"Name": name, "TargetType": "ip"});
-        groups.push(made("CreateTargetGroup", &group, "/TargetGroups/0/TargetGroupArn")?);
-    }
+/// A group that shifts traffic in steps.
+fn furnish_blue_green(stage: &Stage, balancer: &Value) -> anyhow::Result<()> {
+    let groups = target_groups(stage, ["shop-1", "shop-2"])?;
     let forward = json!([{"Type": "forward", "TargetGroupArn": groups.first()}]);
     let listener = json!({"LoadBalancerArn": balancer, "Port": 80, "DefaultActions": forward});
-    let listener = made("CreateListener", &listener, "/Listeners/0/ListenerArn")?;
+    let listener = made(stage, "CreateListener", &listener, "/Listeners/0/ListenerArn")?;
     let balancers =
         json!([{"targetGroupArn": groups.first(), "containerName": "shop", "containerPort": 8080}]);
     let controller = json!({"deploymentController": {"type": "CODE_DEPLOY"}, "loadBalancers": balancers});
@@ -83,6 +93,34 @@ fn furnish_blue_green(stage: &Stage) -> anyhow::Result<()> {
             "loadBalancerInfo": {"targetGroupPairInfoList": [pair]},
         }),
     )
+}
+
+/// A service whose traffic ECS shifts: a tenth of it for a minute, once somebody has approved.
+fn furnish_canary(stage: &Stage, balancer: &Value) -> anyhow::Result<()> {
+    let [live, other] = target_groups(stage, ["web-1", "web-2"])?;
+    let weights = json!([{"TargetGroupArn": live, "Weight": 1}, {"TargetGroupArn": other, "Weight": 0}]);
+    let forward = json!([{"Type": "forward", "ForwardConfig": {"TargetGroups": weights}}]);
+    let listener = json!({"LoadBalancerArn": balancer, "Port": 81, "DefaultActions": forward});
+    let listener = made(stage, "CreateListener", &listener, "/Listeners/0/ListenerArn")?;
+    let rule = made(stage, "DescribeRules", &json!({"ListenerArn": listener}), "/Rules/0/RuleArn")?;
+    let advanced = json!({"alternateTargetGroupArn": other, "productionListenerRule": rule,
+        "roleArn": "arn:aws:iam::123456789012:role/ecs"});
+    let balancers = json!([{"targetGroupArn": live, "containerName": "web", "containerPort": 8080,
+        "advancedConfiguration": advanced}]);
+    let mut canary = json!({"strategy": "CANARY", "bakeTimeInMinutes": 0,
+        "canaryConfiguration": {"canaryPercent": 10.0, "canaryBakeTimeInMinutes": 1}});
+    create_service(
+        stage,
+        "web",
+        "test",
+        &json!({"deploymentConfiguration": canary, "loadBalancers": balancers}),
+    )?;
+    // Its own first deployment is over before anybody has to approve one.
+    stage.with(|world| world.advance(300));
+    canary["lifecycleHooks"] =
+        json!([{"targetType": "PAUSE", "lifecycleStages": ["POST_TEST_TRAFFIC_SHIFT"]}]);
+    let update = json!({"cluster": "mco", "service": "mco-web-test", "deploymentConfiguration": canary});
+    stage.call(Api::Ecs, "UpdateService", &update).map(drop)
 }
 
 fn image(application: &str, tag: &str) -> String {

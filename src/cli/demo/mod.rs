@@ -14,7 +14,7 @@ use super::End;
 use stage::Stage;
 
 /// Virtual seconds a real second.
-const SPEED: f64 = 25.0;
+const SPEED: f64 = 50.0;
 
 /// `script`: play the story by itself; otherwise leave the world to the reader.
 pub(super) async fn run(script: Script) -> anyhow::Result<End> {

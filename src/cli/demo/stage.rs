@@ -43,8 +43,7 @@ impl Clock for VirtualClock {
 }
 
 impl Stage {
-    /// Two environments of the rolling `api`, and `shop` in the first of them, which CodeDeploy deploys; commit 3f2c1ab runs
-    /// everywhere.
+    /// With what `files` declares, and commit 3f2c1ab everywhere.
     pub(super) async fn open(speed: f64) -> anyhow::Result<Self> {
         let world = Arc::new(Mutex::new(World::new(ACCOUNT, REGION)));
         let folder = tempfile::Builder::new().prefix("trueup-demo-").tempdir()?;
@@ -111,6 +110,7 @@ impl Stage {
         std::fs::write(&path, text.replacen(from, to, 1))?;
         let commit = scratch::commit_all(self.folder.path(), message)?;
         outln!("$ git commit -am \"{message}\"");
+        let [from, to] = [from, to].map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
         outln!("[main {}] {file}: {from} -> {to}", commit.as_str().get(..7).unwrap_or_default());
         Ok(())
     }
@@ -132,6 +132,28 @@ impl Stage {
             self.rest().await;
         }
         bail!("{target}: {what} did not come about within {PATIENCE} simulated seconds")
+    }
+
+    /// `trueup approve`, as a person says it to what waits now.
+    pub(super) async fn approve(&mut self, target: &str) -> anyhow::Result<()> {
+        outln!("$ trueup approve {target}");
+        let (_, declaration) = self.source.committed()?;
+        let swept = self
+            .controller
+            .sweep(&declaration, Writes::Withheld, |one: &Target| one.to_string() == target)
+            .await;
+        let approval = swept.first().and_then(|one| one.plan.approval.clone());
+        let steps = approval.with_context(|| format!("{target} waits for nobody"))?.approve;
+        ensure!(!steps.is_empty(), "{target} waits for nobody");
+        for step in steps {
+            self.controller.write_one(&declaration, target, step).await?;
+        }
+        Ok(())
+    }
+
+    /// How many tasks were started that no service keeps running.
+    pub(super) fn runs(&self) -> u64 {
+        self.with(|world| world.runs_started())
     }
 
     async fn pass(&mut self) -> anyhow::Result<()> {
@@ -217,8 +239,8 @@ impl Stage {
             .context("the image has no commit tag")
     }
 
-    /// How many service deployments the rolling service has seen, that of its creation included; of the other one how
-    /// many CodeDeploy has made.
+    /// How many service deployments a service has seen, that of its creation included; of the one that CodeDeploy deploys how
+    /// many that has made.
     pub(super) fn deployments(&self, application: &str, environment: &str) -> anyhow::Result<usize> {
         if application == "shop" {
             let list = self.call(Api::CodeDeploy, "ListDeployments", &json!({}))?;
@@ -235,8 +257,8 @@ impl Stage {
         let declared = std::fs::read_to_string(folder.join(TEST))?;
         Ok(format!(
             "trueup demo: a simulated AWS, a git repository in {}, and the real controller.\n\
-             ECS cluster mco runs mco-api (rolling) in test and staging, and mco-shop (CodeDeploy) in test, all on commit\n\
-             3f2c1ab. Deployments take their time, {} times faster than in life.\n\n$ cat {TEST}\n{}",
+             ECS cluster mco runs mco-api (rolling) in test and staging, and in test mco-shop (CodeDeploy) and mco-web (a canary by ECS, after\n\
+             its migration), all on commit 3f2c1ab. Deployments take their time, {} times faster than in life.\n\n$ cat {TEST}\n{}",
             folder.display(),
             self.speed,
             declared.trim_end()
@@ -255,6 +277,9 @@ The controller is running, and tells here what it does. In another terminal:
 
   trueup promote test/api --commit 8c1f0aa         # a deployment by ECS; or change the line in {TEST} and commit
   trueup promote test/shop --commit 8c1f0aa        # one by CodeDeploy, with its traffic
+  trueup promote test/web --commit 8c1f0aa         # a canary by ECS, which waits for your word:
+  trueup approve test/web
+  trueup promote test/migrate --commit 8c1f0aa     # a task that runs once, before `web`
   trueup promote test/api --commit bad0bad         # it crashes: rolled back, and held
   trueup status                                    # what is declared, tagged, deployed and running
   trueup promote test/api --commit 8c1f0aa
@@ -268,7 +293,7 @@ The repository: file://{folder}
     }
 
     pub(super) async fn run_until_stopped(&mut self) {
-        for application in ["api", "shop"] {
+        for application in ["api", "shop", "web"] {
             let good = self.build(application, "8c1f0aa");
             match good.and_then(|_| self.build(application, "bad0bad")) {
                 Ok(digest) => self.breaks(digest),

@@ -5,8 +5,9 @@ use futures::future::LocalBoxFuture;
 use serde_json::json;
 use trueup_simulator::Api;
 
+use super::files::TEST;
 use super::stage::Stage;
-use crate::model::{Health, Share, Status, Sync, Waiting};
+use crate::model::{Health, Share, Shift, Status, Sync, Waiting};
 
 pub(super) struct Scene {
     pub(super) title: &'static str,
@@ -48,6 +49,18 @@ pub(super) const SCENES: &[Scene] = &[
                --to staging api` makes it, too.",
         play: |stage| Box::pin(is_promoted(stage)),
     },
+    Scene {
+        title: "7  a canary that waits for a word",
+        told: "web is deployed by ECS itself: new tasks beside the old ones, a pause before any traffic, then a tenth of it \
+               for a minute,\nthen all. Nobody but a person ends the pause: `trueup approve test/web`.",
+        play: |stage| Box::pin(is_approved(stage)),
+    },
+    Scene {
+        title: "8  a migration that fails",
+        told: "web comes after migrate, a task that runs once for each commit. That of bad0bad fails: it is not run again by \
+               itself,\nand web stays where it is.",
+        play: |stage| Box::pin(keeps_its_service(stage)),
+    },
 ];
 
 pub(super) const EPILOGUE: &str = "Every scene came out as told. On your own cluster, without a write:
@@ -79,12 +92,7 @@ fn check(stage: &Stage, target: &str, commit: &str, deployments: usize) -> anyho
 
 async fn lands(stage: &mut Stage) -> anyhow::Result<()> {
     stage.build("api", "8c1f0aa")?;
-    stage.edit(
-        "environments/test.yaml",
-        "api: { commit: 3f2c1ab }",
-        "api: { commit: 8c1f0aa }",
-        "api 8c1f0aa to test",
-    )?;
+    stage.edit(TEST, "api: { commit: 3f2c1ab }", "api: { commit: 8c1f0aa }", "api 8c1f0aa to test")?;
     stage.until("test/api", "8c1f0aa", runs("8c1f0aa")).await?;
     stage.print_status().await?;
     check(stage, "test/api", "8c1f0aa", 2)?;
@@ -93,12 +101,7 @@ async fn lands(stage: &mut Stage) -> anyhow::Result<()> {
 
 async fn shifts(stage: &mut Stage) -> anyhow::Result<()> {
     stage.build("shop", "8c1f0aa")?;
-    stage.edit(
-        "environments/test.yaml",
-        "shop: { commit: 3f2c1ab }",
-        "shop: { commit: 8c1f0aa }",
-        "shop 8c1f0aa to test",
-    )?;
+    stage.edit(TEST, "shop: { commit: 3f2c1ab }", "shop: { commit: 8c1f0aa }", "shop 8c1f0aa to test")?;
     for percent in [25_u8, 50, 75, 100] {
         // A machine that is busy with something else may sleep through a step.
         let reached = move |status: &Status| {
@@ -114,18 +117,17 @@ async fn shifts(stage: &mut Stage) -> anyhow::Result<()> {
 }
 
 fn traffic(status: &Status) -> Option<Share> {
-    status.last_deployment.as_ref()?.shift.as_ref()?.production
+    shift(status)?.production
+}
+
+fn shift(status: &Status) -> Option<&Shift> {
+    status.last_deployment.as_ref()?.shift.as_ref()
 }
 
 async fn fails(stage: &mut Stage) -> anyhow::Result<()> {
     let digest = stage.build("api", "bad0bad")?;
     stage.breaks(digest);
-    stage.edit(
-        "environments/test.yaml",
-        "api: { commit: 8c1f0aa }",
-        "api: { commit: bad0bad }",
-        "api bad0bad to test",
-    )?;
+    stage.edit(TEST, "api: { commit: 8c1f0aa }", "api: { commit: bad0bad }", "api bad0bad to test")?;
     let held = |status: &Status| matches!(status.waiting, Some(Waiting::Held { .. }));
     stage.until("test/api", "the hold of bad0bad", held).await?;
     stage.print_status().await?;
@@ -134,7 +136,7 @@ async fn fails(stage: &mut Stage) -> anyhow::Result<()> {
 
 async fn is_fixed(stage: &mut Stage) -> anyhow::Result<()> {
     stage.build("api", "c0ffee1")?;
-    stage.edit("environments/test.yaml", "bad0bad", "c0ffee1", "api c0ffee1 to test")?;
+    stage.edit(TEST, "bad0bad", "c0ffee1", "api c0ffee1 to test")?;
     stage.until("test/api", "c0ffee1", runs("c0ffee1")).await?;
     stage.print_status().await?;
     check(stage, "test/api", "c0ffee1", 4)
@@ -157,4 +159,39 @@ async fn is_promoted(stage: &mut Stage) -> anyhow::Result<()> {
     stage.print_status().await?;
     check(stage, "staging/api", "c0ffee1", 2)?;
     check(stage, "test/api", "c0ffee1", 6)
+}
+
+async fn is_approved(stage: &mut Stage) -> anyhow::Result<()> {
+    stage.build("web", "8c1f0aa")?;
+    stage.edit(TEST, "web: { commit: 3f2c1ab }", "web: { commit: 8c1f0aa }", "web 8c1f0aa to test")?;
+    let waits = |status: &Status| shift(status).is_some_and(|shift| !shift.pauses.is_empty());
+    stage.until("test/web", "the pause", waits).await?;
+    ensure!(stage.running("web", "test")?.len() == 2, "both commits run, and the old one has the traffic");
+    stage.approve("test/web").await?;
+    // A machine that is busy with something else may sleep through the canary.
+    let divided = |status: &Status| {
+        traffic(status).is_some_and(|share| share.percent() >= 10.0) || runs("8c1f0aa")(status)
+    };
+    stage.until("test/web", "a tenth of the traffic", divided).await?;
+    stage.until("test/web", "8c1f0aa", runs("8c1f0aa")).await?;
+    stage.print_status().await?;
+    check(stage, "test/web", "8c1f0aa", 2)
+}
+
+async fn keeps_its_service(stage: &mut Stage) -> anyhow::Result<()> {
+    let digest = stage.build("web", "bad0bad")?;
+    stage.breaks(digest);
+    stage.edit(
+        TEST,
+        "migrate: { commit: 3f2c1ab }\n    web: { commit: 8c1f0aa }",
+        "migrate: { commit: bad0bad }\n    web: { commit: bad0bad }",
+        "web bad0bad to test",
+    )?;
+    let held = |status: &Status| matches!(status.waiting, Some(Waiting::Held { .. }));
+    stage.until("test/migrate", "the failure of the migration", held).await?;
+    let waits = |status: &Status| matches!(status.waiting, Some(Waiting::Turn { .. }));
+    stage.until("test/web", "its wait for the migration", waits).await?;
+    stage.print_status().await?;
+    ensure!(stage.runs() == 1, "the migration ran {} times", stage.runs());
+    check(stage, "test/web", "8c1f0aa", 2)
 }
