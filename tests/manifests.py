@@ -1,7 +1,7 @@
 """What must hold of the manifests as they are applied: of the Kubernetes resources after kustomize, of the CloudFormation
 template, of the image, and that the three say the same. Writes a template of the IAM documents for cfn-lint to read.
 
-    python manifests.py BASE.yaml OVERLAY.yaml IAM.json
+    python manifests.py BASE.yaml OVERLAY.yaml REPLICAS.yaml IAM.json
 """
 
 import json
@@ -16,9 +16,9 @@ from cfnlint.decode.cfn_yaml import load
 ROOT = Path(__file__).parents[1]
 KINDS = ["Deployment", "Namespace", "Service", "ServiceAccount"]
 # Of the Deployment's `spec`, by path.
-ONE_AT_A_TIME = {"replicas": 1, "strategy.type": "Recreate"}
+ONE_AT_A_TIME = {"replicas": 1, "strategy.type": "Recreate", "template.spec.automountServiceAccountToken": False}
+REPLICAS = {"replicas": 2, "strategy.type": "RollingUpdate", "template.spec.automountServiceAccountToken": True}
 POD = {
-    "automountServiceAccountToken": False,
     "securityContext.runAsNonRoot": True,
     "securityContext.runAsUser": 65532,
     "securityContext.fsGroup": 65532,
@@ -36,12 +36,12 @@ CONTAINER = {
     "livenessProbe.httpGet.path": "/livez",
     "readinessProbe.httpGet.path": "/readyz",
 }
-# Of the Service of the template.
+# Of the Service of the template, without and with leases.
 SERVICE = {
-    "DesiredCount": 1,
-    "DeploymentConfiguration.MaximumPercent": 100,
-    "DeploymentConfiguration.MinimumHealthyPercent": 0,
+    False: {"DesiredCount": 1, "DeploymentConfiguration.MaximumPercent": 100, "DeploymentConfiguration.MinimumHealthyPercent": 0},
+    True: {"DesiredCount": 2, "DeploymentConfiguration.MaximumPercent": 150, "DeploymentConfiguration.MinimumHealthyPercent": 50},
 }
+LEASES = {"TRUEUP_LEASE", "TRUEUP_LEASE_TABLE"}
 
 
 def at(node, path):
@@ -56,7 +56,7 @@ def check(where, node, facts):
         assert found == wanted, f"{where}: {path} is {found!r}, not {wanted!r}"
 
 
-def kubernetes(path, kinds):
+def kubernetes(path, kinds, pace=ONE_AT_A_TIME):
     """The container of a build, which keeps every promise."""
     built = list(yaml.safe_load_all(path.read_text()))
     assert sorted(one["kind"] for one in built) == sorted(kinds), [one["kind"] for one in built]
@@ -64,7 +64,7 @@ def kubernetes(path, kinds):
     level = named["Namespace"]["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
     assert level == "restricted", level
     spec = named["Deployment"]["spec"]
-    check(path.name, spec, ONE_AT_A_TIME)
+    check(path.name, spec, pace)
     check(path.name, spec["template"]["spec"], POD)
     [container] = spec["template"]["spec"]["containers"]
     check(path.name, container, CONTAINER)
@@ -86,19 +86,41 @@ def monitoring(container):
         assert f"`{metric}`" in documented, f"{rule['alert']}: no metric {metric}"
 
 
-def resolved(node):
-    """A value of the template where every condition holds."""
+def replicas(path, kinds):
+    """Two of them may do with leases what the three calls of trueup need, and nothing else."""
+    container, _ = kubernetes(path, kinds, REPLICAS)
+    assert {"name": "TRUEUP_LEASE", "value": "kubernetes"} in container["env"], container["env"]
+    named = {one["kind"]: one for one in yaml.safe_load_all(path.read_text())}
+    leases = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]}
+    assert named["Role"]["rules"] == [leases], named["Role"]
+    binding = named["RoleBinding"]
+    assert binding["roleRef"]["name"] == named["Role"]["metadata"]["name"], binding
+    [subject] = binding["subjects"]
+    account = named["ServiceAccount"]["metadata"]
+    assert (subject["name"], subject["namespace"]) == (account["name"], account["namespace"]), subject
+
+
+def resolved(node, conditions):
+    """A value of the template where these conditions hold."""
     if isinstance(node, dict):
         if list(node) == ["Fn::If"]:
-            return resolved(node["Fn::If"][1])
-        return {key: resolved(value) for key, value in node.items()}
-    return [resolved(one) for one in node] if isinstance(node, list) else node
+            condition, then, otherwise = node["Fn::If"]
+            return resolved(then if condition in conditions else otherwise, conditions)
+        return {key: resolved(value, conditions) for key, value in node.items()}
+    return [resolved(one, conditions) for one in node] if isinstance(node, list) else node
 
 
 def template():
-    resources = load(str(ROOT / "manifests/ecs/trueup.yaml"))["Resources"]
-    check("trueup.yaml", resources["Service"]["Properties"], SERVICE)
-    [container] = resolved(resources["TaskDefinition"]["Properties"]["ContainerDefinitions"])
+    read = load(str(ROOT / "manifests/ecs/trueup.yaml"))
+    for has_leases, facts in SERVICE.items():
+        conditions = set(read["Conditions"]) - (set() if has_leases else {"HasLeases"})
+        resources = resolved(read["Resources"], conditions)
+        check("trueup.yaml", resources["Service"]["Properties"], facts)
+        [container] = resources["TaskDefinition"]["Properties"]["ContainerDefinitions"]
+        variables = {one["Name"] for one in container["Environment"] if "Name" in one}
+        assert (variables & LEASES == LEASES) == has_leases, variables
+        allowed = [json.dumps(one) for one in resources["TaskRole"]["Properties"]["Policies"]]
+        assert any("dynamodb:PutItem" in one for one in allowed) == has_leases, allowed
     return container
 
 
@@ -126,7 +148,7 @@ def as_ecs_says(container):
         "dropped": container["LinuxParameters"]["Capabilities"]["Drop"],
         "program": container["EntryPoint"],
         "arguments": container["Command"],
-        "variables": {*settings, *(one["Name"] for one in container["Secrets"])} | {"AWS_REGION"},
+        "variables": {*settings} - LEASES | {*(one["Name"] for one in container["Secrets"])} | {"AWS_REGION"},
         "settings": {name: settings[name] for name in ("TRUEUP_LISTEN", "TRUEUP_CACHE")},
         "ports": [port["ContainerPort"] for port in container["PortMappings"]],
         "mounts": [mount["ContainerPath"] for mount in container["MountPoints"]],
@@ -168,9 +190,10 @@ def iam():
 
 
 def main():
-    base, overlay, documents = map(Path, sys.argv[1:])
+    base, overlay, doubled, documents = map(Path, sys.argv[1:])
     container, pod = kubernetes(base, KINDS)
     applied, applied_pod = kubernetes(overlay, [*KINDS, "NetworkPolicy"])
+    replicas(doubled, [*KINDS, "NetworkPolicy", "Role", "RoleBinding"])
     assert re.search(r"@sha256:[0-9a-f]{64}$", applied["image"]), applied["image"]
     assert container["args"] == ["run", "--log-format", "json"], container["args"]
     monitoring(container)

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use trueup::iam::{self, Access};
+use trueup::iam::{self, Access, Operated};
 use trueup::manifest::{self, Files};
 use trueup::model::{AccountId, Declaration, Declared};
 use trueup::settings::Settings;
@@ -77,8 +77,9 @@ fn the_policies_of_hub_and_spoke_are_those_of_their_example() {
     .unwrap();
     let spoke = AccountId::new("210987654321");
     let role = settings.accounts.role(&spoke).unwrap();
+    let operated = Operated { accounts: &settings.accounts, lease_table: None };
     for (name, document) in [
-        ("hub", iam::hub(&declaration, &settings.accounts, Access::Write).unwrap().document),
+        ("hub", iam::hub(&declaration, operated, Access::Write).unwrap().document),
         ("spoke", iam::spoke(&declaration, &spoke, Access::Write).unwrap().document),
         ("trust-spoke", iam::trust("arn:aws:iam::123456789012:role/trueup", role.external_id.is_some())),
     ] {

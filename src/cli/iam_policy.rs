@@ -7,8 +7,9 @@ use anyhow::bail;
 use super::source::{Opened, print_findings};
 use super::{End, RepositoryArgs, streams};
 use crate::accounts::Accounts;
-use crate::iam::{self, Access, MOST_CHARACTERS, Policy};
+use crate::iam::{self, Access, MOST_CHARACTERS, Operated, Policy};
 use crate::model::{AccountId, Declaration, Finding, Region, Severity};
+use crate::settings::LeaseStore;
 
 /// Whose policy is asked for.
 pub(super) struct Whose<'a> {
@@ -29,11 +30,19 @@ pub(super) fn run(arguments: &RepositoryArgs, access: Access, whose: &Whose<'_>)
     }
     let policy = match &account {
         Some(account) => iam::spoke(&declaration, account, access)?,
-        None => iam::hub(&declaration, &source.accounts, access)?,
+        None => iam::hub(&declaration, operated(&source), access)?,
     };
     streams::document(&policy.document);
     let fits = complain(&policy);
     Ok(if broken || !fits { End::Error } else { End::Good })
+}
+
+fn operated(source: &Opened) -> Operated<'_> {
+    let lease_table = source.lease.as_ref().and_then(|lease| match &lease.store {
+        LeaseStore::DynamoDb { table } => Some(table.as_str()),
+        LeaseStore::Kubernetes { .. } => None,
+    });
+    Operated { accounts: &source.accounts, lease_table }
 }
 
 /// The account, which an environment must name.

@@ -16,7 +16,7 @@ use crate::model::{
     Position, Severity, Target,
 };
 use crate::ports::History;
-use crate::settings::{self, Allow, Settings};
+use crate::settings::{self, Allow, Lease, Settings};
 
 use super::{RepositoryArgs, streams};
 
@@ -27,6 +27,7 @@ pub(super) struct Opened {
     earlier: Arc<Mutex<Option<EarlierDeclarations>>>,
     allow: Allow,
     pub(super) accounts: Accounts,
+    pub(super) lease: Option<Lease>,
     pub(super) poll_interval: Duration,
 }
 
@@ -155,15 +156,15 @@ impl Opened {
         let source = Source::open_at(&location, branch, &settings.path, &settings.credentials, cache)?;
         let (allow, poll_interval) = (settings.allow.clone(), settings.poll_interval);
         let source = Arc::new(source.deepening(deepening));
-        let accounts = settings.accounts.clone();
-        Ok(Self { source, earlier: Arc::default(), allow, accounts, poll_interval })
+        let (accounts, lease) = (settings.accounts.clone(), settings.lease.clone());
+        Ok(Self { source, earlier: Arc::default(), allow, accounts, lease, poll_interval })
     }
 
     pub(super) fn at(folder: &Path) -> anyhow::Result<Self> {
         let source = Arc::new(Source::open(folder, None, "")?);
         let poll_interval = Duration::from_secs(30);
         let (allow, accounts) = (Allow::default(), Accounts::default());
-        Ok(Self { source, earlier: Arc::default(), allow, accounts, poll_interval })
+        Ok(Self { source, earlier: Arc::default(), allow, accounts, lease: None, poll_interval })
     }
 
     /// Brings a remote repository up to date, without keeping other tasks from their work.

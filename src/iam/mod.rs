@@ -54,24 +54,43 @@ pub struct Policy {
 
 /// The policy for all readable applications.
 pub fn policy(declaration: &Declaration, access: Access) -> Result<Policy, Wildcard> {
-    policy_for(&declaration.readable().collect::<Vec<_>>(), &[], access)
+    policy_for(&declaration.readable().collect::<Vec<_>>(), Vec::new(), access)
 }
 
-/// The policy of the credentials that assume the roles of other accounts: for what no role reaches, and for assuming those of the
-/// accounts that are declared.
-pub fn hub(declaration: &Declaration, accounts: &Accounts, access: Access) -> Result<Policy, Wildcard> {
-    let is_reached = |one: &&Desired| role_of(one, accounts).is_some();
+/// What the operator's settings say of the credentials of a process, besides what is declared.
+#[derive(Clone, Copy, Debug)]
+pub struct Operated<'a> {
+    /// The roles of other accounts that they assume.
+    pub accounts: &'a Accounts,
+    /// The `DynamoDB` table of the leases, in the account and region of the AWS settings.
+    pub lease_table: Option<&'a str>,
+}
+
+/// The policy of the credentials that assume the roles of other accounts: for what no role reaches, for assuming those of the
+/// accounts that are declared, and for the leases.
+pub fn hub(declaration: &Declaration, operated: Operated<'_>, access: Access) -> Result<Policy, Wildcard> {
+    let is_reached = |one: &&Desired| role_of(one, operated.accounts).is_some();
     let (far, own): (Vec<&Desired>, Vec<&Desired>) = declaration.readable().partition(is_reached);
     far.iter().try_for_each(|one| has_plain_names(one))?;
-    let roles: Vec<Resource> = far.iter().filter_map(|one| role_of(one, accounts)).collect();
-    policy_for(&own, &roles, access)
+    let roles = far.iter().filter_map(|one| role_of(one, operated.accounts));
+    let leases = Statement::new(
+        "KeepLeases",
+        &["dynamodb:GetItem", "dynamodb:PutItem"],
+        operated.lease_table.map(lease_table),
+    );
+    policy_for(&own, vec![Statement::new("AssumeRoles", &["sts:AssumeRole"], roles), leases], access)
+}
+
+/// Whose account and region it is in is known to no repository.
+fn lease_table(name: &str) -> Resource {
+    Resource { kind: "arn:*:dynamodb:*:*:table/".to_owned(), name: name.to_owned(), rest: "" }
 }
 
 /// The policy of the role by which this account is reached.
 pub fn spoke(declaration: &Declaration, account: &AccountId, access: Access) -> Result<Policy, Wildcard> {
     let here: Vec<&Desired> =
         declaration.readable().filter(|one| one.account.as_ref() == Some(account)).collect();
-    policy_for(&here, &[], access)
+    policy_for(&here, Vec::new(), access)
 }
 
 /// What stands for an external id, which is never printed. A role that asks for it cannot be assumed before somebody has put the id
@@ -100,11 +119,14 @@ fn role_of(desired: &Desired, accounts: &Accounts) -> Option<Resource> {
 }
 
 /// Every resource by its name while that fits into a managed policy. Beyond that the longest statement takes the next wider
-/// patterns until it fits, or until there are none. `assumed`: roles of other accounts, one of each, for which no pattern stands.
-fn policy_for(desired: &[&Desired], assumed: &[Resource], access: Access) -> Result<Policy, Wildcard> {
+/// patterns until it fits, or until there are none. `statements`: what is needed besides.
+fn policy_for(
+    desired: &[&Desired],
+    mut statements: Vec<Statement>,
+    access: Access,
+) -> Result<Policy, Wildcard> {
     desired.iter().try_for_each(|one| has_plain_names(one))?;
     let mut any_role = Vec::new();
-    let mut statements = vec![Statement::new("AssumeRoles", &["sts:AssumeRole"], assumed.iter().cloned())];
     statements.extend(reads(desired));
     if access == Access::Write {
         // The controller writes nothing where an environment is only observed.

@@ -267,16 +267,32 @@ fn two_accounts() -> (Declaration, Accounts) {
     (near, Accounts::new(roles))
 }
 
+fn operated(accounts: &Accounts) -> Operated<'_> {
+    Operated { accounts, lease_table: None }
+}
+
+#[test]
+fn the_credentials_keep_the_leases_and_no_spoke_does() {
+    let (declaration, accounts) = two_accounts();
+    let operated = Operated { accounts: &accounts, lease_table: Some("trueup-leases") };
+    for access in [Access::Read, Access::Write] {
+        let hub = hub(&declaration, operated, access).unwrap();
+        assert_eq!(resources(&hub, "KeepLeases"), ["arn:*:dynamodb:*:*:table/trueup-leases"]);
+    }
+    let spoke = spoke(&declaration, &AccountId::new("210987654321"), Access::Write).unwrap();
+    assert!(!spoke.document.to_string().contains("dynamodb"));
+}
+
 #[test]
 fn the_hub_may_assume_the_roles_of_declared_accounts_and_nothing_more_in_them() {
     let (declaration, accounts) = two_accounts();
     for access in [Access::Read, Access::Write] {
-        let hub = hub(&declaration, &accounts, access).unwrap();
+        let hub = hub(&declaration, operated(&accounts), access).unwrap();
         assert_eq!(resources(&hub, "AssumeRoles"), ["iam::210987654321:role/ops/trueup"]);
         let without = hub.document.to_string().replace("210987654321:role/ops/trueup", "");
         assert!(without.contains("service/mco/api") && !without.contains("210987654321"), "{without}");
     }
-    let everywhere = hub(&declaration, &Accounts::default(), Access::Write).unwrap();
+    let everywhere = hub(&declaration, operated(&Accounts::default()), Access::Write).unwrap();
     assert_eq!(everywhere, policy(&declaration, Access::Write).unwrap());
 }
 
@@ -313,7 +329,7 @@ fn the_roles_of_a_hundred_accounts_stand_by_their_names() {
     let name = crate::accounts::RoleName::Name("trueup".to_owned());
     let role = crate::accounts::Role { name, external_id: None };
     let roles = Accounts::new(accounts.into_iter().map(|account| (account, role.clone())));
-    let hub = hub(&all, &roles, Access::Write).unwrap();
+    let hub = hub(&all, operated(&roles), Access::Write).unwrap();
     assert_eq!(resources(&hub, "AssumeRoles").len(), 100);
     assert!(!hub.document["Statement"][0].to_string().contains('*'), "{:#}", hub.document);
 }

@@ -99,8 +99,11 @@ def follow(trueup, simulator, emulator, home):
     assert f"docker push {ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/trueup:latest" in recorded, recorded
     definition = client("ecs").describe_task_definition(taskDefinition="trueup")["taskDefinition"]
     [container] = definition["containerDefinitions"]
-    # The last word of the page: it may write now.
-    assert (definition["revision"], container["command"]) == (2, ["run", "--log-format", "json"]), definition
+    # The last word of the page: it may write, and two of them agree on who does.
+    assert (definition["revision"], container["command"]) == (3, ["run", "--log-format", "json"]), definition
+    variables = {one["name"]: one["value"] for one in container["environment"]}
+    assert variables["TRUEUP_LEASE"] == "dynamodb", variables
+    assert {variables["TRUEUP_LEASE_TABLE"], "trueup-leases"} <= set(client("dynamodb").list_tables()["TableNames"])
     attached = client("iam").list_attached_role_policies(RoleName="trueup")["AttachedPolicies"]
     assert {one["PolicyName"] for one in attached} == {"trueup", "trueup-read-only"}, attached
     # And so it does.
