@@ -285,7 +285,7 @@ fn crowded_cases() -> [Case; 3] {
 }
 
 /// Commit bbbbbbb, whose tasks end so many seconds after each start if they do.
-fn rolling(breaker: Breaker, dies_after: Option<u64>) -> Stage {
+pub fn rolling(breaker: Breaker, dies_after: Option<u64>) -> Stage {
     let mut stage = Stage::new(breaker);
     stage.build("bbbbbbb");
     if let Some(seconds) = dies_after {

@@ -16,6 +16,7 @@ mod frugality;
 mod hands;
 mod health;
 mod hub;
+mod leases;
 mod memory;
 mod moments;
 mod native;

@@ -21,7 +21,7 @@ pub fn is_write(call: &Call) -> bool {
 /// The calls before which a hand may change the service. A call that reads nothing of the service does not see it, so the
 /// next one stands for it; a look that writes nothing reads a world that stands still, so its first call stands for all of
 /// it; and one moment at rest is like another.
-fn moments(calls: &[Call]) -> Vec<usize> {
+pub fn moments(calls: &[Call]) -> Vec<usize> {
     let sees = |call: &Call| {
         let kind = Kind::of(&call.operation);
         is_write(call) || kind.is_some_and(|kind| Kind::OF_THE_SERVICE.contains(&kind))
@@ -43,7 +43,7 @@ fn unseen_by(calls: &[Call], operation: &str) -> std::ops::RangeInclusive<usize>
     read + 1..=write
 }
 
-struct Hand<F>(F);
+pub struct Hand<F>(pub F);
 
 #[async_trait]
 impl<F: Fn() + Send + Sync> Other for Hand<F> {
