@@ -10,8 +10,8 @@ use crate::model::{
     AccountId, Ancestry, ApplicationName, ClusterName, CodeDeployment, DeclaredCommits, Digest, Earlier,
     EnvironmentName, Forward, Group, Image, InfraCommit, LeaseClaim, LeaseName, LeaseRecord, Millis,
     NewDeployment, Platform, Progress, Reading, Region, Repository, RepositoryName, Revision, RunAnswer,
-    ScalableTarget, Service, ServiceDeployment, ServiceName, Tag, Tags, Target, TargetGroup, Task,
-    TaskDefinitionArn, Unreached, Wait, Word,
+    ScalableTarget, Schedule, ScheduleName, Service, ServiceDeployment, ServiceName, Tag, Tags, Target,
+    TargetGroup, Task, TaskDefinitionArn, Unreached, Wait, Word,
 };
 
 /// Why a call to AWS did not do what was asked, by what to do about it.
@@ -95,6 +95,7 @@ pub struct Ports {
     pub tagging: Arc<dyn Tagging>,
     pub scaling: Arc<dyn Scaling>,
     pub balancers: Arc<dyn Balancers>,
+    pub schedules: Arc<dyn Schedules>,
 }
 
 /// Which tasks of a service are asked for.
@@ -168,6 +169,13 @@ pub trait Ecs: Send + Sync {
     async fn run(&self, cluster: &ClusterName, id: &str) -> Result<Option<Task>, CloudError>;
     /// Tasks that were started under this name, those that stopped within about an hour among them.
     async fn runs(&self, cluster: &ClusterName, started_by: &str) -> Result<Vec<Task>, CloudError>;
+    /// Tasks of a family that run or have stopped within about an hour, whoever started them; at most `most` of each.
+    async fn runs_of_family(
+        &self,
+        cluster: &ClusterName,
+        family: &str,
+        most: usize,
+    ) -> Result<Vec<Task>, CloudError>;
     /// One `RunTask`, sent as written, once.
     async fn run_task(&self, input: &Value) -> Result<RunAnswer, CloudError>;
     async fn stop_task(&self, cluster: &ClusterName, id: &str, reason: &str) -> Result<(), CloudError>;
@@ -342,6 +350,15 @@ pub trait Balancers: Send + Sync {
     async fn forward(&self, arn: &str) -> Result<Option<Forward>, CloudError>;
     /// By its name or ARN, with the number of its targets.
     async fn target_group(&self, name: &str) -> Result<Option<TargetGroup>, CloudError>;
+}
+
+/// Rules of EventBridge and schedules of EventBridge Scheduler in one account and region.
+#[async_trait]
+pub trait Schedules: Send + Sync {
+    async fn schedule(&self, name: &ScheduleName) -> Result<Schedule, CloudError>;
+    /// One `PutTargets` or `UpdateSchedule`, sent as written. What AWS refuses of it is an error, also where it has taken another
+    /// part.
+    async fn retarget(&self, name: &ScheduleName, input: &Value) -> Result<(), CloudError>;
 }
 
 /// Why a lease could not be read or written.

@@ -35,6 +35,8 @@ pub enum Fault {
     NoSecret { name: String },
     /// The next `times` calls of `RunTask` that could start tasks find no place for them: `failures` with this reason.
     NoCapacity { reason: String, times: u32 },
+    /// The next `times` calls of `PutTargets` that could put targets put none: `FailedEntries` with this code and message.
+    FailEntries { code: String, message: String, times: u32 },
     /// `ListTasks` with `startedBy` refuses a `desiredStatus` beside it. Its model says that `startedBy` must be the only
     /// filter, and clients are seen to send both.
     StrictStartedBy,
@@ -72,6 +74,8 @@ pub enum ReadKind {
     DeploymentGroups,
     /// `GetResources`: the index of tags.
     TagIndex,
+    /// Rules with their targets, and schedules.
+    Schedules,
 }
 
 impl ReadKind {
@@ -99,6 +103,8 @@ impl ReadKind {
                 Self::DeploymentGroups
             }
             (Api::Tagging, "GetResources") => Self::TagIndex,
+            (Api::Events, "DescribeRule" | "ListRules" | "ListTargetsByRule")
+            | (Api::Scheduler, "GetSchedule") => Self::Schedules,
             _ => return None,
         })
     }
@@ -128,6 +134,8 @@ impl Refusal {
             Self::Failed if matches!(api, Api::Tagging | Api::Scaling) => {
                 ("InternalServiceException", "", 500)
             }
+            Self::Failed if api == Api::Events => ("InternalException", "", 500),
+            Self::Failed if api == Api::Scheduler => ("InternalServerException", "", 500),
             Self::Failed => ("InternalFailure", "InternalFailure", 500),
             Self::Refused(_) => ("ClientException", "ClientException", 400),
             Self::Denied => ("AccessDeniedException", "AccessDenied", if query { 403 } else { 400 }),
@@ -194,6 +202,7 @@ impl Fault {
             | Self::Deny { times, .. }
             | Self::Refuse { times, .. }
             | Self::NoCapacity { times, .. }
+            | Self::FailEntries { times, .. }
             | Self::ExpiredToken { times } => {
                 *times = times.saturating_sub(1);
                 *times > 0
@@ -219,6 +228,7 @@ impl Fault {
             | Self::Deny { times, .. }
             | Self::Refuse { times, .. }
             | Self::NoCapacity { times, .. }
+            | Self::FailEntries { times, .. }
             | Self::ExpiredToken { times } => *times == 0,
             _ => false,
         }
@@ -290,6 +300,19 @@ impl Faults {
         found.map(|(index, reason)| {
             self.spend(index);
             reason
+        })
+    }
+
+    /// Code and message of what is refused of targets.
+    pub(crate) fn fails_entries(&mut self) -> Option<(String, String)> {
+        let said = |fault: &Fault| match fault {
+            Fault::FailEntries { code, message, .. } => Some((code.clone(), message.clone())),
+            _ => None,
+        };
+        let found = self.active.iter().enumerate().find_map(|(index, fault)| Some((index, said(fault)?)));
+        found.map(|(index, said)| {
+            self.spend(index);
+            said
         })
     }
 

@@ -3,7 +3,7 @@
 //!
 //! Sources: Amazon ECS API reference, "Request throttling for the Amazon ECS API" (burst and sustained rate); Amazon ECR
 //! user guide, "Service quotas" (sustained rates; a burst of one second is chosen here). Of `CodeDeploy`, of the other
-//! reads and writes of ECR and of the tagging API AWS publishes no figures: what stands below is chosen, low enough that
+//! reads and writes of ECR, of EventBridge and of the tagging API AWS publishes no figures: what stands below is chosen, low enough that
 //! a client has to be considerate. What is in no category (`StopServiceDeployment`, `ContinueServiceDeployment`, Elastic Load Balancing, STS) is not
 //! limited.
 
@@ -53,6 +53,9 @@ enum Category {
     TagIndex,
     ScalingRead,
     ScalingModify,
+    /// Of EventBridge and EventBridge Scheduler.
+    EventsRead,
+    EventsModify,
 }
 
 impl Category {
@@ -98,6 +101,8 @@ impl Category {
             (Api::Tagging, _) => Self::TagIndex,
             (Api::Scaling, _) if is_read => Self::ScalingRead,
             (Api::Scaling, _) => Self::ScalingModify,
+            (Api::Events | Api::Scheduler, _) if is_read => Self::EventsRead,
+            (Api::Events | Api::Scheduler, _) => Self::EventsModify,
             (Api::Ecs | Api::Elb | Api::Sts, _) => return None,
         })
     }
@@ -124,8 +129,8 @@ impl Category {
             Self::EcrUploadBegin | Self::EcrUploadEnd => (100, 100),
             // Chosen from here on.
             Self::EcrImages | Self::EcrRepositories | Self::EcrRead => (20, 10),
-            Self::EcrModify | Self::CodeDeployModify => (10, 5),
-            Self::CodeDeployRead | Self::ScalingRead => (20, 10),
+            Self::EcrModify | Self::CodeDeployModify | Self::EventsModify => (10, 5),
+            Self::CodeDeployRead | Self::ScalingRead | Self::EventsRead => (20, 10),
             Self::TagIndex => (10, 5),
             Self::ScalingModify => (10, 2),
         }

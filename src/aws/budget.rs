@@ -52,6 +52,11 @@ pub enum Category {
     TagIndexRead,
     ScalingRead,
     BalancerRead,
+    /// Rules and their targets.
+    RuleModify,
+    RuleRead,
+    ScheduleModify,
+    ScheduleRead,
     Identity,
 }
 
@@ -77,12 +82,16 @@ impl Category {
             (Api::Tagging, _) => Self::TagIndexRead,
             (Api::Scaling, _) => Self::ScalingRead,
             (Api::Balancers, _) => Self::BalancerRead,
+            (Api::Events, "PutTargets") => Self::RuleModify,
+            (Api::Events, _) => Self::RuleRead,
+            (Api::Scheduler, "UpdateSchedule") => Self::ScheduleModify,
+            (Api::Scheduler, _) => Self::ScheduleRead,
             (Api::Sts, _) => Self::Identity,
         }
     }
 
     /// AWS's rate: calls at once, and a second. What is published is in the page above and in "Amazon ECR service quotas"; for
-    /// `DescribeImages`, CodeDeploy, tags, autoscaling and STS nothing is, and the figures are cautious.
+    /// `DescribeImages`, CodeDeploy, tags, autoscaling, EventBridge and STS nothing is, and the figures are cautious.
     fn rate(self) -> Rate {
         let (burst, a_second) = match self {
             Self::TaskDefinitionModify => (20.0, 1.0),
@@ -97,9 +106,13 @@ impl Category {
             | Self::ImageRead
             | Self::CodeDeployRead
             | Self::ScalingRead
-            | Self::BalancerRead => (10.0, 10.0),
+            | Self::BalancerRead
+            | Self::RuleRead
+            | Self::ScheduleRead => (10.0, 10.0),
             Self::ImagePull => (2000.0, 2000.0),
-            Self::CodeDeployModify | Self::TagIndexRead => (5.0, 5.0),
+            Self::CodeDeployModify | Self::TagIndexRead | Self::RuleModify | Self::ScheduleModify => {
+                (5.0, 5.0)
+            }
             Self::Identity => (100.0, 100.0),
         };
         let part = if self.is_of_writes() { OF_WRITES } else { OF_READS };
@@ -115,6 +128,8 @@ impl Category {
                 | Self::ServiceModify
                 | Self::ImageModify
                 | Self::CodeDeployModify
+                | Self::RuleModify
+                | Self::ScheduleModify
         )
     }
 
@@ -138,6 +153,10 @@ impl Category {
             Self::TagIndexRead => "tag_index_read",
             Self::ScalingRead => "scaling_read",
             Self::BalancerRead => "balancer_read",
+            Self::RuleModify => "rule_modify",
+            Self::RuleRead => "rule_read",
+            Self::ScheduleModify => "schedule_modify",
+            Self::ScheduleRead => "schedule_read",
             Self::Identity => "identity",
         }
     }
@@ -151,6 +170,8 @@ fn is_write(operation: &str) -> bool {
 fn api_of(operation: &str) -> Api {
     match operation {
         "PutImage" => Api::Ecr,
+        "PutTargets" => Api::Events,
+        "UpdateSchedule" => Api::Scheduler,
         "RegisterTaskDefinition" | "TagResource" | "UpdateService" | "RunTask" | "StopTask" => Api::Ecs,
         _ => Api::CodeDeploy,
     }

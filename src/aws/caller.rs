@@ -26,6 +26,10 @@ pub enum Api {
     Scaling,
     /// Elastic Load Balancing, version 2.
     Balancers,
+    /// Amazon EventBridge.
+    Events,
+    /// Amazon EventBridge Scheduler.
+    Scheduler,
 }
 
 /// Makes calls in one region, with one set of credentials.

@@ -174,6 +174,7 @@ fn of_code(code: Option<&str>, message: Option<&str>) -> CloudError {
         | "DeploymentDoesNotExistException"
         | "RevisionDoesNotExistException"
         | "ImageNotFoundException"
+        | "ResourceNotFoundException"
         | "RuleNotFound"
         | "ListenerNotFound"
         | "TargetGroupNotFound" => CloudError::NotFound(text),
@@ -181,6 +182,8 @@ fn of_code(code: Option<&str>, message: Option<&str>) -> CloudError {
         | "InternalFailure"
         | "InternalServiceException"
         | "InternalServerError"
+        | "InternalServerException"
+        | "InternalException"
         | "ServiceUnavailable"
         | "ServiceUnavailableException"
         | "RequestTimeout"
@@ -232,6 +235,11 @@ mod tests {
             ("LimitExceededException", "x", "refused"),
             ("ClientException", "bad", "refused"),
             ("ServerException", "x", "no answer"),
+            ("InternalException", "x", "no answer"),
+            ("InternalServerException", "x", "no answer"),
+            ("ResourceNotFoundException", "x", "not found"),
+            ("ConcurrentModificationException", "x", "refused"),
+            ("ConflictException", "x", "refused"),
         ] {
             let text = of_code(Some(code), Some(message)).to_string();
             assert!(text.starts_with(expected), "{code}: {text}");

@@ -2,6 +2,7 @@
 //! connections, and JSON in and out, whatever the service itself speaks.
 
 use std::fmt;
+use std::fmt::Write as _;
 
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_runtime::auth::sigv4::{SCHEME_ID, SigV4AuthScheme};
@@ -24,6 +25,7 @@ use aws_types::SigningName;
 use aws_types::region::SigningRegion;
 use aws_types::service_config::ServiceConfigKey;
 use serde_json::Value;
+use url::form_urlencoded;
 
 use super::clock::AwsClock;
 use super::error::{self, CallError};
@@ -47,6 +49,20 @@ pub(super) enum Protocol {
     Json { version: &'static str, target: &'static str },
     /// AWS query, with the model's `apiVersion`.
     Query { version: &'static str },
+    /// AWS restJson1, with the places of its operations.
+    Rest(&'static [Route]),
+}
+
+/// Where an operation of a REST API is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Route {
+    pub operation: &'static str,
+    pub method: &'static str,
+    pub path: &'static str,
+    /// The member that stands behind the path.
+    pub name: &'static str,
+    /// Members that stand in the query, and what they are called there. The rest is the body, unless it is a GET.
+    pub query: &'static [(&'static str, &'static str)],
 }
 
 type Call = Operation<Request, Value, Refusal>;
@@ -126,6 +142,7 @@ fn serialise(protocol: Protocol, (name, input): &Request) -> Result<HttpRequest,
     let body = match protocol {
         Protocol::Json { .. } => serde_json::to_vec(input)?,
         Protocol::Query { version } => query::form(name, version, input).into_bytes(),
+        Protocol::Rest(routes) => return rest(routes, name, input),
     };
     let mut request = HttpRequest::new(SdkBody::from(body));
     request.set_method("POST")?;
@@ -139,13 +156,55 @@ fn serialise(protocol: Protocol, (name, input): &Request) -> Result<HttpRequest,
         Protocol::Query { .. } => {
             headers.insert("content-type", "application/x-www-form-urlencoded");
         }
+        Protocol::Rest(_) => {}
     }
     Ok(request)
 }
 
+/// Smithy, "AWS restJson1 protocol".
+fn rest(routes: &[Route], operation: &str, input: &Value) -> Result<HttpRequest, BoxError> {
+    let route = routes.iter().find(|route| route.operation == operation);
+    let route = route.ok_or_else(|| format!("no client has the operation {operation}"))?;
+    let mut members = input.as_object().cloned().unwrap_or_default();
+    let mut text = |key: &str| match members.shift_remove(key) {
+        Some(Value::String(text)) => Some(text),
+        _ => None,
+    };
+    let name = text(route.name).ok_or_else(|| format!("{operation} names nothing"))?;
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for (member, called) in route.query {
+        if let Some(text) = text(member) {
+            query.append_pair(called, &text);
+        }
+    }
+    let (path, query) = (percent_encoded(&name), query.finish());
+    let uri = format!("{}{path}{}{query}", route.path, if query.is_empty() { "" } else { "?" });
+    let body = if route.method == "GET" { Vec::new() } else { serde_json::to_vec(&members)? };
+    let mut request = HttpRequest::new(SdkBody::from(body));
+    request.set_method(route.method)?;
+    request.set_uri(uri)?;
+    if route.method != "GET" {
+        request.headers_mut().insert("content-type", "application/json");
+    }
+    Ok(request)
+}
+
+/// All but what a part of a path may hold as it is.
+fn percent_encoded(text: &str) -> String {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+    text.bytes().fold(String::new(), |mut encoded, byte| {
+        if is_plain(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+        encoded
+    })
+}
+
 fn deserialise(protocol: Protocol, response: &HttpResponse) -> Result<Value, OrchestratorError<Refusal>> {
     match protocol {
-        Protocol::Json { .. } => of_json(response),
+        Protocol::Json { .. } | Protocol::Rest(_) => of_json(response),
         Protocol::Query { .. } => of_xml(response),
     }
 }
@@ -288,6 +347,33 @@ mod tests {
         ] {
             assert_eq!(host(name, region, variant), expected);
         }
+    }
+
+    #[test]
+    fn a_rest_operation_has_its_name_in_the_path_and_the_rest_in_query_or_body() {
+        let routes = [
+            Route {
+                operation: "Get",
+                method: "GET",
+                path: "/s/",
+                name: "Name",
+                query: &[("Group", "group")],
+            },
+            Route { operation: "Put", method: "PUT", path: "/s/", name: "Name", query: &[] },
+        ];
+        let input = json!({"Name": "a b/ü", "Group": "x&y"});
+        let body = |request: &HttpRequest| request.body().bytes().map(<[u8]>::to_vec);
+        let get = rest(&routes, "Get", &input).unwrap();
+        assert_eq!((get.method(), get.uri()), ("GET", "/s/a%20b%2F%C3%BC?group=x%26y"));
+        assert_eq!(body(&get), Some(Vec::new()));
+        let put = rest(&routes, "Put", &input).unwrap();
+        assert_eq!((put.method(), put.uri()), ("PUT", "/s/a%20b%2F%C3%BC"));
+        assert_eq!(body(&put), Some(br#"{"Group":"x&y"}"#.to_vec()));
+        assert!(
+            rest(&routes, "Put", &json!({"Group": "x"})).is_err(),
+            "an empty path is another operation's"
+        );
+        assert!(rest(&routes, "Delete", &input).is_err());
     }
 
     #[test]

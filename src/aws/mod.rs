@@ -23,6 +23,7 @@ mod lease_table;
 mod mutation_tests;
 mod query;
 mod scaling;
+mod schedules;
 mod schema;
 mod sdk;
 mod session;
@@ -49,6 +50,7 @@ use code_deploy::CodeDeployClient;
 use ecr::EcrClient;
 use ecs::EcsClient;
 use scaling::ScalingClient;
+use schedules::SchedulesClient;
 use sdk::Sdk;
 use session::SessionCredentials;
 use tagging::TaggingClient;
@@ -201,6 +203,10 @@ pub fn ports(caller: &Arc<dyn Caller>) -> Ports {
         tagging: Arc::new(TaggingClient::new(client(Api::Tagging))),
         scaling: Arc::new(ScalingClient::new(client(Api::Scaling))),
         balancers: Arc::new(BalancersClient::new(client(Api::Balancers))),
+        schedules: Arc::new(SchedulesClient {
+            rules: client(Api::Events),
+            schedules: client(Api::Scheduler),
+        }),
     }
 }
 

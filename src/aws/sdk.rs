@@ -21,7 +21,7 @@ use super::caller::{Api, Caller};
 use super::clock::AwsClock;
 use super::download::Downloads;
 use super::error::{self, CallError};
-use super::json::{JsonClient, Protocol, Service};
+use super::json::{JsonClient, Protocol, Route, Service};
 use crate::model::Region;
 
 const TAGGING: Service = Service {
@@ -40,6 +40,25 @@ const BALANCERS: Service = Service {
     protocol: Protocol::Query { version: "2015-12-01" },
 };
 
+const EVENTS: Service = Service {
+    id: "EventBridge",
+    host: "events",
+    protocol: Protocol::Json { version: "1.1", target: "AWSEvents" },
+};
+const SCHEDULER: Service =
+    Service { id: "Scheduler", host: "scheduler", protocol: Protocol::Rest(SCHEDULES) };
+/// Where its operations are found (botocore's model, `http`).
+const SCHEDULES: &[Route] = &[
+    Route {
+        operation: "GetSchedule",
+        method: "GET",
+        path: "/schedules/",
+        name: "Name",
+        query: &[("GroupName", "groupName")],
+    },
+    Route { operation: "UpdateSchedule", method: "PUT", path: "/schedules/", name: "Name", query: &[] },
+];
+
 /// The clients of one region.
 pub(super) struct Sdk {
     region: Option<Region>,
@@ -50,6 +69,8 @@ pub(super) struct Sdk {
     tagging: JsonClient,
     scaling: JsonClient,
     balancers: JsonClient,
+    events: JsonClient,
+    scheduler: JsonClient,
     downloads: Downloads,
 }
 
@@ -69,6 +90,8 @@ impl Sdk {
             tagging: JsonClient::new(settings, TAGGING, clock),
             scaling: JsonClient::new(settings, SCALING, clock),
             balancers: JsonClient::new(settings, BALANCERS, clock),
+            events: JsonClient::new(settings, EVENTS, clock),
+            scheduler: JsonClient::new(settings, SCHEDULER, clock),
             downloads: Downloads::new(settings.endpoint_url()),
         }
     }
@@ -169,6 +192,8 @@ impl Caller for Sdk {
             (Api::Tagging, _) => self.tagging.call(operation, input).await,
             (Api::Scaling, _) => self.scaling.call(operation, input).await,
             (Api::Balancers, _) => self.balancers.call(operation, input).await,
+            (Api::Events, _) => self.events.call(operation, input).await,
+            (Api::Scheduler, _) => self.scheduler.call(operation, input).await,
             (Api::Ecs | Api::Ecr | Api::CodeDeploy | Api::Sts, _) => {
                 Err(CallError::Unsent(format!("no client has the operation {operation}")))
             }

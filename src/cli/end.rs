@@ -209,6 +209,7 @@ pub(super) mod tests {
             drift: Vec::new(),
             is_recorded: true,
             proof: crate::model::Proof::Proven,
+            last_run: None,
             failing_since: None,
             failing_causes: Vec::new(),
             good: std::collections::BTreeMap::new(),

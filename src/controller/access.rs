@@ -74,7 +74,7 @@ impl Access {
             return *unreached;
         }
         let asked_at = self.clock.now();
-        if desired.task().is_some() {
+        if desired.service().is_none() {
             let rests = |last: &LastLook| {
                 last.desired == *desired
                     && asked_at < last.until
@@ -167,6 +167,7 @@ impl Access {
             tagging: &*self.ports.tagging,
             scaling: &*self.ports.scaling,
             balancers: &*self.ports.balancers,
+            schedules: &*self.ports.schedules,
             history: &*self.history,
             clock: &*self.clock,
             remembered: &self.remembered,

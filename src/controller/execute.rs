@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::documents::shown;
 use crate::model::{
-    Desired, Reading, Revision, RunAnswer, TaskDefinitionArn, TaskDefinitionSource, Wait, Word,
+    Desired, Reading, Revision, RunAnswer, ScheduleName, TaskDefinitionArn, TaskDefinitionSource, Wait, Word,
 };
 use crate::plan::{By, DeploymentName, Step, Why};
 use crate::ports::{CloudError, Ecr, Ports};
@@ -28,6 +28,7 @@ pub(super) async fn execute(
     match step {
         Step::Register { input, tags, .. } => return ecs.register(input, tags).await.map(Answer::Registered),
         Step::Run { input, .. } => return ecs.run_task(input).await.map(Answer::Run),
+        Step::Retarget { schedule, input, .. } => ports.schedules.retarget(schedule, input).await,
         Step::StopRun { cluster, task, reason } => ecs.stop_task(cluster, task, reason).await,
         Step::Stamp { revision, stamp } => ecs.tag_revision(revision, &stamp.tags()).await,
         Step::Deploy { cluster, service, revision, by: By::UpdateService { settings }, why } => {
@@ -76,6 +77,8 @@ pub(super) fn operation(step: &Step) -> &'static str {
         Step::CreateGroup { .. } => "CreateDeploymentGroup",
         Step::MoveTag { .. } => MOVE_TAG,
         Step::Run { .. } => "RunTask",
+        Step::Retarget { schedule: ScheduleName::Rule(_), .. } => "PutTargets",
+        Step::Retarget { schedule: ScheduleName::Schedule { .. }, .. } => "UpdateSchedule",
         Step::StopRun { .. } => "StopTask",
     }
 }

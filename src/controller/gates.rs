@@ -307,6 +307,7 @@ mod tests {
             drift: Vec::new(),
             is_recorded: true,
             proof: Proof::Proven,
+            last_run: None,
             failing_since: None,
             failing_causes: Vec::new(),
             causes: Vec::new(),

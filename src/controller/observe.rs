@@ -2,6 +2,7 @@
 
 mod deployments;
 mod runs;
+mod schedules;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,12 +14,12 @@ use crate::documents::memory;
 use crate::model::{
     AccountId, Balancing, ClusterName, DeclaredCommits, Deployment, DeploymentStatus, Desired, InfraCommit,
     Millis, Observed, ObservedImage, OutcomeKind, Phase, Reading, Revision, RolloutState, ScalableTarget,
-    Service, ServiceDeployment, ServiceName, Task, TaskDefinitionArn,
+    Service, ServiceDeployment, ServiceName, Task, TaskDefinitionArn, Workload,
 };
 use crate::plan::count::Count;
 use crate::plan::{carriers, declared_family, phase, steady};
 use crate::ports::{
-    Balancers, Clock, CloudError, CodeDeploy, Ecr, Ecs, History, Scaling, Sts, Tagging, Tasks,
+    Balancers, Clock, CloudError, CodeDeploy, Ecr, Ecs, History, Scaling, Schedules, Sts, Tagging, Tasks,
 };
 
 /// Revisions of the family that are searched for content and stamps.
@@ -56,6 +57,7 @@ pub struct Observer<'a> {
     pub tagging: &'a dyn Tagging,
     pub scaling: &'a dyn Scaling,
     pub balancers: &'a dyn Balancers,
+    pub schedules: &'a dyn Schedules,
     pub history: &'a dyn History,
     pub clock: &'a dyn Clock,
     pub remembered: &'a Remembered,
@@ -77,8 +79,12 @@ impl Observer<'_> {
             Ok(account) => Ok(account),
             Err(unreached) => return *unreached,
         };
-        if let Some(task) = desired.task() {
-            return self.observe_task(desired, task, account, head, registered).await;
+        match &desired.workload {
+            Workload::Task(task) => return self.observe_task(desired, task, account, head, registered).await,
+            Workload::ScheduledTask(task) => {
+                return self.observe_schedules(desired, task, account, head, (registered, &look)).await;
+            }
+            Workload::Service(_) => {}
         }
         let (service, checked_at) = match service {
             Some(service) => service,
@@ -142,6 +148,7 @@ impl Observer<'_> {
             interim: Vec::new(),
             scalable_target: self.scalable_target(desired, look.fresh).await,
             model_service: None,
+            schedules: BTreeMap::new(),
         };
         self.relate(desired, head, &mut observed);
         if look.deep && is_first_contact(desired, &observed) {
@@ -173,9 +180,18 @@ impl Observer<'_> {
         head: Option<&InfraCommit>,
         observed: &Observed,
     ) -> Vec<DeclaredCommits> {
+        let live = observed.service.known().and_then(Service::primary);
+        self.interim_of(desired, head, live.map(|primary| &primary.task_definition), observed)
+    }
+
+    fn interim_of(
+        &self,
+        desired: &Desired,
+        head: Option<&InfraCommit>,
+        live: Option<&TaskDefinitionArn>,
+        observed: &Observed,
+    ) -> Vec<DeclaredCommits> {
         let memory = |revision: &Revision| memory::of(revision, desired);
-        let live =
-            observed.service.known().and_then(Service::primary).map(|primary| &primary.task_definition);
         let live = live.and_then(|live| observed.revisions.get(live)?.known());
         if live.is_none_or(|live| memory(live).is_some()) {
             return Vec::new();

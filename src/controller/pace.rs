@@ -150,7 +150,9 @@ fn life_of_facts(plan: &Plan, outcome: &Outcome, stalled_for: Option<Millis>) ->
         Some(Waiting::ImageNotBuilt { .. } | Waiting::Frozen) => QUIET_FACTS,
         Some(Waiting::Deploying { .. } | Waiting::FinishingFirst { .. }) => MOVING_FACTS,
         // What fails is told by what stopped, and that comes and goes between two looks.
-        Some(Waiting::Settled) if plan.status.failing_since.is_some() => MOVING_FACTS,
+        Some(Waiting::Settled) if plan.status.failing_since.is_some() && plan.status.last_run.is_none() => {
+            MOVING_FACTS
+        }
         Some(waiting) if waiting::class(waiting) == waiting::Class::Settled || awaits_others(plan) => {
             QUIET_FACTS
         }

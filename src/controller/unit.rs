@@ -515,5 +515,5 @@ impl<'a> Pass<'a, '_> {
 
 /// Whether it begins a deployment: a registration is the first step of one.
 fn starts(step: &Step) -> bool {
-    matches!(step, Step::Register { .. } | Step::Deploy { .. } | Step::Run { .. })
+    matches!(step, Step::Register { .. } | Step::Deploy { .. } | Step::Run { .. } | Step::Retarget { .. })
 }

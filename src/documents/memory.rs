@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use super::normalise;
 use crate::model::{
     Applied, ClusterName, Commit, ContentHash, DeclarationHash, DeploymentId, Desired, Ended, InfraCommit,
-    Memory, Millis, Outcome, OutcomeKind, Revision, RunStamp, RunStanding, SettingsStamp, Target,
+    LastRun, Memory, Millis, Outcome, OutcomeKind, Revision, RunStamp, RunStanding, SettingsStamp, Target,
     TaskDefinitionArn, Workload,
 };
 
@@ -43,6 +43,8 @@ const SETTINGS: &str = "trueup:settings";
 const RUN: &str = "trueup:run";
 /// The cluster of that task: not part of the value above, which would be too long with it.
 const CLUSTER: &str = "trueup:cluster";
+/// `<result>/<seconds>/<task>`, and `/<causes>` where it failed: how the last run ended that a rule or a schedule had started.
+const LAST_RUN: &str = "trueup:last-run";
 /// What AWS or a person said of it.
 const REASON: &str = "trueup:reason";
 /// All keys of a revision with one image; each further one may have a commit of its own.
@@ -64,11 +66,15 @@ pub const KEYS: [&str; 14] = [
 ];
 /// What a revision of a task has beside those, in the room that it leaves to `FROM`, `HEALED` and `SETTINGS`.
 pub const KEYS_OF_A_RUN: [&str; 3] = [RUN, CLUSTER, REASON];
+/// The same of one that a rule or a schedule runs, in the room of `SETTINGS`.
+pub const KEYS_OF_A_SCHEDULE: [&str; 1] = [LAST_RUN];
 /// Stands for "no infra commit" (a working tree) in the stamp, and for a task without an id.
 const NONE: &str = "-";
 const REFUSED: &str = "none";
 /// In the place of the service, on revisions of tasks. It names no cluster and no family: a run that was moved is the same.
 const TASK: &str = "task";
+/// The same where a rule or a schedule starts them.
+const SCHEDULE: &str = "schedule";
 /// Characters of the value of a tag (Amazon ECS API reference, `Tag`).
 const MOST_OF_A_VALUE: usize = 256;
 
@@ -118,6 +124,8 @@ pub enum Stamp {
         attempt: u64,
         why: Option<String>,
     },
+    /// How a run ended that a rule or a schedule has started.
+    LastRun(LastRun),
 }
 
 impl Stamp {
@@ -143,6 +151,7 @@ impl Stamp {
                 let ended = (ENDED.to_owned(), format!("{attempt}/{}", outcome.deployment));
                 [outcome_tag(outcome), ended].into_iter().chain(reason_tag(why.as_deref())).collect()
             }
+            Self::LastRun(run) => BTreeMap::from([(LAST_RUN.to_owned(), format_last_run(run))]),
         }
     }
 
@@ -152,6 +161,7 @@ impl Stamp {
             Self::Applied(_) => APPLIED,
             Self::Outcome { .. } | Self::Ran { .. } => OUTCOME,
             Self::Run { .. } => RUN,
+            Self::LastRun(_) => LAST_RUN,
             Self::Retry(_) => RETRY,
             Self::Settings(_) => SETTINGS,
         }
@@ -185,6 +195,7 @@ pub fn of(revision: &Revision, desired: &Desired) -> Option<Memory> {
         retry: tag(RETRY).map(str::to_owned),
         settings: tag(SETTINGS).and_then(parse_settings),
         run: tag(RUN).zip(tag(CLUSTER)).and_then(|(run, cluster)| parse_run(run, cluster)),
+        last_run: tag(LAST_RUN).and_then(parse_last_run),
     })
 }
 
@@ -229,6 +240,7 @@ fn place(desired: &Desired) -> String {
     match &desired.workload {
         Workload::Service(service) => format!("{}/{service}", desired.cluster),
         Workload::Task(_) => TASK.to_owned(),
+        Workload::ScheduledTask(_) => SCHEDULE.to_owned(),
     }
 }
 
@@ -292,12 +304,24 @@ fn applied_tags(applied: &Applied) -> impl Iterator<Item = (String, String)> {
 }
 
 pub fn outcome_tag(outcome: &Outcome) -> (String, String) {
-    let result = match outcome.result {
+    (OUTCOME.to_owned(), format!("{}/{}", word(outcome.result), outcome.deployment))
+}
+
+fn word(result: OutcomeKind) -> &'static str {
+    match result {
         OutcomeKind::Succeeded => "succeeded",
         OutcomeKind::Failed => "failed",
         OutcomeKind::Superseded => "superseded",
-    };
-    (OUTCOME.to_owned(), format!("{result}/{}", outcome.deployment))
+    }
+}
+
+fn parse_word(word: &str) -> Option<OutcomeKind> {
+    Some(match word {
+        "succeeded" => OutcomeKind::Succeeded,
+        "failed" => OutcomeKind::Failed,
+        "superseded" => OutcomeKind::Superseded,
+        _ => return None,
+    })
 }
 
 pub fn settings_tag(settings: &SettingsStamp) -> (String, String) {
@@ -363,11 +387,29 @@ fn parse_run(text: &str, cluster: &str) -> Option<RunStamp> {
     })
 }
 
+fn format_last_run(run: &LastRun) -> String {
+    let last = format!("{}/{}/{}", word(run.result), run.ended_at.div_euclid(1000), run.task);
+    if run.causes.is_empty() { last } else { plain(&format!("{last}/{}", run.causes.join(" - "))) }
+}
+
+fn parse_last_run(text: &str) -> Option<LastRun> {
+    let mut parts = text.splitn(4, '/');
+    let result = parse_word(parts.next()?)?;
+    let ended_at = parts.next()?.parse::<Millis>().ok()?.checked_mul(1000)?;
+    let task = parts.next()?.to_owned();
+    Some(LastRun { result, ended_at, task, causes: parts.map(str::to_owned).collect() })
+}
+
 /// With what a tag may not hold replaced; nothing where there is nothing to say.
 fn reason_tag(why: Option<&str>) -> Option<(String, String)> {
+    Some((REASON.to_owned(), plain(why?)))
+}
+
+/// As the value of a tag may be.
+fn plain(text: &str) -> String {
     let plain = |c: char| if c.is_alphanumeric() || " _.:/=+-@".contains(c) { c } else { '_' };
-    let value: String = why?.chars().map(plain).take(MOST_OF_A_VALUE).collect();
-    Some((REASON.to_owned(), value.trim().to_owned()))
+    let value: String = text.chars().map(plain).take(MOST_OF_A_VALUE).collect();
+    value.trim().to_owned()
 }
 
 fn parse_ended(text: &str) -> Option<Ended> {
@@ -377,13 +419,7 @@ fn parse_ended(text: &str) -> Option<Ended> {
 
 fn parse_outcome(text: &str) -> Option<Outcome> {
     let (result, deployment) = text.split_once('/')?;
-    let result = match result {
-        "succeeded" => OutcomeKind::Succeeded,
-        "failed" => OutcomeKind::Failed,
-        "superseded" => OutcomeKind::Superseded,
-        _ => return None,
-    };
-    Some(Outcome { result, deployment: deployment.to_owned() })
+    Some(Outcome { result: parse_word(result)?, deployment: deployment.to_owned() })
 }
 
 #[cfg(test)]

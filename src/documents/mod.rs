@@ -15,6 +15,7 @@ pub mod placeholders;
 pub mod refusals;
 pub mod repositories;
 pub mod roles;
+pub mod schedules;
 pub mod service_settings;
 pub mod shown;
 pub mod tags;

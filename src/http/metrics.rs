@@ -202,6 +202,7 @@ fn kind(step: &Step) -> &'static str {
         Step::CreateGroup { .. } => "create_group",
         Step::MoveTag { .. } => "move_tag",
         Step::Run { .. } => "run",
+        Step::Retarget { .. } => "retarget",
         Step::StopRun { .. } => "stop_run",
     }
 }

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use crate::accounts::Accounts;
 use crate::documents::{code_deploy, roles};
 use crate::model::{
-    AccountId, CodeDeploy, Declaration, Desired, Mode, MoveTag, NewGroup, Region, RunNetwork, Strategy,
-    Target, TaskDefinitionSource,
+    AccountId, CodeDeploy, Declaration, Desired, Mode, MoveTag, NewGroup, Region, RunNetwork, ScheduleName,
+    Strategy, Target, TaskDefinitionSource,
 };
 use crate::plan::count::Count;
 use resource::{Naming, Resource, named};
@@ -165,6 +165,12 @@ fn has_plain_names(desired: &Desired) -> Result<(), Wildcard> {
     if let Some(RunNetwork::Like(name)) = desired.task().map(|task| &task.network) {
         names.push(name.to_string());
     }
+    for name in desired.scheduled_task().into_iter().flat_map(|task| &task.schedules) {
+        match name {
+            ScheduleName::Rule(name) => names.push(name.clone()),
+            ScheduleName::Schedule { group, name } => names.extend([group.clone(), name.clone()]),
+        }
+    }
     names.extend(desired.images.iter().map(|image| image.repository.to_string()));
     names.extend(places.into_iter().chain(regions).chain([family]).flatten());
     names.extend(roles::declared(desired).into_iter().map(str::to_owned));
@@ -294,6 +300,16 @@ fn reads(desired: &[&Desired]) -> Vec<Statement> {
             any(desired.iter().filter(|one| may_shift_traffic(one))),
         ),
         Statement::new(
+            "ReadRules",
+            &["events:DescribeRule", "events:ListTargetsByRule"],
+            desired.iter().flat_map(|one| rules(one)),
+        ),
+        Statement::new(
+            "ReadSchedules",
+            &["scheduler:GetSchedule"],
+            desired.iter().flat_map(|one| of_scheduler(one)),
+        ),
+        Statement::new(
             "ReadImages",
             // The manifest of an image for several platforms says which, the configuration of every other one.
             &[
@@ -349,6 +365,28 @@ fn writes(desired: &[&Desired]) -> Vec<Statement> {
             &["ecs:StopTask", "ecs:TagResource"],
             tasks(desired).map(|one| resource(one, "ecs", "task/", one.cluster.as_str(), "/*")),
         ),
+        Statement::new("WriteRules", &["events:PutTargets"], desired.iter().flat_map(|one| rules(one))),
+        Statement::new(
+            "WriteSchedules",
+            &["scheduler:UpdateSchedule"],
+            desired.iter().flat_map(|one| of_scheduler(one)),
+        ),
+        // Whoever writes a target passes its role, and which one that is only AWS knows.
+        Statement::new(
+            "PassRolesToRules",
+            &["iam:PassRole"],
+            desired.iter().filter(|one| rules(one).next().is_some()).flat_map(|one| any_allowed_role(one)),
+        )
+        .when(Condition::PassedTo("events.amazonaws.com")),
+        Statement::new(
+            "PassRolesToSchedules",
+            &["iam:PassRole"],
+            desired
+                .iter()
+                .filter(|one| of_scheduler(one).next().is_some())
+                .flat_map(|one| any_allowed_role(one)),
+        )
+        .when(Condition::PassedTo("scheduler.amazonaws.com")),
         Statement::new(
             "StopAndContinueInEcs",
             &["ecs:StopServiceDeployment", "ecs:ContinueServiceDeployment"],
@@ -413,6 +451,27 @@ fn services<'a>(desired: &[&'a Desired]) -> impl Iterator<Item = &'a Desired> {
 
 fn tasks<'a>(desired: &[&'a Desired]) -> impl Iterator<Item = &'a Desired> {
     desired.iter().copied().filter(|one| one.task().is_some())
+}
+
+/// The rules that start its tasks. A rule of the default event bus is named without the bus.
+fn rules(desired: &Desired) -> impl Iterator<Item = Resource> {
+    schedules(desired).filter_map(|name| match name {
+        ScheduleName::Rule(name) => Some(resource(desired, "events", "rule/", name, "")),
+        ScheduleName::Schedule { .. } => None,
+    })
+}
+
+fn of_scheduler(desired: &Desired) -> impl Iterator<Item = Resource> {
+    schedules(desired).filter_map(|name| match name {
+        ScheduleName::Rule(_) => None,
+        ScheduleName::Schedule { group, name } => {
+            Some(resource(desired, "scheduler", "schedule/", &format!("{group}/{name}"), ""))
+        }
+    })
+}
+
+fn schedules(desired: &Desired) -> impl Iterator<Item = &ScheduleName> {
+    desired.scheduled_task().into_iter().flat_map(|task| &task.schedules)
 }
 
 fn clusters<'a>(desired: impl Iterator<Item = &'a Desired>) -> BTreeSet<Resource> {
@@ -510,18 +569,24 @@ fn family(desired: &Desired) -> Option<&str> {
 /// The roles that the task definition names. Where another hand's revision is the base they are not known here: all that
 /// the operator allows, or all of the account.
 fn roles(desired: &Desired) -> Vec<Resource> {
-    match (&desired.task_definition, &desired.allowed_roles) {
-        (TaskDefinitionSource::File { input, .. }, _) => {
+    match &desired.task_definition {
+        TaskDefinitionSource::File { input, .. } => {
             roles::of_task_definition(input).map(|named| role(desired, named)).collect()
         }
-        (_, Some(allowed)) => allowed.iter().map(|pattern| role(desired, pattern.as_str())).collect(),
-        (_, None) => vec![role(desired, "*")],
+        _ => any_allowed_role(desired),
+    }
+}
+
+fn any_allowed_role(desired: &Desired) -> Vec<Resource> {
+    match &desired.allowed_roles {
+        Some(allowed) => allowed.iter().map(|pattern| role(desired, pattern.as_str())).collect(),
+        None => vec![role(desired, "*")],
     }
 }
 
 fn passes_any_role(desired: &Desired) -> bool {
     let is_file = matches!(desired.task_definition, TaskDefinitionSource::File { .. });
-    !is_file && desired.allowed_roles.is_none()
+    (!is_file || desired.scheduled_task().is_some()) && desired.allowed_roles.is_none()
 }
 
 /// The roles that the service's settings and its strategy give to ECS itself.

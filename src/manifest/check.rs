@@ -10,8 +10,8 @@ use crate::documents::{code_deploy, containers, placeholders};
 use crate::masking::{may_be_a_secret, may_hold_a_secret_in_words};
 use crate::model::{
     AccountId, ApplicationName, ClusterName, Complaint, Containers, Declaration, Declared, Desired,
-    DesiredImage, Finding, Position, Region, RepositoryName, ServiceName, Severity, Strategy, Tag, Target,
-    TaskDefinitionSource,
+    DesiredImage, Finding, Position, Region, RepositoryName, ScheduleName, ServiceName, Severity, Strategy,
+    Tag, Target, TaskDefinitionSource,
 };
 use crate::text::nearest::Names;
 
@@ -21,6 +21,7 @@ enum Claim<'d> {
     Service(&'d ClusterName, &'d ServiceName),
     Family(&'d str),
     Group { application: String, group: String },
+    Schedule(&'d ScheduleName),
     Tag(&'d RepositoryName, &'d Tag),
 }
 
@@ -33,6 +34,7 @@ impl fmt::Display for Claim<'_> {
             Self::Service(cluster, service) => write!(f, "service {service} of cluster {cluster}"),
             Self::Family(_) => f.write_str("the task definition family that it starts from"),
             Self::Group { .. } => f.write_str("the CodeDeploy group"),
+            Self::Schedule(name) => write!(f, "the {name}"),
             Self::Tag(_, tag) => write!(f, "the environment tag {tag}"),
         }
     }
@@ -46,8 +48,10 @@ fn claims_of(one: &Desired) -> Vec<(Place<'_>, Claim<'_>)> {
     if let TaskDefinitionSource::Family(family) = &one.task_definition {
         claims.push((place, Claim::Family(family)));
     }
-    if let (Some(_), TaskDefinitionSource::File { input, .. }) = (one.task(), &one.task_definition) {
-        // Its revisions remember what has run.
+    let schedules = one.scheduled_task().into_iter().flat_map(|task| &task.schedules);
+    claims.extend(schedules.map(|name| (place, Claim::Schedule(name))));
+    if let (None, TaskDefinitionSource::File { input, .. }) = (one.service(), &one.task_definition) {
+        // Its revisions remember what has run, and the targets of rules and schedules are known by it.
         claims
             .extend(input.get("family").and_then(Value::as_str).map(|family| (place, Claim::Family(family))));
         return claims;
@@ -120,6 +124,9 @@ fn advice(claim: &Claim<'_>, of_one: bool) -> String {
         Claim::Family(family) if of_one => {
             format!("one application in one environment owns it: such as `family: {family}-{{environment}}`")
         }
+        Claim::Schedule(_) if of_one => {
+            "one application in one environment owns it: such as `nightly-{environment}`".to_owned()
+        }
         _ => "one application in one environment owns it".to_owned(),
     }
 }
@@ -141,12 +148,24 @@ pub(super) fn order(declaration: &Declaration) -> Vec<Finding> {
             let message = format!("no application is named `{name}`");
             findings.push(about(desired, ".after", message, names.suggestion(name.as_str())));
         }
+        let scheduled = desired.after.iter().find(|name| is_scheduled(desired, name, &readable));
+        if let Some(first) = scheduled {
+            let message = format!("it waits for the next run of {first}, which a schedule starts");
+            let hint = Some("tasks come before services, and services before what is scheduled".to_owned());
+            let finding = about(desired, ".after", message, hint);
+            findings.push(Finding { severity: Severity::Warning, ..finding });
+        }
         if waits_for_itself(index, &before) {
             let message = format!("{} waits for itself, by way of what it comes after", desired.target);
             findings.push(about(desired, ".after", message, None));
         }
     }
     findings
+}
+
+fn is_scheduled(desired: &Desired, name: &ApplicationName, all: &[&Desired]) -> bool {
+    let target = Target { application: name.clone(), ..desired.target.clone() };
+    all.iter().any(|one| one.target == target && one.scheduled_task().is_some())
 }
 
 /// Who comes directly before each of them, by index: those of one environment may be thousands.

@@ -215,6 +215,14 @@ fn strategy() -> Value {
         &[],
     );
     task["type"] = json!(["object", "null"]);
+    let schedule = object(
+        &json!({
+            "rules": reference("someNames"),
+            "schedules": reference("someNames"),
+            "success": reference("someNames"),
+        }),
+        &[],
+    );
     json!({"oneOf": [
         {"enum": ["rolling", "codeDeploy", "blueGreen", "canary", "linear", "task"]},
         object(&json!({"rolling": {"type": ["object", "null"]}}), &["rolling"]),
@@ -223,6 +231,7 @@ fn strategy() -> Value {
         object(&json!({"canary": native(&json!({"share": share("The share of production traffic that goes first."), "stepBake": reference("duration")}))}), &["canary"]),
         object(&json!({"linear": native(&json!({"step": share("The share of production traffic of each step."), "stepBake": reference("duration")}))}), &["linear"]),
         object(&json!({"task": task}), &["task"]),
+        object(&json!({"schedule": schedule}), &["schedule"]),
     ]})
 }
 

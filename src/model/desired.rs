@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     AccountId, AllowedRepositories, ClusterName, Commit, Digest, Finding, InfraCommit, Native, Region,
-    RepositoryName, RolePattern, ServiceName, Tag, Target,
+    RepositoryName, RolePattern, ScheduledTask, ServiceName, Tag, Target,
 };
 
 /// The newest commit of the branch.
@@ -140,7 +140,7 @@ impl Desired {
     pub fn service(&self) -> Option<&ServiceName> {
         match &self.workload {
             Workload::Service(name) => Some(name),
-            Workload::Task(_) => None,
+            Workload::Task(_) | Workload::ScheduledTask(_) => None,
         }
     }
 
@@ -151,8 +151,15 @@ impl Desired {
 
     pub fn task(&self) -> Option<&OneShot> {
         match &self.workload {
-            Workload::Service(_) => None,
+            Workload::Service(_) | Workload::ScheduledTask(_) => None,
             Workload::Task(task) => Some(task),
+        }
+    }
+
+    pub fn scheduled_task(&self) -> Option<&ScheduledTask> {
+        match &self.workload {
+            Workload::Service(_) | Workload::Task(_) => None,
+            Workload::ScheduledTask(task) => Some(task),
         }
     }
 }
@@ -164,6 +171,8 @@ pub enum Workload {
     Service(ServiceName),
     /// A task that ends by itself, and runs once for each content.
     Task(Box<OneShot>),
+    /// A task that rules and schedules of EventBridge start, again and again.
+    ScheduledTask(Box<ScheduledTask>),
 }
 
 /// How a task is run. What it runs is in the task definition: only that makes it another one.

@@ -12,6 +12,7 @@ mod lease;
 mod native;
 mod observed;
 mod pattern;
+mod schedule;
 mod shift;
 mod status;
 
@@ -25,5 +26,6 @@ pub use lease::*;
 pub use native::*;
 pub use observed::*;
 pub use pattern::*;
+pub use schedule::*;
 pub use shift::*;
 pub use status::*;

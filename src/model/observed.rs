@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::{
     AccountId, Balancing, ClusterName, Commit, ContentHash, DeclarationHash, DeploymentId, DesiredImage,
-    Digest, Group, InfraCommit, RepositoryName, Shift, Tag, TaskDefinitionArn,
+    Digest, Group, InfraCommit, LastRun, RepositoryName, Schedule, ScheduleName, Shift, Tag,
+    TaskDefinitionArn,
 };
 
 /// Unix time in milliseconds. The model never asks what time it is.
@@ -71,6 +72,8 @@ pub struct Observed {
     pub scalable_target: Option<Reading<ScalableTarget>>,
     /// The service whose network a task is to have; `None`: not asked, since none is declared.
     pub model_service: Option<Reading<Service>>,
+    /// The rules and schedules that are declared; none of a service.
+    pub schedules: BTreeMap<ScheduleName, Reading<Schedule>>,
 }
 
 /// Why it is not known whose the credentials are. Then nothing else is read there: it would fail alike.
@@ -107,6 +110,7 @@ impl Observed {
             interim: Vec::new(),
             scalable_target: None,
             model_service: None,
+            schedules: BTreeMap::new(),
         }
     }
 }
@@ -383,6 +387,8 @@ pub struct Memory {
     pub settings: Option<SettingsStamp>,
     /// The last task that was asked for, where it is not a service that runs it.
     pub run: Option<RunStamp>,
+    /// How a run of it ended that a rule or a schedule has started.
+    pub last_run: Option<LastRun>,
 }
 
 impl Memory {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{
-    Commit, Digest, Millis, RepositoryName, Share, Shift, Tag, TagMatch, Target, TaskDefinitionArn, Unreached,
+    Commit, Digest, LastRun, Millis, RepositoryName, Share, Shift, Tag, TagMatch, Target, TaskDefinitionArn,
+    Unreached,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +55,8 @@ pub struct Status {
     pub failing_causes: Vec<String>,
     /// Why the deployment failed or the service is degraded, in words for people.
     pub causes: Vec<String>,
+    /// Of a task that EventBridge starts: how its last run ended, as far as anybody knows.
+    pub last_run: Option<LastRun>,
     /// What last succeeded here and runs, by repository: what the environment tag belongs on.
     pub good: BTreeMap<RepositoryName, Digest>,
     /// Anything of it was read: not where the files do not even tell where it runs.
@@ -226,6 +229,15 @@ pub enum Waiting {
     NativeMismatch {
         declared: &'static str,
         strategy: DeploymentStrategy,
+    },
+    /// There is no such rule or schedule.
+    ScheduleMissing {
+        schedule: String,
+    },
+    /// A rule or schedule that starts no task of what is declared, or must not be written to.
+    ScheduleUnfit {
+        schedule: String,
+        why: String,
     },
     /// The CodeDeploy application or group does not exist, and the repository does not say how to make it.
     GroupMissing {

@@ -485,6 +485,7 @@ mod tests {
             drift: Vec::new(),
             is_recorded: true,
             proof: Proof::Proven,
+            last_run: None,
             failing_since: None,
             failing_causes: vec!["3 x exited with 1".to_owned()],
             good: std::collections::BTreeMap::new(),

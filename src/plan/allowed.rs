@@ -9,13 +9,16 @@ use crate::model::{ImageRepository, Waiting};
 impl Facts<'_> {
     /// Where somebody else's revision is the base, its roles are known only now.
     pub(super) fn roles_are_allowed(&self, rendered: &Value) -> Result<(), Waiting> {
-        let Some(allowed) = &self.input.desired.allowed_roles else { return Ok(()) };
-        let account = self.input.desired.account.as_ref().or(self.input.observed.account.as_ref().ok());
-        let refused = |role: &&str| !allowed.iter().any(|pattern| pattern.matches(role, account));
-        match roles::of_task_definition(rendered).find(refused) {
+        match roles::of_task_definition(rendered).find(|role| !self.allows_role(role)) {
             Some(role) => Err(Waiting::RoleNotAllowed { role: role.to_owned() }),
             None => Ok(()),
         }
+    }
+
+    pub(super) fn allows_role(&self, role: &str) -> bool {
+        let Some(allowed) = &self.input.desired.allowed_roles else { return true };
+        let account = self.input.desired.account.as_ref().or(self.input.observed.account.as_ref().ok());
+        allowed.iter().any(|pattern| pattern.matches(role, account))
     }
 
     /// Where somebody else's revision is the base, its images are known only now.

@@ -149,11 +149,15 @@ impl Facts<'_> {
 
     /// Whether what somebody else undid may be restored once more, and now.
     pub(super) fn may_heal(&self, current: &Current) -> Result<(), Waiting> {
-        let rounds = self.rounds(current);
+        self.may_restore(self.rounds(current), current.started_at)
+    }
+
+    /// The same after so many rounds, the last of which began then.
+    pub(super) fn may_restore(&self, rounds: u32, since: Millis) -> Result<(), Waiting> {
         let Some(pause) = usize::try_from(rounds).ok().and_then(|rounds| PAUSES.get(rounds)) else {
             return Err(Waiting::Contested { rounds });
         };
-        let until = current.started_at.saturating_add(*pause);
+        let until = since.saturating_add(*pause);
         if self.input.now < until { Err(Waiting::HealingPaused { until }) } else { Ok(()) }
     }
 

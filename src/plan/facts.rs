@@ -59,6 +59,9 @@ impl<'a> Facts<'a> {
         facts.mark_superseded();
         facts.judge();
         facts.rendered = facts.render();
+        if input.desired.scheduled_task().is_some() {
+            facts.current = facts.scheduled();
+        }
         facts.declared = facts.declaration();
         facts
     }

@@ -33,6 +33,7 @@ pub mod carriers;
 pub mod count;
 pub mod phase;
 mod render;
+mod schedule;
 mod tags;
 pub mod task;
 pub mod windows;
@@ -46,13 +47,14 @@ pub use input::{Followers, Input, TagPeer};
 pub use rules::{RULES, Rule};
 pub use step::{Approval, By, DeploymentName, NotAnswered, Recent, Refusal, Step, Unsettled, Why};
 
-use crate::model::Mode;
+use crate::model::{Mode, Workload};
 
 /// Decides about one target.
 pub fn plan(input: &Input<'_>) -> Plan {
     let facts = facts::Facts::new(input);
-    match input.desired.task().filter(|_| input.desired.mode != Mode::Frozen) {
-        Some(task) => task::plan(&facts, task),
-        None => decide::plan(&facts),
+    match &input.desired.workload {
+        Workload::Task(task) if input.desired.mode != Mode::Frozen => task::plan(&facts, task),
+        Workload::ScheduledTask(task) if input.desired.mode != Mode::Frozen => schedule::plan(&facts, task),
+        _ => decide::plan(&facts),
     }
 }

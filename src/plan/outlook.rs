@@ -46,6 +46,7 @@ pub(super) fn of(facts: &Facts<'_>, next: Option<&Step>, tagged: Option<&Commit>
         | Step::Answer { .. }
         | Step::EndStandby { .. }
         | Step::Run { .. }
+        | Step::Retarget { .. }
         | Step::StopRun { .. } => false,
     };
     let service = facts.service.filter(|_| leads)?;

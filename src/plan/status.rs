@@ -42,6 +42,7 @@ pub(super) fn of(
         good: facts.good_digests(),
         is_observed: true,
         proof: if facts.was_proven() { Proof::Proven } else { Proof::Unproven },
+        last_run: None,
         failing_since: facts.failing_since(),
         failing_causes: without_secrets(facts, causes::of_live(facts)),
         causes: without_secrets(facts, causes::of(facts, health, waiting)),
@@ -74,6 +75,7 @@ pub fn unobserved(target: &Target, now: Millis) -> Status {
         drift: Vec::new(),
         is_recorded: true,
         proof: Proof::Unproven,
+        last_run: None,
         failing_since: None,
         failing_causes: Vec::new(),
         causes: Vec::new(),
@@ -115,12 +117,14 @@ fn tagged(facts: &Facts<'_>) -> Option<Commit> {
 }
 
 /// What runs, by digest, of the first image; the tasks are asked, not the tag.
-fn running(facts: &Facts<'_>) -> Vec<Running> {
+pub(super) fn running(facts: &Facts<'_>) -> Vec<Running> {
     let (Some(wanted), Some(observed)) = (facts.input.desired.images.first(), facts.images.first()) else {
         return Vec::new();
     };
     let mut groups: BTreeMap<Option<Digest>, Running> = BTreeMap::new();
-    let tasks = facts.input.observed.tasks.known().filter(|_| facts.service.is_some());
+    // What has the name of the service in another account is another one.
+    let is_here = facts.service.is_some() || facts.input.desired.service().is_none();
+    let tasks = facts.input.observed.tasks.known().filter(|_| is_here);
     let all = tasks.into_iter().flatten();
     // A share is that of a revision, whatever the number of its tasks.
     let mut shared: Vec<&TaskDefinitionArn> = Vec::new();
@@ -328,6 +332,7 @@ fn step_reason(step: &Step) -> &'static str {
         Step::CreateApplication { .. } | Step::CreateGroup { .. } => "CreatingGroup",
         Step::MoveTag { .. } => "MovingTag",
         Step::Run { .. } => "Running",
+        Step::Retarget { .. } => "Deploying",
         Step::StopRun { .. } => "Stopping",
     }
 }

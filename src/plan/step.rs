@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::documents::memory::Stamp;
 use crate::model::{
     ClusterName, Commit, Digest, Millis, NewDeployment, Outcome, OutcomeKind, RepositoryName, RunAnswer,
-    ServiceName, Shift, Tag, TaskDefinitionArn, Waiting, Word,
+    ScheduleName, ServiceName, Shift, Tag, TaskDefinitionArn, Waiting, Word,
 };
 
 /// One write.
@@ -68,6 +68,12 @@ pub enum Step {
         revision: TaskDefinitionArn,
         input: Value,
     },
+    /// Has targets of a rule or a schedule run the revision: one `PutTargets` or `UpdateSchedule`, sent as written.
+    Retarget {
+        schedule: ScheduleName,
+        revision: TaskDefinitionArn,
+        input: Value,
+    },
     /// Stops a task of ours that goes on for too long.
     StopRun {
         cluster: ClusterName,
@@ -120,6 +126,7 @@ impl Step {
             Self::CreateGroup { .. } => "create the CodeDeploy group",
             Self::MoveTag { .. } => "move the environment tag",
             Self::Run { .. } => "run the task",
+            Self::Retarget { .. } => "have the schedule run it",
             Self::StopRun { .. } => "stop the task",
         }
     }

@@ -65,6 +65,8 @@ pub fn class(waiting: &Waiting) -> Class {
         | Waiting::WrongAccount { .. }
         | Waiting::ServiceMissing { .. }
         | Waiting::ServiceNotActive
+        | Waiting::ScheduleMissing { .. }
+        | Waiting::ScheduleUnfit { .. }
         | Waiting::StrategyMismatch { .. }
         | Waiting::NativeMismatch { .. }
         | Waiting::GroupMissing { .. }
@@ -120,6 +122,8 @@ pub fn reason(waiting: &Waiting) -> &'static str {
         Waiting::WrongAccount { .. } => "WrongAccount",
         Waiting::ServiceMissing { .. } => "ServiceMissing",
         Waiting::ServiceNotActive => "ServiceNotActive",
+        Waiting::ScheduleMissing { .. } => "ScheduleMissing",
+        Waiting::ScheduleUnfit { .. } => "ScheduleUnfit",
         Waiting::UnsupportedController(_) => "UnsupportedController",
         Waiting::UnsupportedStrategy(_) => "UnsupportedStrategy",
         Waiting::StrategyMismatch { .. } | Waiting::NativeMismatch { .. } => "StrategyMismatch",
@@ -191,6 +195,8 @@ pub fn describe(waiting: &Waiting) -> String {
         }
         Waiting::ServiceMissing { service, cluster } => format!("no service {service} in cluster {cluster}"),
         Waiting::ServiceNotActive => "the service has been deleted: it is no longer ACTIVE".to_owned(),
+        Waiting::ScheduleMissing { schedule } => format!("there is no {schedule}"),
+        Waiting::ScheduleUnfit { schedule, why } => format!("{schedule} does not fit: {why}"),
         Waiting::UnsupportedController(_) => {
             "services with an external controller are only observed".to_owned()
         }
@@ -376,6 +382,12 @@ pub fn hint(waiting: &Waiting, target: &Target) -> Option<String> {
         Waiting::ServiceMissing { cluster, .. } => format!(
             "create the service first, or correct `service` and `cluster`; aws ecs list-services --cluster {cluster}"
         ),
+        Waiting::ScheduleMissing { .. } => {
+            "create it first, or correct `rules` and `schedules` under strategy.schedule; rules are those of the default event bus".to_owned()
+        }
+        Waiting::ScheduleUnfit { .. } => {
+            "correct it there, or what is declared: `cluster`, and the family in the task definition; trueup changes nothing but the revision".to_owned()
+        }
         Waiting::StrategyMismatch { .. } => {
             "correct `strategy`, or leave it out: the service's controller decides".to_owned()
         }

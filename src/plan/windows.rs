@@ -13,6 +13,9 @@ pub const REGISTRATION: Millis = 5_000;
 pub const STAMP: Millis = 5_000;
 /// After `UpdateService`.
 pub const DEPLOYMENT: Millis = 30_000;
+/// After `PutTargets` and `UpdateSchedule`. AWS says no more than that a change may take "a short period of time" (Amazon
+/// EventBridge API reference, `PutTargets`).
+pub const SCHEDULE: Millis = 30_000;
 /// After `RunTask` whose answer is not known, and `StopTask`.
 pub const RUN: Millis = 10_000;
 /// From the stamp before a `RunTask` on, in which the same token certainly leads to the same task: a token lives an hour

@@ -140,6 +140,10 @@ impl Facts<'_> {
                 | Step::CreateGroup { .. },
                 _,
             ) if recent.step == *step && age < windows::DEPLOYMENT => "what was asked for",
+            (
+                Step::Retarget { schedule: one, revision: first, .. },
+                Step::Retarget { schedule: two, revision, .. },
+            ) if (one, first) == (two, revision) && age < windows::SCHEDULE => "the schedule",
             (Step::Run { .. } | Step::StopRun { .. }, _) if recent.step == *step && age < windows::RUN => {
                 "the task"
             }

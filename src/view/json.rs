@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::words::{health, phase, sync};
 use crate::model::{
     Commit, CommitSource, Condition, ConditionKind, Difference, Finding, Head, HookState, HookStatus,
-    LastDeployment, Millis, OnTimeout, Pause, Running, Share, Stage, StartedBy, Status, TaskDefinitionArn,
-    Undo,
+    LastDeployment, LastRun, Millis, OnTimeout, OutcomeKind, Pause, Running, Share, Stage, StartedBy, Status,
+    TaskDefinitionArn, Undo,
 };
 use crate::plan::{self, Plan, RULES, Step};
 
@@ -85,6 +85,9 @@ fn step(step: &Step) -> Value {
         Step::CreateGroup { application, group, .. } => {
             json!({"step": "CreateGroup", "application": application, "group": group})
         }
+        Step::Retarget { schedule, revision, .. } => {
+            json!({"step": "Retarget", "schedule": schedule.to_string(), "revision": revision.short()})
+        }
         Step::Run { revision, .. } => json!({"step": "Run", "revision": revision.short()}),
         Step::StopRun { task, .. } => json!({"step": "StopRun", "task": task}),
         Step::MoveTag { repository, digest, tag } => {
@@ -115,6 +118,7 @@ fn status_of(plan: &Plan) -> Value {
         "health": health(status.health),
         "conditions": status.conditions.iter().map(condition).collect::<Vec<_>>(),
         "waiting": status.waiting.as_ref().map(waiting),
+        "lastRun": status.last_run.as_ref().map(last_run),
         "lastDeployment": status.last_deployment.as_ref().map(deployment),
         "drift": status.drift.iter().map(difference).collect::<Vec<_>>(),
         "causes": status.causes,
@@ -164,6 +168,11 @@ fn deployment(last: &LastDeployment) -> Value {
         "startedAt": time(last.started_at),
         "endedAt": last.ended_at.map(time),
     })
+}
+
+fn last_run(run: &LastRun) -> Value {
+    let result = if run.result == OutcomeKind::Succeeded { "Succeeded" } else { "Failed" };
+    json!({"task": run.task, "result": result, "endedAt": time(run.ended_at), "causes": run.causes})
 }
 
 fn stage(stage: Stage) -> &'static str {

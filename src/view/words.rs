@@ -55,6 +55,7 @@ pub fn step_line(step: &Step) -> String {
         Step::EndStandby { deployment } => format!("end the old tasks of {deployment} now"),
         Step::CreateApplication { application } => format!("create CodeDeploy application {application}"),
         Step::CreateGroup { group, .. } => format!("create CodeDeploy group {group}"),
+        Step::Retarget { schedule, revision, .. } => format!("have {schedule} run {}", revision.short()),
         Step::Run { revision, .. } => format!("run {} once", revision.short()),
         Step::StopRun { task, .. } => format!("stop task {task}, which goes on for too long"),
         Step::MoveTag { repository, tag, digest } => {

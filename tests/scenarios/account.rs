@@ -263,6 +263,8 @@ impl Endpoint {
             Api::Sts => "sts",
             Api::Tagging => "resourcegroupstaggingapi",
             Api::Scaling => "application-autoscaling",
+            Api::Events => "events",
+            Api::Scheduler => "scheduler",
         };
         let answer = self.ask(name, operation, input)?;
         self.remember(api, operation, input, &answer);

@@ -27,6 +27,7 @@ mod policy;
 mod previous;
 mod process;
 mod pull_only;
+mod schedules;
 mod stage;
 mod steady;
 mod tasks;

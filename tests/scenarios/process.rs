@@ -290,6 +290,8 @@ pub fn simulated(api: aws::Api) -> Api {
         aws::Api::Tagging => Api::Tagging,
         aws::Api::Scaling => Api::Scaling,
         aws::Api::Balancers => Api::Elb,
+        aws::Api::Events => Api::Events,
+        aws::Api::Scheduler => Api::Scheduler,
     }
 }
 

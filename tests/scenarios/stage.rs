@@ -24,7 +24,7 @@ use crate::process::{Other, Process, Trouble, WorldClock};
 pub const REGISTRY: &str = "123456789012.dkr.ecr.eu-west-2.amazonaws.com";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// Every operation that trueup may write with.
-pub const WRITES: [&str; 13] = [
+pub const WRITES: [&str; 15] = [
     "RegisterTaskDefinition",
     "TagResource",
     "UpdateService",
@@ -38,6 +38,8 @@ pub const WRITES: [&str; 13] = [
     "CreateDeploymentGroup",
     "RunTask",
     "StopTask",
+    "PutTargets",
+    "UpdateSchedule",
 ];
 /// The service that nearly all of them are about.
 pub const SERVICE: &str = "mco-api-test";
@@ -799,8 +801,9 @@ fn rests(swept: &Swept) -> bool {
 pub fn check_truth(stage: &Stage, swept: &[Swept]) {
     for one in swept {
         let plan = &one.plan;
-        // Of a task nothing runs any more.
-        if plan.run_again.is_some() {
+        // Of a task nothing runs any more, or not now.
+        let mut declared = stage.declaration.observable();
+        if !declared.any(|desired| desired.target == one.target && desired.service().is_some()) {
             continue;
         }
         if plan.status.sync == Sync::Synced && plan.status.health == Health::Healthy {

@@ -207,6 +207,11 @@ fn parse_fault(mut asked: Asked) -> Option<Fault> {
         "cannotPull" => Fault::CannotPull { digest: asked.text("digest")? },
         "noSecret" => Fault::NoSecret { name: asked.text("name")? },
         "noCapacity" => Fault::NoCapacity { reason: asked.text("reason")?, times: asked.times()? },
+        "failEntries" => Fault::FailEntries {
+            code: asked.text("code")?,
+            message: asked.text("message")?,
+            times: asked.times()?,
+        },
         "strictStartedBy" => Fault::StrictStartedBy,
         "hookFails" => Fault::HookFails { function: asked.text("function")? },
         "hookSilent" => Fault::HookSilent { function: asked.text("function")? },
@@ -231,6 +236,7 @@ fn parse_kind(name: &str) -> Option<ReadKind> {
         "deployments" => ReadKind::Deployments,
         "deploymentGroups" => ReadKind::DeploymentGroups,
         "tagIndex" => ReadKind::TagIndex,
+        "schedules" => ReadKind::Schedules,
         _ => return None,
     })
 }
@@ -300,6 +306,10 @@ fn lay_hand(world: &mut World, mut asked: Asked) -> Option<bool> {
             let exit_code = asked.exit_code()?;
             let task = asked.last("task", |task| task.as_str().map(str::to_owned))?;
             world.exit_task(&task, exit_code)
+        }
+        "fire" => {
+            let name = asked.last("name", |name| name.as_str().map(str::to_owned))?;
+            world.fire(&name)
         }
         "interruptTask" => {
             let task = asked.last("task", |task| task.as_str().map(str::to_owned))?;

@@ -1,11 +1,12 @@
 //! AWS's protocols in front of the world, for any AWS client: JSON 1.1, CBOR for CodeDeploy, the query protocol for STS
-//! and Elastic Load Balancing. Of a signature only the access key and the scope are looked at (`signature`). What is not AWS is in
+//! and Elastic Load Balancing, REST for EventBridge Scheduler. Of a signature only the access key and the scope are looked at (`signature`). What is not AWS is in
 //! `control`.
 
 mod answer;
 mod cbor;
 mod control;
 mod query;
+mod rest;
 mod signature;
 mod wire;
 
@@ -17,7 +18,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use serde_json::Value;
 
 use crate::cloud::{Cloud, Signature};
@@ -107,6 +108,8 @@ pub async fn serve_cloud(
         .route("/", post(wire::call))
         .route("/v2/{*path}", get(wire::download))
         .route("/service/{service}/operation/{operation}", post(cbor::call))
+        .route("/schedules/{name}", any(rest::schedule))
+        .route("/schedule-groups/{name}", post(rest::group))
         .route_layer(axum::middleware::map_response_with_state(latency, delayed))
         .merge(control)
         .layer(DefaultBodyLimit::max(MOST_BYTES))

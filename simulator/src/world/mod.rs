@@ -4,11 +4,14 @@ mod codedeploy;
 mod ecr;
 mod ecs;
 mod elb;
+mod events;
+mod firing;
 mod hands;
 pub(crate) mod ids;
 mod input;
 mod rollout;
 mod scaling;
+mod scheduler;
 mod tagging;
 #[cfg(test)]
 mod tests;
@@ -39,6 +42,10 @@ pub enum Api {
     Tagging,
     /// Application Auto Scaling.
     Scaling,
+    /// Amazon EventBridge.
+    Events,
+    /// Amazon EventBridge Scheduler.
+    Scheduler,
 }
 
 /// What AWS answers instead of a result.
@@ -117,6 +124,8 @@ pub struct World {
     /// Alarms of `CloudWatch` in state ALARM.
     alarms: BTreeSet<String>,
     targets: scaling::Targets,
+    rules: events::Rules,
+    schedules: scheduler::Schedules,
     /// What the index of tags does not have yet, oldest first.
     lags: Vec<tagging::Lag>,
     pub(crate) faults: Faults,
@@ -151,6 +160,8 @@ impl World {
             functions: BTreeMap::new(),
             alarms: BTreeSet::new(),
             targets: scaling::Targets::new(),
+            rules: events::Rules::new(),
+            schedules: scheduler::Schedules::default(),
             lags: Vec::new(),
             faults: Faults::default(),
             limits: Limits::default(),
@@ -331,6 +342,8 @@ impl World {
             Api::Sts => self.sts(operation),
             Api::Tagging => self.tagging(operation, input),
             Api::Scaling => self.scaling(operation, input),
+            Api::Events => self.event_bridge(operation, input),
+            Api::Scheduler => self.scheduler(operation, input),
         }
     }
 
@@ -366,6 +379,12 @@ impl World {
             Api::Sts => ("sts", None),
             Api::Tagging => ("tag", None),
             Api::Scaling => ("application-autoscaling", None),
+            Api::Events => ("events", text("Rule").or(text("Name")).map(|name| format!("rule/{name}"))),
+            Api::Scheduler => (
+                "scheduler",
+                text("Name")
+                    .map(|name| format!("schedule/{}/{name}", text("GroupName").unwrap_or("default"))),
+            ),
         };
         let resource = resource.map_or_else(|| "*".to_owned(), |resource| self.arn(service, &resource));
         format!(

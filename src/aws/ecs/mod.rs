@@ -206,6 +206,15 @@ impl Ecs for EcsClient {
         self.tasks.started_by(cluster, started_by).await
     }
 
+    async fn runs_of_family(
+        &self,
+        cluster: &ClusterName,
+        family: &str,
+        most: usize,
+    ) -> Result<Vec<Task>, CloudError> {
+        self.tasks.of_family(cluster, family, most).await
+    }
+
     async fn run_task(&self, input: &Value) -> Result<RunAnswer, CloudError> {
         let answer = self.client.write("RunTask", input.clone()).await?;
         let started = list(&answer, "tasks").find_map(|task| text(task, "taskArn"));

@@ -70,6 +70,23 @@ impl ServiceTasks {
         Ok(self.describe(cluster, &arns).await?.iter().filter_map(task).collect())
     }
 
+    /// Those of a family that run or have stopped of late; at most `most` of each.
+    pub async fn of_family(
+        &self,
+        cluster: &ClusterName,
+        family: &str,
+        most: usize,
+    ) -> Result<Vec<Task>, CloudError> {
+        let mut all = Vec::new();
+        for status in ["RUNNING", "STOPPED"] {
+            let input = json!({"cluster": cluster.as_str(), "family": family, "desiredStatus": status});
+            let mut arns = self.list(input, most, MOST_PAGES).await?.unwrap_or_default();
+            arns.truncate(most);
+            all.extend(arns);
+        }
+        Ok(self.describe(cluster, &all).await?.iter().filter_map(task).collect())
+    }
+
     /// The same where AWS takes no status beside the name: among all tasks of the cluster.
     async fn among_all(&self, cluster: &ClusterName, name: &str) -> Result<Vec<Task>, CloudError> {
         let mut arns = Vec::new();

@@ -56,6 +56,7 @@ impl Observer<'_> {
             interim: Vec::new(),
             scalable_target: None,
             model_service: self.model_service(desired, task).await,
+            schedules: BTreeMap::new(),
         };
         self.relate(desired, head, &mut observed);
         observed

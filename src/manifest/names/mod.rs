@@ -8,7 +8,7 @@ mod tests;
 use serde_json::Value;
 
 use crate::escape::line;
-use crate::model::{Complaint, Desired, Registry, RunNetwork, Strategy, TaskDefinitionSource};
+use crate::model::{Complaint, Desired, Registry, RunNetwork, ScheduleName, Strategy, TaskDefinitionSource};
 use crate::text::fields::{self, Fields, text};
 use crate::text::report::Report;
 use crate::text::tree::{Kind, Node, Place};
@@ -44,6 +44,9 @@ pub(crate) enum NameKind {
     RegistryArn,
     Alarm,
     Function,
+    EventRule,
+    Schedule,
+    ScheduleGroup,
     Image,
     LogGroup,
     ParameterOrSecret,
@@ -105,6 +108,11 @@ impl NameKind {
             // Lambda `NamespacedFunctionName`: (arn:(aws[a-zA-Z-]*)?:lambda:)?(REGION:)?(\d{12}:)?(function:)?
             // ([a-zA-Z0-9-_\.]+)(:(\$LATEST|[a-zA-Z0-9-_]+))?, at most 256
             Self::Function => rule("a Lambda function", "its name, letters, digits and `-_.`, or its ARN: arn:aws:lambda:REGION:ACCOUNT:function:NAME", is_function),
+            // EventBridge `RuleName`: [\.\-_A-Za-z0-9]+, at most 64
+            Self::EventRule => rule("a rule of EventBridge", EVENTS, is_event_name),
+            // EventBridge Scheduler `Name` and `ScheduleGroupName`: [0-9a-zA-Z-_.]+, at most 64
+            Self::Schedule => rule("a schedule of EventBridge Scheduler", EVENTS, is_event_name),
+            Self::ScheduleGroup => rule("a group of EventBridge Scheduler", EVENTS, is_event_name),
             // Amazon ECS API reference, `ContainerDefinition`, and the `@` before a digest
             Self::Image => rule("an image", "letters, digits and `.-_:/@#`", |text| is_made_of(text, 1024, b".-_:/@#")),
             // CloudWatch Logs `LogGroupName`: [\.\-_/#A-Za-z0-9]+, at most 512
@@ -141,6 +149,7 @@ impl NameKind {
 }
 
 const ECS: &str = "1 to 255 letters, digits, `-` and `_`, not beginning with `-`";
+const EVENTS: &str = "1 to 64 letters, digits and `.-_`";
 const CODE_DEPLOY: &str = "1 to 100 letters, digits and `._+=,@-`, not beginning with `-`";
 
 /// What somebody meant who wrote another thing.
@@ -188,6 +197,14 @@ pub(super) fn are_plain(desired: &Desired) -> bool {
     names.extend(desired.service().map(|service| (NameKind::Service, service.as_str())));
     if let Some(RunNetwork::Like(service)) = desired.task().map(|task| &task.network) {
         names.push((NameKind::Service, service.as_str()));
+    }
+    for name in desired.scheduled_task().into_iter().flat_map(|task| &task.schedules) {
+        match name {
+            ScheduleName::Rule(name) => names.push((NameKind::EventRule, name)),
+            ScheduleName::Schedule { group, name } => {
+                names.extend([(NameKind::ScheduleGroup, group.as_str()), (NameKind::Schedule, name)]);
+            }
+        }
     }
     names.extend(accounts.map(|account| (NameKind::Account, account.as_str())));
     names.extend(regions.map(|region| (NameKind::Region, region.as_str())));
@@ -387,6 +404,11 @@ fn is_made_of(text: &str, most: usize, others: &[u8]) -> bool {
 
 fn is_ecs_name(text: &str) -> bool {
     is_made_of(text, 255, b"-_") && !text.starts_with('-')
+}
+
+/// Names that are a step in a path, `.` and `..`, would name something else in an address.
+fn is_event_name(text: &str) -> bool {
+    is_made_of(text, 64, b".-_") && !matches!(text, "." | "..")
 }
 
 fn is_code_deploy_name(text: &str) -> bool {

@@ -6,6 +6,7 @@ mod environment;
 mod files;
 mod images;
 mod native;
+mod schedule;
 mod service_settings;
 mod strategy;
 mod tags;
@@ -269,7 +270,9 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         // Everything is read before the first thing that is missing ends it, so that all findings are told at once.
         let mut images = self.images();
         let one_shot = self.one_shot();
-        if one_shot.is_none() {
+        let scheduled = self.scheduled_task();
+        let has_service = one_shot.is_none() && scheduled.is_none();
+        if has_service {
             self.require("service");
         }
         let service = self.name("service", NameKind::Service);
@@ -291,9 +294,10 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         // In an environment with errors the name of the cluster may be one of them: the default is not guessed.
         let is_whole_name = |name: &String| placeholders_in(name).is_empty();
         let is_known = is_known && cluster.as_ref().is_none_or(is_whole_name);
-        let workload = match &one_shot {
-            Some(declared) => is_known.then(|| Workload::Task(Box::new(declared.task.clone()))),
-            None => {
+        let workload = match (&one_shot, &scheduled) {
+            (Some(declared), _) => is_known.then(|| Workload::Task(Box::new(declared.task.clone()))),
+            (_, Some(task)) => is_known.then(|| Workload::ScheduledTask(Box::new(task.clone()))),
+            (None, None) => {
                 let service = service.filter(|name| is_known && is_whole_name(name));
                 service.map(|name| Workload::Service(ServiceName::new(name)))
             }
@@ -307,6 +311,9 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
             self.lay_over_task_definition(declared, &mut task_definition);
             self.warn_of_spot(declared);
         }
+        if let Some(task) = scheduled.as_ref().filter(|_| is_whole) {
+            self.check_scheduled(task, &task_definition);
+        }
         if is_whole {
             self.check_containers(&images, &task_definition);
         }
@@ -315,7 +322,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         }
         let environment = self.environment;
         let mut policy = policy.unwrap_or_else(|| environment.policy.clone());
-        if one_shot.is_some() {
+        if !has_service {
             // A tag marks what runs in an environment, and of a task nothing runs on.
             policy.move_tag = MoveTag::Never;
         }

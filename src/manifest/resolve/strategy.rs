@@ -16,7 +16,7 @@ use crate::text::nearest::suggestion;
 use crate::text::report::{self, Report};
 use crate::text::tree::{Kind, Node, Place};
 
-const STRATEGIES: [&str; 6] = ["rolling", "codeDeploy", "blueGreen", "canary", "linear", "task"];
+const STRATEGIES: [&str; 7] = ["rolling", "codeDeploy", "blueGreen", "canary", "linear", "task", "schedule"];
 /// Minutes that CodeDeploy waits at most before it shifts traffic or ends old tasks (user guide, quotas).
 const LONGEST_WAIT: u64 = 2800;
 
@@ -32,8 +32,8 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
                 }
                 Strategy::Rolling
             }
-            // It carries out no deployment: see `task`.
-            Some(("task", _)) => Strategy::Unspecified,
+            // They carry out no deployment of a service: see `task` and `schedule`.
+            Some(("task" | "schedule", _)) => Strategy::Unspecified,
             Some(("codeDeploy", _)) => {
                 let settings = found.get("codeDeploy").filter(|settings| !settings.node.is_null());
                 let settings = settings.map(|settings| self.code_deploy(&settings));

@@ -11,7 +11,7 @@ use crate::text::fields::{Fields, entries, some_items, text};
 use crate::text::report::{self, Report};
 use crate::text::tree::{Kind, Node};
 
-/// Keys that have no effect on a task.
+/// Keys that have no effect where there is no service.
 const OF_SERVICES: [&str; 3] = ["service", "serviceSettings", "environmentTag"];
 /// What `capacity` may be beside capacity providers.
 const LAUNCH_TYPES: [&str; 3] = ["FARGATE", "EC2", "EXTERNAL"];
@@ -25,23 +25,50 @@ pub(super) struct DeclaredTask {
     variables: Vec<(String, Vec<(String, String)>)>,
 }
 
-impl Resolver<'_, '_, '_> {
-    /// `None` where the application is a service.
-    pub(super) fn one_shot(&mut self) -> Option<DeclaredTask> {
-        let found = self.merged.get("strategy")?;
-        let settings = match &found.node.kind {
-            Kind::Scalar { text, .. } if text == "task" => None,
-            Kind::Map(entries) if matches!(entries.as_slice(), [(key, _)] if key.text == "task") => {
-                found.get("task").filter(|settings| !settings.node.is_null())
-            }
-            _ => return None,
-        };
+impl<'d, 'f> Resolver<'_, 'd, 'f> {
+    /// Whether this strategy is declared, which no service has. Then it holds nothing that is a service's.
+    pub(super) fn is_without_service(&mut self, strategy: &'static str, what: &str) -> bool {
+        let is_declared = self.merged.get("strategy").is_some_and(|found| match &found.node.kind {
+            Kind::Scalar { text, .. } => text == strategy,
+            Kind::Map(entries) => matches!(entries.as_slice(), [(key, _)] if key.text == strategy),
+            Kind::List(_) => false,
+        });
+        if !is_declared {
+            return false;
+        }
         for key in OF_SERVICES {
             let Some(other) = self.merged.get(key) else { continue };
-            let message = format!("`{key}` has no effect on a task");
+            let message = format!("`{key}` has no effect on {what}");
             self.error(other.file, other.node, &other.path, message).hint =
-                Some("remove it, or the strategy `task`".to_owned());
+                Some(format!("remove it, or the strategy `{strategy}`"));
         }
+        true
+    }
+
+    /// What stands under the strategy.
+    pub(super) fn settings_of(&self, strategy: &'static str) -> Option<Found<'d, 'f>> {
+        self.merged.get("strategy")?.get(strategy).filter(|settings| !settings.node.is_null())
+    }
+
+    /// What is declared is a file: only then the family is its own.
+    pub(super) fn own_task_definition<'s>(&mut self, source: &'s TaskDefinitionSource) -> Option<&'s Value> {
+        if let TaskDefinitionSource::File { input, .. } = source {
+            return Some(input);
+        }
+        let Found { node, file, path } = self.merged.get("strategy")?;
+        self.error(file, node, &path, "a task needs a task definition of its own").hint =
+            Some("name a file under `taskDefinition`".to_owned());
+        None
+    }
+}
+
+impl Resolver<'_, '_, '_> {
+    /// `None` where the application is no task that runs once.
+    pub(super) fn one_shot(&mut self) -> Option<DeclaredTask> {
+        if !self.is_without_service("task", "a task") {
+            return None;
+        }
+        let settings = self.settings_of("task");
         let environment = self.environment;
         let read = settings.map(|settings| {
             self.read(&settings, |node, path, report| declared_task(environment, node, path, report))
@@ -63,11 +90,10 @@ impl Resolver<'_, '_, '_> {
         // What is wrong with one that is written has been told.
         let has_network = found.get("task").is_some_and(|task| task.node.get("network").is_some());
         let Found { node, file, path } = found;
-        let TaskDefinitionSource::File { input, .. } = source else {
-            self.error(file, node, &path, "a task needs a task definition of its own").hint =
-                Some("name a file under `taskDefinition`".to_owned());
+        if self.own_task_definition(source).is_none() {
             return;
-        };
+        }
+        let TaskDefinitionSource::File { input, .. } = source else { return };
         let mut missing = Vec::new();
         let names: Vec<String> = container_names(input).map(str::to_owned).collect();
         for (container, command) in &declared.commands {
@@ -251,7 +277,7 @@ fn capacity(node: &Node, path: &str, report: &mut Report<'_>) -> RunCapacity {
     }
 }
 
-fn container_names(input: &Value) -> impl Iterator<Item = &str> {
+pub(super) fn container_names(input: &Value) -> impl Iterator<Item = &str> {
     let definitions = input.get("containerDefinitions").and_then(Value::as_array).into_iter().flatten();
     definitions.filter_map(|one| one.get("name")?.as_str())
 }

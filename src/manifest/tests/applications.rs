@@ -55,7 +55,7 @@ fn all_that_is_wrong_is_said_at_once() {
         &[
             "api.yaml:5:3 `repository` is missing",
             "api.yaml:5:10 expected text, found nothing",
-            "api.yaml:6:13 expected one of rolling, codeDeploy, blueGreen, canary, linear, task",
+            "api.yaml:6:13 expected one of rolling, codeDeploy, blueGreen, canary, linear, task, schedule",
             "api.yaml:7:19 there is no file `missing.json`",
             "api.yaml:8:19 `hael` is none of alert, heal, ignore | did you mean `heal`?",
             "api.yaml:9:11 expected text, found a list",

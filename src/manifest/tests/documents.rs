@@ -303,7 +303,7 @@ fn what_a_careless_hand_writes_is_told_once_with_what_to_write() {
         (format!("{APPLICATION}  after: \"a b\"\n"), "7:10 expected a list, found text"),
         (
             format!("{APPLICATION}  strategy: blueGren\n"),
-            "7:13 expected one of rolling, codeDeploy, blueGreen, canary, linear, task | did you mean `blueGreen`?",
+            "7:13 expected one of rolling, codeDeploy, blueGreen, canary, linear, task, schedule | did you mean `blueGreen`?",
         ),
         (
             format!("{APPLICATION}  desiredCount: 2\n"),

@@ -32,7 +32,7 @@ fn a_strategy_that_nobody_knows_is_refused_and_freezes_only_its_own() {
     let environment = format!("{ENVIRONMENT}    web: {{ commit: 3f2c1ab, environmentTag: web }}\n");
     check(
         &[("api.yaml", APPLICATION), ("web.yaml", &canary), ("test.yaml", &environment)],
-        &["web.yaml:7:13 expected one of rolling, codeDeploy, blueGreen, canary, linear, task"],
+        &["web.yaml:7:13 expected one of rolling, codeDeploy, blueGreen, canary, linear, task, schedule"],
         &["test/web"],
     );
 }

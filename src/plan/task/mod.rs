@@ -25,6 +25,7 @@ use crate::model::{
 };
 
 pub use identity::started_by;
+pub(super) use outcome::{of as ending, success};
 
 /// Stands for the task in an outcome that no task of ours has brought: its followers ran what is declared already.
 pub const ASSUMED: &str = "assumed";
@@ -190,7 +191,7 @@ impl<'f, 'a> Job<'f, 'a> {
 
     fn follow_task(&self, open: &Open<'_, '_>, task: &Task) -> Result<Vec<Step>, Waiting> {
         if task.last_status == "STOPPED" {
-            let success = outcome::success(self.task, self.facts, open.revision);
+            let success = outcome::success(self.task.success.as_deref(), self.facts, open.revision);
             let result = outcome::of(task, &success).map_or(OutcomeKind::Failed, |()| OutcomeKind::Succeeded);
             return self.end(open, result, task.id());
         }

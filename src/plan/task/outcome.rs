@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::documents::containers;
-use crate::model::{OneShot, Task, TaskDefinitionArn};
+use crate::model::{Task, TaskDefinitionArn};
 use crate::plan::facts::Facts;
 
 /// What stands before the reason of a task that trueup has stopped.
@@ -14,8 +14,12 @@ const TIMED_OUT: &str = "trueup: it ran for longer than";
 
 /// The containers that must end with 0: those that are declared; else the essential ones, or of several those that have
 /// an image of the application. A proxy beside it is stopped by AWS when the task ends, and has failed by its code.
-pub(super) fn success(task: &OneShot, facts: &Facts<'_>, revision: &TaskDefinitionArn) -> BTreeSet<String> {
-    if let Some(declared) = &task.success {
+pub(in crate::plan) fn success(
+    declared: Option<&[String]>,
+    facts: &Facts<'_>,
+    revision: &TaskDefinitionArn,
+) -> BTreeSet<String> {
+    if let Some(declared) = declared {
         return declared.iter().cloned().collect();
     }
     let Some(revision) = facts.revision(revision) else { return BTreeSet::new() };
@@ -32,7 +36,7 @@ pub(super) fn success(task: &OneShot, facts: &Facts<'_>, revision: &TaskDefiniti
 }
 
 /// Why a task that has stopped has failed. A code that is not there is none: it never began, or nobody saw it end.
-pub(super) fn of(task: &Task, success: &BTreeSet<String>) -> Result<(), Vec<String>> {
+pub(in crate::plan) fn of(task: &Task, success: &BTreeSet<String>) -> Result<(), Vec<String>> {
     let said = task.stopped_reason.as_deref().unwrap_or_default();
     let why = match task.stop_code.as_deref() {
         Some("EssentialContainerExited") | None => None,

@@ -34,6 +34,7 @@ pub(super) fn of(job: &Job<'_, '_>, next: Option<&Step>, waiting: Option<&Waitin
         waiting: waiting.cloned(),
         drift: Vec::new(),
         proof: Proof::Proven,
+        last_run: None,
         failing_since: None,
         failing_causes: Vec::new(),
         good: BTreeMap::new(),
@@ -103,7 +104,8 @@ fn last_deployment(job: &Job<'_, '_>) -> Option<LastDeployment> {
     let id = task.map(|task| task.id().to_owned());
     let id = id.or_else(|| recorded.map(|outcome| outcome.deployment.clone()).filter(|id| id != NOTHING));
     let seen = task.filter(|task| task.last_status == "STOPPED");
-    let causes = seen.map(|task| outcome::of(task, &outcome::success(job.task, job.facts, revision)));
+    let causes = seen
+        .map(|task| outcome::of(task, &outcome::success(job.task.success.as_deref(), job.facts, revision)));
     let phase = match (recorded.map(|outcome| outcome.result), &causes) {
         (Some(OutcomeKind::Succeeded), _) | (None, Some(Ok(()))) => Phase::Succeeded,
         (Some(OutcomeKind::Failed), _) | (None, Some(Err(_))) => Phase::Failed,

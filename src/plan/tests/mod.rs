@@ -137,6 +137,7 @@ impl Scene {
             interim: Vec::new(),
             scalable_target: Some(Reading::Absent),
             model_service: None,
+            schedules: BTreeMap::new(),
         };
         let head = InfraCommit::new("head");
         Self {
@@ -245,6 +246,9 @@ impl Scene {
             (Some(Step::CreateGroup { group, .. }), _) => format!("create group {group}"),
             (Some(Step::Run { revision, .. }), _) => format!("run {}", revision.short()),
             (Some(Step::StopRun { task, .. }), _) => format!("stop task {task}"),
+            (Some(Step::Retarget { schedule, revision, .. }), _) => {
+                format!("{schedule} runs {}", revision.short())
+            }
             (None, Some(waiting)) => waiting::reason(waiting).to_owned(),
             (None, None) => String::new(),
         };

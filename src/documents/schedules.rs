@@ -1,0 +1,107 @@
+//! What is sent to EventBridge: everything as it was read, but for the task definition. What is left out of a target or a
+//! schedule is gone afterwards (Amazon EventBridge API reference, `PutTargets`; EventBridge Scheduler API reference,
+//! `UpdateSchedule`).
+
+use serde_json::{Value, json};
+
+use crate::model::{ClusterName, Schedule, ScheduleName, TaskDefinitionArn};
+
+/// Members of `GetSchedule` that `UpdateSchedule` does not take.
+const TOLD: [&str; 3] = ["Arn", "CreationDate", "LastModificationDate"];
+
+/// The input of `PutTargets` or `UpdateSchedule` after which the targets that run the family of this revision in this cluster run
+/// the revision. Other targets of a rule are not in it: they stay as they are.
+pub fn retargeted(
+    name: &ScheduleName,
+    schedule: &Schedule,
+    cluster: &ClusterName,
+    revision: &TaskDefinitionArn,
+) -> Value {
+    let ours = schedule.targets.iter().filter(|target| target.runs(cluster, revision.family()));
+    let others = ours.filter(|target| target.task_definition.as_ref() != Some(revision));
+    match name {
+        ScheduleName::Rule(rule) => {
+            let targets = others.map(|target| with_revision(&target.raw, "", revision));
+            json!({"Rule": rule, "Targets": targets.collect::<Vec<_>>()})
+        }
+        ScheduleName::Schedule { group, name } => {
+            let whole = others.map(|target| with_revision(&target.raw, "/Target", revision)).next();
+            let mut input = whole.unwrap_or_else(|| json!({}));
+            if let Some(members) = input.as_object_mut() {
+                members.retain(|key, _| !TOLD.contains(&key.as_str()));
+            }
+            input["Name"] = json!(name);
+            input["GroupName"] = json!(group);
+            input
+        }
+    }
+}
+
+/// `at`: where the target stands in what was read.
+fn with_revision(raw: &Value, at: &str, revision: &TaskDefinitionArn) -> Value {
+    let mut raw = raw.clone();
+    if let Some(member) = raw.pointer_mut(&format!("{at}/EcsParameters/TaskDefinitionArn")) {
+        *member = json!(revision.as_str());
+    }
+    raw
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ScheduleTarget;
+
+    const CLUSTER: &str = "arn:aws:ecs:eu-west-2:123456789012:cluster/mco";
+
+    fn arn(short: &str) -> String {
+        format!("arn:aws:ecs:eu-west-2:123456789012:task-definition/{short}")
+    }
+
+    fn target(cluster: &str, runs: &str, raw: Value) -> ScheduleTarget {
+        let task_definition = Some(TaskDefinitionArn::new(arn(runs)));
+        ScheduleTarget { arn: cluster.to_owned(), task_definition, role: None, raw }
+    }
+
+    #[test]
+    fn of_a_rule_only_the_targets_that_run_it_are_sent_with_all_their_members() {
+        let raw = |id: &str, runs: &str| {
+            json!({"Id": id, "Arn": CLUSTER, "Input": "{\"containerOverrides\": []}", "Newer": {"x": [1.5]},
+                "EcsParameters": {"TaskDefinitionArn": arn(runs), "TaskCount": 2, "Newer": true}})
+        };
+        let schedule = Schedule {
+            is_enabled: true,
+            targets: vec![
+                target(CLUSTER, "nightly:1", raw("a", "nightly:1")),
+                target(CLUSTER, "nightly", raw("b", "nightly")),
+                target(CLUSTER, "nightly:2", raw("c", "nightly:2")),
+                target(CLUSTER, "weekly:1", raw("d", "weekly:1")),
+                target(&format!("{CLUSTER}2"), "nightly:1", raw("e", "nightly:1")),
+            ],
+        };
+        let name = ScheduleName::Rule("nightly".to_owned());
+        let revision = TaskDefinitionArn::new(arn("nightly:2"));
+        let sent = retargeted(&name, &schedule, &ClusterName::new("mco"), &revision);
+        let expected = ["a", "b"].map(|id| raw(id, "nightly:2"));
+        assert_eq!(sent, json!({"Rule": "nightly", "Targets": expected}));
+    }
+
+    #[test]
+    fn a_schedule_is_sent_whole() {
+        let raw = |runs: &str, more: Value| {
+            let mut raw = json!({"Name": "nightly", "GroupName": "jobs", "ScheduleExpression": "rate(1 day)",
+                "FlexibleTimeWindow": {"Mode": "OFF"}, "State": "DISABLED", "StartDate": 1_767_225_600.25, "Newer": [null],
+                "Target": {"Arn": CLUSTER, "RoleArn": "r", "Input": "{}", "EcsParameters": {"TaskDefinitionArn": arn(runs)}}});
+            raw.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            raw
+        };
+        let told = json!({"Arn": "s", "CreationDate": 1, "LastModificationDate": 2});
+        let schedule = Schedule {
+            is_enabled: false,
+            targets: vec![target(CLUSTER, "nightly:1", raw("nightly:1", told))],
+        };
+        let name = ScheduleName::Schedule { group: "jobs".to_owned(), name: "nightly".to_owned() };
+        let revision = TaskDefinitionArn::new(arn("nightly:2"));
+        let sent = retargeted(&name, &schedule, &ClusterName::new("mco"), &revision);
+        assert_eq!(sent, raw("nightly:2", json!({})));
+    }
+}
