@@ -20,6 +20,8 @@ AROUND = "./test"
 # What only a fresh clone needs, and what has its place where the program is there already: the demo without the tool
 # chain's own home folder.
 FRESH = {"cargo install --path . --locked": None, "./demo": "trueup demo --script"}
+# As it is said, but for the profile: what the tests have built is not built again with optimisation.
+UNOPTIMISED = {"cargo install --path . --locked": " --debug"}
 # Seconds after which a command hangs. None takes a tenth of it.
 PATIENCE = 3600
 # What the README names and a reader has, and what this test has in its place.
@@ -81,7 +83,7 @@ def fresh(home):
     written = [line.split("#")[0].strip() for language, text in blocks("README.md") if language == "sh" for line in text.splitlines()]
     for command in FRESH:
         assert command in written, f"the README does not say {command}"
-        run(command, around, checkout)
+        run(command + UNOPTIMISED.get(command, ""), around, checkout)
     return home / "bin" / "trueup", checkout, settings
 
 
