@@ -14,6 +14,7 @@ pub mod overlay;
 pub mod placeholders;
 pub mod refusals;
 pub mod repositories;
+pub mod required;
 pub mod roles;
 pub mod schedules;
 pub mod service_settings;

@@ -10,7 +10,8 @@ use serde_json::Value;
 use super::leftovers::placeholders_in;
 use super::names::repeated;
 use crate::documents::placeholders::member;
-use crate::model::Complaint;
+use crate::documents::required;
+use crate::model::{Complaint, Shape};
 use crate::text::nearest::suggestion;
 
 /// Members that are one of a few words, wherever they stand (Amazon ECS API reference: `PropagateTags`, `AssignPublicIp`,
@@ -51,7 +52,6 @@ pub(super) fn complaints(settings: &Value) -> Vec<Complaint> {
     if let Some(configuration) = settings.get("deploymentConfiguration") {
         percents(configuration, &mut found);
         native_strategies(configuration, &mut found);
-        alarms(configuration, &mut found);
     }
     capacity(settings, &mut found);
     for (key, types) in TYPES {
@@ -59,6 +59,7 @@ pub(super) fn complaints(settings: &Value) -> Vec<Complaint> {
             word(item.get("type"), format!("{key}[{index}].type"), types, &mut found);
         }
     }
+    found.extend(required::missing(Shape::ServiceSettings, settings));
     found
 }
 
@@ -157,12 +158,6 @@ fn percents(configuration: &Value, found: &mut Vec<Complaint>) {
 fn capacity(settings: &Value, found: &mut Vec<Complaint>) {
     let path = "capacityProviderStrategy";
     let items = settings.get(path).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    for (index, item) in items.iter().enumerate() {
-        if item.as_object().is_some_and(|item| !item.contains_key("capacityProvider")) {
-            let complaint = Complaint::error(format!("{path}[{index}]"), "`capacityProvider` is missing");
-            found.push(complaint.hint("such as FARGATE, or the name of the cluster's own"));
-        }
-    }
     // What is no number is told where it stands.
     let is_zero = |item: &Value, key: &str| item.get(key).is_none_or(|number| number.as_i64() == Some(0));
     let with_base = items.iter().enumerate().filter(|(_, item)| !is_zero(item, "base"));
@@ -173,16 +168,6 @@ fn capacity(settings: &Value, found: &mut Vec<Complaint>) {
     if items.len() > 1 && items.iter().all(|item| is_zero(item, "weight")) {
         let message = "no capacity provider has a weight, so that no task can be placed";
         found.push(Complaint::error(path, message).hint("such as weight: 1, of one of them at least"));
-    }
-}
-
-/// Members that a deployment's alarms always have (Amazon ECS API reference, `DeploymentAlarms`).
-fn alarms(configuration: &Value, found: &mut Vec<Complaint>) {
-    let Some(alarms) = configuration.get("alarms").and_then(Value::as_object) else { return };
-    for key in ["enable", "rollback"].iter().filter(|key| !alarms.contains_key(**key)) {
-        let path = "deploymentConfiguration.alarms";
-        let hint = "AWS wants alarmNames, enable and rollback";
-        found.push(Complaint::error(path, format!("`{key}` is missing")).hint(hint));
     }
 }
 

@@ -17,8 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::normalise;
-use crate::model::{Complaint, Severity};
+use super::{normalise, required};
+use crate::model::{Complaint, Severity, Shape};
 use crate::text::nearest::suggestion;
 
 /// Containers of a task definition (Amazon ECS quotas).
@@ -129,6 +129,7 @@ pub fn of(input: &Value, replaced: &BTreeSet<&str>) -> Vec<Complaint> {
     if is_fargate {
         on_fargate(fields, &containers, &mut found);
     }
+    found.extend(required::missing(Shape::TaskDefinition, input));
     if !is_set(fields, "executionRoleArn") {
         found.extend(no_execution_role(&containers, replaced, is_fargate));
     }
@@ -292,9 +293,6 @@ fn host_ports(container: &Fields, path: &str, found: &mut Vec<Complaint>) {
 /// Amazon ECS API reference, `HealthCheck`.
 fn health_check(container: &Fields, path: &str, found: &mut Vec<Complaint>) {
     let Some(check) = container.get("healthCheck").and_then(Value::as_object) else { return };
-    if !check.is_empty() && !is_set(check, "command") {
-        found.push(Complaint::error(format!("{path}.healthCheck"), "the health check has no `command`"));
-    }
     if texts(check, "command").next().is_some_and(|first| !CHECKS.contains(&first)) {
         let message = "the command of a health check begins with CMD or CMD-SHELL";
         found.push(

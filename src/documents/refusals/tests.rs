@@ -109,7 +109,7 @@ fn what_aws_always_refuses_is_told_with_its_field() {
         ),
         (
             with(&json!({"healthCheck": {"interval": 10}})),
-            "containerDefinitions[0].healthCheck: the health check has no `command`",
+            "containerDefinitions[0].healthCheck: `command` is missing",
         ),
         (
             with(&json!({"healthCheck": {"command": ["CMD", "x"], "interval": 1}})),
