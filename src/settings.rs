@@ -574,8 +574,11 @@ mod tests {
             ("allow: {roles: [hooks]}", "account: \"111111111111\"", "", false),
             ("allow: {roles: [\"*\"]}", "", "", true),
         ] {
+            // A role of another account than the environment's is no good anywhere.
+            let own = if account.contains("222222222222") { "222222222222" } else { "111111111111" };
+            let application = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: a}\nspec: {repository: mco/a, service: a, taskDefinition: t.json, serviceSettings: {volumeConfigurations: [{name: v, managedEBSVolume: {roleArn: 'arn:aws:iam::OWN:role/hooks'}}]}}\n";
             let files = Files::from([
-                ("a.yaml".to_owned(), Ok("apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: a}\nspec: {repository: mco/a, service: a, taskDefinition: t.json, serviceSettings: {volumeConfigurations: [{name: v, managedEBSVolume: {roleArn: 'arn:aws:iam::111111111111:role/hooks'}}]}}\n".to_owned())),
+                ("a.yaml".to_owned(), Ok(application.replace("OWN", own))),
                 ("t.json".to_owned(), Ok(r#"{"family": "a", "executionRoleArn": "execution", "volumes": [{"name": "v", "configuredAtLaunch": true}], "containerDefinitions": [{"name": "a", "image": "<IMAGE_NAME>", "memory": 128}, {"name": "r", "image": "111111111111.dkr.ecr.eu-west-2.amazonaws.com/tools/router:1", "memory": 128}]}"#.to_owned())),
                 ("e.yaml".to_owned(), Ok(format!("apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {{name: test}}\nspec:\n  cluster: c\n  {account}\n  {registry}\n  applications: {{a: {{commit: aaaaaaa}}}}\n"))),
             ]);

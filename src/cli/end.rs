@@ -197,6 +197,7 @@ pub(super) mod tests {
             checked_at: 0,
             facts_checked_at: 0,
             declared: None,
+            stands_for: Vec::new(),
             tagged: None,
             deployed: None,
             running: Vec::new(),

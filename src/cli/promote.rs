@@ -9,7 +9,7 @@ use anyhow::{Context, bail, ensure};
 use super::end::{self, End, Standing};
 use super::git_program::{Git, complaint};
 use super::source::{Opened, print_findings};
-use super::{RepositoryArgs, controller, progress};
+use super::{RepositoryArgs, controller, progress, streams};
 use crate::controller::Writes;
 use crate::git::Location;
 use crate::manifest::edit::{self, Edited};
@@ -99,7 +99,8 @@ async fn chosen(settings: &Settings, promotion: &Promotion) -> anyhow::Result<Re
                 !Commit::new(commit).is_release(),
                 "not a commit ID: {commit:?}\n  hint  for what a tag stands for: git rev-parse {commit}^{{commit}}; for a release of that name: --release"
             );
-            return Ok(Ok(Commit::new(commit)));
+            // As git writes it, and tags of images are told apart by it.
+            return Ok(Ok(Commit::new(commit.to_ascii_lowercase())));
         }
         What::Release(release) => return Ok(Ok(Commit::release(release))),
         What::RunsWellIn(environment) | What::DeclaredIn(environment) => environment,
@@ -158,7 +159,7 @@ fn proof(plan: &Plan, name: &str) -> Proof {
     let (end, what) = match standing {
         Standing::Failed => (End::Failed, "failed there and is on hold".to_owned()),
         _ if plan.failure.is_some() => (End::Failed, "failed there".to_owned()),
-        Standing::Stalled => (End::Error, why.unwrap_or_default()),
+        Standing::Stalled => (End::Error, format!("does not run there ({})", why.unwrap_or_default())),
         _ if runs && !moves => return Proof::RunsWell,
         Standing::Unproven => {
             (End::NotReached, "is unproven there: the desired count is 0, and no task runs".to_owned())
@@ -207,7 +208,11 @@ fn change(
         return Err(error);
     }
     let message = format!("promote {} to {}", desired.target, commit.short());
-    work.commit(&file, &message)?;
+    if let Err(error) = work.commit(&file, &message) {
+        // A hook of the repository may refuse it: nothing is left half done.
+        std::fs::write(&path, before).with_context(|| format!("cannot restore {}", file.display()))?;
+        return Err(error);
+    }
     say!("{}: {old} -> {commit}", desired.target);
     Ok(Some(message))
 }
@@ -219,6 +224,10 @@ fn readable<'d>(declaration: &'d Declaration, name: &str) -> anyhow::Result<&'d 
         Some(Declared::Frozen(_)) => {
             print_findings(declaration);
             bail!("{name} is frozen: its files have errors; `trueup lint` names them")
+        }
+        None if declaration.findings.iter().any(|finding| finding.severity == Severity::Error) => {
+            print_findings(declaration);
+            bail!("no application {name} in the files that can be read")
         }
         None => bail!("no application {name}; name it as ENVIRONMENT/APPLICATION"),
     }
@@ -237,7 +246,8 @@ fn check(settings: &Settings, target: &str, commit: &Commit) -> anyhow::Result<(
         finding.severity == Severity::Error && finding.targets.iter().any(|named| named.to_string() == target)
     });
     if let Some(finding) = about {
-        bail!("{finding}");
+        streams::finding(finding);
+        bail!("{target} cannot be promoted to {commit}; nothing was changed");
     }
     ensure!(readable(&declaration, target)?.commit() == commit, "the edit did not declare {commit}");
     Ok(())

@@ -188,8 +188,15 @@ enum Verdict {
     Undeclared(String),
 }
 
+/// Two commits may begin alike: where more digits are asked for than are declared, ECR tells which one is meant.
 fn declares(plan: &Plan, commit: &Commit) -> bool {
-    plan.status.declared.as_ref().is_some_and(|declared| declared.matches(commit))
+    let Some(declared) = plan.status.declared.as_ref().filter(|declared| declared.matches(commit)) else {
+        return false;
+    };
+    let stands_for = &plan.status.stands_for;
+    commit.as_str().len() <= declared.as_str().len()
+        || stands_for.is_empty()
+        || stands_for.iter().any(|longer| longer.matches(commit))
 }
 
 fn verdict(plan: &Plan, desired: Option<&Desired>, commit: &Commit, until: Until) -> Verdict {
@@ -199,8 +206,15 @@ fn verdict(plan: &Plan, desired: Option<&Desired>, commit: &Commit, until: Until
         return Verdict::Stuck(ends_with, plan::waiting::describe(&Waiting::Frozen));
     };
     if !declares(plan, commit) {
-        let now = plan.status.declared.as_ref().map_or("nothing", Commit::short);
-        return Verdict::Undeclared(format!("{now} is declared now"));
+        // Whatever tells the two apart.
+        let told = |declared: &Commit| match declared.short() == commit.short() {
+            true => declared.to_string(),
+            false => declared.short().to_owned(),
+        };
+        let now = plan.status.declared.as_ref().map_or("nothing".to_owned(), told);
+        let other = plan.status.stands_for.first().filter(|other| commit.short() == other.short());
+        let other = other.map(|other| format!(", which is {other} here")).unwrap_or_default();
+        return Verdict::Undeclared(format!("{now} is declared now{other}"));
     }
     let target = &desired.target;
     match standing {
@@ -342,6 +356,32 @@ mod tests {
         };
         assert_eq!((kind, end), (expected.0, expected.1), "{why}");
         assert!(why.contains(expected.2), "{:?} is not in {why}", expected.2);
+    }
+
+    #[test]
+    fn a_commit_that_only_begins_like_the_declared_one_is_another() {
+        let desired = desired(ENVIRONMENT);
+        let mut plan = declared(Some(Waiting::Settled), Sync::Synced, Health::Healthy, "bbbbbbb");
+        for (stands_for, asked, is_it) in [
+            (&[][..], "bbbbbbb1", true),
+            (&["bbbbbbb1111"], "bbbbbbb1", true),
+            (&["bbbbbbb1111"], "bbbbbbb", true),
+            (&["bbbbbbb1111"], "bbbbbbb2", false),
+            (&["bbbbbbb1111"], "bbbbbbb11112", true),
+            (&["bbbbbbb1111", "bbbbbbb2222"], "bbbbbbb2", true),
+        ] {
+            plan.status.stands_for = stands_for.iter().map(|commit| Commit::new(*commit)).collect();
+            let verdict = verdict(&plan, Some(&desired), &Commit::new(asked), Until::Success);
+            let expected = match &verdict {
+                Verdict::Ended(End::Good, _) => true,
+                Verdict::Undeclared(now) => {
+                    assert_eq!(now, "bbbbbbb is declared now, which is bbbbbbb1111 here");
+                    false
+                }
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(expected, is_it, "{stands_for:?} {asked}");
+        }
     }
 
     #[test]

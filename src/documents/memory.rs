@@ -339,9 +339,13 @@ fn format_applied(applied: &Applied) -> String {
     format!("{}/{infra}/{}", applied.generation, applied.live_then)
 }
 
+/// One for each deployment of an application: no history comes near it. What claims to be beyond was forged, and would leave no number
+/// to those that come after it.
+const MOST_GENERATIONS: u64 = 1_000_000_000_000;
+
 fn parse_applied(text: &str) -> Option<Applied> {
     let mut parts = text.splitn(3, '/');
-    let generation = parts.next()?.parse().ok()?;
+    let generation = parts.next()?.parse().ok().filter(|generation| *generation <= MOST_GENERATIONS)?;
     let infra = parts.next()?;
     let live_then = DeploymentId::new(parts.next()?);
     let infra_commit = (infra != NONE).then(|| InfraCommit::new(infra));
@@ -556,6 +560,19 @@ mod tests {
         assert_eq!((memory.attempt(), memory.outcome_of(2).is_some(), memory.outcome_of(3)), (3, true, None));
         let used = KEYS.iter().filter(|key| ![FROM, HEALED, SETTINGS].contains(key)).count();
         assert!(used + KEYS_OF_A_RUN.len() <= KEYS.len());
+    }
+
+    #[test]
+    fn a_generation_that_no_history_reaches_is_no_stamp() {
+        let mut revision = revision("r@sha256:1");
+        for (generation, is_stamp) in
+            [(MOST_GENERATIONS, true), (MOST_GENERATIONS + 1, false), (u64::MAX, false)]
+        {
+            revision.tags.insert(APPLIED.to_owned(), format!("{generation}/abc/ecs-svc/42"));
+            assert_eq!(of(&revision, &desired()).unwrap().applied.is_some(), is_stamp, "{generation}");
+            let expected = if is_stamp { generation } else { 0 };
+            assert_eq!(hint(&revision.tags, &desired()).unwrap().generation, expected);
+        }
     }
 
     #[test]

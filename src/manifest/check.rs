@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::documents::{code_deploy, containers, placeholders};
+use crate::documents::{code_deploy, containers, placeholders, roles};
 use crate::masking::{may_be_a_secret, may_hold_a_secret_in_words};
 use crate::model::{
     AccountId, ApplicationName, ClusterName, Complaint, Containers, Declaration, Declared, Desired,
@@ -133,6 +133,28 @@ fn advice(claim: &Claim<'_>, of_one: bool) -> String {
 
 fn has_default_group(one: &Desired) -> bool {
     matches!(&one.strategy, Strategy::CodeDeploy(settings) if settings.application.is_none() || settings.group.is_none())
+}
+
+/// Roles that would be passed from another account, which no service takes (IAM user guide, "Grant a user permissions to pass a role
+/// to an AWS service").
+pub(super) fn roles(declaration: &Declaration) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for desired in declaration.readable() {
+        let Some(own) = &desired.account else { continue };
+        let mut told = BTreeSet::new();
+        for role in roles::declared(desired) {
+            let Some(account) = roles::account_of(role).filter(|account| *account != own.as_str()) else {
+                continue;
+            };
+            if told.insert(role) {
+                let message =
+                    format!("the role {role} is in account {account}, and the environment in {own}");
+                let hint = Some("a role is passed within its own account alone".to_owned());
+                findings.push(about(desired, "", message, hint));
+            }
+        }
+    }
+    findings
 }
 
 /// `after` and `requires`: names of no application, and orders in which everybody waits for somebody else.

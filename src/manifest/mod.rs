@@ -132,7 +132,8 @@ pub type CheckShape<'a> = &'a dyn Fn(Shape, &Value) -> Vec<ShapeComplaint>;
 pub fn read(files: &Files, infra_commit: Option<InfraCommit>, check_shape: CheckShape<'_>) -> Declaration {
     let documents = read::documents(files);
     let mut declaration = resolve::declaration(files, documents, check_shape);
-    let contradictions = [check::claims(&declaration), check::order(&declaration)];
+    let contradictions =
+        [check::claims(&declaration), check::order(&declaration), check::roles(&declaration)];
     declaration.findings.extend(contradictions.into_iter().flatten());
     check::freeze(&mut declaration);
     declaration.infra_commit = infra_commit;

@@ -34,6 +34,8 @@ pub struct Status {
     /// When tags, tasks and images were read: what is tagged and running.
     pub facts_checked_at: Millis,
     pub declared: Option<Commit>,
+    /// Commits of more digits that the declared one stands for, by the tags of its image.
+    pub stands_for: Vec<Commit>,
     pub tagged: Option<Commit>,
     pub deployed: Option<TaskDefinitionArn>,
     pub running: Vec<Running>,

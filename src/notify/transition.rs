@@ -473,6 +473,7 @@ mod tests {
             checked_at: 0,
             facts_checked_at: 0,
             declared: Some(Commit::new("bbbbbbb")),
+            stands_for: Vec::new(),
             tagged: None,
             deployed: None,
             running: Vec::new(),

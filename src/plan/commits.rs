@@ -4,8 +4,8 @@
 use super::facts::Facts;
 use crate::documents::{containers, memory};
 use crate::model::{
-    Commit, CommitSource, DesiredImage, Digest, Image, Memory, MovedTag, ObservedImage, Reading, Service,
-    ServiceDeployment, Tag, TagMatch, Tags, TaskDefinitionArn, Waiting,
+    Commit, CommitSource, Desired, DesiredImage, Digest, Image, Memory, MovedTag, ObservedImage, Reading,
+    Service, ServiceDeployment, Tag, TagMatch, Tags, TaskDefinitionArn, Waiting,
 };
 
 /// Tags that are named where a commit may be several images: enough to see what is meant.
@@ -197,6 +197,19 @@ pub(super) fn commits_of(wanted: &DesiredImage, observed: &ObservedImage, image:
     commits.sort_by_key(|commit| (!commit.matches(&wanted.commit), commit.clone()));
     commits.dedup();
     commits
+}
+
+/// Commits of more digits than the declared one has that its image is tagged with: what it stands for here.
+pub(super) fn stands_for(desired: &Desired, images: &[ObservedImage]) -> Vec<Commit> {
+    let Some((wanted, observed)) = desired.images.first().zip(images.first()) else { return Vec::new() };
+    let tags = observed.built.known().into_iter().flat_map(|image| &image.tags);
+    let commits = tags.filter_map(|tag| commit_in_tag(wanted, tag.as_str()));
+    let is_longer = |commit: &Commit| {
+        !commit.is_release()
+            && commit.matches(&wanted.commit)
+            && commit.as_str().len() > wanted.commit.as_str().len()
+    };
+    commits.filter(is_longer).collect()
 }
 
 /// The commit that a tag names; `None` where it is no commit tag.

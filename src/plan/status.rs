@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::commits::commits_of;
+use super::commits::{self, commits_of};
 use super::facts::Facts;
 use super::phase::Judgement;
 use super::rollback::Rollback;
@@ -32,6 +32,7 @@ pub(super) fn of(
         checked_at: facts.input.observed.checked_at,
         facts_checked_at: facts.input.observed.facts_checked_at,
         declared: (!is_frozen).then(|| desired.commit().clone()),
+        stands_for: commits::stands_for(desired, facts.images),
         tagged: tagged(facts),
         deployed: facts.current.as_ref().map(|current| current.live_revision.clone()),
         desired_count: facts.service.map_or(0, |service| service.desired_count),
@@ -63,6 +64,7 @@ pub fn unobserved(target: &Target, now: Millis) -> Status {
         checked_at: now,
         facts_checked_at: now,
         declared: None,
+        stands_for: Vec::new(),
         tagged: None,
         deployed: None,
         running: Vec::new(),

@@ -260,6 +260,20 @@ fn nothing_is_half_done() {
         ENVIRONMENT,
         "the file is as before"
     );
+    // A hook that refuses the commit: the file is put back.
+    let hook = mine.join(".git/hooks/pre-commit");
+    std::fs::write(&hook, "#!/bin/sh\necho no >&2\nexit 1\n").unwrap();
+    run(&mine, "chmod", &["+x", ".git/hooks/pre-commit"]);
+    refused(&["test/api", "--commit", "bbbbbbb"], "git commit: no");
+    assert_eq!(run(&mine, "git", &["status", "--porcelain"]).stdout, b"");
+    std::fs::remove_file(&hook).unwrap();
+    // What no tag of an image can be is said once.
+    refused(&["test/api", "--release", "latest"], "nothing was changed");
+    refused(&["test/api", "--release", "latest"], "`latest` is no release");
+    std::fs::write(mine.join("broken.yaml"), "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: [\n")
+        .unwrap();
+    refused(&["test/web", "--commit", "bbbbbbb"], "error: broken.yaml:");
+    std::fs::remove_file(mine.join("broken.yaml")).unwrap();
     std::fs::write(mine.join("test.yaml"), format!("{ENVIRONMENT}# mine\n")).unwrap();
     refused(&["test/api", "--commit", "bbbbbbb"], "has changes that are not committed");
 }

@@ -442,3 +442,33 @@ fn what_aws_finds_nothing_by_is_no_name() {
         );
     }
 }
+
+#[test]
+fn a_role_of_another_account_cannot_be_passed() {
+    let file = |role: &str| {
+        let roles =
+            format!("\"family\": \"api\", \"taskRoleArn\": \"{role}\", \"executionRoleArn\": \"{role}\"");
+        FILE.replace("\"family\": \"api\"", &roles)
+    };
+    let environment = |account: &str| ENVIRONMENT.replace("spec:\n", &format!("spec:\n{account}"));
+    let own = "  account: \"123456789012\"\n";
+    let other = "arn:aws:iam::999999999999:role/tasks";
+    for (account, role, is_refused) in [
+        (own, other, true),
+        ("", other, false),
+        (own, "arn:aws:iam::123456789012:role/tasks", false),
+        (own, "tasks", false),
+    ] {
+        let declaration = read_files(&[
+            ("api.yaml", &application()),
+            ("taskdef.json", &file(role)),
+            ("test.yaml", &environment(account)),
+        ]);
+        let expected = format!(
+            "the role {other} is in account 999999999999, and the environment in 123456789012 | a role is passed within its own account alone"
+        );
+        let found = said(&declaration).iter().filter(|said| said.ends_with(&expected)).count();
+        assert_eq!(found, usize::from(is_refused), "{:#?}", said(&declaration));
+        assert_eq!(declaration.readable().count(), usize::from(!is_refused), "{role}");
+    }
+}

@@ -8,7 +8,7 @@ use crate::model::{
     Phase, Proof, Reading, StartedBy, Status, Sync, Waiting,
 };
 use crate::plan::step::Step;
-use crate::plan::{status, waiting as words};
+use crate::plan::{commits, status, waiting as words};
 
 pub(super) fn of(
     timetable: &Timetable<'_, '_>,
@@ -32,6 +32,7 @@ pub(super) fn of(
         checked_at: observed.checked_at,
         facts_checked_at: observed.facts_checked_at,
         declared: Some(desired.commit().clone()),
+        stands_for: commits::stands_for(desired, &observed.images),
         tagged: None,
         deployed: facts.current.as_ref().map(|current| current.live_revision.clone()),
         running: status::running(facts),

@@ -9,7 +9,7 @@ use crate::model::{
     Proof, Running, StartedBy, Status, Sync, Task, TaskDefinitionArn, Waiting,
 };
 use crate::plan::step::Step;
-use crate::plan::{status, waiting as words};
+use crate::plan::{commits, status, waiting as words};
 
 pub(super) fn of(job: &Job<'_, '_>, next: Option<&Step>, waiting: Option<&Waiting>) -> Status {
     let (desired, observed) = (job.facts.input.desired, job.facts.input.observed);
@@ -21,6 +21,7 @@ pub(super) fn of(job: &Job<'_, '_>, next: Option<&Step>, waiting: Option<&Waitin
         checked_at: observed.checked_at,
         facts_checked_at: observed.facts_checked_at,
         declared: (!is_frozen).then(|| desired.commit().clone()),
+        stands_for: commits::stands_for(desired, &observed.images),
         tagged: None,
         deployed: subject(job).map(|(revision, _)| revision.clone()),
         running: running(job),
