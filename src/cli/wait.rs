@@ -206,15 +206,7 @@ fn verdict(plan: &Plan, desired: Option<&Desired>, commit: &Commit, until: Until
         return Verdict::Stuck(ends_with, plan::waiting::describe(&Waiting::Frozen));
     };
     if !declares(plan, commit) {
-        // Whatever tells the two apart.
-        let told = |declared: &Commit| match declared.short() == commit.short() {
-            true => declared.to_string(),
-            false => declared.short().to_owned(),
-        };
-        let now = plan.status.declared.as_ref().map_or("nothing".to_owned(), told);
-        let other = plan.status.stands_for.first().filter(|other| commit.short() == other.short());
-        let other = other.map(|other| format!(", which is {other} here")).unwrap_or_default();
-        return Verdict::Undeclared(format!("{now} is declared now{other}"));
+        return Verdict::Undeclared(declared_instead(plan, commit));
     }
     let target = &desired.target;
     match standing {
@@ -243,6 +235,17 @@ fn verdict(plan: &Plan, desired: Option<&Desired>, commit: &Commit, until: Until
         }
         _ => Verdict::Pending(ends_with, pending(plan)),
     }
+}
+
+/// With as many digits as tell the two apart.
+fn declared_instead(plan: &Plan, commit: &Commit) -> String {
+    let Some(declared) = &plan.status.declared else { return "nothing is declared now".to_owned() };
+    if declared.short() != commit.short() {
+        return format!("{} is declared now", declared.short());
+    }
+    let longer = plan.status.stands_for.first();
+    let longer = longer.map(|longer| format!(", which is {longer} here")).unwrap_or_default();
+    format!("{declared} is declared now{longer}")
 }
 
 /// Whether a deployment of the commit goes on that has nothing more to shift.
