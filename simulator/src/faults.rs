@@ -27,6 +27,10 @@ pub enum Fault {
     ExpiredToken { times: u32 },
     /// Containers of this image run and exit with the code so many seconds later, one at least.
     Crash { digest: String, exit_code: i64, after_seconds: u64 },
+    /// Containers of this image write this when they begin, line by line.
+    Says { digest: String, text: String },
+    /// Containers of this image run and answer nobody: checks of a target time out, and health checks fail.
+    Silent { digest: String },
     /// Containers of this image run, but neither their health check nor their target ever becomes healthy.
     Unhealthy { digest: String },
     /// The image cannot be pulled.
@@ -129,6 +133,7 @@ impl Refusal {
         let (json, short, status) = match &self {
             Self::Throttled if api == Api::Tagging => ("ThrottledException", "", 400),
             Self::Throttled => ("ThrottlingException", "Throttling", 400),
+            Self::Failed if api == Api::Logs => ("ServiceUnavailableException", "", 500),
             // `ServerException` is declared by ECS and ECR alone.
             Self::Failed if matches!(api, Api::Ecs | Api::Ecr) => ("ServerException", "", 500),
             Self::Failed if matches!(api, Api::Tagging | Api::Scaling) => {
@@ -209,6 +214,8 @@ impl Fault {
             }
             Self::LoseAnswer { .. } | Self::LoseRequest { .. } => false,
             Self::Crash { .. }
+            | Self::Says { .. }
+            | Self::Silent { .. }
             | Self::Unhealthy { .. }
             | Self::CannotPull { .. }
             | Self::NoSecret { .. }
@@ -273,7 +280,21 @@ impl Faults {
     }
 
     pub(crate) fn is_unhealthy(&self, running: &str) -> bool {
-        self.active.iter().any(|fault| matches!(fault, Fault::Unhealthy { digest } if digest == running))
+        let is_sick = |fault: &Fault| matches!(fault, Fault::Unhealthy { digest } if digest == running);
+        self.active.iter().any(is_sick) || self.is_silent(running)
+    }
+
+    pub(crate) fn is_silent(&self, running: &str) -> bool {
+        self.active.iter().any(|fault| matches!(fault, Fault::Silent { digest } if digest == running))
+    }
+
+    /// What containers of this image write beside what all do.
+    pub(crate) fn says<'f>(&'f self, running: &str) -> impl Iterator<Item = &'f str> {
+        let said = self.active.iter().filter_map(move |fault| match fault {
+            Fault::Says { digest, text } if digest == running => Some(text.lines()),
+            _ => None,
+        });
+        said.flatten()
     }
 
     /// What the function of a hook does other than to succeed.

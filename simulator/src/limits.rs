@@ -56,6 +56,8 @@ enum Category {
     /// Of EventBridge and EventBridge Scheduler.
     EventsRead,
     EventsModify,
+    LogRead,
+    LogWrite,
 }
 
 impl Category {
@@ -103,6 +105,8 @@ impl Category {
             (Api::Scaling, _) => Self::ScalingModify,
             (Api::Events | Api::Scheduler, _) if is_read => Self::EventsRead,
             (Api::Events | Api::Scheduler, _) => Self::EventsModify,
+            (Api::Logs, "GetLogEvents") => Self::LogRead,
+            (Api::Logs, _) => Self::LogWrite,
             (Api::Ecs | Api::Elb | Api::Sts, _) => return None,
         })
     }
@@ -133,6 +137,7 @@ impl Category {
             Self::CodeDeployRead | Self::ScalingRead | Self::EventsRead => (20, 10),
             Self::TagIndex => (10, 5),
             Self::ScalingModify => (10, 2),
+            Self::LogRead | Self::LogWrite => (10, 10),
         }
     }
 }

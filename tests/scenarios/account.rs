@@ -265,6 +265,7 @@ impl Endpoint {
             Api::Scaling => "application-autoscaling",
             Api::Events => "events",
             Api::Scheduler => "scheduler",
+            Api::Logs => "logs",
         };
         let answer = self.ask(name, operation, input)?;
         self.remember(api, operation, input, &answer);

@@ -203,6 +203,8 @@ fn parse_fault(mut asked: Asked) -> Option<Fault> {
             exit_code: asked.exit_code()?,
             after_seconds: asked.after_seconds()?,
         },
+        "says" => Fault::Says { digest: asked.text("digest")?, text: asked.text("text")? },
+        "silent" => Fault::Silent { digest: asked.text("digest")? },
         "unhealthy" => Fault::Unhealthy { digest: asked.text("digest")? },
         "cannotPull" => Fault::CannotPull { digest: asked.text("digest")? },
         "noSecret" => Fault::NoSecret { name: asked.text("name")? },

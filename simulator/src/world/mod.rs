@@ -9,6 +9,7 @@ mod firing;
 mod hands;
 pub(crate) mod ids;
 mod input;
+mod logs;
 mod rollout;
 mod scaling;
 mod scheduler;
@@ -28,6 +29,7 @@ pub use ecs::Program;
 use ecs::{Cluster, Families, Programs, Run, RunToken, Service, ServiceKey};
 pub use hands::Function;
 use input::Input;
+use rollout::Written;
 
 /// The service that an operation belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +48,8 @@ pub enum Api {
     Events,
     /// Amazon EventBridge Scheduler.
     Scheduler,
+    /// Amazon `CloudWatch` Logs.
+    Logs,
 }
 
 /// What AWS answers instead of a result.
@@ -126,6 +130,7 @@ pub struct World {
     targets: scaling::Targets,
     rules: events::Rules,
     schedules: scheduler::Schedules,
+    logs: logs::Logs,
     /// What the index of tags does not have yet, oldest first.
     lags: Vec<tagging::Lag>,
     pub(crate) faults: Faults,
@@ -162,6 +167,7 @@ impl World {
             targets: scaling::Targets::new(),
             rules: events::Rules::new(),
             schedules: scheduler::Schedules::default(),
+            logs: logs::Logs::default(),
             lags: Vec::new(),
             faults: Faults::default(),
             limits: Limits::default(),
@@ -344,6 +350,7 @@ impl World {
             Api::Scaling => self.scaling(operation, input),
             Api::Events => self.event_bridge(operation, input),
             Api::Scheduler => self.scheduler(operation, input),
+            Api::Logs => self.logs(operation, input),
         }
     }
 
@@ -384,6 +391,12 @@ impl World {
                 "scheduler",
                 text("Name")
                     .map(|name| format!("schedule/{}/{name}", text("GroupName").unwrap_or("default"))),
+            ),
+            Api::Logs => (
+                "logs",
+                text("logGroupName").map(|group| {
+                    format!("log-group:{group}:log-stream:{}", text("logStreamName").unwrap_or_default())
+                }),
             ),
         };
         let resource = resource.map_or_else(|| "*".to_owned(), |resource| self.arn(service, &resource));

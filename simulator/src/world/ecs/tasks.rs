@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::services::{Service, launch_type_filter, not_found};
 use super::{Run, TaskDefinition, time};
+use crate::world::Written;
 use crate::world::elb::interface;
 use crate::world::ids;
 use crate::world::input::{
@@ -52,6 +53,7 @@ pub(in crate::world) struct Container {
     pub exit_code: Option<i64>,
     pub reason: Option<String>,
     pub check: Option<Check>,
+    pub written: Written,
 }
 
 /// The health check of a container. One built into the image is not looked at.
@@ -377,7 +379,13 @@ impl Container {
             exit_code: None,
             reason: None,
             check,
+            written: Written::default(),
         }
+    }
+
+    /// Of its runtime, in a task with this id.
+    pub fn runtime_id(&self, task: &str) -> String {
+        format!("{task}-{}", self.name)
     }
 }
 
@@ -405,7 +413,7 @@ fn describe_container(task: &Task, container: &Container) -> Value {
         ("imageDigest", container.digest.clone().map(Value::from)),
         ("exitCode", container.exit_code.map(Value::from)),
         ("reason", container.reason.clone().map(Value::from)),
-        ("runtimeId", container.digest.as_ref().map(|_| Value::from(format!("{id}-{}", container.name)))),
+        ("runtimeId", container.digest.as_ref().map(|_| Value::from(container.runtime_id(id)))),
     ];
     for (key, value) in optional {
         if let Some(value) = value {

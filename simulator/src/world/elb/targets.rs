@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{missing, number, required};
+use super::{Balancing, member, missing, number, required};
 use crate::world::ecs::{Service, Task};
 use crate::world::ids::{mixed, uuid};
 use crate::world::input::{Input, list, optional};
@@ -19,8 +19,32 @@ const NOT_IN_USE: Health = (
 );
 const DRAINING: Health =
     ("draining", Some(("Target.DeregistrationInProgress", "Target deregistration is in progress")));
-const UNHEALTHY: Health = ("unhealthy", Some(("Target.FailedHealthChecks", "Health checks failed")));
+const REGISTERING: Health =
+    ("initial", Some(("Elb.RegistrationInProgress", "Target registration is in progress")));
 const INITIAL: Health = ("initial", Some(("Elb.InitialHealthChecking", "Initial health checks in progress")));
+
+/// Seconds from the start of a task until its target is registered, and until its first checks are over: chosen.
+const REGISTERED_AFTER: u64 = 2;
+const CHECKED_AFTER: u64 = 10;
+
+/// Why checks of a target fail, in the words of the API: an answer of HTTP has a code; where nothing checks for one, or nothing
+/// is known of the group, they just fail.
+const TIMED_OUT: (&str, &str) = ("Target.Timeout", "Request timed out");
+const WRONG_CODE: (&str, &str) =
+    ("Target.ResponseCodeMismatch", "Health checks failed with these codes: [502]");
+const FAILED: (&str, &str) = ("Target.FailedHealthChecks", "Health checks failed");
+
+impl Balancing {
+    /// Reason and description of the checks that fail of a target in this group.
+    pub(in crate::world) fn failure(&self, group: &str, is_silent: bool) -> (&'static str, &'static str) {
+        let protocol = self.groups.get(group).map(|group| member(group, "HealthCheckProtocol"));
+        match protocol {
+            _ if is_silent => TIMED_OUT,
+            Some("HTTP" | "HTTPS") => WRONG_CODE,
+            _ => FAILED,
+        }
+    }
+}
 
 impl World {
     /// Of all targets, or of those that are named: what is not registered is `unused`.
@@ -58,7 +82,7 @@ impl World {
                 |task: &&Task| task.started_at.is_some() && (task.wanted || task.status == "DEACTIVATING");
             for task in service.tasks.iter().filter(registered) {
                 if let Some(port) = port_of(service, task, group) {
-                    let health = if is_used { self.health_of(task) } else { NOT_IN_USE };
+                    let health = if is_used { self.health_of(task, group) } else { NOT_IN_USE };
                     found.push(((address(&task.arn), port), health));
                 }
             }
@@ -67,11 +91,15 @@ impl World {
     }
 
     /// A target is healthy once its task was found so.
-    fn health_of(&self, task: &Task) -> Health {
+    fn health_of(&self, task: &Task, group: &str) -> Health {
+        let age = self.now.saturating_sub(task.started_at.unwrap_or(self.now));
         if !task.wanted {
             DRAINING
-        } else if task.digests().any(|digest| self.faults.is_unhealthy(digest)) {
-            UNHEALTHY
+        } else if age < REGISTERED_AFTER {
+            REGISTERING
+        } else if age >= CHECKED_AFTER && task.digests().any(|digest| self.faults.is_unhealthy(digest)) {
+            let is_silent = task.digests().any(|digest| self.faults.is_silent(digest));
+            ("unhealthy", Some(self.balancing.failure(group, is_silent)))
         } else if task.was_ready {
             ("healthy", None)
         } else {

@@ -199,9 +199,9 @@ impl Service {
             format!("(task {id}) failed container health checks.")
         } else if let Some(target) = target {
             task.failing = Some(format!("Task failed ELB health checks in (target-group {target})"));
-            format!(
-                "(task {id}){port} is unhealthy in (target-group {target}) due to (reason Health checks failed)"
-            )
+            let is_silent = task.digests().any(|digest| around.faults.is_silent(digest));
+            let (_, reason) = around.balancing.failure(&target, is_silent);
+            format!("(task {id}){port} is unhealthy in (target-group {target}) due to (reason {reason})")
         } else {
             return;
         };

@@ -11,6 +11,7 @@ mod hooks;
 mod judge;
 mod life;
 mod native;
+mod output;
 mod rolling;
 mod runs;
 mod targets;
@@ -30,6 +31,7 @@ use super::ids;
 use super::input::{Input, list};
 use super::{Function, World};
 use crate::faults::Faults;
+pub(super) use output::Written;
 
 /// Tasks that stopped stay visible for about an hour (Amazon ECS API reference, `DescribeTasks`).
 const STOPPED_TASKS_STAY: u64 = 3600;
@@ -101,6 +103,7 @@ impl World {
         let tasks = of_services.chain(self.runs.iter().map(|run| &run.task));
         let pulled = tasks.filter(|task| task.pull_stopped_at == Some(self.now));
         self.registry.record_pulls(pulled.flat_map(Task::digests), self.now);
+        self.write_logs();
         next
     }
 

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::blue_green::{BlueGreen, MINUTE, no_hooks};
 use super::{SETTLED, laid_over, world};
+use crate::Fault;
 use crate::world::{Api, World};
 
 impl World {
@@ -218,4 +219,47 @@ fn a_target_has_the_address_of_its_task_and_the_port_of_its_container() {
         states(&world.elb_call("DescribeTargetHealth", &asked)),
         [("healthy".to_owned(), String::new()), unused.clone(), unused]
     );
+}
+
+#[test]
+fn a_target_that_fails_its_checks_says_why_and_the_service_says_the_same() {
+    for (protocol, silent, reason, said) in [
+        ("HTTP", false, "Target.ResponseCodeMismatch", "Health checks failed with these codes: [502]"),
+        ("TCP", false, "Target.FailedHealthChecks", "Health checks failed"),
+        ("HTTP", true, "Target.Timeout", "Request timed out"),
+    ] {
+        let (mut world, [balancer, ..]) = balanced();
+        let group = json!({"Name": "checked", "Protocol": protocol, "Port": 8080, "TargetType": "ip"});
+        let group = world.elb_call("CreateTargetGroup", &group)["TargetGroups"][0]["TargetGroupArn"].clone();
+        let mut listened = listener(&balancer, group.as_str().unwrap());
+        listened["Port"] = json!(81);
+        world.elb_call("CreateListener", &listened);
+        let digest = world.push("sick");
+        world.inject(if silent { Fault::Silent { digest } } else { Fault::Unhealthy { digest } });
+        let arn = world.register("sick");
+        world.begin(&json!({"taskDefinition": arn, "desiredCount": 1,
+            "loadBalancers": [{"targetGroupArn": group, "containerName": "api", "containerPort": 8080}]}));
+        let mut told: Vec<(String, String)> = Vec::new();
+        for _ in 0..60 {
+            world.advance(1);
+            for state in states(&world.elb_call("DescribeTargetHealth", &json!({"TargetGroupArn": group}))) {
+                if !told.contains(&state) {
+                    told.push(state);
+                }
+            }
+        }
+        let state = |state: &str, reason: &str| (state.to_owned(), reason.to_owned());
+        let expected = [
+            state("initial", "Elb.RegistrationInProgress"),
+            state("initial", "Elb.InitialHealthChecking"),
+            state("unhealthy", reason),
+        ];
+        assert_eq!(told, expected, "{protocol}");
+        world.advance(30);
+        let service = world.service();
+        let events =
+            service["events"].as_array().unwrap().iter().map(|event| event["message"].as_str().unwrap());
+        let event = format!("due to (reason {said})");
+        assert!(events.clone().any(|message| message.contains(&event)), "{:?}", events.collect::<Vec<_>>());
+    }
 }
