@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use crate::model::{
     AccountId, Ancestry, ApplicationName, ClusterName, CodeDeployment, DeclaredCommits, Digest, Earlier,
-    EnvironmentName, Forward, Group, Image, InfraCommit, LeaseClaim, LeaseName, LeaseRecord, Millis,
-    NewDeployment, Platform, Progress, Reading, Region, Repository, RepositoryName, Revision, RunAnswer,
-    ScalableTarget, Schedule, ScheduleName, Service, ServiceDeployment, ServiceName, Tag, Tags, Target,
-    TargetGroup, Task, TaskDefinitionArn, Unreached, Wait, Word,
+    EnvironmentName, Forward, Group, Image, InfraCommit, LeaseClaim, LeaseName, LeaseRecord, LogStream,
+    Millis, NewDeployment, Platform, Progress, Reading, Region, Repository, RepositoryName, Revision,
+    RunAnswer, ScalableTarget, Schedule, ScheduleName, Service, ServiceDeployment, ServiceName, Tag, Tags,
+    Target, TargetGroup, TargetHealth, Task, TaskDefinitionArn, Unreached, Wait, Word,
 };
 
 /// Why a call to AWS did not do what was asked, by what to do about it.
@@ -96,6 +96,7 @@ pub struct Ports {
     pub scaling: Arc<dyn Scaling>,
     pub balancers: Arc<dyn Balancers>,
     pub schedules: Arc<dyn Schedules>,
+    pub logs: Arc<dyn Logs>,
 }
 
 /// Which tasks of a service are asked for.
@@ -350,6 +351,16 @@ pub trait Balancers: Send + Sync {
     async fn forward(&self, arn: &str) -> Result<Option<Forward>, CloudError>;
     /// By its name or ARN, with the number of its targets.
     async fn target_group(&self, name: &str) -> Result<Option<TargetGroup>, CloudError>;
+    /// Of every target that is registered with the group of this ARN, in any order.
+    async fn target_health(&self, group: &str) -> Result<Vec<TargetHealth>, CloudError>;
+}
+
+/// Amazon `CloudWatch` Logs in one region. Nothing writes to it.
+#[async_trait]
+pub trait Logs: Send + Sync {
+    /// The last lines of a stream, oldest first, at most `most`. [`CloudError::NotFound`] where there is no such group or stream:
+    /// nothing was ever written there.
+    async fn last_lines(&self, stream: &LogStream, most: usize) -> Result<Vec<String>, CloudError>;
 }
 
 /// Rules of EventBridge and schedules of EventBridge Scheduler in one account and region.

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::answer::{list, text};
+use super::answer::{list, owned, text};
 use super::batch::{Batch, Terms};
 use super::caller::Client;
-use crate::model::{Forward, TargetGroup};
+use crate::model::{Forward, TargetGroup, TargetHealth, TargetState};
 use crate::ports::{Balancers, CloudError};
 
 /// ARNs of one request (Elastic Load Balancing quotas: what is asked for by ARN comes in pages of at most 400, and 20 is
@@ -61,6 +61,7 @@ impl BalancersClient {
                     continue;
                 };
                 let targets = self.targets(arn).await?;
+                let targets = targets.iter().filter(|one| one.state != TargetState::Draining).count();
                 let takes_addresses = text(group, "TargetType") == Some("ip");
                 let (arn, name) = (arn.to_owned(), name.to_owned());
                 found.insert(asked.to_owned(), TargetGroup { arn, name, takes_addresses, targets });
@@ -69,10 +70,10 @@ impl BalancersClient {
         Ok(found)
     }
 
-    async fn targets(&self, group: &str) -> Result<usize, CloudError> {
+    async fn targets(&self, group: &str) -> Result<Vec<TargetHealth>, CloudError> {
         let answer = self.client.read("DescribeTargetHealth", json!({"TargetGroupArn": group})).await?;
-        let states = list(&answer, "TargetHealthDescriptions").filter_map(|one| one.get("TargetHealth"));
-        Ok(states.filter(|health| text(health, "State") != Some("draining")).count())
+        let targets = list(&answer, "TargetHealthDescriptions").filter_map(|one| one.get("TargetHealth"));
+        Ok(targets.map(health).collect())
     }
 }
 
@@ -91,6 +92,25 @@ impl Balancers for BalancersClient {
 
     async fn target_group(&self, name: &str) -> Result<Option<TargetGroup>, CloudError> {
         self.groups.ask(name.to_owned(), |asked| self.target_groups(asked)).await
+    }
+
+    async fn target_health(&self, group: &str) -> Result<Vec<TargetHealth>, CloudError> {
+        self.targets(group).await
+    }
+}
+
+fn health(described: &Value) -> TargetHealth {
+    TargetHealth {
+        state: match text(described, "State") {
+            Some("healthy") => TargetState::Healthy,
+            Some("initial") => TargetState::Initial,
+            Some("unhealthy") => TargetState::Unhealthy,
+            Some("unused") => TargetState::Unused,
+            Some("draining") => TargetState::Draining,
+            _ => TargetState::Unknown,
+        },
+        reason: owned(described, "Reason"),
+        description: owned(described, "Description"),
     }
 }
 

@@ -57,6 +57,7 @@ pub enum Category {
     RuleRead,
     ScheduleModify,
     ScheduleRead,
+    LogRead,
     Identity,
 }
 
@@ -86,6 +87,7 @@ impl Category {
             (Api::Events, _) => Self::RuleRead,
             (Api::Scheduler, "UpdateSchedule") => Self::ScheduleModify,
             (Api::Scheduler, _) => Self::ScheduleRead,
+            (Api::Logs, _) => Self::LogRead,
             (Api::Sts, _) => Self::Identity,
         }
     }
@@ -108,7 +110,8 @@ impl Category {
             | Self::ScalingRead
             | Self::BalancerRead
             | Self::RuleRead
-            | Self::ScheduleRead => (10.0, 10.0),
+            | Self::ScheduleRead
+            | Self::LogRead => (10.0, 10.0),
             Self::ImagePull => (2000.0, 2000.0),
             Self::CodeDeployModify | Self::TagIndexRead | Self::RuleModify | Self::ScheduleModify => {
                 (5.0, 5.0)
@@ -157,6 +160,7 @@ impl Category {
             Self::RuleRead => "rule_read",
             Self::ScheduleModify => "schedule_modify",
             Self::ScheduleRead => "schedule_read",
+            Self::LogRead => "log_read",
             Self::Identity => "identity",
         }
     }

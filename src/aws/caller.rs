@@ -30,6 +30,8 @@ pub enum Api {
     Events,
     /// Amazon EventBridge Scheduler.
     Scheduler,
+    /// Amazon `CloudWatch` Logs.
+    Logs,
 }
 
 /// Makes calls in one region, with one set of credentials.

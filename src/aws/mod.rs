@@ -19,6 +19,7 @@ mod home;
 mod image_config;
 mod json;
 mod lease_table;
+mod logs;
 #[cfg(test)]
 mod mutation_tests;
 mod query;
@@ -49,6 +50,7 @@ use caller::Client;
 use code_deploy::CodeDeployClient;
 use ecr::EcrClient;
 use ecs::EcsClient;
+use logs::LogsClient;
 use scaling::ScalingClient;
 use schedules::SchedulesClient;
 use sdk::Sdk;
@@ -207,6 +209,7 @@ pub fn ports(caller: &Arc<dyn Caller>) -> Ports {
             rules: client(Api::Events),
             schedules: client(Api::Scheduler),
         }),
+        logs: Arc::new(LogsClient(client(Api::Logs))),
     }
 }
 

@@ -39,6 +39,11 @@ const BALANCERS: Service = Service {
     host: "elasticloadbalancing",
     protocol: Protocol::Query { version: "2015-12-01" },
 };
+const LOGS: Service = Service {
+    id: "CloudWatch Logs",
+    host: "logs",
+    protocol: Protocol::Json { version: "1.1", target: "Logs_20140328" },
+};
 
 const EVENTS: Service = Service {
     id: "EventBridge",
@@ -71,6 +76,7 @@ pub(super) struct Sdk {
     balancers: JsonClient,
     events: JsonClient,
     scheduler: JsonClient,
+    logs: JsonClient,
     downloads: Downloads,
 }
 
@@ -92,6 +98,7 @@ impl Sdk {
             balancers: JsonClient::new(settings, BALANCERS, clock),
             events: JsonClient::new(settings, EVENTS, clock),
             scheduler: JsonClient::new(settings, SCHEDULER, clock),
+            logs: JsonClient::new(settings, LOGS, clock),
             downloads: Downloads::new(settings.endpoint_url()),
         }
     }
@@ -194,6 +201,7 @@ impl Caller for Sdk {
             (Api::Balancers, _) => self.balancers.call(operation, input).await,
             (Api::Events, _) => self.events.call(operation, input).await,
             (Api::Scheduler, _) => self.scheduler.call(operation, input).await,
+            (Api::Logs, _) => self.logs.call(operation, input).await,
             (Api::Ecs | Api::Ecr | Api::CodeDeploy | Api::Sts, _) => {
                 Err(CallError::Unsent(format!("no client has the operation {operation}")))
             }

@@ -229,6 +229,7 @@ pub(super) mod tests {
             unsettled: None,
             run_again: None,
             approval: None,
+            reports: Vec::new(),
             findings: Vec::new(),
             status,
         }

@@ -4,7 +4,7 @@ use crate::controller::{Outcome, Swept};
 use crate::escape::line;
 use crate::model::{Health, Waiting};
 use crate::plan::{self, Plan};
-use crate::view::words::{self, FEWER, described, named, step_line};
+use crate::view::words::{self, described, named, step_line};
 
 /// Says on stderr what keeps each target from where it should be, and what to do about it.
 pub(super) fn complaints(swept: &[Swept]) {
@@ -18,8 +18,8 @@ fn complaint(plan: &Plan) -> Option<String> {
         Waiting::Settled if matches!(status.health, Health::Healthy | Health::Suspended) => None,
         // What is declared is deployed, and does not run well.
         Waiting::Settled => {
-            let why = status.failing_causes.first().map_or(FEWER, String::as_str);
-            Some(format!("{target}: {}: {}", words::health(status.health), line(why)))
+            let why = words::first_failing(status);
+            Some(format!("{target}: {}: {}", words::health(status.health), line(&why)))
         }
         waiting => {
             let hint = plan::waiting::hint(waiting, &status.target);
@@ -50,17 +50,17 @@ pub(super) fn outcome(one: &Swept) {
 mod tests {
     use super::*;
     use crate::cli::end::tests::plan;
-    use crate::model::Sync;
+    use crate::model::{Cause, CauseKind, Sync};
 
     #[test]
     fn whatever_is_not_as_it_should_be_is_told() {
         let said = |waiting, health, cause: Option<&str>| {
             let mut plan = plan(waiting, Sync::Synced, health);
-            plan.status.failing_causes.extend(cause.map(str::to_owned));
+            plan.status.failing_causes.extend(cause.map(|text| Cause::new(CauseKind::Exit(1), text)));
             complaint(&plan)
         };
         let settled = || Some(Waiting::Settled);
-        let crash = "2 x container api exited with 1";
+        let crash = "container api exited with 1";
         for (waiting, health, cause, expected) in [
             (settled(), Health::Healthy, None, None),
             (settled(), Health::Suspended, None, None),
@@ -69,7 +69,7 @@ mod tests {
                 settled(),
                 Health::Degraded,
                 Some(crash),
-                Some("test/api: Degraded: 2 x container api exited with 1"),
+                Some("test/api: Degraded: container api exited with 1"),
             ),
             (
                 settled(),

@@ -268,7 +268,7 @@ fn pending(plan: &Plan) -> String {
 }
 
 fn failed(plan: &Plan, desired: &Desired) -> String {
-    let causes = plan.status.causes.iter().fold(String::new(), |text, cause| text + "\n  cause  " + cause);
+    let causes = words::told(&plan.status.causes);
     let target = &desired.target;
     // What stands in the way now, such as an image that was removed since, a retry would meet too.
     let in_the_way = plan
@@ -279,7 +279,7 @@ fn failed(plan: &Plan, desired: &Desired) -> String {
         || format!("promote a fixed commit, or run `trueup retry {target}`"),
         |waiting| plan::waiting::hint(waiting, target).unwrap_or_else(|| "promote a fixed commit".to_owned()),
     );
-    format!("failed here{causes}\n  hint  {hint}")
+    format!("failed here\n{causes}  hint   {hint}")
 }
 
 /// How it succeeded, and where the environment tag is.
@@ -502,7 +502,7 @@ mod tests {
         check(&out(removed.clone()), ENVIRONMENT, ("stuck", End::Error, "has been removed"));
         let gone = Plan { failure: Some("d2".to_owned()), ..out(removed) };
         // A retry would be refused.
-        check(&gone, ENVIRONMENT, ("ended", End::Failed, "failed here\n  hint  build and push it again"));
+        check(&gone, ENVIRONMENT, ("ended", End::Failed, "failed here\n  hint   build and push it again"));
         check(&out(Waiting::Drifted), ENVIRONMENT, ("stuck", End::NotReached, "changed outside trueup"));
         let moved = MovedTag {
             repository: "mco/api".to_owned(),

@@ -17,8 +17,8 @@ pub(super) struct Access {
     pub history: Arc<dyn History>,
     pub clock: Arc<dyn Clock>,
     pub ports: Ports,
-    /// What reaches the registries of other regions.
-    registries: Mutex<BTreeMap<Region, Ports>>,
+    /// What reaches other regions of the account, for their registries and logs.
+    elsewhere: Mutex<BTreeMap<Region, Ports>>,
     remembered: Remembered,
 }
 
@@ -38,20 +38,24 @@ impl Access {
             reach: Arc::clone(reach),
             history: Arc::clone(history),
             clock: Arc::clone(clock),
-            registries: Mutex::default(),
+            elsewhere: Mutex::default(),
             remembered: Remembered::default(),
         }
     }
 
     /// What reaches the registry that holds the images of a target.
     pub fn registry(&self, desired: &Desired) -> Ports {
-        let region = desired.registry.region.as_ref();
+        self.ports_in(desired.registry.region.as_ref())
+    }
+
+    /// What reaches a region of the account; `None`: this one.
+    pub fn ports_in(&self, region: Option<&Region>) -> Ports {
         let Some(region) = region.filter(|region| Some(*region) != self.place.region.as_ref()) else {
             return self.ports.clone();
         };
-        let mut registries = self.registries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut elsewhere = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
         let open = || self.reach.ports(&Place { region: Some(region.clone()), ..self.place.clone() });
-        registries.entry(region.clone()).or_insert_with(open).clone()
+        elsewhere.entry(region.clone()).or_insert_with(open).clone()
     }
 
     /// Returns when the rate of this operation has room for one more.

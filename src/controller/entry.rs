@@ -1,9 +1,11 @@
 //! All that is kept of one target. Another process finds it out again; here it makes for patience and frugality.
 
+use std::collections::BTreeMap;
+
 use super::outcome::{Outcome, Requeue};
 use super::pace;
-use crate::model::{Desired, Millis, Observed, Waiting};
-use crate::plan::{Plan, Recent, Refusal, Step};
+use crate::model::{Desired, Millis, Observed, Particulars, Report, Waiting};
+use crate::plan::{Plan, Recent, Refusal, Step, waiting};
 use crate::ports::CloudError;
 
 #[derive(Default)]
@@ -17,6 +19,8 @@ pub(super) struct Entry {
     /// Writes in a row that met the rate of the account.
     pub throttled: u32,
     pub last_look: Option<LastLook>,
+    /// What is known of its failures, each by what it is known by; gone when it is told of no more.
+    pub particulars: BTreeMap<String, Particulars>,
     /// What only a person can end, by its name, and since when.
     pub stalled: Option<(&'static str, Millis)>,
     /// Until when what the registry said is good, while a deployment goes on.
@@ -54,6 +58,22 @@ impl Entry {
         let refusal = pace::refusal(self.refusal.as_ref(), step, error, self.setbacks.saturating_add(1), now);
         if refusal.is_some() {
             self.refusal = refusal;
+        }
+    }
+
+    /// Takes note of what is told of failures, and of what AWS is about to be asked about them. What was not read ends none.
+    pub fn report(&mut self, plan: &Plan) {
+        let was_read = plan.waiting.as_ref().map(waiting::class) != Some(waiting::Class::Unreadable);
+        let is_told = |failure: &String| plan.reports.iter().any(|report| report.inquiry.failure == *failure);
+        self.particulars.retain(|failure, _| !was_read || is_told(failure));
+        for Report { inquiry, causes } in &plan.reports {
+            let known = self.particulars.entry(inquiry.failure.clone()).or_default();
+            known.causes.clone_from(causes);
+            if !inquiry.groups.is_empty() {
+                known.groups_asked += inquiry.groups.len();
+                known.groups_asked_at = plan.status.facts_checked_at;
+            }
+            known.logs_read.extend(inquiry.logs.iter().map(|(container, _)| container.clone()));
         }
     }
 

@@ -6,6 +6,7 @@ mod execute;
 mod fleet;
 mod gates;
 mod images;
+mod inquire;
 mod observe;
 mod of_interest;
 mod outcome;

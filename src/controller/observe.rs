@@ -12,9 +12,9 @@ use super::of_interest::{best_first, deployed};
 use super::remembered::Remembered;
 use crate::documents::memory;
 use crate::model::{
-    AccountId, Balancing, ClusterName, DeclaredCommits, Deployment, DeploymentStatus, Desired, InfraCommit,
-    Millis, Observed, ObservedImage, OutcomeKind, Phase, Reading, Revision, RolloutState, ScalableTarget,
-    Service, ServiceDeployment, ServiceName, Task, TaskDefinitionArn, Workload,
+    AccountId, Answers, Balancing, ClusterName, DeclaredCommits, Deployment, DeploymentStatus, Desired,
+    InfraCommit, Millis, Observed, ObservedImage, OutcomeKind, Phase, Reading, Revision, RolloutState,
+    ScalableTarget, Service, ServiceDeployment, ServiceName, Task, TaskDefinitionArn, Workload,
 };
 use crate::plan::count::Count;
 use crate::plan::{carriers, declared_family, phase, steady};
@@ -149,6 +149,7 @@ impl Observer<'_> {
             scalable_target: self.scalable_target(desired, look.fresh).await,
             model_service: None,
             schedules: BTreeMap::new(),
+            answers: Answers::default(),
         };
         self.relate(desired, head, &mut observed);
         if look.deep && is_first_contact(desired, &observed) {

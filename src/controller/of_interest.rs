@@ -121,6 +121,7 @@ mod tests {
             target: Some(arn(target)),
             sources: vec![arn(source)],
             digests: BTreeMap::new(),
+            failure: None,
             monitor_triggered: false,
             target_running: 0,
             shift: None,

@@ -18,7 +18,7 @@ use super::gates::{self, Ledger, Peers};
 use super::outcome::{News, Outcome, Requeue, Swept, Writes};
 use super::pace;
 use crate::model::{
-    Declaration, Declared, Desired, EnvironmentName, InfraCommit, Millis, Observed, Status, Target,
+    Declaration, Declared, Desired, EnvironmentName, InfraCommit, Inquiry, Millis, Observed, Status, Target,
     TaskDefinitionArn, Waiting,
 };
 use crate::plan::{self, Input, Plan, Recent, Step};
@@ -232,12 +232,14 @@ impl Books<'_> {
         let turn = gates::turn(desired, &round.peers, self.ledger);
         let peers = gates::tag_peers(desired, &round.peers, self.ledger);
         let entry = self.entries.get(&desired.target);
+        let none = BTreeMap::new();
         plan::plan(&Input {
             desired,
             observed,
             infra_commit: round.head,
             recent: entry.and_then(|entry| entry.recent.as_ref()),
             refusal: entry.and_then(|entry| entry.refusal.as_ref()),
+            particulars: entry.map_or(&none, |entry| &entry.particulars),
             turn: turn.as_deref(),
             followers: gates::followers(desired, &round.peers, self.ledger),
             tag_peers: &peers,
@@ -326,6 +328,13 @@ impl<'a> Pass<'a, '_> {
             self.deepen(desired, observed);
             return false;
         }
+        self.books.entry(&desired.target).report(&plan);
+        let inquiries = plan.reports.iter().map(|report| &report.inquiry);
+        let inquiries: Vec<Inquiry> = inquiries.filter(|inquiry| !inquiry.is_empty()).cloned().collect();
+        if !inquiries.is_empty() {
+            self.ask(desired, observed, inquiries);
+            return false;
+        }
         self.books.ledger.looked(&plan.status);
         // Decided again, it has been looked at already.
         let began = self.unseen.remove(&desired.target);
@@ -356,6 +365,15 @@ impl<'a> Pass<'a, '_> {
         self.work.push(Box::pin(async move {
             let observed = access.deepen(desired, head, observed, registered.as_ref()).await;
             Event::Looked(desired, Box::new(observed))
+        }));
+    }
+
+    /// Asks about what fails, once: what is told of it in this pass is to be the whole of it.
+    fn ask(&mut self, desired: &'a Desired, observed: Observed, inquiries: Vec<Inquiry>) {
+        let access = self.access;
+        self.work.push(Box::pin(async move {
+            let answers = access.ask(&inquiries).await;
+            Event::Looked(desired, Box::new(Observed { answers, ..observed }))
         }));
     }
 
@@ -498,6 +516,7 @@ impl<'a> Pass<'a, '_> {
         }
         let pace = (self.books.clock.now(), self.books.ledger.in_flight());
         let entry = self.books.entry(target);
+        entry.report(&plan);
         let requeue = entry.finish(desired, observed, &plan, &outcome, pace);
         let is_left = !plan.steps.is_empty() && outcome == Outcome::Nothing;
         if is_left && self.round.writes == Writes::Allowed {

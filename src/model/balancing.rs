@@ -36,3 +36,40 @@ pub struct TargetGroup {
     /// Targets that are registered and do not drain.
     pub targets: usize,
 }
+
+/// What a load balancer says of one of its targets (Elastic Load Balancing API reference, `TargetHealth`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetHealth {
+    pub state: TargetState,
+    /// Such as `Target.Timeout`.
+    pub reason: Option<String>,
+    /// Such as "Request timed out".
+    pub description: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TargetState {
+    Healthy,
+    /// It is being registered, or its first checks go on.
+    Initial,
+    Unhealthy,
+    /// Nothing leads to it.
+    Unused,
+    Draining,
+    /// It is not checked, or a value is newer than this program.
+    Unknown,
+}
+
+impl TargetState {
+    /// The words of the API.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Initial => "initial",
+            Self::Unhealthy => "unhealthy",
+            Self::Unused => "unused",
+            Self::Draining => "draining",
+            Self::Unknown => "in an unknown state",
+        }
+    }
+}

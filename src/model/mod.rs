@@ -3,6 +3,7 @@
 //! Nothing here reads, writes, parses a format, or knows what time it is.
 
 mod balancing;
+mod cause;
 mod code_deploy;
 mod complaint;
 mod desired;
@@ -17,6 +18,7 @@ mod shift;
 mod status;
 
 pub use balancing::*;
+pub use cause::*;
 pub use code_deploy::*;
 pub use complaint::*;
 pub use desired::*;

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{
-    AccountId, Balancing, ClusterName, Commit, ContentHash, DeclarationHash, DeploymentId, DesiredImage,
-    Digest, Group, InfraCommit, LastRun, RepositoryName, Schedule, ScheduleName, Shift, Tag,
+    AccountId, Answers, Balancing, Cause, ClusterName, Commit, ContentHash, DeclarationHash, DeploymentId,
+    DesiredImage, Digest, Group, InfraCommit, LastRun, RepositoryName, Schedule, ScheduleName, Shift, Tag,
     TaskDefinitionArn,
 };
 
@@ -74,6 +74,8 @@ pub struct Observed {
     pub model_service: Option<Reading<Service>>,
     /// The rules and schedules that are declared; none of a service.
     pub schedules: BTreeMap<ScheduleName, Reading<Schedule>>,
+    /// About what fails; empty where nothing was asked.
+    pub answers: Answers,
 }
 
 /// Why it is not known whose the credentials are. Then nothing else is read there: it would fail alike.
@@ -111,6 +113,7 @@ impl Observed {
             scalable_target: None,
             model_service: None,
             schedules: BTreeMap::new(),
+            answers: Answers::default(),
         }
     }
 }
@@ -325,6 +328,8 @@ pub struct ServiceDeployment {
     pub sources: Vec<TaskDefinitionArn>,
     /// Digests that ECS resolved for the target, by container.
     pub digests: BTreeMap<String, Digest>,
+    /// Why it ended badly, in AWS's words: for people.
+    pub failure: Option<Cause>,
     /// The breaker or an alarm ended it.
     pub monitor_triggered: bool,
     pub target_running: i32,
@@ -550,6 +555,8 @@ pub struct TaskContainer {
     pub digest: Option<Digest>,
     pub exit_code: Option<i32>,
     pub reason: Option<String>,
+    /// Of its runtime: the name of its log stream where that has no prefix.
+    pub runtime_id: Option<String>,
 }
 
 /// What ECR says about one desired image.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::{ClusterName, Millis, OutcomeKind, TaskDefinitionArn};
+use super::{Cause, ClusterName, Millis, OutcomeKind, TaskDefinitionArn};
 
 /// What a rule or a schedule is called.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,6 +76,6 @@ pub struct LastRun {
     pub ended_at: Millis,
     /// The id of the task.
     pub task: String,
-    /// Why it failed, in words for people.
-    pub causes: Vec<String>,
+    /// Why it failed.
+    pub causes: Vec<Cause>,
 }

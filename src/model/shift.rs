@@ -27,8 +27,6 @@ pub struct Shift {
     pub undo: Undo,
     /// Whether somebody stopped it, as far as AWS tells: it did not fail by itself.
     pub stopped_by_hand: bool,
-    /// Why it ended badly.
-    pub failure: Option<ShiftFailure>,
 }
 
 impl Shift {
@@ -47,7 +45,6 @@ impl Shift {
             has_hooks_first: false,
             undo: Undo::No,
             stopped_by_hand: false,
-            failure: None,
         }
     }
 
@@ -160,25 +157,4 @@ pub enum Undo {
     Slow,
     /// There is nothing to go back to, or AWS does not promise it.
     No,
-}
-
-/// Why a shift ended badly: in AWS's words, and by kind for people. Nothing is decided by the kind.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ShiftFailure {
-    pub kind: FailureKind,
-    pub said: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FailureKind {
-    Hook,
-    Alarm,
-    Breaker,
-    /// Somebody stopped it.
-    Stopped,
-    PauseTimedOut,
-    StageTimedOut,
-    /// Rules, target groups, or the role by which AWS changes them.
-    Network,
-    Unknown,
 }

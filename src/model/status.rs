@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{
-    Commit, Digest, LastRun, Millis, RepositoryName, Share, Shift, Tag, TagMatch, Target, TaskDefinitionArn,
-    Unreached,
+    Cause, Commit, Digest, LastRun, Millis, RepositoryName, Share, Shift, Tag, TagMatch, Target,
+    TaskDefinitionArn, Unreached,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,10 +53,10 @@ pub struct Status {
     pub proof: Proof,
     /// Since when tasks fail without any deployment being to blame, as far as AWS still shows.
     pub failing_since: Option<Millis>,
-    /// Why they do, in words for people; empty where none fails.
-    pub failing_causes: Vec<String>,
-    /// Why the deployment failed or the service is degraded, in words for people.
-    pub causes: Vec<String>,
+    /// Why they do; empty where none fails.
+    pub failing_causes: Vec<Cause>,
+    /// Why the deployment failed or the service is degraded.
+    pub causes: Vec<Cause>,
     /// Of a task that EventBridge starts: how its last run ended, as far as anybody knows.
     pub last_run: Option<LastRun>,
     /// What last succeeded here and runs, by repository: what the environment tag belongs on.
@@ -125,8 +125,8 @@ pub struct LastDeployment {
     pub started_by: StartedBy,
     pub started_at: Millis,
     pub ended_at: Option<Millis>,
-    /// Why it failed or is rolled back, in words for people.
-    pub causes: Vec<String>,
+    /// Why it failed or is rolled back.
+    pub causes: Vec<Cause>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

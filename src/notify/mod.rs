@@ -102,7 +102,8 @@ impl Notifier {
 
 fn log(alert: &Alert) {
     let target = alert.target.as_ref().map(ToString::to_string).unwrap_or_default();
-    let causes = alert.causes.join("; ");
+    let causes: Vec<String> = alert.causes.iter().map(ToString::to_string).collect();
+    let causes = causes.join("; ");
     let (event, key, summary) = (alert.event.name(), alert.key.as_str(), alert.summary.as_str());
     match alert.event.severity() {
         Severity::Information => tracing::info!(event, target, key, "{summary}"),

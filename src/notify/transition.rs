@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    Commit, ConditionKind, Difference, Health, LastDeployment, Millis, OnTimeout, Phase, Shift, Stage,
+    Cause, Commit, ConditionKind, Difference, Health, LastDeployment, Millis, OnTimeout, Phase, Shift, Stage,
     StartedBy, Status, Sync, Target, Waiting,
 };
 use crate::plan::shift::describe as describe_shift;
@@ -31,7 +31,7 @@ pub struct Alert {
     pub deployment: Option<String>,
     /// One line for people.
     pub summary: String,
-    pub causes: Vec<String>,
+    pub causes: Vec<Cause>,
     pub differences: Vec<Difference>,
 }
 
@@ -339,10 +339,9 @@ impl News<'_> {
         match (known, self.now.failing_since) {
             (None, Some(since)) => Some(Degraded { since, is_told: false }),
             (Some(Degraded { since, is_told: false }), Some(_)) => {
-                let what = format!(
-                    "its tasks fail: {}",
-                    self.now.failing_causes.first().map_or("fewer run than are wanted", String::as_str)
-                );
+                let why = self.now.failing_causes.first().map(ToString::to_string);
+                let what =
+                    format!("its tasks fail: {}", why.as_deref().unwrap_or("fewer run than are wanted"));
                 self.tell(Event::ServiceDegraded, &since.to_string(), declared.as_ref(), &what);
                 Some(Degraded { since, is_told: true })
             }
@@ -462,7 +461,7 @@ fn name(last: &LastDeployment) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ApplicationName, EnvironmentName, Health, Pause, Proof, Shift};
+    use crate::model::{ApplicationName, CauseKind, EnvironmentName, Health, Pause, Proof, Shift};
 
     fn status() -> Status {
         Status {
@@ -488,11 +487,15 @@ mod tests {
             proof: Proof::Proven,
             last_run: None,
             failing_since: None,
-            failing_causes: vec!["3 x exited with 1".to_owned()],
+            failing_causes: vec![cause("3 x exited with 1")],
             good: std::collections::BTreeMap::new(),
             is_observed: true,
-            causes: vec!["2 x exited with 137".to_owned()],
+            causes: vec![cause("2 x exited with 137")],
         }
+    }
+
+    fn cause(text: &str) -> Cause {
+        Cause::new(CauseKind::Exit(1), text)
     }
 
     fn deployment(id: &str, phase: Phase) -> Status {
@@ -504,7 +507,7 @@ mod tests {
             started_at: 0,
             ended_at: None,
             shift: None,
-            causes: vec!["4 x exited with 3".to_owned()],
+            causes: vec![cause("4 x exited with 3")],
         };
         Status { last_deployment: Some(last), is_recorded: false, ..status() }
     }
@@ -727,7 +730,7 @@ mod tests {
         ] {
             let (_, told) = of_target(None, &before, 0);
             let (alerts, _) = of_target(Some(&told), &now, 0);
-            let told = alerts.iter().map(|alert| (alert.event.name(), alert.causes[0].as_str()));
+            let told = alerts.iter().map(|alert| (alert.event.name(), alert.causes[0].text.as_str()));
             assert_eq!(told.collect::<Vec<_>>(), expected);
         }
     }

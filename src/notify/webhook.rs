@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use super::transition::{Alert, Severity};
 use crate::escape::line;
 use crate::settings;
+use crate::view::json::cause;
 
 /// Alerts that wait for delivery; more are dropped, and the log says how many.
 const QUEUE: usize = 1000;
@@ -208,7 +209,7 @@ pub fn body(alert: &Alert) -> Value {
         "commit": alert.commit.as_ref().map(crate::model::Commit::as_str),
         "deployment": alert.deployment,
         "summary": line(&alert.summary),
-        "causes": alert.causes.iter().map(|cause| line(cause)).collect::<Vec<_>>(),
+        "causes": alert.causes.iter().map(cause).collect::<Vec<_>>(),
         "differences": differences.collect::<Vec<_>>(),
     })
 }

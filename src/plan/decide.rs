@@ -9,11 +9,11 @@ use super::outlook::Outlook;
 use super::phase::Current;
 use super::rules::{self, Answer};
 use super::step::{Approval, Step, Unsettled};
-use super::{outlook, status};
+use super::{causes, hidden, outlook, status};
 use crate::documents::{differences, memory, shown::Origin};
 use crate::model::{
-    Ancestry, Applied, ContentHash, Difference, Finding, Millis, Mode, Reading, Service, ServiceStatus,
-    Status, Target, TaskDefinitionArn, Waiting,
+    Ancestry, Applied, ContentHash, Difference, Finding, Millis, Mode, Reading, Report, Service,
+    ServiceStatus, Status, Target, TaskDefinitionArn, Waiting,
 };
 
 /// The decision about one target.
@@ -41,6 +41,8 @@ pub struct Plan {
     pub run_again: Option<Step>,
     /// What a person may say to the deployment that goes on: where it waits for that, or can be undone.
     pub approval: Option<Approval>,
+    /// What fails, and what AWS can still be asked about it.
+    pub reports: Vec<Report>,
     /// What people should know of the service beside what is declared: it keeps nothing from being done.
     pub findings: Vec<Finding>,
     pub status: Status,
@@ -50,7 +52,9 @@ pub struct Plan {
 pub(super) fn plan(facts: &Facts<'_>) -> Plan {
     let input = facts.input;
     if input.desired.mode == Mode::Frozen {
-        return Plan::frozen(status::of(facts, &[], None, Some(&Waiting::Frozen)));
+        let status = status::of(facts, &[], None, Some(&Waiting::Frozen));
+        let reports = causes::reports(facts, Some(&Waiting::Frozen));
+        return Plan { reports, ..Plan::frozen(status) };
     }
     let (rule, answer) = rules::ask(facts);
     let mut differences = differences::listed(facts.differences());
@@ -61,8 +65,9 @@ pub(super) fn plan(facts: &Facts<'_>) -> Plan {
     };
     let (steps, waiting) = respect_mode(facts, steps, waiting);
     let (steps, waiting) = back_off(input, steps, waiting);
-    let waiting = waiting.map(|waiting| status::reason_without_secrets(facts, waiting));
+    let waiting = waiting.map(|waiting| hidden::in_reason(facts, waiting));
     let status = status::of(facts, &differences, steps.first(), waiting.as_ref());
+    let reports = causes::reports(facts, waiting.as_ref());
     let retry = facts.retry(waiting.as_ref());
     let accept_history = facts.accept_history(waiting.as_ref());
     let approval = facts.approval();
@@ -84,6 +89,7 @@ pub(super) fn plan(facts: &Facts<'_>) -> Plan {
         unsettled: None,
         run_again: None,
         approval,
+        reports,
         findings,
         status,
     }
@@ -143,6 +149,7 @@ impl Plan {
             unsettled: None,
             run_again: None,
             approval: None,
+            reports: Vec::new(),
             findings: Vec::new(),
             status,
         }

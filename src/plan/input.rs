@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::step::{Recent, Refusal};
-use crate::model::{Desired, Digest, InfraCommit, Millis, Observed, RepositoryName, Target};
+use crate::model::{Desired, Digest, InfraCommit, Millis, Observed, Particulars, RepositoryName, Target};
 
 /// All that one decision rests on.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +16,8 @@ pub struct Input<'a> {
     pub recent: Option<&'a Recent>,
     /// The last write of this process for this target, if AWS refused it.
     pub refusal: Option<&'a Refusal>,
+    /// What this process knows of its failures, each by what it is known by.
+    pub particulars: &'a BTreeMap<String, Particulars>,
     /// Why this target must wait for others (`rollout` limits, `after:`).
     pub turn: Option<&'a str>,
     /// How those stand that come after this one; only a task asks.

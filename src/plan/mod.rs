@@ -15,6 +15,7 @@ mod drift;
 mod effect;
 mod facts;
 mod failure;
+mod hidden;
 mod in_flight;
 mod initiator;
 mod input;

@@ -8,8 +8,8 @@ use super::phase::Judgement;
 use super::rollback::Rollback;
 use super::step::Step;
 use super::waiting::{describe, is_stalled, reason};
-use super::{causes, phase, render};
-use crate::documents::{containers, shown};
+use super::{causes, phase};
+use crate::documents::containers;
 use crate::model::{
     Commit, CommitSource, Condition, ConditionKind, DesiredImage, Difference, Digest, Health, Image,
     LastDeployment, Millis, Mode, ObservedImage, Phase, Proof, Reading, Running, ServiceStatus, Share,
@@ -45,8 +45,8 @@ pub(super) fn of(
         proof: if facts.was_proven() { Proof::Proven } else { Proof::Unproven },
         last_run: None,
         failing_since: facts.failing_since(),
-        failing_causes: without_secrets(facts, causes::of_live(facts)),
-        causes: without_secrets(facts, causes::of(facts, health, waiting)),
+        failing_causes: causes::of_live(facts),
+        causes: causes::of(facts, health, waiting),
         waiting: waiting.cloned(),
         running,
         sync,
@@ -84,32 +84,6 @@ pub fn unobserved(target: &Target, now: Millis) -> Status {
         good: BTreeMap::new(),
         is_observed: false,
     }
-}
-
-/// AWS repeats what a container was given, such as its command: nothing of it is told that is shown nowhere else.
-pub(super) fn without_secrets(facts: &Facts<'_>, causes: Vec<String>) -> Vec<String> {
-    causes.into_iter().map(|cause| without_hidden(facts, &cause)).collect()
-}
-
-/// The same of a reason that holds what AWS says.
-pub(super) fn reason_without_secrets(facts: &Facts<'_>, waiting: Waiting) -> Waiting {
-    let hide = |said: String| without_hidden(facts, &said);
-    match waiting {
-        Waiting::Unreadable { what, why } => Waiting::Unreadable { what, why: hide(why) },
-        Waiting::MemoryIncomplete { why } => Waiting::MemoryIncomplete { why: hide(why) },
-        Waiting::Held { commit, deployment, stranded } => {
-            Waiting::Held { commit, deployment, stranded: stranded.map(hide) }
-        }
-        // What was refused has been hidden where it was refused: there it is known what was sent.
-        other => other,
-    }
-}
-
-fn without_hidden(facts: &Facts<'_>, said: &str) -> String {
-    let declared = facts.rendered.as_ref().ok().filter(|_| render::owns_every_field(facts.input.desired));
-    // The one to blame may be live no more.
-    let revisions = facts.input.observed.revisions.values().filter_map(Reading::known);
-    shown::without_hidden(said, revisions.map(|revision| &revision.input), declared)
 }
 
 fn tagged(facts: &Facts<'_>) -> Option<Commit> {
@@ -283,7 +257,8 @@ fn conditions(
     let ready = sync == Sync::Synced && matches!(health, Health::Healthy | Health::Suspended);
     let mut conditions = vec![match (ready, health) {
         (false, Health::Degraded) if waiting == Some(&Waiting::Settled) => {
-            let why = without_secrets(facts, causes::of(facts, health, waiting)).join("; ");
+            let why = causes::of(facts, health, waiting);
+            let why = why.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
             condition(ConditionKind::Ready, false, "Degraded", why)
         }
         (true, Health::Suspended) => {
@@ -364,7 +339,7 @@ fn last_deployment(facts: &Facts<'_>) -> Option<LastDeployment> {
         started_by: facts.initiator(current).started_by(),
         started_at: started_at.unwrap_or_default(),
         ended_at: newest.and_then(|newest| newest.finished_at),
-        causes: without_secrets(facts, causes::of_deployment(facts)),
+        causes: causes::of_deployment(facts),
     })
 }
 
@@ -378,6 +353,6 @@ fn of_rollback(facts: &Facts<'_>, rollback: Rollback<'_>) -> LastDeployment {
         started_by: StartedBy::Trueup,
         started_at: rollback.listed.map_or(0, |listed| listed.created_at),
         ended_at: rollback.listed.and_then(|listed| listed.finished_at),
-        causes: without_secrets(facts, causes::of_deployment(facts)),
+        causes: causes::of_deployment(facts),
     }
 }

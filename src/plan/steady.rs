@@ -227,7 +227,7 @@ impl Facts<'_> {
         failed.chain([primary.updated_at]).min().unwrap_or(primary.updated_at)
     }
 
-    fn tasks_of(&self, revision: &TaskDefinitionArn) -> Vec<&Task> {
+    pub(super) fn tasks_of(&self, revision: &TaskDefinitionArn) -> Vec<&Task> {
         let tasks = self.input.observed.tasks.known().into_iter().flatten();
         tasks.filter(|task| task.task_definition == *revision).collect()
     }

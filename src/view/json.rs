@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 
 use super::words::{health, phase, sync};
+use crate::escape::line;
 use crate::model::{
-    Commit, CommitSource, Condition, ConditionKind, Difference, Finding, Head, HookState, HookStatus,
-    LastDeployment, LastRun, Millis, OnTimeout, OutcomeKind, Pause, Running, Share, Stage, StartedBy, Status,
-    TaskDefinitionArn, Undo,
+    Cause, CauseKind, Commit, CommitSource, Condition, ConditionKind, Difference, Finding, Head, HookState,
+    HookStatus, LastDeployment, LastRun, Millis, OnTimeout, OutcomeKind, Pause, Running, Share, Stage,
+    StartedBy, Status, TaskDefinitionArn, Undo,
 };
 use crate::plan::{self, Plan, RULES, Step};
 
@@ -42,6 +43,7 @@ pub fn plan(plans: &[&Plan]) -> Value {
             }).collect::<Vec<_>>(),
             "risks": plan.outlook.iter().flat_map(|outlook| &outlook.risks).collect::<Vec<_>>(),
             "differences": differences.collect::<Vec<_>>(),
+            "causes": plan.status.causes.iter().map(cause).collect::<Vec<_>>(),
             "findings": plan.findings.iter().map(finding).collect::<Vec<_>>(),
         })
     });
@@ -121,8 +123,27 @@ fn status_of(plan: &Plan) -> Value {
         "lastRun": status.last_run.as_ref().map(last_run),
         "lastDeployment": status.last_deployment.as_ref().map(deployment),
         "drift": status.drift.iter().map(difference).collect::<Vec<_>>(),
-        "causes": status.causes,
+        "causes": status.causes.iter().map(cause).collect::<Vec<_>>(),
         "findings": plan.findings.iter().map(finding).collect::<Vec<_>>(),
+    })
+}
+
+/// Why something failed, in `status`, `plan` and alerts alike.
+pub fn cause(cause: &Cause) -> Value {
+    let evidence = cause.evidence.iter().map(|evidence| {
+        let lines = evidence.lines.iter().map(|text| line(text)).collect::<Vec<_>>();
+        json!({"from": line(&evidence.from), "lines": lines})
+    });
+    json!({
+        "kind": cause.kind.name(),
+        "exitCode": match cause.kind {
+            CauseKind::Exit(code) => Some(code),
+            _ => None,
+        },
+        "text": line(&cause.text),
+        "count": cause.count,
+        "hint": cause.hint.as_deref().map(line),
+        "evidence": evidence.collect::<Vec<_>>(),
     })
 }
 
@@ -172,7 +193,7 @@ fn deployment(last: &LastDeployment) -> Value {
 
 fn last_run(run: &LastRun) -> Value {
     let result = if run.result == OutcomeKind::Succeeded { "Succeeded" } else { "Failed" };
-    json!({"task": run.task, "result": result, "endedAt": time(run.ended_at), "causes": run.causes})
+    json!({"task": run.task, "result": result, "endedAt": time(run.ended_at), "causes": run.causes.iter().map(cause).collect::<Vec<_>>()})
 }
 
 fn stage(stage: Stage) -> &'static str {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::table::found;
-use super::words::{FEWER, change, described, named, step_line};
+use super::words::{change, described, first_failing, named, step_line};
 use crate::escape::line;
 use crate::model::{Commit, ScalableTarget, Waiting};
 use crate::plan::outlook::Outlook;
@@ -55,9 +55,8 @@ fn explanation(plan: &Plan) -> String {
 pub(super) fn plan_of(plan: &Plan) -> String {
     let mut text = match (&plan.waiting, plan.steps.first()) {
         (Some(Waiting::Settled), _) if plan.status.failing_since.is_some() => {
-            let why = plan.status.failing_causes.first().map_or(FEWER, String::as_str);
-            let target = named(&plan.status.target);
-            format!("{target}   what is declared is deployed, and its tasks fail: {}\n", line(why))
+            let (target, why) = (named(&plan.status.target), first_failing(&plan.status));
+            format!("{target}   what is declared is deployed, and its tasks fail: {}\n", line(&why))
         }
         (Some(waiting), _) => format!("{}   {}\n", named(&plan.status.target), nothing(waiting)),
         (None, Some(step)) if plan.outlook.is_none() => {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::words;
-use super::words::{FEWER, described, named, step_line};
+use super::words::{described, first_failing, named, step_line, told};
 use crate::escape::line;
 use crate::model::{Commit, CommitSource, Finding, Head, Running, Share, Stage, Status, Waiting};
 use crate::plan::{self, Plan};
@@ -27,10 +27,7 @@ fn row(plan: &Plan) -> [String; 7] {
     let target = &status.target;
     let (environment, application) = (target.environment.to_string(), target.application.to_string());
     let now = match (&plan.waiting, plan.steps.first()) {
-        (Some(Waiting::Settled), _) if let Some(run) = &status.last_run => words::last_run(run),
-        (Some(Waiting::Settled), _) if status.failing_since.is_some() => {
-            status.failing_causes.first().cloned().unwrap_or_else(|| FEWER.to_owned())
-        }
+        (Some(Waiting::Settled), _) if status.failing_since.is_some() => first_failing(status),
         (Some(Waiting::Settled), _) => String::new(),
         (Some(waiting), _) => bar(status) + &plan::waiting::describe(waiting),
         (None, Some(step)) => format!("next: {}", step_line(step)),
@@ -85,9 +82,7 @@ fn remarks(plan: &Plan) -> String {
     let mut text = String::new();
     if let Some(waiting @ Waiting::Held { .. }) = &plan.waiting {
         let _ = writeln!(text, "\n{} is {}", named(&status.target), described(waiting));
-        for cause in &status.causes {
-            let _ = writeln!(text, "  cause  {}", line(cause));
-        }
+        text.push_str(&told(&status.causes));
         let _ = writeln!(
             text,
             "  next   promote a fixed commit, or run `trueup retry {}`",
@@ -96,9 +91,7 @@ fn remarks(plan: &Plan) -> String {
     }
     if status.failing_since.is_some() && !matches!(plan.waiting, Some(Waiting::Held { .. })) {
         let _ = writeln!(text, "\n{} is degraded", named(&status.target));
-        for cause in &status.failing_causes {
-            let _ = writeln!(text, "  cause  {}", line(cause));
-        }
+        text.push_str(&told(&status.failing_causes));
     }
     for finding in &plan.findings {
         let _ = write!(text, "\n{}\n{}", named(&status.target), found(finding));

@@ -1,27 +1,14 @@
 //! The words for what is decided, the same wherever they are read.
 
+use std::fmt::Write as _;
+
 use crate::documents::memory::Stamp;
 use crate::escape::line;
-use crate::model::{
-    Commit, Health, LastRun, OutcomeKind, Phase, SettingsStamp, Status, Sync, Target, Waiting, Word,
-};
+use crate::model::{Cause, Commit, Health, Phase, SettingsStamp, Status, Sync, Target, Waiting, Word};
 use crate::plan::{self, Plan, Step, Why};
 
 /// Of a service without a task that could say more.
-pub const FEWER: &str = "fewer tasks run than are wanted";
-
-/// How the last run ended of a task that a schedule starts.
-pub(super) fn last_run(run: &LastRun) -> String {
-    let ended =
-        jiff::Timestamp::from_millisecond(run.ended_at).map(|time| time.to_string()).unwrap_or_default();
-    match run.result {
-        OutcomeKind::Succeeded => format!("last run ended well at {ended}"),
-        OutcomeKind::Failed | OutcomeKind::Superseded => {
-            let why = run.causes.first().map(|cause| format!(": {cause}")).unwrap_or_default();
-            format!("last run failed at {ended}{why}")
-        }
-    }
-}
+const FEWER: &str = "fewer tasks run than are wanted";
 
 /// Why nothing is written, in a line: reasons hold what people and AWS have written.
 pub fn described(waiting: &Waiting) -> String {
@@ -46,6 +33,29 @@ pub(super) fn change(status: &Status) -> String {
         }
         (running, _) => format!("{} -> {declared}", running.map_or("?", Commit::short)),
     }
+}
+
+/// Why something failed, what may mend it and what shows it, line by line.
+pub fn told(causes: &[Cause]) -> String {
+    let mut text = String::new();
+    for cause in causes {
+        let _ = writeln!(text, "  cause  {}", line(&cause.to_string()));
+        if let Some(hint) = &cause.hint {
+            let _ = writeln!(text, "  hint   {}", line(hint));
+        }
+        for evidence in &cause.evidence {
+            let _ = writeln!(text, "  log    {}", line(&evidence.from));
+            for logged in &evidence.lines {
+                let _ = writeln!(text, "         {}", line(logged));
+            }
+        }
+    }
+    text
+}
+
+/// Why tasks of what is live fail, in a line.
+pub fn first_failing(status: &Status) -> String {
+    status.failing_causes.first().map_or_else(|| FEWER.to_owned(), ToString::to_string)
 }
 
 pub fn step_line(step: &Step) -> String {

@@ -88,6 +88,6 @@ fn each_alert_comes_once_also_from_a_new_process() {
     assert_eq!(receiver.events(), expected);
     let bodies = receiver.bodies.lock().unwrap();
     assert_eq!(bodies[1]["commit"], "bbbbbbb");
-    assert!(bodies[1]["causes"][0].as_str().unwrap().contains("exited with 137"), "{:#}", bodies[1]);
+    assert!(bodies[1]["causes"][0]["text"].as_str().unwrap().contains("exited with 137"), "{:#}", bodies[1]);
     assert_eq!((&bodies[1]["environment"], &bodies[1]["application"]), (&json!("test"), &json!("api")));
 }

@@ -69,7 +69,7 @@ fn a_bad_commit_is_rolled_back_held_and_tried_once_more_only_after_retry() {
     assert_eq!(status["running"][0]["commits"], json!(["aaaaaaa"]));
     assert_eq!(status["tagged"]["commit"], Value::Null, "the tag never moved");
     assert_eq!(status["lastDeployment"]["phase"], "RolledBack");
-    assert!(status["causes"][0].as_str().unwrap().contains("exited with 137"), "{status:#}");
+    assert!(status["causes"][0]["text"].as_str().unwrap().contains("exited with 137"), "{status:#}");
 
     rig.expect(&["reconcile"], 3);
     rig.expect(&["wait", "test/api", "--commit", "bbbbbbb"], 3);

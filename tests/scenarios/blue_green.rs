@@ -529,7 +529,7 @@ async fn a_listener_that_another_hand_put_back_is_named_and_holds_the_commit_unt
     let swept = running.run(&stage, MINUTE).await;
     check(&stage, &said(&swept), ("Held", 2, 3, "bbbbbbb"));
     let plan = swept.plan;
-    let cause = plan.status.causes.first().cloned().unwrap_or_default();
+    let cause = plan.status.causes[0].to_string();
     assert!(cause.contains("Primary taskset target group must be behind listener"), "{cause}");
     lead(&stage, "mco-api-2");
     running.controller.write_one(&stage.declaration, "test/api", plan.retry.unwrap()).await.unwrap();

@@ -31,9 +31,9 @@ async fn a_service_whose_tasks_begin_to_die_is_degraded_and_recovers_each_told_o
         let status = &last[0].plan.status;
         assert_eq!((status.sync, status.health), (Sync::Synced, Health::Degraded));
         assert_eq!(status.conditions[0].reason, "Degraded");
-        assert!(status.causes[0].contains("exited with 137"), "{:?}", status.causes);
+        assert!(status.causes[0].text.contains("exited with 137"), "{:?}", status.causes);
         assert_eq!(told.events(), ["service.degraded"], "{after_seconds}");
-        assert!(told.alerts[0].causes[0].contains("exited with 137"), "{:?}", told.alerts[0]);
+        assert!(told.alerts[0].causes[0].text.contains("exited with 137"), "{:?}", told.alerts[0]);
         stage.heal();
         running.watch(&stage, 900, |swept| told.hear(swept)).await;
         assert_eq!(told.events(), ["service.degraded", "service.recovered"], "{after_seconds}");

@@ -7,6 +7,7 @@ mod account;
 mod account_pace;
 mod accounts;
 mod blue_green;
+mod causes;
 mod counts;
 mod drift;
 mod faults;

@@ -253,7 +253,7 @@ async fn a_hook_that_fails_at_any_stage_is_undone_by_aws_and_holds_the_commit() 
             check(&stage, &said(&swept), (held, 2, 2, "aaaaaaa"));
             let last = swept.plan.status.last_deployment.unwrap();
             let is_undone = matches!(last.phase, Phase::RolledBack | Phase::Failed);
-            assert!(is_undone && last.causes.iter().any(|cause| cause.contains(at)), "{at}: {last:?}");
+            assert!(is_undone && last.causes.iter().any(|cause| cause.text.contains(at)), "{at}: {last:?}");
             // Nothing is tried again, and the fix goes on from there.
             let again = stage.process(BTreeMap::new()).run(&stage, MINUTE).await;
             check(&stage, &said(&again), (held, 2, 2, "aaaaaaa"));
@@ -338,7 +338,7 @@ async fn a_pause_that_a_person_rejects_is_undone_and_held() {
         check(&stage, &said(&swept), ("Held", 2, 2, "aaaaaaa"));
         assert_eq!(stage.ends()[1], "ROLLBACK_SUCCESSFUL", "{at}");
         let causes = swept.plan.status.last_deployment.unwrap().causes;
-        assert!(causes.iter().any(|cause| cause.contains(at)), "{causes:?}");
+        assert!(causes.iter().any(|cause| cause.text.contains(at)), "{causes:?}");
     }
 }
 
@@ -407,7 +407,7 @@ async fn the_breaker_and_an_alarm_hold_the_commit() {
         let swept = running.rest(&stage).await;
         check(&stage, &said(&swept), ("Held", 2, 2, "aaaaaaa"));
         let causes = swept.plan.status.last_deployment.unwrap().causes;
-        assert!(causes.iter().any(|told| told.contains(cause)), "{at:?}: {causes:?}");
+        assert!(causes.iter().any(|told| told.text.contains(cause)), "{at:?}: {causes:?}");
     }
 }
 

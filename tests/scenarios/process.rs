@@ -292,6 +292,7 @@ pub fn simulated(api: aws::Api) -> Api {
         aws::Api::Balancers => Api::Elb,
         aws::Api::Events => Api::Events,
         aws::Api::Scheduler => Api::Scheduler,
+        aws::Api::Logs => Api::Logs,
     }
 }
 

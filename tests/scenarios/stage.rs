@@ -152,6 +152,20 @@ impl Stage {
         stage
     }
 
+    /// The same behind a load balancer.
+    pub fn served(breaker: Breaker) -> Self {
+        let stage = Self::bare();
+        let (groups, _) = stage.balanced(|groups| json!([{"Type": "forward", "TargetGroupArn": groups[0]}]));
+        let on = breaker == Breaker::On;
+        stage.create_service(
+            &json!({"deploymentConfiguration": {"deploymentCircuitBreaker": {"enable": on, "rollback": on}},
+            "loadBalancers": [{"targetGroupArn": groups[0], "containerName": "api", "containerPort": 8080}]}),
+        );
+        let mut stage = stage;
+        stage.declare("aaaaaaa");
+        stage
+    }
+
     /// The same, but commit aaaaaaa crashes: its first deployment has failed, and there was nothing to go back to.
     pub fn broken() -> Self {
         let mut stage = Self::bare();

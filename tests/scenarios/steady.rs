@@ -59,13 +59,13 @@ async fn check_failure(stage: &Stage, deployments: usize, cause: &str) {
     told.alerts.retain(|alert| alert.event.name() != "traffic.shifted");
     assert_eq!(told.events(), ["deployment.started", "deployment.rolled_back", "commit.held"]);
     for alert in &told.alerts[1..] {
-        assert!(alert.causes.iter().any(|known| known.contains(cause)), "{alert:?}");
+        assert!(alert.causes.iter().any(|known| known.text.contains(cause)), "{alert:?}");
     }
     // Another process knows as much, and does as little.
     let again = stage.process(BTreeMap::new()).run(stage, 60).await;
     assert_eq!((said(&again).as_str(), stage.revisions()), ("Held", 2));
     let status = again.plan.status;
-    assert!(status.causes.iter().any(|known| known.contains(cause)), "{:?}", status.causes);
+    assert!(status.causes.iter().any(|known| known.text.contains(cause)), "{:?}", status.causes);
     assert_eq!(status.health, Health::Degraded);
     stage.check_deployments(deployments);
 }
@@ -110,7 +110,7 @@ async fn a_failure_that_is_left_is_told_and_held() {
     assert_eq!(said(&last[0]), "Held");
     stage.check_deployments(2);
     assert_eq!(told.events(), ["deployment.started", "deployment.failed", "commit.held"]);
-    assert!(told.alerts[1].causes[0].contains("exited with 1"), "{:?}", told.alerts[1]);
+    assert!(told.alerts[1].causes[0].text.contains("exited with 1"), "{:?}", told.alerts[1]);
 }
 
 #[tokio::test]

@@ -129,7 +129,7 @@ async fn a_failed_task_is_held_with_its_followers_and_nobody_else_until_somebody
     let why = Waiting::Turn { why: "after test/migrate, which has failed".to_owned() };
     assert_eq!(api.plan.waiting, Some(why));
     assert_eq!(stage.running(), vec![stage.digest("aaaaaaa").unwrap(); 2]);
-    assert_eq!(task.plan.status.causes, ["container migrate exited with 1"]);
+    assert_eq!(task.plan.status.causes[0].to_string(), "container migrate exited with 1");
     // A new process, and another one an hour later, remember it.
     stage.advance(2 * HOUR);
     let mut running = stage.process(BTreeMap::new());
@@ -165,7 +165,7 @@ async fn a_task_that_goes_on_for_too_long_is_stopped_once_and_has_failed() {
     assert_eq!((said_of_task(&swept).as_str(), runs(&stage)), ("Held", 1));
     assert_eq!(stage.account.world(Need::Clock).calls("StopTask"), 1);
     let causes = &of(&swept, "migrate").plan.status.causes;
-    assert_eq!(causes[0], "trueup: it ran for longer than 120 s", "{causes:?}");
+    assert_eq!(causes[0].text, "trueup: it ran for longer than 120 s", "{causes:?}");
 }
 
 #[tokio::test]

@@ -100,7 +100,7 @@ async fn an_image_that_cannot_be_pulled_is_rolled_back_and_said_as_the_cause() {
     let last = stage.process(BTreeMap::new()).run(&stage, 300).await;
     check(&stage, &said(&last), ("Held", 2, 2, "aaaaaaa"));
     let causes = last.plan.status.causes;
-    assert!(causes[0].starts_with("4 x container api: CannotPullContainerError: "), "{causes:?}");
+    assert!(causes[0].to_string().starts_with("4 x container api: CannotPullContainerError: "), "{causes:?}");
 }
 
 #[tokio::test]

@@ -5,14 +5,18 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::{Map, Value};
 
 use super::ServiceRevision;
+use super::failure;
 use super::shift::shift;
 use crate::aws::answer::{count, flag, list, member, number, owned, text, time};
-use crate::documents::{service_settings, tags::is_reserved};
+use crate::documents::{reasons, service_settings, tags::is_reserved};
 use crate::model::{
     CircuitBreaker, Controller, Deployment, DeploymentId, DeploymentStatus, DeploymentStrategy, Digest,
     LoadBalancer, RolloutState, Scheduling, Service, ServiceDeployment, ServiceDeploymentStatus,
     ServiceStatus, Task, TaskContainer, TaskDefinitionArn, TaskHealth,
 };
+
+/// Messages of the scheduler that are kept of a service, of the hundred that AWS shows.
+const NEWEST_EVENTS: usize = 5;
 
 pub(super) fn service_revision(described: &Value) -> Option<ServiceRevision> {
     let digest = |image| Some((owned(image, "containerName")?, Digest::new(text(image, "imageDigest")?)));
@@ -90,8 +94,16 @@ pub(super) fn service(described: &Value) -> Option<Service> {
         settings: service_settings::of(described),
         alarms_roll_back: flag(alarms, "enable") && flag(alarms, "rollback"),
         deployments,
-        events: list(described, "events").filter_map(|event| owned(event, "message")).take(5).collect(),
+        events: events(described),
     })
+}
+
+/// Newest first. What a service says in a loop soon hides what it said of its deployment.
+fn events(described: &Value) -> Vec<String> {
+    let messages = || list(described, "events").filter_map(|event| text(event, "message"));
+    let rest = messages().skip(NEWEST_EVENTS);
+    let ends = rest.filter(|message| reasons::end_of_deployment(message).is_some()).take(1);
+    messages().take(NEWEST_EVENTS).chain(ends).map(str::to_owned).collect()
 }
 
 fn deployment(described: &Value) -> Option<Deployment> {
@@ -157,7 +169,6 @@ pub(super) fn service_deployment(
     sources.sort_by(|one, two| weight(two).unwrap_or_default().total_cmp(&weight(one).unwrap_or_default()));
     let sources = sources.into_iter().filter_map(revision);
     let status = status(described);
-    let is_triggered = |monitor: &str| text(member(described, monitor), "status") == Some("TRIGGERED");
     Some(ServiceDeployment {
         arn: owned(described, "serviceDeploymentArn")?,
         status,
@@ -165,7 +176,8 @@ pub(super) fn service_deployment(
         target: target.map(|target| target.task_definition.clone()),
         sources: sources.map(|source| source.task_definition.clone()).collect(),
         digests: target.map(|target| target.digests.clone()).unwrap_or_default(),
-        monitor_triggered: is_triggered("deploymentCircuitBreaker") || is_triggered("alarms"),
+        failure: failure::of(described, status),
+        monitor_triggered: failure::triggered(described).is_some(),
         target_running: count(summary, "runningTaskCount"),
         shift: shift(described, status),
         created_at: time(described, "createdAt").unwrap_or_default(),
@@ -215,5 +227,6 @@ fn container(described: &Value) -> Option<TaskContainer> {
         digest: text(described, "imageDigest").map(Digest::new),
         exit_code: number(described, "exitCode"),
         reason: owned(described, "reason"),
+        runtime_id: owned(described, "runtimeId"),
     })
 }

@@ -1,6 +1,7 @@
 //! Amazon ECS.
 
 mod convert;
+mod failure;
 mod shift;
 mod tasks;
 

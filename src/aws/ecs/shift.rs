@@ -3,10 +3,11 @@
 
 use serde_json::Value;
 
+use super::failure;
 use crate::aws::answer::{list, member, owned, text, texts, time};
 use crate::model::{
-    DeploymentStrategy, FailureKind, HookState, HookStatus, Millis, OnTimeout, Pause,
-    ServiceDeploymentStatus, Share, Shift, ShiftFailure, ShiftStep, Stage, Undo,
+    DeploymentStrategy, HookState, HookStatus, Millis, OnTimeout, Pause, ServiceDeploymentStatus, Share,
+    Shift, ShiftStep, Stage, Undo,
 };
 
 const MINUTE: Millis = 60_000;
@@ -27,22 +28,7 @@ pub(super) fn shift(described: &Value, status: ServiceDeploymentStatus) -> Optio
     let since = time(described, "updatedAt");
     let failed = list(described, "lifecycleHookDetails")
         .any(|hook| matches!(text(hook, "status"), Some("FAILED" | "TIMED_OUT")));
-    let ended_badly = matches!(
-        status,
-        ServiceDeploymentStatus::Stopped
-            | ServiceDeploymentStatus::RollbackSuccessful
-            | ServiceDeploymentStatus::RollbackFailed
-            | ServiceDeploymentStatus::RollbackInProgress
-            | ServiceDeploymentStatus::RollbackRequested
-    );
-    let is_triggered = |monitor: &str| text(member(described, monitor), "status") == Some("TRIGGERED");
-    let (breaker, alarm) = (is_triggered("deploymentCircuitBreaker"), is_triggered("alarms"));
-    let said = text(described, "statusReason").unwrap_or_default();
-    let kind = match (breaker, alarm) {
-        (true, _) => FailureKind::Breaker,
-        (_, true) => FailureKind::Alarm,
-        _ => kind(said),
-    };
+    let ended_badly = failure::has_ended_badly(status);
     let is_going_back = ended_badly && stage != Stage::Ended;
     Some(Shift {
         stage,
@@ -69,8 +55,7 @@ pub(super) fn shift(described: &Value, status: ServiceDeploymentStatus) -> Optio
             Stage::CleaningUp | Stage::Ended => Undo::Slow,
             _ => Undo::Fast,
         },
-        stopped_by_hand: ended_badly && !breaker && !alarm && !failed,
-        failure: ended_badly.then(|| ShiftFailure { kind, said: said.to_owned() }),
+        stopped_by_hand: ended_badly && failure::triggered(described).is_none() && !failed,
     })
 }
 
@@ -175,19 +160,6 @@ fn hook(described: &Value) -> Option<HookState> {
     Some(HookState { function: function.rsplit(':').next().unwrap_or(function).to_owned(), status })
 }
 
-/// By the words of the developer guide, "Troubleshoot Amazon ECS blue/green deployments": for people alone.
-fn kind(said: &str) -> FailureKind {
-    let says = |words: &str| said.contains(words);
-    match () {
-        () if says("pause hook timed out") => FailureKind::PauseTimedOut,
-        () if says("lifecycle hook(s) failed") || says("pause hook") => FailureKind::Hook,
-        () if says("networking configuration") || says("Infrastructure Role") => FailureKind::Network,
-        () if says("took longer than") => FailureKind::StageTimedOut,
-        () if says("stopped by a user") => FailureKind::Stopped,
-        () => FailureKind::Unknown,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,39 +241,23 @@ mod tests {
     }
 
     #[test]
-    fn what_ended_it_is_told_apart_and_a_stop_from_a_failure() {
-        use FailureKind::{Alarm, Breaker, Hook, Network, PauseTimedOut, StageTimedOut, Stopped, Unknown};
-        let rolled_back = "Service deployment rolled back because ";
-        for (monitor, said, kind, stopped) in [
-            (None, format!("{rolled_back}PRE_SCALE_UP lifecycle hook(s) failed. …"), Hook, true),
-            (
-                None,
-                format!("{rolled_back}POST_TEST_TRAFFIC_SHIFT pause hook timed out."),
-                PauseTimedOut,
-                true,
-            ),
-            (None, format!("{rolled_back}of invalid networking configuration. …"), Network, true),
-            (None, format!("{rolled_back}BAKE_TIME took longer than 24 hours."), StageTimedOut, true),
-            (None, "Service deployment stopped by a user.".to_owned(), Stopped, true),
-            (None, "something new".to_owned(), Unknown, true),
-            (Some("deploymentCircuitBreaker"), format!("{rolled_back}…"), Breaker, false),
-            (Some("alarms"), format!("{rolled_back}…"), Alarm, false),
+    fn a_stop_is_told_apart_from_a_failure() {
+        let hook = |status: &str| json!([{"targetType": "AWS_LAMBDA", "targetArn": "arn:aws:lambda:eu-west-2:1:function:smoke", "status": status}]);
+        for (member, value, stopped) in [
+            ("statusReason", json!("Service deployment stopped by a user."), true),
+            ("lifecycleHookDetails", hook("SUCCEEDED"), true),
+            ("lifecycleHookDetails", hook("FAILED"), false),
+            ("lifecycleHookDetails", hook("TIMED_OUT"), false),
+            ("deploymentCircuitBreaker", json!({"status": "TRIGGERED"}), false),
+            ("alarms", json!({"status": "TRIGGERED"}), false),
         ] {
             let mut ended = described("CLEAN_UP", 0.0);
-            ended["statusReason"] = json!(said);
-            if let Some(monitor) = monitor {
-                ended[monitor] = json!({"status": "TRIGGERED"});
-            }
+            ended[member] = value;
             let read = shift(&ended, ServiceDeploymentStatus::RollbackSuccessful).unwrap();
-            assert_eq!(
-                (read.failure.map(|failure| failure.kind), read.stopped_by_hand),
-                (Some(kind), stopped),
-                "{said}"
-            );
-            assert_eq!(read.stage, Stage::Ended);
+            assert_eq!((read.stopped_by_hand, read.stage), (stopped, Stage::Ended), "{member}");
         }
         let good = shift(&described("CLEAN_UP", 100.0), ServiceDeploymentStatus::Successful).unwrap();
-        assert_eq!((good.failure, good.stopped_by_hand), (None, false));
+        assert!(!good.stopped_by_hand);
     }
 
     #[test]

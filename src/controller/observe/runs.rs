@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{NEWEST, Observer};
 use crate::documents::memory;
 use crate::model::{
-    AccountId, Desired, InfraCommit, Memory, Millis, Observed, OneShot, OutcomeKind, Reading, Revision,
-    RunNetwork, RunStamp, RunStanding, Service, Task, TaskDefinitionArn, Unreached,
+    AccountId, Answers, Desired, InfraCommit, Memory, Millis, Observed, OneShot, OutcomeKind, Reading,
+    Revision, RunNetwork, RunStamp, RunStanding, Service, Task, TaskDefinitionArn, Unreached,
 };
 use crate::plan::{declared_family, task};
 use crate::ports::CloudError;
@@ -57,6 +57,7 @@ impl Observer<'_> {
             scalable_target: None,
             model_service: self.model_service(desired, task).await,
             schedules: BTreeMap::new(),
+            answers: Answers::default(),
         };
         self.relate(desired, head, &mut observed);
         observed

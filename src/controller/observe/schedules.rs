@@ -8,7 +8,7 @@ use futures::future::join_all;
 use super::{Look, NEWEST, Observer};
 use crate::documents::memory;
 use crate::model::{
-    AccountId, Desired, InfraCommit, Observed, Reading, Schedule, ScheduleName, ScheduledTask,
+    AccountId, Answers, Desired, InfraCommit, Observed, Reading, Schedule, ScheduleName, ScheduledTask,
     TaskDefinitionArn, Unreached,
 };
 use crate::plan::declared_family;
@@ -66,6 +66,7 @@ impl Observer<'_> {
             scalable_target: None,
             model_service: None,
             schedules,
+            answers: Answers::default(),
         };
         self.relate(desired, head, &mut observed);
         if super::is_first_contact(desired, &observed) {

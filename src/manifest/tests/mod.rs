@@ -10,7 +10,6 @@ mod names;
 mod native;
 mod overlays;
 mod placeholders;
-mod schedules;
 mod strategies;
 mod tags;
 mod tasks;

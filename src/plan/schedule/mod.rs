@@ -9,16 +9,18 @@ mod current;
 mod fit;
 mod status;
 
+use super::causes::{self, End};
 use super::decide::{Plan, back_off, respect_mode};
 use super::facts::{Facts, unreadable};
+use super::hidden;
 use super::phase::Current;
 use super::rules::Answer;
 use super::step::{Step, Why};
 use crate::documents::memory::{self, Stamp};
 use crate::documents::schedules;
 use crate::model::{
-    LastRun, Memory, Millis, OnDrift, Outcome, OutcomeKind, Reading, ScheduleName, ScheduleTarget,
-    ScheduledTask, TaskDefinitionArn, Waiting,
+    LastRun, Memory, Millis, OnDrift, Outcome, OutcomeKind, Reading, Report, ScheduleName, ScheduleTarget,
+    ScheduledTask, Task, TaskDefinitionArn, Waiting,
 };
 
 /// A run that ended like the one on record is recorded again after so long: that of a nightly job is, and not each one of a
@@ -35,7 +37,7 @@ pub(super) fn plan(facts: &Facts<'_>, task: &ScheduledTask) -> Plan {
     };
     let (steps, waiting) = respect_mode(facts, steps, waiting);
     let (steps, waiting) = back_off(input, steps, waiting);
-    let waiting = waiting.map(|waiting| super::status::reason_without_secrets(facts, waiting));
+    let waiting = waiting.map(|waiting| hidden::in_reason(facts, waiting));
     let differences = timetable.differences();
     let status = status::of(&timetable, &differences, steps.first(), waiting.as_ref());
     Plan {
@@ -50,6 +52,7 @@ pub(super) fn plan(facts: &Facts<'_>, task: &ScheduledTask) -> Plan {
         differences,
         outlook: None,
         approval: None,
+        reports: timetable.report().into_iter().collect(),
         findings: timetable.findings(),
         status,
     }
@@ -209,15 +212,35 @@ impl<'f, 'a> Timetable<'f, 'a> {
         self.facts.unless_just_written(vec![Step::Retarget { schedule, revision, input }])
     }
 
-    /// The last run of a revision that has ended, as far as AWS tells.
-    fn seen_run(&self, revision: &TaskDefinitionArn) -> Option<LastRun> {
+    /// The last task of a revision that has ended, as far as AWS tells.
+    fn last_seen(&self, revision: &TaskDefinitionArn) -> Option<&'a Task> {
         let tasks = self.facts.input.observed.tasks.known()?.iter();
         let ended = tasks.filter(|task| task.task_definition == *revision && task.last_status == "STOPPED");
-        let last = ended.max_by_key(|task| task.stopped_at)?;
+        ended.max_by_key(|task| task.stopped_at)
+    }
+
+    /// What it died of; nothing where it ended well.
+    fn ends(&self, task: &Task) -> Vec<End> {
+        let revision = &task.task_definition;
         let success = super::task::success(self.task.success.as_deref(), self.facts, revision);
-        let causes = super::task::ending(last, &success).err().unwrap_or_default();
-        let result = if causes.is_empty() { OutcomeKind::Succeeded } else { OutcomeKind::Failed };
+        let input = self.facts.revision(revision).map(|revision| &revision.input);
+        super::task::ending(task, &success, input).err().unwrap_or_default()
+    }
+
+    fn seen_run(&self, revision: &TaskDefinitionArn) -> Option<LastRun> {
+        let last = self.last_seen(revision)?;
+        let ends = self.ends(last);
+        let result = if ends.is_empty() { OutcomeKind::Succeeded } else { OutcomeKind::Failed };
+        let causes = causes::of_ends(self.facts, last.id(), ends);
         Some(LastRun { result, ended_at: last.stopped_at?, task: last.id().to_owned(), causes })
+    }
+
+    /// The failure of the last run, and the logs that may say more of it.
+    fn report(&self) -> Option<Report> {
+        let last = self.last_run().filter(|run| run.result == OutcomeKind::Failed)?;
+        let seen = self.last_seen(&self.facts.current.as_ref()?.live_revision);
+        let seen = seen.filter(|seen| seen.id() == last.task);
+        Some(causes::report(self.facts, &last.task, seen.map(|seen| self.ends(seen)).unwrap_or_default()))
     }
 
     /// The same with what is on record of it, of which AWS may tell no more.

@@ -8,7 +8,7 @@ use crate::model::{
     Phase, Proof, Reading, StartedBy, Status, Sync, Waiting,
 };
 use crate::plan::step::Step;
-use crate::plan::{commits, status, waiting as words};
+use crate::plan::{commits, hidden, status, waiting as words};
 
 pub(super) fn of(
     timetable: &Timetable<'_, '_>,
@@ -19,7 +19,7 @@ pub(super) fn of(
     let facts = timetable.facts;
     let (desired, observed) = (facts.input.desired, facts.input.observed);
     let last_run = timetable.last_run().map(|run| {
-        let causes = status::without_secrets(facts, run.causes);
+        let causes = hidden::in_causes(facts, run.causes);
         LastRun { causes, ..run }
     });
     let failed = last_run.as_ref().filter(|run| run.result == OutcomeKind::Failed);

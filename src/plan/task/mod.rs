@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::decide::{Plan, back_off, respect_mode};
 use super::facts::{Facts, unreadable};
+use super::hidden;
 use super::input::Followers;
 use super::rules::Answer;
 use super::step::{Step, Unsettled};
@@ -50,9 +51,10 @@ pub(super) fn plan(facts: &Facts<'_>, task: &OneShot) -> Plan {
     };
     let (steps, waiting) = respect_mode(facts, steps, waiting);
     let (steps, waiting) = back_off(input, steps, waiting);
-    let waiting = waiting.map(|waiting| super::status::reason_without_secrets(facts, waiting));
+    let waiting = waiting.map(|waiting| hidden::in_reason(facts, waiting));
     let status = status::of(&job, steps.first(), waiting.as_ref());
     Plan {
+        reports: status::report(&job).into_iter().collect(),
         retry: job.retry(waiting.as_ref()),
         accept_history: facts.accept_history_of_a_task(waiting.as_ref()),
         unsettled: job.unsettled(waiting.as_ref()),
@@ -192,7 +194,8 @@ impl<'f, 'a> Job<'f, 'a> {
     fn follow_task(&self, open: &Open<'_, '_>, task: &Task) -> Result<Vec<Step>, Waiting> {
         if task.last_status == "STOPPED" {
             let success = outcome::success(self.task.success.as_deref(), self.facts, open.revision);
-            let result = outcome::of(task, &success).map_or(OutcomeKind::Failed, |()| OutcomeKind::Succeeded);
+            let result =
+                outcome::of(task, &success, None).map_or(OutcomeKind::Failed, |()| OutcomeKind::Succeeded);
             return self.end(open, result, task.id());
         }
         let since = task.started_at.unwrap_or(open.run.asked_at);

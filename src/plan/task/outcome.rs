@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::documents::containers;
-use crate::model::{Task, TaskDefinitionArn};
+use crate::model::{Cause, CauseKind, Task, TaskContainer, TaskDefinitionArn};
+use crate::plan::causes::{self, End, OBEDIENT};
 use crate::plan::facts::Facts;
 
 /// What stands before the reason of a task that trueup has stopped.
@@ -23,11 +24,7 @@ pub(in crate::plan) fn success(
         return declared.iter().cloned().collect();
     }
     let Some(revision) = facts.revision(revision) else { return BTreeSet::new() };
-    let definitions = revision.input.get("containerDefinitions").and_then(Value::as_array);
-    let is_essential = |one: &&Value| one.get("essential") != Some(&Value::Bool(false));
-    let name = |one: &Value| one.get("name").and_then(Value::as_str).map(str::to_owned);
-    let essential: BTreeSet<String> =
-        definitions.into_iter().flatten().filter(is_essential).filter_map(name).collect();
+    let essential: BTreeSet<String> = containers::essential(&revision.input).map(str::to_owned).collect();
     let images = facts.input.desired.images.iter();
     let ours: BTreeSet<String> =
         images.filter_map(|image| containers::of_image(image, &revision.input).ok()).flatten().collect();
@@ -35,37 +32,55 @@ pub(in crate::plan) fn success(
     if both.is_empty() { essential } else { both }
 }
 
-/// Why a task that has stopped has failed. A code that is not there is none: it never began, or nobody saw it end.
-pub(in crate::plan) fn of(task: &Task, success: &BTreeSet<String>) -> Result<(), Vec<String>> {
-    let said = task.stopped_reason.as_deref().unwrap_or_default();
-    let why = match task.stop_code.as_deref() {
-        Some("EssentialContainerExited") | None => None,
-        Some("UserInitiated") if said.starts_with(TIMED_OUT) => Some(said.to_owned()),
-        Some("UserInitiated") => Some(format!("it was stopped by hand: {said}")),
-        Some("SpotInterruption" | "TerminationNotice") => {
-            Some(format!("it was interrupted half way: {said}"))
-        }
-        Some("TaskFailedToStart") => Some(format!("it failed to start: {said}")),
-        Some(other) => Some(format!("{other}: {said}")),
+/// Why a task that has stopped has failed. A code that is not there is none: it never began, or nobody saw it end. `input` is the
+/// task definition that it ran, where that is known.
+pub(in crate::plan) fn of(
+    task: &Task,
+    success: &BTreeSet<String>,
+    input: Option<&Value>,
+) -> Result<(), Vec<End>> {
+    let find = |name: &String| task.containers.iter().find(|container| container.name == *name);
+    let failed = success.iter().map(|name| (name, find(name)));
+    let failed: Vec<_> =
+        failed.filter(|(_, found)| found.is_none_or(|found| found.exit_code != Some(0))).collect();
+    let stopped = of_task(task);
+    let has_own = |found: &TaskContainer| {
+        found.reason.is_some() || found.exit_code.is_some_and(|code| !OBEDIENT.contains(&code))
     };
-    let mut causes: Vec<String> = why.into_iter().collect();
-    for name in success {
-        let container = task.containers.iter().find(|container| container.name == *name);
-        let code = container.and_then(|container| container.exit_code);
-        if code == Some(0) {
-            continue;
+    // What was stopped exits with the code of the signal, or never came to exit: that says nothing more.
+    let told = failed.iter().filter(|(_, found)| stopped.is_none() || found.is_some_and(has_own));
+    let mut ends: Vec<End> = told
+        .map(|(name, found)| match found {
+            Some(container) => End::of_container(task, container, input),
+            None => End::of_task(Cause::new(CauseKind::Start, format!("container {name} has no exit code"))),
+        })
+        .collect();
+    let ran = failed.iter().find_map(|(_, found)| found.filter(|found| found.exit_code.is_some()));
+    ends.extend(stopped.map(|cause| match ran {
+        Some(container) => End::with_container(cause, task, container, input),
+        None => End::of_task(cause),
+    }));
+    if success.is_empty() && ends.is_empty() {
+        let text = "no container is known whose exit code counts";
+        ends.push(End::of_task(Cause::new(CauseKind::Other, text)));
+    }
+    if ends.is_empty() { Ok(()) } else { Err(ends) }
+}
+
+/// What ended it, where that was not its own end.
+fn of_task(task: &Task) -> Option<Cause> {
+    let said = task.stopped_reason.as_deref().unwrap_or_default();
+    let (kind, text) = match task.stop_code.as_deref()? {
+        "EssentialContainerExited" => return None,
+        "UserInitiated" if said.starts_with(TIMED_OUT) => (CauseKind::Deadline, said.to_owned()),
+        "UserInitiated" => (CauseKind::StoppedByHand, format!("it was stopped by hand: {said}")),
+        "SpotInterruption" | "TerminationNotice" => {
+            (CauseKind::Interruption, format!("it was interrupted half way: {said}"))
         }
-        let reason = container.and_then(|container| container.reason.as_deref());
-        let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-        causes.push(match code {
-            Some(code) => format!("container {name} exited with {code}{reason}"),
-            None => format!("container {name} has no exit code{reason}"),
-        });
-    }
-    if success.is_empty() && causes.is_empty() {
-        causes.push("no container is known whose exit code counts".to_owned());
-    }
-    if causes.is_empty() { Ok(()) } else { Err(causes) }
+        "TaskFailedToStart" => (causes::of_stop(said).kind, format!("it failed to start: {said}")),
+        other => (causes::of_stop(said).kind, format!("{other}: {said}")),
+    };
+    Some(causes::hinting(Cause::new(kind, text)))
 }
 
 pub(super) fn timed_out(timeout: Duration) -> String {
@@ -75,7 +90,7 @@ pub(super) fn timed_out(timeout: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{TaskContainer, TaskHealth};
+    use crate::model::TaskHealth;
 
     /// A task that stopped so, with these containers and exit codes.
     fn stopped(code: &str, reason: &str, containers: &[(&str, Option<i32>)]) -> Task {
@@ -85,6 +100,7 @@ mod tests {
             digest: None,
             exit_code: *exit_code,
             reason: None,
+            runtime_id: None,
         };
         Task {
             arn: "arn:aws:ecs:eu-west-2:123456789012:task/mco/1".to_owned(),
@@ -104,7 +120,9 @@ mod tests {
     #[track_caller]
     fn check(task: &Task, causes: &[&str]) {
         let success = BTreeSet::from(["api".to_owned()]);
-        assert_eq!(of(task, &success).err().unwrap_or_default(), causes);
+        let ends = of(task, &success, None).err().unwrap_or_default();
+        let told: Vec<String> = ends.iter().map(|end| end.cause.to_string()).collect();
+        assert_eq!(told, causes);
     }
 
     const EXITED: &str = "EssentialContainerExited";
@@ -124,7 +142,7 @@ mod tests {
     fn a_code_that_is_not_there_is_no_success() {
         check(&stopped(EXITED, "", &[("api", None)]), &["container api has no exit code"]);
         check(&stopped(EXITED, "", &[("proxy", Some(0))]), &["container api has no exit code"]);
-        let nothing_counts = of(&stopped(EXITED, "", &[("api", Some(0))]), &BTreeSet::new());
+        let nothing_counts = of(&stopped(EXITED, "", &[("api", Some(0))]), &BTreeSet::new(), None);
         assert!(nothing_counts.is_err());
     }
 

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use super::{ASSUMED, Job, NOTHING, Open, outcome};
 use crate::documents::{containers, memory};
 use crate::model::{
-    CommitSource, Condition, ConditionKind, Digest, Health, LastDeployment, Memory, Mode, OutcomeKind, Phase,
-    Proof, Running, StartedBy, Status, Sync, Task, TaskDefinitionArn, Waiting,
+    Cause, CauseKind, CommitSource, Condition, ConditionKind, Digest, Health, LastDeployment, Memory, Mode,
+    OutcomeKind, Phase, Proof, Report, Running, StartedBy, Status, Sync, Task, TaskDefinitionArn, Waiting,
 };
+use crate::plan::causes::{self, End};
 use crate::plan::step::Step;
-use crate::plan::{commits, status, waiting as words};
+use crate::plan::{commits, hidden, status, waiting as words};
 
 pub(super) fn of(job: &Job<'_, '_>, next: Option<&Step>, waiting: Option<&Waiting>) -> Status {
     let (desired, observed) = (job.facts.input.desired, job.facts.input.observed);
@@ -105,20 +106,18 @@ fn last_deployment(job: &Job<'_, '_>) -> Option<LastDeployment> {
     let id = task.map(|task| task.id().to_owned());
     let id = id.or_else(|| recorded.map(|outcome| outcome.deployment.clone()).filter(|id| id != NOTHING));
     let seen = task.filter(|task| task.last_status == "STOPPED");
-    let causes = seen
-        .map(|task| outcome::of(task, &outcome::success(job.task.success.as_deref(), job.facts, revision)));
-    let phase = match (recorded.map(|outcome| outcome.result), &causes) {
+    let ends = seen.map(|task| ends_of(job, task, revision));
+    let phase = match (recorded.map(|outcome| outcome.result), &ends) {
         (Some(OutcomeKind::Succeeded), _) | (None, Some(Ok(()))) => Phase::Succeeded,
         (Some(OutcomeKind::Failed), _) | (None, Some(Err(_))) => Phase::Failed,
         (Some(OutcomeKind::Superseded), _) => Phase::Superseded,
         (None, None) if task.is_some_and(Task::is_running) => Phase::InProgress,
         (None, None) => Phase::Pending,
     };
-    let by_word = job.facts.revision(revision).and_then(memory::reason).map(str::to_owned);
-    let causes = match (causes, phase) {
-        (Some(Err(causes)), Phase::Failed) => causes,
-        (_, Phase::Failed) => by_word.into_iter().collect(),
-        _ => Vec::new(),
+    let causes = if phase == Phase::Failed {
+        why_failed(job, revision, id.as_deref(), ends.and_then(Result::err))
+    } else {
+        Vec::new()
     };
     Some(LastDeployment {
         id: id.or_else(|| Some(ASSUMED.to_owned()).filter(|_| run.is_none())),
@@ -128,8 +127,38 @@ fn last_deployment(job: &Job<'_, '_>) -> Option<LastDeployment> {
         started_by: StartedBy::Trueup,
         started_at: run.map_or(0, |run| run.asked_at),
         ended_at: task.and_then(|task| task.stopped_at),
-        causes: status::without_secrets(job.facts, causes),
+        causes,
     })
+}
+
+fn ends_of(job: &Job<'_, '_>, task: &Task, revision: &TaskDefinitionArn) -> Result<(), Vec<End>> {
+    let input = job.facts.revision(revision).map(|revision| &revision.input);
+    outcome::of(task, &outcome::success(job.task.success.as_deref(), job.facts, revision), input)
+}
+
+/// As AWS tells it, or as it was told before; or what a person has said.
+fn why_failed(
+    job: &Job<'_, '_>,
+    revision: &TaskDefinitionArn,
+    task: Option<&str>,
+    ends: Option<Vec<End>>,
+) -> Vec<Cause> {
+    let causes = task.map(|task| causes::of_ends(job.facts, task, ends.unwrap_or_default()));
+    causes.filter(|causes| !causes.is_empty()).unwrap_or_else(|| {
+        let said = job.facts.revision(revision).and_then(memory::reason);
+        let said = said.map(|said| Cause::new(CauseKind::Other, said));
+        hidden::in_causes(job.facts, said.into_iter().collect())
+    })
+}
+
+/// The failure of the last task, and the logs that may say more of it.
+pub(super) fn report(job: &Job<'_, '_>) -> Option<Report> {
+    let last = last_deployment(job).filter(|last| last.phase == Phase::Failed)?;
+    let (revision, memory) = subject(job)?;
+    let id = last.id?;
+    let task = memory.run.as_ref().and_then(|run| job.task_of(memory, run)).filter(|task| task.id() == id);
+    let ends = task.and_then(|task| ends_of(job, task, revision).err()).unwrap_or_default();
+    Some(causes::report(job.facts, &id, ends))
 }
 
 /// The tasks of ours that run, by the digest of the first image.

@@ -12,7 +12,6 @@ mod images;
 mod other_hands;
 mod overlays;
 mod rules;
-mod schedules;
 mod status;
 mod steady;
 mod tasks;
@@ -67,6 +66,7 @@ struct Scene {
     head: InfraCommit,
     recent: Option<Recent>,
     refusal: Option<Refusal>,
+    particulars: BTreeMap<String, Particulars>,
     turn: Option<&'static str>,
     peers: BTreeMap<RepositoryName, Vec<TagPeer>>,
     now: Millis,
@@ -139,6 +139,7 @@ impl Scene {
             scalable_target: Some(Reading::Absent),
             model_service: None,
             schedules: BTreeMap::new(),
+            answers: Answers::default(),
         };
         let head = InfraCommit::new("head");
         Self {
@@ -147,6 +148,7 @@ impl Scene {
             head,
             recent: None,
             refusal: None,
+            particulars: BTreeMap::new(),
             turn: None,
             peers: BTreeMap::new(),
             now: NOW,
@@ -218,6 +220,7 @@ impl Scene {
             infra_commit: Some(&self.head),
             recent: self.recent.as_ref(),
             refusal: self.refusal.as_ref(),
+            particulars: &self.particulars,
             turn: self.turn,
             followers: Followers::default(),
             tag_peers: &self.peers,
@@ -305,12 +308,18 @@ fn history(id: &str, number: u64, status: ServiceDeploymentStatus) -> ServiceDep
         target: Some(arn(number)),
         sources: vec![arn(1)],
         digests: BTreeMap::new(),
+        failure: None,
         monitor_triggered: false,
         target_running: 1,
         shift: None,
         created_at: BEGAN,
         finished_at: status.is_over().then_some(ENDED),
     }
+}
+
+/// What is told of causes, in a line each.
+fn texts(causes: &[Cause]) -> Vec<String> {
+    causes.iter().map(ToString::to_string).collect()
 }
 
 fn task(number: u64, letter: char) -> Task {
@@ -327,6 +336,7 @@ fn task(number: u64, letter: char) -> Task {
             digest: Some(digest(letter)),
             exit_code: None,
             reason: None,
+            runtime_id: None,
         }],
         stop_code: None,
         stopped_reason: None,

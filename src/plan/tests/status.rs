@@ -1,6 +1,6 @@
 //! What is said of a service.
 
-use super::{NOW, Scene, rolled_back, task};
+use super::{NOW, Scene, rolled_back, task, texts};
 use crate::model::ServiceDeploymentStatus::{InProgress, RollbackFailed, Successful};
 use crate::model::*;
 use crate::plan::steady::VISIBLE;
@@ -142,13 +142,16 @@ fn the_causes_of_a_failure_are_the_ends_of_its_tasks() {
             stopped(None, None, "CannotPullContainerError: y"),
         ]);
     });
+    // In the order of what a deployment comes to.
     let expected = [
-        "2 x container api exited with 1",
-        "1 x CannotPullContainerError: y",
-        "1 x container api exited with 137, OutOfMemoryError",
-        "1 x container api: CannotPullContainerError: x",
+        (CauseKind::Pull, "container api: CannotPullContainerError: x"),
+        (CauseKind::Pull, "CannotPullContainerError: y"),
+        (CauseKind::Memory, "container api exited with 137, OutOfMemoryError"),
+        (CauseKind::Exit(1), "2 x container api exited with 1"),
     ];
-    assert_eq!(scene.plan().status.causes, expected);
+    let causes = scene.plan().status.causes;
+    let told: Vec<_> = causes.iter().map(|cause| (cause.kind, cause.to_string())).collect();
+    assert_eq!(told, expected.map(|(kind, text)| (kind, text.to_owned())));
 }
 
 #[test]
@@ -164,10 +167,8 @@ fn a_cause_repeats_nothing_that_a_container_was_given() {
         revision.input["containerDefinitions"][0]["command"] = serde_json::json!(["canary-in-command"]);
     });
     assert_eq!(
-        scene.plan().status.causes,
-        [
-            "1 x container api: CannotStartContainerError: exec: \"(hidden)\" of mco-api: no such file, (hidden)"
-        ]
+        texts(&scene.plan().status.causes),
+        ["container api: CannotStartContainerError: exec: \"(hidden)\" of mco-api: no such file, (hidden)"]
     );
 }
 

@@ -1,6 +1,6 @@
 //! Whether what AWS calls a success is one, and whether what runs goes on running.
 
-use super::{NOW, Scene, arn, digest, foreign, history, image, service, task};
+use super::{NOW, Scene, arn, digest, foreign, history, image, service, task, texts};
 use crate::documents::memory;
 use crate::model::ServiceDeploymentStatus::{InProgress, Stopped, Successful};
 use crate::model::*;
@@ -402,7 +402,7 @@ fn what_does_not_become_steady_is_rolled_back_by_trueup_although_a_breaker_was_o
         (last.id.as_deref(), last.phase, told.health),
         (Some("d2"), Phase::RollingBack, Health::Degraded)
     );
-    assert_eq!(told.causes[0], "2 x Essential container in task exited");
+    assert_eq!(told.causes[0].to_string(), "2 x Essential container in task exited");
     let retried_before = unsteady().tag(2, memory::retry_tag("d0")).plan().status;
     assert_eq!(retried_before.last_deployment.unwrap().phase, Phase::RollingBack);
     let left = unsteady().with(|scene| scene.desired.policy.on_failure = OnFailure::Leave).plan().status;
@@ -436,7 +436,11 @@ fn a_rollback_by_trueup_is_told_like_one_by_aws() {
             (last.id.as_deref(), last.phase, told.health),
             (Some("d2"), Phase::RolledBack, Health::Degraded)
         );
-        assert_eq!(told.causes[0], "2 x Essential container in task exited", "also after a restart");
+        assert_eq!(
+            told.causes[0].to_string(),
+            "2 x Essential container in task exited",
+            "also after a restart"
+        );
         assert_eq!(told.causes.len(), 2, "and by which rule: {:?}", told.causes);
     }
 }
@@ -582,12 +586,9 @@ fn a_service_whose_tasks_fail_is_degraded_until_it_is_steady_again() {
         assert_eq!(status.failing_since.is_some(), expected == Health::Degraded, "{what}");
     }
     let status = old(vec![running(7300), stopped(5, CRASH)], 2, 1);
-    assert_eq!(status.causes, ["1 x Essential container in task exited"]);
+    assert_eq!(texts(&status.causes), ["Essential container in task exited"]);
     let ready = &status.conditions[0];
-    assert_eq!(
-        (ready.reason, ready.message.as_str()),
-        ("Degraded", "1 x Essential container in task exited")
-    );
+    assert_eq!((ready.reason, ready.message.as_str()), ("Degraded", "Essential container in task exited"));
 }
 
 /// Twelve failures, and twelve tasks in their places that started so many seconds ago.
@@ -677,7 +678,7 @@ fn both_fail(status: ServiceDeploymentStatus) -> Scene {
 }
 
 const OF_LIVE: &str = "2 x container api exited with 77";
-const OF_FAILED: &str = "1 x container api exited with 3";
+const OF_FAILED: &str = "container api exited with 3";
 
 #[test]
 fn the_causes_of_a_failure_are_those_of_what_failed_whatever_else_fails() {
@@ -695,10 +696,11 @@ fn the_causes_of_a_failure_are_those_of_what_failed_whatever_else_fails() {
         ("of another hand", by_another_hand, OF_LIVE, OF_FAILED, Some(OF_LIVE)),
     ] {
         let status = scene.plan().status;
-        assert_eq!(status.causes.first().map(String::as_str), Some(shown), "{what}: shown");
+        assert_eq!(texts(&status.causes)[0], shown, "{what}: shown");
         let last = status.last_deployment.unwrap();
-        assert_eq!(last.causes.first().map(String::as_str), Some(of_deployment), "{what}: deployment");
-        assert_eq!(status.failing_causes.first().map(String::as_str), of_live, "{what}: what is live");
+        assert_eq!(texts(&last.causes)[0], of_deployment, "{what}: deployment");
+        let failing = texts(&status.failing_causes);
+        assert_eq!(failing.first().map(String::as_str), of_live, "{what}: what is live");
     }
 }
 
@@ -707,12 +709,13 @@ fn what_is_held_is_shown_with_its_own_causes_beside_a_failure_of_another_hand() 
     let scene = both_fail(ServiceDeploymentStatus::RollbackSuccessful);
     let scene = scene.tag(2, recorded(OutcomeKind::Failed, "d2")).with(|scene| {
         let theirs = history("d3", 9, ServiceDeploymentStatus::RollbackSuccessful);
-        listed(scene).insert(0, ServiceDeployment { reason: Some("theirs".to_owned()), ..theirs });
+        let failure = Some(Cause::new(CauseKind::Breaker, "theirs"));
+        listed(scene).insert(0, ServiceDeployment { failure, ..theirs });
         scene.observed.revisions.insert(arn(9), Reading::Known(foreign(9, "elsewhere:1")));
     });
     let status = scene.plan().status;
-    assert_eq!(status.causes, [OF_FAILED]);
-    assert_eq!(status.last_deployment.unwrap().causes, ["theirs"]);
+    assert_eq!(texts(&status.causes), [OF_FAILED]);
+    assert_eq!(texts(&status.last_deployment.unwrap().causes), ["theirs"]);
 }
 
 #[test]
@@ -723,7 +726,7 @@ fn a_rollback_that_a_person_asked_for_is_told_with_what_aws_says_of_it() {
         let rollout = if status.is_over() { RolloutState::Completed } else { RolloutState::InProgress };
         let scene = Scene::new().ours(2, 'b', 1, "ecs-svc/1").live(number, "ecs-svc/1", rollout);
         scene.history(&[("d2", 2, status), ("d1", 1, Successful)]).with(|scene| {
-            listed(scene)[0].reason = Some(by_hand.to_owned());
+            listed(scene)[0].failure = Some(Cause::new(CauseKind::StoppedByHand, by_hand));
         })
     };
     let held = scene(RollbackSuccessful, 1).tag(2, recorded(OutcomeKind::Failed, "d2"));
@@ -734,20 +737,21 @@ fn a_rollback_that_a_person_asked_for_is_told_with_what_aws_says_of_it() {
         ("on record", held),
     ] {
         let status = scene.plan().status;
-        assert_eq!(status.causes, [by_hand], "{what}: shown");
-        assert_eq!(status.last_deployment.unwrap().causes, [by_hand], "{what}: of the deployment");
+        assert_eq!(texts(&status.causes), [by_hand], "{what}: shown");
+        let last = status.last_deployment.unwrap();
+        assert_eq!(texts(&last.causes), [by_hand], "{what}: of the deployment");
     }
 }
 
 #[test]
 fn a_deployment_that_did_not_fail_has_no_causes() {
     let status = settled(vec![running(20), stopped(35, CRASH)], 1, 1).plan().status;
-    assert_eq!(status.last_deployment.unwrap().causes, [""; 0]);
-    assert_eq!(status.failing_causes, ["1 x Essential container in task exited"]);
+    assert_eq!(status.last_deployment.unwrap().causes, []);
+    assert_eq!(texts(&status.failing_causes), ["Essential container in task exited"]);
     let well = settled(vec![running(7300)], 1, 1).with(|scene| {
         live(scene).events = vec!["(service x) was unable to place a task.".to_owned()];
     });
-    assert_eq!(well.plan().status.failing_causes, [""; 0]);
+    assert_eq!(well.plan().status.failing_causes, []);
 }
 
 #[test]
@@ -760,7 +764,7 @@ fn where_no_task_can_be_blamed_the_scheduler_is_asked() {
             service.events = vec![unplaced.to_owned(), "(service x) has reached a steady state.".to_owned()];
         }
     });
-    assert_eq!(scene.plan().status.causes, [unplaced]);
+    assert_eq!(texts(&scene.plan().status.causes), [unplaced]);
 }
 
 #[test]

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use super::deployment::described_target;
 use crate::model::{
-    CodeDeployError, CodeDeployStatus, CodeDeployment, FailureKind, Millis, OnTimeout, Pause, Progress,
-    Service, ServiceDeployment, ServiceDeploymentStatus, Share, Shift, ShiftFailure, Stage,
-    TaskDefinitionArn, Undo,
+    Cause, CauseKind, CodeDeployError, CodeDeployStatus, CodeDeployment, Millis, OnTimeout, Pause, Progress,
+    Service, ServiceDeployment, ServiceDeploymentStatus, Share, Shift, Stage, TaskDefinitionArn, Undo,
 };
 
 /// `errorInformation.code` of a deployment that somebody stopped.
@@ -44,6 +43,7 @@ pub fn history(
                 target: named.cloned().or_else(described),
                 sources: Vec::new(),
                 digests: BTreeMap::new(),
+                failure: deployment.error.as_ref().map(failure),
                 // Whatever ends a deployment of CodeDeploy but success is a failure of it.
                 monitor_triggered: true,
                 target_running: 0,
@@ -110,19 +110,24 @@ fn shift(deployment: &CodeDeployment, progress: Option<&Progress>) -> Shift {
         undo: if deployment.has_previous { Undo::Fast } else { Undo::No },
         stopped_by_hand: deployment.status == CodeDeployStatus::Stopped
             && error.is_some_and(|error| error.code == MANUAL_STOP),
-        failure: error.map(failure),
         ..Shift::at(stage)
     }
 }
 
-fn failure(error: &CodeDeployError) -> ShiftFailure {
+/// AWS CodeDeploy API reference, `ErrorInformation`.
+fn failure(error: &CodeDeployError) -> Cause {
     let kind = match error.code.as_str() {
-        "HOOK_EXECUTION_FAILURE" => FailureKind::Hook,
-        "ALARM_ACTIVE" => FailureKind::Alarm,
-        MANUAL_STOP => FailureKind::Stopped,
-        _ => FailureKind::Unknown,
+        "HOOK_EXECUTION_FAILURE" => CauseKind::Hook,
+        "ALARM_ACTIVE" => CauseKind::Alarm,
+        MANUAL_STOP => CauseKind::StoppedByHand,
+        "TIMEOUT" | "HEALTH_CONSTRAINTS" => CauseKind::Deadline,
+        "ELASTIC_LOAD_BALANCING_INVALID"
+        | "ELB_INVALID_INSTANCE"
+        | "IAM_ROLE_MISSING"
+        | "IAM_ROLE_PERMISSIONS" => CauseKind::Network,
+        _ => CauseKind::Other,
     };
-    ShiftFailure { kind, said: format!("{}: {}", error.code, error.message) }
+    Cause::new(kind, format!("{}: {}", error.code, error.message))
 }
 
 /// Where a deployment in progress stands, by the lifecycle event that goes on.
