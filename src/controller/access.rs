@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::entry::LastLook;
-use super::execute::MOVE_TAG;
+use super::execute::{Answer, MOVE_TAG, execute};
 use super::observe::{Look, Observer};
 use super::pace;
 use super::remembered::Remembered;
 use crate::model::{Desired, InfraCommit, Millis, Observed, Reading, Region, Service, TaskDefinitionArn};
-use crate::ports::{Clock, Ecr, History, Place, Ports, Reach};
+use crate::plan::Step;
+use crate::ports::{Clock, CloudError, Ecr, History, Place, Ports, Reach};
 
 pub(super) struct Access {
     place: Place,
@@ -62,6 +63,15 @@ impl Access {
     pub async fn turn(&self, desired: &Desired, operation: &'static str) {
         let ports = if operation == MOVE_TAG { self.registry(desired) } else { self.ports.clone() };
         ports.pace.turn(operation).await;
+    }
+
+    /// Makes a write. What it was about is read again afterwards, also where its answer was lost.
+    pub async fn write(&self, desired: &Desired, step: &Step) -> Result<Answer, CloudError> {
+        let result = execute(&self.ports, &*self.registry(desired).ecr, desired, step).await;
+        if let Step::Stamp { revision, .. } = step {
+            self.remembered.forget_revision(revision);
+        }
+        result
     }
 
     /// The facts of an earlier look with the service as it is now, or everything anew.

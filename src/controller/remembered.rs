@@ -80,6 +80,13 @@ impl Remembered {
         keep(&self.revisions, revision.arn.clone(), revision);
     }
 
+    /// Its tags are others by now.
+    pub(super) fn forget_revision(&self, arn: &TaskDefinitionArn) {
+        if let Ok(mut revisions) = self.revisions.lock() {
+            revisions.remove(arn);
+        }
+    }
+
     /// A reading that failed, without what AWS may repeat of any task definition that was read before: while it fails, it
     /// is not known which one is live.
     pub(super) fn hiding<T>(&self, reading: Reading<T>) -> Reading<T> {

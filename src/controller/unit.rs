@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::access::Access;
 use super::entry::Entry;
-use super::execute::{Answer, execute, operation, without_secrets};
+use super::execute::{Answer, operation, without_secrets};
 use super::gates::{self, Ledger, Peers};
 use super::outcome::{News, Outcome, Requeue, Swept, Writes};
 use super::pace;
@@ -177,8 +177,7 @@ impl Unit {
     pub async fn write_one(&mut self, desired: &Desired, step: Step) -> Result<(), CloudError> {
         let observed = self.entries.get(&desired.target).and_then(|entry| entry.last_look.as_ref());
         let known = observed.map(|last| last.observed.revisions.clone()).unwrap_or_default();
-        let registry = self.access.registry(desired).ecr;
-        let result = execute(&self.access.ports, &*registry, desired, &step).await;
+        let result = self.access.write(desired, &step).await;
         let result = result.map_err(|error| without_secrets(error, desired, &step, &known));
         let mut books =
             Books { clock: &*self.access.clock, entries: &mut self.entries, ledger: &mut self.ledger };
@@ -472,7 +471,7 @@ impl<'a> Pass<'a, '_> {
         }
         let access = self.access;
         self.work.push(Box::pin(async move {
-            let result = execute(&access.ports, &*access.registry(desired).ecr, desired, &step).await;
+            let result = access.write(desired, &step).await;
             Event::Wrote(desired, lane, Box::new(observed), step, result)
         }));
     }

@@ -129,6 +129,14 @@ pub enum Stamp {
 }
 
 impl Stamp {
+    /// Whether both say the same, whenever they are written.
+    pub fn repeats(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Applied(one), Self::Applied(two)) => *one == Applied { at: one.at, ..two.clone() },
+            _ => self == other,
+        }
+    }
+
     /// The tags that are sent, by key.
     pub fn tags(&self) -> BTreeMap<String, String> {
         match self {
@@ -563,6 +571,16 @@ mod tests {
         assert_eq!((memory.attempt(), memory.outcome_of(2).is_some(), memory.outcome_of(3)), (3, true, None));
         let used = KEYS.iter().filter(|key| ![FROM, HEALED, SETTINGS].contains(key)).count();
         assert!(used + KEYS_OF_A_RUN.len() <= KEYS.len());
+    }
+
+    #[test]
+    fn a_stamp_repeats_another_whenever_it_is_written() {
+        let applied = of(&revision("r@sha256:1"), &desired()).unwrap().applied.unwrap();
+        let at = |at| Stamp::Applied(Applied { at, ..applied.clone() });
+        assert!(at(Some(1)).repeats(&at(Some(2))) && at(None).repeats(&at(Some(2))));
+        let next = Stamp::Applied(Applied { generation: 8, ..applied.clone() });
+        assert!(!at(Some(1)).repeats(&next));
+        assert!(failed(Some(7)).repeats(&failed(Some(7))) && !failed(Some(7)).repeats(&failed(None)));
     }
 
     #[test]

@@ -105,10 +105,14 @@ impl Unsettled {
 }
 
 impl Step {
-    /// Whether both would leave the same behind; two registrations of one content differ in their stamps only.
+    /// Whether both would leave the same behind; two registrations of one content differ in their stamps only, and two stamps in
+    /// their time.
     pub fn repeats(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Register { input: one, .. }, Self::Register { input: two, .. }) => one == two,
+            (Self::Stamp { revision: one, stamp: first }, Self::Stamp { revision: two, stamp: second }) => {
+                one == two && first.repeats(second)
+            }
             _ => self == other,
         }
     }

@@ -123,7 +123,7 @@ impl Facts<'_> {
         let age = self.input.now.saturating_sub(recent.at) >> doublings;
         let what = match (&recent.step, step) {
             (Step::Register { .. }, _) if age < windows::REGISTRATION => "the new revision",
-            (Step::Stamp { .. }, Step::Stamp { .. }) if recent.step == *step && age < windows::STAMP => {
+            (Step::Stamp { .. }, Step::Stamp { .. }) if recent.step.repeats(step) && age < windows::STAMP => {
                 "the stamp"
             }
             (Step::Deploy { revision: one, .. }, Step::Deploy { revision: two, .. })

@@ -252,3 +252,25 @@ async fn two_services_of_the_same_names_in_two_repositories_do_not_meet() {
     assert_eq!(let_run(&stage, 100).await, "Settled");
     stage.check_deployments(2);
 }
+
+/// A revert with a reproducible build, or a commit that touches no code. The process that has followed everything in between knows the
+/// old revision from long ago.
+#[tokio::test]
+async fn a_commit_with_the_image_of_a_much_older_one_is_deployed_once() {
+    let mut stage = Stage::new(Breaker::On);
+    let mut running = stage.process(BTreeMap::new());
+    let commits = ["bbbbbbb", "ccccccc", "ddddddd", "eeeeeee", "fffffff"];
+    for commit in commits {
+        stage.build(commit);
+        stage.declare(commit);
+        assert_eq!(said(&running.run(&stage, 200).await), "Settled", "{commit}");
+    }
+    stage.tag("bbbbbbb", "9999999");
+    let (deployments, writes) = (stage.deployments(), stage.writes());
+    stage.declare("9999999");
+    assert_eq!(said(&running.run(&stage, 200).await), "Settled");
+    stage.check_runs(SERVICE, "bbbbbbb");
+    stage.check_deployments(deployments + 1);
+    // Stamp, deployment, outcome, tag: the revision is there.
+    assert_eq!(stage.writes() - writes, 4);
+}
