@@ -34,12 +34,18 @@ pub(super) async fn run(
     let brings = approval.commit.as_ref().map_or("it", Commit::short).to_owned();
     let stage = describe(&approval.shift).unwrap_or_default();
     say!("{name}: {brings}: {stage}");
-    for step in steps.iter().cloned() {
-        controller.write_one(&declaration, name, step).await?;
+    let mut faster = "";
+    for step in steps {
+        let Err(error) = controller.write_one(&declaration, name, step.clone()).await else { continue };
+        let now = look_at(&mut controller, &declaration, name).await?;
+        if !now.status.last_deployment.is_some_and(|last| step.is_answered(&last)) {
+            return Err(error.into());
+        }
+        faster = "somebody was faster: ";
     }
     match word {
-        Word::Go => say!("{name}: {brings} goes on"),
-        Word::Back => say!("{name}: {brings} is rolled back and will be held"),
+        Word::Go => say!("{name}: {faster}{brings} goes on"),
+        Word::Back => say!("{name}: {faster}{brings} is rolled back and will be held"),
     }
     Ok(End::Good)
 }

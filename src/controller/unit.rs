@@ -179,6 +179,10 @@ impl Unit {
         let known = observed.map(|last| last.observed.revisions.clone()).unwrap_or_default();
         let result = self.access.write(desired, &step).await;
         let result = result.map_err(|error| without_secrets(error, desired, &step, &known));
+        // Whatever became of it, what was read before says nothing about what comes after it.
+        if let Some(last) = self.entries.get_mut(&desired.target).and_then(|entry| entry.last_look.as_mut()) {
+            last.until = Millis::MIN;
+        }
         let mut books =
             Books { clock: &*self.access.clock, entries: &mut self.entries, ledger: &mut self.ledger };
         match books.outcome(desired, step, result) {

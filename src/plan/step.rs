@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::documents::memory::Stamp;
 use crate::model::{
-    ClusterName, Commit, Digest, Millis, NewDeployment, Outcome, OutcomeKind, RepositoryName, RunAnswer,
-    ScheduleName, ServiceName, Shift, Tag, TaskDefinitionArn, Waiting, Word,
+    ClusterName, Commit, Digest, LastDeployment, Millis, NewDeployment, Outcome, OutcomeKind, Phase,
+    RepositoryName, RunAnswer, ScheduleName, ServiceName, Shift, Tag, TaskDefinitionArn, Waiting, Word,
 };
 
 /// One write.
@@ -212,6 +212,21 @@ impl Approval {
     }
 }
 
+impl Step {
+    /// Whether a pause that this answers was answered so by somebody else meanwhile: it waits no more, and the deployment goes that
+    /// way.
+    pub fn is_answered(&self, last: &LastDeployment) -> bool {
+        let Self::Answer { deployment, pause, word } = self else { return false };
+        let is_same = last.id.as_ref() == Some(&deployment.to_string());
+        let mut waiting = last.shift.iter().flat_map(|shift| &shift.pauses);
+        let goes = match word {
+            Word::Go => matches!(last.phase, Phase::InProgress | Phase::Succeeded),
+            Word::Back => matches!(last.phase, Phase::RollingBack | Phase::RolledBack),
+        };
+        is_same && goes && waiting.all(|one| one.id != *pause)
+    }
+}
+
 /// A write that this process made, or may have made.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recent {
@@ -251,7 +266,7 @@ impl Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Stage;
+    use crate::model::{OnTimeout, Pause, Stage, StartedBy};
 
     #[test]
     fn a_word_is_taken_for_the_commit_that_is_meant_alone() {
@@ -279,5 +294,46 @@ mod tests {
         assert_eq!(unknown.answer(Word::Go, Some(&meant)), Err(NotAnswered::Another(None)));
         let brake = Approval { approve: Vec::new(), ..approval };
         assert_eq!(brake.answer(Word::Go, None), Err(NotAnswered::NothingToSay));
+    }
+
+    #[test]
+    fn a_pause_was_answered_by_somebody_else_where_it_waits_no_more_and_the_deployment_goes_that_way() {
+        let answer = |word| Step::Answer {
+            deployment: DeploymentName::Ecs(
+                "arn:aws:ecs:eu-west-2:1:service-deployment/mco/api/one".to_owned(),
+            ),
+            pause: "first".to_owned(),
+            word,
+        };
+        let last = |id: &str, phase, pauses: &[&str]| {
+            let pauses = pauses.iter().map(|id| Pause {
+                id: (*id).to_owned(),
+                until: None,
+                then: OnTimeout::Rollback,
+            });
+            LastDeployment {
+                id: Some(id.to_owned()),
+                commit: None,
+                phase,
+                shift: Some(Shift { pauses: pauses.collect(), ..Shift::at(Stage::Installing) }),
+                started_by: StartedBy::Trueup,
+                started_at: 0,
+                ended_at: None,
+                causes: Vec::new(),
+            }
+        };
+        for (word, id, phase, pauses, expected) in [
+            (Word::Go, "one", Phase::InProgress, &[][..], true),
+            (Word::Go, "one", Phase::InProgress, &["second"], true),
+            (Word::Go, "one", Phase::Succeeded, &[], true),
+            (Word::Go, "one", Phase::InProgress, &["first"], false),
+            (Word::Go, "one", Phase::RollingBack, &[], false),
+            (Word::Go, "two", Phase::InProgress, &[], false),
+            (Word::Back, "one", Phase::RollingBack, &[], true),
+            (Word::Back, "one", Phase::InProgress, &[], false),
+        ] {
+            let found = answer(word).is_answered(&last(id, phase, pauses));
+            assert_eq!(found, expected, "{word:?} {id} {phase:?} {pauses:?}");
+        }
     }
 }

@@ -93,12 +93,6 @@ impl Rig {
         self.replace("infrastructure/environments/test.yaml", from, to);
     }
 
-    fn status_of(&self, target: &str) -> Value {
-        let status: Value =
-            serde_json::from_str(&self.expect(&["status", target, "--format", "json"], 0)).unwrap();
-        status["applications"][0].clone()
-    }
-
     fn code_deployments(&self) -> usize {
         self.call(Api::CodeDeploy, "ListDeployments", &json!({}))["deployments"].as_array().unwrap().len()
     }
@@ -107,21 +101,6 @@ impl Rig {
     #[track_caller]
     fn until(&self, target: &str, stage: &str) -> Value {
         self.until_it_is(target, stage, |deployment| deployment["stage"] == stage)
-    }
-
-    fn until_it_waits(&self, target: &str) -> Value {
-        self.until_it_is(target, "a pause", |deployment| deployment["pauses"][0]["id"].is_string())
-    }
-
-    fn until_it_is(&self, target: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-        for _ in 0..300 {
-            let status = self.status_of(target);
-            if is_so(&status["lastDeployment"]) {
-                return status;
-            }
-            self.world.lock().unwrap().advance(1);
-        }
-        unreachable!("{target} never came to {what}: {:#}", self.status_of(target));
     }
 }
 

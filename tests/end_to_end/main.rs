@@ -16,6 +16,7 @@ mod hostile;
 #[expect(dead_code, reason = "the tests of `src/lease` use more of it")]
 mod kubernetes;
 mod leases;
+mod native;
 mod policy;
 mod promote;
 mod restart;
@@ -24,4 +25,5 @@ mod rolling;
 mod secrets;
 mod stopping;
 mod streams;
+mod tasks;
 mod truth;

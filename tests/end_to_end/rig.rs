@@ -154,6 +154,30 @@ impl Rig {
         status["applications"][0].clone()
     }
 
+    pub fn status_of(&self, target: &str) -> Value {
+        let status: Value =
+            serde_json::from_str(&self.expect(&["status", target, "--format", "json"], 0)).unwrap();
+        status["applications"][0].clone()
+    }
+
+    /// Asks every moment until the status of its deployment says so.
+    #[track_caller]
+    pub fn until_it_waits(&self, target: &str) -> Value {
+        self.until_it_is(target, "a pause", |deployment| deployment["pauses"][0]["id"].is_string())
+    }
+
+    #[track_caller]
+    pub fn until_it_is(&self, target: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        for _ in 0..300 {
+            let status = self.status_of(target);
+            if is_so(&status["lastDeployment"]) {
+                return status;
+            }
+            self.world.lock().unwrap().advance(1);
+        }
+        unreachable!("{target} never came to {what}: {:#}", self.status_of(target));
+    }
+
     /// Service deployments that were ever started: the first one is that of `CreateService`.
     pub fn deployments(&self) -> usize {
         let list = json!({"cluster": "mco", "service": "mco-api-test", "maxResults": 100});

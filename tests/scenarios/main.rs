@@ -18,6 +18,7 @@ mod hands;
 mod health;
 mod hub;
 mod leases;
+mod matrix;
 mod memory;
 mod moments;
 mod native;

@@ -16,7 +16,7 @@ use trueup::manifest::{self, Files};
 use trueup::model::*;
 use trueup::plan::waiting::{Class, class};
 use trueup::ports::{Clock, History, Reach};
-use trueup_simulator::{Api, AwsError, Fault, World, http};
+use trueup_simulator::{Api, AwsError, Fault, Function, World, http};
 
 use crate::account::{Account, Need};
 use crate::process::{Other, Process, Trouble, WorldClock};
@@ -202,12 +202,20 @@ impl Stage {
 
     /// The same, with its traffic shifted by ECS itself in this way; headless where nothing leads to it.
     pub fn native(configuration: &Value, has_traffic: bool) -> Self {
-        let stage = Self::bare();
-        drop(stage.account.world(Need::Functions));
         // Its first deployment would wait for hooks, too.
         let mut without_hooks = configuration.clone();
         without_hooks.as_object_mut().unwrap().remove("lifecycleHooks");
-        let mut service = json!({"deploymentConfiguration": without_hooks});
+        let mut stage = Self::created(&without_hooks, has_traffic, Function::Succeeds);
+        stage.update(&json!({"deploymentConfiguration": configuration}));
+        stage.declare("aaaaaaa");
+        stage
+    }
+
+    /// The same, just as it was created, with functions that do this; nothing is declared yet.
+    pub fn created(configuration: &Value, has_traffic: bool, does: Function) -> Self {
+        let stage = Self::bare();
+        stage.account.world(Need::Functions).set_function("smoke", does);
+        let mut service = json!({"deploymentConfiguration": configuration});
         if has_traffic {
             let (groups, listeners) = stage.balanced(|groups| {
                 let weights = json!([{"TargetGroupArn": groups[0], "Weight": 1}, {"TargetGroupArn": groups[1], "Weight": 0}]);
@@ -224,10 +232,6 @@ impl Stage {
         stage.create_service(&service);
         // Its own bake is over, and the half minute after it.
         stage.advance(3600);
-        let update = json!({"cluster": "mco", "service": SERVICE, "deploymentConfiguration": configuration});
-        stage.call(Api::Ecs, "UpdateService", &update);
-        let mut stage = stage;
-        stage.declare("aaaaaaa");
         stage
     }
 
