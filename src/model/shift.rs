@@ -24,6 +24,9 @@ pub struct Shift {
     pub since: Option<Millis>,
     /// Whether somebody may have been waited for before the new tasks were started.
     pub has_hooks_first: bool,
+    /// Whether tasks are started or stopped now, or are about to be: where hooks alone are waited for, AWS makes no progress by
+    /// itself, and what it tells is as old as their wait for a moment after it.
+    pub moves_tasks: bool,
     pub undo: Undo,
     /// Whether somebody stopped it, as far as AWS tells: it did not fail by itself.
     pub stopped_by_hand: bool,
@@ -43,6 +46,7 @@ impl Shift {
             until: None,
             since: None,
             has_hooks_first: false,
+            moves_tasks: true,
             undo: Undo::No,
             stopped_by_hand: false,
         }

@@ -470,3 +470,32 @@ async fn what_another_hand_deploys_is_followed_and_then_judged() {
         stage.check_runs(SERVICE, runs);
     }
 }
+
+/// Whoever restarts a controller means the controller alone.
+#[tokio::test]
+async fn a_controller_that_is_stopped_in_a_shift_undoes_nothing() {
+    let (stage, mut running) = pushed(&canary());
+    running.until_stage(&stage, "PRODUCTION_TRAFFIC_SHIFT").await;
+    drop(running);
+    stage.advance(10 * MINUTE);
+    let mut running = stage.process(BTreeMap::new());
+    let now = said(&running.run(&stage, 2 * MINUTE).await);
+    check(&stage, &now, ("Settled", 2, 2, "bbbbbbb"));
+    assert_eq!(calls(&running, "StopServiceDeployment"), 0);
+}
+
+/// No job of CI lives as long, and nothing of trueup ends it.
+#[tokio::test]
+async fn a_pause_of_nearly_two_weeks_is_waited_for_and_then_approved() {
+    let (stage, mut running) = pushed(&with(canary(), &[pause("PRE_SCALE_UP", 14 * 24 * 60, "ROLLBACK")]));
+    running.until(&stage, |_, swept| waits_for_approval(swept)).await;
+    for _ in 0..13 {
+        stage.advance(24 * 60 * MINUTE);
+        let swept = running.run(&stage, 10).await;
+        assert_eq!((said(&swept).as_str(), stage.deployments()), ("Deploying", 2));
+    }
+    let swept = running.run(&stage, 10).await;
+    running.approve(&stage, &swept).await;
+    let now = said(&running.rest(&stage).await);
+    check(&stage, &now, ("Settled", 2, 2, "bbbbbbb"));
+}

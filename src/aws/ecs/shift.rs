@@ -50,6 +50,11 @@ pub(super) fn shift(described: &Value, status: ServiceDeploymentStatus) -> Optio
         }),
         since,
         has_hooks_first: has_hooks_first(configuration),
+        moves_tasks: match text(described, "lifecycleStage") {
+            None | Some("SCALE_UP" | "CLEAN_UP") => true,
+            Some("RECONCILE_SERVICE") => !has_hooks_first(configuration),
+            Some(_) => false,
+        },
         undo: match stage {
             _ if is_going_back || list(described, "sourceServiceRevisions").next().is_none() => Undo::No,
             Stage::CleaningUp | Stage::Ended => Undo::Slow,
@@ -207,6 +212,26 @@ mod tests {
         assert_eq!(stage(ServiceDeploymentStatus::InProgress), Some(Stage::Unknown));
         assert_eq!(stage(ServiceDeploymentStatus::Successful), Some(Stage::Ended));
         assert_eq!(shift(&json!({}), ServiceDeploymentStatus::InProgress), None, "rolling");
+    }
+
+    #[test]
+    fn tasks_move_where_no_hook_alone_is_waited_for() {
+        let hooked = |stage| {
+            let mut described = described(stage, 0.0);
+            described["deploymentConfiguration"]["lifecycleHooks"] =
+                json!([{"targetType": "PAUSE", "lifecycleStages": ["RECONCILE_SERVICE"]}]);
+            described
+        };
+        for (stage, plain, with_hooks) in [
+            ("RECONCILE_SERVICE", true, false),
+            ("PRE_SCALE_UP", false, false),
+            ("SCALE_UP", true, true),
+            ("POST_SCALE_UP", false, false),
+            ("CLEAN_UP", true, true),
+        ] {
+            let found = (read(&described(stage, 0.0)).moves_tasks, read(&hooked(stage)).moves_tasks);
+            assert_eq!(found, (plain, with_hooks), "{stage}");
+        }
     }
 
     #[test]

@@ -138,7 +138,7 @@ fn live_by_list(newest: &ServiceDeployment) -> Option<&TaskDefinitionArn> {
 fn is_to_make_progress(shift: &Shift) -> bool {
     let moves =
         matches!(shift.stage, Stage::Pending | Stage::Reconciling | Stage::Installing | Stage::CleaningUp);
-    moves && !shift.waits_for_others()
+    moves && shift.moves_tasks && !shift.waits_for_others()
 }
 
 /// Whether the new revision has more of the production traffic than the old one.
@@ -265,6 +265,8 @@ mod tests {
         for stage in [Stage::Pending, Stage::Reconciling, Stage::Installing, Stage::CleaningUp] {
             assert!(waits(at(stage, Some(0.0))), "{stage:?}");
             assert!(!waits(paused(at(stage, Some(0.0)))), "{stage:?}");
+            let hooks_alone = Shift { moves_tasks: false, ..at(stage, Some(0.0)) };
+            assert!(!waits(hooks_alone), "{stage:?}, before its hooks");
         }
         for stage in [Stage::Testing, Stage::Shifting, Stage::Checking, Stage::Standby, Stage::Unknown] {
             assert!(!waits(at(stage, Some(0.0))), "{stage:?}");
