@@ -122,6 +122,13 @@ impl Access {
             let look = Look { fresh: true, balancing: last.awaits_balancing, ..Look::default() };
             return observer.observe(desired, head, Some(service), registered, look).await;
         }
+        if last.awaits_answer {
+            let (_, deployments) = observer.deployments(desired, &service.0).await;
+            if deployments != last.observed.service_deployments {
+                let look = Look { fresh: true, balancing: last.awaits_balancing, ..Look::default() };
+                return observer.observe(desired, head, Some(service), registered, look).await;
+            }
+        }
         let (service, checked_at) = service;
         let mut observed = Observed { checked_at, service, ..last.observed };
         observer.relate(desired, head, &mut observed);

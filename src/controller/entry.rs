@@ -42,6 +42,8 @@ pub(super) struct LastLook {
     pub awaits_balancing: bool,
     /// A person may end the wait by a tag on a revision.
     pub awaits_word: bool,
+    /// Somebody is asked: that he has answered shows in the list of deployments alone.
+    pub awaits_answer: bool,
     /// Another application has to come first.
     pub awaits_others: bool,
     /// Something was to be written and this process did not: by the next look another one may have.
@@ -116,6 +118,7 @@ impl Entry {
                 plan.waiting,
                 Some(Waiting::ListenerAstray { .. } | Waiting::TrafficUnfit { .. })
             ),
+            awaits_answer: pace::awaits_answer(plan),
             awaits_others: pace::awaits_others(plan),
             left_to_others: !plan.steps.is_empty() && *outcome == Outcome::Nothing,
         });

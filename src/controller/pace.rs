@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use super::outcome::{Outcome, Requeue, Swept};
 use crate::model::{
-    DeploymentId, DeploymentStatus, Millis, Phase, Reading, RolloutState, Service, Target, Waiting,
+    DeploymentId, DeploymentStatus, Millis, Phase, Reading, RolloutState, Service, Shift, Target, Waiting,
 };
 use crate::plan::{Plan, Refusal, Step, waiting};
 use crate::ports::CloudError;
 
 /// How long a settled target rests.
 pub(super) const REST: Duration = Duration::from_secs(30);
+/// The longest rest in which nothing moves by itself: in a bake, and while somebody is asked. A shift takes minutes, and a person more.
+const STILL: Duration = Duration::from_mins(1);
 /// How soon a target is looked at again while something goes on, and how much later for each other deployment that goes on:
 /// with two hundred of them it is every fifteen seconds.
 const SOON: Duration = Duration::from_secs(5);
@@ -26,8 +28,8 @@ const LONGEST_THROTTLED: Duration = Duration::from_secs(16);
 /// How long facts live, in milliseconds: while nothing is expected, and while a deployment goes on without a change.
 const QUIET_FACTS: Millis = 600_000;
 const MOVING_FACTS: Millis = 30_000;
-/// The same while a deployment bakes: the service itself shows an end before its time.
-const BAKING_FACTS: Millis = 300_000;
+/// The same while nothing moves by itself: the service itself shows an end before its time.
+const STILL_FACTS: Millis = 600_000;
 const IMAGES: Millis = 60_000;
 
 /// Whether this pass came to nothing because AWS could not be read or refused a write.
@@ -57,8 +59,8 @@ pub(super) fn requeue(
         (_, Some(Waiting::Settling { until, .. })) => {
             Requeue::After(left_until(*until, plan).clamp(SOON, BUILD))
         }
-        (_, Some(waiting)) if let Some(until) = bakes_until(waiting) => {
-            Requeue::After(left_until(until, plan).clamp(SOON, REST))
+        (_, Some(waiting)) if let Some(until) = stands_still_until(waiting) => {
+            Requeue::After(left_until(until, plan).clamp(SOON, STILL))
         }
         (_, Some(Waiting::Refused { until, .. })) => Requeue::After(left_until(*until, plan).min(REST)),
         // Who waits for others is woken when it has its turn.
@@ -72,10 +74,23 @@ pub(super) fn requeue(
     }
 }
 
-/// About when a bake is over, in which nothing moves and nobody is waited for.
-fn bakes_until(waiting: &Waiting) -> Option<Millis> {
+/// About when that is over in which nothing moves by itself: a bake, or a pause that nobody has answered yet.
+fn stands_still_until(waiting: &Waiting) -> Option<Millis> {
+    let shift = shift(waiting)?;
+    if shift.pauses.is_empty() {
+        return shift.until.filter(|_| !shift.waits_for_others());
+    }
+    Some(shift.pauses.iter().filter_map(|pause| pause.until).min().unwrap_or(Millis::MAX))
+}
+
+/// Whether somebody is asked: that he has answered shows in the list of deployments alone.
+pub(super) fn awaits_answer(plan: &Plan) -> bool {
+    plan.waiting.as_ref().and_then(shift).is_some_and(|shift| !shift.pauses.is_empty())
+}
+
+fn shift(waiting: &Waiting) -> Option<&Shift> {
     let (Waiting::Deploying { shift, .. } | Waiting::FinishingFirst { shift }) = waiting else { return None };
-    shift.as_ref().filter(|shift| !shift.waits_for_others())?.until
+    shift.as_deref()
 }
 
 fn left_until(time: Millis, plan: &Plan) -> Duration {
@@ -132,8 +147,10 @@ pub(super) fn facts_are_good_until(plan: &Plan, outcome: &Outcome, stalled_for: 
     match &plan.waiting {
         // They say whether anything has failed by then, and not before.
         Some(Waiting::Settling { until, .. }) if *outcome == Outcome::Nothing => *until,
-        Some(waiting) if let Some(until) = bakes_until(waiting).filter(|_| *outcome == Outcome::Nothing) => {
-            let longest = read_at.saturating_add(spread(BAKING_FACTS, &plan.status.target));
+        Some(waiting)
+            if let Some(until) = stands_still_until(waiting).filter(|_| *outcome == Outcome::Nothing) =>
+        {
+            let longest = read_at.saturating_add(spread(STILL_FACTS, &plan.status.target));
             until.max(read_at.saturating_add(MOVING_FACTS / 2)).min(longest)
         }
         _ => read_at.saturating_add(spread(life_of_facts(plan, outcome, stalled_for), &plan.status.target)),

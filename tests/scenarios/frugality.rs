@@ -9,6 +9,7 @@ use serde_json::json;
 use tokio::time::Instant;
 use trueup_simulator::Api;
 
+use crate::native::{blue_green, pause, with};
 use crate::stage::{Breaker, Running, Stage, TICK, said};
 
 /// Calls by operation, and how many in all.
@@ -80,22 +81,54 @@ async fn one_blue_green_promotion() {
     assert_eq!(all, 362);
 }
 
-/// An hour: half of it with a tenth of the traffic, half of it with all.
+/// An hour: half of it with a tenth of the traffic, half of it with all. Nothing is to be seen in a bake, so it costs hardly more than
+/// a rolling deployment that is over by then.
 #[tokio::test]
 async fn one_canary_of_an_hour() {
     let canary = json!({"strategy": "CANARY", "bakeTimeInMinutes": 30,
         "canaryConfiguration": {"canaryPercent": 10.0, "canaryBakeTimeInMinutes": 30}});
-    let mut stage = Stage::native(&canary, true);
-    let mut running = stage.process(BTreeMap::new());
-    run_as_due(&mut running, &stage, 60).await;
+    let mut found = Vec::new();
+    for mut stage in [Stage::new(Breaker::On), Stage::native(&canary, true)] {
+        let mut running = stage.process(BTreeMap::new());
+        run_as_due(&mut running, &stage, 60).await;
+        stage.build("bbbbbbb");
+        stage.declare("bbbbbbb");
+        let before = running.process().calls().len();
+        assert_eq!(run_as_due(&mut running, &stage, 4200).await, "Settled");
+        let (counts, all) = counted(&running, before);
+        print("70 minutes, with a rolling deployment, and with a canary of an hour", &counts, all);
+        assert_eq!(counts["RegisterTaskDefinition"] + counts["UpdateService"] + counts["PutImage"], 3);
+        found.push(all);
+    }
+    assert_eq!(found, [365, 350]);
+}
+
+/// A day in which nobody answers: it is looked at once a minute whether somebody has.
+#[tokio::test]
+async fn one_pause_of_a_day() {
+    let asks = with(blue_green(), &[pause("PRE_SCALE_UP", 24 * 60, "ROLLBACK")]);
+    let mut stage = Stage::native(&asks, true);
     stage.build("bbbbbbb");
     stage.declare("bbbbbbb");
+    let mut running = stage.process(BTreeMap::new());
+    run_as_due(&mut running, &stage, 120).await;
     let before = running.process().calls().len();
-    assert_eq!(run_as_due(&mut running, &stage, 4200).await, "Settled");
+    assert_eq!(run_as_due(&mut running, &stage, 3600).await, "Deploying");
     let (counts, all) = counted(&running, before);
-    print("one canary of an hour, until ten minutes later", &counts, all);
-    assert_eq!(counts["RegisterTaskDefinition"] + counts["UpdateService"] + counts["PutImage"], 3);
-    assert_eq!(all, 444);
+    print("an hour of a pause", &counts, all);
+    assert_eq!(all, 271);
+}
+
+/// A task of a minute, and the next commit of the service that comes after it is not asked for.
+#[tokio::test]
+async fn one_task() {
+    let stage = crate::tasks::alone();
+    let mut running = stage.process(BTreeMap::new());
+    assert_eq!(run_as_due(&mut running, &stage, 180).await, "Settled");
+    let (counts, all) = counted(&running, 0);
+    print("one task, until three minutes later", &counts, all);
+    assert_eq!(counts["RegisterTaskDefinition"] + counts["RunTask"], 2);
+    assert_eq!(all, 96);
 }
 
 #[tokio::test(start_paused = true)]

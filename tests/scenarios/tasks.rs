@@ -224,7 +224,7 @@ async fn what_ran_before_does_not_run_again_when_it_is_declared_again() {
 }
 
 /// The task alone, which is to run for the first time.
-fn alone() -> Stage {
+pub fn alone() -> Stage {
     let mut stage = bare();
     stage.write(&[("migrate", "bbbbbbb", MIGRATE)]);
     program(&stage, 0, 4);
@@ -317,4 +317,64 @@ async fn two_controllers_start_one_task_between_them() {
             assert_eq!((said_of_task(&swept).as_str(), runs(&stage)), ("Settled", 1), "{place}");
         }
     }
+}
+
+/// Time that passes in the middle of a reading, as where the lid of a laptop is closed.
+struct Sleeps {
+    stage: Stage,
+}
+
+#[async_trait]
+impl Other for Sleeps {
+    async fn act(&self) {
+        self.stage.advance(2 * 60);
+    }
+}
+
+#[tokio::test]
+async fn a_task_is_not_run_on_a_reading_that_is_older_than_a_minute() {
+    let stage = alone();
+    let (_, calls) = play(&stage.clone(), BTreeMap::new(), 0).await;
+    let run = calls.iter().position(|call| call == "RunTask").unwrap();
+    let sleeps = Sleeps { stage: stage.beside() };
+    let plan = BTreeMap::from([(run - 1, Trouble::Elsewhere)]);
+    let mut running = stage.process_beside(plan, Some(Arc::new(sleeps)));
+    let (_, swept) = watch(&stage, &mut running, 60).await;
+    let calls = running.process().calls();
+    assert_ne!(calls[run], "RunTask", "it is read again first");
+    assert_eq!((said_of_task(&swept).as_str(), runs(&stage)), ("Settled", 1));
+}
+
+#[tokio::test]
+async fn what_was_asked_for_otherwise_with_the_same_token_is_adopted() {
+    let mut stage = alone();
+    let (_, calls) = play(&stage.clone(), BTreeMap::new(), 0).await;
+    let run = calls.iter().position(|call| call == "RunTask").unwrap();
+    let mut running = stage.process(BTreeMap::from([(run, Trouble::LoseAnswer)]));
+    loop {
+        running.pass(&stage).await;
+        if runs(&stage) > 0 {
+            break;
+        }
+        stage.advance(TICK);
+    }
+    // Nobody heard of it, lists do not show it, and where it runs is declared otherwise, which makes it no other task.
+    stage.inject(Fault::Stale { kind: trueup_simulator::ReadKind::Tasks, seconds: 40 });
+    let elsewhere = MIGRATE.replace("{task: {", "{task: {capacity: EC2, ");
+    stage.write(&[("migrate", "bbbbbbb", &elsewhere)]);
+    let (_, swept) = watch(&stage, &mut running, 180).await;
+    assert_eq!((said_of_task(&swept).as_str(), runs(&stage)), ("Settled", 1));
+    assert!(
+        running.process().calls().iter().filter(|call| *call == "RunTask").count() > 1,
+        "it was asked for again"
+    );
+}
+
+#[tokio::test]
+async fn a_task_that_ends_within_a_second_has_succeeded() {
+    let stage = alone();
+    program(&stage, 0, 0);
+    let mut running = stage.process(BTreeMap::new());
+    let (_, swept) = watch(&stage, &mut running, 120).await;
+    assert_eq!((said_of_task(&swept).as_str(), runs(&stage)), ("Settled", 1));
 }

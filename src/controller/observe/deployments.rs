@@ -18,7 +18,7 @@ const BEFORE_SUCCESS: Millis = 24 * 3_600_000;
 
 impl Observer<'_> {
     /// The newest first; with CodeDeploy their group beside them.
-    pub(super) async fn deployments(
+    pub(in crate::controller) async fn deployments(
         &self,
         desired: &Desired,
         service: &Reading<Service>,
