@@ -7,6 +7,7 @@ mod fleet;
 mod gates;
 mod images;
 mod inquire;
+mod moment;
 mod observe;
 mod of_interest;
 mod outcome;

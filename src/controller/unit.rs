@@ -15,6 +15,7 @@ use super::access::Access;
 use super::entry::Entry;
 use super::execute::{Answer, operation, without_secrets};
 use super::gates::{self, Ledger, Peers};
+use super::moment::{Moment, OLDEST_FOR_A_RUN};
 use super::outcome::{News, Outcome, Requeue, Swept, Writes};
 use super::pace;
 use crate::model::{
@@ -53,8 +54,8 @@ pub(super) struct Round<'a> {
 enum Event<'a> {
     /// A reading that says whether there is work.
     Looked(&'a Desired, Box<Observed>),
-    /// The reading that a write of this kind rests on.
-    Refreshed(&'a Desired, &'static str, Box<Observed>),
+    /// The reading that a write of this kind rests on, and when it was begun.
+    Refreshed(&'a Desired, &'static str, Moment, Box<Observed>),
     Wrote(&'a Desired, &'static str, Box<Observed>, Step, Result<Answer, CloudError>),
 }
 
@@ -425,8 +426,9 @@ impl<'a> Pass<'a, '_> {
             let registered = self.books.registered(&desired.target);
             self.work.push(Box::pin(async move {
                 access.turn(desired, operation).await;
+                let begun = Moment::now(&*access.clock);
                 let observed = access.refresh(desired, head, (operation, is_deep), registered.as_ref()).await;
-                Event::Refreshed(desired, operation, Box::new(observed))
+                Event::Refreshed(desired, operation, begun, Box::new(observed))
             }));
         }
     }
@@ -455,7 +457,9 @@ impl<'a> Pass<'a, '_> {
             Event::Looked(desired, observed) => {
                 self.looked(desired, *observed);
             }
-            Event::Refreshed(desired, lane, observed) => self.refreshed(desired, lane, *observed),
+            Event::Refreshed(desired, lane, begun, observed) => {
+                self.refreshed(desired, lane, begun, *observed);
+            }
             Event::Wrote(desired, lane, observed, step, result) => {
                 self.wrote(desired, lane, *observed, step, result);
             }
@@ -463,7 +467,7 @@ impl<'a> Pass<'a, '_> {
     }
 
     /// The last decision before the write.
-    fn refreshed(&mut self, desired: &'a Desired, lane: &'static str, observed: Observed) {
+    fn refreshed(&mut self, desired: &'a Desired, lane: &'static str, begun: Moment, observed: Observed) {
         let plan = self.books.decide(desired, self.round, &observed);
         let step = plan.steps.first().filter(|_| (self.round.is_newest)()).cloned();
         let Some(step) = step else {
@@ -475,7 +479,10 @@ impl<'a> Pass<'a, '_> {
         }
         let access = self.access;
         self.work.push(Box::pin(async move {
-            let result = access.write(desired, &step).await;
+            let result = match too_old(&step, begun.age(Moment::now(&*access.clock))) {
+                Some(error) => Err(error),
+                None => access.write(desired, &step).await,
+            };
             Event::Wrote(desired, lane, Box::new(observed), step, result)
         }));
     }
@@ -533,6 +540,15 @@ impl<'a> Pass<'a, '_> {
         (self.tell)(News::Swept(&one));
         self.swept.insert(target, one);
     }
+}
+
+/// Why a task is not run: what was read says no more whether it has been, where a machine slept since, or a call took as long. The
+/// next pass reads again.
+fn too_old(step: &Step, age: Duration) -> Option<CloudError> {
+    let is_too_old = matches!(step, Step::Run { .. }) && age > OLDEST_FOR_A_RUN;
+    is_too_old.then(|| {
+        CloudError::Unavailable(format!("not asked: what was read is {} s old by now", age.as_secs()))
+    })
 }
 
 /// Whether it begins a deployment: a registration is the first step of one.

@@ -372,6 +372,8 @@ pub enum Waiting {
         task: String,
         commit: Commit,
         since: Option<Millis>,
+        /// After so long it is stopped; `None`: never.
+        timeout: Option<Duration>,
     },
     /// AWS finds no place for a task, so many times in a row.
     NoCapacity {

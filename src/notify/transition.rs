@@ -15,6 +15,8 @@ use crate::plan::waiting::{Class, class, describe, hint, reason};
 
 /// An image that has not been built for so long, in milliseconds, is told.
 pub const TOO_LONG: Millis = 30 * 60 * 1000;
+/// How long a task may run that says nothing about how long it may.
+const RUNS_TOO_LONG: Millis = 60 * 60 * 1000;
 /// So long before a pause ends by itself that is told, at the latest.
 const LEAST_NOTICE: Millis = 15 * 60 * 1000;
 
@@ -419,11 +421,18 @@ impl News<'_> {
     }
 
     fn wait(&mut self, before: Option<&Told>) -> Option<(String, Millis, bool)> {
-        let waiting @ Waiting::ImageNotBuilt { .. } = self.now.waiting.as_ref()? else { return None };
+        let (waiting, begun, longest) = match self.now.waiting.as_ref()? {
+            waiting @ Waiting::ImageNotBuilt { .. } => (waiting, self.at, TOO_LONG),
+            // One that has a time of its own is stopped at its end.
+            waiting @ Waiting::Running { since: Some(since), timeout: None, .. } => {
+                (waiting, *since, RUNS_TOO_LONG)
+            }
+            _ => return None,
+        };
         let about = describe(waiting);
         let known = before.and_then(|before| before.waiting.clone()).filter(|(what, ..)| *what == about);
-        let (_, since, told) = known.unwrap_or((about.clone(), self.at, false));
-        let too_long = self.at.saturating_sub(since) >= TOO_LONG;
+        let (_, since, told) = known.unwrap_or((about.clone(), begun, false));
+        let too_long = self.at.saturating_sub(since) >= longest;
         if too_long && !told {
             let what = format!("{about} for {} minutes", self.at.saturating_sub(since) / 60_000);
             let declared = self.now.declared.clone();
@@ -742,6 +751,23 @@ mod tests {
         let told = of_target(None, &not_built(), 0).1;
         let (alerts, _) = of_target(Some(&told), &not_built(), TOO_LONG);
         assert_eq!(alerts[0].summary, "test/api: waiting for image mco/api:build-bbbbbbb for 30 minutes");
+    }
+
+    #[test]
+    fn a_task_without_a_timeout_that_runs_for_an_hour_is_told_once() {
+        let running = |timeout| {
+            let (task, commit) = ("t1".to_owned(), Commit::new("bbbbbbb"));
+            let waiting = Waiting::Running { task, commit, since: Some(0), timeout };
+            Status { waiting: Some(waiting), ..status() }
+        };
+        let day = Some(std::time::Duration::from_hours(24));
+        for (timeout, minutes, expected) in [(None, 59, 0), (None, 60, 1), (day, 60, 0)] {
+            let told = of_target(None, &running(timeout), 0).1;
+            let (alerts, told) = of_target(Some(&told), &running(timeout), minutes * 60_000);
+            let too_long = alerts.iter().filter(|alert| alert.event == Event::WaitingTooLong).count();
+            assert_eq!(too_long, expected, "{timeout:?} after {minutes}");
+            assert!(of_target(Some(&told), &running(timeout), minutes * 60_000).0.is_empty(), "once");
+        }
     }
 
     #[test]

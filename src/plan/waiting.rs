@@ -316,10 +316,12 @@ pub fn describe(waiting: &Waiting) -> String {
                 shift.as_ref().and_then(|shift| shift::describe(shift)).map(|stage| format!(": {stage}"));
             format!("the deployment in flight finishes first{}", stage.unwrap_or_default())
         }
-        Waiting::Running { task, commit, since: Some(_) } => {
+        Waiting::Running { task, commit, since: Some(_), .. } => {
             format!("task {task} of {} goes on", commit.short())
         }
-        Waiting::Running { task, commit, since: None } => format!("task {task} of {} starts", commit.short()),
+        Waiting::Running { task, commit, since: None, .. } => {
+            format!("task {task} of {} starts", commit.short())
+        }
         Waiting::NoCapacity { why, times, .. } => {
             let times = if *times == 1 { "once".to_owned() } else { format!("{times} times") };
             format!("AWS has found no place for the task {times}: {why}")

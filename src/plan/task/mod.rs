@@ -212,6 +212,7 @@ impl<'f, 'a> Job<'f, 'a> {
             task: task.id().to_owned(),
             commit: open.memory.commit.clone(),
             since: task.started_at,
+            timeout: self.task.timeout,
         })
     }
 
