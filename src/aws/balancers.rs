@@ -64,7 +64,10 @@ impl BalancersClient {
                 let targets = targets.iter().filter(|one| one.state != TargetState::Draining).count();
                 let takes_addresses = text(group, "TargetType") == Some("ip");
                 let (arn, name) = (arn.to_owned(), name.to_owned());
-                found.insert(asked.to_owned(), TargetGroup { arn, name, takes_addresses, targets });
+                let told = |key: &str| text(group, key).map(str::to_owned);
+                let (network, protocol) = (told("VpcId"), told("Protocol"));
+                let known = TargetGroup { arn, name, takes_addresses, network, protocol, targets };
+                found.insert(asked.to_owned(), known);
             }
         }
         Ok(found)

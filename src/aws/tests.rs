@@ -295,7 +295,9 @@ async fn a_load_balancer_is_read_by_rule_listener_and_group() {
     assert_eq!(expected.served().collect::<Vec<_>>(), [&a]);
     for (asked, arn, name, takes_addresses) in [(a.as_str(), &a, "a", true), ("b", &b, "b", false)] {
         let found = balancers.target_group(asked).await.unwrap().unwrap();
-        let expected = TargetGroup { arn: arn.clone(), name: name.to_owned(), takes_addresses, targets: 0 };
+        let (network, protocol) = (Some("vpc-simulated".to_owned()), Some("HTTP".to_owned()));
+        let (arn, name) = (arn.clone(), name.to_owned());
+        let expected = TargetGroup { arn, name, takes_addresses, network, protocol, targets: 0 };
         assert_eq!(found, expected);
     }
     for arn in [format!("{rule}0"), format!("{listener}0")] {

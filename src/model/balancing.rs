@@ -33,6 +33,9 @@ pub struct TargetGroup {
     pub name: String,
     /// Whether its targets are addresses, as those of tasks with a network of their own are.
     pub takes_addresses: bool,
+    /// Its VPC.
+    pub network: Option<String>,
+    pub protocol: Option<String>,
     /// Targets that are registered and do not drain.
     pub targets: usize,
 }

@@ -76,6 +76,12 @@ impl Facts<'_> {
             declared: self.declared.as_ref(),
             settings: if why == Why::Rollback { None } else { self.settings_to_send(service)? },
         };
+        // Whatever it is started for: a rule that leads astray has ECS start tasks among those that serve.
+        if why == Why::Rollback {
+            carriers::can_shift_back(service, self.input.observed)?;
+        } else {
+            carriers::can_shift(desired, service, self.input.observed)?;
+        }
         let by = self.carrier.start(desired, service, start)?;
         let (cluster, service) = (desired.cluster.clone(), self.service_name()?);
         self.unless_just_written(vec![Step::Deploy { cluster, service, revision: revision.clone(), by, why }])

@@ -14,7 +14,7 @@ pub mod code_deploy;
 
 pub(super) use declared::{app_spec, declared};
 pub use traffic::to_read;
-pub(super) use traffic::{can_shift, strategy_change, strategy_to_send};
+pub(super) use traffic::{can_shift, can_shift_back, strategy_change, strategy_to_send};
 
 use serde_json::Value;
 

@@ -51,6 +51,15 @@ pub(in crate::plan) fn can_shift(
     } else if !shifts_traffic(service) {
         return Ok(());
     }
+    fits(&settings, service, observed)
+}
+
+/// The same, as the service has it: a way back sends nothing of what is declared.
+pub(in crate::plan) fn can_shift_back(service: &Service, observed: &Observed) -> Result<(), Waiting> {
+    if shifts_traffic(service) { fits(&service.settings, service, observed) } else { Ok(()) }
+}
+
+fn fits(settings: &Value, service: &Service, observed: &Observed) -> Result<(), Waiting> {
     let balancers = settings.get("loadBalancers").and_then(Value::as_array).into_iter().flatten();
     for balancer in balancers {
         let Some(traffic) = Traffic::of(balancer) else {
@@ -148,6 +157,15 @@ impl<'a> Traffic<'a> {
         for group in [one, other] {
             if !group.takes_addresses {
                 return Err(unfit(format!("the targets of {} are not of type ip", group.name)));
+            }
+        }
+        let of_both =
+            [("VPCs", [&one.network, &other.network]), ("protocols", [&one.protocol, &other.protocol])];
+        for (what, [first, second]) in of_both {
+            if first != second {
+                let said = [first, second].map(|said| said.as_deref().unwrap_or("none"));
+                let names = format!("the target groups {} and {}", one.name, other.name);
+                return Err(unfit(format!("{names} are of different {what}, {} and {}", said[0], said[1])));
             }
         }
         let production = Self::rule(balancing, self.production, "production")?;

@@ -13,7 +13,14 @@ fn group(name: &str) -> String {
 }
 
 fn target_group(name: &str, targets: usize) -> Reading<TargetGroup> {
-    Reading::Known(TargetGroup { arn: group(name), name: name.to_owned(), takes_addresses: true, targets })
+    Reading::Known(TargetGroup {
+        arn: group(name),
+        name: name.to_owned(),
+        takes_addresses: true,
+        network: Some("vpc-1".to_owned()),
+        protocol: Some("HTTP".to_owned()),
+        targets,
+    })
 }
 
 fn forward(weights: &[(&str, u64)]) -> Reading<Forward> {
@@ -33,7 +40,7 @@ fn balancing() -> Balancing {
 }
 
 /// A service that ECS deploys by canary, with what one thing is changed to.
-fn check(change: impl FnOnce(&mut Desired, &mut Service, &mut Balancing)) -> Option<String> {
+fn scene(change: impl FnOnce(&mut Desired, &mut Service, &mut Balancing)) -> (Scene, Service) {
     let mut scene = Scene::new();
     let Reading::Known(service) = &mut scene.observed.service else { unreachable!("a scene has a service") };
     service.strategy = DeploymentStrategy::Canary;
@@ -45,8 +52,38 @@ fn check(change: impl FnOnce(&mut Desired, &mut Service, &mut Balancing)) -> Opt
     change(&mut scene.desired, service, &mut balancing);
     let service = service.clone();
     scene.observed.balancing = Some(balancing);
+    (scene, service)
+}
+
+fn check(change: impl FnOnce(&mut Desired, &mut Service, &mut Balancing)) -> Option<String> {
+    let (scene, service) = scene(change);
     let waiting = carriers::can_shift(&scene.desired, &service, &scene.observed).err()?;
     Some(format!("{}: {}", waiting::reason(&waiting), waiting::describe(&waiting)))
+}
+
+/// What is declared does not go along with it.
+#[test]
+fn a_way_back_asks_for_the_rule_as_the_service_has_it() {
+    let back = |change: fn(&mut Desired, &mut Service, &mut Balancing)| {
+        let (scene, service) = scene(change);
+        let waiting = carriers::can_shift_back(&service, &scene.observed).err();
+        waiting.map(|waiting| waiting::reason(&waiting))
+    };
+    assert_eq!(back(|_, _, _| {}), None);
+    let astray = |_: &mut Desired, _: &mut Service, balancing: &mut Balancing| {
+        balancing.rules.insert("production".to_owned(), forward(&[("a", 0), ("b", 1)]));
+    };
+    assert_eq!(back(astray), Some("ListenerAstray"));
+    let other = |desired: &mut Desired, _: &mut Service, _: &mut Balancing| {
+        desired.strategy = declared(["a", "nowhere"]);
+    };
+    assert_eq!(back(other), None);
+    assert!(check(other).is_some());
+    let rolling = |_: &mut Desired, service: &mut Service, balancing: &mut Balancing| {
+        service.strategy = DeploymentStrategy::Rolling;
+        *balancing = Balancing::default();
+    };
+    assert_eq!(back(rolling), None);
 }
 
 #[test]
@@ -139,6 +176,24 @@ fn what_ecs_would_find_out_later_is_told_before_anything_is_written() {
         }),
         unfit("the targets of b are not of type ip")
     );
+    for (other, why) in [
+        (
+            TargetGroup {
+                network: Some("vpc-2".to_owned()),
+                ..target_group("b", 0).known().unwrap().clone()
+            },
+            "the target groups a and b are of different VPCs, vpc-1 and vpc-2",
+        ),
+        (
+            TargetGroup { protocol: Some("TCP".to_owned()), ..target_group("b", 0).known().unwrap().clone() },
+            "the target groups a and b are of different protocols, HTTP and TCP",
+        ),
+    ] {
+        let found = check(|_, _, balancing| {
+            balancing.groups.insert(group("b"), Reading::Known(other));
+        });
+        assert_eq!(found, unfit(why));
+    }
     assert_eq!(
         check(|_, _, balancing| {
             balancing.rules.insert("production".to_owned(), forward(&[("a", 1)]));
