@@ -127,9 +127,8 @@ fn every_behaviour_of_the_simulator_is_on_its_page() {
     assert_eq!(told, shown.iter().map(String::as_str).collect());
 }
 
-/// What is in the last column of its tables is a test.
-#[test]
-fn each_promise_of_the_security_page_names_the_tests_that_show_it() {
+/// The names of all tests.
+fn tests() -> BTreeSet<String> {
     let mut tests = BTreeSet::new();
     for folder in ["src", "tests", "git-transport/src", "streams/src", "simulator"] {
         for path in files_below(&root().join(folder)) {
@@ -142,7 +141,13 @@ fn each_promise_of_the_security_page_names_the_tests_that_show_it() {
             tests.extend(marked.filter_map(name));
         }
     }
-    let page = std::fs::read_to_string(root().join("docs/security.md")).unwrap();
+    tests
+}
+
+/// What is in the last column of its tables is a test. How many there are.
+fn check_what_shows(page: &str) -> usize {
+    let tests = tests();
+    let page = std::fs::read_to_string(root().join(page)).unwrap();
     let rows = page.lines().filter(|line| line.starts_with("| ") && !line.ends_with("| shown by |"));
     let mut named = 0;
     for row in rows {
@@ -154,7 +159,17 @@ fn each_promise_of_the_security_page_names_the_tests_that_show_it() {
             named += 1;
         }
     }
-    assert!(named > 30, "{named}");
+    named
+}
+
+#[test]
+fn each_promise_of_the_security_page_names_the_tests_that_show_it() {
+    assert!(check_what_shows("docs/security.md") > 30);
+}
+
+#[test]
+fn each_trap_of_others_names_the_tests_that_show_what_is_done_instead() {
+    assert!(check_what_shows("docs/peers.md") > 20);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::model::{MoveTag, RunCapacity, RunNetwork, ServiceName, TaskDefinitionSource};
+use crate::model::{MoveTag, RunCapacity, RunNetwork, ServiceName, Severity, TaskDefinitionSource};
 
 const FILE: &str = r#"{"family": "migrate", "networkMode": "awsvpc", "containerDefinitions": [
   {"name": "api", "image": "<IMAGE_NAME>", "memory": 64, "environment": [{"name": "ROLE", "value": "web"}]},
@@ -102,4 +102,46 @@ fn what_cannot_be_a_task_is_told() {
         "",
         "api.yaml:7:30 `like` takes all of the network from a service: nothing stands beside it",
     );
+}
+
+/// A service after a task, the task after what a schedule starts, and that after the service.
+#[test]
+fn an_order_in_a_circle_is_told_whatever_kinds_are_in_it() {
+    let document = |name: &str, lines: &str| {
+        format!(
+            "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {{name: {name}}}\nspec:\n  repository: mco/api\n{lines}"
+        )
+    };
+    let files = [
+        ("api.yaml", document("api", "  service: api\n  after: [migrate]\n")),
+        (
+            "migrate.yaml",
+            document("migrate", "  taskDefinition: migrate.json\n  strategy: task\n  after: [nightly]\n"),
+        ),
+        (
+            "nightly.yaml",
+            document(
+                "nightly",
+                "  taskDefinition: nightly.json\n  strategy: {schedule: {rules: [nightly]}}\n  after: [api]\n",
+            ),
+        ),
+        (
+            "test.yaml",
+            ENVIRONMENT.replace(
+                "applications:\n",
+                "applications:\n    migrate: { commit: 3f2c1ab }\n    nightly: { commit: 3f2c1ab }\n",
+            ),
+        ),
+        ("migrate.json", FILE.replace("\"networkMode\": \"awsvpc\", ", "")),
+        (
+            "nightly.json",
+            FILE.replace("\"networkMode\": \"awsvpc\", ", "").replace("\"migrate\"", "\"nightly\""),
+        ),
+    ];
+    let files = files.each_ref().map(|(path, text)| (*path, text.as_str()));
+    let declaration = read_files(&files);
+    let errors = declaration.findings.iter().filter(|finding| finding.severity == Severity::Error);
+    let found: Vec<&str> = errors.map(|finding| finding.message.as_str()).collect();
+    let circle = |name| format!("test/{name} waits for itself, by way of what it comes after");
+    assert_eq!(found, ["migrate", "nightly", "api"].map(circle));
 }
