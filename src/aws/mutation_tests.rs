@@ -49,11 +49,20 @@ async fn lie(State(liar): State<Liar>, headers: HeaderMap, body: Bytes) -> (Stat
         "AmazonEC2ContainerRegistry_V20150921" => call(Api::Ecr),
         "ResourceGroupsTaggingAPI_20170126" => call(Api::Tagging),
         "AnyScaleFrontendService" => call(Api::Scaling),
+        "AWSEvents" => call(Api::Events),
         _ => (StatusCode::OK, code_deploy(operation)),
     };
     let random = &mut *liar.random.lock().unwrap();
     let status = if random.u8(..20) == 0 { StatusCode::BAD_REQUEST } else { status };
     (status, mutated(answer, random))
+}
+
+/// What EventBridge Scheduler answers, with something changed.
+async fn lie_of_a_schedule(State(liar): State<Liar>) -> (StatusCode, Vec<u8>) {
+    liar.calls.fetch_add(1, Ordering::SeqCst);
+    let asked = json!({"Name": "nightly"});
+    let answer = liar.world.lock().unwrap().call(Api::Scheduler, "GetSchedule", &asked).unwrap();
+    (StatusCode::OK, mutated(answer, &mut liar.random.lock().unwrap()))
 }
 
 /// What CodeDeploy answers when all is well.
@@ -193,6 +202,14 @@ fn world() -> World {
     let target = json!({"ServiceNamespace": "ecs", "ResourceId": "service/mco/api", "MinCapacity": 1,
         "MaxCapacity": 4, "ScalableDimension": "ecs:service:DesiredCount"});
     call(Api::Scaling, "RegisterScalableTarget", target);
+    let cluster = "arn:aws:ecs:eu-west-2:123456789012:cluster/mco";
+    let runs = json!({"Id": "a", "Arn": cluster, "RoleArn": "arn:aws:iam::123456789012:role/events",
+        "EcsParameters": {"TaskDefinitionArn": "arn:aws:ecs:eu-west-2:123456789012:task-definition/api:1"}});
+    call(Api::Events, "PutRule", json!({"Name": "nightly", "ScheduleExpression": "rate(1 day)"}));
+    call(Api::Events, "PutTargets", json!({"Rule": "nightly", "Targets": [runs]}));
+    let schedule = json!({"Name": "nightly", "ScheduleExpression": "rate(1 day)", "FlexibleTimeWindow": {"Mode": "OFF"},
+        "Target": runs});
+    call(Api::Scheduler, "CreateSchedule", schedule);
     world.advance(60);
     let again = json!({"cluster": "mco", "service": "api", "forceNewDeployment": true});
     world.call(Api::Ecs, "UpdateService", &again).unwrap();
@@ -212,6 +229,8 @@ async fn every_call(ports: &Ports) -> Said {
     let input = json!({"family": "api", "containerDefinitions": []});
     let environment = EnvironmentName::new("test");
     let application = ApplicationName::new("api");
+    let rule = ScheduleName::Rule("nightly".to_owned());
+    let schedule = ScheduleName::Schedule { group: "default".to_owned(), name: "nightly".to_owned() };
     vec![
         ("service", ecs.service(&cluster, &service).await.err()),
         ("deployments", ecs.service_deployments(&cluster, &service, 20).await.err()),
@@ -231,6 +250,10 @@ async fn every_call(ports: &Ports) -> Said {
         ("app spec", code_deploy.app_spec("API", &"5".repeat(64)).await.err()),
         ("account", ports.sts.account().await.err().map(|why| CloudError::Unavailable(format!("{why:?}")))),
         ("tagged", ports.tagging.revisions_tagged(&environment, &application).await.err()),
+        ("runs", ecs.runs_of_family(&cluster, "api", 100).await.err()),
+        ("rule", ports.schedules.schedule(&rule).await.err()),
+        ("put", ports.schedules.retarget(&rule, &json!({"Rule": "nightly", "Targets": []})).await.err()),
+        ("schedule", ports.schedules.schedule(&schedule).await.err()),
         ("scaling", ports.scaling.scalable_target(&cluster, &service).await.err()),
     ]
 }
@@ -244,7 +267,10 @@ async fn whatever_an_answer_holds_reading_it_ends_and_what_is_said_of_it_is_shor
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let routes = axum::Router::new().route("/", axum::routing::post(lie)).with_state(liar.clone());
+    let routes = axum::Router::new()
+        .route("/", axum::routing::post(lie))
+        .route("/schedules/{name}", axum::routing::get(lie_of_a_schedule))
+        .with_state(liar.clone());
     tokio::spawn(async move { axum::serve(listener, routes).await });
     let ports = Aws::simulated(&endpoint, &Region::new("eu-west-2")).await.ports(&Place::default());
     let (mut good, mut bad) = (0, 0);

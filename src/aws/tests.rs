@@ -12,7 +12,7 @@ use trueup_simulator::{Api, Fault, World, http};
 use super::Aws;
 use crate::model::{
     ApplicationName, ClusterName, Digest, EnvironmentName, Forward, Region, RepositoryName, ScalableTarget,
-    ServiceName, Tag, TargetGroup, TaskDefinitionArn,
+    ScheduleName, ServiceName, Tag, TargetGroup, TaskDefinitionArn,
 };
 use crate::ports::{CloudError, Extent, Place, Ports, Reach, RevisionStatus, Tasks};
 
@@ -188,6 +188,52 @@ async fn a_scalable_target_is_read_with_its_bounds() {
     rig.refuse(Fault::Deny { operation: "DescribeScalableTargets".to_owned(), times: 1 });
     let denied = rig.ports.scaling.scalable_target(&cluster, &asked[60]).await.unwrap_err();
     assert!(matches!(denied, CloudError::Denied(_)), "{denied:?}");
+}
+
+#[tokio::test]
+async fn rules_and_schedules_are_read_and_written_by_their_names() {
+    let rig = Rig::new().await;
+    let runs = |number: u64| format!("arn:aws:ecs:eu-west-2:123456789012:task-definition/nightly:{number}");
+    let cluster = "arn:aws:ecs:eu-west-2:123456789012:cluster/mco";
+    let target = json!({"Arn": cluster, "RoleArn": "arn:aws:iam::123456789012:role/events", "Newer": {"x": 0.1},
+        "EcsParameters": {"TaskDefinitionArn": runs(1)}});
+    let mut of_rule = target.clone();
+    of_rule["Id"] = json!("a");
+    rig.call(Api::Events, "PutRule", &json!({"Name": "nightly", "ScheduleExpression": "rate(1 day)"}));
+    rig.call(Api::Events, "PutTargets", &json!({"Rule": "nightly", "Targets": [of_rule]}));
+    rig.call(Api::Scheduler, "CreateScheduleGroup", &json!({"Name": "jobs"}));
+    let schedule = json!({"Name": "nightly", "GroupName": "jobs", "ScheduleExpression": "rate(1 day)", "State": "DISABLED",
+        "FlexibleTimeWindow": {"Mode": "OFF"}, "StartDate": 1_767_225_600.125, "Target": target});
+    rig.call(Api::Scheduler, "CreateSchedule", &schedule);
+    let rule = ScheduleName::Rule("nightly".to_owned());
+    let name = ScheduleName::Schedule { group: "jobs".to_owned(), name: "nightly".to_owned() };
+    let nowhere = ScheduleName::Schedule { group: "default".to_owned(), name: "nightly".to_owned() };
+    let (port, cluster) = (&rig.ports.schedules, ClusterName::new("mco"));
+    for (name, is_enabled, operation) in [(&rule, true, "PutTargets"), (&name, false, "UpdateSchedule")] {
+        let read = port.schedule(name).await.unwrap();
+        let target = &read.targets[0];
+        assert_eq!((read.is_enabled, target.cluster()), (is_enabled, Some("mco")));
+        assert_eq!(target.task_definition.as_ref().unwrap().as_str(), runs(1));
+        let revision = TaskDefinitionArn::new(runs(2));
+        let input = crate::documents::schedules::retargeted(name, &read, &cluster, &revision);
+        port.retarget(name, &input).await.unwrap();
+        let mut again = port.schedule(name).await.unwrap();
+        assert_eq!(again.targets[0].task_definition.as_ref(), Some(&revision));
+        let at = if name == &rule { "" } else { "/Target" };
+        let raw = &mut again.targets[0].raw;
+        *raw.pointer_mut(&format!("{at}/EcsParameters/TaskDefinitionArn")).unwrap() = json!(runs(1));
+        assert_eq!(*raw, target.raw);
+        rig.refuse(Fault::Deny { operation: operation.to_owned(), times: 1 });
+        let denied = port.retarget(name, &input).await.unwrap_err();
+        assert!(matches!(denied, CloudError::Denied(_)), "{denied:?}");
+        rig.refuse(Fault::LoseAnswer { operation: operation.to_owned() });
+        let lost = port.retarget(name, &input).await.unwrap_err();
+        assert!(matches!(lost, CloudError::Ambiguous(_)), "{lost:?}");
+    }
+    for missing in [ScheduleName::Rule("weekly".to_owned()), nowhere] {
+        let gone = port.schedule(&missing).await.unwrap_err();
+        assert!(matches!(gone, CloudError::NotFound(_)), "{gone:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

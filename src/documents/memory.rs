@@ -597,6 +597,31 @@ mod tests {
     }
 
     #[test]
+    fn the_last_run_of_a_schedule_is_read_as_it_was_stamped_and_fits_into_one_tag() {
+        let task = Desired { workload: Workload::ScheduledTask(Box::default()), ..desired() };
+        let mut revision = revision("r@sha256:1");
+        revision.tags.insert(SERVICE.to_owned(), SCHEDULE.to_owned());
+        let run = |result, causes: &[&str]| LastRun {
+            result,
+            ended_at: 1_767_225_600_000,
+            task: "0123456789abcdef0123456789abcdef".to_owned(),
+            causes: causes.iter().map(|cause| Cause::new(CauseKind::Other, *cause)).collect(),
+        };
+        for (causes, read) in
+            [(vec![], vec![]), (vec!["exited with 1", "a/b {c}"], vec!["exited with 1 - a/b _c_"])]
+        {
+            revision.tags.extend(Stamp::LastRun(run(OutcomeKind::Failed, &causes)).tags());
+            assert_eq!(of(&revision, &task).unwrap().last_run, Some(run(OutcomeKind::Failed, &read)));
+        }
+        let long = Stamp::LastRun(run(OutcomeKind::Failed, &["x".repeat(1000).as_str()]));
+        assert_eq!(long.tags()[LAST_RUN].chars().count(), MOST_OF_A_VALUE);
+        revision.tags.extend(Stamp::LastRun(run(OutcomeKind::Succeeded, &[])).tags());
+        assert_eq!(of(&revision, &task).unwrap().last_run, Some(run(OutcomeKind::Succeeded, &[])));
+        let used = KEYS.iter().filter(|key| **key != SETTINGS).count();
+        assert!(used + KEYS_OF_A_SCHEDULE.len() <= KEYS.len());
+    }
+
+    #[test]
     fn the_tags_of_a_revision_hint_at_what_is_worth_describing() {
         let mut ours = revision("r@sha256:1");
         let expected = Hint {

@@ -510,7 +510,7 @@ fn updates(desired: &Desired) -> bool {
 
 /// Whether ECS itself may shift the traffic of this service: where nothing else is declared.
 fn may_shift(desired: &Desired) -> bool {
-    matches!(desired.strategy, Strategy::Unspecified)
+    desired.service().is_some() && matches!(desired.strategy, Strategy::Unspecified)
 }
 
 /// Where CodeDeploy may deploy: where it is declared, and with the default names where no strategy is.

@@ -379,3 +379,41 @@ fn a_task_is_run_and_stopped_and_no_service_is_updated_for_it() {
         assert_eq!(resources(&policy, unneeded), Vec::<String>::new(), "{unneeded}");
     }
 }
+
+#[test]
+fn a_rule_and_a_schedule_are_written_and_their_roles_passed_to_those_who_use_them() {
+    let file = r#"{"family": "nightly", "containerDefinitions": [{"name": "api", "image": "<IMAGE_NAME>", "memory": 64}]}"#;
+    let task = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: nightly}\nspec:\n  repository: mco/api\n  taskDefinition: nightly.json\n  strategy: {schedule: {rules: [a], schedules: [jobs/b]}}\n";
+    let environment = "apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {name: test}\nspec: {account: \"123456789012\", region: eu-west-2, cluster: mco, applications: {nightly: {commit: bbbbbbb}}}\n";
+    let files = [("a.yaml", task), ("b.yaml", environment), ("nightly.json", file)];
+    let files: Files = files.map(|(path, text)| (path.to_owned(), Ok(text.to_owned()))).into();
+    let mut declaration = manifest::read(&files, None, &|_, _| Vec::new());
+    assert_eq!(declaration.findings, []);
+    let of = |declaration: &Declaration| policy(declaration, Access::Write).unwrap();
+    let all = of(&declaration);
+    for (statement, resource) in [
+        ("ReadRules", "events:rule/a"),
+        ("WriteRules", "events:rule/a"),
+        ("ReadSchedules", "scheduler:schedule/jobs/b"),
+        ("WriteSchedules", "scheduler:schedule/jobs/b"),
+        ("PassRolesToRules", "iam::123456789012:role/*"),
+        ("PassRolesToSchedules", "iam::123456789012:role/*"),
+    ] {
+        assert_eq!(resources(&all, statement), [resource], "{statement}");
+    }
+    assert_eq!(all.any_role.len(), 1);
+    let text = all.document.to_string();
+    assert!(text.contains("events.amazonaws.com") && text.contains("scheduler.amazonaws.com"), "{text}");
+    for unneeded in ["UpdateServices", "MoveTags", "Deploy", "RunTasks", "StopAndContinueInEcs"] {
+        assert_eq!(resources(&all, unneeded), Vec::<String>::new(), "{unneeded}");
+    }
+    let Declared::Readable(desired) = &mut declaration.applications[0] else { panic!() };
+    desired.allowed_roles = Some(vec![RolePattern::new("events-*")]);
+    let bounded = of(&declaration);
+    assert_eq!(resources(&bounded, "PassRolesToRules"), ["iam::123456789012:role/events-*"]);
+    assert!(bounded.any_role.is_empty());
+    let Declared::Readable(desired) = &mut declaration.applications[0] else { panic!() };
+    let Workload::ScheduledTask(task) = &mut desired.workload else { panic!() };
+    task.schedules.push(crate::model::ScheduleName::Rule("*".to_owned()));
+    assert!(policy(&declaration, Access::Read).is_err(), "a wildcard would stand for all rules");
+}

@@ -35,7 +35,7 @@ pub(crate) use names::NameKind;
 pub use schema::schema;
 
 /// Every key of the documents, whose full example is `examples/every-key`.
-pub const KEYS: [&str; 84] = [
+pub const KEYS: [&str; 88] = [
     "apiVersion",
     "kind",
     "metadata",
@@ -89,6 +89,10 @@ pub const KEYS: [&str; 84] = [
     "onTimeout",
     "circuitBreaker",
     "failures",
+    "schedule",
+    "rules",
+    "schedules",
+    "success",
     "serviceSettings",
     "values",
     "taskDefinitionPatch",

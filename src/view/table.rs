@@ -27,6 +27,7 @@ fn row(plan: &Plan) -> [String; 7] {
     let target = &status.target;
     let (environment, application) = (target.environment.to_string(), target.application.to_string());
     let now = match (&plan.waiting, plan.steps.first()) {
+        (Some(Waiting::Settled), _) if let Some(run) = &status.last_run => words::last_run(run),
         (Some(Waiting::Settled), _) if status.failing_since.is_some() => first_failing(status),
         (Some(Waiting::Settled), _) => String::new(),
         (Some(waiting), _) => bar(status) + &plan::waiting::describe(waiting),

@@ -4,11 +4,26 @@ use std::fmt::Write as _;
 
 use crate::documents::memory::Stamp;
 use crate::escape::line;
-use crate::model::{Cause, Commit, Health, Phase, SettingsStamp, Status, Sync, Target, Waiting, Word};
+use crate::model::{
+    Cause, Commit, Health, LastRun, OutcomeKind, Phase, SettingsStamp, Status, Sync, Target, Waiting, Word,
+};
 use crate::plan::{self, Plan, Step, Why};
 
 /// Of a service without a task that could say more.
 const FEWER: &str = "fewer tasks run than are wanted";
+
+/// How the last run ended of a task that a schedule starts.
+pub(super) fn last_run(run: &LastRun) -> String {
+    let ended =
+        jiff::Timestamp::from_millisecond(run.ended_at).map(|time| time.to_string()).unwrap_or_default();
+    match run.result {
+        OutcomeKind::Succeeded => format!("last run ended well at {ended}"),
+        OutcomeKind::Failed | OutcomeKind::Superseded => {
+            let why = run.causes.first().map(|cause| format!(": {cause}")).unwrap_or_default();
+            format!("last run failed at {ended}{why}")
+        }
+    }
+}
 
 /// Why nothing is written, in a line: reasons hold what people and AWS have written.
 pub fn described(waiting: &Waiting) -> String {

@@ -49,6 +49,7 @@ class Stage:
         self.ecs, self.ecr, self.elb, self.deploy = client("ecs"), client("ecr"), client("elbv2"), client("codedeploy")
         self.tagging, self.scaling = client("resourcegroupstaggingapi"), client("application-autoscaling")
         self.logs = client("logs")
+        self.events, self.scheduler = client("events"), client("scheduler")
         self.settings = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),

@@ -23,9 +23,12 @@ from clients import ACCOUNT, REGION, REGISTRY, Stage
 DOCUMENT = Path(__file__).parents[2] / "docs" / "simulator.md"
 # Errors that any operation may answer (AWS: "Common errors" of each API), and the simulator's own for what it has not.
 COMMON = {"UnsupportedOperation", "ValidationError"}
+# What EventBridge answers to what it cannot read, which its model does not declare: clients are seen to get it, and moto answers it.
+UNDECLARED = {"events": {"ValidationException"}}
 # What the faults of the simulator answer, by protocol.
 REFUSALS = {
     "json": {"ThrottlingException", "AccessDeniedException", "ExpiredTokenException"},
+    "rest-json": {"ThrottlingException", "AccessDeniedException", "ExpiredTokenException"},
     "query": {"Throttling", "AccessDenied", "ExpiredToken"},
 }
 
@@ -65,6 +68,7 @@ class Checker:
             code = json.loads(body)["__type"].split("#")[-1]
         declared = {shape.error_code if hasattr(shape, "error_code") else shape.name for shape in operation_model.error_shapes}
         declared |= {shape.name for shape in operation_model.error_shapes} | COMMON | REFUSALS[protocol]
+        declared |= UNDECLARED.get(operation_model.service_model.service_name, set())
         if code not in declared and code.removesuffix("Exception") not in declared:
             self.problems[f"{name}: error {code} is not declared"] += 1
 
@@ -531,12 +535,68 @@ def unhealthy(stage):
     stage.control("heal", {})
 
 
+def schedules(stage):
+    """Rules and schedules, whole and changed, and the tasks that they start."""
+    events, scheduler, here = stage.events, stage.scheduler, {"cluster": "mco"}
+    definition = {**stage.task_definition("aaaaaaa"), "family": "nightly"}
+    runs = stage.ecs.register_task_definition(**definition)["taskDefinition"]["taskDefinitionArn"]
+    cluster, role = f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/mco", f"arn:aws:iam::{ACCOUNT}:role/events"
+    target = {"Id": "one", "Arn": cluster, "RoleArn": role, "EcsParameters": {"TaskDefinitionArn": runs, "TaskCount": 1}}
+    refused(events.put_targets, Rule="nightly", Targets=[target])
+    refused(events.put_rule, Name="nightly")
+    events.put_rule(Name="nightly", ScheduleExpression="rate(1 day)", Description="d")
+    events.disable_rule(Name="nightly")
+    events.enable_rule(Name="nightly")
+    refused(events.enable_rule, Name="nope")
+    refused(events.disable_rule, Name="nope")
+    assert events.describe_rule(Name="nightly")["State"] == "ENABLED"
+    refused(events.describe_rule, Name="nope")
+    assert events.put_targets(Rule="nightly", Targets=[target])["FailedEntryCount"] == 0
+    stage.control("fault", {"kind": "failEntries", "code": "InternalException", "message": "no"})
+    assert events.put_targets(Rule="nightly", Targets=[target])["FailedEntries"][0]["TargetId"] == "one"
+    for operation, key in (("list_rules", {}), ("list_targets_by_rule", {"Rule": "nightly"})):
+        assert len(list(events.get_paginator(operation).paginate(**key, PaginationConfig={"PageSize": 1}))) == 1, operation
+    refused(events.list_targets_by_rule, Rule="nope")
+    schedule = {
+        "Name": "nightly",
+        "GroupName": "jobs",
+        "ScheduleExpression": "cron(0 3 * * ? *)",
+        "FlexibleTimeWindow": {"Mode": "OFF"},
+        "Target": {key: value for key, value in target.items() if key != "Id"},
+    }
+    refused(scheduler.create_schedule, **schedule)
+    scheduler.create_schedule_group(Name="jobs")
+    refused(scheduler.create_schedule_group, Name="jobs")
+    scheduler.create_schedule(**schedule, StartDate="2026-02-01T00:00:00Z", EndDate="2027-02-01T00:00:00Z", Description="d")
+    refused(scheduler.create_schedule, **schedule)
+    named = {"Name": "nightly", "GroupName": "jobs"}
+    whole = scheduler.get_schedule(**named)
+    assert whole["Description"] == "d" and whole["StartDate"].year == 2026, whole
+    refused(scheduler.get_schedule, Name="nightly")
+    scheduler.update_schedule(**schedule)
+    assert "Description" not in scheduler.get_schedule(**named)
+    refused(scheduler.update_schedule, **{**schedule, "GroupName": "default"})
+    for name, by in (("nightly", "events-rule/nightly"), ("jobs/nightly", "chronos-schedule/nightly")):
+        stage.control("hand", {"kind": "fire", "name": name})
+        stage.control("advance", {"seconds": 5})
+        tasks = stage.ecs.list_tasks(**here, startedBy=by)["taskArns"]
+        assert [task["taskDefinitionArn"] for task in stage.ecs.describe_tasks(**here, tasks=tasks)["tasks"]] == [runs], name
+    scheduler.delete_schedule(**named)
+    refused(scheduler.delete_schedule, **named)
+    refused(events.delete_rule, Name="nightly")
+    assert events.remove_targets(Rule="nightly", Ids=["one", "nope"])["FailedEntryCount"] == 1
+    refused(events.remove_targets, Rule="nope", Ids=["one"])
+    events.delete_rule(Name="nightly")
+
+
 def refusals(stage):
     """Each protocol has its own words for a refusal, and botocore understands them."""
     for call, words in (
         (stage.ecs.list_clusters, ("ThrottlingException", "AccessDeniedException", "ExpiredTokenException")),
         (stage.deploy.list_applications, ("ThrottlingException", "AccessDeniedException", "ExpiredTokenException")),
         (stage.tagging.get_resources, ("ThrottledException", "AccessDeniedException", "ExpiredTokenException")),
+        (stage.events.list_rules, ("ThrottlingException", "AccessDeniedException", "ExpiredTokenException")),
+        (lambda: stage.scheduler.get_schedule(Name="x"), ("ThrottlingException", "AccessDeniedException", "ExpiredTokenException")),
         (stage.elb.describe_load_balancers, ("Throttling", "AccessDenied", "ExpiredToken")),
     ):
         for kind, code in zip(("throttle", "deny", "expiredToken"), words):
@@ -567,7 +627,8 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             stage, checker = Stage(trueup, endpoint, Path(folder)), Checker()
             sts = boto3.client("sts", endpoint_url=endpoint, region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x")
-            for client in (stage.ecs, stage.ecr, stage.elb, stage.deploy, stage.tagging, stage.scaling, stage.logs, sts):
+            spoken = (stage.ecs, stage.ecr, stage.elb, stage.deploy, stage.tagging, stage.scaling, stage.logs, stage.events, stage.scheduler, sts)
+            for client in spoken:
                 checker.watch(client)
             protocol = stage.deploy.meta.service_model.metadata["protocol"]
             assert protocol == "json", f"raw answers are read as JSON, and this boto3 speaks {protocol} to CodeDeploy"
@@ -575,7 +636,7 @@ def main():
             sessions(endpoint, sts, checker)
             stage.world()
             stage.control("fault", {"kind": "hookSilent", "function": "silent"})
-            for scene in (images, rolling, runs, blue_green, shifting, balancing, unhealthy, logs, tagging, scaling, refusals):
+            for scene in (images, rolling, runs, blue_green, shifting, balancing, unhealthy, logs, tagging, scaling, schedules, refusals):
                 scene(stage)
         for problem, times in sorted(checker.problems.items()):
             print(f"fidelity: {problem} ({times} x)", file=sys.stderr)

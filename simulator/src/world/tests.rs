@@ -23,6 +23,7 @@ mod removal;
 mod rollbacks;
 mod runs;
 mod scaling;
+mod schedules;
 mod services;
 mod shifting;
 mod tagging;

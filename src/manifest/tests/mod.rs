@@ -10,6 +10,7 @@ mod names;
 mod native;
 mod overlays;
 mod placeholders;
+mod schedules;
 mod strategies;
 mod tags;
 mod tasks;

@@ -12,6 +12,7 @@ mod images;
 mod other_hands;
 mod overlays;
 mod rules;
+mod schedules;
 mod status;
 mod steady;
 mod tasks;
