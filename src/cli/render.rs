@@ -14,7 +14,7 @@ pub(super) fn run(arguments: &RepositoryArgs, names: &Names) -> anyhow::Result<E
     for declared in declaration.applications.iter().filter(|declared| selection.holds(declared.target())) {
         if let Declared::Readable(desired) = declared {
             let mut task_definition = match &desired.task_definition {
-                TaskDefinitionSource::File { input, .. } => input.clone(),
+                TaskDefinitionSource::File { input, .. } => Value::clone(input),
                 TaskDefinitionSource::Service => json!({"from": "service"}),
                 TaskDefinitionSource::Family(family) => json!({"from": "family", "family": family}),
             };

@@ -123,7 +123,8 @@ mod tests {
         let live =
             Revision { arn: arn.clone(), active: true, input: input("canary-live"), tags: BTreeMap::new() };
         let known = BTreeMap::from([(arn, Reading::Known(live))]);
-        let file = || TaskDefinitionSource::File { path: "t.json".to_owned(), input: input("canary-sent") };
+        let file =
+            || TaskDefinitionSource::File { path: "t.json".to_owned(), input: input("canary-sent").into() };
         let stop = Step::Undo { deployment: DeploymentName::CodeDeploy("d".to_owned()) };
         for (source, step, expected) in [
             (TaskDefinitionSource::Service, register("canary-sent"), "(hidden), (hidden)"),

@@ -189,7 +189,7 @@ fn a_wildcard_in_a_name_is_refused_whatever_read_the_files_before() {
         ("family", |one, text| one.task_definition = TaskDefinitionSource::Family(text.to_owned())),
         ("role", |one, text| {
             let input = json!({"family": "f", "taskRoleArn": text});
-            one.task_definition = TaskDefinitionSource::File { path: String::new(), input };
+            one.task_definition = TaskDefinitionSource::File { path: String::new(), input: input.into() };
         }),
         ("settings", |one, text| {
             one.service_settings = Some(json!({"volumeConfigurations": [{"roleArn": text}]}));
@@ -263,7 +263,7 @@ fn the_logs_of_what_fails_are_read_where_they_are_known_to_be() {
         for one in &mut declared.applications {
             let Declared::Readable(desired) = one else { continue };
             if let TaskDefinitionSource::File { input, .. } = &mut desired.task_definition {
-                input["containerDefinitions"][0]["logConfiguration"] =
+                std::sync::Arc::make_mut(input)["containerDefinitions"][0]["logConfiguration"] =
                     serde_json::from_str(definition).unwrap();
             }
         }

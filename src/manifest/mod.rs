@@ -141,10 +141,8 @@ pub fn read(files: &Files, infra_commit: Option<InfraCommit>, check_shape: Check
     declaration.findings.extend(contradictions.into_iter().flatten());
     check::freeze(&mut declaration);
     declaration.infra_commit = infra_commit;
-    declaration.findings.sort_by(|one, two| {
-        (&one.position, &one.message, &one.field).cmp(&(&two.position, &two.message, &two.field))
-    });
     declaration.findings = report::said_once(declaration.findings);
+    report::cut(&mut declaration.findings, report::MOST_OF_ALL);
     let text = |file: &str| files.get(file)?.as_deref().ok();
     report::add_excerpts(&mut declaration.findings, text);
     declaration

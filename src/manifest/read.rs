@@ -7,7 +7,7 @@ use super::{Files, KEYS};
 use crate::model::Finding;
 use crate::text::fields::{Fields, kind as kind_of_node, text};
 use crate::text::nearest::{nearest, nearest_within, suggestion};
-use crate::text::report::Report;
+use crate::text::report::{self, MOST_OF_ALL, MOST_OF_ONE, Report};
 use crate::text::tree::{self, Kind, Node, Place};
 
 pub(super) const API_VERSION: &str = "trueup.dev/v1";
@@ -86,7 +86,9 @@ fn read_file<'f>(file: &'f str, text: &str, all: &mut Documents<'f>) {
         // Whose it is cannot be told, and most files of others are templates.
         Err(_) => {}
     }
+    report::cut(&mut report.findings, MOST_OF_ONE);
     all.findings.append(&mut report.findings);
+    report::cut(&mut all.findings, MOST_OF_ALL);
 }
 
 /// Whether a text that does not name our version is worth a closer look.

@@ -1,6 +1,7 @@
 //! What the infrastructure repository asks for one application in one environment, after expansion.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -268,8 +269,9 @@ pub enum TaskDefinitionSource {
     Service,
     /// The newest ACTIVE revision that trueup did not register; only images change.
     Family(String),
-    /// A `RegisterTaskDefinition` input with `values` and patch applied, image placeholders still in it. All of it is owned.
-    File { path: String, input: Value },
+    /// A `RegisterTaskDefinition` input with `values` and patch applied, image placeholders still in it. All of it is owned. Those who
+    /// declare the same share it.
+    File { path: String, input: Arc<Value> },
 }
 
 #[derive(Clone, Debug, PartialEq)]

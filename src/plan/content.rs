@@ -57,7 +57,7 @@ impl Facts<'_> {
 
     pub(super) fn base(&self) -> Result<Value, Waiting> {
         if let TaskDefinitionSource::File { input, .. } = &self.input.desired.task_definition {
-            return Ok(input.clone());
+            return Ok(Value::clone(input));
         }
         let revision = self.base_revision()?;
         revision.map(|revision| revision.input.clone()).ok_or_else(no_success)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::duration;
 use super::nearest::suggestion;
-use super::report::Report;
+use super::report::{MOST_OF_ONE, Report};
 use super::tree::{Key, Kind, Node};
 
 /// The fields of one map; each is asked for by name, then [`Fields::finish`] reports the rest.
@@ -102,7 +102,9 @@ impl<'n, 'r, 'f> Fields<'n, 'r, 'f> {
 
 /// Reports keys that are not known.
 pub(crate) fn unknown_keys(entries: &[(Key, Node)], known: &[&str], path: &str, report: &mut Report<'_>) {
-    for (key, _) in entries.iter().filter(|(key, _)| !known.contains(&key.text.as_str())) {
+    let unknown = entries.iter().filter(|(key, _)| !known.contains(&key.text.as_str()));
+    // One more than is told, so that it is said that there are more.
+    for (key, _) in unknown.take(MOST_OF_ONE + 1) {
         let path = if path.is_empty() { key.text.clone() } else { format!("{path}.{}", key.text) };
         let message = format!("unknown field `{}`", key.text);
         report.error(key, &path, message).hint = suggestion(&key.text, known);

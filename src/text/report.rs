@@ -7,6 +7,11 @@ use crate::model::{Finding, Position, Severity};
 /// Bytes of a line that is repeated under a message; a whole document may stand in one.
 const LONGEST_EXCERPT: usize = 200;
 
+/// Findings that are told of one file, of one document or of one application in one environment, and of all together. Who has more mends
+/// these first.
+pub(crate) const MOST_OF_ONE: usize = 50;
+pub(crate) const MOST_OF_ALL: usize = 5_000;
+
 /// Collects findings about one file.
 pub(crate) struct Report<'f> {
     file: &'f str,
@@ -75,8 +80,11 @@ pub(crate) fn position(file: &str, place: impl Into<Place>) -> Position {
     Position { file: file.to_owned(), line, column }
 }
 
-/// One finding for what is wrong once, whatever number of applications and environments it concerns. They are in order.
-pub(crate) fn said_once(findings: Vec<Finding>) -> Vec<Finding> {
+/// One finding for what is wrong once, whatever number of applications and environments it concerns; in the order of their places.
+pub(crate) fn said_once(mut findings: Vec<Finding>) -> Vec<Finding> {
+    findings.sort_by(|one, two| {
+        (&one.position, &one.message, &one.field).cmp(&(&two.position, &two.message, &two.field))
+    });
     let mut said: Vec<Finding> = Vec::new();
     for finding in findings {
         let is_same = |one: &&mut Finding| {
@@ -93,6 +101,30 @@ pub(crate) fn said_once(findings: Vec<Finding>) -> Vec<Finding> {
         finding.targets.dedup();
     }
     said
+}
+
+/// Leaves so many of them, errors rather than warnings, and one that says how many there were besides.
+pub(crate) fn cut(findings: &mut Vec<Finding>, most: usize) {
+    if findings.len() <= most {
+        return;
+    }
+    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
+    let (mut errors, mut warnings) = (errors.min(most), most.saturating_sub(errors));
+    let (mut left_out, mut first) = (0_usize, None);
+    findings.retain(|finding| {
+        let room = if finding.severity == Severity::Error { &mut errors } else { &mut warnings };
+        let is_kept = *room > 0;
+        *room = room.saturating_sub(1);
+        if !is_kept {
+            left_out += 1;
+            first.get_or_insert_with(|| finding.clone());
+        }
+        is_kept
+    });
+    let Some(first) = first else { return };
+    let message = format!("{left_out} more findings are left out");
+    let hint = Some("mend those that are told".to_owned());
+    findings.push(Finding { field: String::new(), message, hint, excerpt: None, ..first });
 }
 
 /// Adds to findings the lines that they are about. They are in order, so that a file is gone through once.
@@ -127,6 +159,26 @@ fn excerpt(line: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_left_out_is_counted_and_errors_are_told_first() {
+        let about = |severity, line| finding(severity, "a.yaml", Place { line, column: 1 }, "", "wrong");
+        let all = || {
+            let mut all: Vec<Finding> = (1..=4).map(|line| about(Severity::Warning, line)).collect();
+            all.push(about(Severity::Error, 5));
+            all
+        };
+        for (most, expected) in [
+            (5, &[(1, "wrong"), (2, "wrong"), (3, "wrong"), (4, "wrong"), (5, "wrong")][..]),
+            (2, &[(1, "wrong"), (5, "wrong"), (2, "3 more findings are left out")]),
+        ] {
+            let mut findings = all();
+            cut(&mut findings, most);
+            let told: Vec<(usize, &str)> =
+                findings.iter().map(|one| (one.position.line, one.message.as_str())).collect();
+            assert_eq!(told, expected);
+        }
+    }
 
     #[test]
     fn an_excerpt_is_the_line_itself_unless_it_is_long_or_may_hold_a_secret() {

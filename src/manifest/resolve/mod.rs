@@ -8,12 +8,14 @@ mod images;
 mod native;
 mod schedule;
 mod service_settings;
+mod shared;
 mod strategy;
 mod tags;
 mod task;
 mod task_definition;
 mod values;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::leftovers::placeholders_in;
@@ -28,9 +30,10 @@ use crate::model::{
 };
 use crate::text::fields::{kind, text, texts, unknown_keys};
 use crate::text::nearest::{Names, nearest};
-use crate::text::report::{self, Report};
+use crate::text::report::{self, MOST_OF_ALL, MOST_OF_ONE, Report};
 use crate::text::tree::{Key, Kind, Node, Place};
 use environment::Environment;
+use shared::SharedInputs;
 use values::{Uses, Values};
 
 /// Keys of an application's `spec`, each of which an environment may override as a whole.
@@ -55,6 +58,8 @@ const SPEC_KEYS: [&str; 19] = [
     "environmentTag",
     "registry",
 ];
+/// Applications in all environments: what a process holds of each is some kilobytes.
+const MOST_APPLICATIONS: usize = 10_000;
 /// Keys that only the entry in an environment has.
 const ENTRY_KEYS: [&str; 3] = ["commit", "commits", "release"];
 /// Keys that say which images there are, the one that counts first.
@@ -72,6 +77,7 @@ pub(super) fn declaration(
         let unknown = unknown_spec_keys(document);
         document.broken |= !unknown.is_empty();
         findings.extend(unknown);
+        report::cut(&mut findings, MOST_OF_ALL);
     }
     let applications = documents.applications.iter().map(|document| (document.name.as_str(), document));
     let repository = Repository {
@@ -83,14 +89,23 @@ pub(super) fn declaration(
         unread: &documents.unread,
         misread: &documents.misread,
         check_shape,
+        shared: RefCell::default(),
     };
     let (mut applications, mut uses) = (Vec::new(), Uses::default());
     for document in &documents.environments {
         let Some(environment) = environment::read(document, &mut findings) else { continue };
         for (key, node) in environment.entries {
+            if applications.len() >= MOST_APPLICATIONS {
+                applications.push(one_too_many(&environment, key, &mut findings));
+                continue;
+            }
             let (declared, about) = entry(&repository, &environment, key, node, &mut uses);
             findings.extend(about);
             applications.push(declared);
+            if findings.len() > 2 * MOST_OF_ALL {
+                findings = report::said_once(findings);
+                report::cut(&mut findings, MOST_OF_ALL);
+            }
         }
     }
     findings.extend(uses.findings());
@@ -103,12 +118,32 @@ pub(super) fn declaration(
     Declaration { infra_commit: None, applications, findings, unread_files }
 }
 
+/// Only the first of them is told, so that all of them are one mistake.
+fn one_too_many(environment: &Environment<'_, '_>, key: &Key, findings: &mut Vec<Finding>) -> Declared {
+    let name = ApplicationName::new(&key.text);
+    let target = Target { environment: environment.name.clone(), application: name };
+    let message = format!("more than {MOST_APPLICATIONS} applications in all environments");
+    match findings.iter_mut().find(|finding| finding.message == message) {
+        Some(told) => told.targets.push(target.clone()),
+        None => {
+            let mut report = Report::on(environment.file);
+            let path = format!("spec.applications.{}", key.text);
+            let finding = report.error(key, &path, message);
+            finding.hint = Some("another repository, and another trueup for it".to_owned());
+            finding.targets.push(target.clone());
+            findings.append(&mut report.findings);
+        }
+    }
+    Declared::unknown(target)
+}
+
 fn unknown_spec_keys(document: &Document<'_>) -> Vec<Finding> {
     let mut report = Report::on(document.file);
     if let Some(Kind::Map(entries)) = document.spec.as_ref().map(|spec| &spec.kind) {
         unknown_keys(entries, &SPEC_KEYS, "spec", &mut report);
         point_to_settings(&mut report);
     }
+    report::cut(&mut report.findings, MOST_OF_ONE);
     report.findings
 }
 
@@ -123,6 +158,7 @@ struct Repository<'d, 'f> {
     unread: &'d BTreeMap<&'f str, Vec<Finding>>,
     misread: &'d BTreeMap<String, Vec<Finding>>,
     check_shape: CheckShape<'d>,
+    shared: RefCell<SharedInputs>,
 }
 
 /// One application in one environment, and what is wrong with it.
@@ -169,6 +205,7 @@ fn entry<'d, 'f>(
     uses.add(resolver.uses());
     let Resolver { target, unfilled, mut findings, .. } = resolver;
     keep_first(&unfilled, &mut findings);
+    report::cut(&mut findings, MOST_OF_ONE);
     let broken = environment.broken
         || application.broken
         || findings.iter().any(|finding| finding.severity == Severity::Error);
@@ -320,6 +357,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         if !overlay.values.is_empty() {
             overlay.for_the_base = self.values_for_a_base();
         }
+        let task_definition = self.shared(task_definition);
         let environment = self.environment;
         let mut policy = policy.unwrap_or_else(|| environment.policy.clone());
         if !has_service {

@@ -1,6 +1,8 @@
 //! Tasks that run once: `strategy: task`. What a task runs becomes part of its task definition, so that it is another one when
 //! that changes; where it runs does not.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::environment::Environment;
@@ -94,6 +96,7 @@ impl Resolver<'_, '_, '_> {
             return;
         }
         let TaskDefinitionSource::File { input, .. } = source else { return };
+        let input = Arc::make_mut(input);
         let mut missing = Vec::new();
         let names: Vec<String> = container_names(input).map(str::to_owned).collect();
         for (container, command) in &declared.commands {

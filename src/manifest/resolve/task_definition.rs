@@ -1,6 +1,7 @@
 //! The task definition of an application: a file, or a base and what is laid over it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -166,7 +167,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         complaints.extend(self.complaints(&input, placed));
         self.tell(&layers, complaints);
         self.check_targets(file, &input);
-        Some(TaskDefinitionSource::File { path: file.to_owned(), input })
+        Some(TaskDefinitionSource::File { path: file.to_owned(), input: Arc::new(input) })
     }
 
     fn complaints(&self, input: &Value, images: Option<&[DesiredImage]>) -> Vec<Complaint> {

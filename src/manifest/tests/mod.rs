@@ -2,6 +2,7 @@
 
 mod applications;
 mod aws_rules;
+mod bounds;
 mod documents;
 mod images;
 mod mutation_tests;

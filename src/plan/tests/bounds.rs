@@ -140,7 +140,8 @@ fn what_a_file_leaves_out_of_the_tags_is_told_before_it_is_lost() {
     let file = with_tags(&[("team", "pay"), ("cost-center", "42")]).with(|scene| {
         let mut input = input("<IMAGE_NAME>");
         input["tags"] = json!([{"key": "team", "value": "pay"}]);
-        scene.desired.task_definition = TaskDefinitionSource::File { path: "taskdef.json".to_owned(), input };
+        scene.desired.task_definition =
+            TaskDefinitionSource::File { path: "taskdef.json".to_owned(), input: input.into() };
     });
     let (sent, said) = registered(&file);
     assert_eq!((sent.len(), said), (0, vec!["tags.cost-center Some(true) -> None".to_owned()]));

@@ -85,7 +85,8 @@ fn each_image_is_remembered_with_its_own_commit() {
         let image = format!("{URI}@{}", digest('a'));
         let mut input = input("<IMAGE_NAME>");
         input["containerDefinitions"].as_array_mut().unwrap().push(json!({"name": "proxy", "image": image}));
-        scene.desired.task_definition = TaskDefinitionSource::File { path: "t.json".to_owned(), input };
+        scene.desired.task_definition =
+            TaskDefinitionSource::File { path: "t.json".to_owned(), input: input.into() };
         scene.desired.first_contact = FirstContact::Adopt;
     };
     // Registered for commit b with proxy on commit a.

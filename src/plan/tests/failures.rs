@@ -1,6 +1,6 @@
 //! Deployments that fail: what is recorded, held, undone and tried again.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{BEGAN, NOW, Scene, URI, arn, digest, foreign, image, input, rolled_back, service, target, task};
 use crate::documents::memory::{self, Stamp};
@@ -70,7 +70,8 @@ fn what_failed_is_told_until_it_may_be_tried_again_or_is_another_content() {
     let other = rolled_back().with(|scene| {
         let mut file = input("<IMAGE_NAME>");
         file["containerDefinitions"][0]["cpu"] = json!(512);
-        scene.desired.task_definition = TaskDefinitionSource::File { path: "t.json".to_owned(), input: file };
+        scene.desired.task_definition =
+            TaskDefinitionSource::File { path: "t.json".to_owned(), input: file.into() };
     });
     assert_eq!(failure(other), None, "the same commit with another configuration");
 }
@@ -116,7 +117,7 @@ fn the_newest_failure_of_what_is_declared_holds_it_as_far_as_the_list_reaches() 
 #[test]
 fn what_0_1_registered_is_the_same_try_by_its_images_its_content_or_its_commit() {
     let failure = |change: fn(&mut Scene)| rolled_back().tag(2, failed("d2")).with(change).plan().failure;
-    let file = |input| TaskDefinitionSource::File { path: "t.json".to_owned(), input };
+    let file = |input: Value| TaskDefinitionSource::File { path: "t.json".to_owned(), input: input.into() };
     assert_eq!(
         failure(|scene| {
             let mut base = foreign(1, &format!("{URI}@{}", digest('a')));
@@ -165,7 +166,7 @@ fn a_good_revision_whose_repeated_deployment_failed_is_still_a_base() {
 #[test]
 fn what_another_hand_left_failed_is_held_and_not_deployed_again() {
     let scene = Scene::new().declares_a().live(1, "ecs-svc/1", RolloutState::Failed).history(&[]);
-    let file = TaskDefinitionSource::File { path: "t.json".to_owned(), input: input("<IMAGE_NAME>") };
+    let file = TaskDefinitionSource::File { path: "t.json".to_owned(), input: input("<IMAGE_NAME>").into() };
     scene.with(|scene| scene.desired.task_definition = file).check("Held");
 }
 

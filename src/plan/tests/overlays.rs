@@ -172,7 +172,7 @@ fn what_is_empty_is_not_sent_and_what_amounts_to_the_same_is_no_difference() {
     let scene = |declared: &serde_json::Value, live: &serde_json::Value| {
         let (path, input) = ("t.json".to_owned(), with(declared.clone()));
         Scene::new().with(|scene| {
-            scene.desired.task_definition = TaskDefinitionSource::File { path, input };
+            scene.desired.task_definition = TaskDefinitionSource::File { path, input: input.into() };
             let revision = scene.observed.revisions.get_mut(&super::arn(1)).unwrap();
             let Reading::Known(revision) = revision else { return };
             revision.input = with(live.clone());

@@ -27,7 +27,7 @@ fn rules(revisions: &[TaskDefinitionArn]) -> Scene {
         let task = ScheduledTask { schedules: names, success: None };
         scene.desired.workload = Workload::ScheduledTask(Box::new(task));
         let (path, input) = ("taskdef.json".to_owned(), input("<IMAGE_NAME>"));
-        scene.desired.task_definition = TaskDefinitionSource::File { path, input };
+        scene.desired.task_definition = TaskDefinitionSource::File { path, input: input.into() };
         scene.observed.service = Reading::Absent;
         scene.observed.service_deployments = Reading::Absent;
         scene.observed.tasks = Reading::Known(Vec::new());

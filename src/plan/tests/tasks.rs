@@ -16,7 +16,7 @@ fn job() -> Scene {
             success: None,
         }));
         let (path, input) = ("taskdef.json".to_owned(), input("<IMAGE_NAME>"));
-        scene.desired.task_definition = TaskDefinitionSource::File { path, input };
+        scene.desired.task_definition = TaskDefinitionSource::File { path, input: input.into() };
         scene.observed.service = Reading::Absent;
         scene.observed.service_deployments = Reading::Absent;
         scene.observed.revisions.clear();
