@@ -22,6 +22,11 @@ pub fn declared(desired: &Desired) -> Vec<ImageRepository<'_>> {
     all
 }
 
+/// What stands where the account of a private registry stands, in the address of an image.
+pub fn account_in(image: &str) -> Option<&str> {
+    of_image(image)?.account
+}
+
 /// The repository of an image in a private registry of ECR, at whichever of its addresses (Amazon ECR user guide, private
 /// registries: `ACCOUNT.dkr.ecr.REGION…`, `ACCOUNT.dkr.ecr-fips.REGION…` and `ACCOUNT.dkr-ecr.REGION.on.aws`).
 fn of_image(image: &str) -> Option<ImageRepository<'_>> {

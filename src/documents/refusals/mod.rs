@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::{normalise, required};
+use super::{normalise, repositories, required};
 use crate::model::{Complaint, Severity, Shape};
 use crate::text::nearest::suggestion;
 
@@ -218,6 +218,12 @@ fn of_container(
     let name = text(container, "name");
     if text(container, "image").is_empty() && !replaced.contains(name) {
         found.push(Complaint::error(format!("{path}.image"), format!("container `{name}` has no image")));
+    }
+    let is_account = |text: &str| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+    if let Some(account) = repositories::account_in(text(container, "image")).filter(|text| !is_account(text))
+    {
+        let message = format!("`{account}` is no account: a registry of ECR begins with twelve digits");
+        found.push(Complaint::error(format!("{path}.image"), message));
     }
     let (memory, reserved) = (amount(container, "memory"), amount(container, "memoryReservation"));
     let has_memory = ["memory", "memoryReservation"].iter().any(|key| is_set(container, key));

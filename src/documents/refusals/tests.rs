@@ -68,6 +68,10 @@ fn what_aws_always_refuses_is_told_with_its_field() {
         (with(&json!({"name": null})), "containerDefinitions[0].name: the container has no name"),
         (with(&json!({"image": null})), "containerDefinitions[0].image: container `a` has no image"),
         (
+            with(&json!({"image": "__ACCOUNT__.dkr.ecr.eu-west-2.amazonaws.com/x:1"})),
+            "containerDefinitions[0].image: `__ACCOUNT__` is no account: a registry of ECR begins with twelve digits",
+        ),
+        (
             with(&json!({"memory": null})),
             "containerDefinitions[0]: container `a` has no memory, and the task has none",
         ),
