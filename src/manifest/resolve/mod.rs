@@ -203,13 +203,14 @@ fn entry<'d, 'f>(
     };
     let desired = resolver.desired(key);
     uses.add(resolver.uses());
-    let Resolver { target, unfilled, mut findings, .. } = resolver;
+    let Resolver { target, unfilled, mut findings, values, .. } = resolver;
     keep_first(&unfilled, &mut findings);
     report::cut(&mut findings, MOST_OF_ONE);
     let broken = environment.broken
         || application.broken
         || findings.iter().any(|finding| finding.severity == Severity::Error);
     for finding in &mut findings {
+        values.unfill(finding);
         finding.targets.push(target.clone());
     }
     let declared = match desired {

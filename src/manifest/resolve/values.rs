@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Resolver;
 use crate::documents::placeholders;
 use crate::manifest::leftovers::placeholders_in;
+use crate::masking::may_be_a_secret;
 use crate::model::{Finding, Position, Severity};
 use crate::text::fields::{entries, text};
 use crate::text::report;
@@ -21,6 +22,24 @@ pub(super) struct Values<'d, 'f> {
     nested: Vec<(String, String)>,
     /// Whether all that they could be used in is known: a base is not, nor is a file that cannot be read.
     pub all_is_read: bool,
+}
+
+/// Letters of a value below which it is no secret, and part of too many words.
+const SHORTEST_SECRET: usize = 4;
+
+impl Values<'_, '_> {
+    /// Has a finding repeat a value that may be a secret as it is written in the file: by its placeholder.
+    pub fn unfill(&self, finding: &mut Finding) {
+        let may_be_secret = |(name, value): &(&String, &String)| {
+            value.len() >= SHORTEST_SECRET && may_be_a_secret(name, value)
+        };
+        for (name, value) in self.texts.iter().filter(may_be_secret) {
+            let written = format!("<{name}>");
+            for said in std::iter::once(&mut finding.message).chain(&mut finding.hint) {
+                *said = said.replace(value.as_str(), &written);
+            }
+        }
+    }
 }
 
 /// Which declared values something uses, by where they stand. One that stands in an application may be used in one

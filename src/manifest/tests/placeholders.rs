@@ -290,3 +290,23 @@ fn only_environment_is_replaced_in_names_of_documents() {
     let dotted = APPLICATION.replace("mco/api\n", "my.team/api\n");
     check(&[("api.yaml", &dotted), ("test.yaml", ENVIRONMENT)], &[], &[]);
 }
+
+#[test]
+fn what_may_be_a_secret_is_told_as_it_is_written() {
+    let application = with_values("{DB_PASSWORD: hunter2canary, MODE: AWSVPCX}");
+    for (field, value) in [
+        ("taskRoleArn", "arn:x:<DB_PASSWORD>"),
+        ("networkMode", "<DB_PASSWORD>"),
+        ("pidMode", "<DB_PASSWORD>"),
+    ] {
+        let file = format!(
+            r#"{{"family": "api", "{field}": "{value}", "ipcMode": "<MODE>", "containerDefinitions": [{{"name": "api", "image": "<IMAGE_NAME>", "memory": 128}}]}}"#
+        );
+        let entries =
+            [("api.yaml", application.as_str()), ("taskdef.json", file.as_str()), ("test.yaml", ENVIRONMENT)];
+        let declaration = read_files(&entries);
+        let said = said(&declaration).join("\n");
+        assert!(said.contains(value) && !said.contains("hunter2canary"), "{said}");
+        assert!(said.contains("AWSVPCX"), "what is no secret is repeated: {said}");
+    }
+}
