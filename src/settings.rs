@@ -320,8 +320,7 @@ impl Allow {
                 .map(|text| text.split(',').map(|part| part.trim().to_owned()).collect::<Vec<String>>())
         };
         let accounts = list("allow.accounts");
-        let is_account = |text: &String| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
-        if let Some(wrong) = accounts.iter().flatten().find(|text| !is_account(text)) {
+        if let Some(wrong) = accounts.iter().flatten().find(|text| !AccountId::is_one(text)) {
             let value = wrong.clone();
             return Err(SettingsError::Value { key: "allow.accounts", value, why: "expected twelve digits" });
         }

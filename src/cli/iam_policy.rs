@@ -75,7 +75,7 @@ fn trust(
 
 /// Of an account by its digits. A pattern would let others in as well.
 fn arn_of(principal: &str, partition: &str) -> anyhow::Result<String> {
-    if principal.len() == 12 && principal.bytes().all(|byte| byte.is_ascii_digit()) {
+    if AccountId::is_one(principal) {
         return Ok(format!("arn:{partition}:iam::{principal}:root"));
     }
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-/:".contains(&byte);

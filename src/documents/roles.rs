@@ -4,12 +4,6 @@ use serde_json::Value;
 
 use crate::model::{Desired, Hook, Native, Strategy, TaskDefinitionSource};
 
-/// The account of a role that is named by its ARN.
-pub fn account_of(role: &str) -> Option<&str> {
-    let (start, _) = role.strip_prefix("arn:")?.split_once(":role/")?;
-    start.rsplit(':').next()
-}
-
 /// Those that a task definition gives to its tasks and to the agent that starts them. AWS takes an empty one for none.
 pub fn of_task_definition(input: &Value) -> impl Iterator<Item = &str> {
     let role = |key| input.get(key).and_then(Value::as_str).filter(|role| !role.is_empty());

@@ -11,7 +11,7 @@ use crate::masking::{may_be_a_secret, may_hold_a_secret_in_words};
 use crate::model::{
     AccountId, ApplicationName, ClusterName, Complaint, Containers, Declaration, Declared, Desired,
     DesiredImage, Finding, Position, Region, RepositoryName, ScheduleName, ServiceName, Severity, Strategy,
-    Tag, Target, TaskDefinitionSource,
+    Tag, Target, TaskDefinitionSource, account_and_name,
 };
 use crate::text::nearest::Names;
 
@@ -143,7 +143,7 @@ pub(super) fn roles(declaration: &Declaration) -> Vec<Finding> {
         let Some(own) = &desired.account else { continue };
         let mut told = BTreeSet::new();
         for role in roles::declared(desired) {
-            let Some(account) = roles::account_of(role).filter(|account| *account != own.as_str()) else {
+            let Some(account) = account_and_name(role).0.filter(|account| *account != own.as_str()) else {
                 continue;
             };
             if told.insert(role) {

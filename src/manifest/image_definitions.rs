@@ -1,6 +1,6 @@
 //! `imagedefinitions.json`, as CodePipeline writes it: a list of containers and their images.
 
-use crate::model::{Registry, Severity};
+use crate::model::{AccountId, Registry, Severity};
 use crate::text::fields::{entries as entries_of, kind};
 use crate::text::nearest::nearest;
 use crate::text::report::Report;
@@ -96,8 +96,7 @@ impl Reference {
     pub(super) fn parse(uri: &str) -> Option<Self> {
         let (host, path) = uri.split_once('/')?;
         let mut parts = host.split('.');
-        let account =
-            parts.next().filter(|part| part.len() == 12 && part.bytes().all(|b| b.is_ascii_digit()))?;
+        let account = parts.next().filter(|part| AccountId::is_one(part))?;
         if (parts.next()?, parts.next()?) != ("dkr", "ecr") {
             return None;
         }

@@ -123,6 +123,13 @@ impl fmt::Display for Target {
     }
 }
 
+impl AccountId {
+    /// Whether a text is one: twelve digits.
+    pub fn is_one(text: &str) -> bool {
+        text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+    }
+}
+
 /// What an image was built from: a commit of the application's source, or a release that is tagged as such.
 ///
 /// Two texts name the same commit when one is a prefix of the other and both have at least seven digits; a release is its

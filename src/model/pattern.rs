@@ -130,8 +130,8 @@ impl RolePattern {
     }
 }
 
-/// The account that an ARN names, and what follows `role/`; of a text that is no ARN the text itself.
-fn account_and_name(text: &str) -> (Option<&str>, &str) {
+/// The account that a role's ARN names, and what follows `role/`; of a text that is no ARN the text itself.
+pub fn account_and_name(text: &str) -> (Option<&str>, &str) {
     match text.strip_prefix("arn:").and_then(|arn| arn.split_once(":role/")) {
         Some((start, name)) => (start.rsplit(':').next(), name),
         None => (None, text),

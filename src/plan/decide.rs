@@ -95,9 +95,21 @@ pub(super) fn plan(facts: &Facts<'_>) -> Plan {
     }
 }
 
+/// What follows from the decision about something that is no service.
+pub(super) fn next(facts: &Facts<'_>, answer: Result<Answer, Waiting>) -> (Vec<Step>, Option<Waiting>) {
+    let (steps, waiting) = match answer {
+        Ok(Answer::Write(steps)) => (steps, None),
+        Ok(Answer::Wait(waiting)) | Err(waiting) => (Vec::new(), Some(waiting)),
+        Ok(Answer::Done | Answer::Pass) => (Vec::new(), Some(Waiting::Settled)),
+    };
+    let (steps, waiting) = respect_mode(facts, steps, waiting);
+    let (steps, waiting) = back_off(facts.input, steps, waiting);
+    (steps, waiting.map(|waiting| hidden::in_reason(facts, waiting)))
+}
+
 /// `mode: observe` and `suspend` keep the decision and drop the writes. They last for as long as somebody wishes: a commit
 /// tag that was pushed over, which would only stop what comes after the write, is told before them.
-pub(super) fn respect_mode(
+fn respect_mode(
     facts: &Facts<'_>,
     steps: Vec<Step>,
     waiting: Option<Waiting>,
@@ -116,11 +128,7 @@ pub(super) fn respect_mode(
 }
 
 /// What AWS has just refused is not sent again at once.
-pub(super) fn back_off(
-    input: &Input<'_>,
-    steps: Vec<Step>,
-    waiting: Option<Waiting>,
-) -> (Vec<Step>, Option<Waiting>) {
+fn back_off(input: &Input<'_>, steps: Vec<Step>, waiting: Option<Waiting>) -> (Vec<Step>, Option<Waiting>) {
     match (steps.first(), input.refusal) {
         (Some(step), Some(refusal)) if refusal.keeps_from(step, input.now) => {
             (Vec::new(), Some(refusal.waiting()))

@@ -31,7 +31,7 @@ pub(super) fn flatten(node: &Node, raw: &mut Raw, report: &mut Report<'_>) {
     };
     for (account, node) in accounts {
         let path = format!("{KEY}.{}", account.text);
-        if !is_account(&account.text) {
+        if !AccountId::is_one(&account.text) {
             report.error(account, &path, "expected the twelve digits of an account");
             continue;
         }
@@ -134,7 +134,7 @@ fn list(raw: &Raw, key: &'static str) -> Result<BTreeMap<AccountId, String>, Set
     let Some(text) = raw.get(key) else { return Ok(BTreeMap::new()) };
     let entry = |item: &str| {
         let (account, value) = item.trim().split_once('=')?;
-        is_account(account).then(|| (AccountId::new(account), value.trim().to_owned()))
+        AccountId::is_one(account).then(|| (AccountId::new(account), value.trim().to_owned()))
     };
     let mut entries = BTreeMap::new();
     for item in text.split(',') {
@@ -174,10 +174,6 @@ fn role(account: &AccountId, named: &str) -> Result<RoleName, &'static str> {
         }
         _ => Err("expected arn:aws:iam::ACCOUNT:role/NAME"),
     }
-}
-
-fn is_account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// AWS STS API reference, `AssumeRole`, without a comma.

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use super::{normalise, repositories, required};
-use crate::model::{Complaint, Severity, Shape};
+use crate::model::{AccountId, Complaint, Severity, Shape};
 use crate::text::nearest::suggestion;
 
 /// Containers of a task definition (Amazon ECS quotas).
@@ -219,8 +219,8 @@ fn of_container(
     if text(container, "image").is_empty() && !replaced.contains(name) {
         found.push(Complaint::error(format!("{path}.image"), format!("container `{name}` has no image")));
     }
-    let is_account = |text: &str| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
-    if let Some(account) = repositories::account_in(text(container, "image")).filter(|text| !is_account(text))
+    if let Some(account) =
+        repositories::account_in(text(container, "image")).filter(|text| !AccountId::is_one(text))
     {
         let message = format!("`{account}` is no account: a registry of ECR begins with twelve digits");
         found.push(Complaint::error(format!("{path}.image"), message));

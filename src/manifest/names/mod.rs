@@ -8,7 +8,9 @@ mod tests;
 use serde_json::Value;
 
 use crate::escape::line;
-use crate::model::{Complaint, Desired, Registry, RunNetwork, ScheduleName, Strategy, TaskDefinitionSource};
+use crate::model::{
+    AccountId, Complaint, Desired, Registry, RunNetwork, ScheduleName, Strategy, TaskDefinitionSource,
+};
 use crate::text::fields::{self, Fields, text};
 use crate::text::report::Report;
 use crate::text::tree::{Kind, Node, Place};
@@ -69,7 +71,7 @@ impl NameKind {
         let rule = |what, pattern, fits| Rule { what, pattern, fits };
         match self {
             // ECR `RegistryId`: [0-9]{12}
-            Self::Account => rule("an AWS account", "twelve digits", is_account),
+            Self::Account => rule("an AWS account", "twelve digits", AccountId::is_one),
             // The endpoint rules of the AWS SDKs, `regionRegex`: ^(us|eu|ap|…)-\w+-\d+$; ECR `Region`: at most 25.
             Self::Region => rule("an AWS region", "such as eu-west-2", is_region),
             // Amazon ECS API reference, `CreateCluster`, `CreateService`, `RegisterTaskDefinition`, `ContainerDefinition`
@@ -376,10 +378,6 @@ pub(crate) fn names(
     Some(items.iter().filter_map(named).collect())
 }
 
-fn is_account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
 /// A part of the world, places or partitions in it, and a number.
 fn is_region(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
@@ -452,7 +450,7 @@ fn is_role_arn(text: &str) -> bool {
     let Some(path) = resource.strip_prefix("role/") else { return false };
     let (folders, name) = path.rsplit_once('/').map_or(("", path), |(folders, name)| (folders, name));
     let is_folder = |folder: &str| is_made_of(folder, 512, b"_+=,.@-");
-    is_account(account)
+    AccountId::is_one(account)
         && is_role_name(name)
         && path.len() <= 512 + 64
         && (folders.is_empty() && !path.starts_with('/') || folders.split('/').all(is_folder))
@@ -474,10 +472,10 @@ fn is_function(text: &str) -> bool {
         None => ("", text.strip_prefix("function:").unwrap_or(text)),
     };
     let is_place = match place.split(':').collect::<Vec<_>>()[..] {
-        [account] => account.is_empty() || is_account(account),
-        [region, account] => is_region(region) && is_account(account),
+        [account] => account.is_empty() || AccountId::is_one(account),
+        [region, account] => is_region(region) && AccountId::is_one(account),
         _ => {
-            matches!(arn(text), Some(("lambda", region, account, _)) if is_region(region) && is_account(account))
+            matches!(arn(text), Some(("lambda", region, account, _)) if is_region(region) && AccountId::is_one(account))
         }
     };
     is_place && is_named(named)
@@ -507,7 +505,7 @@ fn is_balancer_arn(text: &str, kinds: &[(&str, usize)]) -> bool {
     let kind = parts.next().and_then(|first| kinds.iter().find(|(kind, _)| *kind == first));
     let rest: Vec<&str> = parts.collect();
     is_region(region)
-        && is_account(account)
+        && AccountId::is_one(account)
         && kind.is_some_and(|(_, count)| rest.len() == *count)
         && rest.iter().all(|part| is_made_of(part, 64, b"-"))
 }
@@ -515,7 +513,7 @@ fn is_balancer_arn(text: &str, kinds: &[(&str, usize)]) -> bool {
 fn is_registry_arn(text: &str) -> bool {
     let Some(("servicediscovery", region, account, resource)) = arn(text) else { return false };
     let id = resource.strip_prefix("service/").unwrap_or_default();
-    is_region(region) && is_account(account) && is_made_of(id, 64, b"-_")
+    is_region(region) && AccountId::is_one(account) && is_made_of(id, 64, b"-_")
 }
 
 fn is_parameter_or_secret(text: &str) -> bool {

@@ -10,9 +10,8 @@ mod fit;
 mod status;
 
 use super::causes::{self, End};
-use super::decide::{Plan, back_off, respect_mode};
+use super::decide::{Plan, next};
 use super::facts::{Facts, unreadable};
-use super::hidden;
 use super::phase::Current;
 use super::rules::Answer;
 use super::step::{Step, Why};
@@ -28,16 +27,8 @@ use crate::model::{
 const RECORDED_AGAIN: Millis = 12 * 3_600_000;
 
 pub(super) fn plan(facts: &Facts<'_>, task: &ScheduledTask) -> Plan {
-    let input = facts.input;
     let timetable = Timetable { facts, task };
-    let (steps, waiting) = match timetable.decide() {
-        Ok(Answer::Write(steps)) => (steps, None),
-        Ok(Answer::Wait(waiting)) | Err(waiting) => (Vec::new(), Some(waiting)),
-        Ok(Answer::Done | Answer::Pass) => (Vec::new(), Some(Waiting::Settled)),
-    };
-    let (steps, waiting) = respect_mode(facts, steps, waiting);
-    let (steps, waiting) = back_off(input, steps, waiting);
-    let waiting = waiting.map(|waiting| hidden::in_reason(facts, waiting));
+    let (steps, waiting) = next(facts, timetable.decide());
     let differences = timetable.differences();
     let status = status::of(&timetable, &differences, steps.first(), waiting.as_ref());
     Plan {

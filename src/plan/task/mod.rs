@@ -11,9 +11,8 @@ mod status;
 
 use std::time::Duration;
 
-use super::decide::{Plan, back_off, respect_mode};
+use super::decide::{Plan, next};
 use super::facts::{Facts, unreadable};
-use super::hidden;
 use super::input::Followers;
 use super::rules::Answer;
 use super::step::{Step, Unsettled};
@@ -42,16 +41,8 @@ pub fn content(desired: &Desired, images: &[ObservedImage]) -> Option<ContentHas
 }
 
 pub(super) fn plan(facts: &Facts<'_>, task: &OneShot) -> Plan {
-    let input = facts.input;
     let job = Job::of(facts, task);
-    let (steps, waiting) = match job.decide() {
-        Ok(Answer::Write(steps)) => (steps, None),
-        Ok(Answer::Wait(waiting)) | Err(waiting) => (Vec::new(), Some(waiting)),
-        Ok(Answer::Done | Answer::Pass) => (Vec::new(), Some(Waiting::Settled)),
-    };
-    let (steps, waiting) = respect_mode(facts, steps, waiting);
-    let (steps, waiting) = back_off(input, steps, waiting);
-    let waiting = waiting.map(|waiting| hidden::in_reason(facts, waiting));
+    let (steps, waiting) = next(facts, job.decide());
     let status = status::of(&job, steps.first(), waiting.as_ref());
     Plan {
         reports: status::report(&job).into_iter().collect(),
