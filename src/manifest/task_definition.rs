@@ -143,13 +143,22 @@ pub(super) fn meant(complaint: &ShapeComplaint) -> Option<String> {
     Some(format!("{before}{}", is_nearly(key, &known)?))
 }
 
-/// A known name in other letters, or with one or two edits in a name that is long enough for them.
+/// Letters of a beginning that stands for nothing else: AWS's own guides shorten `canaryBakeTimeInMinutes`.
+const SHORTENED: usize = 8;
+
+/// A known name in other letters, or its beginning, or with one or two edits in a name that is long enough for them. In a short one a letter
+/// too many or too few is a slip, and another letter another name: `gpu` is no `cpu`.
 fn is_nearly<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
     let plain = |text: &str| {
         text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
     };
     let same = known.iter().find(|known| plain(known) == plain(key)).copied();
-    same.or_else(|| nearest_within(key, known, |name| (name.len() / 4).min(2)))
+    let edits = |name: &str| match name.len() {
+        ..=3 => usize::from(name.len() == 3 && name.len() != key.len()),
+        length => (length / 4).min(2),
+    };
+    let same = same.or_else(|| nearest_within(key, known, edits));
+    same.or_else(|| known.iter().find(|name| key.len() >= SHORTENED && name.starts_with(key)).copied())
 }
 
 /// Gives images that no container is named for the containers that have their placeholder. `CodePipeline` calls an image as

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{Found, Resolver};
 use crate::documents::{
@@ -20,6 +20,7 @@ use crate::text::report;
 use crate::text::tree::{Kind, Node, Place};
 
 const WHOLE: &str = "the task definition itself";
+const CONTAINERS: &str = "containerDefinitions";
 
 /// Where a task definition that is no file starts from.
 #[derive(Clone, Copy)]
@@ -151,7 +152,9 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
             layers.patch = Some(layer);
         }
         let mut images = images;
-        if is_in_other_letters(&input, "containerDefinitions") {
+        let misfits = (self.repository.check_shape)(Shape::TaskDefinition, &input);
+        let mut meant = misfits.iter().filter_map(task_definition::meant);
+        if input.get(CONTAINERS).is_none() && meant.any(|meant| meant == CONTAINERS) {
             // Everything else that could be said follows from that.
             let misfits = (self.repository.check_shape)(Shape::TaskDefinition, &input);
             let misfits = misfits.into_iter().map(|misfit| task_definition::misfit(misfit, &input, WHOLE));
@@ -278,12 +281,6 @@ fn tags_of_others(input: &Value) -> impl Iterator<Item = Complaint> {
         let key = tag.get("key").and_then(Value::as_str).filter(|key| tags::is_reserved(key))?;
         Some(super::tags::reserved(format!("tags[{index}].key"), key))
     })
-}
-
-/// Whether a member is there by a name in capital letters, as `CloudFormation` has it.
-fn is_in_other_letters(input: &Value, key: &str) -> bool {
-    let mut keys = input.as_object().into_iter().flat_map(Map::keys);
-    input.get(key).is_none() && keys.any(|known| known.eq_ignore_ascii_case(key))
 }
 
 /// Names the containers of images, and complains about what does not come together.

@@ -68,6 +68,21 @@ fn a_member_that_is_nearly_known_or_known_elsewhere_is_an_error_and_a_new_one_a_
             "error taskdef.json:2:106 unknown field `enable-ecs-log-metadata` | it belongs in `options`",
         ),
         (
+            "\"containerDefinitions\"",
+            "\"containerDefinition\"",
+            "error taskdef.json:1:19 unknown field `containerDefinition` | did you mean `containerDefinitions`?",
+        ),
+        (
+            "\"family\"",
+            "\"cppu\": \"512\", \"family\"",
+            "error taskdef.json:1:2 unknown field `cppu` | did you mean `cpu`?",
+        ),
+        (
+            "\"family\"",
+            "\"gpu\": \"1\", \"family\"",
+            "warning taskdef.json:1:2 unknown field `gpu` | it is sent to AWS as written, or did you mean `cpu`?",
+        ),
+        (
             "\"memory\": 128",
             "\"memory\": 128, \"futureField2028\": 1",
             "warning taskdef.json:2:59 unknown field `futureField2028` | it is sent to AWS as written",

@@ -315,6 +315,25 @@ fn what_a_native_strategy_declares_has_no_second_owner() {
     }
 }
 
+/// AWS's guide has shown names that its model does not have, and its API takes no notice of such.
+#[test]
+fn a_name_that_a_guide_has_and_the_model_has_not_is_an_error() {
+    for (written, findings) in [
+        ("bakeTime: 10", &["api.yaml:7:47 unknown field `bakeTime` | did you mean `bakeTimeInMinutes`?"][..]),
+        (
+            "canaryConfiguration: {canaryBakeTime: 10}",
+            &[
+                "api.yaml:7:47 `canaryConfiguration` cannot be set here | it belongs in `strategy`, under blueGreen, canary or linear",
+                "api.yaml:7:69 unknown field `canaryBakeTime` | did you mean `canaryBakeTimeInMinutes`?",
+            ],
+        ),
+    ] {
+        let application =
+            format!("{APPLICATION}  serviceSettings: {{deploymentConfiguration: {{{written}}}}}\n");
+        check(&[("api.yaml", &application), ("test.yaml", ENVIRONMENT)], findings, &["test/api"]);
+    }
+}
+
 #[test]
 fn container_and_port_of_the_traffic_are_in_the_task_definition() {
     let file = TASK_DEFINITION

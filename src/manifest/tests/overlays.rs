@@ -60,6 +60,11 @@ fn what_is_wrong_in_a_patch_is_told_where_it_stands() {
             "api.yaml:7:25 the family of a base stays as it is | use a task definition file",
         ),
         ("taskDefinitionPatch: {Cpu: \"512\"}", "api.yaml:7:25 unknown field `Cpu` | did you mean `cpu`?"),
+        ("taskDefinitionPatch: {cppu: \"512\"}", "api.yaml:7:25 unknown field `cppu` | did you mean `cpu`?"),
+        (
+            "taskDefinitionPatch: {containerDefinition: [{name: api, cpu: 1}]}",
+            "api.yaml:7:25 unknown field `containerDefinition` | did you mean `containerDefinitions`?",
+        ),
         ("taskDefinitionPatch: {cpu: 512}", "api.yaml:7:30 expected text, found a number | put it in quotes"),
         ("taskDefinitionPatch: {cpu: \"<CPU>\"}", "api.yaml:7:30 nothing fills <CPU> | add CPU to `values`"),
         ("taskDefinitionPatch: nothing.json", "api.yaml:7:24 there is no file `nothing.json`"),
