@@ -5,6 +5,7 @@
 //!
 //! Nothing here knows of files: what is asked about is any task definition, as it is written or as it would be sent.
 
+mod environment_files;
 mod logs;
 mod names;
 mod ports;
@@ -258,6 +259,7 @@ fn of_container(
         }
     }
     words_of_container(container, path, found);
+    environment_files::of(container, path, found);
     let restarts = container.get("restartPolicy").and_then(|policy| policy.get("restartAttemptPeriod"));
     if restarts.and_then(Value::as_i64).is_some_and(|seconds| !RESTARTS.contains(&seconds)) {
         let message = format!("`restartAttemptPeriod` is {} to {}", RESTARTS.start(), RESTARTS.end());

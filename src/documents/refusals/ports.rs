@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Complaint, Fields, closed_words, list, text};
+use super::{Complaint, Fields, closed_words, is_set, list, text};
 
 const PORTS: std::ops::RangeInclusive<i64> = 0..=65_535;
 const PROTOCOLS: [&str; 2] = ["tcp", "udp"];
@@ -28,6 +28,14 @@ pub(super) fn of(fields: &Fields, containers: &[&Fields], found: &mut Vec<Compla
                     let message = format!("{port} is no port");
                     found.push(Complaint::error(format!("{path}.{key}"), message).hint("0 to 65535"));
                 }
+            }
+            if is_set(mapping, "containerPort") && is_set(mapping, "containerPortRange") {
+                let message = "`containerPort` stands beside `containerPortRange`";
+                found.push(
+                    Complaint::error(format!("{path}.containerPort"), message)
+                        .at_key()
+                        .hint("AWS takes one of them in a mapping: remove one, or make it two mappings"),
+                );
             }
             let name = text(mapping, "name");
             if !name.is_empty() && !is_name(name) {

@@ -181,6 +181,7 @@ fn what_aws_always_refuses_is_told_with_its_field() {
 fn what_aws_always_refuses_of_a_container_is_told_and_nothing_else() {
     let awslogs = |options: Value| json!({"logConfiguration": {"logDriver": "awslogs", "options": options}});
     let port = |mapping: Value| json!({"portMappings": [{"containerPort": 80}, mapping]});
+    let file = |value: &str, kind: &str| json!({"environmentFiles": [{"value": value, "type": kind}]});
     let linux = |parameters: Value| json!({"linuxParameters": parameters});
     let both = [true, false];
     let (fargate_only, ec2_only) = (&both[..1], &both[1..]);
@@ -219,6 +220,34 @@ fn what_aws_always_refuses_of_a_container_is_told_and_nothing_else() {
             &both,
             port(json!({"containerPort": 443, "protocol": "TCP"})),
             Some("portMappings[1].protocol: `TCP` is none of tcp, udp"),
+        ),
+        (&both, port(json!({"containerPortRange": "90-99"})), None),
+        (
+            &both,
+            port(json!({"containerPort": 90, "containerPortRange": "90-99"})),
+            Some("portMappings[1].containerPort: `containerPort` stands beside `containerPortRange`"),
+        ),
+        (&both, file("arn:aws:s3:::mco/api/test.env", "s3"), None),
+        (&both, file("arn:aws-cn:s3:::mco/test.env", "s3"), None),
+        (
+            &both,
+            file("s3://mco/test.env", "s3"),
+            Some("environmentFiles[0].value: `value` is the ARN of an object in S3"),
+        ),
+        (
+            &both,
+            file("arn:aws:s3:::mco", "s3"),
+            Some("environmentFiles[0].value: `value` is the ARN of an object in S3"),
+        ),
+        (
+            &both,
+            file("arn:aws:s3:eu-west-2:1:accesspoint/a/object/b", "s3"),
+            Some("environmentFiles[0].value: `value` is the ARN of an object in S3"),
+        ),
+        (
+            &both,
+            file("arn:aws:s3:::mco/test.env", "S3"),
+            Some("environmentFiles[0].type: `S3` is none of s3"),
         ),
         (
             &both,

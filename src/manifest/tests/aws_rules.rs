@@ -94,6 +94,16 @@ fn a_member_that_is_nearly_known_or_known_elsewhere_is_an_error_and_a_new_one_a_
         ),
         (
             "\"memory\": 128",
+            "\"memory\": 128, \"environmentFiles\": [{\"value\": \"s3://mco/test.env\", \"type\": \"s3\"}]",
+            "error taskdef.json:2:90 `value` is the ARN of an object in S3 | such as arn:aws:s3:::mco/test.env",
+        ),
+        (
+            "{\"containerPortRange\"",
+            "{\"containerPort\": 90, \"containerPortRange\"",
+            "error taskdef.json:2:100 `containerPort` stands beside `containerPortRange` | AWS takes one of them in a mapping: remove one, or make it two mappings",
+        ),
+        (
+            "\"memory\": 128",
             "\"memory\": \"128\"",
             "error taskdef.json:2:54 expected a whole number, found text | without quotes; a placeholder alone becomes one",
         ),
