@@ -357,6 +357,7 @@ impl Allow {
     /// Freezes what the repository declares beyond its reach, each with a finding. The roles and images of a task definition that
     /// is no file are known when it is read: the bounds go along.
     pub fn restrict(&self, declaration: &mut Declaration) {
+        declaration.findings.extend(self.no_bound(declaration));
         for declared in &mut declaration.applications {
             if let Declared::Readable(desired) = declared {
                 desired.allowed_roles.clone_from(&self.roles);
@@ -375,6 +376,24 @@ impl Allow {
             });
             *declared = Declared::unknown(desired.target.clone());
         }
+    }
+
+    /// A pattern that bounds nothing looks like a bound to whoever reads the settings.
+    fn no_bound(&self, declaration: &Declaration) -> Option<Finding> {
+        let pattern = self.roles.iter().flatten().find(|pattern| pattern.is_any())?;
+        let first = declaration.readable().next()?;
+        Some(Finding {
+            severity: Severity::Warning,
+            position: first.declared_at.clone(),
+            field: "allow.roles".to_owned(),
+            message: format!("the operator's settings allow every role, by `{}`", pattern.as_str()),
+            hint: Some(
+                "name those that tasks may have, under `allow.roles`, such as ecsTaskExecutionRole or mco-*"
+                    .to_owned(),
+            ),
+            excerpt: None,
+            targets: declaration.readable().map(|one| one.target.clone()).collect(),
+        })
     }
 
     /// Why this must not be reached. That the credentials belong to the declared account is checked against STS.
@@ -415,8 +434,8 @@ impl Allow {
         let account = desired.account.as_ref();
         let registry = desired.registry.account.as_ref();
         for repository in repositories::declared(desired) {
-            if !self.repositories.allows(repository, account, registry) {
-                return refused("ECR repository", &repository.to_string());
+            if !self.repositories.allows(&repository, account, registry) {
+                return refused("image repository", &repository.to_string());
             }
         }
         let is_refused =
@@ -540,6 +559,7 @@ mod tests {
             ("allow: {repositories: [\"mco/*\", \"tools/router\"]}", "", "", true),
             ("allow: {repositories: [\"mco/*\"]}", "", "", false),
             ("allow: {repositories: [\"tools/*\"]}", "", "", false),
+            ("allow: {repositories: [\"mco/*\", \"*.dkr.ecr.*/tools/*\"]}", "", "", true),
             ("allow: {repositories: [mco]}", "", "", false),
             ("allow: {repositories: [\"*\"]}", "account: \"111111111111\"", "", true),
             ("allow: {repositories: [\"*\"]}", "account: \"222222222222\"", "", false),
@@ -571,7 +591,6 @@ mod tests {
             ),
             ("allow: {roles: [\"exec*\"]}", "account: \"111111111111\"", "", false),
             ("allow: {roles: [hooks]}", "account: \"111111111111\"", "", false),
-            ("allow: {roles: [\"*\"]}", "", "", true),
         ] {
             // A role of another account than the environment's is no good anywhere.
             let own = if account.contains("222222222222") { "222222222222" } else { "111111111111" };
@@ -590,6 +609,53 @@ mod tests {
                 (allowed, usize::from(!allowed)),
                 "{allow} {account} {registry}"
             );
+        }
+    }
+
+    #[test]
+    fn an_image_of_another_registry_is_allowed_with_that_before_its_name() {
+        for (allow, allowed) in [
+            ("", true),
+            ("allow: {accounts: [\"111111111111\"]}", true),
+            ("allow: {repositories: [\"*\"]}", false),
+            ("allow: {repositories: [\"mco/*\", \"public.ecr.aws/docker/*\"]}", false),
+            (
+                "allow: {repositories: [\"mco/*\", \"public.ecr.aws/docker/*\", \"docker.io/library/busybox\"]}",
+                true,
+            ),
+            ("allow: {repositories: [\"mco/*\", \"public.ecr.aws/docker/*\", \"docker.io/busybox\"]}", false),
+            // What stands in the place of the own image is put in, and says nothing.
+            ("allow: {repositories: [\"mco/*\", \"*.*/*\"]}", true),
+        ] {
+            let application = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: a}\nspec: {repository: mco/a, service: a, containers: [a], taskDefinition: t.json}\n";
+            let task_definition = r#"{"family": "a", "containerDefinitions": [{"name": "a", "image": "evil/a:1", "memory": 128},
+                {"name": "r", "image": "public.ecr.aws/docker/library/nginx:1", "memory": 128}, {"name": "i", "image": "busybox", "memory": 128}]}"#;
+            let environment = "apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {name: test}\nspec: {account: \"111111111111\", applications: {a: {commit: aaaaaaa}}}\n";
+            let files = [("a.yaml", application), ("t.json", task_definition), ("e.yaml", environment)];
+            let files: Files =
+                files.into_iter().map(|(name, text)| (name.to_owned(), Ok(text.to_owned()))).collect();
+            let mut declaration = manifest::read(&files, None, &|_, _| Vec::new());
+            assert_eq!(declaration.findings, []);
+            load(Some(allow), &[], &[]).unwrap().allow.restrict(&mut declaration);
+            let readable = matches!(declaration.applications[0], Declared::Readable(_));
+            assert_eq!(readable, allowed, "{allow}: {:#?}", declaration.findings);
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_allows_every_role_is_a_warning() {
+        for (roles, expected) in [("[\"*\"]", 1), ("[a, \"arn:aws:iam::*:role/*\"]", 1), ("[\"a*\"]", 0)] {
+            let application = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: a}\nspec: {repository: mco/a, service: a}\n";
+            let environment = "apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {name: test}\nspec: {applications: {a: {commit: aaaaaaa}}}\n";
+            let files = [("a.yaml", application), ("e.yaml", environment)];
+            let files: Files =
+                files.into_iter().map(|(name, text)| (name.to_owned(), Ok(text.to_owned()))).collect();
+            let mut declaration = manifest::read(&files, None, &|_, _| Vec::new());
+            let settings = load(Some(&format!("allow: {{roles: {roles}}}")), &[], &[]).unwrap();
+            settings.allow.restrict(&mut declaration);
+            let warnings = declaration.findings.iter().filter(|one| one.severity == Severity::Warning);
+            assert_eq!(warnings.count(), expected, "{roles}");
+            assert!(matches!(declaration.applications[0], Declared::Readable(_)));
         }
     }
 

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use crate::accounts::Accounts;
 use crate::documents::{code_deploy, logs, roles};
 use crate::model::{
-    AccountId, CodeDeploy, Declaration, Desired, Mode, MoveTag, NewGroup, Region, RunNetwork, ScheduleName,
-    Strategy, Target, TaskDefinitionSource,
+    AccountId, CodeDeploy, Declaration, Desired, Mode, MoveTag, NewGroup, Region, RolePattern, RunNetwork,
+    ScheduleName, Strategy, Target, TaskDefinitionSource,
 };
 use crate::plan::count::Count;
 use resource::{Naming, Resource, named};
@@ -601,7 +601,8 @@ fn any_allowed_role(desired: &Desired) -> Vec<Resource> {
 
 fn passes_any_role(desired: &Desired) -> bool {
     let is_file = matches!(desired.task_definition, TaskDefinitionSource::File { .. });
-    (!is_file || desired.scheduled_task().is_some()) && desired.allowed_roles.is_none()
+    let is_bound = |all: &Vec<RolePattern>| !all.iter().any(RolePattern::is_any);
+    (!is_file || desired.scheduled_task().is_some()) && !desired.allowed_roles.as_ref().is_some_and(is_bound)
 }
 
 /// The streams of the log groups that the task definition names. Where another hand's revision is the base they are not known here.

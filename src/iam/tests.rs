@@ -229,7 +229,8 @@ fn every_role_is_passed_only_where_nobody_says_which_and_that_is_told() {
     };
     let all = vec!["iam::123456789012:role/*".to_owned()];
     assert_eq!(found("", None), (all.clone(), 1));
-    assert_eq!(found("taskDefinition: {from: family, family: api}", None), (all, 1));
+    assert_eq!(found("taskDefinition: {from: family, family: api}", None), (all.clone(), 1));
+    assert_eq!(found("", Some(&["mco-*", "*"])).1, 1, "that is no bound");
     let file = ["iam::123456789012:role/ecsTaskExecutionRole", "iam::123456789012:role/teams/api"];
     assert_eq!(found("taskDefinition: taskdef.json", None), (file.map(str::to_owned).to_vec(), 0));
     let bounds = ["mco-*", "arn:aws:iam::123456789012:role/teams/*"];

@@ -53,26 +53,34 @@ fn matches(pattern: &[u8], name: &[u8]) -> bool {
     pattern.get(at..).unwrap_or_default().iter().all(|byte| *byte == b'*')
 }
 
-/// Which images of private registries may be taken.
+/// Which images may be taken. A pattern is of repositories in the private registries of ECR that are in reach, or of those in any
+/// other registry where it names that before them: `public.ecr.aws/docker/*`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AllowedRepositories {
     /// `None`: all, whosesoever.
     pub names: Option<Vec<Pattern>>,
-    /// Whose registries. `None`: the environment's own account and that of its registry.
+    /// Whose private registries. `None`: those of the environment's own account and of its registry.
     pub accounts: Option<Vec<AccountId>>,
 }
 
-/// A repository by its name; what is written with its registry states whose it is.
+/// Where an image is taken from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ImageRepository<'n> {
-    pub account: Option<&'n str>,
-    pub name: &'n str,
+pub enum ImageRepository<'n> {
+    /// In the declared registry.
+    Declared { name: &'n str },
+    /// In a private registry of ECR, which states whose it is.
+    Private { host: &'n str, account: &'n str, name: &'n str },
+    /// In any other, at this address; images of Docker's own are in the folder `library/`.
+    Elsewhere { host: &'n str, folder: &'static str, name: &'n str },
 }
 
 impl fmt::Display for ImageRepository<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)?;
-        self.account.map_or(Ok(()), |account| write!(f, " of account {account}"))
+        match self {
+            Self::Declared { name } => f.write_str(name),
+            Self::Private { account, name, .. } => write!(f, "{name} of account {account}"),
+            Self::Elsewhere { host, folder, name } => write!(f, "{host}/{folder}{name}"),
+        }
     }
 }
 
@@ -80,20 +88,33 @@ impl AllowedRepositories {
     /// `own`: the account of the environment, where it is known; `registry`: that of its registry, where it is declared.
     pub fn allows(
         &self,
-        repository: ImageRepository<'_>,
+        repository: &ImageRepository<'_>,
         own: Option<&AccountId>,
         registry: Option<&AccountId>,
     ) -> bool {
-        let Some(names) = &self.names else { return true };
-        let is_in_reach = repository.account.is_none_or(|account| match &self.accounts {
-            Some(accounts) => accounts.iter().any(|allowed| allowed.as_str() == account),
-            None => {
-                own.is_none_or(|own| own.as_str() == account)
-                    || registry.is_some_and(|registry| registry.as_str() == account)
+        let Some(patterns) = &self.names else { return true };
+        let named = |name: &str| patterns.iter().any(|pattern| pattern.matches(name));
+        let at = |address: &str| {
+            patterns.iter().any(|pattern| names_registry(pattern) && pattern.matches(address))
+        };
+        match repository {
+            ImageRepository::Declared { name } => named(name),
+            ImageRepository::Private { host, account, name } => {
+                let is_of = |known: &AccountId| known.as_str() == *account;
+                let is_in_reach = match &self.accounts {
+                    Some(accounts) => accounts.iter().any(is_of),
+                    None => own.is_none_or(is_of) || registry.is_some_and(is_of),
+                };
+                is_in_reach && (named(name) || at(&format!("{host}/{name}")))
             }
-        });
-        is_in_reach && names.iter().any(|pattern| pattern.matches(repository.name))
+            ImageRepository::Elsewhere { .. } => at(&repository.to_string()),
+        }
     }
+}
+
+/// Whether a registry stands before the repositories. It has a dot or a port, as in the address of an image.
+fn names_registry(pattern: &Pattern) -> bool {
+    pattern.as_str().split_once('/').is_some_and(|(host, _)| host.contains(['.', ':']))
 }
 
 /// Which roles may be given to tasks: a pattern of their names, with the path before them, in the account of the
@@ -115,6 +136,12 @@ impl RolePattern {
 
     pub fn as_str(&self) -> &str {
         &self.written
+    }
+
+    /// Whether it bounds nothing.
+    pub fn is_any(&self) -> bool {
+        let name = self.name.as_str();
+        !name.is_empty() && name.bytes().all(|byte| byte == b'*')
     }
 
     /// `role`: an ARN, or a name alone, which is a role of `account`.
@@ -166,6 +193,47 @@ mod tests {
         }
         let stars = "*a".repeat(200) + "b";
         assert!(!Pattern::new(stars).matches(&"a".repeat(20_000)));
+    }
+
+    #[test]
+    fn a_pattern_of_repositories_is_of_ecr_unless_it_names_a_registry() {
+        let host = "111111111111.dkr.ecr.eu-west-2.amazonaws.com";
+        let private = |account, name| ImageRepository::Private { host, account, name };
+        let elsewhere = |host, name| ImageRepository::Elsewhere { host, folder: "", name };
+        let (mine, theirs) = (private("111111111111", "mco/api"), private("222222222222", "mco/api"));
+        let declared = ImageRepository::Declared { name: "mco/api" };
+        let public = elsewhere("public.ecr.aws", "mco/api");
+        let ported = elsewhere("registry.example.com:5000", "mco/api");
+        for (pattern, allowed) in [
+            ("*", [true, true, false, false, false]),
+            ("mco/*", [true, true, false, false, false]),
+            ("*/*", [true, true, false, false, false]),
+            ("other", [false; 5]),
+            ("public.ecr.aws/mco/*", [false, false, false, true, false]),
+            ("public.ecr.aws/other/*", [false; 5]),
+            ("registry.example.com:*/*", [false, false, false, false, true]),
+            ("*.dkr.ecr.*/mco/api", [false, true, false, false, false]),
+            ("*.*/*", [false, true, false, true, true]),
+        ] {
+            let bounds = AllowedRepositories { names: Some(vec![Pattern::new(pattern)]), accounts: None };
+            let own = AccountId::new("111111111111");
+            let found = [declared, mine, theirs, public, ported]
+                .map(|repository| bounds.allows(&repository, Some(&own), None));
+            assert_eq!(found, allowed, "{pattern}");
+        }
+        assert!(AllowedRepositories::default().allows(&public, None, None));
+    }
+
+    #[test]
+    fn a_pattern_of_roles_without_a_bound_is_known() {
+        for (pattern, expected) in [
+            ("*", true),
+            ("arn:aws:iam::*:role/**", true),
+            ("arn:aws:iam::111111111111:role/", false),
+            ("ecs*", false),
+        ] {
+            assert_eq!(RolePattern::new(pattern).is_any(), expected, "{pattern}");
+        }
     }
 
     #[test]

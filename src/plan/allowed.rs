@@ -26,7 +26,7 @@ impl Facts<'_> {
         let desired = self.input.desired;
         let own = desired.account.as_ref().or(self.input.observed.account.as_ref().ok());
         let registry = desired.registry.account.as_ref();
-        let refused = |one: &ImageRepository<'_>| !desired.allowed_repositories.allows(*one, own, registry);
+        let refused = |one: &ImageRepository<'_>| !desired.allowed_repositories.allows(one, own, registry);
         match repositories::of_task_definition(rendered).find(refused) {
             Some(repository) => Err(Waiting::RepositoryNotAllowed { repository: repository.to_string() }),
             None => Ok(()),

@@ -449,7 +449,7 @@ pub fn hint(waiting: &Waiting, target: &Target) -> Option<String> {
             "use a role that is allowed, or have the operator add it to `allow.roles`".to_owned()
         }
         Waiting::RepositoryNotAllowed { .. } => {
-            "use an image that is allowed, or have the operator add its repository to `allow.repositories` and its account to `allow.accounts`"
+            "use an image that is allowed, or have the operator add its repository to `allow.repositories`: of ECR by its name, and its account to `allow.accounts`; of another registry with that before it"
                 .to_owned()
         }
         Waiting::Misfit { .. } => {

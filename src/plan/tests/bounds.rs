@@ -66,7 +66,9 @@ fn an_image_beside_the_own_one_is_of_a_repository_that_the_operator_allows() {
     for (allowed, image, expected) in [
         (None, other, register),
         (Some(&["mco/api", "tools/*"][..]), other, register),
-        (Some(&["mco/api"]), "public.ecr.aws/tools/router:1", register),
+        (None, "public.ecr.aws/tools/router:1", register),
+        (Some(&["mco/api", "public.ecr.aws/tools/*"]), "public.ecr.aws/tools/router:1", register),
+        (Some(&["mco/api", "*"]), "public.ecr.aws/tools/router:1", "RepositoryNotAllowed"),
         (Some(&["mco/api"]), other, "RepositoryNotAllowed"),
         (Some(&[]), other, "RepositoryNotAllowed"),
         (Some(&["tools/*"]), other, "RepositoryNotAllowed"),
