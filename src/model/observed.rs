@@ -95,16 +95,27 @@ impl Observed {
     pub fn unreached(account: Result<AccountId, Unreached>, why: &str, now: Millis) -> Self {
         let unread = || why.to_owned();
         Self {
+            service: Reading::Unavailable(unread()),
+            newest: None,
+            service_deployments: Reading::Unavailable(unread()),
+            tasks: Reading::Unavailable(unread()),
+            ..Self::without_service(account, now)
+        }
+    }
+
+    /// Of what is no service, with nothing known of it yet: a task, or what schedules start.
+    pub fn without_service(account: Result<AccountId, Unreached>, now: Millis) -> Self {
+        Self {
             checked_at: now,
             facts_checked_at: now,
             account,
-            service: Reading::Unavailable(unread()),
+            service: Reading::Absent,
             revisions: BTreeMap::new(),
-            newest: None,
+            newest: Some(Reading::Absent),
             group: None,
             balancing: None,
-            service_deployments: Reading::Unavailable(unread()),
-            tasks: Reading::Unavailable(unread()),
+            service_deployments: Reading::Absent,
+            tasks: Reading::Absent,
             images: Vec::new(),
             ancestry: BTreeMap::new(),
             memory: None,

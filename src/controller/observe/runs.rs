@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{NEWEST, Observer};
 use crate::documents::memory;
 use crate::model::{
-    AccountId, Answers, Desired, InfraCommit, Memory, Millis, Observed, OneShot, OutcomeKind, Reading,
-    Revision, RunNetwork, RunStamp, RunStanding, Service, Task, TaskDefinitionArn, Unreached,
+    AccountId, Desired, InfraCommit, Memory, Millis, Observed, OneShot, OutcomeKind, Reading, Revision,
+    RunNetwork, RunStamp, RunStanding, Service, Task, TaskDefinitionArn, Unreached,
 };
 use crate::plan::{declared_family, task};
 use crate::ports::CloudError;
@@ -39,25 +39,12 @@ impl Observer<'_> {
         let revisions = self.revisions(desired, arns, |kept| memory::of(kept, desired).is_some()).await;
         let tasks = self.tasks_of_runs(desired, &revisions, now).await;
         let mut observed = Observed {
-            checked_at: now,
-            facts_checked_at: now,
-            account,
-            service: Reading::Absent,
             revisions,
-            newest: Some(Reading::Absent),
-            group: None,
-            balancing: None,
-            service_deployments: Reading::Absent,
             tasks,
             images,
-            ancestry: BTreeMap::new(),
             memory: Some(recalled.completeness),
-            earlier: None,
-            interim: Vec::new(),
-            scalable_target: None,
             model_service: self.model_service(desired, task).await,
-            schedules: BTreeMap::new(),
-            answers: Answers::default(),
+            ..Observed::without_service(account, now)
         };
         self.relate(desired, head, &mut observed);
         observed

@@ -8,7 +8,7 @@ use futures::future::join_all;
 use super::{Look, NEWEST, Observer};
 use crate::documents::memory;
 use crate::model::{
-    AccountId, Answers, Desired, InfraCommit, Observed, Reading, Schedule, ScheduleName, ScheduledTask,
+    AccountId, Desired, InfraCommit, Observed, Reading, Schedule, ScheduleName, ScheduledTask,
     TaskDefinitionArn, Unreached,
 };
 use crate::plan::declared_family;
@@ -48,25 +48,12 @@ impl Observer<'_> {
             schedules = self.schedules(task).await;
         }
         let mut observed = Observed {
-            checked_at: now,
-            facts_checked_at: now,
-            account,
-            service: Reading::Absent,
             revisions,
-            newest: Some(Reading::Absent),
-            group: None,
-            balancing: None,
-            service_deployments: Reading::Absent,
             tasks,
             images,
-            ancestry: BTreeMap::new(),
             memory: Some(recalled.completeness),
-            earlier: None,
-            interim: Vec::new(),
-            scalable_target: None,
-            model_service: None,
             schedules,
-            answers: Answers::default(),
+            ..Observed::without_service(account, now)
         };
         self.relate(desired, head, &mut observed);
         if super::is_first_contact(desired, &observed) {
