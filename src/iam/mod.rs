@@ -174,10 +174,12 @@ fn has_plain_names(desired: &Desired) -> Result<(), Wildcard> {
     names.extend(desired.images.iter().map(|image| image.repository.to_string()));
     names.extend(places.into_iter().chain(regions).chain([family]).flatten());
     names.extend(roles::declared(desired).into_iter().map(str::to_owned));
-    if let TaskDefinitionSource::File { input, .. } = &desired.task_definition {
-        let logs = logs::groups(input).flat_map(|(region, group)| region.into_iter().chain([group]));
-        names.extend(logs.map(str::to_owned));
-    }
+    let file = match &desired.task_definition {
+        TaskDefinitionSource::File { input, .. } => Some(&**input),
+        TaskDefinitionSource::Service | TaskDefinitionSource::Family(_) => None,
+    };
+    let logs = file.into_iter().chain(&desired.overlay.patch).flat_map(logs::groups);
+    names.extend(logs.flat_map(|(region, group)| region.into_iter().chain([group])).map(str::to_owned));
     match names.into_iter().find(|name| name.contains(['*', '?', '$'])) {
         Some(name) => Err(Wildcard { target: desired.target.clone(), name }),
         None => Ok(()),
@@ -605,7 +607,8 @@ fn passes_any_role(desired: &Desired) -> bool {
     (!is_file || desired.scheduled_task().is_some()) && !desired.allowed_roles.as_ref().is_some_and(is_bound)
 }
 
-/// The streams of the log groups that the task definition names. Where another hand's revision is the base they are not known here.
+/// The streams of the log groups that the task definition names. Where another hand's revision is the base all of the region are
+/// among them: beside those only a patch names others.
 fn logs(desired: &Desired) -> Vec<Resource> {
     let of = |region: Option<&str>, group: &str| {
         let region = region.or(desired.region.as_ref().map(Region::as_str)).unwrap_or("*");
@@ -613,12 +616,16 @@ fn logs(desired: &Desired) -> Vec<Resource> {
         let kind = format!("arn:{}:logs:{region}:{account}:log-group:", partition(desired));
         Resource { kind, name: group.to_owned(), rest: ":log-stream:*" }
     };
-    match &desired.task_definition {
-        TaskDefinitionSource::File { input, .. } => {
-            logs::groups(input).map(|(region, group)| of(region, group)).collect()
-        }
-        TaskDefinitionSource::Service | TaskDefinitionSource::Family(_) => vec![of(None, "*")],
+    if let TaskDefinitionSource::File { input, .. } = &desired.task_definition {
+        return logs::groups(input).map(|(region, group)| of(region, group)).collect();
     }
+    let mut all = vec![of(None, "*")];
+    let patched = desired.overlay.patch.iter().flat_map(logs::groups);
+    let elsewhere = patched.filter(|(region, _)| {
+        region.is_some_and(|region| desired.region.as_ref().is_some_and(|own| own.as_str() != region))
+    });
+    all.extend(elsewhere.map(|(region, group)| of(region, group)));
+    all
 }
 
 /// The roles that the service's settings and its strategy give to ECS itself.

@@ -263,6 +263,10 @@ fn the_logs_of_what_fails_are_read_where_they_are_known_to_be() {
         let mut declared = declaration(PLACE, &[("api".to_owned(), specification)]);
         for one in &mut declared.applications {
             let Declared::Readable(desired) = one else { continue };
+            if let Some(patch) = desired.overlay.patch.as_mut().filter(|_| definition != "null") {
+                patch["containerDefinitions"][0]["logConfiguration"] =
+                    serde_json::from_str(definition).unwrap();
+            }
             if let TaskDefinitionSource::File { input, .. } = &mut desired.task_definition {
                 std::sync::Arc::make_mut(input)["containerDefinitions"][0]["logConfiguration"] =
                     serde_json::from_str(definition).unwrap();
@@ -281,6 +285,16 @@ fn the_logs_of_what_fails_are_read_where_they_are_known_to_be() {
     assert!(logs(file, r#"{"logDriver": "splunk"}"#).unwrap().is_empty());
     assert_eq!(logs("containers: [api]", "null").unwrap(), ["logs:log-group:*:log-stream:*"]);
     assert_eq!(logs(file, &kept("/mco/*")).unwrap_err().name, "/mco/*");
+    let patch = |region: &str, group: &str| {
+        format!(
+            "taskDefinitionPatch: {{containerDefinitions: [{{name: api, image: x, memory: 1, logConfiguration: {{logDriver: awslogs, options: {{awslogs-region: {region}, awslogs-group: {group}}}}}}}]}}, containers: [api]"
+        )
+    };
+    let all = "logs:log-group:*:log-stream:*";
+    assert_eq!(logs(&patch("eu-west-2", "api"), "null").unwrap(), [all]);
+    let far = "logs:eu-west-1:123456789012:log-group:api:log-stream:*";
+    assert_eq!(logs(&patch("eu-west-1", "api"), "null").unwrap(), [far, all]);
+    assert_eq!(logs(&patch("eu-west-1", "api"), &kept("/mco/*")).unwrap_err().name, "/mco/*");
 }
 
 /// Applications of two environments, of which one is in the account of a role.
