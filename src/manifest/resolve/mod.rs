@@ -445,15 +445,21 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
 
     /// Reports a key that is not there, unless one is told that was meant to be it.
     fn require(&mut self, key: &str) {
+        if self.merged.get(key).is_some() {
+            return;
+        }
+        let is_known = |written: &&str| ENTRY_KEYS.contains(written) || SPEC_KEYS.contains(written);
         let is_meant = |node: &Node| match &node.kind {
-            Kind::Map(entries) => entries.iter().map(|(written, _)| written.text.as_str()).any(|written| {
-                let is_known = ENTRY_KEYS.contains(&written) || SPEC_KEYS.contains(&written);
-                !is_known && nearest(written, &SPEC_KEYS) == Some(key)
-            }),
+            Kind::Map(entries) => {
+                let written = entries.iter().map(|(written, _)| written.text.as_str());
+                // No more of them are told.
+                let mut unknown = written.filter(|written| !is_known(written)).take(MOST_OF_ONE);
+                unknown.any(|written| nearest(written, &SPEC_KEYS) == Some(key))
+            }
             _ => false,
         };
         let is_told = is_meant(self.merged.base.node) || is_meant(self.merged.entry.node);
-        if self.merged.get(key).is_none() && !is_told {
+        if !is_told {
             let Found { node, file, path } = self.merged.base.clone();
             self.error(file, node, &format!("{path}.{key}"), format!("`{key}` is missing"));
         }

@@ -13,7 +13,7 @@ use crate::documents::{
 };
 use crate::manifest::names::{self, NameKind};
 use crate::manifest::{check, leftovers, task_definition};
-use crate::model::{Complaint, Shape, Spot};
+use crate::model::{Complaint, Shape, ShapeComplaint, Spot};
 use crate::model::{DesiredImage, Overlay, Severity, TaskDefinitionSource};
 use crate::text::fields::{Fields, kind};
 use crate::text::report;
@@ -124,7 +124,8 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
             complaints.extend(place_images(images.as_deref_mut(), &patch));
         }
         let (_, paths) = replaced(&patch, images.as_deref().map(Vec::as_slice));
-        complaints.extend(self.misfits_and_leftovers(&patch, &paths));
+        let misfits = (self.repository.check_shape)(Shape::TaskDefinition, &patch);
+        complaints.extend(self.misfits_and_leftovers(&patch, &paths, misfits));
         self.tell(&Layers { file: None, patch: Some(layer) }, complaints);
         Some(Overlay { values: texts, patch: Some(patch), ..Overlay::default() })
     }
@@ -156,7 +157,6 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         let mut meant = misfits.iter().filter_map(task_definition::meant);
         if input.get(CONTAINERS).is_none() && meant.any(|meant| meant == CONTAINERS) {
             // Everything else that could be said follows from that.
-            let misfits = (self.repository.check_shape)(Shape::TaskDefinition, &input);
             let misfits = misfits.into_iter().map(|misfit| task_definition::misfit(misfit, &input, WHOLE));
             self.tell(&layers, misfits.collect());
             return None;
@@ -167,19 +167,22 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         if input.to_string().len() > placeholders::MOST_BYTES {
             complaints.push(too_large(String::new()));
         }
-        complaints.extend(self.complaints(&input, placed));
+        complaints.extend(self.complaints(&input, placed, misfits));
         self.tell(&layers, complaints);
         self.check_targets(file, &input);
         Some(TaskDefinitionSource::File { path: file.to_owned(), input: Arc::new(input) })
     }
 
-    fn complaints(&self, input: &Value, images: Option<&[DesiredImage]>) -> Vec<Complaint> {
+    fn complaints(
+        &self,
+        input: &Value,
+        images: Option<&[DesiredImage]>,
+        misfits: Vec<ShapeComplaint>,
+    ) -> Vec<Complaint> {
         let (replaced, paths) = replaced(input, images);
-        let mut complaints = self.misfits_and_leftovers(input, &paths);
-        let misfits = (self.repository.check_shape)(Shape::TaskDefinition, input);
-        let meant = misfits.iter().filter_map(task_definition::meant);
-        let taken: BTreeSet<String> =
-            complaints.iter().map(|complaint| complaint.path.clone()).chain(meant).collect();
+        let mut taken: BTreeSet<String> = misfits.iter().filter_map(task_definition::meant).collect();
+        let mut complaints = self.misfits_and_leftovers(input, &paths, misfits);
+        taken.extend(complaints.iter().map(|complaint| complaint.path.clone()));
         let mut more = refusals::of(input, &replaced.iter().map(String::as_str).collect());
         if input.get("family").and_then(Value::as_str).is_none() {
             more.push(Complaint::error("family", "`family` is missing"));
@@ -192,11 +195,15 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
     }
 
     /// A field with a placeholder that nothing fills has no other fault yet.
-    fn misfits_and_leftovers(&self, input: &Value, replaced: &[String]) -> Vec<Complaint> {
+    fn misfits_and_leftovers(
+        &self,
+        input: &Value,
+        replaced: &[String],
+        misfits: Vec<ShapeComplaint>,
+    ) -> Vec<Complaint> {
         let mut complaints = leftovers::in_task_definition(input, &self.values.texts, replaced);
         let left: BTreeSet<String> = complaints.iter().map(|complaint| complaint.path.clone()).collect();
-        let misfits = (self.repository.check_shape)(Shape::TaskDefinition, input).into_iter();
-        let misfits = misfits.filter(|misfit| !left.contains(&misfit.path));
+        let misfits = misfits.into_iter().filter(|misfit| !left.contains(&misfit.path));
         complaints.extend(misfits.map(|misfit| task_definition::misfit(misfit, input, WHOLE)));
         complaints.extend(
             names::in_task_definition(input, replaced).into_iter().filter(|name| !left.contains(&name.path)),
@@ -230,6 +237,9 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
             Ok(filled) => {
                 self.values.used.extend(filled.used);
                 let mut value = filled.value;
+                if filled.whole.is_empty() {
+                    return Some(value);
+                }
                 let complaints = (self.repository.check_shape)(Shape::TaskDefinition, &value);
                 for (path, wanted) in task_definition::give_types(&mut value, &complaints, &filled.whole) {
                     let node = layer.node.at_path(path);
@@ -256,8 +266,13 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
     }
 
     fn tell(&mut self, layers: &Layers<'f>, complaints: Vec<Complaint>) {
+        let (mut errors, mut warnings) = (0, 0);
         for complaint in complaints {
-            let (file, place) = layers.place(&complaint.path, complaint.spot);
+            let told = if complaint.severity == Severity::Error { &mut errors } else { &mut warnings };
+            *told += 1;
+            // Of more than that, two of which may be one, none is told: they are counted, and where they stand is not looked for.
+            let path = if *told > 2 * report::MOST_OF_ONE { "" } else { &complaint.path };
+            let (file, place) = layers.place(path, complaint.spot);
             self.add(file, place, &complaint);
         }
     }
