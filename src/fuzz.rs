@@ -1,13 +1,12 @@
 //! Seeds of the tests that change something at random: so many in their order, or ever others for as long as somebody asks.
 //!
-//! `TRUEUP_FUZZ_SECONDS` says how long; `TRUEUP_FUZZ_SEED` is the first seed. A failure names its seed. Who asks for a time runs these
-//! tests alone, so that the memory which they take is that of the process.
+//! `TRUEUP_FUZZ_SECONDS` says how long; `TRUEUP_FUZZ_SEED` is the first seed. A failure names its seed. Who asks for a time runs each
+//! of these tests in a process of its own, as `scripts/fuzz` does: the memory that it takes is that of the process.
 
 use std::time::{Duration, Instant};
 
-/// MiB that one kind of mutants may take at its worst, and how many kinds go on side by side.
+/// MiB that one kind of mutants may take at its worst.
 const MOST_MEMORY: usize = 64;
-const KINDS: usize = 6;
 
 pub struct Seeds {
     what: &'static str,
@@ -41,18 +40,23 @@ impl Iterator for Seeds {
 impl Drop for Seeds {
     #[expect(clippy::print_stdout, reason = "read by people")]
     fn drop(&mut self) {
-        println!("{}: {} mutants", self.what, self.tried);
+        let peak = self.end.and_then(|_| peak());
+        let memory = peak.map(|peak| format!(", {peak} MiB at the worst")).unwrap_or_default();
+        println!("{}: {} mutants{memory}", self.what, self.tried);
         if std::thread::panicking() {
             println!("{}: fails with TRUEUP_FUZZ_SEED={}", self.what, self.next.wrapping_sub(1));
-        } else if let Some(peak) = self.end.and_then(|_| peak()) {
-            assert!(peak < MOST_MEMORY * KINDS, "{}: {peak} MiB at the worst", self.what);
+        } else if let Some(peak) = peak {
+            assert!(peak < MOST_MEMORY, "{}: {peak} MiB at the worst", self.what);
         }
     }
 }
 
-/// MiB of memory that the process has needed at most; `None` where the system does not say.
+/// MiB of memory that the process has needed at most, without the pages of the program itself; `None` where the system does not say.
 fn peak() -> Option<usize> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.trim().trim_end_matches(" kB").parse::<usize>().ok()? / 1024)
+    let kibibytes = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().trim_end_matches(" kB").parse::<usize>().ok()
+    };
+    Some(kibibytes("VmHWM:")?.saturating_sub(kibibytes("RssFile:")?) / 1024)
 }

@@ -52,6 +52,9 @@ const LETTERS: [char; 24] = [
     '&', '*', '!', '|', '>', '"', '%', '😀',
 ];
 
+/// One of so many mutants is multiplied, which takes its time.
+const MULTIPLIED: u64 = 50;
+
 fn example(name: &str) -> Files {
     fn add(folder: &Path, root: &Path, files: &mut Files) {
         for entry in std::fs::read_dir(folder).unwrap() {
@@ -100,6 +103,41 @@ fn mutated(text: &str, random: &mut fastrand::Rng) -> String {
         }
     }
     lines.join("\n")
+}
+
+/// The documents so many times over, each time under other names, with as many entries for each.
+fn multiplied(files: &Files, random: &mut fastrand::Rng) -> Files {
+    let (applications, environments) = (1_usize << random.u8(..6), 1_usize << random.u8(..6));
+    let numbered = |text: &str, number: usize| -> String {
+        let of_line = |line: &str| match line.trim_start().split_once(": ") {
+            Some(("name", name)) => line.replacen(name, &format!("n{number}-{name}"), 1),
+            Some((key @ ("service" | "environmentTag" | "deploymentGroup"), value)) => {
+                line.replacen(&format!("{key}: {value}"), &format!("{key}: n{number}-{value}"), 1)
+            }
+            _ => line.replacen("metadata: {name: ", &format!("metadata: {{name: n{number}-"), 1),
+        };
+        text.lines().map(|line| of_line(line) + "\n").collect()
+    };
+    let entry = |line: &str, number: usize| match line.strip_prefix("    ") {
+        Some(key) if key.starts_with(|letter: char| letter.is_ascii_alphabetic()) => {
+            format!("    n{number}-{key}\n")
+        }
+        _ => format!("{line}\n"),
+    };
+    let of = |text: &String| -> String {
+        let (head, entries) = text.split_once("  applications:\n").unwrap_or((text, ""));
+        let times = match () {
+            () if text.contains("kind: Environment") => environments,
+            () if text.contains("kind: Application") => applications,
+            () => return text.clone(),
+        };
+        let entries: String = (0..applications)
+            .flat_map(|number| entries.lines().map(move |line| entry(line, number)))
+            .collect();
+        let entries = if entries.is_empty() { entries } else { format!("  applications:\n{entries}") };
+        (0..times).map(|number| numbered(head, number) + &entries).collect::<Vec<_>>().join("---\n")
+    };
+    files.iter().map(|(path, text)| (path.clone(), text.as_ref().map(of).map_err(Clone::clone))).collect()
 }
 
 /// What must hold for whatever was read.
@@ -173,6 +211,9 @@ fn check_mutations(name: &'static str, copies: u64) {
             if let Some(Ok(text)) = files.get_mut(path) {
                 *text = mutated(text, &mut random);
             }
+        }
+        if seed % MULTIPLIED == 0 {
+            files = multiplied(&files, &mut random);
         }
         check(&files, &format!("{name}, seed {seed}"));
     }
@@ -285,4 +326,12 @@ fn text_is_json_where_serde_says_so() {
             (Err(_), Err(_)) => {}
         }
     }
+}
+
+#[test]
+fn what_is_multiplied_is_as_good_as_it_was() {
+    let files = multiplied(&example("infrastructure"), &mut fastrand::Rng::with_seed(7));
+    let declaration = read(&files, None, &crate::aws::check_shape);
+    assert_eq!(declaration.findings, []);
+    assert!(declaration.readable().count() > 8, "{}", declaration.applications.len());
 }
