@@ -21,13 +21,13 @@ const LONG: u64 = 400;
 const STEADY: usize = 18;
 
 /// A second controller, with a memory of its own.
-struct Beside {
+pub struct Beside {
     stage: Stage,
     running: Mutex<Running>,
 }
 
 impl Beside {
-    fn new(stage: &Stage) -> Arc<Self> {
+    pub fn new(stage: &Stage) -> Arc<Self> {
         Arc::new(Self { stage: stage.beside(), running: Mutex::new(stage.process(BTreeMap::new())) })
     }
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use trueup_simulator::{Api, Fault};
 
-use crate::faults::{End, check_rest, run};
+use crate::faults::{Beside, End, check_rest, run};
 use crate::process::{Call, Kind, Other, Trouble};
 use crate::stage::{Breaker, SERVICE, Stage, TICK, WRITES, said};
 use crate::steady::at_once;
@@ -18,14 +18,15 @@ pub fn is_write(call: &Call) -> bool {
     WRITES.contains(&call.operation.as_str())
 }
 
+/// Whether it tells of the service, or changes something.
+fn sees(call: &Call) -> bool {
+    is_write(call) || Kind::of(&call.operation).is_some_and(|kind| Kind::OF_THE_SERVICE.contains(&kind))
+}
+
 /// The calls before which a hand may change the service. A call that reads nothing of the service does not see it, so the
 /// next one stands for it; a look that writes nothing reads a world that stands still, so its first call stands for all of
 /// it; and one moment at rest is like another.
 pub fn moments(calls: &[Call]) -> Vec<usize> {
-    let sees = |call: &Call| {
-        let kind = Kind::of(&call.operation);
-        is_write(call) || kind.is_some_and(|kind| Kind::OF_THE_SERVICE.contains(&kind))
-    };
     let near =
         |index: usize| calls[index.saturating_sub(14)..(index + 14).min(calls.len())].iter().any(is_write);
     let begins = |index: usize| index == 0 || calls[index - 1].at != calls[index].at;
@@ -127,6 +128,70 @@ async fn a_person_who_goes_back_at_any_moment_is_never_stopped_and_then_judged_a
             let more = if drift == "heal" { 2 } else { 1 };
             assert!(stage.deployments() <= plain.deployments() + more, "{place}");
             assert_eq!(stage.registered(), plain.registered(), "{place}");
+        }
+    }
+}
+
+/// A hand that acts once, and a second controller that looks as often as the first.
+struct HandBesideTwo {
+    hand: Arc<dyn Other>,
+    second: Arc<Beside>,
+}
+
+#[async_trait]
+impl Other for HandBesideTwo {
+    async fn act(&self) {
+        self.hand.act().await;
+    }
+
+    async fn look(&self) {
+        self.second.look().await;
+    }
+}
+
+/// Which of the two controllers has written what is a matter of moments: what counts is how far they had come together.
+#[tokio::test]
+async fn a_person_who_goes_back_at_any_moment_of_two_controllers_is_never_stopped() {
+    for drift in ["alert", "heal"] {
+        let stage = promoted(Stage::new(Breaker::On), drift).await;
+        let (registered, deployments) = (stage.registered(), stage.deployments());
+        let plain = stage.clone();
+        let calls = run(&plain, BTreeMap::new(), Some(Beside::new(&plain))).await.calls;
+        let writes = 3 * TICK;
+        let is_worth = |index: &usize| {
+            let since = calls[*index].at - calls[0].at;
+            let begins = *index == 0 || calls[*index - 1].at != calls[*index].at;
+            begins && since.is_multiple_of(3 * TICK)
+                || drift == "alert" && since <= writes && sees(&calls[*index])
+        };
+        for index in (0..calls.len()).filter(is_worth) {
+            let stage = stage.clone();
+            let (beside, before) = (stage.beside(), Arc::new(Mutex::new((0, 0))));
+            let tells = Arc::clone(&before);
+            let hand = Hand(move || {
+                *tells.lock().unwrap() = (beside.registered(), beside.deployments());
+                go_back(&beside);
+            });
+            let other = HandBesideTwo { hand: Arc::new(hand), second: Beside::new(&stage) };
+            let plan = BTreeMap::from([(index, Trouble::Elsewhere)]);
+            let end = run(&stage, plan, Some(Arc::new(other))).await;
+            let place = format!("{drift}: before call {index}, {}", calls[index].operation);
+            let (known, started) = *before.lock().unwrap();
+            let runs = if end.said == "Drifted" { "bbbbbbb" } else { "ddddddd" };
+            assert!(["Drifted", "Settled"].contains(&end.said.as_str()), "{place}: {}", end.said);
+            // Until ours has begun it is a matter of what was read last.
+            if drift == "heal" {
+                assert_eq!(runs, "ddddddd", "{place}");
+            } else if started > deployments {
+                assert_eq!(runs, "bbbbbbb", "{place}");
+            }
+            if known == registered || started > deployments || runs == "bbbbbbb" {
+                assert_eq!(newest_to_revision_2(&stage), "SUCCESSFUL", "{place}");
+            }
+            check_rest(&stage, runs, &place);
+            let more = if drift == "heal" { 2 } else { 1 };
+            assert!(stage.deployments() <= plain.deployments() + more, "{place}");
+            assert!(stage.registered() <= plain.registered() + 1, "{place}");
         }
     }
 }
@@ -263,5 +328,52 @@ async fn a_success_is_recorded_and_tagged_whenever_a_bad_commit_is_declared_afte
             check_rest(&stage, "bbbbbbb", &place);
             assert_eq!((stage.deployments(), stage.registered()), (before + 2, 2), "{place}");
         }
+    }
+}
+
+/// Two controllers have followed bbbbbbb for so many looks. Then ccccccc is declared, which fails; the second hears of it three looks
+/// later than the first.
+async fn bad_for_two_after(stage: &Stage, looks: usize) -> Stage {
+    let mut stage = stage.clone();
+    let mut behind = stage.beside();
+    let (mut first, mut second) = (stage.process(BTreeMap::new()), stage.process(BTreeMap::new()));
+    for look in 0..=looks + 3 {
+        if look == looks {
+            stage.declare("ccccccc");
+        }
+        if look == looks + 3 {
+            behind = stage.beside();
+        }
+        first.pass(&stage).await;
+        second.pass(&behind).await;
+        stage.advance(TICK);
+    }
+    let mut last = (String::new(), String::new());
+    for _ in 0..200 {
+        last = (said(&first.pass(&stage).await[0]), said(&second.pass(&behind).await[0]));
+        if last == ("Held".to_owned(), "Held".to_owned()) {
+            break;
+        }
+        stage.advance(TICK);
+    }
+    assert_eq!(last, ("Held".to_owned(), "Held".to_owned()), "declared after {looks} looks");
+    stage
+}
+
+#[tokio::test]
+async fn a_bad_commit_at_any_moment_of_the_other_controllers_success_leaves_that_recorded_and_tagged() {
+    let mut stage = Stage::new(Breaker::On);
+    stage.build("bbbbbbb");
+    let digest = stage.build("ccccccc");
+    stage.inject(Fault::Crash { digest, exit_code: 1, after_seconds: 0 });
+    stage.environment = "  policy: {inFlight: finish}\n".to_owned();
+    stage.declare("bbbbbbb");
+    let before = stage.deployments();
+    for looks in looks_of(&stage).await {
+        let stage = bad_for_two_after(&stage, looks).await;
+        let place = format!("declared after {looks} looks");
+        check_rest(&stage, "bbbbbbb", &place);
+        assert_eq!(stage.deployments(), before + 2, "{place}");
+        assert!(stage.registered() <= 3, "{place}");
     }
 }
