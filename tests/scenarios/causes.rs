@@ -122,3 +122,100 @@ async fn a_target_that_is_not_healthy_is_told_with_the_reason_of_its_load_balanc
         assert!(calls(&running, "GetLogEvents") == 1 && (1..=4).contains(&asked), "{asked}");
     }
 }
+
+const SECRET: &str = "arn:aws:secretsmanager:eu-west-2:123456789012:secret:database";
+
+/// How a service is, what is wrong with commit bbbbbbb of it, and the causes that are told of that: the kind, and a part of the text or
+/// of where its evidence is from.
+async fn check_causes(
+    what: &str,
+    stage: Stage,
+    faults: impl Fn(String) -> Vec<Fault>,
+    expected: &[(CauseKind, &str)],
+) {
+    let mut stage = stage;
+    declare_bad(&mut stage, faults);
+    let mut running = stage.process(BTreeMap::new());
+    let (alerted, shown) = failed(&stage, &mut running).await;
+    for causes in [&alerted, &shown] {
+        let kinds: Vec<CauseKind> = causes.iter().map(|cause| cause.kind).collect();
+        let wanted: Vec<CauseKind> = expected.iter().map(|(kind, _)| *kind).collect();
+        assert_eq!(kinds, wanted, "{what}: {causes:#?}");
+        for (cause, (_, part)) in causes.iter().zip(expected) {
+            let said = format!("{cause} {:?}", cause.evidence);
+            assert!(said.contains(part), "{what}: {causes:#?}");
+        }
+    }
+    assert!(calls(&running, "GetLogEvents") <= 2, "{what}");
+}
+
+#[tokio::test]
+async fn what_a_task_dies_of_is_told_by_its_kind() {
+    let breaker = (CauseKind::Breaker, "circuit breaker");
+    let logs = || with_container(Stage::new(Breaker::On), &logging());
+    let of_memory = [(CauseKind::Memory, "(its memory limit is 512 MiB)"), breaker];
+    check_causes("out of memory", logs(), |digest| vec![crash(digest, 137)], &of_memory).await;
+    let secrets = json!({"secrets": [{"name": "DATABASE", "valueFrom": SECRET}]});
+    let secret = || Fault::NoSecret { name: SECRET.to_owned() };
+    let of_secret = [(CauseKind::Secret, "ResourceInitializationError"), breaker];
+    let with_secret = with_container(Stage::new(Breaker::On), &secrets);
+    check_causes("no secret", with_secret, |_| vec![secret()], &of_secret).await;
+    let denied = |digest: String| {
+        vec![crash(digest, 1), Fault::Deny { operation: "GetLogEvents".to_owned(), times: u32::MAX }]
+    };
+    let of_denial = [(CauseKind::Exit(1), "the log /mco/api cannot be read"), breaker];
+    check_causes("denied logs", logs(), denied, &of_denial).await;
+    let deadline = [(CauseKind::HealthCheck, ""), (CauseKind::Deadline, "no progress for 120 s")];
+    let mut slow = Stage::new(Breaker::Off);
+    slow.environment = "  policy: {progressDeadline: 2m}\n".to_owned();
+    let checked = with_container(slow, &json!({"healthCheck": {"command": ["CMD", "true"]}}));
+    check_causes("deadline", checked, |digest| vec![Fault::Unhealthy { digest }], &deadline).await;
+}
+
+/// The end of a deployment by a person and by an alarm are told as what they are, in AWS's words.
+#[tokio::test]
+async fn who_ended_a_deployment_is_told() {
+    for (by_alarm, expected) in [(true, CauseKind::Alarm), (false, CauseKind::StoppedByHand)] {
+        let mut stage = Stage::new(Breaker::Off);
+        let alarms = json!({"alarms": {"alarmNames": ["errors"], "enable": true, "rollback": true}});
+        stage.update(&json!({"deploymentConfiguration": alarms}));
+        stage.build("bbbbbbb");
+        stage.declare("bbbbbbb");
+        let mut running = stage.process(BTreeMap::new());
+        running.run(&stage, 20).await;
+        if by_alarm {
+            stage.set_alarm("errors", true);
+        } else {
+            let list = json!({"cluster": "mco", "service": "mco-api-test"});
+            let newest =
+                stage.call(Api::Ecs, "ListServiceDeployments", &list)["serviceDeployments"][0].clone();
+            let stop =
+                json!({"serviceDeploymentArn": newest["serviceDeploymentArn"], "stopType": "ROLLBACK"});
+            stage.call(Api::Ecs, "StopServiceDeployment", &stop);
+        }
+        let last = running.run(&stage, 400).await;
+        assert_eq!(said(&last), "Held", "{expected:?}");
+        let causes = &last.plan.status.causes;
+        assert!(causes.iter().any(|cause| cause.kind == expected), "{expected:?}: {causes:#?}");
+    }
+}
+
+/// What a container was given, it may write, and AWS may repeat.
+#[tokio::test]
+async fn no_secret_of_a_container_is_told_in_lines_or_reasons() {
+    let canary = "hunter2-canary";
+    let mut given = logging();
+    given["environment"] = json!([{"name": "DATABASE_PASSWORD", "value": canary}]);
+    given["command"] = json!(["serve", "--token", canary]);
+    let mut stage = with_container(Stage::new(Breaker::On), &given);
+    let text = format!("cannot log in with {canary}\npostgres://me:{canary}@db/api\nrest");
+    declare_bad(&mut stage, |digest| {
+        vec![crash(digest.clone(), 1), Fault::Says { digest, text: text.clone() }]
+    });
+    let mut running = stage.process(BTreeMap::new());
+    let (alerted, shown) = failed(&stage, &mut running).await;
+    for causes in [&alerted, &shown] {
+        assert!(lines(&causes[0]).contains(&"rest"), "{causes:#?}");
+        assert!(!format!("{causes:?}").contains(canary), "{causes:#?}");
+    }
+}

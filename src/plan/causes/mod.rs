@@ -355,3 +355,64 @@ fn served(service: &Service) -> impl Iterator<Item = &str> {
 fn balancers(service: &Service) -> impl Iterator<Item = &Value> {
     service.settings.get("loadBalancers").and_then(Value::as_array).into_iter().flatten()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Evidence;
+
+    fn cause(kind: CauseKind, text: &str, count: usize, lines: &[&str]) -> Cause {
+        let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+        let evidence = (!lines.is_empty()).then(|| Evidence { from: "log".to_owned(), lines });
+        Cause { count, evidence: evidence.into_iter().collect(), ..Cause::new(kind, text) }
+    }
+
+    #[track_caller]
+    fn check(seen: &[Cause], told: &[Cause], expected: &[(usize, &str, &[&str])]) {
+        let merged = merge(seen.to_vec(), told);
+        let found: Vec<(usize, &str, Vec<&str>)> = merged
+            .iter()
+            .map(|one| {
+                let lines = one.evidence.iter().flat_map(|evidence| &evidence.lines).map(String::as_str);
+                (one.count, one.text.as_str(), lines.collect())
+            })
+            .collect();
+        let expected: Vec<_> =
+            expected.iter().map(|(count, text, lines)| (*count, *text, lines.to_vec())).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn what_was_told_stays_with_the_greater_count_and_the_later_evidence() {
+        let exit = |count, lines: &[&str]| cause(CauseKind::Exit(1), "api exited", count, lines);
+        check(&[exit(2, &["new"])], &[exit(4, &["old"])], &[(4, "api exited", &["new"])]);
+        check(&[exit(5, &[])], &[exit(4, &["old"])], &[(5, "api exited", &["old"])]);
+        // AWS has forgotten the tasks.
+        check(&[], &[exit(4, &["old"])], &[(4, "api exited", &["old"])]);
+        check(&[exit(1, &[])], &[], &[(1, "api exited", &[])]);
+    }
+
+    #[test]
+    fn another_kind_or_text_is_another_cause() {
+        let one = cause(CauseKind::Exit(1), "api exited", 1, &[]);
+        let other_text = cause(CauseKind::Exit(1), "web exited", 1, &[]);
+        let other_kind = cause(CauseKind::Other, "api exited", 1, &[]);
+        check(
+            &[one],
+            &[other_text, other_kind],
+            &[(1, "api exited", &[]), (1, "web exited", &[]), (1, "api exited", &[])],
+        );
+    }
+
+    #[test]
+    fn what_can_be_mended_comes_first_then_what_is_seen_most_and_no_more_than_anybody_reads() {
+        let breaker = cause(CauseKind::Breaker, "breaker", 1, &[]);
+        let seldom = cause(CauseKind::Exit(1), "seldom", 1, &[]);
+        let often = cause(CauseKind::Exit(1), "often", 3, &[]);
+        let pull = cause(CauseKind::Pull, "pull", 1, &[]);
+        let all = [breaker, seldom, often, pull];
+        check(&all, &[], &[(1, "pull", &[]), (3, "often", &[]), (1, "seldom", &[]), (1, "breaker", &[])]);
+        let many: Vec<Cause> = (0..9).map(|number| cause(CauseKind::Exit(number), "exit", 1, &[])).collect();
+        assert_eq!(merge(many[..5].to_vec(), &many[5..]).len(), MOST);
+    }
+}

@@ -54,3 +54,39 @@ fn of_target(group: &str, target: &TargetHealth) -> Cause {
 fn name(group: &str) -> &str {
     group.split('/').nth(1).unwrap_or(group)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(state: TargetState, reason: Option<&str>) -> TargetHealth {
+        let reason = reason.map(str::to_owned);
+        TargetHealth { description: reason.as_ref().map(|_| "in words".to_owned()), state, reason }
+    }
+
+    #[test]
+    fn targets_are_grouped_by_their_group_state_and_reason() {
+        let group = |name: &str| format!("arn:aws:elasticloadbalancing:eu-west-2:1:targetgroup/{name}/1");
+        let timeout = || target(TargetState::Unhealthy, Some("Target.Timeout"));
+        let healthy = target(TargetState::Healthy, None);
+        let unused = target(TargetState::Unused, Some("Target.NotInUse"));
+        let nameless = target(TargetState::Unhealthy, None);
+        let mut answers = Answers::default();
+        let blue = Reading::Known(vec![timeout(), healthy, timeout(), unused, nameless]);
+        answers.targets.insert(group("blue"), blue);
+        answers.targets.insert(group("green"), Reading::Known(vec![timeout()]));
+        answers.targets.insert(group("denied"), Reading::Unavailable("denied".to_owned()));
+        answers.targets.insert(group("another"), Reading::Known(vec![timeout()]));
+        let asked = ["blue", "green", "denied", "never-answered"].map(group);
+        let told: Vec<(String, bool)> =
+            of(&answers, &asked).iter().map(|one| (one.to_string(), one.hint.is_some())).collect();
+        let expected = [
+            ("2 x target of blue is unhealthy: Target.Timeout, in words", true),
+            ("target of blue is unused: Target.NotInUse, in words", true),
+            ("target of blue is unhealthy", false),
+            ("target of green is unhealthy: Target.Timeout, in words", true),
+            ("the targets of denied cannot be asked: denied", false),
+        ];
+        assert_eq!(told, expected.map(|(text, hint)| (text.to_owned(), hint)));
+    }
+}

@@ -387,7 +387,7 @@ fn what_is_on_record_stands_whatever_happens_later() {
 }
 
 /// It is recorded as failed that revision 2 died after its success.
-fn unsteady() -> Scene {
+pub(super) fn unsteady() -> Scene {
     success(901, vec![running(20), stopped(30, CRASH), stopped(880, CRASH)])
         .tag(2, recorded(OutcomeKind::Failed, "d2"))
 }

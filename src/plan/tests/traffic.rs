@@ -87,6 +87,25 @@ fn a_way_back_asks_for_the_rule_as_the_service_has_it() {
 }
 
 #[test]
+fn a_way_back_by_trueup_waits_for_the_production_rule() {
+    for (weights, expected) in
+        [(&[("a", 1), ("b", 0)][..], "deploy mco-api:1 Rollback"), (&[("a", 0), ("b", 1)], "ListenerAstray")]
+    {
+        let (shifted, with_traffic) = scene(|_, _, balancing| {
+            balancing.rules.insert("production".to_owned(), forward(weights));
+        });
+        let unsteady = super::steady::unsteady().with(|scene| {
+            let Reading::Known(service) = &mut scene.observed.service else { unreachable!("it has one") };
+            scene.desired.strategy = Strategy::Unspecified;
+            service.strategy = with_traffic.strategy;
+            service.settings = with_traffic.settings;
+            scene.observed.balancing = shifted.observed.balancing;
+        });
+        unsteady.check(expected);
+    }
+}
+
+#[test]
 fn the_production_rule_leads_to_the_live_tasks_and_there_alone() {
     let rule = |weights: &'static [(&str, u64)]| {
         check(move |_, _, balancing| {
