@@ -651,6 +651,8 @@ async fn another_hand_between_reading_and_writing_is_overwritten_or_seen_after()
     let put = calls.iter().position(|call| call == "PutTargets").unwrap();
     let (read, written) =
         (calls[..put].iter().rposition(|call| call == "ListTargetsByRule").unwrap(), put + 1);
+    // Nothing else is asked in between, so that hardly any time is left for another hand.
+    assert_eq!(put, read + 1);
     let other_input = |stage: &Stage| {
         let mut all = targets(stage, "nightly");
         all[0]["Input"] = json!("{\"containerOverrides\":[{\"name\":\"nightly\"}]}");

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde_json::json;
 use tokio::sync::Mutex;
 use trueup::controller::Swept;
 use trueup::model::{OutcomeKind, Sync, Waiting};
 use trueup::plan::{Plan, Step};
-use trueup_simulator::{Fault, Program};
+use trueup_simulator::{Api, Fault, Program};
 
 use crate::account::Need;
 use crate::process::{Other, Trouble};
@@ -101,6 +102,29 @@ async fn a_task_runs_once_and_lets_its_followers_go() {
     assert_eq!(stage.running(), vec![stage.digest("bbbbbbb").unwrap(); 2]);
     let last = of(&swept, "migrate").plan.status.last_deployment.clone().unwrap();
     assert_eq!(last.phase, trueup::model::Phase::Succeeded);
+}
+
+/// Who names a family alone runs whatever was registered last.
+#[tokio::test]
+async fn what_runs_is_the_revision_of_ours_and_not_the_newest_of_its_family() {
+    let stage = stage().await;
+    let mut running = stage.process(BTreeMap::new());
+    let other = json!({"family": "migrate", "containerDefinitions": [{"name": "migrate", "image": "other", "memory": 64}]});
+    let mut passes = 0..30;
+    while runs(&stage) == 0 && passes.next().is_some() {
+        stage.call(Api::Ecs, "RegisterTaskDefinition", &other);
+        running.pass(&stage).await;
+        stage.advance(TICK);
+    }
+    let listed = |status: &str| {
+        let list = json!({"cluster": "mco", "family": "migrate", "desiredStatus": status});
+        stage.call(Api::Ecs, "ListTasks", &list)["taskArns"].as_array().unwrap().clone()
+    };
+    let tasks = [listed("RUNNING"), listed("STOPPED")].concat();
+    assert_eq!((tasks.len(), runs(&stage)), (1, 1));
+    let described = stage.call(Api::Ecs, "DescribeTasks", &json!({"cluster": "mco", "tasks": tasks}));
+    let image = described["tasks"][0]["containers"][0]["image"].as_str().unwrap();
+    assert!(image.ends_with(&stage.digest("bbbbbbb").unwrap()), "{image}");
 }
 
 #[tokio::test]
