@@ -11,14 +11,12 @@ mod story;
 use std::io::Write as _;
 
 use super::End;
-use stage::Stage;
-
-/// Virtual seconds a real second.
-const SPEED: f64 = 50.0;
+use stage::{Stage, Time};
 
 /// `script`: play the story by itself; otherwise leave the world to the reader.
 pub(super) async fn run(script: Script) -> anyhow::Result<End> {
-    let mut stage = Stage::open(SPEED).await?;
+    let time = if script == Script::Itself { Time::Rests } else { Time::Passes };
+    let mut stage = Stage::open(time).await?;
     furnish::furnish(&stage)?;
     outln!("{}", stage.introduction()?);
     if script == Script::Reader {

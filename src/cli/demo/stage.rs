@@ -17,6 +17,9 @@ use crate::model::{Declaration, Millis, Region, Status, Target};
 use crate::ports::Clock;
 use crate::view::{table, words};
 
+/// Virtual seconds a real second.
+const SPEED: f64 = 50.0;
+
 /// Virtual seconds after which a scene has not come out as told.
 const PATIENCE: u64 = 900;
 
@@ -24,12 +27,21 @@ pub(super) struct Stage {
     world: Arc<Mutex<World>>,
     folder: tempfile::TempDir,
     endpoint: String,
-    speed: f64,
+    time: Time,
     source: Opened,
     controller: Controller,
     declaration: Option<Declaration>,
     /// The last line about each target.
     told: BTreeMap<Target, String>,
+}
+
+/// How the simulated time passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Time {
+    /// Beside the real one, since the reader's commands come at any moment.
+    Passes,
+    /// While the controller rests, and only then: a scene comes out the same on a slow machine.
+    Rests,
 }
 
 /// The virtual clock: the windows and deadlines of the controller pass as fast as the simulated deployments.
@@ -44,11 +56,12 @@ impl Clock for VirtualClock {
 
 impl Stage {
     /// With what `files` declares, and commit 3f2c1ab everywhere.
-    pub(super) async fn open(speed: f64) -> anyhow::Result<Self> {
+    pub(super) async fn open(time: Time) -> anyhow::Result<Self> {
         let world = Arc::new(Mutex::new(World::new(ACCOUNT, REGION)));
         let folder = tempfile::Builder::new().prefix("trueup-demo-").tempdir()?;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let endpoint = format!("http://{}", listener.local_addr()?);
+        let speed = if time == Time::Passes { SPEED } else { 0.0 };
         tokio::spawn(http::serve(listener, Arc::clone(&world), speed));
         scratch::init(folder.path())?;
         files::write(folder.path())?;
@@ -61,7 +74,7 @@ impl Stage {
             world,
             folder,
             endpoint,
-            speed,
+            time,
             source,
             controller,
             declaration: None,
@@ -183,8 +196,11 @@ impl Stage {
 
     /// The rest that the controller asks for, in the demo's time; short, since the reader's commits come any time.
     async fn rest(&self) {
-        let rest = self.controller.rest().min(Duration::from_secs(5));
-        tokio::time::sleep(rest.div_f64(self.speed).max(Duration::from_millis(20))).await;
+        let rest = self.controller.rest().clamp(Duration::from_secs(1), Duration::from_secs(5));
+        tokio::time::sleep(rest.div_f64(SPEED)).await;
+        if self.time == Time::Rests {
+            self.with(|world| world.advance(rest.as_secs()));
+        }
     }
 
     /// What the controller has found to be changed by another hand.
@@ -260,7 +276,7 @@ impl Stage {
              ECS cluster mco runs mco-api (rolling) in test and staging, and in test mco-shop (CodeDeploy) and mco-web (a canary by ECS, after\n\
              its migration), all on commit 3f2c1ab. Deployments take their time, {} times faster than in life.\n\n$ cat {TEST}\n{}",
             folder.display(),
-            self.speed,
+            SPEED,
             declared.trim_end()
         ))
     }
