@@ -3,6 +3,7 @@
 
 pub mod accounts;
 mod lease;
+mod sinks;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -26,9 +27,10 @@ use crate::text::report::{Report, add_excerpts};
 use crate::text::tree::{self, Key, Kind, Node};
 
 pub use lease::{Lease, LeaseStore};
+pub use sinks::{Route, Sink, SinkKind, chat_address};
 
 /// Every key of the file, and the environment variable that goes before it. `docs/settings.md` repeats this table.
-pub const KEYS: [(&str, &str); 26] = [
+pub const KEYS: [(&str, &str); 27] = [
     ("repository.location", "TRUEUP_REPO"),
     ("repository.branch", "TRUEUP_BRANCH"),
     ("repository.path", "TRUEUP_PATH"),
@@ -49,6 +51,7 @@ pub const KEYS: [(&str, &str); 26] = [
     ("accounts.*.externalIdFile", "TRUEUP_EXTERNAL_ID_FILES"),
     ("alerts.webhook.url", "TRUEUP_WEBHOOK_URL"),
     ("alerts.webhook.secretFile", "TRUEUP_WEBHOOK_SECRET_FILE"),
+    (sinks::KEY, sinks::VARIABLE),
     ("lease.store", "TRUEUP_LEASE"),
     ("lease.duration", "TRUEUP_LEASE_DURATION"),
     ("lease.namespace", "TRUEUP_LEASE_NAMESPACE"),
@@ -73,12 +76,21 @@ pub enum SettingsError {
     Value { key: &'static str, value: String, why: &'static str },
     #[error("{key} cannot be used: {why}")]
     Address { key: &'static str, why: &'static str },
+    #[error("`{key}` of the sink {sink} cannot be used: {why}")]
+    Sink { sink: String, key: &'static str, why: String },
     #[error("the file {path} of {key} cannot be read")]
     Secret { key: &'static str, path: String, source: std::io::Error },
 }
 
 /// What is given where: by key, lists joined with commas.
 pub type Raw = BTreeMap<&'static str, String>;
+
+/// What a file says.
+#[derive(Default)]
+pub struct Written {
+    raw: Raw,
+    sinks: Vec<sinks::Written>,
+}
 
 /// The settings, validated.
 #[derive(Clone, Debug)]
@@ -94,7 +106,8 @@ pub struct Settings {
     pub listen: Option<SocketAddr>,
     pub allow: Allow,
     pub accounts: Accounts,
-    pub webhook: Option<Webhook>,
+    /// Where alerts go, beside the log.
+    pub sinks: Vec<Sink>,
     /// `None`: every replica does everything.
     pub lease: Option<Lease>,
 }
@@ -113,20 +126,6 @@ pub struct Allow {
     pub roles: Option<Vec<RolePattern>>,
 }
 
-/// Where alerts are posted to.
-#[derive(Clone)]
-pub struct Webhook {
-    pub url: WebAddress,
-    /// Signs the body.
-    pub secret: Secret,
-}
-
-impl std::fmt::Debug for Webhook {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Webhook(…)")
-    }
-}
-
 impl Settings {
     /// `command_line` goes before the environment, the environment before the file.
     pub fn load(
@@ -135,9 +134,9 @@ impl Settings {
         file: Option<&str>,
     ) -> Result<Self, SettingsError> {
         let given = |variable: &str| environment(variable).filter(|value| !value.is_empty());
-        let mut raw = gathered(&given, file)?;
-        raw.extend(command_line);
-        Self::validated(&raw, &given)
+        let mut written = gathered(&given, file)?;
+        written.raw.extend(command_line);
+        Self::validated(written, &given)
     }
 
     /// Where health and metrics are served. Nothing else is looked at: a secret that cannot be read makes nobody unwell.
@@ -146,17 +145,25 @@ impl Settings {
         file: Option<&str>,
     ) -> Result<Option<SocketAddr>, SettingsError> {
         let given = |variable: &str| environment(variable).filter(|value| !value.is_empty());
-        gathered(&given, file)?.remove("http.listen").map(address).transpose()
+        gathered(&given, file)?.raw.remove("http.listen").map(address).transpose()
     }
 
-    fn validated(raw: &Raw, given: &dyn Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+    fn validated(written: Written, given: &dyn Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+        let Written { raw, sinks } = written;
+        let raw = &raw;
         let text = |key: &str| raw.get(key).cloned();
         let poll_interval = text("pollInterval").map_or(Ok(POLL), poll_interval)?;
-        let webhook_secret = secret(given, "TRUEUP_WEBHOOK_SECRET", "alerts.webhook.secretFile", raw)?;
-        let webhook = match text("alerts.webhook.url") {
-            None => None,
-            Some(url) => Some(webhook(&url, webhook_secret)?),
-        };
+        let mut sinks: Vec<Sink> =
+            sinks.into_iter().map(|sink| sink.resolved(given)).collect::<Result<_, _>>()?;
+        if let Some(url) = text("alerts.webhook.url") {
+            let secret = secret(given, "TRUEUP_WEBHOOK_SECRET", "alerts.webhook.secretFile", raw)?;
+            let webhook = webhook(&url, secret)?;
+            if sinks.iter().any(|sink| sink.name == webhook.name) {
+                let why = "a sink of `alerts.sinks` has the name webhook too; give that one another";
+                return Err(SettingsError::Address { key: "alerts.webhook.url", why });
+            }
+            sinks.push(webhook);
+        }
         Ok(Self {
             location: text("repository.location").unwrap_or_else(|| ".".to_owned()),
             branch: text("repository.branch"),
@@ -172,33 +179,36 @@ impl Settings {
             listen: text("http.listen").map(address).transpose()?,
             allow: Allow::parse(raw)?,
             accounts: accounts::of(raw)?,
-            webhook,
+            sinks,
             lease: Lease::parse(raw)?,
         })
     }
 }
 
 /// What the file and the environment give; the environment goes before the file.
-fn gathered(given: &dyn Fn(&str) -> Option<String>, file: Option<&str>) -> Result<Raw, SettingsError> {
-    let mut raw = match file {
+fn gathered(given: &dyn Fn(&str) -> Option<String>, file: Option<&str>) -> Result<Written, SettingsError> {
+    let mut written = match file {
         Some(path) => {
             let failed = |source| SettingsError::File { path: path.to_owned(), source };
             parse(path, &std::fs::read_to_string(path).map_err(failed)?)?
         }
-        None => Raw::new(),
+        None => Written::default(),
     };
     for (key, variable) in KEYS {
-        raw.extend(given(variable).map(|value| (key, value)));
+        match given(variable) {
+            Some(value) if key == sinks::KEY => written.sinks = sinks::of_variable(&value)?,
+            value => written.raw.extend(value.map(|value| (key, value))),
+        }
     }
-    Ok(raw)
+    Ok(written)
 }
 
-/// The settings of a file, by key.
-pub fn parse(path: &str, text: &str) -> Result<Raw, SettingsError> {
+/// The settings of a file.
+pub fn parse(path: &str, text: &str) -> Result<Written, SettingsError> {
     let mut report = Report::on(path);
-    let mut raw = Raw::new();
+    let mut written = Written::default();
     match tree::document(text) {
-        Ok(document) => document.iter().for_each(|node| flatten(node, "", &mut raw, &mut report)),
+        Ok(document) => document.iter().for_each(|node| flatten(node, "", &mut written, &mut report)),
         Err(broken) => report.broken(broken),
     }
     add_excerpts(&mut report.findings, |_| Some(text));
@@ -209,13 +219,18 @@ pub fn parse(path: &str, text: &str) -> Result<Raw, SettingsError> {
         let is_of_account = finding.field.starts_with(accounts::KEY);
         finding.excerpt.take_if(|excerpt| is_of_account || may_be_secret(excerpt));
     }
-    if report.has_errors() { Err(SettingsError::Findings(report.findings)) } else { Ok(raw) }
+    if report.has_errors() { Err(SettingsError::Findings(report.findings)) } else { Ok(written) }
 }
 
-fn flatten(node: &Node, path: &str, raw: &mut Raw, report: &mut Report<'_>) {
+fn flatten(node: &Node, path: &str, written: &mut Written, report: &mut Report<'_>) {
     if path == accounts::KEY {
-        return accounts::flatten(node, raw, report);
+        return accounts::flatten(node, &mut written.raw, report);
     }
+    if path == sinks::KEY {
+        written.sinks = sinks::read(node, report);
+        return;
+    }
+    let raw = &mut written.raw;
     let known = KEYS.iter().map(|(key, _)| *key).find(|key| *key == path);
     match (&node.kind, known) {
         (Kind::Scalar { .. }, Some(key)) => raw.extend(text(node, path, report).map(|text| (key, text))),
@@ -234,7 +249,7 @@ fn flatten(node: &Node, path: &str, raw: &mut Raw, report: &mut Report<'_>) {
                         .iter()
                         .any(|(known, _)| *known == inner || known.starts_with(&format!("{inner}.")));
                 if leads_somewhere {
-                    flatten(value, &inner, raw, report);
+                    flatten(value, &inner, written, report);
                 } else {
                     unknown(&inner, key, report);
                 }
@@ -292,12 +307,17 @@ fn read_now(key: &'static str, path: PathBuf) -> Result<Secret, SettingsError> {
     Ok(secret)
 }
 
-/// The address is never repeated: its path may be a secret.
-fn webhook(url: &str, secret: Option<Secret>) -> Result<Webhook, SettingsError> {
+/// Takes every alert. The address is never repeated: its path may be a secret.
+fn webhook(url: &str, secret: Option<Secret>) -> Result<Sink, SettingsError> {
     let refused = |why| SettingsError::Address { key: "alerts.webhook.url", why };
     let url = WebAddress::parse(url).map_err(refused)?;
     match secret {
-        Some(secret) => Ok(Webhook { url, secret }),
+        Some(secret) => Ok(Sink {
+            name: "webhook".to_owned(),
+            kind: SinkKind::Webhook { url, secret },
+            route: Route::ALL,
+            with_logs: false,
+        }),
         None => Err(refused("it needs a secret: TRUEUP_WEBHOOK_SECRET or alerts.webhook.secretFile")),
     }
 }
@@ -529,7 +549,8 @@ mod tests {
         let variables = [("TRUEUP_WEBHOOK_URL", "https://example.com"), ("TRUEUP_WEBHOOK_SECRET", "hunter3")];
         let settings = load(Some(&file), &variables, &[]).unwrap();
         assert_eq!(settings.credentials.token.as_ref().unwrap().read().unwrap(), "hunter2");
-        assert_eq!(settings.webhook.as_ref().unwrap().secret.read().unwrap(), "hunter3");
+        let SinkKind::Webhook { secret, .. } = &settings.sinks[0].kind else { panic!("no webhook") };
+        assert_eq!(secret.read().unwrap(), "hunter3");
         let shown = format!("{settings:?}");
         assert!(!shown.contains("hunter"), "{shown}");
         std::fs::write(&path, "\n").unwrap();

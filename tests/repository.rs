@@ -316,7 +316,7 @@ const BELOW: [(&str, &[&str]); 20] = [
     ("git", &["escape", "manifest", "masking", "model", "secret"]),
     ("settings", &["accounts", "address", "documents", "git", "model", "secret", "text"]),
     ("view", &["documents", "escape", "model", "plan"]),
-    ("notify", &["escape", "model", "plan", "settings", "view"]),
+    ("notify", &["address", "escape", "model", "plan", "settings", "view"]),
     ("controller", &["documents", "model", "plan", "ports"]),
     ("http", &["controller", "escape", "model", "notify", "plan"]),
 ];

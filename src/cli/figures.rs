@@ -3,7 +3,7 @@
 use crate::aws::{Budgets, Category, Cost};
 use crate::http::{Figures, Labels, Values};
 use crate::lease::{Leases, Standing};
-use crate::notify::webhook::Deliveries;
+use crate::notify::outbox::{Deliveries, Delivery};
 use crate::ports::Place;
 
 /// The labels of an account and region. Empty: those of the credentials and of the AWS settings.
@@ -65,21 +65,25 @@ pub(super) fn leases(leases: &Leases) -> Vec<Figures> {
     ]
 }
 
-/// None where there is no webhook.
-pub(super) fn deliveries(deliveries: &Deliveries) -> Vec<Figures> {
-    let ended =
-        deliveries.ended().into_iter().map(|(outcome, count)| (vec![("outcome", outcome.to_owned())], count));
-    let waiting = i64::try_from(deliveries.waiting()).unwrap_or(i64::MAX);
+/// By the names of the sinks, which the settings bound.
+pub(super) fn deliveries(deliveries: &[Deliveries]) -> Vec<Figures> {
+    let sink = |one: &Deliveries| ("sink", one.sink.clone());
+    let ended = deliveries.iter().flat_map(|one| {
+        let labels = move |ended: Delivery| vec![sink(one), ("outcome", ended.name().to_owned())];
+        Delivery::ALL.map(|ended| (labels(ended), one.ended(ended)))
+    });
+    let waiting =
+        deliveries.iter().map(|one| (vec![sink(one)], i64::try_from(one.waiting()).unwrap_or(i64::MAX)));
     vec![
         Figures {
             name: "alert_deliveries",
-            help: "Alerts for the webhook whose delivery is over, by how it ended",
+            help: "Alerts whose delivery is over, by sink and by how it ended",
             values: Values::Count(ended.collect()),
         },
         Figures {
             name: "alerts_waiting",
-            help: "Alerts that wait for their delivery",
-            values: Values::Level(vec![(Labels::new(), waiting)]),
+            help: "Alerts that wait for their delivery, by sink",
+            values: Values::Level(waiting.collect()),
         },
     ]
 }

@@ -14,6 +14,7 @@ mod health;
 mod iam_policy;
 mod lint;
 mod messages;
+mod notify;
 mod plan;
 mod progress;
 mod promote;
@@ -286,6 +287,14 @@ enum Command {
         /// `ENVIRONMENT/APPLICATION`.
         target: String,
     },
+    /// Send a test message to the sinks of the settings, and say what each answers.
+    Notify {
+        /// Which sinks; all, if none is named.
+        sinks: Vec<String>,
+        /// Send one message that says that it is a test.
+        #[arg(long, required = true)]
+        test: bool,
+    },
     /// Accept a rewritten history of the infrastructure repository: make this branch the one that was applied.
     AcceptHistory {
         /// The environment; all, if none is given.
@@ -420,6 +429,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<End> {
             settle::settle(&repository, &target, result, &reason).await
         }
         Command::RunTask { target } => settle::run_task(&repository, &target).await,
+        Command::Notify { sinks, test: _ } => notify::test(&repository, &sinks).await,
         Command::Retry { target } => retry::run(&repository, &target).await,
         Command::AcceptHistory { environment, yes } => {
             let answer = if yes { accept_history::Answer::Yes } else { accept_history::Answer::NotYet };

@@ -22,10 +22,8 @@ use crate::git::Watch;
 use crate::http::{self, Board};
 use crate::lease::Leases;
 use crate::model::Declaration;
-use crate::notify::{
-    Notifier,
-    webhook::{self, Webhook},
-};
+use crate::notify::Notifier;
+use crate::notify::outbox::{Outbox, Pace};
 use crate::ports::{Clock as _, Place};
 
 /// How long a turn may go on after the process was asked to end. With the farewell of the alerts it stays below the five
@@ -55,7 +53,7 @@ pub(super) async fn run(
         tokio::spawn(board.clone().serve(listener));
     }
     let source = Opened::beside(&settings)?;
-    let webhook = settings.webhook.map(|to| Webhook::start(to, &webhook::RESTS)).transpose()?;
+    let outbox = Outbox::start(settings.sinks, Pace::NORMAL)?;
     let mut watch = source.watch();
     // AWS is asked for the time, and may not answer.
     let aws = tokio::select! {
@@ -68,17 +66,15 @@ pub(super) async fn run(
     let budgets = aws.budgets();
     board.figures(move || figures::calls(&budgets));
     board.figures(figures::memory);
-    if let Some(webhook) = &webhook {
-        let deliveries = webhook.deliveries();
-        board.figures(move || figures::deliveries(&deliveries));
-    }
+    let deliveries = outbox.deliveries();
+    board.figures(move || figures::deliveries(&deliveries));
     let leases = match &settings.lease {
         Some(lease) => replicas::leases(lease, &aws)?,
         None => Leases::none(),
     };
     let standings = leases.clone();
     board.figures(move || figures::leases(&standings));
-    let told = Told::new(board.clone(), Notifier::new(webhook));
+    let told = Told::new(board.clone(), Notifier::new(outbox));
     let mut looped = Loop {
         keeper: tokio::spawn(leases.clone().keep()),
         leases,
@@ -387,7 +383,7 @@ mod tests {
         scratch::commit_all(folder.path(), "empty").unwrap();
         Loop {
             aws: Aws::simulated("http://127.0.0.1:1", &Region::new("eu-west-2")).await,
-            told: Told::new(Board::default(), Notifier::new(None)),
+            told: Told::new(Board::default(), Notifier::new(Outbox::default())),
             source: Opened::at(folder.path()).unwrap(),
             board: Board::default(),
             leases: Leases::none(),

@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn an_error_says_once_that_it_is_one() {
-        let file = settings::parse("trueup.yaml", "pollInterval: [1]\nbranch: main\n").unwrap_err();
+        let file = settings::parse("trueup.yaml", "pollInterval: [1]\nbranch: main\n").err().unwrap();
         for (error, beginning) in [
             (anyhow::Error::new(file), "error: trueup.yaml:"),
             (anyhow::anyhow!("no such thing"), "error: no such thing"),

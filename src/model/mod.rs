@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads, writes, parses a format, or knows what time it is.
 
+pub mod alert;
 mod balancing;
 mod cause;
 mod code_deploy;

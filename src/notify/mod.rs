@@ -1,14 +1,18 @@
-//! Alerts: what has changed between two looks ([`transition`], pure), and where it is told ([`webhook`], the log).
+//! Alerts: what has changed between two looks ([`transition`], pure), and where it is told: in the log, and to the sinks of the
+//! [`outbox`].
 
+mod message;
+pub mod outbox;
+mod sinks;
 pub mod transition;
-pub mod webhook;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::alert::{Alert, Event, Severity};
 use crate::model::{Millis, Status, Target, Waiting};
 use crate::plan::waiting::is_of_account;
-use transition::{Alert, Event, Severity, Told};
-use webhook::Webhook;
+use outbox::Outbox;
+use transition::Told;
 
 /// Remembers what was told, and tells what is new to every sink.
 pub struct Notifier {
@@ -17,13 +21,13 @@ pub struct Notifier {
     unreached: BTreeMap<Target, Waiting>,
     silent: BTreeSet<Target>,
     source_error: Option<String>,
-    webhook: Option<Webhook>,
+    outbox: Outbox,
 }
 
 impl Notifier {
-    pub fn new(webhook: Option<Webhook>) -> Self {
+    pub fn new(outbox: Outbox) -> Self {
         let (told, unreached, silent) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
-        Self { told, unreached, silent, source_error: None, webhook }
+        Self { told, unreached, silent, source_error: None, outbox }
     }
 
     /// Compares what a look has found with what was told before.
@@ -84,19 +88,12 @@ impl Notifier {
 
     fn send(&mut self, alert: Alert) {
         log(&alert);
-        if let Some(webhook) = &self.webhook {
-            webhook.send(alert);
-        }
+        self.outbox.send(alert);
     }
 
     /// Delivers what is queued, for a few seconds at most.
     pub fn finish(&mut self) -> impl Future<Output = ()> + use<> {
-        let webhook = self.webhook.take();
-        async move {
-            if let Some(webhook) = webhook {
-                webhook.finish().await;
-            }
-        }
+        std::mem::take(&mut self.outbox).finish()
     }
 }
 
@@ -147,7 +144,7 @@ mod tests {
 
     #[test]
     fn what_keeps_an_account_from_being_reached_is_told_once_for_all_that_is_in_it() {
-        let mut notifier = Notifier::new(None);
+        let mut notifier = Notifier::new(Outbox::default());
         let mut events = |application: &str, waiting: Option<Waiting>| -> Vec<&'static str> {
             let news = notifier.news(&status(application, waiting), 0);
             news.iter().map(|alert| alert.event.name()).collect()

@@ -6,9 +6,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::alert::{Alert, Event, Severity};
 use crate::model::{
-    Cause, Commit, ConditionKind, Difference, Health, LastDeployment, Millis, OnTimeout, Phase, Shift, Stage,
-    StartedBy, Status, Sync, Target, Waiting,
+    Commit, ConditionKind, Health, LastDeployment, Millis, OnTimeout, Phase, Shift, Stage, StartedBy, Status,
+    Sync, Waiting,
 };
 use crate::plan::shift::describe as describe_shift;
 use crate::plan::waiting::{Class, class, describe, hint, reason};
@@ -19,118 +20,6 @@ pub const TOO_LONG: Millis = 30 * 60 * 1000;
 const RUNS_TOO_LONG: Millis = 60 * 60 * 1000;
 /// So long before a pause ends by itself that is told, at the latest.
 const LEAST_NOTICE: Millis = 15 * 60 * 1000;
-
-/// One piece of news.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Alert {
-    pub event: Event,
-    pub at: Millis,
-    /// The same for the same news from any process: receivers drop what they know.
-    pub key: String,
-    /// `None`: the infrastructure repository itself.
-    pub target: Option<Target>,
-    pub commit: Option<Commit>,
-    pub deployment: Option<String>,
-    /// One line for people.
-    pub summary: String,
-    pub causes: Vec<Cause>,
-    pub differences: Vec<Difference>,
-}
-
-/// The names are stable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    DeploymentStarted,
-    ApprovalNeeded,
-    ApprovalExpires,
-    TrafficShifted,
-    DeploymentSucceeded,
-    DeploymentFailed,
-    DeploymentRolledBack,
-    CommitHeld,
-    ServiceDegraded,
-    ServiceRecovered,
-    DriftFound,
-    DriftGone,
-    WaitingTooLong,
-    ReconcileStalled,
-    ReconcileResumed,
-    SourceBroken,
-    SourceGood,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
-    Information,
-    Warning,
-    Error,
-}
-
-impl Event {
-    pub const ALL: [Self; 17] = [
-        Self::DeploymentStarted,
-        Self::ApprovalNeeded,
-        Self::ApprovalExpires,
-        Self::TrafficShifted,
-        Self::DeploymentSucceeded,
-        Self::DeploymentFailed,
-        Self::DeploymentRolledBack,
-        Self::CommitHeld,
-        Self::ServiceDegraded,
-        Self::ServiceRecovered,
-        Self::DriftFound,
-        Self::DriftGone,
-        Self::WaitingTooLong,
-        Self::ReconcileStalled,
-        Self::ReconcileResumed,
-        Self::SourceBroken,
-        Self::SourceGood,
-    ];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::DeploymentStarted => "deployment.started",
-            Self::ApprovalNeeded => "approval.needed",
-            Self::ApprovalExpires => "approval.expires",
-            Self::TrafficShifted => "traffic.shifted",
-            Self::DeploymentSucceeded => "deployment.succeeded",
-            Self::DeploymentFailed => "deployment.failed",
-            Self::DeploymentRolledBack => "deployment.rolled_back",
-            Self::CommitHeld => "commit.held",
-            Self::ServiceDegraded => "service.degraded",
-            Self::ServiceRecovered => "service.recovered",
-            Self::DriftFound => "drift.found",
-            Self::DriftGone => "drift.gone",
-            Self::WaitingTooLong => "waiting.too_long",
-            Self::ReconcileStalled => "reconcile.stalled",
-            Self::ReconcileResumed => "reconcile.resumed",
-            Self::SourceBroken => "source.broken",
-            Self::SourceGood => "source.good",
-        }
-    }
-
-    pub fn severity(self) -> Severity {
-        match self {
-            Self::DeploymentStarted
-            | Self::TrafficShifted
-            | Self::DeploymentSucceeded
-            | Self::ServiceRecovered
-            | Self::DriftGone
-            | Self::ReconcileResumed
-            | Self::SourceGood => Severity::Information,
-            Self::ApprovalNeeded
-            | Self::ApprovalExpires
-            | Self::DriftFound
-            | Self::WaitingTooLong
-            | Self::CommitHeld => Severity::Warning,
-            Self::DeploymentFailed
-            | Self::DeploymentRolledBack
-            | Self::ReconcileStalled
-            | Self::ServiceDegraded
-            | Self::SourceBroken => Severity::Error,
-        }
-    }
-}
 
 /// What was told about a target, as far as it matters for what comes next.
 #[derive(Clone, Debug, PartialEq)]
@@ -470,7 +359,9 @@ fn name(last: &LastDeployment) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ApplicationName, CauseKind, EnvironmentName, Health, Pause, Proof, Shift};
+    use crate::model::{
+        ApplicationName, Cause, CauseKind, Difference, EnvironmentName, Pause, Proof, Target,
+    };
 
     fn status() -> Status {
         Status {

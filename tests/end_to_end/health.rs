@@ -123,7 +123,7 @@ fn every_metric_is_documented_and_every_documented_one_is_there() {
     assert!(value("trueup_sweep_seconds_count{account=") >= 1.0, "{text}");
     assert!(value("trueup_look_seconds_count{account=") >= 1.0, "{text}");
     assert!(value("trueup_queue_length{account=") < 1.0, "{text}");
-    assert!(value("trueup_alert_deliveries_total{outcome=\"dropped\"}") < 1.0, "{text}");
+    assert!(value("trueup_alert_deliveries_total{sink=\"webhook\",outcome=\"dropped\"}") < 1.0, "{text}");
 }
 
 #[test]

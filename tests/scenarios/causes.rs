@@ -59,7 +59,7 @@ async fn failed(stage: &Stage, running: &mut Running) -> (Vec<Cause>, Vec<Cause>
     let mut told = Told::default();
     let last = running.watch(stage, 480, |swept| told.hear(swept)).await;
     assert_eq!(said(&last[0]), "Held");
-    let failed = |alert: &&trueup::notify::transition::Alert| alert.event.name() != "commit.held";
+    let failed = |alert: &&trueup::model::alert::Alert| alert.event.name() != "commit.held";
     let alert = told.alerts.iter().filter(failed).find(|alert| !alert.causes.is_empty()).unwrap();
     (alert.causes.clone(), last[0].plan.status.causes.clone())
 }

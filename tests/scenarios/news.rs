@@ -1,7 +1,8 @@
 //! What people are told while a scenario plays.
 
 use trueup::controller::Swept;
-use trueup::notify::transition::{self, Alert};
+use trueup::model::alert::Alert;
+use trueup::notify::transition;
 
 /// The alerts about the first application.
 #[derive(Default)]

@@ -1,0 +1,133 @@
+//! A piece of news for people: what it is about and how grave it is. Where it goes is the sinks' business.
+
+use super::{Cause, Commit, Difference, Millis, Target};
+
+/// One piece of news.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alert {
+    pub event: Event,
+    pub at: Millis,
+    /// The same for the same news from any process: receivers drop what they know.
+    pub key: String,
+    /// `None`: the infrastructure repository itself.
+    pub target: Option<Target>,
+    pub commit: Option<Commit>,
+    pub deployment: Option<String>,
+    /// One line for people.
+    pub summary: String,
+    pub causes: Vec<Cause>,
+    pub differences: Vec<Difference>,
+}
+
+/// The names are stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    DeploymentStarted,
+    ApprovalNeeded,
+    ApprovalExpires,
+    TrafficShifted,
+    DeploymentSucceeded,
+    DeploymentFailed,
+    DeploymentRolledBack,
+    CommitHeld,
+    ServiceDegraded,
+    ServiceRecovered,
+    DriftFound,
+    DriftGone,
+    WaitingTooLong,
+    ReconcileStalled,
+    ReconcileResumed,
+    SourceBroken,
+    SourceGood,
+    /// Somebody tries whether messages arrive.
+    Test,
+}
+
+/// How grave it is, the gravest last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    Information,
+    Warning,
+    Error,
+}
+
+impl Event {
+    pub const ALL: [Self; 18] = [
+        Self::DeploymentStarted,
+        Self::ApprovalNeeded,
+        Self::ApprovalExpires,
+        Self::TrafficShifted,
+        Self::DeploymentSucceeded,
+        Self::DeploymentFailed,
+        Self::DeploymentRolledBack,
+        Self::CommitHeld,
+        Self::ServiceDegraded,
+        Self::ServiceRecovered,
+        Self::DriftFound,
+        Self::DriftGone,
+        Self::WaitingTooLong,
+        Self::ReconcileStalled,
+        Self::ReconcileResumed,
+        Self::SourceBroken,
+        Self::SourceGood,
+        Self::Test,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DeploymentStarted => "deployment.started",
+            Self::ApprovalNeeded => "approval.needed",
+            Self::ApprovalExpires => "approval.expires",
+            Self::TrafficShifted => "traffic.shifted",
+            Self::DeploymentSucceeded => "deployment.succeeded",
+            Self::DeploymentFailed => "deployment.failed",
+            Self::DeploymentRolledBack => "deployment.rolled_back",
+            Self::CommitHeld => "commit.held",
+            Self::ServiceDegraded => "service.degraded",
+            Self::ServiceRecovered => "service.recovered",
+            Self::DriftFound => "drift.found",
+            Self::DriftGone => "drift.gone",
+            Self::WaitingTooLong => "waiting.too_long",
+            Self::ReconcileStalled => "reconcile.stalled",
+            Self::ReconcileResumed => "reconcile.resumed",
+            Self::SourceBroken => "source.broken",
+            Self::SourceGood => "source.good",
+            Self::Test => "test",
+        }
+    }
+
+    pub fn severity(self) -> Severity {
+        match self {
+            Self::DeploymentStarted
+            | Self::TrafficShifted
+            | Self::DeploymentSucceeded
+            | Self::ServiceRecovered
+            | Self::DriftGone
+            | Self::ReconcileResumed
+            | Self::SourceGood
+            | Self::Test => Severity::Information,
+            Self::ApprovalNeeded
+            | Self::ApprovalExpires
+            | Self::DriftFound
+            | Self::WaitingTooLong
+            | Self::CommitHeld => Severity::Warning,
+            Self::DeploymentFailed
+            | Self::DeploymentRolledBack
+            | Self::ReconcileStalled
+            | Self::ServiceDegraded
+            | Self::SourceBroken => Severity::Error,
+        }
+    }
+}
+
+impl Severity {
+    pub const ALL: [Self; 3] = [Self::Information, Self::Warning, Self::Error];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Information => "information",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}

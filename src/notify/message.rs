@@ -1,0 +1,134 @@
+//! A piece of news as a person reads it in a chat: what happened, why, and what to do. Pure; each chat has its own form for it.
+
+use crate::escape::line;
+use crate::model::Difference;
+use crate::model::alert::{Alert, Severity};
+
+/// Of one message. A chat is no place for more, and its own limits are far above.
+const MOST_CAUSES: usize = 3;
+const MOST_DIFFERENCES: usize = 5;
+const MOST_LOG_LINES: usize = 10;
+/// Bytes of one text in it.
+const LONGEST: usize = 300;
+
+/// A message, whose texts may stand in a line as they are: nothing in them acts on what shows them.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Message {
+    /// Said in one character, for those who see no colours.
+    pub mark: &'static str,
+    pub severity: Severity,
+    /// What happened.
+    pub title: String,
+    /// Why, and what to do: a word, and what there is to say.
+    pub rows: Vec<(&'static str, String)>,
+    /// The last lines that failed tasks wrote, if they are wanted.
+    pub logs: Vec<String>,
+    /// Which kind of news it is, and since when it is so.
+    pub footer: String,
+}
+
+pub(super) fn of(alert: &Alert, with_logs: bool) -> Message {
+    let mut rows: Vec<(&'static str, String)> = Vec::new();
+    for cause in alert.causes.iter().take(MOST_CAUSES) {
+        rows.push(("cause", text(&cause.to_string())));
+        rows.extend(cause.hint.iter().map(|hint| ("hint", text(hint))));
+    }
+    let differences = alert.differences.iter().take(MOST_DIFFERENCES);
+    rows.extend(differences.map(|difference| ("changed", changed(difference))));
+    for (what, there_are, most) in [
+        ("causes", alert.causes.len(), MOST_CAUSES),
+        ("changed fields", alert.differences.len(), MOST_DIFFERENCES),
+    ] {
+        if there_are > most {
+            rows.push(("more", format!("{} more {what}: `trueup status` lists all", there_are - most)));
+        }
+    }
+    let lines = alert.causes.iter().flat_map(|cause| &cause.evidence).flat_map(|evidence| &evidence.lines);
+    let logs = lines.filter(|_| with_logs).take(MOST_LOG_LINES).map(|line| text(line)).collect();
+    let at = jiff::Timestamp::from_millisecond(alert.at).map(|at| format!("{at:.0}")).unwrap_or_default();
+    Message {
+        mark: mark(alert),
+        severity: alert.event.severity(),
+        title: text(&alert.summary),
+        rows,
+        logs,
+        footer: format!("{} · {at}", alert.event.name()),
+    }
+}
+
+fn mark(alert: &Alert) -> &'static str {
+    match alert.event.severity() {
+        Severity::Information => "✓",
+        Severity::Warning => "!",
+        Severity::Error => "✗",
+    }
+}
+
+fn changed(Difference { field, live, desired }: &Difference) -> String {
+    let value = |value: &Option<String>| text(value.as_deref().unwrap_or("absent"));
+    format!("{} is {}, declared is {}", text(field), value(live), value(desired))
+}
+
+/// In one line, and no longer than a reader's patience.
+fn text(all: &str) -> String {
+    let all = line(all);
+    if all.len() <= LONGEST {
+        return all.into_owned();
+    }
+    format!("{}…", all.get(..all.floor_char_boundary(LONGEST)).unwrap_or_default())
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::model::alert::Event;
+    use crate::model::{ApplicationName, Cause, CauseKind, Commit, EnvironmentName, Evidence, Target};
+
+    /// With everything that a message can hold, some of it meant to do harm.
+    pub fn alert() -> Alert {
+        let mut memory =
+            Cause::new(CauseKind::Memory, "container api exited with 137, <!channel> *OutOfMemoryError*");
+        memory.hint = Some("raise the memory limit, or have it use less".to_owned());
+        memory.evidence = vec![Evidence {
+            from: "/mco/api, ecs/api/0f3c".to_owned(),
+            lines: vec![
+                "java.lang.OutOfMemoryError: Java heap space".to_owned(),
+                "\u{1b}[31m[a](https://evil.com)".to_owned(),
+            ],
+        }];
+        let others =
+            (0..4).map(|number| Cause::new(CauseKind::Exit(1), format!("container c{number} exited with 1")));
+        Alert {
+            event: Event::DeploymentRolledBack,
+            at: 1_795_521_600_000,
+            key: "deployment.rolled_back/staging/api/1".to_owned(),
+            target: Some(Target {
+                environment: EnvironmentName::new("staging"),
+                application: ApplicationName::new("api"),
+            }),
+            commit: Some(Commit::new("77aa010")),
+            deployment: Some("1".to_owned()),
+            summary: "staging/api: 77aa010 failed & was rolled back".to_owned(),
+            causes: std::iter::once(memory).chain(others).collect(),
+            differences: vec![Difference {
+                field: "cpu".to_owned(),
+                live: Some("x".repeat(1000)),
+                desired: None,
+            }],
+        }
+    }
+
+    #[test]
+    fn a_message_is_short_and_says_what_it_leaves_out() {
+        let message = of(&alert(), true);
+        assert_eq!(message.title, "staging/api: 77aa010 failed & was rolled back");
+        let words: Vec<&str> = message.rows.iter().map(|(word, _)| *word).collect();
+        assert_eq!(words, ["cause", "hint", "cause", "cause", "changed", "more"]);
+        let (_, changed) = &message.rows[4];
+        assert_eq!(*changed, format!("cpu is {}…, declared is absent", "x".repeat(LONGEST)));
+        assert_eq!(message.rows[5].1, "2 more causes: `trueup status` lists all");
+        assert_eq!(message.logs[1], "\\u{1b}[31m[a](https://evil.com)");
+        assert_eq!(message.footer, "deployment.rolled_back · 2026-11-24T12:00:00Z");
+        assert_eq!(of(&alert(), false).logs, Vec::<String>::new(), "only where they are wanted");
+    }
+}

@@ -1,0 +1,443 @@
+//! Delivers alerts to the sinks. It never blocks the controller: each sink has a bounded queue and a task of its own, so that one in
+//! trouble delays no other.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use futures::future::join_all;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::sinks::{self, Answer};
+use crate::escape::line;
+use crate::model::alert::Alert;
+use crate::settings::Sink;
+
+/// Alerts that wait for their delivery to one sink; more are dropped, and the log says how many.
+const QUEUE: usize = 1000;
+/// How long one request may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a process that ends waits for the rest of the queues.
+const FAREWELL: Duration = Duration::from_millis(1500);
+/// Bytes of a refusal that are read, and repeated.
+const REASON: usize = 200;
+
+/// How one delivery is paced.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// The rest after the first failure; each is four times as long as the one before, with jitter.
+    first_rest: Duration,
+    longest_rest: Duration,
+    /// The last failure gives up.
+    tries: usize,
+    /// Whether the sinks' own gaps are kept.
+    keeps_gaps: bool,
+}
+
+impl Pace {
+    pub const NORMAL: Self = Self {
+        first_rest: Duration::from_secs(1),
+        longest_rest: Duration::from_secs(40),
+        tries: 5,
+        keeps_gaps: true,
+    };
+
+    fn rests(self) -> impl Iterator<Item = Duration> {
+        let rests = ExponentialBuilder::default()
+            .with_min_delay(self.first_rest)
+            .with_max_delay(self.longest_rest)
+            .with_factor(4.0)
+            .with_max_times(self.tries.saturating_sub(1));
+        if self.keeps_gaps { rests.with_jitter().build() } else { rests.build() }
+    }
+}
+
+/// Without a sink nothing is sent.
+#[derive(Default)]
+pub struct Outbox {
+    lanes: Vec<Lane>,
+}
+
+/// The way to one sink.
+struct Lane {
+    sink: Arc<Sink>,
+    queue: mpsc::Sender<Arc<Alert>>,
+    deliveries: Deliveries,
+    task: JoinHandle<()>,
+}
+
+/// How deliveries to a sink have ended so far, and how many alerts wait for theirs.
+#[derive(Clone)]
+pub struct Deliveries {
+    pub sink: String,
+    counts: Arc<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    waiting: AtomicU64,
+    ended: [AtomicU64; Delivery::ALL.len()],
+}
+
+/// How one ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// The other side has taken it.
+    Delivered,
+    /// The other side will never take it.
+    Refused,
+    /// The tries are used up.
+    GivenUp,
+    /// The queue was full.
+    Dropped,
+}
+
+impl Delivery {
+    pub const ALL: [Self; 4] = [Self::Delivered, Self::Refused, Self::GivenUp, Self::Dropped];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Refused => "refused",
+            Self::GivenUp => "given_up",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
+impl Deliveries {
+    /// How many have ended in this way.
+    pub fn ended(&self, delivery: Delivery) -> u64 {
+        self.counts.ended.get(delivery as usize).map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+
+    /// How many alerts are queued or under way.
+    pub fn waiting(&self) -> u64 {
+        self.counts.waiting.load(Ordering::Relaxed)
+    }
+
+    fn end(&self, delivery: Delivery) {
+        self.counts.waiting.fetch_sub(1, Ordering::Relaxed);
+        if let Some(count) = self.counts.ended.get(delivery as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Outbox {
+    /// Fails where the system offers no TLS.
+    pub fn start(sinks: Vec<Sink>, pace: Pace) -> reqwest::Result<Self> {
+        let client = client()?;
+        let lanes = sinks.into_iter().map(|sink| Lane::start(sink, client.clone(), pace)).collect();
+        Ok(Self { lanes })
+    }
+
+    pub fn deliveries(&self) -> Vec<Deliveries> {
+        self.lanes.iter().map(|lane| lane.deliveries.clone()).collect()
+    }
+
+    /// Queues an alert for every sink that takes it; never waits.
+    pub fn send(&self, alert: Alert) {
+        let alert = Arc::new(alert);
+        for lane in self.lanes.iter().filter(|lane| lane.sink.route.takes(&alert)) {
+            lane.send(Arc::clone(&alert));
+        }
+    }
+
+    /// Delivers what is queued, for a few seconds at most.
+    pub async fn finish(self) {
+        join_all(self.lanes.into_iter().map(Lane::finish)).await;
+    }
+}
+
+impl Lane {
+    fn start(sink: Sink, client: reqwest::Client, pace: Pace) -> Self {
+        let (queue, mut waiting) = mpsc::channel::<Arc<Alert>>(QUEUE);
+        let sink = Arc::new(sink);
+        let deliveries = Deliveries { sink: sink.name.clone(), counts: Arc::default() };
+        let (to, counts) = (Arc::clone(&sink), deliveries.clone());
+        let gap = if pace.keeps_gaps { sinks::gap(&sink.kind) } else { Duration::ZERO };
+        let task = tokio::spawn(async move {
+            while let Some(alert) = waiting.recv().await {
+                counts.end(deliver(&client, &to, &alert, pace).await);
+                tokio::time::sleep(gap).await;
+            }
+        });
+        Self { sink, queue, deliveries, task }
+    }
+
+    fn send(&self, alert: Arc<Alert>) {
+        self.deliveries.counts.waiting.fetch_add(1, Ordering::Relaxed);
+        if self.queue.try_send(alert).is_err() {
+            self.deliveries.end(Delivery::Dropped);
+            let dropped = self.deliveries.ended(Delivery::Dropped);
+            tracing::error!(event = "alert.dropped", sink = self.sink.name, dropped, "its queue is full");
+        }
+    }
+
+    async fn finish(self) {
+        drop(self.queue);
+        if tokio::time::timeout(FAREWELL, self.task).await.is_err() {
+            let waiting = self.deliveries.waiting();
+            tracing::warn!(event = "alert.dropped", sink = self.sink.name, waiting, "the process ends");
+        }
+    }
+}
+
+fn client() -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .timeout(PATIENCE)
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("trueup/", env!("CARGO_PKG_VERSION")))
+        .build()
+}
+
+/// One alert to one sink, at once and once: how it went, for a person who asks.
+pub async fn try_once(sink: &Sink, alert: &Alert) -> Result<(), String> {
+    let client = client().map_err(|error| error.without_url().to_string())?;
+    match post(&client, sink, alert).await {
+        (Answer::Taken, _) => Ok(()),
+        (_, why) => Err(why),
+    }
+}
+
+/// Tries until the other side has taken it, refuses it, or the tries are used up.
+async fn deliver(client: &reqwest::Client, sink: &Sink, alert: &Alert, pace: Pace) -> Delivery {
+    let (key, name) = (alert.key.as_str(), sink.name.as_str());
+    let mut rests = pace.rests();
+    loop {
+        let (answer, why) = post(client, sink, alert).await;
+        let asked = match answer {
+            Answer::Taken => return Delivery::Delivered,
+            Answer::Refused => {
+                tracing::error!(event = "alert.refused", key, sink = name, "{why}");
+                return Delivery::Refused;
+            }
+            Answer::Later(asked) => asked,
+        };
+        let Some(rest) = rests.next() else {
+            tracing::error!(event = "alert.undelivered", key, sink = name, "{why}");
+            return Delivery::GivenUp;
+        };
+        tokio::time::sleep(asked.unwrap_or(rest)).await;
+    }
+}
+
+/// One try: what it means, and what went wrong, in a line without the address.
+async fn post(client: &reqwest::Client, sink: &Sink, alert: &Alert) -> (Answer, String) {
+    let now = jiff::Timestamp::now();
+    let request = match sinks::request(sink, alert, now) {
+        Ok(request) => request,
+        // A file with a secret may be on its way.
+        Err(why) => return (Answer::Later(None), why),
+    };
+    let mut post = client.post(request.address.url().clone()).header("content-type", "application/json");
+    for (name, value) in request.headers {
+        post = post.header(name, value);
+    }
+    match post.body(request.body).send().await {
+        Ok(answer) => {
+            let (status, meaning) = (answer.status(), sinks::answer(answer.status(), answer.headers(), now));
+            let said = if meaning == Answer::Taken { String::new() } else { beginning(answer).await };
+            (meaning, format!("{status}{said}"))
+        }
+        Err(error) => (Answer::Later(None), error.without_url().to_string()),
+    }
+}
+
+/// The first words of a refusal: chats say in them what is wrong.
+async fn beginning(mut answer: reqwest::Response) -> String {
+    let mut bytes = Vec::new();
+    while bytes.len() < REASON {
+        let Ok(Some(more)) = answer.chunk().await else { break };
+        bytes.extend_from_slice(&more);
+    }
+    bytes.truncate(REASON);
+    let text = String::from_utf8_lossy(&bytes);
+    let first = text.lines().next().unwrap_or_default().trim();
+    if first.is_empty() { String::new() } else { format!(": {}", line(first)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address::WebAddress;
+    use crate::model::alert::Event;
+    use crate::notify::transition::of_source;
+    use crate::secret::Secret;
+    use crate::settings::{Route, SinkKind};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    const AT_ONCE: Pace =
+        Pace { first_rest: Duration::ZERO, longest_rest: Duration::ZERO, tries: 3, keeps_gaps: false };
+
+    fn alert() -> Alert {
+        of_source(None, Some("unreachable"), 0).unwrap()
+    }
+
+    fn webhook(url: &str, secret: Secret) -> Sink {
+        let kind = SinkKind::Webhook { url: WebAddress::parse(url).unwrap(), secret };
+        Sink { name: "hook".to_owned(), kind, route: Route::ALL, with_logs: false }
+    }
+
+    /// Answers one request after the other with these status lines; the requests it got.
+    async fn receiver(answers: Vec<&'static str>) -> (String, JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/hook", listener.local_addr().unwrap());
+        let task = tokio::spawn(async move {
+            let mut heard = Vec::new();
+            for answer in answers {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut text = Vec::new();
+                while !is_whole(&text) {
+                    let mut buffer = [0; 4096];
+                    let read = stream.read(&mut buffer).await.unwrap();
+                    text.extend_from_slice(&buffer[..read]);
+                }
+                heard.push(String::from_utf8(text).unwrap());
+                let answer = format!("HTTP/1.1 {answer}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+            heard
+        });
+        (url, task)
+    }
+
+    fn is_whole(request: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(request);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+        length.is_some_and(|length: usize| body.len() >= length)
+    }
+
+    /// What the receiver got, and how the one delivery ended.
+    async fn send(kind: impl Fn(&Secret) -> SinkKind, answers: Vec<&'static str>) -> (Vec<String>, Delivery) {
+        let (url, heard) = receiver(answers).await;
+        let kind = kind(&Secret::Given(url));
+        let sink = Sink { name: "hook".to_owned(), kind, route: Route::ALL, with_logs: false };
+        let outbox = Outbox::start(vec![sink], AT_ONCE).unwrap();
+        outbox.send(alert());
+        let heard = heard.await.unwrap();
+        let deliveries = outbox.deliveries().remove(0);
+        outbox.finish().await;
+        assert_eq!(deliveries.waiting(), 0);
+        let ended: Vec<Delivery> =
+            Delivery::ALL.into_iter().filter(|ended| deliveries.ended(*ended) == 1).collect();
+        assert_eq!(ended.len(), 1);
+        (heard, ended[0])
+    }
+
+    fn signed(url: &Secret) -> SinkKind {
+        let url = WebAddress::parse(&url.read().unwrap()).unwrap();
+        SinkKind::Webhook { url, secret: Secret::Given("hunter2".to_owned()) }
+    }
+
+    #[tokio::test]
+    async fn an_alert_is_signed_so_that_its_receiver_can_check_it() {
+        let (heard, _) = send(signed, vec!["204 No Content"]).await;
+        let (head, body) = heard[0].split_once("\r\n\r\n").unwrap();
+        assert!(is_signed_with("hunter2", &heard[0]));
+        assert!(head.contains("\r\nx-trueup-event: source.broken\r\n"), "{head}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(body).unwrap()["event"], "source.broken");
+        assert!(!heard[0].contains("hunter2"), "the secret signs and is not sent");
+    }
+
+    fn is_signed_with(secret: &str, request: &str) -> bool {
+        let (head, body) = request.split_once("\r\n\r\n").unwrap();
+        let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        let signed = sinks::webhook::signature(secret.as_bytes(), header("x-trueup-timestamp: "), body);
+        header("x-trueup-signature: ") == signed
+    }
+
+    #[tokio::test]
+    async fn a_rotated_secret_signs_what_comes_after() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        let (url, heard) = receiver(vec!["200 OK", "200 OK"]).await;
+        let sink = webhook(&url, Secret::File(path.clone()));
+        for secret in ["one", "two"] {
+            std::fs::write(&path, secret).unwrap();
+            try_once(&sink, &alert()).await.unwrap();
+        }
+        let heard = heard.await.unwrap();
+        assert!(is_signed_with("one", &heard[0]) && is_signed_with("two", &heard[1]));
+    }
+
+    #[tokio::test]
+    async fn a_receiver_in_trouble_is_tried_again_a_few_times_and_one_that_refuses_is_not() {
+        let kinds: [fn(&Secret) -> SinkKind; 3] =
+            [signed, |url| SinkKind::Slack { url: url.clone() }, |url| SinkKind::Teams { url: url.clone() }];
+        for kind in kinds {
+            for (answers, ended) in [
+                (vec!["503 Busy", "429 Slow\r\nretry-after: 0", "200 OK"], Delivery::Delivered),
+                (vec!["202 Accepted"], Delivery::Delivered),
+                (vec!["503 Busy", "503 Busy", "503 Busy"], Delivery::GivenUp),
+                (vec!["400 No"], Delivery::Refused),
+                (vec!["302 Elsewhere\r\nlocation: http://127.0.0.1:1/"], Delivery::Refused),
+            ] {
+                let tries = answers.len();
+                let (heard, found) = send(kind, answers).await;
+                assert_eq!((heard.len(), found), (tries, ended));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_receiver_that_hangs_delays_neither_the_sender_nor_another_receiver() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let hangs = format!("http://{}", listener.local_addr().unwrap());
+        let (well, heard) = receiver(vec!["200 OK"; 10]).await;
+        let sinks = [hangs, well].map(|url| webhook(&url, Secret::Given("hunter2".to_owned())));
+        let outbox = Outbox::start(sinks.into(), AT_ONCE).unwrap();
+        for _ in 0..10 {
+            outbox.send(alert());
+        }
+        assert_eq!(heard.await.unwrap().len(), 10);
+        for _ in 0..QUEUE {
+            outbox.send(alert());
+        }
+        let deliveries = outbox.deliveries().remove(0);
+        let dropped = deliveries.ended(Delivery::Dropped);
+        assert!(dropped >= 9, "the queue is bounded");
+        assert_eq!(deliveries.waiting() + dropped, QUEUE as u64 + 10);
+        outbox.lanes.iter().for_each(|lane| lane.task.abort());
+    }
+
+    #[tokio::test]
+    async fn what_a_receiver_says_against_it_is_told_in_a_line_without_its_address() {
+        let (url, heard) = receiver(vec!["404 Not Found"]).await;
+        let sink = webhook(&url, Secret::Given("hunter2".to_owned()));
+        assert_eq!(try_once(&sink, &alert()).await.unwrap_err(), "404 Not Found");
+        heard.await.unwrap();
+        let gone = try_once(&sink, &alert()).await.unwrap_err();
+        assert!(!gone.contains("127.0.0.1") && !gone.contains("hook"), "{gone}");
+        let unreadable = webhook(&url, Secret::File("/nowhere/secret".into()));
+        let why = try_once(&unreadable, &alert()).await.unwrap_err();
+        assert!(why.starts_with("the secret cannot be read: "), "{why}");
+    }
+
+    #[tokio::test]
+    async fn a_sink_gets_what_its_route_takes() {
+        let taken = |event: Event| Alert { event, ..alert() };
+        let (url, heard) = receiver(vec!["200 OK"]).await;
+        let file = format!(
+            "alerts: {{sinks: {{hook: {{kind: webhook, url: '{url}', secretVariable: S, severity: error}}}}}}"
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("trueup.yaml");
+        std::fs::write(&path, file).unwrap();
+        let variables = |name: &str| (name == "S").then(|| "hunter2".to_owned());
+        let settings =
+            crate::settings::Settings::load(crate::settings::Raw::new(), &variables, path.to_str()).unwrap();
+        let outbox = Outbox::start(settings.sinks, AT_ONCE).unwrap();
+        for event in [Event::DeploymentStarted, Event::CommitHeld, Event::DeploymentFailed] {
+            outbox.send(taken(event));
+        }
+        let heard = heard.await.unwrap();
+        assert!(heard[0].contains("x-trueup-event: deployment.failed\r\n"), "{}", heard[0]);
+        outbox.finish().await;
+    }
+}

@@ -1,0 +1,120 @@
+//! What each kind of receiver is sent, in its own documented form, and what its answers mean. Pure but for the secrets, which
+//! are read when they are needed.
+
+mod slack;
+mod teams;
+pub(super) mod webhook;
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use serde_json::Value;
+
+use crate::address::WebAddress;
+use crate::model::alert::Alert;
+use crate::settings::{Sink, SinkKind, chat_address};
+
+/// A receiver may ask for a rest of so long at most; then it is tried again.
+const LONGEST_REST: Duration = Duration::from_mins(5);
+
+/// One POST of JSON.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub address: WebAddress,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: String,
+}
+
+/// What an answer means.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    Taken,
+    /// It is in trouble, or wants a rest of so long.
+    Later(Option<Duration>),
+    /// The same would be refused again.
+    Refused,
+}
+
+/// What this sink is sent. `Err`: a secret cannot be used; without the secret.
+pub(super) fn request(sink: &Sink, alert: &Alert, now: jiff::Timestamp) -> Result<Request, String> {
+    let chat = |url, body: Value| {
+        let address = chat_address(url)?;
+        Ok(Request { address, headers: Vec::new(), body: body.to_string() })
+    };
+    match &sink.kind {
+        SinkKind::Webhook { url, secret } => {
+            let secret = secret.read().map_err(|error| format!("the secret cannot be read: {error}"))?;
+            Ok(webhook::request(url, &secret, alert, sink.with_logs, now))
+        }
+        SinkKind::Slack { url } => chat(url, slack::body(alert, sink.with_logs)),
+        SinkKind::Teams { url } => chat(url, teams::body(alert, sink.with_logs)),
+    }
+}
+
+/// Between two deliveries to one receiver, so that none is throttled for no need. Slack: one message a second and channel, with short
+/// bursts; Teams: four requests a second.
+pub(super) fn gap(kind: &SinkKind) -> Duration {
+    match kind {
+        SinkKind::Webhook { .. } => Duration::ZERO,
+        SinkKind::Slack { .. } => Duration::from_secs(1),
+        SinkKind::Teams { .. } => Duration::from_millis(250),
+    }
+}
+
+pub(super) fn answer(status: StatusCode, headers: &HeaderMap, now: jiff::Timestamp) -> Answer {
+    if status.is_success() {
+        return Answer::Taken;
+    }
+    let is_busy = status.is_server_error()
+        || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
+    if !is_busy {
+        return Answer::Refused;
+    }
+    let rest = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    Answer::Later(rest.and_then(|rest| retry_after(rest, now)).map(|rest| rest.min(LONGEST_REST)))
+}
+
+/// Seconds, or a date (RFC 9110, section 10.2.3).
+fn retry_after(value: &str, now: jiff::Timestamp) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
+    Some(Duration::try_from(at.duration_since(now)).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_says_whether_to_try_again_and_when() {
+        let now: jiff::Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+        let seconds = |seconds| Answer::Later(Some(Duration::from_secs(seconds)));
+        for (status, after, expected) in [
+            (200, None, Answer::Taken),
+            (202, None, Answer::Taken),
+            (204, Some("7"), Answer::Taken),
+            (302, None, Answer::Refused),
+            (400, None, Answer::Refused),
+            (404, Some("7"), Answer::Refused),
+            (408, None, Answer::Later(None)),
+            (429, None, Answer::Later(None)),
+            (429, Some("7"), seconds(7)),
+            (503, Some(" 0 "), seconds(0)),
+            (503, Some("Tue, 24 Nov 2026 12:00:30 GMT"), seconds(30)),
+            (503, Some("Tue, 24 Nov 2026 11:00:00 GMT"), seconds(0)),
+            (503, Some("999999999"), seconds(300)),
+            (503, Some("18446744073709551616"), Answer::Later(None)),
+            (503, Some("-1"), Answer::Later(None)),
+            (503, Some("soon"), Answer::Later(None)),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.extend(after.map(|after| (RETRY_AFTER, after.parse().unwrap())));
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(answer(status, &headers, now), expected, "{status} {after:?}");
+        }
+    }
+}

@@ -1,0 +1,382 @@
+//! `alerts.sinks`: where alerts go, and which of them. In the file, or as the same text in a variable.
+
+use std::path::PathBuf;
+
+use globset::{Glob, GlobMatcher};
+
+use super::SettingsError;
+use crate::address::WebAddress;
+use crate::model::Target;
+use crate::model::alert::{Alert, Event, Severity};
+use crate::secret::Secret;
+use crate::text::fields::{Fields, entries, some_items, text};
+use crate::text::report::Report;
+use crate::text::tree::{self, Node};
+
+/// The key of the file.
+pub(super) const KEY: &str = "alerts.sinks";
+/// The same map as text, for those that give settings by variables only.
+pub(super) const VARIABLE: &str = "TRUEUP_SINKS";
+/// Each is a queue, a task, and a label in metrics.
+const MOST: usize = 32;
+
+/// One receiver of alerts.
+#[derive(Clone, Debug)]
+pub struct Sink {
+    /// What logs and metrics call it.
+    pub name: String,
+    pub kind: SinkKind,
+    pub route: Route,
+    /// Log lines of failed tasks go along: whoever reads the chat then reads them too.
+    pub with_logs: bool,
+}
+
+/// What it is, and how it is reached. Addresses of chats are secrets: who knows one may write there.
+#[derive(Clone, Debug)]
+pub enum SinkKind {
+    Webhook { url: WebAddress, secret: Secret },
+    Slack { url: Secret },
+    Teams { url: Secret },
+}
+
+/// Which alerts a sink gets.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// `None`: all, and what is about none.
+    environments: Option<Vec<GlobMatcher>>,
+    applications: Option<Vec<GlobMatcher>>,
+    events: Option<Vec<GlobMatcher>>,
+    /// The least that is told.
+    severity: Severity,
+}
+
+impl Route {
+    /// Every alert.
+    pub const ALL: Self =
+        Self { environments: None, applications: None, events: None, severity: Severity::Information };
+
+    pub fn takes(&self, alert: &Alert) -> bool {
+        let target = alert.target.as_ref();
+        let environment = |target: &Target| target.environment.to_string();
+        let application = |target: &Target| target.application.to_string();
+        // What is about the repository as a whole concerns everybody.
+        alert.event.severity() >= self.severity
+            && matches(self.events.as_deref(), Some(alert.event.name()))
+            && matches(self.environments.as_deref(), target.map(environment).as_deref())
+            && matches(self.applications.as_deref(), target.map(application).as_deref())
+    }
+}
+
+fn matches(globs: Option<&[GlobMatcher]>, name: Option<&str>) -> bool {
+    match (globs, name) {
+        (Some(globs), Some(name)) => globs.iter().any(|glob| glob.is_match(name)),
+        _ => true,
+    }
+}
+
+/// A sink as it is written: its secrets are not read yet.
+pub(super) struct Written {
+    name: String,
+    kind: Kind,
+    url: Option<String>,
+    url_from: Option<Reference>,
+    secret_from: Option<Reference>,
+    route: Route,
+    with_logs: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Webhook,
+    Slack,
+    Teams,
+}
+
+/// Where a secret is.
+enum Reference {
+    File(PathBuf),
+    Variable(String),
+}
+
+/// The sinks of the variable.
+pub(super) fn of_variable(text: &str) -> Result<Vec<Written>, SettingsError> {
+    let mut report = Report::on(VARIABLE);
+    let sinks = match tree::document(text) {
+        Ok(document) => document.iter().flat_map(|node| read(node, &mut report)).collect(),
+        Err(broken) => {
+            report.broken(broken);
+            Vec::new()
+        }
+    };
+    if report.has_errors() { Err(SettingsError::Findings(report.findings)) } else { Ok(sinks) }
+}
+
+/// The sinks of a map of them. What is wrong is reported with its place.
+pub(super) fn read(node: &Node, report: &mut Report<'_>) -> Vec<Written> {
+    let Some(sinks) = entries(node, KEY, report) else { return Vec::new() };
+    if let Some((name, _)) = sinks.get(MOST) {
+        report.error(name, KEY, format!("{MOST} sinks at most"));
+    }
+    let mut written = Vec::new();
+    for (name, node) in sinks.iter().take(MOST) {
+        let path = format!("{KEY}.{}", name.text);
+        if !is_name(&name.text) {
+            report.error(name, &path, "expected a name of 1 to 40 small letters, digits and hyphens");
+            continue;
+        }
+        written.extend(one(&name.text, node, &path, report));
+    }
+    written
+}
+
+/// It is a label of metrics.
+fn is_name(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=40).contains(&text.len()) && text.bytes().all(plain)
+}
+
+fn one(name: &str, node: &Node, path: &str, report: &mut Report<'_>) -> Option<Written> {
+    let mut fields = Fields::of(node, path, report);
+    fields.require("kind");
+    let kinds = [("webhook", Kind::Webhook), ("slack", Kind::Slack), ("teams", Kind::Teams)];
+    let kind = fields.word("kind", &kinds)?;
+    let written = Written {
+        name: name.to_owned(),
+        kind,
+        url: if kind == Kind::Webhook { fields.required("url") } else { None },
+        url_from: match kind {
+            Kind::Webhook => None,
+            Kind::Slack | Kind::Teams => {
+                if let Some(written) = fields.node("url") {
+                    let hint = "name a file in `urlFile`, or a variable in `urlVariable`".to_owned();
+                    let path = fields.path("url");
+                    fields
+                        .report
+                        .error(written, &path, "the address is a secret and is never written here")
+                        .hint = Some(hint);
+                    return None;
+                }
+                reference(&mut fields, "urlFile", "urlVariable")
+            }
+        },
+        secret_from: match kind {
+            Kind::Webhook => reference(&mut fields, "secretFile", "secretVariable"),
+            Kind::Slack | Kind::Teams => None,
+        },
+        route: Route {
+            environments: globs(&mut fields, "environments", |_| true),
+            applications: globs(&mut fields, "applications", |_| true),
+            events: globs(&mut fields, "events", |glob| {
+                Event::ALL.iter().any(|event| glob.is_match(event.name()))
+            }),
+            severity: fields
+                .word("severity", &Severity::ALL.map(|severity| (severity.name(), severity)))
+                .unwrap_or(Severity::Information),
+        },
+        with_logs: fields.word("logs", &[("true", true), ("false", false)]).unwrap_or(false),
+    };
+    fields.finish();
+    Some(written)
+}
+
+/// A secret stands in exactly one of two places, never in the text itself.
+fn reference(
+    fields: &mut Fields<'_, '_, '_>,
+    file: &'static str,
+    variable: &'static str,
+) -> Option<Reference> {
+    match (fields.text(file), fields.text(variable)) {
+        (Some(path), None) => Some(Reference::File(PathBuf::from(path))),
+        (None, Some(name)) => Some(Reference::Variable(name)),
+        (None, None) => {
+            fields.require(file);
+            None
+        }
+        (Some(_), Some(_)) => {
+            let (path, node) = (fields.path(variable), fields.node(variable)?);
+            fields.report.error(node, &path, format!("`{file}` says where it is already"));
+            None
+        }
+    }
+}
+
+fn globs(
+    fields: &mut Fields<'_, '_, '_>,
+    key: &'static str,
+    is_known: impl Fn(&GlobMatcher) -> bool,
+) -> Option<Vec<GlobMatcher>> {
+    let (path, node) = (fields.path(key), fields.node(key)?);
+    let mut globs = Vec::new();
+    for item in some_items(node, &path, fields.report)? {
+        let Some(pattern) = text(item, &path, fields.report) else { continue };
+        match Glob::new(&pattern).map(|glob| glob.compile_matcher()) {
+            Ok(glob) if is_known(&glob) => globs.push(glob),
+            Ok(_) => {
+                fields.report.error(item, &path, format!("no event is called `{pattern}`")).hint = Some(
+                    "the events stand in docs/alerts.md; a pattern is one such as deployment.*".to_owned(),
+                );
+            }
+            Err(_) => {
+                fields.report.error(item, &path, "expected a name or a pattern such as prod-*");
+            }
+        }
+    }
+    Some(globs)
+}
+
+impl Written {
+    /// With its secrets, which can be read now. Why one cannot never repeats it.
+    pub(super) fn resolved(self, given: &dyn Fn(&str) -> Option<String>) -> Result<Sink, SettingsError> {
+        let name = self.name;
+        let refused = |key: &'static str, why: String| SettingsError::Sink { sink: name.clone(), key, why };
+        let secret = |reference: Option<Reference>, key: &'static str| {
+            let secret = match reference {
+                Some(Reference::File(path)) => Secret::File(path),
+                Some(Reference::Variable(name)) => Secret::Given(given(&name).unwrap_or_default()),
+                None => Secret::Given(String::new()),
+            };
+            match secret.read() {
+                Ok(text) if text.is_empty() => Err(refused(key, "it is empty, or not there".to_owned())),
+                Ok(_) => Ok(secret),
+                Err(error) => Err(refused(key, format!("it cannot be read: {error}"))),
+            }
+        };
+        let chat = |reference: Option<Reference>| {
+            let url = secret(reference, "url")?;
+            chat_address(&url).map(|_| url).map_err(|why| refused("url", why))
+        };
+        let kind = match self.kind {
+            Kind::Slack => SinkKind::Slack { url: chat(self.url_from)? },
+            Kind::Teams => SinkKind::Teams { url: chat(self.url_from)? },
+            Kind::Webhook => SinkKind::Webhook {
+                url: WebAddress::parse(self.url.as_deref().unwrap_or_default())
+                    .map_err(|why| refused("url", why.to_owned()))?,
+                secret: secret(self.secret_from, "secret")?,
+            },
+        };
+        Ok(Sink { kind, name, route: self.route, with_logs: self.with_logs })
+    }
+}
+
+/// The address that a secret is. It is read each time: a file may hold another one later.
+pub fn chat_address(secret: &Secret) -> Result<WebAddress, String> {
+    let text = secret.read().map_err(|error| format!("it cannot be read: {error}"))?;
+    WebAddress::parse(&text).map_err(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ApplicationName, EnvironmentName, Millis};
+
+    fn load(sinks: &str, variables: &[(&str, &str)]) -> Result<Vec<Sink>, String> {
+        let given = |name: &str| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
+        let written = of_variable(sinks).map_err(|error| error.to_string())?;
+        let resolved =
+            written.into_iter().map(|sink| sink.resolved(&given).map_err(|error| error.to_string()));
+        resolved.collect()
+    }
+
+    const CHAT: (&str, &str) = ("CHAT", "https://hooks.example.com/hunter2");
+
+    #[test]
+    fn each_kind_is_read_with_its_secret() {
+        let sinks = "{a: {kind: slack, urlVariable: CHAT, logs: true}, b: {kind: teams, urlVariable: CHAT}, c: {kind: webhook, url: https://example.com/x, secretVariable: KEY}}";
+        let sinks = load(sinks, &[CHAT, ("KEY", "hunter3")]).unwrap();
+        assert_eq!(sinks.iter().map(|sink| sink.name.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!(sinks.iter().map(|sink| sink.with_logs).collect::<Vec<_>>(), [true, false, false]);
+        let shown = format!("{sinks:?}");
+        assert!(!shown.contains("hunter"), "{shown}");
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_place_and_repeats_no_secret() {
+        for (sinks, expected) in [
+            ("[slack]", "expected a map, found a list"),
+            ("{A: {kind: slack}}", "TRUEUP_SINKS:1:2: expected a name of 1 to 40"),
+            ("{a: {}}", "`kind` is missing"),
+            ("{a: {kind: slak, urlVariable: CHAT}}", "`slak` is none of webhook, slack, teams"),
+            ("{a: {kind: slack}}", "`urlFile` is missing"),
+            (
+                "{a: {kind: slack, url: 'https://hooks.example.com/hunter2'}}",
+                "is a secret and is never written here",
+            ),
+            ("{a: {kind: slack, urlFile: x, urlVariable: CHAT}}", "`urlFile` says where it is already"),
+            (
+                "{a: {kind: slack, urlVariable: NONE}}",
+                "`url` of the sink a cannot be used: it is empty, or not there",
+            ),
+            (
+                "{a: {kind: slack, urlFile: /nowhere/url}}",
+                "`url` of the sink a cannot be used: it cannot be read",
+            ),
+            (
+                "{a: {kind: teams, urlVariable: OPEN}}",
+                "`url` of the sink a cannot be used: it is not encrypted",
+            ),
+            ("{a: {kind: webhook, secretVariable: CHAT}}", "`url` is missing"),
+            ("{a: {kind: webhook, url: 'https://example.com'}}", "`secretFile` is missing"),
+            ("{a: {kind: slack, urlVariable: CHAT, secretVariable: CHAT}}", "unknown field `secretVariable`"),
+            (
+                "{a: {kind: slack, urlVariable: CHAT, events: [deploymnt.*]}}",
+                "no event is called `deploymnt.*`",
+            ),
+            ("{a: {kind: slack, urlVariable: CHAT, events: []}}", "the list is empty"),
+            ("{a: {kind: slack, urlVariable: CHAT, environments: ['[']}}", "expected a name or a pattern"),
+            (
+                "{a: {kind: slack, urlVariable: CHAT, severity: fatal}}",
+                "is none of information, warning, error",
+            ),
+            ("{a: {kind: slack, urlVariable: CHAT, logs: maybe}}", "is none of true, false"),
+            ("{a: {kind: slack, urlVariable: CHAT, color: red}}", "unknown field `color`"),
+        ] {
+            let open = ("OPEN", "http://hooks.example.com/hunter2");
+            let said = load(sinks, &[CHAT, open]).unwrap_err();
+            assert!(said.contains(expected), "{sinks}: {said}");
+            assert!(!said.contains("hunter2"), "{said}");
+        }
+        let many = (0..=MOST).map(|number| format!("s{number}: {{kind: slack, urlVariable: CHAT}}"));
+        let many = format!("{{{}}}", many.collect::<Vec<_>>().join(", "));
+        assert!(load(&many, &[CHAT]).unwrap_err().contains("32 sinks at most"));
+    }
+
+    #[test]
+    fn a_route_takes_what_it_names() {
+        let alert = |event, target: Option<&str>| Alert {
+            event,
+            at: Millis::default(),
+            key: String::new(),
+            target: target.and_then(|target| target.split_once('/')).map(|(environment, application)| {
+                Target {
+                    environment: EnvironmentName::new(environment),
+                    application: ApplicationName::new(application),
+                }
+            }),
+            commit: None,
+            deployment: None,
+            summary: String::new(),
+            causes: Vec::new(),
+            differences: Vec::new(),
+        };
+        let (failed, held, started) = (Event::DeploymentFailed, Event::CommitHeld, Event::DeploymentStarted);
+        for (route, event, target, expected) in [
+            ("", started, Some("test/api"), true),
+            (", severity: warning", started, Some("test/api"), false),
+            (", severity: warning", held, Some("test/api"), true),
+            (", severity: error", held, Some("test/api"), false),
+            (", environments: [prod, 'stag*']", failed, Some("staging/api"), true),
+            (", environments: [prod, 'stag*']", failed, Some("test/api"), false),
+            (", applications: [web]", failed, Some("prod/api"), false),
+            (", applications: ['*']", failed, Some("prod/api"), true),
+            (", events: ['deployment.*']", failed, Some("prod/api"), true),
+            (", events: ['deployment.*']", held, Some("prod/api"), false),
+            (", environments: [prod]", Event::SourceBroken, None, true),
+            (", events: ['deployment.*']", Event::SourceBroken, None, false),
+        ] {
+            let sinks = load(&format!("{{a: {{kind: slack, urlVariable: CHAT{route}}}}}"), &[CHAT]).unwrap();
+            assert_eq!(sinks[0].route.takes(&alert(event, target)), expected, "{route} {event:?} {target:?}");
+        }
+    }
+}
