@@ -7,10 +7,11 @@ use std::sync::atomic::Ordering;
 
 use git2::{Oid, Repository};
 
+use super::head as head_of;
 use super::listing::MOST_BYTES;
 use super::snapshot::{Absent, blob_text};
 use super::{Deepening, GitError, Source, at_path, outside_of_any_runtime};
-use crate::model::{Ancestry, InfraCommit};
+use crate::model::{Ancestry, Head, InfraCommit};
 
 /// Commits back in which it is looked for what a file with errors declared before, whatever they changed.
 const MOST_PAST: usize = 20;
@@ -143,6 +144,50 @@ impl Source {
         })
     }
 
+    /// The commits of the branch that changed a file, the newest first, each with what the file was from then on; at most
+    /// `most`, as far as the history is here.
+    pub fn changes(
+        &self,
+        head: &InfraCommit,
+        file: &str,
+        most: usize,
+    ) -> Result<Vec<(Head, String)>, GitError> {
+        let path = self.below_path(file);
+        self.with(|repository| {
+            let (mut walk, mut changes) = (repository.revwalk()?, Vec::new());
+            // What the walk has seen last, and what the file was there: it was changed by that commit if it is another before.
+            let mut newer: Option<(git2::Commit<'_>, Option<Oid>)> = None;
+            walk.push(Oid::from_str(head.as_str())?)?;
+            walk.simplify_first_parent()?;
+            for id in walk.take(MOST_WALKED) {
+                let commit = super::commit(repository, id?)?;
+                let file = at_path(repository, commit.tree_id(), &path)?.map(|(id, _)| id);
+                if let Some((changed, was)) = newer.take().filter(|(_, was)| *was != file) {
+                    changes.extend(text_of(repository, &changed, was));
+                }
+                if changes.len() == most {
+                    return Ok(changes);
+                }
+                newer = Some((commit, file));
+            }
+            // The first commit has made it, unless a shallow clone ends here.
+            let boundary = boundary(repository);
+            if let Some((first, file)) = newer.filter(|(first, _)| !boundary.contains(&first.id())) {
+                changes.extend(text_of(repository, &first, file));
+            }
+            Ok(changes)
+        })
+    }
+
+    /// What people are told of a commit; `None`: it is not here.
+    pub fn about(&self, commit: &InfraCommit) -> Option<Head> {
+        let about = |repository: &Repository| -> Result<Head, GitError> {
+            Ok(head_of(&super::commit(repository, Oid::from_str(commit.as_str())?)?))
+        };
+        // That it is not here is no damage.
+        self.with(|repository| Ok(about(repository).ok())).ok().flatten()
+    }
+
     /// Goes further back in the history of a shallow clone; false when that is over.
     pub fn deepen(&self) -> bool {
         let Some(remote) = &self.remote else { return false };
@@ -182,6 +227,10 @@ impl Source {
         });
         answer.unwrap_or(Ancestry::Unknown)
     }
+}
+
+fn text_of(repository: &Repository, commit: &git2::Commit<'_>, file: Option<Oid>) -> Option<(Head, String)> {
+    Some((head_of(commit), blob_text(repository, file?, Absent::LeftOut).ok()?))
 }
 
 /// The commits whose parents a shallow clone has not fetched.
@@ -235,6 +284,30 @@ mod tests {
         assert_eq!(past(&["env.yaml"]).len(), MOST_PAST + 1, "what changed no such file is passed over");
         assert_eq!(past(&[]).len(), MOST_PAST);
         assert_eq!(past(&["env.yaml"]).first(), Some(&head));
+    }
+
+    #[test]
+    fn a_change_of_a_file_is_told_with_the_commit_that_made_it() {
+        let folder = tempfile::tempdir().unwrap();
+        scratch::init(folder.path()).unwrap();
+        let commit = |file: &str, text: &str| {
+            std::fs::write(folder.path().join(file), text).unwrap();
+            scratch::commit_all(folder.path(), &format!("{file} {text}")).unwrap()
+        };
+        commit("env.yaml", "one");
+        commit("other.yaml", "x");
+        commit("env.yaml", "two");
+        let head = commit("other.yaml", "y");
+        let source = Source::open(folder.path(), None, "").unwrap();
+        let told = |most| {
+            let changes = source.changes(&head, "env.yaml", most).unwrap();
+            changes.into_iter().map(|(head, text)| (head.summary, head.author, text)).collect::<Vec<_>>()
+        };
+        let change = |text: &str| (format!("env.yaml {text}"), "you".to_owned(), text.to_owned());
+        assert_eq!(told(9), [change("two"), change("one")]);
+        assert_eq!(told(1), [change("two")]);
+        assert_eq!(source.about(&head).unwrap().summary, "other.yaml y");
+        assert_eq!(source.about(&InfraCommit::new("0".repeat(40))), None);
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub use watch::Watch;
 const MOST_COMMIT_BYTES: usize = 1 << 20;
 /// Tags that point to tags.
 const MOST_TAGS: usize = 8;
-/// Characters of a commit's first line that are shown.
+/// Characters of a commit's first line, and of its author's name, that are shown.
 const MOST_SUMMARY: usize = 200;
 
 #[derive(Debug, thiserror::Error)]
@@ -162,6 +162,13 @@ impl Source {
         Self { deepening, ..self }
     }
 
+    /// Where a repository on this machine was cloned from, as git writes it: it may hold a secret.
+    pub fn origin(&self) -> Option<String> {
+        self.with(|repository| Ok(repository.find_remote("origin")?.url().map(str::to_owned).ok()))
+            .ok()
+            .flatten()
+    }
+
     pub fn is_remote(&self) -> bool {
         self.remote.is_some()
     }
@@ -272,13 +279,7 @@ impl Source {
                 },
             };
             let tip = tip.resolve()?.target().ok_or(GitError::Empty)?;
-            let commit = commit(repository, tip)?;
-            let summary = commit.summary().ok().flatten().unwrap_or_default();
-            Ok(Head {
-                commit: InfraCommit::new(commit.id().to_string()),
-                summary: summary.chars().take(MOST_SUMMARY).collect(),
-                time: commit.time().seconds(),
-            })
+            Ok(head(&commit(repository, tip)?))
         })
     }
 
@@ -317,6 +318,19 @@ impl Source {
     /// Whether there is a working tree whose files differ from the newest commit.
     pub fn is_bare(&self) -> bool {
         self.with(|repository| Ok(repository.is_bare())).unwrap_or(true)
+    }
+}
+
+/// What people are told of a commit.
+fn head(commit: &git2::Commit<'_>) -> Head {
+    let summary = commit.summary().ok().flatten().unwrap_or_default();
+    let author = commit.author();
+    let author = author.name().ok().or(author.email().ok()).unwrap_or_default();
+    Head {
+        commit: InfraCommit::new(commit.id().to_string()),
+        summary: summary.chars().take(MOST_SUMMARY).collect(),
+        author: author.chars().take(MOST_SUMMARY).collect(),
+        time: commit.time().seconds(),
     }
 }
 

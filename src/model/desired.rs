@@ -11,11 +11,13 @@ use super::{
     RepositoryName, RolePattern, ScheduledTask, ServiceName, Tag, Target,
 };
 
-/// The newest commit of the branch.
+/// A commit of the infrastructure repository, for people: the newest of the branch where nothing else is said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     pub commit: InfraCommit,
     pub summary: String,
+    /// Who wrote the change; who committed or merged it may be somebody else.
+    pub author: String,
     /// Unix time in seconds.
     pub time: i64,
 }
