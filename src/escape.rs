@@ -12,6 +12,26 @@ pub fn terminal(text: &str) -> Cow<'_, str> {
     escaped(text, |c| is_active(c) && c != '\n', visible)
 }
 
+/// The sequences that [`painted`] lets through: they set the colour of text, and nothing else.
+const COLOURS: [&str; 6] = ["\u{1b}[0m", "\u{1b}[1m", "\u{1b}[2m", "\u{1b}[31m", "\u{1b}[32m", "\u{1b}[33m"];
+
+/// For a terminal, of text whose colour we have set: as [`terminal`], but for that colour. What is from outside goes through
+/// [`line()`] before it is coloured, so that it brings none of its own.
+pub fn painted(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len() + 16);
+    let mut rest = text;
+    while let Some(at) = rest.find('\u{1b}') {
+        let (before, sequence) = rest.split_at(at);
+        shown.push_str(&terminal(before));
+        let known = COLOURS.iter().find(|colour| sequence.starts_with(**colour));
+        let length = known.map_or(1, |colour| colour.len());
+        let (sequence, after) = sequence.split_at(length);
+        shown.push_str(if known.is_some() { sequence } else { "\\u{1b}" });
+        rest = after;
+    }
+    shown + &terminal(rest)
+}
+
 /// For a log, and for one field within a line of any other output: as [`terminal`], and a line break is visible too.
 pub fn line(text: &str) -> Cow<'_, str> {
     escaped(text, is_active, visible)
@@ -129,6 +149,18 @@ mod tests {
         ] {
             assert_eq!(terminal(text), on_a_terminal, "{text:?}");
             assert_eq!(line(text), in_a_line, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn of_what_acts_on_a_terminal_only_our_colours_are_left() {
+        for (text, expected) in [
+            ("plain\n", "plain\n"),
+            ("\u{1b}[31mred\u{1b}[0m", "\u{1b}[31mred\u{1b}[0m"),
+            ("\u{1b}[31;5mx\u{1b}[2J\u{1b}", "\\u{1b}[31;5mx\\u{1b}[2J\\u{1b}"),
+            ("\u{9b}31m\r\u{202e}", "\\u{9b}31m\\r\\u{202e}"),
+        ] {
+            assert_eq!(painted(text), expected, "{text:?}");
         }
     }
 
