@@ -163,7 +163,7 @@ impl Bench {
         self.account.fill_buckets();
         let before = self.account.counts();
         let Ended { seconds, processor, memory, output } =
-            Program::start(&self.account, &["status", "--format", "json"])?.ended(self.patience())?;
+            Program::start(&self.account, &["status", "-o", "json"])?.ended(self.patience())?;
         let counts = self.account.counts().since(&before);
         let status: serde_json::Value =
             serde_json::from_str(&output).with_context(|| format!("no status in {output:.2000}"))?;

@@ -215,6 +215,9 @@ pub(super) mod tests {
             failing_causes: Vec::new(),
             good: std::collections::BTreeMap::new(),
             is_observed: true,
+            since: None,
+            hold: None,
+            unread: std::collections::BTreeSet::new(),
             causes: Vec::new(),
         };
         Plan {

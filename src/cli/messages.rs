@@ -19,12 +19,16 @@ fn complaint(plan: &Plan) -> Option<String> {
         // What is declared is deployed, and does not run well.
         Waiting::Settled => {
             let why = words::first_failing(status);
-            Some(format!("{target}: {}: {}", words::health(status.health), line(&why)))
+            let causes = words::told(&status.failing_causes);
+            let told = format!("{target}: {}: {}\n{causes}", words::health(status.health), line(&why));
+            Some(told.trim_end().to_owned())
         }
         waiting => {
             let hint = plan::waiting::hint(waiting, &status.target);
             let hint = hint.map(|hint| format!("\n  hint  {}", line(&hint))).unwrap_or_default();
-            Some(format!("{target}: {}{hint}", described(waiting)))
+            let causes = words::told(&status.causes);
+            let causes = if causes.is_empty() { causes } else { format!("\n{}", causes.trim_end()) };
+            Some(format!("{target}: {}{causes}{hint}", described(waiting)))
         }
     }
 }
@@ -69,7 +73,7 @@ mod tests {
                 settled(),
                 Health::Degraded,
                 Some(crash),
-                Some("test/api: Degraded: container api exited with 1"),
+                Some("test/api: Degraded: container api exited with 1\n  cause  container api exited with 1"),
             ),
             (
                 settled(),

@@ -11,6 +11,7 @@ mod end;
 mod figures;
 mod git_program;
 mod health;
+mod history;
 mod iam_policy;
 mod lint;
 mod messages;
@@ -81,6 +82,16 @@ struct RepositoryArgs {
     /// How messages are written.
     #[arg(long, global = true, default_value = "text", env = "TRUEUP_LOG_FORMAT")]
     log_format: LogFormat,
+    /// Colour and marks: `auto` on a terminal, unless `NO_COLOR` is set.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: Color,
+}
+
+#[derive(Clone, Copy, ValueEnum, PartialEq, Eq)]
+enum Color {
+    Auto,
+    Always,
+    Never,
 }
 
 #[derive(Clone, Copy, ValueEnum, PartialEq, Eq)]
@@ -99,7 +110,38 @@ enum Format {
 #[derive(Clone, Copy, ValueEnum, PartialEq, Eq)]
 enum StatusFormat {
     Text,
+    /// With more columns.
+    Wide,
     Json,
+    /// `ENVIRONMENT/APPLICATION` alone, a line each.
+    Name,
+}
+
+#[derive(Clone, Copy, ValueEnum, PartialEq, Eq)]
+enum HistoryFormat {
+    Text,
+    Json,
+}
+
+/// Which environments are looked at.
+#[derive(Args, Clone)]
+struct Environments {
+    /// Only this environment; globs, and several.
+    #[arg(long, value_name = "NAME")]
+    environment: Vec<String>,
+}
+
+/// Which of the applications are shown.
+#[derive(Args, Clone)]
+struct Filters {
+    #[command(flatten)]
+    environments: Environments,
+    /// Only those that do not run well: not Healthy, and not Suspended by wish.
+    #[arg(long)]
+    unhealthy: bool,
+    /// Only those whose commit is on hold; with --unhealthy those of both kinds.
+    #[arg(long)]
+    held: bool,
 }
 
 #[derive(Args, Clone)]
@@ -124,24 +166,55 @@ enum Command {
     Plan {
         #[command(flatten)]
         names: Names,
-        #[arg(long, default_value = "text")]
-        format: Format,
+        #[arg(short, long, alias = "format", value_name = "FORMAT", default_value = "text")]
+        output: Format,
         /// Tell which rule decided, and what held for those that were asked before it.
-        #[arg(long, conflicts_with = "format")]
+        #[arg(long, conflicts_with = "output")]
         explain: bool,
     },
     /// Show what is declared, tagged, deployed and running.
     Status {
         #[command(flatten)]
         names: Names,
-        #[arg(long, default_value = "text", conflicts_with = "watch")]
-        format: StatusFormat,
+        #[command(flatten)]
+        filters: Filters,
+        #[arg(
+            short,
+            long,
+            alias = "format",
+            value_name = "FORMAT",
+            default_value = "text",
+            conflicts_with = "watch"
+        )]
+        output: StatusFormat,
         /// Keep watching; redraws on a terminal, prints one line per change when piped.
         #[arg(long)]
         watch: bool,
         /// End with the code of where the applications stand, for CI (docs/commands.md) [default: 0 once shown]
         #[arg(long, conflicts_with = "watch")]
         exit_code: bool,
+    },
+    /// Show what was deployed when, by whom, and what became of it; newest first.
+    History {
+        #[command(flatten)]
+        names: Names,
+        #[command(flatten)]
+        environments: Environments,
+        #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+        output: HistoryFormat,
+    },
+    /// Show what changed lately, one line each, from git and AWS.
+    Events {
+        #[command(flatten)]
+        names: Names,
+        #[command(flatten)]
+        environments: Environments,
+        /// How far back, such as 30m, 24h.
+        #[arg(long, value_name = "TIME", default_value = "24h", value_parser = history::how_far)]
+        since: Duration,
+        /// Go on until stopped.
+        #[arg(long)]
+        watch: bool,
     },
     /// Reconcile until everything is settled, then exit.
     Reconcile {
@@ -370,15 +443,24 @@ async fn dispatch(cli: Cli) -> anyhow::Result<End> {
         }
         Command::Lint => lint::run(&repository),
         Command::Render(names) => render::run(&repository, &names),
-        Command::Plan { names, format, explain } => {
+        Command::Plan { names, output, explain } => {
             let detail = if explain { Detail::Rules } else { Detail::Changes };
-            plan::run(&repository, &names, format, detail).await
+            plan::run(&repository, &names, output, detail).await
         }
-        Command::Status { names, format, watch: false, exit_code } => {
+        Command::Status { names, filters, output, watch: false, exit_code } => {
             let code = if exit_code { status::Code::AsItStands } else { status::Code::Shown };
-            status::run(&repository, &names, format, code).await
+            status::run(&repository, (&names, &filters), output, code).await
         }
-        Command::Status { names, watch: true, .. } => status::watch(&repository, &names).await,
+        Command::Status { names, filters, watch: true, .. } => {
+            status::watch(&repository, (&names, &filters)).await
+        }
+        Command::History { names, environments, output } => {
+            history::run(&repository, (&names, &environments), output).await
+        }
+        Command::Events { names, environments, since, watch } => {
+            let until = if watch { history::Until::Stopped } else { history::Until::Now };
+            history::events(&repository, (&names, &environments), since, until).await
+        }
         Command::Reconcile { names, timeout, adopt } => {
             let first_contact = if adopt { FirstContact::Adopt } else { FirstContact::ByHistory };
             reconcile::run(&repository, &names, Duration::from_secs(timeout), first_contact).await
@@ -515,7 +597,47 @@ impl Names {
     }
 }
 
+impl Environments {
+    /// A name that means none is an error, as for applications.
+    fn globs(&self, declaration: &Declaration) -> anyhow::Result<Vec<globset::GlobMatcher>> {
+        let declared = declaration.applications.iter().map(|declared| declared.target().environment.as_str());
+        let declared: std::collections::BTreeSet<&str> = declared.collect();
+        let names: Vec<&str> = declared.iter().copied().collect();
+        let mut globs = Vec::new();
+        for name in &self.environment {
+            let glob = globset::Glob::new(name)?.compile_matcher();
+            if !declared.iter().any(|environment| glob.is_match(environment)) {
+                let hint = nearest(name, &names);
+                let hint = hint.map(|near| format!("\n  hint  did you mean {near}?")).unwrap_or_default();
+                anyhow::bail!("no environment {name} is declared{hint}");
+            }
+            globs.push(glob);
+        }
+        Ok(globs)
+    }
+}
+
+impl Filters {
+    /// Whether one is shown that was looked at.
+    fn shows(&self, plan: &Plan) -> bool {
+        let runs_well = matches!(plan.status.health, model::Health::Healthy | model::Health::Suspended);
+        match (self.unhealthy, self.held) {
+            (false, false) => true,
+            (unhealthy, held) => unhealthy && !runs_well || held && plan.status.hold.is_some(),
+        }
+    }
+}
+
 impl Selection {
+    /// The same, in some environments alone.
+    fn within(self, environments: Vec<globset::GlobMatcher>) -> impl Fn(&Target) -> bool {
+        move |target| {
+            let environment = target.environment.as_str();
+            let is_in = environments.is_empty() || environments.iter().any(|glob| glob.is_match(environment));
+            is_in && self.holds(target)
+        }
+    }
+
     fn holds(&self, target: &Target) -> bool {
         self.0.is_empty() || self.0.iter().any(|glob| glob.is_match(target.to_string()))
     }

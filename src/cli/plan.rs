@@ -23,7 +23,10 @@ pub(super) async fn run(
         progress::sweep(&mut controller, &declaration, Writes::Withheld, |target| selection.holds(target))
             .await;
     match format {
-        Format::Text => out!("{}", plan::text(&plans(&swept), detail)),
+        Format::Text => {
+            let style = streams::style(arguments.color);
+            streams::screen(&plan::text(&plans(&swept), detail, style));
+        }
         Format::Markdown => out!("{}", markdown::plan(&declaration, &plans(&swept))),
         Format::Json => streams::document(&json::plan(&plans(&swept))),
     }

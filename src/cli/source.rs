@@ -29,6 +29,8 @@ pub(super) struct Opened {
     pub(super) accounts: Accounts,
     pub(super) lease: Option<Lease>,
     pub(super) poll_interval: Duration,
+    /// Where the repository is, unless it is on this machine.
+    address: Option<String>,
 }
 
 impl History for Opened {
@@ -58,6 +60,9 @@ impl History for Opened {
 /// Earlier states of the repository that are read at first contact. What runs was declared among the last of them where
 /// trueup is introduced and then used; beyond them a person decides.
 const MOST_EARLIER: usize = 50;
+
+/// Changes of an environment file that a history shows (chosen): a promotion makes one.
+const MOST_CHANGES: usize = 200;
 
 /// Empty files whose past is looked at: a repository has none on purpose.
 const MOST_EMPTY: usize = 20;
@@ -154,17 +159,26 @@ impl Opened {
         let location = Location::parse(&settings.location)?;
         let (branch, cache) = (settings.branch.as_deref(), settings.cache.as_deref());
         let source = Source::open_at(&location, branch, &settings.path, &settings.credentials, cache)?;
+        let address = (!matches!(location, Location::Local(_))).then(|| location.to_string());
         let (allow, poll_interval) = (settings.allow.clone(), settings.poll_interval);
         let source = Arc::new(source.deepening(deepening));
         let (accounts, lease) = (settings.accounts.clone(), settings.lease.clone());
-        Ok(Self { source, earlier: Arc::default(), allow, accounts, lease, poll_interval })
+        Ok(Self { source, earlier: Arc::default(), allow, accounts, lease, poll_interval, address })
     }
 
     pub(super) fn at(folder: &Path) -> anyhow::Result<Self> {
         let source = Arc::new(Source::open(folder, None, "")?);
         let poll_interval = Duration::from_secs(30);
         let (allow, accounts) = (Allow::default(), Accounts::default());
-        Ok(Self { source, earlier: Arc::default(), allow, accounts, lease: None, poll_interval })
+        Ok(Self {
+            source,
+            earlier: Arc::default(),
+            allow,
+            accounts,
+            lease: None,
+            poll_interval,
+            address: None,
+        })
     }
 
     /// Brings a remote repository up to date, without keeping other tasks from their work.
@@ -174,6 +188,30 @@ impl Opened {
             tokio::task::spawn_blocking(move || source.fetch()).await??;
         }
         Ok(())
+    }
+
+    /// Each commit that was declared for a target, with the infra commit that did; the newest first, as far as the history is here.
+    pub(super) fn declared_commits(&self, desired: &Desired, head: &Head) -> Vec<(Head, Commit)> {
+        let (file, target) = (&desired.declared_at.file, &desired.target);
+        let changes = self.source.changes(&head.commit, file, MOST_CHANGES).unwrap_or_default();
+        let mut declared: Vec<(Head, Commit)> = Vec::new();
+        for (head, text) in changes {
+            let Ok(commit) = edit::commit(&text, target.environment.as_str(), target.application.as_str())
+            else {
+                continue;
+            };
+            match declared.last_mut() {
+                // The file was changed for something else.
+                Some((first, same)) if *same == commit => *first = head,
+                _ => declared.push((head, commit)),
+            }
+        }
+        declared
+    }
+
+    /// The address of the repository, or of what a repository on this machine was cloned from. It is not for printing.
+    pub(super) fn address(&self) -> Option<String> {
+        self.address.clone().or_else(|| self.source.origin())
     }
 
     pub(super) fn is_remote(&self) -> bool {

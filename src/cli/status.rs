@@ -5,10 +5,13 @@ use std::io::IsTerminal;
 
 use super::end::{self, Asked, End};
 use super::source::{Opened, print_findings};
-use super::{Names, RepositoryArgs, StatusFormat, controller, progress, streams};
-use crate::controller::{Writes, plans};
-use crate::model::{Declaration, Target};
-use crate::view::{json, table};
+use super::{Filters, Names, RepositoryArgs, StatusFormat, controller, progress, streams};
+use crate::controller::{Controller, Swept, Writes, plans};
+use crate::model::{Declaration, Declared, Head, Past, Target};
+use crate::view::page::{self, Page};
+use crate::view::screen::{Show, clock};
+use crate::view::status::Columns;
+use crate::view::{json, status};
 
 /// Back to the first column of the first line, and everything below is cleared.
 const REDRAW: &str = "\u{1b}[H\u{1b}[2J";
@@ -24,7 +27,7 @@ pub(super) enum Code {
 
 pub(super) async fn run(
     arguments: &RepositoryArgs,
-    names: &Names,
+    (names, filters): (&Names, &Filters),
     format: StatusFormat,
     code: Code,
 ) -> anyhow::Result<End> {
@@ -32,25 +35,69 @@ pub(super) async fn run(
     let (head, declaration) = source.committed()?;
     print_findings(&declaration);
     let selection = names.selection(&declaration)?;
-    let mut controller = controller(source).await;
-    let swept =
-        progress::sweep(&mut controller, &declaration, Writes::Withheld, |target| selection.holds(target))
-            .await;
+    let broken = selection.is_broken(&declaration);
+    let wanted = selection.within(filters.environments.globs(&declaration)?);
+    let mut controller = controller(source.clone()).await;
+    let mut swept = progress::sweep(&mut controller, &declaration, Writes::Withheld, wanted).await;
+    let stands = end::of(Asked::Status, &swept);
+    swept.retain(|one| filters.shows(&one.plan));
+    let show = Show { style: streams::style(arguments.color), now: controller.clock().now() };
     match format {
         StatusFormat::Json => streams::document(&json::status(&head, &plans(&swept))),
-        StatusFormat::Text => out!("{}", table::status(&head, &plans(&swept))),
+        StatusFormat::Name => swept.iter().for_each(|one| outln!("{}", one.target)),
+        StatusFormat::Text
+            if let ([name], [one]) = (names.targets.as_slice(), swept.as_slice())
+                && one.target.to_string() == *name =>
+        {
+            streams::screen(&page_of(&controller, &source, &head, &declaration, one, show).await);
+        }
+        StatusFormat::Text => streams::screen(&status::text(&head, &plans(&swept), Columns::Few, show)),
+        StatusFormat::Wide => streams::screen(&status::text(&head, &plans(&swept), Columns::All, show)),
     }
     Ok(match code {
         Code::Shown => End::Good,
-        Code::AsItStands => end::lowest([selection.is_broken(&declaration), end::of(Asked::Status, &swept)]),
+        Code::AsItStands => end::lowest([broken, stands]),
     })
 }
 
+/// The page of the one target that is named in full.
+async fn page_of(
+    controller: &Controller,
+    source: &Opened,
+    head: &Head,
+    declaration: &Declaration,
+    one: &Swept,
+    show: Show,
+) -> String {
+    let declared = declaration.applications.iter().find(|declared| *declared.target() == one.target);
+    let desired = declared.and_then(Declared::observable);
+    let (mut past, mut commits) = (Past::default(), Vec::new());
+    if let Some(desired) = desired {
+        commits = source.declared_commits(desired, head);
+        past = controller.past(declaration, desired).await.with_declarations(&commits);
+    }
+    let address = source.address();
+    let page = Page {
+        head,
+        declared_in: commits.first().map(|(head, _)| head),
+        repository: address.as_deref(),
+        plan: &one.plan,
+        read: desired.and_then(|desired| Some((desired, controller.last_look(desired)?))),
+        past: &past,
+    };
+    page::text(&page, show)
+}
+
 /// Looks as often as a controller would, and shows what has changed.
-pub(super) async fn watch(arguments: &RepositoryArgs, names: &Names) -> anyhow::Result<End> {
+pub(super) async fn watch(
+    arguments: &RepositoryArgs,
+    (names, filters): (&Names, &Filters),
+) -> anyhow::Result<End> {
     let source = Opened::open(arguments)?;
-    let selection = names.selection(&source.committed()?.1)?;
+    let first = source.committed()?.1;
+    let wanted = names.selection(&first)?.within(filters.environments.globs(&first)?);
     let mut controller = controller(source.clone()).await;
+    let style = streams::style(arguments.color);
     let redraws = std::io::stdout().is_terminal();
     let mut told: BTreeMap<Target, String> = BTreeMap::new();
     let mut seen: Option<Declaration> = None;
@@ -61,19 +108,20 @@ pub(super) async fn watch(arguments: &RepositoryArgs, names: &Names) -> anyhow::
         if seen.as_ref().is_none_or(|seen| seen.infra_commit != declaration.infra_commit) {
             print_findings(&declaration);
         }
-        let swept = progress::sweep(&mut controller, &declaration, Writes::Withheld, |target| {
-            selection.holds(target)
-        })
-        .await;
+        let mut swept = progress::sweep(&mut controller, &declaration, Writes::Withheld, &wanted).await;
         seen = Some(declaration);
+        let show = Show { style, now: controller.clock().now() };
         if redraws {
+            swept.retain(|one| filters.shows(&one.plan));
             streams::raw(REDRAW);
-            out!("{}", table::status(&head, &plans(&swept)));
+            streams::screen(&status::text(&head, &plans(&swept), Columns::Few, show));
         } else {
             for one in &swept {
-                let line = table::progress(&one.plan);
-                if told.get(&one.target) != Some(&line) {
-                    outln!("{line}");
+                let line = status::progress(&one.plan);
+                // What a filter shows no more has changed too: its last line says to what.
+                let is_shown = filters.shows(&one.plan) || told.contains_key(&one.target);
+                if is_shown && told.get(&one.target) != Some(&line) {
+                    outln!("{}  {line}", clock(show.now));
                     told.insert(one.target.clone(), line);
                 }
             }

@@ -17,10 +17,11 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::debug_fn;
 use trueup_streams::stdout_was_closed;
 
-use super::LogFormat;
+use super::{Color, LogFormat};
 use crate::escape;
 use crate::model::{Finding, Severity};
 use crate::settings::SettingsError;
+use crate::view::screen::Style;
 
 /// Writes to stdout, which is data.
 macro_rules! out {
@@ -82,6 +83,26 @@ pub(super) fn start(format: LogFormat) {
 /// Text for people, on stdout.
 pub(super) fn print(text: Arguments<'_>) {
     raw(&escape::terminal(&text.to_string()));
+}
+
+/// A screen, on stdout: text for people whose colour we have set.
+pub(super) fn screen(text: &str) {
+    raw(&escape::painted(text));
+}
+
+/// Whether stdout gets colour and marks. `NO_COLOR` is that of no-color.org.
+pub(super) fn style(color: Color) -> Style {
+    let is_asked_for = || {
+        let is_off = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        io::IsTerminal::is_terminal(&io::stdout()) && !is_off && !is_dumb
+    };
+    let is_on = match color {
+        Color::Auto => is_asked_for(),
+        Color::Always => true,
+        Color::Never => false,
+    };
+    if is_on { Style::Coloured } else { Style::Plain }
 }
 
 /// A document, on stdout.

@@ -12,7 +12,7 @@ use crate::controller::{Swept, Writes};
 use crate::model::{Commit, Declaration, Declared, Desired, InfraCommit, MoveTag, Phase, Traffic, Waiting};
 use crate::plan::waiting::Class;
 use crate::plan::{self, Plan};
-use crate::view::{table, words};
+use crate::view::{status, words};
 
 /// How long what only a person can end may go on before the wait ends: this clone may be a moment behind the controller,
 /// which then looks as if the history had been rewritten.
@@ -145,7 +145,7 @@ impl Watch {
         let Some(one) = one else {
             return Verdict::Undeclared("the application is no longer declared".to_owned());
         };
-        self.say(table::progress(&one.plan));
+        self.say(status::progress(&one.plan));
         let declared = declaration.applications.iter().find(|declared| *declared.target() == one.target);
         let desired = declared.and_then(Declared::observable);
         let verdict = verdict(&one.plan, desired, &self.commit, self.until);

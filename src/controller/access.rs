@@ -165,6 +165,19 @@ impl Access {
         self.observer(&*registry).observe(desired, head, service, registered, look).await
     }
 
+    /// Everything of the past that is at hand, beside a service that was read before: for people.
+    pub async fn survey(
+        &self,
+        desired: &Desired,
+        head: Option<&InfraCommit>,
+        observed: &Observed,
+    ) -> Observed {
+        let registry = self.registry(desired).ecr;
+        let service = Some((observed.service.clone(), observed.checked_at));
+        let look = Look { deep: true, ..Look::default() };
+        self.observer(&*registry).observe(desired, head, service, None, look).await
+    }
+
     /// Everything anew, for a write by this operation that rests on it.
     pub async fn refresh(
         &self,

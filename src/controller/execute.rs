@@ -120,8 +120,13 @@ mod tests {
             commit: Commit::new("aaaaaaa"),
         };
         let arn = TaskDefinitionArn::new("arn:aws:ecs:eu-west-2:123456789012:task-definition/api:1");
-        let live =
-            Revision { arn: arn.clone(), active: true, input: input("canary-live"), tags: BTreeMap::new() };
+        let live = Revision {
+            arn: arn.clone(),
+            active: true,
+            input: input("canary-live"),
+            tags: BTreeMap::new(),
+            registered_by: None,
+        };
         let known = BTreeMap::from([(arn, Reading::Known(live))]);
         let file =
             || TaskDefinitionSource::File { path: "t.json".to_owned(), input: input("canary-sent").into() };

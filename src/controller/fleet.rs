@@ -11,7 +11,9 @@ use super::gates::Peers;
 use super::outcome::{News, Swept, Writes};
 use super::pace;
 use super::unit::{Round, Unit};
-use crate::model::{Declaration, Declared, Desired, FirstContact, Frozen, Mode, Status, Target};
+use crate::model::{
+    Declaration, Declared, Desired, FirstContact, Frozen, Mode, Observed, Past, Status, Target,
+};
 use crate::plan::Step;
 use crate::ports::{Clock, CloudError, History, Place, Reach};
 
@@ -187,6 +189,19 @@ impl Controller {
         let place = place(&*self.reach, desired);
         let open = || Unit::new(Access::new(place.clone(), &self.reach, &self.history, &self.clock));
         self.units.entry(place.clone()).or_insert_with(open).write_one(desired, step).await
+    }
+
+    /// What was read of a target last; `None`: it was not looked at.
+    pub fn last_look(&self, desired: &Desired) -> Option<&Observed> {
+        self.units.get(&place(&*self.reach, desired))?.last_look(&desired.target)
+    }
+
+    /// The deployments of the past of a target that was looked at, for people.
+    pub async fn past(&self, declaration: &Declaration, desired: &Desired) -> Past {
+        match self.units.get(&place(&*self.reach, desired)) {
+            Some(unit) => unit.past(desired, declaration.infra_commit.as_ref()).await,
+            None => Past::default(),
+        }
     }
 
     /// Where every target stands that was looked at.

@@ -314,6 +314,9 @@ mod tests {
             causes: Vec::new(),
             good: BTreeMap::new(),
             is_observed: true,
+            since: None,
+            hold: None,
+            unread: std::collections::BTreeSet::new(),
         }
     }
 

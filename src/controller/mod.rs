@@ -12,6 +12,7 @@ mod observe;
 mod of_interest;
 mod outcome;
 mod pace;
+mod past;
 mod recall;
 mod remembered;
 mod unit;

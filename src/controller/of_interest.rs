@@ -110,7 +110,7 @@ mod tests {
             let outcome = Outcome { result: OutcomeKind::Succeeded, deployment: "d".to_owned() };
             tags.extend([memory::outcome_tag(&outcome)]);
         }
-        Revision { arn: arn(number), active: true, input, tags }
+        Revision { arn: arn(number), active: true, input, tags, registered_by: None }
     }
 
     fn deployment(target: u64, source: u64, status: ServiceDeploymentStatus) -> ServiceDeployment {

@@ -184,7 +184,13 @@ mod tests {
         let input = serde_json::json!({"containerDefinitions": [{"name": "api", "user": "canary-live"}]});
         let arn = TaskDefinitionArn::new("arn:aws:ecs:eu-west-2:123456789012:task-definition/api:1");
         let remembered = Remembered::default();
-        remembered.keep_revision(Revision { arn, active: true, input, tags: BTreeMap::new() });
+        remembered.keep_revision(Revision {
+            arn,
+            active: true,
+            input,
+            tags: BTreeMap::new(),
+            registered_by: None,
+        });
         let hiding = |reading: Reading<u8>| remembered.hiding(reading);
         let unavailable = |why: &str| Reading::Unavailable(why.to_owned());
         assert_eq!(hiding(unavailable("refused: canary-live")), unavailable("refused: (hidden)"));

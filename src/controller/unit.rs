@@ -19,8 +19,8 @@ use super::moment::{Moment, OLDEST_FOR_A_RUN};
 use super::outcome::{News, Outcome, Requeue, Swept, Writes};
 use super::pace;
 use crate::model::{
-    Declaration, Declared, Desired, EnvironmentName, InfraCommit, Inquiry, Millis, Observed, Status, Target,
-    TaskDefinitionArn, Waiting,
+    Declaration, Declared, Desired, EnvironmentName, InfraCommit, Inquiry, Millis, Observed, Past, Status,
+    Target, TaskDefinitionArn, Waiting,
 };
 use crate::plan::{self, Input, Plan, Recent, Step};
 use crate::ports::CloudError;
@@ -68,6 +68,19 @@ impl Unit {
 
     pub fn statuses(&self) -> impl Iterator<Item = &Status> {
         self.ledger.statuses().values()
+    }
+
+    /// What was read of a target last.
+    pub fn last_look(&self, target: &Target) -> Option<&Observed> {
+        self.entries.get(target)?.last_look.as_ref().map(|last| &last.observed)
+    }
+
+    /// Of a target that was looked at.
+    pub async fn past(&self, desired: &Desired, head: Option<&InfraCommit>) -> Past {
+        match self.last_look(&desired.target) {
+            Some(observed) => self.access.past(desired, head, observed).await,
+            None => Past::default(),
+        }
     }
 
     /// Whether its time has come.

@@ -178,12 +178,18 @@ impl Stamp {
 
 /// What the revision remembers for `desired`; `None` if it is foreign, whatever its tags say.
 pub fn of(revision: &Revision, desired: &Desired) -> Option<Memory> {
-    let tag = |key: &str| revision.tags.get(key).map(String::as_str);
+    let record = record(&revision.tags, desired)?;
+    has_content(&desired.target, &revision.input, record.content.as_str()).then_some(record)
+}
+
+/// What tags say that name this target: for people, who are told that it is only by tags. Whoever may tag revisions can write them.
+pub fn record(tags: &BTreeMap<String, String>, desired: &Desired) -> Option<Memory> {
+    let tag = |key: &str| tags.get(key).map(String::as_str);
     let target = &desired.target;
-    let ours = tag(ENVIRONMENT)? == target.environment.as_str()
+    let names_it = tag(ENVIRONMENT)? == target.environment.as_str()
         && tag(APPLICATION)? == target.application.as_str()
-        && tag(SERVICE).is_none_or(|service| service == place(desired))
-        && has_content(target, &revision.input, tag(CONTENT)?);
+        && tag(SERVICE).is_none_or(|service| service == place(desired));
+    let content = tag(CONTENT)?;
     let of_stamp = |key: &str, generation| tag(key).and_then(|text| of_generation(text, generation));
     let applied = tag(APPLIED).and_then(parse_applied).map(|applied| Applied {
         from: of_stamp(FROM, applied.generation).map(TaskDefinitionArn::new),
@@ -191,10 +197,10 @@ pub fn of(revision: &Revision, desired: &Desired) -> Option<Memory> {
         rounds: of_stamp(HEALED, applied.generation).and_then(|text| text.parse().ok()).unwrap_or_default(),
         ..applied
     });
-    ours.then(|| Memory {
+    names_it.then(|| Memory {
         commit: Commit::from_record(tag(COMMIT).unwrap_or_default()),
-        commits: commits(&revision.tags),
-        content: ContentHash::new(tag(CONTENT).unwrap_or_default()),
+        commits: commits(tags),
+        content: ContentHash::new(content),
         declared: tag(DECLARED).map(DeclarationHash::new),
         names_service: tag(SERVICE).is_some(),
         applied,
@@ -465,7 +471,7 @@ mod tests {
             applied: &applied,
         };
         let tags = registration(&desired(), &registration_of);
-        Revision { arn: TaskDefinitionArn::new("f:1"), active: true, input, tags }
+        Revision { arn: TaskDefinitionArn::new("f:1"), active: true, input, tags, registered_by: None }
     }
 
     fn failed(generation: Option<u64>) -> Stamp {

@@ -379,6 +379,8 @@ pub struct Revision {
     /// The `RegisterTaskDefinition` input it amounts to: response-only keys removed, tags apart.
     pub input: Value,
     pub tags: BTreeMap<String, String>,
+    /// The ARN of who registered it, where AWS still tells.
+    pub registered_by: Option<String>,
 }
 
 /// What trueup remembers on a revision that it registered. See [`crate::documents::memory`].

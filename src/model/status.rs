@@ -1,6 +1,6 @@
 //! What is said about a target: the four truths, the comparison, the health, and why nothing is done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{
@@ -63,6 +63,31 @@ pub struct Status {
     pub good: BTreeMap<RepositoryName, Digest>,
     /// Anything of it was read: not where the files do not even tell where it runs.
     pub is_observed: bool,
+    /// Since when it has been as it is: what runs well since the end of the deployment that brought it, what goes on since its
+    /// start. `None` where AWS does not tell.
+    pub since: Option<Millis>,
+    /// A commit that failed here, whatever runs in its place.
+    pub hold: Option<Hold>,
+    /// What could not be read.
+    pub unread: BTreeSet<Truth>,
+}
+
+/// A failed commit that is not tried again by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    pub commit: Commit,
+    /// The deployment that failed.
+    pub deployment: Option<String>,
+    /// When it had failed, as long as AWS lists it.
+    pub since: Option<Millis>,
+}
+
+/// What is told of a target besides what git declares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Truth {
+    Tagged,
+    Deployed,
+    Running,
 }
 
 /// Whether anything shows that what is live works.

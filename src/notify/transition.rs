@@ -390,6 +390,9 @@ mod tests {
             failing_causes: vec![cause("3 x exited with 1")],
             good: std::collections::BTreeMap::new(),
             is_observed: true,
+            since: None,
+            hold: None,
+            unread: std::collections::BTreeSet::new(),
             causes: vec![cause("2 x exited with 137")],
         }
     }

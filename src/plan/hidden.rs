@@ -51,7 +51,7 @@ pub(super) fn in_reason(facts: &Facts<'_>, waiting: Waiting) -> Waiting {
     }
 }
 
-fn in_text(facts: &Facts<'_>, said: &str) -> String {
+pub(super) fn in_text(facts: &Facts<'_>, said: &str) -> String {
     let declared = facts.rendered.as_ref().ok().filter(|_| render::owns_every_field(facts.input.desired));
     // The one to blame may be live no more.
     let revisions = facts.input.observed.revisions.values().filter_map(Reading::known);

@@ -20,6 +20,7 @@ mod in_flight;
 mod initiator;
 mod input;
 mod over_base;
+mod past;
 mod rollback;
 pub mod steady;
 mod step;
@@ -45,6 +46,7 @@ mod tests;
 pub use decide::Plan;
 pub use facts::declared_family;
 pub use input::{Followers, Input, TagPeer};
+pub use past::past;
 pub use rules::{RULES, Rule};
 pub use step::{Approval, By, DeploymentName, NotAnswered, Recent, Refusal, Step, Unsettled, Why};
 

@@ -1,6 +1,6 @@
 //! The truth about a target, from the same facts as the decision: what is declared, tagged, deployed and running.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::commits::{self, commits_of};
 use super::facts::Facts;
@@ -11,9 +11,9 @@ use super::waiting::{describe, is_stalled, reason};
 use super::{causes, phase};
 use crate::documents::containers;
 use crate::model::{
-    Commit, CommitSource, Condition, ConditionKind, DesiredImage, Difference, Digest, Health, Image,
+    Commit, CommitSource, Condition, ConditionKind, DesiredImage, Difference, Digest, Health, Hold, Image,
     LastDeployment, Millis, Mode, ObservedImage, Phase, Proof, Reading, Running, ServiceStatus, Share,
-    StartedBy, Status, Sync, Target, Task, TaskDefinitionArn, Traffic, Waiting,
+    StartedBy, Status, Sync, Target, Task, TaskDefinitionArn, Traffic, Truth, Waiting,
 };
 
 pub(super) fn of(
@@ -26,7 +26,8 @@ pub(super) fn of(
     let is_frozen = desired.mode == Mode::Frozen;
     let running = running(facts);
     let sync = sync(facts, differences, &running);
-    let health = health(facts, waiting);
+    let health = health(facts);
+    let (last_deployment, failing_since) = (last_deployment(facts), facts.failing_since());
     Status {
         target: desired.target.clone(),
         checked_at: facts.input.observed.checked_at,
@@ -37,14 +38,17 @@ pub(super) fn of(
         deployed: facts.current.as_ref().map(|current| current.live_revision.clone()),
         desired_count: facts.service.map_or(0, |service| service.desired_count),
         conditions: conditions(facts, sync, health, next, waiting),
-        last_deployment: last_deployment(facts),
         drift: if !is_frozen && facts.has_drifted() { differences.to_vec() } else { Vec::new() },
         is_recorded: facts.is_recorded(),
         good: facts.good_digests(),
         is_observed: true,
         proof: if facts.was_proven() { Proof::Proven } else { Proof::Unproven },
         last_run: None,
-        failing_since: facts.failing_since(),
+        since: since(last_deployment.as_ref(), failing_since),
+        hold: hold(facts, waiting),
+        unread: unread(facts),
+        last_deployment,
+        failing_since,
         failing_causes: causes::of_live(facts),
         causes: causes::of(facts, health, waiting),
         waiting: waiting.cloned(),
@@ -83,7 +87,52 @@ pub fn unobserved(target: &Target, now: Millis) -> Status {
         causes: Vec::new(),
         good: BTreeMap::new(),
         is_observed: false,
+        since: None,
+        hold: None,
+        unread: BTreeSet::new(),
     }
+}
+
+/// What fails has failed since the first of its failures; all else is told of the newest deployment: of one that goes on since
+/// when, of one that has ended when it had.
+pub(super) fn since(last: Option<&LastDeployment>, failing_since: Option<Millis>) -> Option<Millis> {
+    let of_last = || last.and_then(|last| last.ended_at.or(Some(last.started_at)));
+    failing_since.or_else(of_last).filter(|at| *at > 0)
+}
+
+/// What was tried last and failed, also while something else keeps it from being tried again.
+pub(super) fn hold(facts: &Facts<'_>, waiting: Option<&Waiting>) -> Option<Hold> {
+    if facts.input.desired.mode == Mode::Frozen {
+        return None;
+    }
+    let deployment = match waiting {
+        Some(Waiting::Held { deployment, .. }) => deployment.clone(),
+        _ => Some(facts.failure()?),
+    };
+    let listed = facts.history().find(|one| Some(phase::id(one)) == deployment);
+    Some(Hold {
+        commit: facts.input.desired.commit().clone(),
+        since: listed.and_then(|one| one.finished_at),
+        deployment,
+    })
+}
+
+/// What nobody knows because it could not be read.
+pub(super) fn unread(facts: &Facts<'_>) -> BTreeSet<Truth> {
+    let observed = facts.input.observed;
+    let is_reached = facts.account_is_right().is_ok();
+    let service = !is_reached || observed.service.is_unavailable();
+    // Where the image is known and its other tags are not, nobody can say which commit it is.
+    let tagged = facts.images.first().is_none_or(|image| match &image.tagged {
+        Reading::Known(_) => tagged(facts).is_none(),
+        reading => reading.is_unavailable(),
+    });
+    let found = [
+        (Truth::Tagged, !is_reached || tagged),
+        (Truth::Deployed, service),
+        (Truth::Running, service || observed.tasks.is_unavailable()),
+    ];
+    found.into_iter().filter(|(_, is_unread)| *is_unread).map(|(truth, _)| truth).collect()
 }
 
 fn tagged(facts: &Facts<'_>) -> Option<Commit> {
@@ -219,7 +268,8 @@ fn is_deleted(facts: &Facts<'_>) -> bool {
     }
 }
 
-fn health(facts: &Facts<'_>, waiting: Option<&Waiting>) -> Health {
+/// That of what runs: a commit that is on hold says nothing about it.
+fn health(facts: &Facts<'_>) -> Health {
     if is_deleted(facts) {
         // Where the files have errors, the service may have another name or another cluster.
         let is_sure = facts.service.is_some() || facts.input.desired.mode != Mode::Frozen;
@@ -227,11 +277,10 @@ fn health(facts: &Facts<'_>, waiting: Option<&Waiting>) -> Health {
     }
     let Some(service) = facts.service else { return Health::Unknown };
     let rollback = facts.rollback().map(|rollback| rollback.phase);
-    match (waiting, rollback.or(facts.current.as_ref().map(|current| current.phase))) {
-        (Some(Waiting::Held { .. }), _) => Health::Degraded,
-        (_, Some(Phase::Failed | Phase::RollingBack)) => Health::Degraded,
-        (_, Some(Phase::InProgress | Phase::Pending)) if waits_for_a_word(facts) => Health::Suspended,
-        (_, Some(Phase::InProgress | Phase::Pending)) => Health::Progressing,
+    match rollback.or(facts.current.as_ref().map(|current| current.phase)) {
+        Some(Phase::Failed | Phase::RollingBack) => Health::Degraded,
+        Some(Phase::InProgress | Phase::Pending) if waits_for_a_word(facts) => Health::Suspended,
+        Some(Phase::InProgress | Phase::Pending) => Health::Progressing,
         _ if facts.judgement.is_some() => Health::Progressing,
         _ if service.desired_count == 0 => Health::Suspended,
         _ if facts.failing_since().is_some() => Health::Degraded,

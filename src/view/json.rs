@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use super::words::{health, phase, sync};
 use crate::escape::line;
 use crate::model::{
-    Cause, CauseKind, Commit, CommitSource, Condition, ConditionKind, Difference, Finding, Head, HookState,
-    HookStatus, LastDeployment, LastRun, Millis, OnTimeout, OutcomeKind, Pause, Running, Share, Stage,
-    StartedBy, Status, TaskDefinitionArn, Undo,
+    Cause, CauseKind, Commit, CommitSource, Condition, ConditionKind, Difference, Finding, Head, Hold,
+    HookState, HookStatus, LastDeployment, LastRun, Millis, OnTimeout, OutcomeKind, Pause, Running, Share,
+    Stage, StartedBy, Status, TaskDefinitionArn, Truth, Undo,
 };
 use crate::plan::{self, Plan, RULES, Step};
 
@@ -115,9 +115,12 @@ fn status_of(plan: &Plan) -> Value {
         },
         "running": status.running.iter().map(running).collect::<Vec<_>>(),
         "runningCheckedAt": time(status.facts_checked_at),
+        "unread": status.unread.iter().map(|truth| truth_name(*truth)).collect::<Vec<_>>(),
         "desiredCount": status.desired_count,
         "sync": sync(status.sync),
         "health": health(status.health),
+        "since": status.since.and_then(time),
+        "hold": status.hold.as_ref().map(hold),
         "conditions": status.conditions.iter().map(condition).collect::<Vec<_>>(),
         "waiting": status.waiting.as_ref().map(waiting),
         "lastRun": status.last_run.as_ref().map(last_run),
@@ -125,6 +128,22 @@ fn status_of(plan: &Plan) -> Value {
         "drift": status.drift.iter().map(difference).collect::<Vec<_>>(),
         "causes": status.causes.iter().map(cause).collect::<Vec<_>>(),
         "findings": plan.findings.iter().map(finding).collect::<Vec<_>>(),
+    })
+}
+
+fn truth_name(truth: Truth) -> &'static str {
+    match truth {
+        Truth::Tagged => "tagged",
+        Truth::Deployed => "deployed",
+        Truth::Running => "running",
+    }
+}
+
+fn hold(hold: &Hold) -> Value {
+    json!({
+        "commit": hold.commit.as_str(),
+        "deployment": hold.deployment,
+        "since": hold.since.and_then(time),
     })
 }
 
@@ -246,6 +265,6 @@ fn undo(undo: Undo) -> &'static str {
     }
 }
 
-fn time(millis: Millis) -> Option<String> {
+pub(super) fn time(millis: Millis) -> Option<String> {
     jiff::Timestamp::from_millisecond(millis).ok().map(|time| time.to_string())
 }

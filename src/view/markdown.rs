@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::plan::plan_of;
-use super::words::{change, first_running, step_line};
+use super::attention::{Attention, attention};
+use super::plan::{plan_of, summary};
+use super::screen::Style;
+use super::words::{change, first_failing, first_running, step_line};
 use crate::documents::memory::Stamp;
 use crate::escape::{fenced, markdown};
-use crate::model::{Commit, Declaration, Target};
+use crate::model::{Commit, Declaration, Target, Waiting};
 use crate::plan::{self, Plan, Step};
 
 /// For a pull request: a line an application, risks first, the details folded.
@@ -16,11 +18,23 @@ pub fn plan(declaration: &Declaration, plans: &[&Plan]) -> String {
         .readable()
         .filter_map(|desired| Some((&desired.target, desired.source.as_deref()?)))
         .collect();
-    let mut text = String::from("| application | change | now |\n|---|---|---|\n");
+    let mut text =
+        format!("{}\n\n| application | change | now |\n|---|---|---|\n", markdown(&summary(plans)));
     let mut details = String::new();
+    let mut plans = plans.to_vec();
+    // What a reviewer has to weigh comes first, then what changes at all; the order of the declaration is kept otherwise.
+    plans.sort_by_key(|plan| match &plan.outlook {
+        Some(outlook) if !outlook.risks.is_empty() => 0,
+        _ if !plan.steps.is_empty() => 1,
+        _ if attention(plan) != Attention::Good => 2,
+        _ => 3,
+    });
     for plan in plans {
         let target = &plan.status.target;
         let (change, now) = match (&plan.waiting, plan.steps.first()) {
+            (Some(Waiting::Settled), _) if plan.status.failing_since.is_some() => {
+                (String::new(), markdown(&format!("its tasks fail: {}", first_failing(&plan.status))))
+            }
             (Some(waiting), _) => (String::new(), markdown(&plan::waiting::describe(waiting))),
             (None, Some(step)) => {
                 let risks = plan.outlook.iter().flat_map(|outlook| &outlook.risks);
@@ -43,7 +57,7 @@ pub fn plan(declaration: &Declaration, plans: &[&Plan]) -> String {
         let target = markdown(&target.to_string());
         let _ = writeln!(text, "| {target} | {change} | {now} |");
         if !plan.steps.is_empty() {
-            let folded = fenced(&plan_of(plan));
+            let folded = fenced(&plan_of(plan, Style::Plain));
             let _ = write!(details, "\n<details><summary>{target}</summary>\n\n{folded}\n</details>\n");
         }
     }

@@ -2,8 +2,14 @@
 //!
 //! Nothing is decided here, and nothing is printed: the command line, HTTP and alerts show what these make.
 
+pub mod attention;
+pub mod events;
+pub mod history;
 pub mod json;
+pub mod links;
 pub mod markdown;
+pub mod page;
 pub mod plan;
-pub mod table;
+pub mod screen;
+pub mod status;
 pub mod words;

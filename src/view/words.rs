@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 
+use super::screen::{Paint, Style};
 use crate::documents::memory::Stamp;
 use crate::escape::line;
 use crate::model::{
-    Cause, Commit, Health, LastRun, OutcomeKind, Phase, SettingsStamp, Status, Sync, Target, Waiting, Word,
+    Cause, Commit, Difference, Health, LastRun, OutcomeKind, Phase, SettingsStamp, Status, Sync, Target,
+    Waiting, Word,
 };
 use crate::plan::{self, Plan, Step, Why};
 
@@ -66,6 +68,52 @@ pub fn told(causes: &[Cause]) -> String {
         }
     }
     text
+}
+
+/// One field: what is added, removed or another by what is declared.
+pub(super) fn changed(difference: &Difference, style: Style, indent: &str) -> String {
+    let (live, desired) = (difference.live.as_deref(), difference.desired.as_deref());
+    let (mark, paint) = match (live, desired) {
+        (None, Some(_)) => ("+", Paint::Good),
+        (Some(_), None) => ("-", Paint::Bad),
+        _ => ("~", Paint::Busy),
+    };
+    let told = |value: Option<&str>| line(&short_digests(value.unwrap_or("-"))).into_owned();
+    let field = line(&difference.field);
+    format!("{indent}{} {field}  {} -> {}\n", style.paint(paint, mark), told(live), told(desired))
+}
+
+/// Enough of each digest to tell it apart; programs read all of it.
+pub(super) fn short_digests(text: &str) -> String {
+    const KIND: &str = "sha256:";
+    const SHOWN: usize = 12;
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(KIND) {
+        let (before, found) = rest.split_at(at + KIND.len());
+        shown.push_str(before);
+        let digits = found.bytes().take_while(u8::is_ascii_hexdigit).count();
+        match found.split_at_checked(SHOWN) {
+            Some((beginning, _)) if digits == 64 => {
+                shown.push_str(beginning);
+                shown.push('…');
+                rest = found.get(digits..).unwrap_or_default();
+            }
+            _ => rest = found,
+        }
+    }
+    shown + rest
+}
+
+/// What a person can do next, if anything.
+pub fn next(plan: &Plan) -> Option<String> {
+    let target = &plan.status.target;
+    match plan.waiting.as_ref()? {
+        Waiting::Held { stranded: None, .. } => {
+            Some(format!("promote a fixed commit, or run `trueup retry {target}`"))
+        }
+        waiting => plan::waiting::hint(waiting, target),
+    }
 }
 
 /// Why tasks of what is live fail, in a line.
@@ -138,5 +186,19 @@ pub fn phase(phase: Phase) -> &'static str {
         Phase::Failed => "Failed",
         Phase::Superseded => "Superseded",
         Phase::Unknown => "Unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_are_told_apart_by_their_beginning() {
+        let digest = format!("repo@sha256:{}", "d4".repeat(32));
+        assert_eq!(short_digests(&digest), "repo@sha256:d4d4d4d4d4d4…");
+        for text in ["sha256:d4d4 and sha256:", "sha256:é", ""] {
+            assert_eq!(short_digests(text), text);
+        }
     }
 }

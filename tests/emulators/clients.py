@@ -133,7 +133,7 @@ class Stage:
         return done.stdout
 
     def status(self):
-        return json.loads(self.run("status", "--format", "json"))["applications"][0]
+        return json.loads(self.run("status", "-o", "json"))["applications"][0]
 
     def reconcile(self, timeout, code):
         return self.run("reconcile", "--timeout", str(timeout), code=code)

@@ -93,7 +93,7 @@ class Stage:
         return done.stdout
 
     def status(self):
-        return json.loads(self.run("status", "--format", "json"))["applications"][0]
+        return json.loads(self.run("status", "-o", "json"))["applications"][0]
 
     def tag(self, name):
         return self.ecr.describe_images(repositoryName="mco/api", imageIds=[{"imageTag": name}])["imageDetails"][0]["imageDigest"]

@@ -61,10 +61,15 @@ fn nothing_from_a_repository_acts_on_what_shows_it() {
         &["lint"][..],
         &["render"],
         &["plan"],
-        &["plan", "--format", "json"],
-        &["plan", "--format", "markdown"],
+        &["plan", "-o", "json"],
+        &["plan", "-o", "markdown"],
         &["status"],
-        &["status", "--format", "json"],
+        &["status", "-o", "json"],
+        &["status", "-o", "wide"],
+        &["status", "test/api"],
+        &["history"],
+        &["history", "-o", "json"],
+        &["events", "--since", "720h"],
         &["reconcile", "--timeout", "1"],
         &["wait", "test/api", "--commit", "bbbbbbb", "--timeout", "0"],
         &["retry", "test/api"],
@@ -106,7 +111,7 @@ fn nothing_from_a_repository_acts_on_a_log() {
 
 #[test]
 fn a_pull_request_shows_a_reason_as_it_was_written() {
-    let output = rig().trueup(&["plan", "--format", "markdown"]);
+    let output = rig().trueup(&["plan", "-o", "markdown"]);
     let text = String::from_utf8(output.stdout).unwrap();
     let row = text.lines().find(|line| line.starts_with("| test/api |")).unwrap();
     for written in ["@team", "[a]", "https://evil", "`b`", "<img", "# heading"] {

@@ -150,13 +150,12 @@ impl Rig {
     }
 
     pub fn status(&self) -> Value {
-        let status: Value = serde_json::from_str(&self.expect(&["status", "--format", "json"], 0)).unwrap();
+        let status: Value = serde_json::from_str(&self.expect(&["status", "-o", "json"], 0)).unwrap();
         status["applications"][0].clone()
     }
 
     pub fn status_of(&self, target: &str) -> Value {
-        let status: Value =
-            serde_json::from_str(&self.expect(&["status", target, "--format", "json"], 0)).unwrap();
+        let status: Value = serde_json::from_str(&self.expect(&["status", target, "-o", "json"], 0)).unwrap();
         status["applications"][0].clone()
     }
 

@@ -143,13 +143,19 @@ fn said(rig: &Rig, arguments: &[&str]) -> String {
 }
 
 /// Commands that look; each is told something of the service.
-const LOOKING: [&[&str]; 8] = [
+const LOOKING: [&[&str]; 14] = [
     &["lint"],
     &["plan"],
-    &["plan", "--format", "json"],
-    &["plan", "--format", "markdown"],
+    &["plan", "-o", "json"],
+    &["plan", "-o", "markdown"],
     &["status"],
-    &["status", "--format", "json"],
+    &["status", "-o", "json"],
+    &["status", "-o", "wide"],
+    &["status", "test/api"],
+    &["status", "test/api", "--color", "always"],
+    &["history"],
+    &["history", "-o", "json"],
+    &["events", "--since", "720h"],
     &["wait", "test/api", "--commit", "bbbbbbb", "--timeout", "0"],
     &["iam-policy"],
 ];
@@ -191,7 +197,7 @@ fn no_secret_leaves_any_command() {
     rig.world.lock().unwrap().advance(600);
     look("drifted");
     let status = said(&rig, &["status"]);
-    assert!(status.contains("drifted: containers[api]"), "{status}");
+    assert!(status.contains("~ containers[api]"), "{status}");
     // Each command is a process that knows no value yet which AWS could repeat.
     let message = format!("{CANARY}01 of LOG_LEVEL is not valid");
     for operation in ["DescribeServices", "DescribeTaskDefinition", "ListServiceDeployments", "ListTasks"] {

@@ -22,10 +22,10 @@ const PRINTING: [(&[&str], i32); 12] = [
     (&["iam-policy"], 0),
     (&["render"], 0),
     (&["plan"], 2),
-    (&["plan", "--format", "json"], 2),
-    (&["plan", "--format", "markdown"], 2),
+    (&["plan", "-o", "json"], 2),
+    (&["plan", "-o", "markdown"], 2),
     (&["status"], 0),
-    (&["status", "--format", "json"], 0),
+    (&["status", "-o", "json"], 0),
     (&["status", "--watch"], 0),
 ];
 

@@ -30,6 +30,7 @@ mod previous;
 mod process;
 mod pull_only;
 mod schedules;
+mod screens;
 mod shifts;
 mod stage;
 mod steady;

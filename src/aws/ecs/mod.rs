@@ -291,6 +291,7 @@ impl Ecs for EcsClient {
             active: text(described, "status") == Some("ACTIVE"),
             input: registration_of(described),
             tags: list(&answer, "tags").filter_map(tag).collect(),
+            registered_by: owned(described, "registeredBy"),
         })
     }
 

@@ -15,7 +15,9 @@ use crate::controller::{Controller, Outcome, Swept, Writes, plans};
 use crate::git::scratch;
 use crate::model::{Declaration, Millis, Region, Status, Target};
 use crate::ports::Clock;
-use crate::view::{table, words};
+use crate::view::screen::{Show, Style};
+use crate::view::status::Columns;
+use crate::view::{status, words};
 
 /// Virtual seconds a real second.
 const SPEED: f64 = 50.0;
@@ -187,7 +189,7 @@ impl Stage {
         if let Outcome::Wrote(step) = &one.outcome {
             outln!("  {:<13} > {}", one.target.to_string(), words::step_line(step));
         }
-        let line = table::progress(&one.plan);
+        let line = status::progress(&one.plan);
         if one.outcome == Outcome::Nothing && self.told.get(&one.target) != Some(&line) {
             outln!("  {line}");
             self.told.insert(one.target.clone(), line);
@@ -206,7 +208,7 @@ impl Stage {
     /// What the controller has found to be changed by another hand.
     pub(super) fn print_drift(&self) {
         for status in self.controller.statuses() {
-            out!("{}", table::drift(status));
+            out!("{}", status::drift(status));
         }
         outln!("");
     }
@@ -215,7 +217,9 @@ impl Stage {
     pub(super) async fn print_status(&mut self) -> anyhow::Result<()> {
         let (head, declaration) = self.source.committed()?;
         let swept = self.controller.sweep(&declaration, Writes::Withheld, |_: &Target| true).await;
-        outln!("\n$ trueup status\n{}", table::status(&head, &plans(&swept)).trim_end());
+        let show = Show { style: Style::Plain, now: self.controller.clock().now() };
+        let text = status::text(&head, &plans(&swept), Columns::Few, show);
+        outln!("\n$ trueup status\n{}", text.trim_end());
         Ok(())
     }
 

@@ -63,7 +63,8 @@ pub(super) fn of(facts: &Facts<'_>, health: Health, waiting: Option<&Waiting>) -
     // A rollback that has just ended leaves a healthy service, and an alert that must say why it was needed.
     let news = facts.newest_subject().filter(|newest| newest.failed && !facts.is_recorded());
     let settles = matches!(facts.judgement, Some(Judgement::Settling { .. }));
-    if health != Health::Degraded && news.is_none() && !settles {
+    let is_held = matches!(waiting, Some(Waiting::Held { .. }));
+    if health != Health::Degraded && news.is_none() && !settles && !is_held {
         return Vec::new();
     }
     // What somebody else has deployed is never recorded, and would be news for ever.

@@ -1,6 +1,6 @@
 //! What is said of a task that rules and schedules start: what they run, and how its last run ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Timetable;
 use crate::model::{
@@ -26,6 +26,7 @@ pub(super) fn of(
     let (sync, health) = (sync(timetable), health(timetable, failed.is_some()));
     let is_proven = last_run.as_ref().is_some_and(|run| run.result == OutcomeKind::Succeeded);
     let failing_causes = failed.map(|run| run.causes.clone()).unwrap_or_default();
+    let last_deployment = last_deployment(timetable);
     let has_drifted = waiting == Some(&Waiting::Drifted) && desired.policy.drift != OnDrift::Ignore;
     Status {
         target: desired.target.clone(),
@@ -41,10 +42,13 @@ pub(super) fn of(
         health,
         conditions: conditions(sync, is_proven, next, waiting),
         waiting: waiting.cloned(),
-        last_deployment: last_deployment(timetable),
         drift: if has_drifted { differences.to_vec() } else { Vec::new() },
         is_recorded: is_recorded(timetable),
         proof: if is_proven { Proof::Proven } else { Proof::Unproven },
+        since: status::since(last_deployment.as_ref(), failed.map(|run| run.ended_at)),
+        hold: None,
+        unread: BTreeSet::new(),
+        last_deployment,
         failing_since: failed.map(|run| run.ended_at),
         causes: failing_causes.clone(),
         failing_causes,

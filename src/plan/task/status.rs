@@ -1,12 +1,13 @@
 //! What is said of a task: what is declared, what ran last and how it ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ASSUMED, Job, NOTHING, Open, outcome};
 use crate::documents::{containers, memory};
 use crate::model::{
-    Cause, CauseKind, CommitSource, Condition, ConditionKind, Digest, Health, LastDeployment, Memory, Mode,
-    OutcomeKind, Phase, Proof, Report, Running, StartedBy, Status, Sync, Task, TaskDefinitionArn, Waiting,
+    Cause, CauseKind, CommitSource, Condition, ConditionKind, Digest, Health, Hold, LastDeployment, Memory,
+    Mode, OutcomeKind, Phase, Proof, Report, Running, StartedBy, Status, Sync, Task, TaskDefinitionArn,
+    Waiting,
 };
 use crate::plan::causes::{self, End};
 use crate::plan::step::Step;
@@ -32,6 +33,9 @@ pub(super) fn of(job: &Job<'_, '_>, next: Option<&Step>, waiting: Option<&Waitin
         conditions: conditions(sync, next, waiting),
         causes: last.as_ref().map(|last| last.causes.clone()).unwrap_or_default(),
         is_recorded: job.open().is_none(),
+        since: status::since(last.as_ref(), None),
+        hold: held(job, last.as_ref(), waiting),
+        unread: BTreeSet::new(),
         last_deployment: last,
         waiting: waiting.cloned(),
         drift: Vec::new(),
@@ -54,6 +58,12 @@ fn subject<'j>(job: &'j Job<'_, '_>) -> Option<(&'j TaskDefinitionArn, &'j Memor
         let ran = job.facts.ours.iter().filter(|(_, memory)| memory.outcome.is_some());
         ran.max_by_key(|(_, memory)| memory.generation()).map(|(arn, memory)| (*arn, memory))
     })
+}
+
+fn held(job: &Job<'_, '_>, last: Option<&LastDeployment>, waiting: Option<&Waiting>) -> Option<Hold> {
+    let Some(Waiting::Held { deployment, .. }) = waiting else { return None };
+    let commit = job.facts.input.desired.commit().clone();
+    Some(Hold { commit, deployment: deployment.clone(), since: last.and_then(|last| last.ended_at) })
 }
 
 fn sync(job: &Job<'_, '_>) -> Sync {

@@ -99,7 +99,7 @@ fn each_image_is_remembered_with_its_own_commit() {
     // Now proxy is to run commit b too: its own image, and not what it ran beside b.
     let mut now = Scene::new();
     second(&mut now, 'b', 'c');
-    let revision = Revision { arn: arn(2), active: true, input, tags };
+    let revision = Revision { arn: arn(2), active: true, input, tags, registered_by: None };
     now.observed.revisions.insert(arn(2), Reading::Known(revision));
     let Some(Step::Register { input, tags, .. }) = now.plan().steps.first().cloned() else { unreachable!() };
     assert_eq!(input["containerDefinitions"][1]["image"], format!("{URI}@{}", digest('c')));

@@ -185,7 +185,7 @@ impl Scene {
         };
         let mut tags = memory::registration(&self.desired, &registration);
         tags.remove("trueup:service");
-        let revision = Revision { arn: arn(number), active: true, input, tags };
+        let revision = Revision { arn: arn(number), active: true, input, tags, registered_by: None };
         self.observed.revisions.insert(arn(number), Reading::Known(revision));
         self
     }
@@ -298,7 +298,13 @@ fn service(number: u64, id: &str, rollout: RolloutState) -> Service {
 }
 
 fn foreign(number: u64, reference: &str) -> Revision {
-    Revision { arn: arn(number), active: true, input: input(reference), tags: BTreeMap::new() }
+    Revision {
+        arn: arn(number),
+        active: true,
+        input: input(reference),
+        tags: BTreeMap::new(),
+        registered_by: None,
+    }
 }
 
 fn history(id: &str, number: u64, status: ServiceDeploymentStatus) -> ServiceDeployment {

@@ -434,7 +434,7 @@ fn a_rollback_by_trueup_is_told_like_one_by_aws() {
         let last = told.last_deployment.unwrap();
         assert_eq!(
             (last.id.as_deref(), last.phase, told.health),
-            (Some("d2"), Phase::RolledBack, Health::Degraded)
+            (Some("d2"), Phase::RolledBack, Health::Healthy)
         );
         assert_eq!(
             told.causes[0].to_string(),

@@ -43,7 +43,7 @@ impl Scene {
             applied: &applied,
         };
         let tags = memory::registration(&self.desired, &registration);
-        let revision = Revision { arn: arn(number), active: true, input, tags };
+        let revision = Revision { arn: arn(number), active: true, input, tags, registered_by: None };
         self.observed.revisions.insert(arn(number), Reading::Known(revision));
         self
     }
