@@ -50,7 +50,7 @@ pub(super) enum Standing {
     Drifted,
     /// A change is due in an environment with `mode: observe`.
     Observed,
-    /// A change is due in a suspended environment.
+    /// A change is due, and a person has suspended it.
     Suspended,
     /// A service that trueup only observes runs something else.
     OnlyObserved,
@@ -74,12 +74,12 @@ pub(super) fn standing(plan: &Plan) -> Standing {
         (Waiting::Frozen, _) => return Standing::Frozen,
         (Waiting::TagShared { .. }, Some(_)) => return Standing::TagWaits,
         (Waiting::TagImmutable { .. }, Some(_)) => return Standing::TagStays,
-        (Waiting::Suspended { .. }, Some(Standing::AsDeclared)) if !is_tagged(plan) => {
+        (Waiting::Suspended(_), Some(Standing::AsDeclared)) if !is_tagged(plan) => {
             return Standing::TagSuspended;
         }
         (Waiting::Drifted, _) => return Standing::Drifted,
         (Waiting::Observing, None) => return Standing::Observed,
-        (Waiting::Suspended { .. }, None) => return Standing::Suspended,
+        (Waiting::Suspended(_), None) => return Standing::Suspended,
         (Waiting::UnsupportedController(_), None) => return Standing::OnlyObserved,
         _ => {}
     }
@@ -131,7 +131,8 @@ pub(super) mod tests {
 
     use super::*;
     use crate::model::{
-        ApplicationName, Commit, Controller, EnvironmentName, Phase, StartedBy, Target, TaskDefinitionArn,
+        ApplicationName, Commit, Controller, EnvironmentName, Phase, StartedBy, Suspension, SuspensionScope,
+        Target, TaskDefinitionArn,
     };
     use crate::plan::Step;
 
@@ -149,7 +150,7 @@ pub(super) mod tests {
         (Standing::NotHealthy, "what is declared is deployed and is not healthy"),
         (Standing::Drifted, "drifted, and `drift` is not `heal`"),
         (Standing::Observed, "a change is due, and `mode` is `observe`"),
-        (Standing::Suspended, "a change is due, and the environment is suspended"),
+        (Standing::Suspended, "a change is due, and it is suspended"),
         (Standing::OnlyObserved, "another commit runs in a service that trueup only observes"),
         (Standing::Failed, "the deployment failed, or the commit is on hold"),
         (Standing::Stalled, "stalled: only a person can end it"),
@@ -184,6 +185,11 @@ pub(super) mod tests {
 
     pub(in crate::cli) fn target() -> Target {
         Target { environment: EnvironmentName::new("test"), application: ApplicationName::new("api") }
+    }
+
+    pub(in crate::cli) fn suspended() -> Option<Waiting> {
+        let (reason, scope) = ("freeze".to_owned(), SuspensionScope::Application);
+        Some(Waiting::Suspended(Suspension { until: None, reason, scope }))
     }
 
     /// The plan of `test/api` with this wait, or with a step.
@@ -240,7 +246,6 @@ pub(super) mod tests {
 
     #[test]
     fn what_ends_well_runs_as_declared() {
-        let suspended = || Some(Waiting::Suspended { reason: "freeze".to_owned() });
         let shared = || Some(Waiting::TagShared { tag: "test".to_owned(), with: "test/web".to_owned() });
         let immutable =
             || Some(Waiting::TagImmutable { repository: "mco/api".to_owned(), tag: "test".to_owned() });

@@ -5,6 +5,7 @@ mod streams;
 
 mod accept_history;
 mod approval;
+mod change;
 mod demo;
 mod editors;
 mod end;
@@ -29,6 +30,7 @@ mod settle;
 mod simulator;
 mod source;
 mod status;
+mod suspend;
 mod unit_loop;
 mod wait;
 
@@ -143,6 +145,8 @@ struct Filters {
     #[arg(long)]
     held: bool,
 }
+
+const SUSPEND_EXAMPLES: &str = "Examples:\n  trueup suspend prod --reason \"database migration\" --for 2h --push\n  trueup suspend prod/api --reason \"incident 4711\" --push";
 
 #[derive(Args, Clone)]
 struct Names {
@@ -297,6 +301,32 @@ enum Command {
         /// Take what the other environment declares, even if it has failed or not yet succeeded there.
         #[arg(long, requires = "from")]
         force: bool,
+        /// Push the commit; when others push first, read again and retry for up to three minutes.
+        #[arg(long)]
+        push: bool,
+    },
+    /// Suspend an environment or an application: nothing is written for it. A change in git, as with `promote`.
+    #[command(after_help = SUSPEND_EXAMPLES)]
+    Suspend {
+        /// `ENVIRONMENT`, or `ENVIRONMENT/APPLICATION`.
+        target: String,
+        /// Why: one line, which `status` and alerts show.
+        #[arg(long, value_name = "TEXT", value_parser = suspend::reason)]
+        reason: String,
+        /// When it ends by itself, such as 2027-01-31T08:00:00Z.
+        #[arg(long, value_name = "TIME", value_parser = suspend::until, conflicts_with = "lasting")]
+        until: Option<jiff::Timestamp>,
+        /// How long it lasts, such as 2h.
+        #[arg(long = "for", id = "lasting", value_name = "DURATION", value_parser = suspend::lasting)]
+        lasting: Option<jiff::Timestamp>,
+        /// Push the commit; when others push first, read again and retry for up to three minutes.
+        #[arg(long)]
+        push: bool,
+    },
+    /// End a suspension. A change in git, as with `promote`.
+    Resume {
+        /// `ENVIRONMENT`, or `ENVIRONMENT/APPLICATION`.
+        target: String,
         /// Push the commit; when others push first, read again and retry for up to three minutes.
         #[arg(long)]
         push: bool,
@@ -490,6 +520,10 @@ async fn dispatch(cli: Cli) -> anyhow::Result<End> {
             };
             promote::run(&repository, &promote::Promotion { target, what, push }).await
         }
+        Command::Suspend { target, reason, until, lasting, push } => {
+            suspend::suspend(&repository, &target, reason, until.or(lasting), push.into()).await
+        }
+        Command::Resume { target, push } => suspend::resume(&repository, &target, push.into()).await,
         Command::IamPolicy { read_only, account, trust } => {
             let access = if read_only { Access::Read } else { Access::Write };
             let whose = iam_policy::Whose { account: account.as_deref(), trust: trust.as_deref() };

@@ -323,7 +323,7 @@ fn rest(swept: &[Swept]) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::end::tests::{plan, target};
+    use crate::cli::end::tests::{plan, suspended, target};
     use crate::manifest::{self, Files};
     use crate::model::{
         Digest, Health, LastDeployment, MovedTag, Share, Shift, Stage, StartedBy, Sync, TaskDefinitionArn,
@@ -401,7 +401,6 @@ mod tests {
     fn a_wait_goes_on_until_the_tag_has_moved_or_will_not_move() {
         let settled = || Some(Waiting::Settled);
         let observing = || Some(Waiting::Observing);
-        let suspended = || Some(Waiting::Suspended { reason: "freeze".to_owned() });
         let shared = || Some(Waiting::TagShared { tag: "test".to_owned(), with: "test/web".to_owned() });
         let immutable =
             || Some(Waiting::TagImmutable { repository: "mco/api".to_owned(), tag: "test".to_owned() });

@@ -35,6 +35,7 @@ pub fn schema() -> Value {
             "entry": object(&entry_keys(), &[]),
             "policy": policy(),
             "registry": registry(),
+            "suspension": suspension(),
             "images": {"type": "array", "minItems": 1, "items": image()},
             "strategy": strategy(),
             "commit": {"type": ["string", "number"], "description": "7 to 40 hexadecimal digits; quote those that look like a number."},
@@ -112,6 +113,7 @@ fn entry_keys() -> Value {
     keys["commit"] = reference("commit");
     keys["release"] =
         json!({"type": ["string", "number"], "description": "The tag of a release, instead of `commit`."});
+    keys["suspend"] = reference("suspension");
     keys["commits"] = json!({"type": "object", "additionalProperties": {"$ref": "#/$defs/commit"}, "description": "By image."});
     keys
 }
@@ -126,7 +128,7 @@ fn environment() -> Value {
             "registry": reference("registry"),
             "policy": reference("policy"),
             "mode": one_of(&["apply", "observe"], "observe: everything but writes."),
-            "suspend": object(&json!({"reason": {"type": "string"}, "until": {"type": "string", "format": "date-time"}}), &["reason"]),
+            "suspend": reference("suspension"),
             "rollout": object(&json!({"maxInFlight": {"type": "integer", "minimum": 1}, "stopAfterFailures": {"type": "integer", "minimum": 1}}), &[]),
             "applications": {"type": ["object", "null"], "additionalProperties": {"$ref": "#/$defs/entry"}},
         }),
@@ -147,6 +149,14 @@ fn policy() -> Value {
         }),
         &[],
     )
+}
+
+fn suspension() -> Value {
+    let until = json!({"type": "string", "format": "date-time", "description": "When it ends by itself."});
+    let mut suspension =
+        object(&json!({"reason": text("Why nothing is written."), "until": until}), &["reason"]);
+    suspension["description"] = "Nothing is written until it is removed, or until its end.".into();
+    suspension
 }
 
 fn registry() -> Value {

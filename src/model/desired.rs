@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{
-    AccountId, AllowedRepositories, ClusterName, Commit, Digest, Finding, InfraCommit, Native, Region,
-    RepositoryName, RolePattern, ScheduledTask, ServiceName, Tag, Target,
+    AccountId, AllowedRepositories, ClusterName, Commit, Digest, Finding, InfraCommit, Millis, Native,
+    Region, RepositoryName, RolePattern, ScheduledTask, ServiceName, Tag, Target,
 };
 
 /// A commit of the infrastructure repository, for people: the newest of the branch where nothing else is said.
@@ -126,6 +126,8 @@ pub struct Desired {
     pub strategy: Strategy,
     pub policy: Policy,
     pub mode: Mode,
+    /// Of the environment and of the application, whether they are over or not.
+    pub suspensions: Vec<Suspension>,
     pub rollout: Rollout,
     pub first_contact: FirstContact,
     /// Applications of the same environment that are deployed first.
@@ -381,17 +383,42 @@ pub enum MoveTag {
     Never,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     Apply,
     Observe,
     /// The files have errors: what is declared is not known, and nothing is decided or written.
     Frozen,
-    /// No writes until the given second (Unix time), with the reason a person wrote.
-    Suspended {
-        until: Option<i64>,
-        reason: String,
-    },
+}
+
+/// No writes, by a person's word; of an environment, or of one application in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suspension {
+    /// Unix time in seconds; `None`: until somebody ends it.
+    pub until: Option<i64>,
+    pub reason: String,
+    pub scope: SuspensionScope,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SuspensionScope {
+    Environment,
+    Application,
+}
+
+impl Suspension {
+    /// `now` is in milliseconds.
+    pub fn is_in_force(&self, now: Millis) -> bool {
+        self.until.is_none_or(|until| until.saturating_mul(1000) > now)
+    }
+}
+
+impl Desired {
+    /// What suspends it now; of two the one that lasts longer.
+    pub fn suspension(&self, now: Millis) -> Option<&Suspension> {
+        let in_force = self.suspensions.iter().filter(|suspension| suspension.is_in_force(now));
+        in_force.max_by_key(|suspension| suspension.until.unwrap_or(i64::MAX))
+    }
 }
 
 /// What may be deployed where trueup has never deployed anything.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{
-    Cause, Commit, Digest, LastRun, Millis, RepositoryName, Share, Shift, Tag, TagMatch, Target,
+    Cause, Commit, Digest, LastRun, Millis, RepositoryName, Share, Shift, Suspension, Tag, TagMatch, Target,
     TaskDefinitionArn, Unreached,
 };
 
@@ -207,9 +207,7 @@ pub enum Waiting {
     Settled,
     Frozen,
     Observing,
-    Suspended {
-        reason: String,
-    },
+    Suspended(Suspension),
     /// The decision needs the revisions of the family, and this look did not ask for them.
     LookDeeper,
     /// Nobody could read all revisions that trueup has registered here, and what is to be done depends on them.

@@ -114,17 +114,12 @@ fn respect_mode(
     steps: Vec<Step>,
     waiting: Option<Waiting>,
 ) -> (Vec<Step>, Option<Waiting>) {
-    let is_over =
-        |until: Option<Millis>| until.is_some_and(|until| until.saturating_mul(1000) <= facts.input.now);
-    let withheld = match &facts.input.desired.mode {
-        _ if steps.is_empty() => return (steps, waiting),
-        Mode::Apply => return (steps, waiting),
-        Mode::Suspended { until, .. } if is_over(*until) => return (steps, waiting),
-        Mode::Suspended { reason, .. } => Waiting::Suspended { reason: reason.clone() },
-        Mode::Observe => Waiting::Observing,
-        Mode::Frozen => Waiting::Frozen,
-    };
-    (Vec::new(), Some(facts.moved_commit_tags().next().unwrap_or(withheld)))
+    match facts.withheld() {
+        Some(withheld) if !steps.is_empty() => {
+            (Vec::new(), Some(facts.moved_commit_tags().next().unwrap_or(withheld)))
+        }
+        _ => (steps, waiting),
+    }
 }
 
 /// What AWS has just refused is not sent again at once.
@@ -165,6 +160,18 @@ impl Plan {
 }
 
 impl<'a> Facts<'a> {
+    /// Why nothing may be written now, whatever is to be done.
+    pub(super) fn withheld(&self) -> Option<Waiting> {
+        let desired = self.input.desired;
+        let suspended = || desired.suspension(self.input.now).cloned().map(Waiting::Suspended);
+        match desired.mode {
+            Mode::Frozen => Some(Waiting::Frozen),
+            // A suspension ends, and `mode` says what holds after it.
+            Mode::Observe => suspended().or(Some(Waiting::Observing)),
+            Mode::Apply => suspended(),
+        }
+    }
+
     /// Whether what runs can be told: nothing is concluded from what could not be read.
     pub(super) fn reading_is_whole(&self) -> Result<(), Waiting> {
         self.account_is_right()?;

@@ -5,7 +5,7 @@ use super::facts::Facts;
 use super::initiator::Initiator;
 use super::phase::{self, Judgement};
 use crate::model::{
-    Applied, Mode, OnFailure, OutcomeKind, Phase, ServiceDeployment, StartedBy, TaskDefinitionArn, Waiting,
+    Applied, OnFailure, OutcomeKind, Phase, ServiceDeployment, StartedBy, TaskDefinitionArn, Waiting,
 };
 
 /// The failed deployment, and how its rollback goes.
@@ -36,8 +36,7 @@ impl Facts<'_> {
         self.judgement.filter(|judged| matches!(judged, Judgement::Unsteady | Judgement::Stuck))?;
         // What somebody else has deployed is left to them, even where the revision is ours.
         let is_ours = self.ours.contains_key(&current.target) && self.initiator(current) != Initiator::Other;
-        let undoes = self.input.desired.policy.on_failure == OnFailure::Rollback
-            && self.input.desired.mode == Mode::Apply;
+        let undoes = self.input.desired.policy.on_failure == OnFailure::Rollback && self.withheld().is_none();
         let good = self.last_good().filter(|good| *good != current.target)?;
         let has_way_back = self.failure_of(&good).is_none()
             && !self.image_is_gone(&good)

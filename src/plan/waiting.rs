@@ -3,7 +3,9 @@
 use super::facts::{HISTORY, IMAGE, REPOSITORY};
 use super::shift;
 use crate::documents::memory;
-use crate::model::{MovedTag, Phase, StartedBy, Tag, TagMatch, Target, Unreached, Waiting};
+use crate::model::{
+    MovedTag, Phase, StartedBy, Suspension, SuspensionScope, Tag, TagMatch, Target, Unreached, Waiting,
+};
 
 /// Refusals of one write in a row after which only a person is expected to end it. It is tried again all the same.
 const MOST_REFUSALS: u32 = 2;
@@ -43,7 +45,7 @@ pub fn class(waiting: &Waiting) -> Class {
         Waiting::Settled
         | Waiting::Drifted
         | Waiting::Observing
-        | Waiting::Suspended { .. }
+        | Waiting::Suspended(_)
         | Waiting::UnsupportedController(_)
         | Waiting::UnsupportedStrategy(_) => Class::Settled,
         Waiting::LookDeeper
@@ -110,7 +112,7 @@ pub fn reason(waiting: &Waiting) -> &'static str {
         Waiting::Settled => "Settled",
         Waiting::Frozen => "Frozen",
         Waiting::Observing => "Observing",
-        Waiting::Suspended { .. } => "Suspended",
+        Waiting::Suspended(_) => "Suspended",
         Waiting::LookDeeper => "LookDeeper",
         Waiting::Unreadable { .. } => "Unreadable",
         Waiting::MemoryIncomplete { .. } => "MemoryIncomplete",
@@ -167,13 +169,24 @@ pub fn reason(waiting: &Waiting) -> &'static str {
     }
 }
 
+/// Until when, why, and whether it is the whole environment.
+pub fn suspended(suspension: &Suspension) -> String {
+    let what = match suspension.scope {
+        SuspensionScope::Environment => "the environment is suspended",
+        SuspensionScope::Application => "suspended",
+    };
+    let until = suspension.until.and_then(|until| jiff::Timestamp::from_second(until).ok());
+    let until = until.map(|until| format!(" until {until}")).unwrap_or_default();
+    format!("{what}{until}: {}", suspension.reason)
+}
+
 /// One line for people.
 pub fn describe(waiting: &Waiting) -> String {
     match waiting {
         Waiting::Settled => "nothing to do".to_owned(),
         Waiting::Frozen => "frozen: its files have errors (see `trueup lint`); nothing is written".to_owned(),
         Waiting::Observing => "mode is observe: a change is due, and nothing is written".to_owned(),
-        Waiting::Suspended { reason } => format!("suspended: {reason}"),
+        Waiting::Suspended(suspension) => suspended(suspension),
         Waiting::LookDeeper => "reading the revisions of the family next".to_owned(),
         Waiting::Unreadable { what, why } => format!("cannot read {what}: {why}"),
         Waiting::MemoryIncomplete { why } => {
@@ -369,6 +382,10 @@ pub fn is_of_account(waiting: &Waiting) -> bool {
 pub fn hint(waiting: &Waiting, target: &Target) -> Option<String> {
     Some(match waiting {
         Waiting::Frozen => "run `trueup lint`: it names file, line and field".to_owned(),
+        Waiting::Suspended(Suspension { scope: SuspensionScope::Environment, .. }) => {
+            format!("to end it: trueup resume {} --push", target.environment)
+        }
+        Waiting::Suspended(_) => format!("to end it: trueup resume {target} --push"),
         Waiting::Unreached { why: Unreached::Role { role, .. }, account } => {
             let account = account.as_deref().unwrap_or("ACCOUNT");
             format!(

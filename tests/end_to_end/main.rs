@@ -25,5 +25,6 @@ mod rolling;
 mod secrets;
 mod stopping;
 mod streams;
+mod suspend;
 mod tasks;
 mod truth;

@@ -7,10 +7,10 @@ use crate::git_server::{Door, serve};
 
 const ENVIRONMENT: &str = "apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {name: test}\nspec:\n  cluster: mco\n  applications:\n    api: { commit: aaaaaaa }  # the API\n";
 
-struct Repositories(tempfile::TempDir);
+pub struct Repositories(tempfile::TempDir);
 
 impl Repositories {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let all = Self(tempfile::tempdir().unwrap());
         run(&all.path(""), "git", &["init", "-q", "--bare", "-b", "main", "upstream"]);
         let mine = all.clone_to("mine");
@@ -26,11 +26,11 @@ impl Repositories {
         all
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn clone_to(&self, name: &str) -> PathBuf {
+    pub fn clone_to(&self, name: &str) -> PathBuf {
         run(&self.path(""), "git", &["clone", "-q", "upstream", name]);
         let folder = self.path(name);
         run(&folder, "git", &["checkout", "-q", "-B", "main"]);
@@ -40,7 +40,7 @@ impl Repositories {
     }
 
     /// A file as the newest commit of the shared repository has it.
-    fn upstream(&self, file: &str) -> String {
+    pub fn upstream(&self, file: &str) -> String {
         String::from_utf8(run(&self.path("upstream"), "git", &["show", &format!("main:{file}")]).stdout)
             .unwrap()
     }
@@ -52,13 +52,13 @@ fn commit(folder: &Path, message: &str) {
 }
 
 #[track_caller]
-fn run(folder: &Path, program: &str, arguments: &[&str]) -> Output {
+pub fn run(folder: &Path, program: &str, arguments: &[&str]) -> Output {
     let output = start(folder, program, arguments);
     assert!(output.status.success(), "{arguments:?} {}", String::from_utf8_lossy(&output.stderr));
     output
 }
 
-fn start(folder: &Path, program: &str, arguments: &[&str]) -> Output {
+pub fn start(folder: &Path, program: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(program);
     command.current_dir(folder).args(arguments);
     command.envs([("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_CONFIG_SYSTEM", "/dev/null")]);

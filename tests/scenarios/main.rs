@@ -34,6 +34,7 @@ mod screens;
 mod shifts;
 mod stage;
 mod steady;
+mod suspended;
 mod tasks;
 mod together;
 mod traffic;

@@ -6,7 +6,7 @@ use crate::manifest::names::NameKind;
 use crate::manifest::read::Document;
 use crate::model::{
     AccountId, EnvironmentName, Finding, InFlight, Mode, MoveTag, OnDrift, OnFailure, Pin, Policy, Region,
-    Registry, Rollout, Tag,
+    Registry, Rollout, Suspension, SuspensionScope, Tag,
 };
 use crate::text::fields::{Fields, entries, kind, text};
 use crate::text::report::Report;
@@ -21,6 +21,7 @@ pub(super) struct Environment<'d, 'f> {
     pub registry: Registry,
     pub policy: Policy,
     pub mode: Mode,
+    pub suspension: Option<Suspension>,
     pub rollout: Rollout,
     /// Its applications, by name.
     pub entries: &'d [(Key, Node)],
@@ -45,7 +46,9 @@ pub(super) fn read<'d, 'f>(
     let mut fields = Fields::of(document.spec.as_ref()?, "spec", &mut report);
     let fill = |text: &str| fill(text, &document.name);
     let mode = fields.word("mode", &[("apply", Mode::Apply), ("observe", Mode::Observe)]);
-    let suspended = fields.node("suspend").and_then(|node| suspension(node, fields.report));
+    let suspension = fields
+        .node("suspend")
+        .and_then(|node| suspension(SuspensionScope::Environment, node, "spec.suspend", fields.report));
     let default = Policy::default();
     let policy = fields.node("policy").map(|node| policy(&default, node, "spec.policy", fields.report));
     let registry = fields.node("registry").map(|node| registry(node, "spec.registry", fields.report));
@@ -60,7 +63,8 @@ pub(super) fn read<'d, 'f>(
         tag: Tag::new(tag(document, &mut fields, &fill)),
         registry: registry.unwrap_or_default(),
         policy: policy.unwrap_or(default),
-        mode: suspended.or(mode).unwrap_or(Mode::Apply),
+        mode: mode.unwrap_or(Mode::Apply),
+        suspension,
         rollout: rollout.unwrap_or_default(),
         entries: entries.unwrap_or_default(),
         file: document.file,
@@ -147,18 +151,24 @@ fn progress_deadline(fields: &mut Fields<'_, '_, '_>) -> Option<Duration> {
     (!deadline.is_zero()).then_some(deadline)
 }
 
-fn suspension(node: &Node, report: &mut Report<'_>) -> Option<Mode> {
+pub(super) fn suspension(
+    scope: SuspensionScope,
+    node: &Node,
+    path: &str,
+    report: &mut Report<'_>,
+) -> Option<Suspension> {
     if !matches!(node.kind, Kind::Map(_)) {
         let message = format!("expected a map, found {}", kind(node));
-        report.error(node, "spec.suspend", message).hint =
+        report.error(node, path, message).hint =
             Some("such as suspend: { reason: database migration }".to_owned());
         return None;
     }
-    let mut fields = Fields::of(node, "spec.suspend", report);
+    let mut fields = Fields::of(node, path, report);
     let reason = fields.required("reason");
-    let until = fields.node("until").and_then(|node| second(node, "spec.suspend.until", fields.report));
+    let until_path = fields.path("until");
+    let until = fields.node("until").and_then(|node| second(node, &until_path, fields.report));
     fields.finish();
-    Some(Mode::Suspended { until, reason: reason? })
+    Some(Suspension { until, reason: reason?, scope })
 }
 
 /// A point in time, as seconds since 1970.
@@ -166,7 +176,7 @@ fn second(node: &Node, path: &str, report: &mut Report<'_>) -> Option<i64> {
     let written = text(node, path, report)?;
     let parsed = written.parse::<jiff::Timestamp>();
     if parsed.is_err() {
-        report.error(node, path, format!("`{written}` is no point in time")).hint =
+        report.error(node, path, format!("not a timestamp: `{written}`")).hint =
             Some("such as 2027-01-31T08:00:00Z".to_owned());
     }
     parsed.ok().map(jiff::Timestamp::as_second)

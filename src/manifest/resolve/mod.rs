@@ -26,7 +26,8 @@ use crate::address;
 use crate::documents::service_settings::KEYS as SETTINGS;
 use crate::model::{
     AllowedRepositories, ApplicationName, ClusterName, Declaration, Declared, Desired, Finding, FirstContact,
-    MoveTag, Overlay, Position, Registry, ServiceName, Severity, Tag, Target, TaskDefinitionSource, Workload,
+    MoveTag, Overlay, Position, Registry, ServiceName, Severity, Suspension, SuspensionScope, Tag, Target,
+    TaskDefinitionSource, Workload,
 };
 use crate::text::fields::{kind, text, texts, unknown_keys};
 use crate::text::nearest::{Names, nearest};
@@ -61,7 +62,9 @@ const SPEC_KEYS: [&str; 19] = [
 /// Applications in all environments: what a process holds of each is some kilobytes.
 const MOST_APPLICATIONS: usize = 10_000;
 /// Keys that only the entry in an environment has.
-const ENTRY_KEYS: [&str; 3] = ["commit", "commits", "release"];
+const ENTRY_KEYS: [&str; 4] = ["commit", "commits", "release", "suspend"];
+/// Those of them that declare a build.
+const COMMIT_KEYS: [&str; 3] = ["commit", "commits", "release"];
 /// Keys that say which images there are, the one that counts first.
 const SOURCES: [&str; 3] = ["imageDefinitions", "images", "repository"];
 /// What others call a commit.
@@ -141,7 +144,7 @@ fn unknown_spec_keys(document: &Document<'_>) -> Vec<Finding> {
     let mut report = Report::on(document.file);
     if let Some(Kind::Map(entries)) = document.spec.as_ref().map(|spec| &spec.kind) {
         unknown_keys(entries, &SPEC_KEYS, "spec", &mut report);
-        point_to_settings(&mut report);
+        point_elsewhere(&mut report);
     }
     report::cut(&mut report.findings, MOST_OF_ONE);
     report.findings
@@ -224,19 +227,23 @@ fn entry<'d, 'f>(
     (declared, findings)
 }
 
-/// Members of `serviceSettings` that stand beside it.
-fn point_to_settings(report: &mut Report<'_>) {
+/// Members of `serviceSettings` that stand beside it, and what only an environment has.
+fn point_elsewhere(report: &mut Report<'_>) {
     for finding in &mut report.findings {
         let key = finding.field.rsplit('.').next().unwrap_or_default();
         if SETTINGS.contains(&key) {
             finding.hint = Some("it belongs in `serviceSettings`".to_owned());
+        }
+        if key == "suspend" {
+            finding.hint =
+                Some("it belongs in an environment, or in its entry for the application".to_owned());
         }
     }
 }
 
 /// Keys that are unknown and can only mean the commit, which is not there.
 fn point_to_commit(entries: &[(Key, Node)], report: &mut Report<'_>) {
-    let has_commit = entries.iter().any(|(key, _)| ENTRY_KEYS.contains(&key.text.as_str()));
+    let has_commit = entries.iter().any(|(key, _)| COMMIT_KEYS.contains(&key.text.as_str()));
     for (key, _) in entries.iter().filter(|(key, _)| !has_commit && COMMITS.contains(&key.text.as_str())) {
         let position = report::position(report.file(), key);
         if let Some(finding) = report.findings.iter_mut().find(|finding| finding.position == position) {
@@ -329,6 +336,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         let after = self.after();
         let (registry, environment_tag) = (self.registry(), self.environment_tag());
         let source = self.source();
+        let suspensions = self.suspensions();
         // In an environment with errors the name of the cluster may be one of them: the default is not guessed.
         let is_whole_name = |name: &String| placeholders_in(name).is_empty();
         let is_known = is_known && cluster.as_ref().is_none_or(is_whole_name);
@@ -384,7 +392,8 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
             count_declared_at,
             strategy,
             policy,
-            mode: environment.mode.clone(),
+            mode: environment.mode,
+            suspensions,
             rollout: environment.rollout,
             first_contact: FirstContact::ByHistory,
             after,
@@ -399,7 +408,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         self.read(&entry, |node, path, report| match &node.kind {
             Kind::Map(entries) => {
                 unknown_keys(entries, &known, path, report);
-                point_to_settings(report);
+                point_elsewhere(report);
                 point_to_commit(entries, report);
             }
             _ => {
@@ -441,6 +450,16 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
 
     fn environment_tag(&mut self) -> Tag {
         self.name("environmentTag", NameKind::Tag).map_or_else(|| self.environment.tag.clone(), Tag::new)
+    }
+
+    /// The environment's and its own: each of them holds back what it is about.
+    fn suspensions(&mut self) -> Vec<Suspension> {
+        let own = self.merged.entry.get("suspend").and_then(|found| {
+            self.read(&found, |node, path, report| {
+                environment::suspension(SuspensionScope::Application, node, path, report)
+            })
+        });
+        self.environment.suspension.clone().into_iter().chain(own).collect()
     }
 
     /// Reports a key that is not there, unless one is told that was meant to be it.

@@ -309,6 +309,10 @@ fn what_a_careless_hand_writes_is_told_once_with_what_to_write() {
             format!("{APPLICATION}  desiredCount: 2\n"),
             "7:3 unknown field `desiredCount` | it belongs in `serviceSettings`",
         ),
+        (
+            format!("{APPLICATION}  suspend: {{reason: a freeze}}\n"),
+            "7:3 unknown field `suspend` | it belongs in an environment, or in its entry for the application",
+        ),
         (APPLICATION.replace("spec:", "specs:"), "4:1 unknown field `specs` | did you mean `spec`?"),
         (format!("{document}spec: api\n"), "4:7 expected a map, found text"),
         (document.to_owned(), "1:1 `spec` is missing"),
@@ -329,6 +333,33 @@ fn what_a_careless_hand_writes_is_told_once_with_what_to_write() {
         &["test.yaml:5:12 expected a map, found text | such as suspend: { reason: database migration }"],
         &["test/api"],
     );
+}
+
+#[test]
+fn an_environment_and_its_entry_for_an_application_may_each_be_suspended() {
+    let own = |suspend: &str| {
+        let entry = format!("api: {{ suspend: {suspend},");
+        ENVIRONMENT
+            .replace("api: {", &entry)
+            .replace("  cluster: mco", "  suspend: {reason: a freeze}\n  cluster: mco")
+    };
+    let files = own("{reason: a migration, until: 2027-01-31T08:00:00Z}");
+    let declaration = read_files(&[("api.yaml", APPLICATION), ("test.yaml", &files)]);
+    let suspended = &declaration.readable().next().unwrap().suspensions;
+    let told: Vec<_> = suspended.iter().map(|one| (one.scope, one.reason.as_str(), one.until)).collect();
+    let of_application = (SuspensionScope::Application, "a migration", Some(1_801_382_400));
+    assert_eq!(told, [(SuspensionScope::Environment, "a freeze", None), of_application]);
+    for (suspend, finding) in [
+        ("{until: 2027-01-31T08:00:00Z}", "`reason` is missing"),
+        ("{reason: x, until: tomorrow}", "not a timestamp: `tomorrow` | such as 2027-01-31T08:00:00Z"),
+        ("{reason: x, untill: 2027-01-31T08:00:00Z}", "unknown field `untill` | did you mean `until`?"),
+        ("yes", "expected a map, found text | such as suspend: { reason: database migration }"),
+    ] {
+        let declaration = read_files(&[("api.yaml", APPLICATION), ("test.yaml", &own(suspend))]);
+        let said = said(&declaration);
+        assert!(said.len() == 1 && said[0].ends_with(finding), "{said:?}");
+        assert_eq!(declaration.readable().count(), 0, "{suspend}");
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@ mod tags;
 mod tasks;
 
 use super::*;
-use crate::model::{Declared, Desired, Severity};
+use crate::model::{Declared, Desired, Severity, SuspensionScope};
 
 const APPLICATION: &str = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: api}\nspec:\n  repository: mco/api\n  service: mco-api-{environment}\n";
 const ENVIRONMENT: &str = "apiVersion: trueup.dev/v1\nkind: Environment\nmetadata: {name: test}\nspec:\n  cluster: mco\n  applications:\n    api: { commit: 3f2c1ab }\n";

@@ -175,17 +175,38 @@ fn two_revisions_of_one_race_meet_at_the_lowest() {
     raced.check("deploy mco-api:2 Interrupted");
 }
 
+fn suspension(until: Option<i64>) -> Suspension {
+    Suspension { until, reason: "freeze".to_owned(), scope: SuspensionScope::Application }
+}
+
 #[test]
 fn limits_suspension_and_observing_withhold_writes() {
     Scene::new().with(|scene| scene.turn = Some("after test/db")).check("Turn");
     Scene::new().with(|scene| scene.desired.mode = Mode::Observe).check("Observing");
-    let suspended = |until| {
-        let mode = Mode::Suspended { until, reason: "freeze".to_owned() };
-        Scene::new().with(|scene| scene.desired.mode = mode)
-    };
+    let suspended = |until| Scene::new().with(|scene| scene.desired.suspensions = vec![suspension(until)]);
+    let (later, over) = (Some(NOW / 1000 + 1), Some(NOW / 1000));
     suspended(None).check("Suspended");
-    suspended(Some(NOW / 1000 + 1)).check("Suspended");
-    suspended(Some(NOW / 1000)).check("register bbbbbbb 1/head/ecs-svc/1");
+    suspended(later).check("Suspended");
+    suspended(over).check("register bbbbbbb 1/head/ecs-svc/1");
+    // What is over suspends nothing, and `mode` holds as before.
+    suspended(over).with(|scene| scene.desired.mode = Mode::Observe).check("Observing");
+    suspended(later).with(|scene| scene.desired.mode = Mode::Observe).check("Suspended");
+    // Of the environment's and the application's own, the one that lasts longer is told.
+    for (environment, application, told) in [
+        (over, later, Some("suspended until 1970-01-01T02:46:41Z: freeze")),
+        (later, over, Some("the environment is suspended until 1970-01-01T02:46:41Z: freeze")),
+        (later, None, Some("suspended: freeze")),
+        (None, later, Some("the environment is suspended: freeze")),
+        (over, over, None),
+    ] {
+        let scope = SuspensionScope::Environment;
+        let of_environment = Suspension { scope, ..suspension(environment) };
+        let both = vec![of_environment, suspension(application)];
+        let plan = Scene::new().with(|scene| scene.desired.suspensions = both).plan();
+        let said = plan.waiting.as_ref().map(waiting::describe);
+        assert_eq!(said.is_some(), told.is_some(), "{said:?}");
+        assert!(said.unwrap_or_default().starts_with(told.unwrap_or_default()));
+    }
     let shared = |good: Option<char>| {
         let worker = Target { application: ApplicationName::new("worker"), ..target() };
         let peer = TagPeer { target: worker, digest: good.map(digest) };

@@ -127,21 +127,25 @@ fn a_commit_tag_that_is_not_on_what_was_deployed_for_it_stops_everything_and_is_
 /// A suspension lasts for as long as somebody wishes: text, exit code and alert are to say the same meanwhile.
 #[test]
 fn a_moved_commit_tag_is_told_where_writes_are_withheld() {
-    let suspended = || Mode::Suspended { until: None, reason: "freeze".to_owned() };
+    let (reason, scope) = ("freeze".to_owned(), SuspensionScope::Application);
+    let suspension = Suspension { until: None, reason, scope };
     for (built, observe, suspend) in
         [('e', "CommitTagMoved", "CommitTagMoved"), ('b', "Observing", "Suspended")]
     {
         // Another commit has failed since, which has yet to be recorded: that is the write which is withheld.
-        let scene = |mode| {
+        let scene = |mode, suspensions: &[Suspension]| {
             let scene =
                 deployed(Reading::Known(image(built, &["bbbbbbb"])), None).ours(3, 'c', 2, "ecs-svc/2");
             let history = [("d3", 3, RollbackSuccessful), ("d2", 2, Successful), ("d1", 1, Successful)];
-            scene.history(&history).with(|scene| scene.desired.mode = mode)
+            scene.history(&history).with(|scene| {
+                (scene.desired.mode, scene.desired.suspensions) = (mode, suspensions.to_vec());
+            })
         };
-        scene(Mode::Apply).check("stamp mco-api:3 trueup:outcome=failed/d3");
-        scene(Mode::Observe).check(observe);
-        scene(suspended()).check(suspend);
-        let conditions = scene(suspended()).plan().status.conditions;
+        scene(Mode::Apply, &[]).check("stamp mco-api:3 trueup:outcome=failed/d3");
+        scene(Mode::Observe, &[]).check(observe);
+        let suspended = scene(Mode::Apply, std::slice::from_ref(&suspension));
+        suspended.check(suspend);
+        let conditions = suspended.plan().status.conditions;
         let stalls = conditions.iter().filter(|condition| condition.kind == ConditionKind::Stalled);
         assert_eq!(stalls.filter(|stalled| stalled.is_true).count(), usize::from(built == 'e'));
     }

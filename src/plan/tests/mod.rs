@@ -102,6 +102,7 @@ impl Scene {
             strategy: Strategy::Rolling,
             policy: Policy::default(),
             mode: Mode::Apply,
+            suspensions: Vec::new(),
             rollout: Rollout::default(),
             first_contact: FirstContact::ByHistory,
             after: Vec::new(),

@@ -75,7 +75,8 @@ fn each_situation_has_its_rule() {
 #[test]
 fn a_write_that_is_withheld_was_decided_all_the_same() {
     let suspended = Scene::new().with(|scene| {
-        scene.desired.mode = Mode::Suspended { until: Some(NOW), reason: "freeze".to_owned() };
+        let (reason, scope) = ("freeze".to_owned(), SuspensionScope::Environment);
+        scene.desired.suspensions = vec![Suspension { until: Some(NOW), reason, scope }];
     });
     let (free, held) = (Scene::new().plan(), suspended.plan());
     assert!(matches!(free.steps.first(), Some(Step::Register { .. })));

@@ -1,4 +1,9 @@
-//! Changes one commit or release in the text of an environment file, and leaves every other byte as it is.
+//! Changes one thing in the text of an environment file, and leaves every other byte as it is: a commit or release here,
+//! a suspension in `suspension.rs`.
+
+mod suspension;
+
+pub use suspension::{resume, suspend};
 
 use crate::model::Commit;
 use crate::text::tree::{self, Key, Kind, Node, Place};
@@ -25,6 +30,8 @@ pub enum EditError {
         "line {line}: `{key}` is written in a way that cannot be changed safely; write it as `{key}: \"{commit}\"`"
     )]
     Unusual { line: usize, key: &'static str, commit: String },
+    #[error("line {line}: this is written in a way that cannot be changed safely; {hint}")]
+    Unsafe { line: usize, hint: String },
 }
 
 /// Sets the commit or release of an application in an environment. It is always written in quotes: a commit such as
@@ -79,19 +86,29 @@ fn declaration<'n>(
     environment: &str,
     application: &str,
 ) -> Result<(&'n Key, &'n Node, &'n str), EditError> {
-    let named = |node: &&Node| {
-        scalar(node.get("kind")) == Some("Environment")
-            && scalar(node.get("metadata").and_then(|metadata| metadata.get("name"))) == Some(environment)
-    };
-    let document =
-        documents.iter().find(named).ok_or_else(|| EditError::NoEnvironment(environment.to_owned()))?;
-    let applications = document.get("spec").and_then(|spec| spec.get("applications"));
-    let entry = applications
-        .and_then(|applications| applications.get(application))
-        .ok_or_else(|| EditError::NoApplication(application.to_owned()))?;
+    let (_, entry) = place_of(documents, environment, Some(application))?;
     let found = entry.entry("commit").or_else(|| entry.entry("release"));
     let found = found.and_then(|(key, value)| Some((key, value, scalar(Some(value))?)));
     found.ok_or_else(|| EditError::NoCommit(application.to_owned()))
+}
+
+/// The `spec` of an environment, or its entry for an application; with its key.
+fn place_of<'n>(
+    documents: &'n [Node],
+    environment: &str,
+    application: Option<&str>,
+) -> Result<&'n (Key, Node), EditError> {
+    let document = documents.iter().find(|document| is_environment(document, environment));
+    let spec = document.and_then(|document| document.entry("spec"));
+    let spec = spec.ok_or_else(|| EditError::NoEnvironment(environment.to_owned()))?;
+    let Some(application) = application else { return Ok(spec) };
+    let entry = spec.1.get("applications").and_then(|applications| applications.entry(application));
+    entry.ok_or_else(|| EditError::NoApplication(application.to_owned()))
+}
+
+fn is_environment(document: &Node, name: &str) -> bool {
+    let is_named = scalar(document.get("metadata").and_then(|metadata| metadata.get("name"))) == Some(name);
+    scalar(document.get("kind")) == Some("Environment") && is_named
 }
 
 fn scalar(node: Option<&Node>) -> Option<&str> {
