@@ -183,6 +183,14 @@ impl Work {
         bail!("others pushed first for {} minutes; nothing was pushed: try again", PATIENCE.as_secs() / 60)
     }
 
+    /// What the files would declare with the change; `None` if there is nothing to change. They are as before afterwards.
+    pub(super) fn edited(&self, change: &dyn Change) -> anyhow::Result<Option<Declaration>> {
+        let Some((edit, _)) = self.edit(change)? else { return Ok(None) };
+        let declaration = Opened::with(&self.settings).and_then(|opened| opened.working_tree());
+        edit.undo()?;
+        declaration.map(Some)
+    }
+
     /// Edits the file and commits it; the message, or `None` if there is nothing to change.
     fn commit_change(&self, change: &dyn Change) -> anyhow::Result<Option<String>> {
         let Some((edit, draft)) = self.edit(change)? else { return Ok(None) };

@@ -25,6 +25,7 @@ mod reconcile;
 mod render;
 mod replicas;
 mod retry;
+mod rollback;
 mod run;
 mod settle;
 mod simulator;
@@ -146,6 +147,7 @@ struct Filters {
     held: bool,
 }
 
+const ROLLBACK_EXAMPLES: &str = "Examples:\n  trueup rollback prod/api --push\n  trueup rollback prod/api --to 3f2c1ab --push\n\nExit codes: 0 declared, 1 refused or an error, 3 that commit failed here (docs/commands.md)";
 const SUSPEND_EXAMPLES: &str = "Examples:\n  trueup suspend prod --reason \"database migration\" --for 2h --push\n  trueup suspend prod/api --reason \"incident 4711\" --push";
 
 #[derive(Args, Clone)]
@@ -300,6 +302,21 @@ enum Command {
         to: Option<String>,
         /// Take what the other environment declares, even if it has failed or not yet succeeded there.
         #[arg(long, requires = "from")]
+        force: bool,
+        /// Push the commit; when others push first, read again and retry for up to three minutes.
+        #[arg(long)]
+        push: bool,
+    },
+    /// Go back to the last commit that ended well here. A change in git, as with `promote`.
+    #[command(after_help = ROLLBACK_EXAMPLES)]
+    Rollback {
+        /// `ENVIRONMENT/APPLICATION`.
+        target: String,
+        /// Go back to this commit, if it ended well here [default: the last one that did, other than the declared one]
+        #[arg(long, value_name = "COMMIT")]
+        to: Option<String>,
+        /// Take that commit whatever became of it here, without asking AWS.
+        #[arg(long, requires = "to")]
         force: bool,
         /// Push the commit; when others push first, read again and retry for up to three minutes.
         #[arg(long)]
@@ -519,6 +536,14 @@ async fn dispatch(cli: Cli) -> anyhow::Result<End> {
                 (None, None) => promote::What::RunsWellIn(environment),
             };
             promote::run(&repository, &promote::Promotion { target, what, push }).await
+        }
+        Command::Rollback { target, to, force, push } => {
+            let to = match to {
+                None => rollback::To::Last,
+                Some(commit) if force => rollback::To::Whatever(Commit::new(commit)),
+                Some(commit) => rollback::To::Commit(Commit::new(commit)),
+            };
+            rollback::run(&repository, &target, to, push.into()).await
         }
         Command::Suspend { target, reason, until, lasting, push } => {
             suspend::suspend(&repository, &target, reason, until.or(lasting), push.into()).await

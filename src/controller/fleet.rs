@@ -177,6 +177,14 @@ impl Controller {
         shares
     }
 
+    /// Everything that AWS tells of one target, its past included. Nothing is decided.
+    pub async fn read(&mut self, declaration: &Declaration, desired: &Desired) -> Observed {
+        let place = place(&*self.reach, desired);
+        let open = || Unit::new(Access::new(place.clone(), &self.reach, &self.history, &self.clock));
+        let unit = self.units.entry(place.clone()).or_insert_with(open);
+        unit.read(desired, declaration.infra_commit.as_ref()).await
+    }
+
     /// Makes one write that a person asked for, such as `retry`.
     pub async fn write_one(
         &mut self,

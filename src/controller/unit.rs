@@ -112,6 +112,11 @@ impl Unit {
         self.entries.retain(|target, _| is_declared(target));
     }
 
+    /// Everything anew, with all that is remembered.
+    pub async fn read(&self, desired: &Desired, head: Option<&InfraCommit>) -> Observed {
+        self.access.refresh(desired, head, ("", true), None).await
+    }
+
     /// A pass over the chosen ones, and what can be said of those of which nothing is known.
     pub async fn sweep(
         &mut self,

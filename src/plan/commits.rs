@@ -182,6 +182,14 @@ pub(super) fn commits_of_digest(
     commits
 }
 
+/// The commit that the tag of a reference such as `registry/api:3f2c1ab` names.
+pub(super) fn by_tag(wanted: &DesiredImage, reference: &str) -> Option<Commit> {
+    let name = reference.split('@').next()?;
+    let (_, tag) = name.rsplit_once(':').filter(|(_, tag)| !tag.contains('/'))?;
+    let (prefix, suffix) = around_commit(wanted);
+    built_from(tag.strip_prefix(prefix)?.strip_suffix(suffix)?, &wanted.commit)
+}
+
 /// The commits that tags of an image name, the declared one first. A tag that only begins like the declared commit is
 /// told as it is written, unless ECR says that this image is the commit's.
 pub(super) fn commits_of(wanted: &DesiredImage, observed: &ObservedImage, image: &Image) -> Vec<Commit> {

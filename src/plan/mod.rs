@@ -13,6 +13,7 @@ mod content;
 mod declaration;
 mod drift;
 mod effect;
+pub mod ended_well;
 mod facts;
 mod failure;
 mod hidden;
@@ -27,6 +28,7 @@ mod step;
 mod writes;
 
 pub mod outlook;
+pub mod past;
 pub mod shift;
 pub mod status;
 pub mod waiting;

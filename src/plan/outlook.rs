@@ -5,7 +5,8 @@ use super::facts::Facts;
 use super::step::Step;
 use crate::documents::memory::Stamp;
 use crate::model::{
-    Commit, Digest, Finding, MoveTag, Reading, ScalableTarget, Service, Severity, TaskDefinitionSource,
+    Commit, Digest, Finding, MoveTag, Phase, Reading, ScalableTarget, Service, Severity, TaskDefinitionArn,
+    TaskDefinitionSource,
 };
 
 /// The writes that follow from one decision, if nothing comes between.
@@ -38,6 +39,8 @@ pub(super) fn of(facts: &Facts<'_>, next: Option<&Step>, tagged: Option<&Commit>
         Step::Stamp { stamp: Stamp::Settings(settings), .. } => {
             !settings.done && facts.settings_alone().is_none()
         }
+        // That it is declared again is only recorded on what is live already.
+        Step::Stamp { revision, stamp: Stamp::Applied(_) } => !facts.is_live_for_good(revision),
         Step::Stamp { stamp, .. } => !matches!(stamp, Stamp::Outcome { .. }),
         Step::CreateApplication { .. } | Step::CreateGroup { .. } => true,
         Step::MoveTag { .. }
@@ -94,6 +97,14 @@ pub(super) fn of(facts: &Facts<'_>, next: Option<&Step>, tagged: Option<&Commit>
 }
 
 impl Facts<'_> {
+    /// Whether the last deployment of what is live ended well, and is not to be made once more.
+    fn is_live_for_good(&self, revision: &TaskDefinitionArn) -> bool {
+        let Some(current) = &self.current else { return false };
+        let ended_well = matches!(current.live_phase, Phase::Succeeded | Phase::Superseded);
+        let is_live = current.live_revision == *revision && current.phase.is_over();
+        is_live && ended_well && self.failure_of(revision).is_none()
+    }
+
     /// A changed strategy starts no deployment by itself.
     pub(super) fn strategy_finding(&self) -> Option<Finding> {
         let desired = self.input.desired;

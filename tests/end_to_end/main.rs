@@ -21,6 +21,7 @@ mod policy;
 mod promote;
 mod restart;
 mod rig;
+mod rollback;
 mod rolling;
 mod secrets;
 mod stopping;
