@@ -361,6 +361,24 @@ pub trait Logs: Send + Sync {
     /// The last lines of a stream, oldest first, at most `most`. [`CloudError::NotFound`] where there is no such group or stream:
     /// nothing was ever written there.
     async fn last_lines(&self, stream: &LogStream, most: usize) -> Result<Vec<String>, CloudError>;
+    /// What was written since that time, oldest first: the newest lines, at most `most`; with a token what came after its page.
+    async fn page(&self, stream: &LogStream, since: Since, most: usize) -> Result<LogPage, CloudError>;
+}
+
+/// From where a log is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Since {
+    Time(Millis),
+    /// The page before it ended there.
+    Page(String),
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogPage {
+    /// When each line was written, and its text.
+    pub lines: Vec<(Millis, String)>,
+    /// Where the next page begins, also where nothing has been written there yet.
+    pub next: Option<String>,
 }
 
 /// Rules of EventBridge and schedules of EventBridge Scheduler in one account and region.

@@ -1,12 +1,12 @@
 //! Amazon `CloudWatch` Logs, of which this only reads.
 
 use async_trait::async_trait;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::answer::{list, owned};
 use super::caller::Client;
 use crate::model::LogStream;
-use crate::ports::{CloudError, Logs};
+use crate::ports::{CloudError, LogPage, Logs, Since};
 
 pub(super) struct LogsClient(pub Client);
 
@@ -18,5 +18,23 @@ impl Logs for LogsClient {
         let input = json!({"logGroupName": stream.group, "logStreamName": stream.stream, "limit": most, "startFromHead": false});
         let answer = self.0.read("GetLogEvents", input).await?;
         Ok(list(&answer, "events").filter_map(|event| owned(event, "message")).collect())
+    }
+
+    async fn page(&self, stream: &LogStream, since: Since, most: usize) -> Result<LogPage, CloudError> {
+        let mut input = json!({"logGroupName": stream.group, "logStreamName": stream.stream, "limit": most});
+        match since {
+            Since::Time(time) => input["startTime"] = time.into(),
+            Since::Page(token) => {
+                input["nextToken"] = token.into();
+                // The direction must be that of the token.
+                input["startFromHead"] = true.into();
+            }
+        }
+        let answer = self.0.read("GetLogEvents", input).await?;
+        let line = |event: &Value| Some((event.get("timestamp")?.as_i64()?, owned(event, "message")?));
+        Ok(LogPage {
+            lines: list(&answer, "events").filter_map(line).collect(),
+            next: owned(&answer, "nextForwardToken"),
+        })
     }
 }

@@ -15,6 +15,7 @@ mod health;
 mod history;
 mod iam_policy;
 mod lint;
+mod logs;
 mod messages;
 mod notify;
 mod plan;
@@ -147,6 +148,7 @@ struct Filters {
     held: bool,
 }
 
+const LOGS_EXAMPLES: &str = "Examples:\n  trueup logs prod/api --since 1h\n  trueup logs prod/api --follow\n  trueup logs prod/api --failed";
 const ROLLBACK_EXAMPLES: &str = "Examples:\n  trueup rollback prod/api --push\n  trueup rollback prod/api --to 3f2c1ab --push\n\nExit codes: 0 declared, 1 refused or an error, 3 that commit failed here (docs/commands.md)";
 const SUSPEND_EXAMPLES: &str = "Examples:\n  trueup suspend prod --reason \"database migration\" --for 2h --push\n  trueup suspend prod/api --reason \"incident 4711\" --push";
 
@@ -306,6 +308,21 @@ enum Command {
         /// Push the commit; when others push first, read again and retry for up to three minutes.
         #[arg(long)]
         push: bool,
+    },
+    /// Show what the containers log: those that run, or those that failed.
+    #[command(after_help = LOGS_EXAMPLES)]
+    Logs {
+        /// `ENVIRONMENT/APPLICATION`.
+        target: String,
+        /// How far back, such as 2h [default: 15m; with --failed all that is kept]
+        #[arg(long, value_name = "DURATION", value_parser = logs::since)]
+        since: Option<Duration>,
+        /// Go on until stopped, and take up new tasks.
+        #[arg(long, conflicts_with = "failed")]
+        follow: bool,
+        /// Of the tasks that failed last: ECS tells of stopped tasks for about an hour.
+        #[arg(long)]
+        failed: bool,
     },
     /// Go back to the last commit that ended well here. A change in git, as with `promote`.
     #[command(after_help = ROLLBACK_EXAMPLES)]
@@ -536,6 +553,14 @@ async fn dispatch(cli: Cli) -> anyhow::Result<End> {
                 (None, None) => promote::What::RunsWellIn(environment),
             };
             promote::run(&repository, &promote::Promotion { target, what, push }).await
+        }
+        Command::Logs { target, since, follow, failed } => {
+            let which = match (failed, follow) {
+                (true, _) => logs::Which::Failed,
+                (false, true) => logs::Which::Followed,
+                (false, false) => logs::Which::Running,
+            };
+            logs::run(&repository, &target, which, since).await
         }
         Command::Rollback { target, to, force, push } => {
             let to = match to {

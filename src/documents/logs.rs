@@ -39,6 +39,17 @@ pub fn of(input: &Value, container: &str, task: &str, runtime_id: Option<&str>) 
     Some(Log::Kept(LogStream { region, group: group.to_owned(), stream }))
 }
 
+/// The logs of the containers of one task, each with the container's name. `runtime_id` is asked for by that name.
+pub fn of_task<'i>(
+    input: &'i Value,
+    task: &'i str,
+    runtime_id: impl Fn(&str) -> Option<String> + 'i,
+) -> impl Iterator<Item = (&'i str, Log)> {
+    let definitions = input.get("containerDefinitions").and_then(Value::as_array).into_iter().flatten();
+    let names = definitions.filter_map(|one| one.get("name")?.as_str());
+    names.filter_map(move |name| Some((name, of(input, name, task, runtime_id(name).as_deref())?)))
+}
+
 /// The log groups in `CloudWatch` Logs that a task definition names, each with its region if that is named.
 pub fn groups(input: &Value) -> impl Iterator<Item = (Option<&str>, &str)> {
     let definitions = input.get("containerDefinitions").and_then(Value::as_array).into_iter().flatten();

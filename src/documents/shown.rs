@@ -104,6 +104,9 @@ fn hide<'v>(field: &Field, value: &'v Value, known: &BTreeSet<String>, hidden: &
         Value::Array(items) => items.iter().for_each(|item| hide(&field.item(), item, known, hidden)),
         Value::String(text) if text.len() >= SHORTEST_HIDDEN && !is_shown(field, value, known) => {
             hidden.push(text);
+            // A log may tell it line by line.
+            hidden
+                .extend(text.lines().filter(|line| line.len() >= SHORTEST_HIDDEN && line.len() < text.len()));
         }
         _ => {}
     }

@@ -28,7 +28,6 @@ mod step;
 mod writes;
 
 pub mod outlook;
-pub mod past;
 pub mod shift;
 pub mod status;
 pub mod waiting;

@@ -7,6 +7,7 @@ pub mod events;
 pub mod history;
 pub mod json;
 pub mod links;
+pub mod logs;
 pub mod markdown;
 pub mod page;
 pub mod plan;

@@ -16,6 +16,7 @@ mod hostile;
 #[expect(dead_code, reason = "the tests of `src/lease` use more of it")]
 mod kubernetes;
 mod leases;
+mod logs;
 mod native;
 mod policy;
 mod promote;
