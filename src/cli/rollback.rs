@@ -68,7 +68,7 @@ pub(super) async fn run(arguments: &RepositoryArgs, name: &str, to: To, push: Pu
     if let Some(changed) = work.edited(&change)? {
         say!("{name}: {}", told(&chosen));
         let plan = look_at(&mut controller, &changed, name).await?;
-        streams::raw(&text(&[&plan], Detail::Changes));
+        streams::screen(&text(&[&plan], Detail::Changes, streams::style(arguments.color)));
         if let Err(refusal) = can_be_deployed(&plan, &chosen.commit) {
             return Ok(refused(name, &refusal));
         }
