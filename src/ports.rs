@@ -158,6 +158,8 @@ pub trait Ecs: Send + Sync {
         service: &ServiceName,
         most: usize,
     ) -> Result<Vec<ServiceDeployment>, CloudError>;
+    /// The same of these ARNs, as far as AWS knows them.
+    async fn deployments_of(&self, arns: Vec<String>) -> Result<Vec<ServiceDeployment>, CloudError>;
     /// Tasks that are meant to run, or those that stopped within about an hour; at most `most`.
     async fn tasks(
         &self,
@@ -280,6 +282,13 @@ pub trait Ecr: Send + Sync {
         name: &RepositoryName,
         digest: &Digest,
     ) -> Result<Image, CloudError>;
+    /// What a tag stands for; `None`: nothing that can be pulled.
+    async fn digest(
+        &self,
+        registry: Option<&AccountId>,
+        name: &RepositoryName,
+        tag: &Tag,
+    ) -> Result<Option<Digest>, CloudError>;
     /// What an image that is no index was built for, by its configuration. `None`: that could not be told, for whatever
     /// reason. The first answer costs three calls; it never changes.
     async fn platform(

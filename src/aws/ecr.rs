@@ -42,6 +42,7 @@ pub(super) struct EcrClient {
     platforms: Mutex<HashMap<Digest, Vec<Platform>>>,
     repositories: Batches<Option<AccountId>, RepositoryName, Repository>,
     images: Batches<Named, ImageId, Value>,
+    digests: Batches<Named, Tag, Digest>,
 }
 
 /// A repository by the account of its registry and its name.
@@ -88,6 +89,7 @@ impl EcrClient {
             platforms: Mutex::default(),
             repositories: Batches::new(Terms::new(BATCH, linger)),
             images: Batches::new(Terms::new(BATCH, linger)),
+            digests: Batches::new(Terms::new(BATCH, linger)),
         }
     }
 
@@ -106,6 +108,23 @@ impl EcrClient {
         let only = ids.len() == 1;
         let detail = |id: &ImageId| list(&answer, "imageDetails").find(|detail| only || id.is(detail));
         Ok(ids.iter().filter_map(|id| Some((id.clone(), detail(id)?.clone()))).collect())
+    }
+
+    /// What tags of one repository stand for, by the answer to who pulls them.
+    async fn digests(
+        &self,
+        (registry, name): Named,
+        tags: Vec<Tag>,
+    ) -> Result<BTreeMap<Tag, Digest>, CloudError> {
+        let mut input = about(registry.as_ref(), &name);
+        input["imageIds"] = tags.into_iter().map(|tag| ImageId::Tag(tag).to_json()).collect();
+        input["acceptedMediaTypes"] = json!(MEDIA_TYPES);
+        let answer = self.client.read("BatchGetImage", input).await?;
+        let named = |image: &Value| {
+            let id = member(image, "imageId");
+            Some((Tag::new(text(id, "imageTag")?), Digest::new(text(id, "imageDigest")?)))
+        };
+        Ok(list(&answer, "images").filter_map(named).collect())
     }
 
     async fn repositories(
@@ -321,6 +340,17 @@ impl Ecr for EcrClient {
         digest: &Digest,
     ) -> Result<Image, CloudError> {
         self.image(registry, name, ImageId::Digest(digest.clone())).await
+    }
+
+    async fn digest(
+        &self,
+        registry: Option<&AccountId>,
+        name: &RepositoryName,
+        tag: &Tag,
+    ) -> Result<Option<Digest>, CloudError> {
+        let named: Named = (registry.cloned(), name.clone());
+        let call = |tags| self.digests(named.clone(), tags);
+        self.digests.ask(named.clone(), tag.clone(), call).await
     }
 
     async fn platform(

@@ -234,6 +234,12 @@ async fn every_call(ports: &Ports) -> Said {
     vec![
         ("service", ecs.service(&cluster, &service).await.err()),
         ("deployments", ecs.service_deployments(&cluster, &service, 20).await.err()),
+        (
+            "named",
+            ecs.deployments_of(vec!["arn:aws:ecs:eu-west-2:1:service-deployment/mco/api/1".to_owned()])
+                .await
+                .err(),
+        ),
         ("running", ecs.tasks(&cluster, &service, Tasks::Running, 100).await.err()),
         ("stopped", ecs.tasks(&cluster, &service, Tasks::Stopped, 100).await.err()),
         ("newest", ecs.newest_revisions("api", 20).await.err()),
@@ -242,6 +248,7 @@ async fn every_call(ports: &Ports) -> Said {
         ("register", ecs.register(&input, &BTreeMap::new()).await.err()),
         ("repository", ecr.repository(None, &name).await.err()),
         ("by tag", ecr.image_by_tag(None, &name, &tag).await.err()),
+        ("digest", ecr.digest(None, &name, &tag).await.err()),
         ("by digest", ecr.image_by_digest(None, &name, &digest).await.err()),
         ("move", ecr.move_tag(None, &name, &digest, &tag).await.err()),
         ("group", code_deploy.group("API", "g").await.err()),

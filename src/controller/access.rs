@@ -3,12 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::Semaphore;
+
 use super::entry::LastLook;
 use super::execute::{Answer, MOVE_TAG, execute};
-use super::observe::{Look, Observer};
+use super::moment::{self, Moment, Seen};
+use super::observe::{Images, Look, Observer, Past};
 use super::pace;
 use super::remembered::Remembered;
-use crate::model::{Desired, InfraCommit, Millis, Observed, Reading, Region, Service, TaskDefinitionArn};
+use crate::model::{
+    Desired, InfraCommit, Millis, Observed, Reading, Region, Service, Task, TaskDefinitionArn,
+};
 use crate::plan::Step;
 use crate::ports::{Clock, CloudError, Ecr, History, Place, Ports, Reach};
 
@@ -21,10 +26,24 @@ pub(super) struct Access {
     /// What reaches other regions of the account, for their registries and logs.
     elsewhere: Mutex<BTreeMap<Region, Ports>>,
     remembered: Remembered,
+    readings: Semaphore,
 }
 
-/// A service as it was read, and when.
-type ReadService = (Reading<Service>, Millis);
+/// Whole readings that are made at the same time.
+const MOST_READINGS: usize = 8;
+/// How long the tasks of one look are good for the next one, in milliseconds: they say how what is deployed fares, and not who is to
+/// deploy what.
+const MOMENT: Millis = 5_000;
+/// How old what the registry said may be for its tags alone to be asked again, in milliseconds.
+const CONFIRMED: Millis = 60_000;
+
+/// The deployments as they were read before.
+fn past(before: &Observed) -> Past {
+    match &before.service_deployments {
+        Reading::Known(known) => Past::Known(known.clone(), before.lookback),
+        Reading::Absent | Reading::Unavailable(_) => Past::Listed,
+    }
+}
 
 impl Access {
     pub fn new(
@@ -41,6 +60,7 @@ impl Access {
             clock: Arc::clone(clock),
             elsewhere: Mutex::default(),
             remembered: Remembered::default(),
+            readings: Semaphore::new(MOST_READINGS),
         }
     }
 
@@ -81,64 +101,91 @@ impl Access {
         head: Option<&InfraCommit>,
         last: Option<LastLook>,
         registered: Option<&TaskDefinitionArn>,
-    ) -> Observed {
+    ) -> Seen {
         let registry = self.registry(desired).ecr;
         let observer = self.observer(&*registry);
         if let Err(unreached) = observer.account(desired).await {
-            return *unreached;
+            return Seen::in_part(*unreached);
         }
-        let asked_at = self.clock.now();
-        if desired.service().is_none() {
-            let rests = |last: &LastLook| {
-                last.desired == *desired
-                    && asked_at < last.until
-                    && !(last.left_to_others || last.awaits_image)
-            };
-            let Some(last) = last.filter(rests) else {
-                return observer.observe(desired, head, None, registered, Look::default()).await;
-            };
-            if last.awaits_word && self.has_news(desired).await {
-                return observer.observe(desired, head, None, registered, Look::default()).await;
-            }
-            let mut observed = Observed { checked_at: asked_at, ..last.observed };
-            observer.relate(desired, head, &mut observed);
-            return observed;
+        let last = last.filter(|last| last.desired == *desired);
+        if let Some(look) = last.as_ref().and_then(|last| self.look_before_a_write(last)) {
+            return self.read(desired, head, registered, look).await;
         }
-        let service: ReadService = (observer.service(desired).await, asked_at);
-        let Some(last) = last.filter(|last| last.desired == *desired) else {
-            let look = Look::default();
-            return observer.observe(desired, head, Some(service), registered, look).await;
+        let (begun, asked_at) = (Moment::now(&*self.clock), self.clock.now());
+        let service = match desired.service() {
+            Some(_) => Some((observer.service(desired).await, asked_at)),
+            None => None,
         };
-        let now = self.clock.now();
-        let is_old = now >= last.until || now < last.observed.facts_checked_at;
-        if is_old || !pace::is_unchanged(&last.observed.service, &service.0) {
-            let fresh =
-                last.left_to_others || !pace::shows_same_deployments(&last.observed.service, &service.0);
-            let images = (now < last.images_until).then_some(last.observed.images);
-            let look = Look { fresh, balancing: last.awaits_balancing, images, ..Look::default() };
-            return observer.observe(desired, head, Some(service), registered, look).await;
-        }
-        if last.awaits_word && self.has_news(desired).await {
-            let look = Look { fresh: true, balancing: last.awaits_balancing, ..Look::default() };
-            return observer.observe(desired, head, Some(service), registered, look).await;
-        }
-        if last.awaits_answer {
-            let (_, deployments) = observer.deployments(desired, &service.0).await;
-            if deployments != last.observed.service_deployments {
-                let look = Look { fresh: true, balancing: last.awaits_balancing, ..Look::default() };
-                return observer.observe(desired, head, Some(service), registered, look).await;
-            }
-        }
-        let (service, checked_at) = service;
-        let mut observed = Observed { checked_at, service, ..last.observed };
+        let first = || Look { past: Past::Newest, ..Look::default() };
+        let look = match (&last, &service) {
+            (None, _) => Some(first()),
+            (Some(last), Some((service, _))) => self.look_again(&observer, desired, last, service).await,
+            (Some(last), None) => self.look_again_at_a_task(desired, last).await,
+        };
+        let (Some(last), None) = (last, &look) else {
+            let look = look.unwrap_or_default();
+            let is_whole = look.is_whole_for(&desired.workload);
+            let is_listed = service.is_none() || look.past == Past::Listed;
+            let observed = observer.observe(desired, head, service, registered, look).await;
+            return Seen { observed, whole_since: is_whole.then_some(begun), is_listed };
+        };
+        let mut observed = Observed { checked_at: asked_at, ..last.observed };
         observer.relate(desired, head, &mut observed);
+        let Some((service, _)) = service else { return Seen::in_part(observed) };
+        observed.service = service;
         observed.scalable_target = observer.scalable_target(desired, false).await;
         observed.balancing =
             if last.awaits_balancing { observer.balancing(desired, &observed.service).await } else { None };
         if last.awaits_image {
             observer.observe_images(desired, &mut observed).await;
         }
-        observed
+        Seen::in_part(observed)
+    }
+
+    /// The whole reading that a write is likely to rest on, where the time for it has come.
+    fn look_before_a_write(&self, last: &LastLook) -> Option<Look> {
+        let now = self.clock.now();
+        let is_expected = last.awaits_write && now >= last.until;
+        let is_kept = now < last.images_until;
+        let kept = || last.observed.images.clone();
+        let images = || if is_kept { Images::Confirmed(kept()) } else { Images::Anew };
+        let deep = last.observed.newest.is_some();
+        let past = if deep { Past::Listed } else { past(&last.observed) };
+        let tasks = self.tasks_of_late(&last.observed);
+        is_expected.then(|| Look { past, images: images(), tasks, ..Look::whole(deep) })
+    }
+
+    /// How the facts behind the last look are read again; `None`: they are good as they are.
+    async fn look_again(
+        &self,
+        observer: &Observer<'_>,
+        desired: &Desired,
+        last: &LastLook,
+        service: &Reading<Service>,
+    ) -> Option<Look> {
+        let now = self.clock.now();
+        let before = &last.observed;
+        let is_old = now >= last.until || now < before.facts_checked_at;
+        let look = Look { balancing: last.awaits_balancing, past: past(before), ..Look::default() };
+        if is_old || !pace::is_unchanged(&before.service, service) {
+            let fresh = last.left_to_others || !pace::shows_same_deployments(&before.service, service);
+            let is_kept = now < last.images_until;
+            let images = if is_kept { Images::Kept(before.images.clone()) } else { Images::Anew };
+            return Some(Look { fresh, images, ..look });
+        }
+        let has_answer = async || {
+            let deployments = observer.deployments(desired, service, past(before));
+            last.awaits_answer && deployments.await.all != before.service_deployments
+        };
+        let has_news = last.awaits_word && self.has_news(desired).await || has_answer().await;
+        has_news.then_some(Look { fresh: true, ..look })
+    }
+
+    /// The same for what is no service: there is nothing cheap to ask that would say whether something has changed.
+    async fn look_again_at_a_task(&self, desired: &Desired, last: &LastLook) -> Option<Look> {
+        let rests = self.clock.now() < last.until && !last.left_to_others && !last.awaits_image;
+        let has_news = !rests || last.awaits_word && self.has_news(desired).await;
+        has_news.then(Look::default)
     }
 
     /// Whether the tags of our revisions have changed since this was asked last, such as by a person's `retry`. One call answers
@@ -151,18 +198,25 @@ impl Access {
         }
     }
 
-    /// With the revisions of the families that take part; the service is taken from a reading that was made before.
+    /// With the revisions of the families that take part: a whole reading, or one that begins with what was read before.
     pub async fn deepen(
         &self,
         desired: &Desired,
         head: Option<&InfraCommit>,
         observed: Observed,
         registered: Option<&TaskDefinitionArn>,
-    ) -> Observed {
+        is_whole: bool,
+    ) -> Seen {
+        if is_whole {
+            let (images, tasks) = (self.confirmed(&observed), self.tasks_of_late(&observed));
+            let look = Look { images, tasks, ..Look::whole(true) };
+            return self.read(desired, head, registered, look).await;
+        }
         let registry = self.registry(desired).ecr;
         let service = Some((observed.service, observed.checked_at));
-        let look = Look { deep: true, balancing: true, images: Some(observed.images), ..Look::default() };
-        self.observer(&*registry).observe(desired, head, service, registered, look).await
+        let images = Images::Kept(observed.images);
+        let look = Look { deep: true, balancing: true, images, ..Look::default() };
+        Seen::in_part(self.observer(&*registry).observe(desired, head, service, registered, look).await)
     }
 
     /// Everything of the past that is at hand, beside a service that was read before: for people.
@@ -178,18 +232,56 @@ impl Access {
         self.observer(&*registry).observe(desired, head, service, None, look).await
     }
 
+    /// Everything anew, with all that is remembered: for people.
+    pub async fn everything(&self, desired: &Desired, head: Option<&InfraCommit>) -> Observed {
+        self.read(desired, head, None, Look::whole(true)).await.observed
+    }
+
     /// Everything anew, for a write by this operation that rests on it.
     pub async fn refresh(
         &self,
         desired: &Desired,
         head: Option<&InfraCommit>,
-        (operation, is_deep): (&'static str, bool),
+        operation: &'static str,
+        before: &Observed,
         registered: Option<&TaskDefinitionArn>,
-    ) -> Observed {
-        let registry = self.registry(desired).ecr;
+    ) -> Seen {
         let balancing = matches!(operation, "RegisterTaskDefinition" | "UpdateService");
-        let look = Look { deep: is_deep, fresh: true, balancing, images: None };
-        self.observer(&*registry).observe(desired, head, None, registered, look).await
+        let past = if moment::needs_the_list(operation) { Past::Listed } else { past(before) };
+        let whole = Look::whole(before.newest.is_some());
+        let look = Look { balancing, past, images: self.confirmed(before), ..whole };
+        self.read(desired, head, registered, look).await
+    }
+
+    /// Images that were read in a look of late are confirmed.
+    fn confirmed(&self, before: &Observed) -> Images {
+        let age = self.clock.now() - before.facts_checked_at;
+        let is_of_late = (0..CONFIRMED).contains(&age);
+        if is_of_late { Images::Confirmed(before.images.clone()) } else { Images::Anew }
+    }
+
+    /// The tasks, where they were read a moment ago.
+    fn tasks_of_late(&self, before: &Observed) -> Option<Reading<Vec<Task>>> {
+        let age = self.clock.now() - before.facts_checked_at;
+        let is_good = (0..=MOMENT).contains(&age) && !before.tasks.is_unavailable();
+        is_good.then(|| before.tasks.clone())
+    }
+
+    /// A whole reading, one of a few at a time: what a write rests on is not to grow old while it is read.
+    async fn read(
+        &self,
+        desired: &Desired,
+        head: Option<&InfraCommit>,
+        registered: Option<&TaskDefinitionArn>,
+        look: Look,
+    ) -> Seen {
+        // Only a closed semaphore has no permit, and nobody closes this one.
+        let _permit = self.readings.acquire().await.ok();
+        let begun = Moment::now(&*self.clock);
+        let registry = self.registry(desired).ecr;
+        let is_listed = look.past == Past::Listed;
+        let observed = self.observer(&*registry).observe(desired, head, None, registered, look).await;
+        Seen { observed, whole_since: Some(begun), is_listed }
     }
 
     fn observer<'a>(&'a self, registry: &'a dyn Ecr) -> Observer<'a> {

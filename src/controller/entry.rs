@@ -37,6 +37,7 @@ pub(super) struct LastLook {
     pub until: Millis,
     /// Until when what the registry said is good, while a deployment goes on.
     pub images_until: Millis,
+    /// The registry is about to say something else.
     pub awaits_image: bool,
     /// Another hand may put rules and target groups right.
     pub awaits_balancing: bool,
@@ -44,10 +45,21 @@ pub(super) struct LastLook {
     pub awaits_word: bool,
     /// Somebody is asked: that he has answered shows in the list of deployments alone.
     pub awaits_answer: bool,
+    /// A write is likely to come of what is read next.
+    pub awaits_write: bool,
     /// Another application has to come first.
     pub awaits_others: bool,
     /// Something was to be written and this process did not: by the next look another one may have.
     pub left_to_others: bool,
+}
+
+/// A write that was decided and not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    /// For a newer head, or in a later pass.
+    ForLater,
+    /// This process does not write.
+    ToOthers,
 }
 
 impl Entry {
@@ -87,6 +99,7 @@ impl Entry {
         observed: Observed,
         plan: &Plan,
         outcome: &Outcome,
+        left: Option<Left>,
         (now, in_flight): (Millis, usize),
     ) -> Requeue {
         if !matches!(outcome, Outcome::Throttled { .. }) {
@@ -102,25 +115,36 @@ impl Entry {
         if self.stalled.map(|(reason, _)| reason) != stall {
             self.stalled = stall.map(|reason| (reason, now));
         }
-        if now >= self.images_until {
+        let is_moved = matches!(outcome, Outcome::Wrote(Step::MoveTag { .. }));
+        if now >= self.images_until || is_moved {
             self.images_until = pace::images_are_good_until(plan, outcome, now);
         }
         let requeue = pace::requeue(&desired.target, plan, outcome, self.setbacks, in_flight);
-        self.due = Some(pace::due_at(now, requeue));
+        self.due = Some(match (left, outcome) {
+            (Some(Left::ForLater), _) => now,
+            (_, Outcome::Throttled { .. }) => pace::due_at(now, requeue),
+            _ => pace::due_with_others(now, requeue),
+        });
+        let stalled_for = self.stalled.map(|(_, since)| now - since);
         self.last_look = Some(LastLook {
             desired: desired.clone(),
             observed,
-            until: pace::facts_are_good_until(plan, outcome, self.stalled.map(|(_, since)| now - since)),
+            // Before a write that was left for later all is read again.
+            until: match left {
+                Some(Left::ForLater) => plan.status.facts_checked_at.saturating_add(pace::MOVING_FACTS),
+                _ => pace::facts_are_good_until(plan, outcome, stalled_for),
+            },
             images_until: self.images_until,
             awaits_word: self.stalled.is_some(),
-            awaits_image: matches!(plan.waiting, Some(Waiting::ImageNotBuilt { .. })),
+            awaits_image: is_moved || matches!(plan.waiting, Some(Waiting::ImageNotBuilt { .. })),
             awaits_balancing: matches!(
                 plan.waiting,
                 Some(Waiting::ListenerAstray { .. } | Waiting::TrafficUnfit { .. })
             ),
             awaits_answer: pace::awaits_answer(plan),
+            awaits_write: pace::awaits_write(plan, outcome),
             awaits_others: pace::awaits_others(plan),
-            left_to_others: !plan.steps.is_empty() && *outcome == Outcome::Nothing,
+            left_to_others: left == Some(Left::ToOthers),
         });
         requeue
     }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use futures::future::join;
+use futures::future::{join, join_all};
 
-use super::observe::Observer;
+use super::observe::{Images, Observer};
 use super::of_interest::{pinned_digests, running_and_deployed};
 use crate::model::{
     Desired, DesiredImage, Digest, Image, ImageReference, Millis, MoveTag, Mutability, ObservedImage,
@@ -37,6 +37,55 @@ impl Observer<'_> {
             images.push(self.image(desired, wanted, repository, tasks, deployed).await);
         }
         images
+    }
+
+    /// The images, by as much of the registry as is asked for.
+    pub(super) async fn images_as_asked(
+        &self,
+        desired: &Desired,
+        asked: Images,
+        tasks: Option<&Vec<Task>>,
+        deployed: &[&Revision],
+        fresh: bool,
+    ) -> Vec<ObservedImage> {
+        match asked {
+            Images::Kept(images) => images,
+            Images::Confirmed(mut images) if self.are_confirmed(desired, &images).await => {
+                for (wanted, image) in desired.images.iter().zip(&mut images) {
+                    let digests = running_and_deployed(&image.repository, tasks, deployed).into_iter();
+                    let unknown = digests.filter(|digest| !image.known.contains_key(digest)).collect();
+                    let seen = [&image.built, &image.tagged];
+                    let found = self.other_images(desired, wanted, unknown, seen).await;
+                    image.known.extend(found);
+                }
+                images
+            }
+            Images::Confirmed(_) | Images::Anew => self.images(desired, tasks, deployed, fresh).await,
+        }
+    }
+
+    /// Whether the tags still stand for the images that they stood for, by a call of which AWS allows two thousand a second.
+    async fn are_confirmed(&self, desired: &Desired, images: &[ObservedImage]) -> bool {
+        let confirmed = desired.images.iter().zip(images);
+        let confirmed = confirmed.map(async |(wanted, image)| {
+            let commit_tag = match &image.tag_match {
+                TagMatch::Exact => &wanted.commit_tag,
+                TagMatch::Longer(tag) => tag,
+                _ => return false,
+            };
+            let tagged = match &image.tagged {
+                Reading::Known(tagged) => Some(&tagged.digest),
+                Reading::Absent => None,
+                Reading::Unavailable(_) => return false,
+            };
+            let (Some(built), None) = (image.built.known(), &image.stated) else { return false };
+            let registry = desired.registry.account.as_ref();
+            let digest = |tag| self.ecr.digest(registry, &wanted.repository, tag);
+            let (now_built, now_tagged) = join(digest(commit_tag), digest(&desired.environment_tag)).await;
+            now_built.is_ok_and(|now| now.as_ref() == Some(&built.digest))
+                && now_tagged.is_ok_and(|now| now.as_ref() == tagged)
+        });
+        images.len() == desired.images.len() && join_all(confirmed).await.into_iter().all(|one| one)
     }
 
     /// What the declared images were built for, where no index says so. It is asked before a change alone.
@@ -173,11 +222,11 @@ impl Observer<'_> {
         (desired.policy.move_tag == MoveTag::Never).then_some(known)
     }
 
-    /// Its settings are asked anew before a write.
+    /// Its settings are asked anew before a write, unless that was a moment ago.
     async fn repository(&self, desired: &Desired, wanted: &DesiredImage, fresh: bool) -> Reading<Repository> {
         let key = (desired.registry.clone(), wanted.repository.clone());
         let now = self.clock.now();
-        if let Some(repository) = self.remembered.repository(&key, now).filter(|_| !fresh) {
+        if let Some(repository) = self.remembered.repository(&key, fresh, now) {
             return Reading::Known(repository);
         }
         let registry = desired.registry.account.as_ref();

@@ -2,12 +2,17 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::model::Millis;
+use super::execute::MOVE_TAG;
+use crate::model::{Millis, Observed};
 use crate::ports::Clock;
 
 /// How old the reading may be on which a task is run. Within the hour for which AWS knows a task that has ended, and the minutes for
 /// which a signature is good, this is nothing.
 pub(super) const OLDEST_FOR_A_RUN: Duration = Duration::from_mins(1);
+
+/// How old a whole reading may be on which a write rests, in milliseconds of AWS's time: to read all of it again takes about as long
+/// (chosen).
+const YOUNG: Millis = 2_000;
 
 /// A moment by both clocks: AWS's time, which a monotonic clock carries on, stands still while a machine sleeps; the time of day
 /// may be set.
@@ -30,6 +35,33 @@ impl Moment {
     }
 }
 
+/// A reading, and since when it is a whole one.
+pub(super) struct Seen {
+    pub observed: Observed,
+    /// Everything that a write may rest on was asked for since then; `None`: some of it was read earlier, or not at all.
+    pub whole_since: Option<Moment>,
+    /// Whether the deployments of the service were listed.
+    pub is_listed: bool,
+}
+
+/// Whether a write by this operation rests on the list of deployments. A tag says what has ended, whatever has begun since that the
+/// service does not name yet.
+pub(super) fn needs_the_list(operation: &str) -> bool {
+    !matches!(operation, "TagResource" | MOVE_TAG)
+}
+
+impl Seen {
+    pub fn in_part(observed: Observed) -> Self {
+        Self { observed, whole_since: None, is_listed: false }
+    }
+
+    /// Whether a write by this operation may rest on it without another reading.
+    pub fn carries(&self, operation: &str, now: Millis) -> bool {
+        let is_young = self.whole_since.is_some_and(|begun| (0..=YOUNG).contains(&(now - begun.aws)));
+        is_young && (self.is_listed || !needs_the_list(operation))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,6 +79,29 @@ mod tests {
             (moment(-5_000, 0), 0),
         ] {
             assert_eq!(moment(0, 0).age(now), Duration::from_secs(expected), "{now:?}");
+        }
+    }
+
+    #[test]
+    fn a_write_rests_on_a_whole_reading_of_two_seconds_and_but_for_tags_on_the_list_of_deployments() {
+        let observed = || Observed::unreached(Ok(crate::model::AccountId::new("1")), "x", 0);
+        let seen = |since: Option<Millis>, is_listed| Seen {
+            observed: observed(),
+            whole_since: since.map(|aws| Moment { aws, machine: SystemTime::UNIX_EPOCH }),
+            is_listed,
+        };
+        for (since, is_listed, operation, expected) in [
+            (Some(8_000), true, "UpdateService", true),
+            (Some(7_999), true, "UpdateService", false),
+            // AWS's time was set back.
+            (Some(10_001), true, "UpdateService", false),
+            (None, true, "UpdateService", false),
+            (Some(8_000), false, "UpdateService", false),
+            (Some(8_000), false, "TagResource", true),
+            (Some(8_000), false, MOVE_TAG, true),
+        ] {
+            let found = seen(since, is_listed).carries(operation, 10_000);
+            assert_eq!(found, expected, "{since:?} {is_listed} {operation}");
         }
     }
 }

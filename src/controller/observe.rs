@@ -6,7 +6,10 @@ mod schedules;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::future::join_all;
+use futures::future::{join, join_all, try_join};
+
+use deployments::Deployments;
+pub(super) use deployments::Past;
 
 use super::of_interest::{best_first, deployed};
 use super::remembered::Remembered;
@@ -31,6 +34,8 @@ const TASKS: usize = 500;
 /// Stopped tasks that are described to find out why: as many as of those that run, since a deployment stops them all.
 const STOPPED_TASKS: usize = 500;
 
+/// How long after its first reading the tags of a revision may come to be seen, in milliseconds.
+const YOUNG: Millis = 60_000;
 /// Rules, and target groups, that are read of one service: it may have five load balancers, and another five be declared.
 const MOST_BALANCING: usize = 20;
 
@@ -43,8 +48,34 @@ pub struct Look {
     pub fresh: bool,
     /// Also the rules and target groups between which ECS shifts traffic: before something is deployed.
     pub balancing: bool,
-    /// What the registry said a moment ago, while nothing has changed but how far a deployment is.
-    pub images: Option<Vec<ObservedImage>>,
+    pub past: Past,
+    pub images: Images,
+    /// The tasks as they were read a moment ago.
+    pub tasks: Option<Reading<Vec<Task>>>,
+}
+
+impl Look {
+    /// All that a write may rest on.
+    pub fn whole(deep: bool) -> Self {
+        Self { deep, fresh: true, balancing: true, ..Self::default() }
+    }
+
+    /// Whether it asks for all that a write may rest on. Of a task everything is read each time.
+    pub fn is_whole_for(&self, workload: &Workload) -> bool {
+        let is_whole = self.fresh && self.balancing && !matches!(self.images, Images::Kept(_));
+        matches!(workload, Workload::Task(_)) || is_whole
+    }
+}
+
+/// How the registry is asked.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Images {
+    #[default]
+    Anew,
+    /// Not at all: what it said a moment ago is good while nothing has changed but how far a deployment is.
+    Kept(Vec<ObservedImage>),
+    /// Whether the tags stand for what they stood for a moment ago.
+    Confirmed(Vec<ObservedImage>),
 }
 
 /// Reads AWS in one region.
@@ -90,13 +121,23 @@ impl Observer<'_> {
             Some(service) => service,
             None => (self.service(desired).await, facts_checked_at),
         };
-        let (group, service_deployments) = self.deployments(desired, &service).await;
+        let is_listed = look.past == Past::Listed;
+        let deployments = self.deployments(desired, &service, look.past);
+        let tasks = async {
+            match look.tasks {
+                Some(tasks) => Listed::All(tasks),
+                None => self.tasks(desired, &service).await,
+            }
+        };
+        let (deployments, tasks) = join(deployments, tasks).await;
+        let Deployments { group, all: service_deployments, lookback } = deployments;
         let balancing = if look.balancing { self.balancing(desired, &service).await } else { None };
-        let tasks = self.tasks_of(desired, &service, &service_deployments, facts_checked_at).await;
+        let tasks = self.with_stopped(desired, &service, tasks, &service_deployments, facts_checked_at).await;
         let families = families(desired, &service, &service_deployments);
         let (newest, recalled) = if look.deep {
-            let recalled = self.recall(desired, &families).await;
-            (Some(self.newest(desired, &service, &families).await), Some(recalled))
+            let (recalled, newest) =
+                join(self.recall(desired, &families), self.newest(desired, &service, &families)).await;
+            (Some(newest), Some(recalled))
         } else {
             (None, None)
         };
@@ -105,28 +146,31 @@ impl Observer<'_> {
         let listed = newest.iter().flat_map(|newest| &newest.listed).cloned();
         let recalled_revisions = recalled.iter().flat_map(|recalled| &recalled.revisions).cloned();
         // What ran before says at first contact whether somebody went away from what is declared.
-        let history = service_deployments.known().into_iter().flatten().filter(|_| look.deep);
-        let historical = history.filter_map(|deployment| deployment.target.clone());
+        let ran = service_deployments.known().into_iter().flatten().filter(|_| look.deep);
+        let historical = ran.filter_map(|deployment| deployment.target.clone());
         let others = listed.chain(recalled_revisions).chain(historical);
         let others: BTreeSet<TaskDefinitionArn> = others.filter(|arn| !at_hand.contains(arn)).collect();
-        let mut revisions = self.revisions(desired, at_hand, |_| look.fresh).await;
+        // Those of others have a part in what is registered and deployed alone.
+        let may_change =
+            |kept: &Revision, is_young| is_listed || is_young || memory::of(kept, desired).is_some();
+        let again = |kept: &Revision, is_young| look.fresh && may_change(kept, is_young);
+        let mut revisions = self.revisions(desired, at_hand, again).await;
         // Of the others, those that a write may be about.
-        let others = self.revisions(desired, others, |kept| look.fresh && is_of_commit(desired, kept)).await;
+        let others =
+            self.revisions(desired, others, |kept, _| look.fresh && is_of_commit(desired, kept)).await;
         revisions.extend(others);
         let sources = sources_of_failed(desired, &revisions);
-        revisions.extend(self.revisions(desired, sources, |_| look.fresh).await);
+        revisions.extend(self.revisions(desired, sources, |_, _| look.fresh).await);
         let deployed = deployed(desired, &service, &service_deployments, &revisions);
         // On the heap: it is the largest part of a look.
-        let mut images = match look.images {
-            Some(images) => images,
-            None => Box::pin(self.images(desired, tasks.known(), &deployed, look.fresh)).await,
-        };
+        let mut images =
+            Box::pin(self.images_as_asked(desired, look.images, tasks.known(), &deployed, look.fresh)).await;
         if look.deep || look.fresh {
             Box::pin(self.tell_platforms(desired, &mut images)).await;
         }
         let images = if is_failing(&service) {
-            let history = service_deployments.known().map(Vec::as_slice).unwrap_or_default();
-            self.pinned_images(desired, images, &best_first(desired, &revisions, history)).await
+            let ran = service_deployments.known().map(Vec::as_slice).unwrap_or_default();
+            self.pinned_images(desired, images, &best_first(desired, &revisions, ran)).await
         } else {
             images
         };
@@ -140,6 +184,7 @@ impl Observer<'_> {
             group,
             balancing,
             service_deployments,
+            lookback,
             tasks,
             images,
             ancestry: BTreeMap::new(),
@@ -248,32 +293,49 @@ impl Observer<'_> {
         observed.images = self.images(desired, observed.tasks.known(), &deployed, false).await;
     }
 
-    async fn tasks_of(
+    /// The tasks that are to run; with those that have stopped, where the service itself says that they are asked for.
+    async fn tasks(&self, desired: &Desired, service: &Reading<Service>) -> Listed {
+        let (service, name) = match (service, desired.service()) {
+            (Reading::Known(service), Some(name)) => (service, name),
+            (Reading::Absent, _) | (_, None) => return Listed::All(Reading::Absent),
+            (Reading::Unavailable(why), _) => return Listed::All(Reading::Unavailable(why.clone())),
+        };
+        let running = self.ecs.tasks(&desired.cluster, name, Tasks::Running, TASKS);
+        if is_quiet(service) {
+            return match running.await {
+                Ok(running) => Listed::Running(running),
+                Err(error) => Listed::All(Reading::from(Err(error))),
+            };
+        }
+        let stopped = self.ecs.tasks(&desired.cluster, name, Tasks::Stopped, STOPPED_TASKS);
+        let all = try_join(running, stopped).await;
+        Listed::All(Reading::from(all.map(|(running, stopped)| running.into_iter().chain(stopped).collect())))
+    }
+
+    /// The same, with those that have stopped where what has been deployed leaves something to tell.
+    async fn with_stopped(
         &self,
         desired: &Desired,
         service: &Reading<Service>,
+        tasks: Listed,
         deployments: &Reading<Vec<ServiceDeployment>>,
         now: Millis,
     ) -> Reading<Vec<Task>> {
-        let (service, name) = match (service, desired.service()) {
-            (Reading::Known(service), Some(name)) => (service, name),
-            (Reading::Absent, _) | (_, None) => return Reading::Absent,
-            (Reading::Unavailable(why), _) => return Reading::Unavailable(why.clone()),
+        let running = match tasks {
+            Listed::All(tasks) => return tasks,
+            Listed::Running(running) => running,
         };
-        let cluster = &desired.cluster;
-        let running = match self.ecs.tasks(cluster, name, Tasks::Running, TASKS).await {
-            Ok(tasks) => tasks,
-            Err(error) => return Reading::from(Err(error)),
+        let (Some(service), Some(name)) = (service.known(), desired.service()) else {
+            return Reading::Known(running);
         };
         let deployments = deployments.known().map(Vec::as_slice).unwrap_or_default();
         let ended_well = deployments.first().is_none_or(|newest| phase::of(newest) == Phase::Succeeded);
-        let is_quiet = is_quiet(service)
-            && (ended_well || !steady::is_visible(deployments.first(), now))
+        let is_quiet = (ended_well || !steady::is_visible(deployments.first(), now))
             && !steady::is_doubtful(service, deployments, &running, desired.policy.steady, now);
         if is_quiet {
             return Reading::Known(running);
         }
-        let stopped = self.ecs.tasks(cluster, name, Tasks::Stopped, STOPPED_TASKS).await;
+        let stopped = self.ecs.tasks(&desired.cluster, name, Tasks::Stopped, STOPPED_TASKS).await;
         Reading::from(stopped.map(|stopped| running.into_iter().chain(stopped).collect()))
     }
 
@@ -309,28 +371,31 @@ impl Observer<'_> {
         newest
     }
 
-    /// What a revision declares never changes and is read once. Its tags and its status do: they are read again where
-    /// `again` says so, and where they hold back the declared commit, since a person may ask for another try.
+    /// What a revision declares never changes and is read once. Its tags and its status do: they are read again where `again` says so
+    /// of the revision and whether it was read a moment ago for the first time, and where they hold back the declared commit, since a
+    /// person may ask for another try.
     async fn revisions(
         &self,
         desired: &Desired,
         arns: BTreeSet<TaskDefinitionArn>,
-        again: impl Fn(&Revision) -> bool,
+        again: impl Fn(&Revision, bool) -> bool,
     ) -> BTreeMap<TaskDefinitionArn, Reading<Revision>> {
-        let mut revisions = BTreeMap::new();
-        for arn in arns {
-            let kept =
-                self.remembered.revision(&arn).filter(|kept| !again(kept) && !holds_back(desired, kept));
-            let revision = match kept {
-                Some(revision) => Reading::Known(revision),
-                None => self.remembered.hiding(Reading::from(self.ecs.revision(&arn).await)),
+        let now = self.clock.now();
+        let read = arns.into_iter().map(async |arn| {
+            let kept = self.remembered.revision(&arn);
+            let is_good = |(kept, first): &(Revision, Millis)| {
+                !again(kept, now - first < YOUNG) && !holds_back(desired, kept)
             };
-            if let Reading::Known(revision) = &revision {
-                self.remembered.keep_revision(revision.clone());
+            if let Some((kept, _)) = kept.filter(is_good) {
+                return (arn, Reading::Known(kept));
             }
-            revisions.insert(arn, revision);
-        }
-        revisions
+            let revision = self.remembered.hiding(Reading::from(self.ecs.revision(&arn).await));
+            if let Reading::Known(revision) = &revision {
+                self.remembered.keep_revision(revision.clone(), now);
+            }
+            (arn, revision)
+        });
+        join_all(read).await.into_iter().collect()
     }
 
     fn ancestry(
@@ -343,6 +408,13 @@ impl Observer<'_> {
         let commits = ours.filter_map(|memory| memory.applied?.infra_commit);
         commits.map(|commit| (commit.clone(), self.history.ancestry(&commit, head))).collect()
     }
+}
+
+/// Tasks of a service.
+enum Listed {
+    Running(Vec<Task>),
+    /// Also those that have stopped, or why there is nothing to tell.
+    All(Reading<Vec<Task>>),
 }
 
 /// The newest ACTIVE revisions of some families.

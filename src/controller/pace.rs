@@ -17,6 +17,8 @@ const STILL: Duration = Duration::from_mins(1);
 /// with two hundred of them it is every fifteen seconds.
 const SOON: Duration = Duration::from_secs(5);
 const SOON_FOR_EACH: Duration = Duration::from_millis(50);
+/// Times at which targets are looked at again, in milliseconds: who is due at about the same time shares calls.
+const TOGETHER: Millis = 5_000;
 /// How often it is asked whether an image has been built.
 const BUILD: Duration = Duration::from_secs(15);
 /// The longest back-off after refusals and readings that failed.
@@ -27,7 +29,7 @@ const THROTTLED: Duration = Duration::from_secs(1);
 const LONGEST_THROTTLED: Duration = Duration::from_secs(16);
 /// How long facts live, in milliseconds: while nothing is expected, and while a deployment goes on without a change.
 const QUIET_FACTS: Millis = 600_000;
-const MOVING_FACTS: Millis = 30_000;
+pub(super) const MOVING_FACTS: Millis = 30_000;
 /// The same while nothing moves by itself: the service itself shows an end before its time.
 const STILL_FACTS: Millis = 600_000;
 const IMAGES: Millis = 60_000;
@@ -53,7 +55,8 @@ pub(super) fn requeue(
         return Requeue::After(back_off(setbacks));
     }
     match (outcome, &plan.waiting) {
-        (Outcome::Wrote(_), _) => Requeue::Now,
+        (Outcome::Wrote(step), _) if leads_to_a_write_at_once(step) => Requeue::Now,
+        (Outcome::Wrote(_), _) => Requeue::After(SOON),
         (_, None) => Requeue::After(REST),
         (_, Some(waiting)) if waiting::class(waiting) == waiting::Class::Build => Requeue::After(BUILD),
         (_, Some(Waiting::Settling { until, .. })) => {
@@ -160,6 +163,8 @@ pub(super) fn facts_are_good_until(plan: &Plan, outcome: &Outcome, stalled_for: 
 /// In milliseconds.
 fn life_of_facts(plan: &Plan, outcome: &Outcome, stalled_for: Option<Millis>) -> Millis {
     match &plan.waiting {
+        // It says nothing about anything else.
+        _ if matches!(outcome, Outcome::Wrote(Step::MoveTag { .. })) => MOVING_FACTS,
         _ if *outcome != Outcome::Nothing => 0,
         Some(waiting) if goes_on(plan) && waiting::class(waiting) != waiting::Class::Moving => MOVING_FACTS,
         // What a person mends is seen soon while somebody is likely to be at it.
@@ -211,7 +216,18 @@ fn spread(life: Millis, target: &Target) -> Millis {
 
 /// Also where it lies further ahead than any rest: then the clock was set back.
 pub(super) fn is_due(due: Millis, now: Millis) -> bool {
-    due <= now || due_at(now, Requeue::After(LONGEST)) < due
+    due <= now || due_with_others(now, Requeue::After(LONGEST)) < due
+}
+
+/// The same for who can wait a little: the times fall together, and so do the calls.
+pub(super) fn due_with_others(now: Millis, requeue: Requeue) -> Millis {
+    match requeue {
+        Requeue::Now => now,
+        Requeue::After(_) => {
+            let due = due_at(now, requeue);
+            due.saturating_add(TOGETHER - 1) / TOGETHER * TOGETHER
+        }
+    }
 }
 
 pub(super) fn due_at(now: Millis, requeue: Requeue) -> Millis {
@@ -223,14 +239,25 @@ pub(super) fn due_at(now: Millis, requeue: Requeue) -> Millis {
     }
 }
 
-/// Whether two readings of a service say the same but for the scheduler's messages.
+/// Whether two readings of a service differ in nothing that says that more has changed.
 pub(super) fn is_unchanged(before: &Reading<Service>, now: &Reading<Service>) -> bool {
     match (before, now) {
-        (Reading::Known(before), Reading::Known(now)) => {
-            *before == Service { events: before.events.clone(), ..now.clone() }
-        }
+        (Reading::Known(before), Reading::Known(now)) => news(before) == news(now),
         _ => before == now,
     }
+}
+
+/// The service without the scheduler's messages; and without its task counts while a deployment goes on: they say how far it is and
+/// no more. Tasks that failed are news.
+fn news(service: &Service) -> Service {
+    let mut news = Service { events: Vec::new(), ..service.clone() };
+    if news.deployments.iter().any(|one| one.rollout == Some(RolloutState::InProgress)) {
+        (news.running_count, news.pending_count) = (0, 0);
+        for deployment in &mut news.deployments {
+            (deployment.running, deployment.updated_at) = (0, 0);
+        }
+    }
+    news
 }
 
 /// Whether two readings show the same deployments, apart from how far they are.
@@ -241,6 +268,22 @@ pub(super) fn shows_same_deployments(before: &Reading<Service>, now: &Reading<Se
 fn deployments(service: &Reading<Service>) -> Vec<(&DeploymentId, DeploymentStatus, Option<RolloutState>)> {
     let all = service.known().into_iter().flat_map(|service| &service.deployments);
     all.map(|deployment| (&deployment.id, deployment.status, deployment.rollout)).collect()
+}
+
+/// Whether a write is likely to come of what is read next.
+pub(super) fn awaits_write(plan: &Plan, outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Wrote(step) => leads_to_a_write_at_once(step) || matches!(step, Step::Register { .. }),
+        Outcome::Nothing => {
+            matches!(plan.waiting, Some(Waiting::Settling { .. } | Waiting::Consistency { .. }))
+        }
+        Outcome::Failed(..) | Outcome::Throttled { .. } => false,
+    }
+}
+
+/// Whether another write follows that waits for nothing. What was registered is deployed when its window is over.
+fn leads_to_a_write_at_once(step: &Step) -> bool {
+    matches!(step, Step::Stamp { .. } | Step::CreateApplication { .. } | Step::CreateGroup { .. })
 }
 
 /// Whether another application has to come first.
@@ -258,7 +301,10 @@ pub fn is_settled(swept: &Swept) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ApplicationName, EnvironmentName};
+    use crate::model::{
+        ApplicationName, CircuitBreaker, Controller, Deployment, DeploymentStrategy, EnvironmentName,
+        Scheduling, ServiceStatus, TaskDefinitionArn,
+    };
     use crate::plan::DeploymentName;
 
     fn target(name: &str) -> Target {
@@ -298,9 +344,64 @@ mod tests {
     }
 
     #[test]
+    fn task_counts_are_no_news_while_a_deployment_goes_on_and_failed_tasks_are() {
+        let service = |rollout, running, failed_tasks| {
+            let deployment = Deployment {
+                id: DeploymentId::new("ecs-svc/1"),
+                status: DeploymentStatus::Primary,
+                task_definition: TaskDefinitionArn::new("api:1"),
+                rollout: Some(rollout),
+                running,
+                failed_tasks,
+                load_balancer: None,
+                created_at: 0,
+                updated_at: running.into(),
+            };
+            Reading::Known(Service {
+                arn: "a".to_owned(),
+                status: ServiceStatus::Active,
+                controller: Controller::Ecs,
+                strategy: DeploymentStrategy::Rolling,
+                scheduling: Scheduling::Replica,
+                launch_type: None,
+                task_definition: TaskDefinitionArn::new("api:1"),
+                desired_count: 2,
+                running_count: running,
+                pending_count: 2 - running,
+                circuit_breaker: CircuitBreaker::default(),
+                alarms_roll_back: false,
+                deployments: vec![deployment],
+                settings: serde_json::Value::Null,
+                newest_deployment: None,
+                events: vec![running.to_string()],
+            })
+        };
+        for (before, now, expected) in [
+            ((RolloutState::InProgress, 0, 0), (RolloutState::InProgress, 1, 0), true),
+            ((RolloutState::InProgress, 1, 0), (RolloutState::InProgress, 1, 1), false),
+            ((RolloutState::InProgress, 1, 0), (RolloutState::Completed, 1, 0), false),
+            ((RolloutState::Completed, 2, 0), (RolloutState::Completed, 1, 0), false),
+        ] {
+            let reading = |(rollout, running, failed)| service(rollout, running, failed);
+            assert_eq!(is_unchanged(&reading(before), &reading(now)), expected, "{before:?} {now:?}");
+        }
+    }
+
+    #[test]
+    fn who_can_wait_a_little_is_looked_at_together_with_the_others() {
+        for (now, seconds, expected) in
+            [(0, 5, 5_000), (1, 5, 10_000), (4_999, 30, 35_000), (5_000, 30, 35_000)]
+        {
+            let rest = Requeue::After(Duration::from_secs(seconds));
+            assert_eq!(due_with_others(now, rest), expected, "{now} {seconds}");
+        }
+        assert_eq!(due_with_others(1, Requeue::Now), 1);
+    }
+
+    #[test]
     fn nothing_waits_for_a_time_that_a_clock_set_back_has_taken_away() {
         for (due, now, expected) in
-            [(1000, 999, false), (1000, 1000, true), (300_999, 1000, false), (302_000, 1000, true)]
+            [(1000, 999, false), (1000, 1000, true), (305_000, 1000, false), (305_001, 1000, true)]
         {
             assert_eq!(is_due(due, now), expected, "{due} at {now}");
         }

@@ -13,6 +13,7 @@ use crate::ports::{Clock, Sts, TaggedRevision};
 
 /// How long the settings of a repository are kept, in milliseconds.
 const REPOSITORY: Millis = 600_000;
+const FRESH_REPOSITORY: Millis = 60_000;
 /// Entries of one kind that are kept; beyond this many the cache starts afresh, at the cost of calls.
 const MOST_CACHED: usize = 20_000;
 
@@ -42,7 +43,8 @@ enum Account {
 #[derive(Default)]
 pub struct Remembered {
     account: tokio::sync::Mutex<Account>,
-    revisions: Mutex<HashMap<TaskDefinitionArn, Revision>>,
+    /// With the time of their first reading.
+    revisions: Mutex<HashMap<TaskDefinitionArn, (Revision, Millis)>>,
     repositories: Mutex<HashMap<(Registry, RepositoryName), (Repository, Millis)>>,
     /// By which tag a commit was found whose commit tag is not there, and until when that is good.
     tag_matches: Mutex<HashMap<CommitTag, (TagMatch, Millis)>>,
@@ -72,12 +74,14 @@ impl Remembered {
         answer
     }
 
-    pub(super) fn revision(&self, arn: &TaskDefinitionArn) -> Option<Revision> {
+    /// As it was read last, and when it was read first.
+    pub(super) fn revision(&self, arn: &TaskDefinitionArn) -> Option<(Revision, Millis)> {
         find(&self.revisions, arn)
     }
 
-    pub(super) fn keep_revision(&self, revision: Revision) {
-        keep(&self.revisions, revision.arn.clone(), revision);
+    pub(super) fn keep_revision(&self, revision: Revision, now: Millis) {
+        let first = self.revision(&revision.arn).map_or(now, |(_, first)| first);
+        keep(&self.revisions, revision.arn.clone(), (revision, first));
     }
 
     /// Its tags are others by now.
@@ -92,17 +96,23 @@ impl Remembered {
     pub(super) fn hiding<T>(&self, reading: Reading<T>) -> Reading<T> {
         match (reading, self.revisions.lock()) {
             (Reading::Unavailable(why), Ok(revisions)) => {
-                let inputs = revisions.values().map(|revision| &revision.input);
+                let inputs = revisions.values().map(|(revision, _)| &revision.input);
                 Reading::Unavailable(shown::without_hidden(&why, inputs, None))
             }
             (reading, _) => reading,
         }
     }
 
-    /// Whose tags may move changes rarely: it is kept for a while.
-    pub(super) fn repository(&self, key: &(Registry, RepositoryName), now: Millis) -> Option<Repository> {
+    /// Whose tags may move changes rarely: it is kept for a while, and before a write for less.
+    pub(super) fn repository(
+        &self,
+        key: &(Registry, RepositoryName),
+        fresh: bool,
+        now: Millis,
+    ) -> Option<Repository> {
         let (repository, read_at) = find(&self.repositories, key)?;
-        (now - read_at < REPOSITORY).then_some(repository)
+        let life = if fresh { FRESH_REPOSITORY } else { REPOSITORY };
+        (now - read_at < life).then_some(repository)
     }
 
     pub(super) fn keep_repository(
@@ -184,13 +194,8 @@ mod tests {
         let input = serde_json::json!({"containerDefinitions": [{"name": "api", "user": "canary-live"}]});
         let arn = TaskDefinitionArn::new("arn:aws:ecs:eu-west-2:123456789012:task-definition/api:1");
         let remembered = Remembered::default();
-        remembered.keep_revision(Revision {
-            arn,
-            active: true,
-            input,
-            tags: BTreeMap::new(),
-            registered_by: None,
-        });
+        let revision = Revision { arn, active: true, input, tags: BTreeMap::new(), registered_by: None };
+        remembered.keep_revision(revision, 0);
         let hiding = |reading: Reading<u8>| remembered.hiding(reading);
         let unavailable = |why: &str| Reading::Unavailable(why.to_owned());
         assert_eq!(hiding(unavailable("refused: canary-live")), unavailable("refused: (hidden)"));

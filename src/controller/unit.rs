@@ -12,10 +12,10 @@ use futures::stream::FuturesUnordered;
 use tokio::time::Instant;
 
 use super::access::Access;
-use super::entry::Entry;
+use super::entry::{Entry, Left};
 use super::execute::{Answer, operation, without_secrets};
 use super::gates::{self, Ledger, Peers};
-use super::moment::{Moment, OLDEST_FOR_A_RUN};
+use super::moment::{Moment, OLDEST_FOR_A_RUN, Seen};
 use super::outcome::{News, Outcome, Requeue, Swept, Writes};
 use super::pace;
 use crate::model::{
@@ -53,9 +53,9 @@ pub(super) struct Round<'a> {
 /// What has come of the calls for one target.
 enum Event<'a> {
     /// A reading that says whether there is work.
-    Looked(&'a Desired, Box<Observed>),
-    /// The reading that a write of this kind rests on, and when it was begun.
-    Refreshed(&'a Desired, &'static str, Moment, Box<Observed>),
+    Looked(&'a Desired, Box<Seen>),
+    /// The reading that a write of this kind rests on.
+    Refreshed(&'a Desired, &'static str, Box<Seen>),
     Wrote(&'a Desired, &'static str, Box<Observed>, Step, Result<Answer, CloudError>),
 }
 
@@ -114,7 +114,7 @@ impl Unit {
 
     /// Everything anew, with all that is remembered.
     pub async fn read(&self, desired: &Desired, head: Option<&InfraCommit>) -> Observed {
-        self.access.refresh(desired, head, ("", true), None).await
+        self.access.everything(desired, head).await
     }
 
     /// A pass over the chosen ones, and what can be said of those of which nothing is known.
@@ -164,6 +164,7 @@ impl Unit {
             books,
             round,
             only_looked_at: others.iter().map(|desired| &desired.target).collect(),
+            deepened: 0,
             unseen: chosen.iter().chain(others).map(|desired| (&desired.target, Instant::now())).collect(),
             parked: Vec::new(),
             lanes: BTreeMap::new(),
@@ -182,8 +183,8 @@ impl Unit {
                 looks += 1;
             }
             let Some(event) = pass.work.next().await else { break };
-            if let Event::Looked(desired, observed) = event {
-                looks -= usize::from(pass.looked(desired, *observed));
+            if let Event::Looked(desired, seen) = event {
+                looks -= usize::from(pass.looked(desired, *seen));
             } else {
                 pass.went_on(event);
             }
@@ -311,10 +312,12 @@ struct Pass<'a, 't> {
     only_looked_at: BTreeSet<&'a Target>,
     /// Environments of which everybody was looked at before: how many deployments are in flight there is known.
     familiar: BTreeSet<&'a EnvironmentName>,
+    /// How many were read more deeply so far.
+    deepened: usize,
     /// Targets whose reading is not over, and when it began.
     unseen: BTreeMap<&'a Target, Instant>,
     /// Those that may have to be decided again once everybody was looked at.
-    parked: Vec<(&'a Desired, Observed)>,
+    parked: Vec<(&'a Desired, Seen)>,
     /// By the operation that comes next.
     lanes: BTreeMap<&'static str, Lane<'a>>,
     swept: BTreeMap<&'a Target, Swept>,
@@ -328,7 +331,7 @@ struct Pass<'a, 't> {
 #[derive(Default)]
 struct Lane<'a> {
     busy: usize,
-    queue: VecDeque<(&'a Desired, Observed)>,
+    queue: VecDeque<(&'a Desired, Seen)>,
 }
 
 impl<'a> Pass<'a, '_> {
@@ -338,23 +341,23 @@ impl<'a> Pass<'a, '_> {
         let registered = self.books.registered(&desired.target);
         self.unseen.insert(&desired.target, Instant::now());
         self.work.push(Box::pin(async move {
-            let observed = access.glance(desired, head, last, registered.as_ref()).await;
-            Event::Looked(desired, Box::new(observed))
+            let seen = access.glance(desired, head, last, registered.as_ref()).await;
+            Event::Looked(desired, Box::new(seen))
         }));
     }
 
     /// Whether the look is over.
-    fn looked(&mut self, desired: &'a Desired, observed: Observed) -> bool {
-        let plan = self.books.decide(desired, self.round, &observed);
-        if plan.waiting == Some(Waiting::LookDeeper) && observed.newest.is_none() {
-            self.deepen(desired, observed);
+    fn looked(&mut self, desired: &'a Desired, seen: Seen) -> bool {
+        let plan = self.books.decide(desired, self.round, &seen.observed);
+        if plan.waiting == Some(Waiting::LookDeeper) && seen.observed.newest.is_none() {
+            self.deepen(desired, seen.observed);
             return false;
         }
         self.books.entry(&desired.target).report(&plan);
         let inquiries = plan.reports.iter().map(|report| &report.inquiry);
         let inquiries: Vec<Inquiry> = inquiries.filter(|inquiry| !inquiry.is_empty()).cloned().collect();
         if !inquiries.is_empty() {
-            self.ask(desired, observed, inquiries);
+            self.ask(desired, seen, inquiries);
             return false;
         }
         self.books.ledger.looked(&plan.status);
@@ -367,15 +370,15 @@ impl<'a> Pass<'a, '_> {
         if self.only_looked_at.contains(&desired.target)
             || (plan.steps.is_empty() && !pace::awaits_others(&plan))
         {
-            self.finish(desired, observed, plan, Outcome::Nothing);
+            self.finish(desired, seen.observed, plan, Outcome::Nothing);
         } else if self.knows_enough_about(desired) {
-            self.queue(desired, observed, &plan);
+            self.queue(desired, seen, &plan);
         } else {
-            self.parked.push((desired, observed));
+            self.parked.push((desired, seen));
         }
         if was_unseen && self.unseen.is_empty() {
-            for (desired, observed) in std::mem::take(&mut self.parked) {
-                self.looked(desired, observed);
+            for (desired, seen) in std::mem::take(&mut self.parked) {
+                self.looked(desired, seen);
             }
         }
         was_unseen
@@ -384,18 +387,21 @@ impl<'a> Pass<'a, '_> {
     fn deepen(&mut self, desired: &'a Desired, observed: Observed) {
         let (access, head) = (self.access, self.round.head);
         let registered = self.books.registered(&desired.target);
+        // Of many, most have to wait until they may write, and are read again then.
+        let is_whole = self.round.writes == Writes::Allowed && self.deepened < MOST_WRITES;
+        self.deepened += 1;
         self.work.push(Box::pin(async move {
-            let observed = access.deepen(desired, head, observed, registered.as_ref()).await;
-            Event::Looked(desired, Box::new(observed))
+            let seen = access.deepen(desired, head, observed, registered.as_ref(), is_whole).await;
+            Event::Looked(desired, Box::new(seen))
         }));
     }
 
     /// Asks about what fails, once: what is told of it in this pass is to be the whole of it.
-    fn ask(&mut self, desired: &'a Desired, observed: Observed, inquiries: Vec<Inquiry>) {
+    fn ask(&mut self, desired: &'a Desired, mut seen: Seen, inquiries: Vec<Inquiry>) {
         let access = self.access;
         self.work.push(Box::pin(async move {
-            let answers = access.ask(&inquiries).await;
-            Event::Looked(desired, Box::new(Observed { answers, ..observed }))
+            seen.observed.answers = access.ask(&inquiries).await;
+            Event::Looked(desired, Box::new(seen))
         }));
     }
 
@@ -412,14 +418,14 @@ impl<'a> Pass<'a, '_> {
     }
 
     /// Lets it wait for its turn to write.
-    fn queue(&mut self, desired: &'a Desired, observed: Observed, plan: &Plan) {
+    fn queue(&mut self, desired: &'a Desired, seen: Seen, plan: &Plan) {
         match plan.steps.first().filter(|_| self.round.writes == Writes::Allowed) {
             Some(step) => {
                 let operation = operation(step);
-                self.lanes.entry(operation).or_default().queue.push_back((desired, observed));
+                self.lanes.entry(operation).or_default().queue.push_back((desired, seen));
                 self.begin_writes(operation);
             }
-            None => self.decide_and_finish(desired, observed),
+            None => self.decide_and_finish(desired, seen.observed),
         }
     }
 
@@ -428,25 +434,29 @@ impl<'a> Pass<'a, '_> {
         self.finish(desired, observed, plan, Outcome::Nothing);
     }
 
-    /// A fresh look comes before each write. Where the decision is another one by now, there is nothing to read.
+    /// A fresh look comes before each write, unless it was just made. Where the decision is another one by now, there is nothing to
+    /// read.
     fn begin_writes(&mut self, operation: &'static str) {
         if Instant::now() > self.ends {
             return self.postpone(operation);
         }
-        while let Some((desired, observed)) = self.next_in(operation) {
-            let plan = self.books.decide(desired, self.round, &observed);
+        while let Some((desired, seen)) = self.next_in(operation) {
+            let plan = self.books.decide(desired, self.round, &seen.observed);
             if plan.steps.is_empty() || !(self.round.is_newest)() {
-                self.finish(desired, observed, plan, Outcome::Nothing);
+                self.finish(desired, seen.observed, plan, Outcome::Nothing);
                 continue;
             }
             self.lanes.entry(operation).or_default().busy += 1;
-            let (access, head, is_deep) = (self.access, self.round.head, observed.newest.is_some());
+            let (access, head) = (self.access, self.round.head);
             let registered = self.books.registered(&desired.target);
             self.work.push(Box::pin(async move {
                 access.turn(desired, operation).await;
-                let begun = Moment::now(&*access.clock);
-                let observed = access.refresh(desired, head, (operation, is_deep), registered.as_ref()).await;
-                Event::Refreshed(desired, operation, begun, Box::new(observed))
+                let seen = if seen.carries(operation, access.clock.now()) {
+                    seen
+                } else {
+                    access.refresh(desired, head, operation, &seen.observed, registered.as_ref()).await
+                };
+                Event::Refreshed(desired, operation, Box::new(seen))
             }));
         }
     }
@@ -455,16 +465,16 @@ impl<'a> Pass<'a, '_> {
     fn postpone(&mut self, operation: &'static str) {
         let queue = self.lanes.get_mut(operation).map(|lane| std::mem::take(&mut lane.queue));
         let now = self.books.clock.now();
-        for (place, (desired, observed)) in queue.unwrap_or_default().into_iter().enumerate() {
+        for (place, (desired, Seen { observed, .. })) in queue.unwrap_or_default().into_iter().enumerate() {
             let plan = self.books.decide(desired, self.round, &observed);
             self.finish(desired, observed, plan, Outcome::Nothing);
             let passes = u32::try_from(place / MOST_WRITES).unwrap_or(u32::MAX);
             let rest = Requeue::After(LONGEST_PASS.saturating_mul(passes));
-            self.books.entry(&desired.target).due = Some(pace::due_at(now, rest));
+            self.books.entry(&desired.target).due = Some(pace::due_with_others(now, rest));
         }
     }
 
-    fn next_in(&mut self, operation: &'static str) -> Option<(&'a Desired, Observed)> {
+    fn next_in(&mut self, operation: &'static str) -> Option<(&'a Desired, Seen)> {
         let lane = self.lanes.get_mut(operation)?;
         (lane.busy < MOST_WRITES).then(|| lane.queue.pop_front()).flatten()
     }
@@ -472,12 +482,10 @@ impl<'a> Pass<'a, '_> {
     /// What came of the calls that lead to a write.
     fn went_on(&mut self, event: Event<'a>) {
         match event {
-            Event::Looked(desired, observed) => {
-                self.looked(desired, *observed);
+            Event::Looked(desired, seen) => {
+                self.looked(desired, *seen);
             }
-            Event::Refreshed(desired, lane, begun, observed) => {
-                self.refreshed(desired, lane, begun, *observed);
-            }
+            Event::Refreshed(desired, lane, seen) => self.refreshed(desired, lane, *seen),
             Event::Wrote(desired, lane, observed, step, result) => {
                 self.wrote(desired, lane, *observed, step, result);
             }
@@ -485,7 +493,8 @@ impl<'a> Pass<'a, '_> {
     }
 
     /// The last decision before the write.
-    fn refreshed(&mut self, desired: &'a Desired, lane: &'static str, begun: Moment, observed: Observed) {
+    fn refreshed(&mut self, desired: &'a Desired, lane: &'static str, seen: Seen) {
+        let Seen { observed, whole_since: begun, .. } = seen;
         let plan = self.books.decide(desired, self.round, &observed);
         let step = plan.steps.first().filter(|_| (self.round.is_newest)()).cloned();
         let Some(step) = step else {
@@ -497,7 +506,8 @@ impl<'a> Pass<'a, '_> {
         }
         let access = self.access;
         self.work.push(Box::pin(async move {
-            let result = match too_old(&step, begun.age(Moment::now(&*access.clock))) {
+            let age = begun.map_or(Duration::MAX, |begun| begun.age(Moment::now(&*access.clock)));
+            let result = match too_old(&step, age) {
                 Some(error) => Err(error),
                 None => access.write(desired, &step).await,
             };
@@ -542,15 +552,16 @@ impl<'a> Pass<'a, '_> {
         if has_started {
             self.books.ledger.started(target);
         }
-        let pace = (self.books.clock.now(), self.books.ledger.in_flight());
+        let (now, in_flight) = (self.books.clock.now(), self.books.ledger.in_flight());
+        let is_left = !plan.steps.is_empty() && outcome == Outcome::Nothing;
+        let left = match self.round.writes {
+            _ if !is_left => None,
+            Writes::Allowed => Some(Left::ForLater),
+            Writes::Withheld => Some(Left::ToOthers),
+        };
         let entry = self.books.entry(target);
         entry.report(&plan);
-        let requeue = entry.finish(desired, observed, &plan, &outcome, pace);
-        let is_left = !plan.steps.is_empty() && outcome == Outcome::Nothing;
-        if is_left && self.round.writes == Writes::Allowed {
-            // For a newer head, or in a later pass.
-            entry.due = Some(pace.0);
-        }
+        let requeue = entry.finish(desired, observed, &plan, &outcome, left, (now, in_flight));
         if self.only_looked_at.contains(target) {
             return;
         }

@@ -55,6 +55,8 @@ pub struct Observed {
     /// Newest first; Absent where AWS keeps none (service never deployed since 2024-10). With CodeDeploy, its
     /// deployments since the last one that succeeded.
     pub service_deployments: Reading<Vec<ServiceDeployment>>,
+    /// Whether these are all that a decision may rest on, or the newest alone: that is enough where nothing is to be done.
+    pub lookback: Lookback,
     pub tasks: Reading<Vec<Task>>,
     /// In the order of the desired images.
     pub images: Vec<ObservedImage>,
@@ -76,6 +78,15 @@ pub struct Observed {
     pub schedules: BTreeMap<ScheduleName, Reading<Schedule>>,
     /// About what fails; empty where nothing was asked.
     pub answers: Answers,
+}
+
+/// How far the deployments of a service were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookback {
+    /// All that AWS lists, up to a bound, or all that CodeDeploy has done since its last success.
+    Listed,
+    /// The one that the service names.
+    Newest,
 }
 
 /// Why it is not known whose the credentials are. Then nothing else is read there: it would fail alike.
@@ -115,6 +126,7 @@ impl Observed {
             group: None,
             balancing: None,
             service_deployments: Reading::Absent,
+            lookback: Lookback::Listed,
             tasks: Reading::Absent,
             images: Vec::new(),
             ancestry: BTreeMap::new(),
@@ -183,6 +195,8 @@ pub struct Service {
     pub deployments: Vec<Deployment>,
     /// The fields that a repository may own, as described.
     pub settings: Value,
+    /// The ARN of its newest service deployment, where AWS tells.
+    pub newest_deployment: Option<String>,
     /// The last messages of the scheduler, newest first, for people.
     pub events: Vec<String>,
 }
@@ -348,6 +362,15 @@ pub struct ServiceDeployment {
     pub shift: Option<Shift>,
     pub created_at: Millis,
     pub finished_at: Option<Millis>,
+}
+
+impl ServiceDeployment {
+    /// Whether it is over, and will be described the same from now on. Of one that has succeeded before a task ran, that one runs may
+    /// still be seen, and only tasks tell which image a tag stands for.
+    pub fn says_no_more(&self) -> bool {
+        let has_run = self.target_running > 0 || self.status != ServiceDeploymentStatus::Successful;
+        self.status.is_over() && has_run && !self.digests.is_empty()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

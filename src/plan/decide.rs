@@ -12,7 +12,7 @@ use super::step::{Approval, Step, Unsettled};
 use super::{causes, hidden, outlook, status};
 use crate::documents::{differences, memory, shown::Origin};
 use crate::model::{
-    Ancestry, Applied, ContentHash, Difference, Finding, Millis, Mode, Reading, Report, Service,
+    Ancestry, Applied, ContentHash, Difference, Finding, Lookback, Millis, Mode, Reading, Report, Service,
     ServiceStatus, Status, Target, TaskDefinitionArn, Waiting,
 };
 
@@ -65,6 +65,7 @@ pub(super) fn plan(facts: &Facts<'_>) -> Plan {
     };
     let (steps, waiting) = respect_mode(facts, steps, waiting);
     let (steps, waiting) = back_off(input, steps, waiting);
+    let (steps, waiting) = look_back(input, steps, waiting);
     let waiting = waiting.map(|waiting| hidden::in_reason(facts, waiting));
     let status = status::of(facts, &differences, steps.first(), waiting.as_ref());
     let reports = causes::reports(facts, waiting.as_ref());
@@ -119,6 +120,17 @@ fn respect_mode(
             (Vec::new(), Some(facts.moved_commit_tags().next().unwrap_or(withheld)))
         }
         _ => (steps, waiting),
+    }
+}
+
+/// What came before the newest deployment has a say in everything but that all is as it should be, or will be if nothing fails and
+/// the tag need not wait for others.
+fn look_back(input: &Input<'_>, steps: Vec<Step>, waiting: Option<Waiting>) -> (Vec<Step>, Option<Waiting>) {
+    let is_as_it_should_be =
+        matches!(waiting, Some(Waiting::Settled | Waiting::Settling { .. } | Waiting::TagShared { .. }));
+    match input.observed.lookback {
+        Lookback::Newest if !is_as_it_should_be => (Vec::new(), Some(Waiting::LookDeeper)),
+        Lookback::Newest | Lookback::Listed => (steps, waiting),
     }
 }
 

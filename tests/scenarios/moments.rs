@@ -36,11 +36,12 @@ pub fn moments(calls: &[Call]) -> Vec<usize> {
         .collect()
 }
 
-/// The calls before the first of this operation that were made after the last reading of the service before it, and itself:
-/// what happens there the process cannot know when it writes.
+/// The calls before the first of this operation that were made after the last reading of the service before it, and of CodeDeploy's
+/// list, and itself: what happens there the process cannot know when it writes.
 fn unseen_by(calls: &[Call], operation: &str) -> std::ops::RangeInclusive<usize> {
     let write = calls.iter().position(|call| call.operation == operation).unwrap();
-    let read = calls[..write].iter().rposition(|call| call.operation == "DescribeServices").unwrap();
+    let tells = |call: &Call| ["DescribeServices", "ListDeployments"].contains(&call.operation.as_str());
+    let read = calls[..write].iter().rposition(tells).unwrap();
     read + 1..=write
 }
 

@@ -94,6 +94,7 @@ pub(super) fn service(described: &Value) -> Option<Service> {
         settings: service_settings::of(described),
         alarms_roll_back: flag(alarms, "enable") && flag(alarms, "rollback"),
         deployments,
+        newest_deployment: owned(described, "currentServiceDeployment"),
         events: events(described),
     })
 }

@@ -174,7 +174,11 @@ impl Ecs for EcsClient {
             json!({"cluster": cluster.as_str(), "service": service.as_str(), "maxResults": most.min(BATCH)});
         let briefs = self.client.read("ListServiceDeployments", input).await?;
         let arns = list(&briefs, "serviceDeployments").filter_map(|one| owned(one, "serviceDeploymentArn"));
-        let described = try_join_all(arns.map(|arn| self.deployment(arn))).await?;
+        self.deployments_of(arns.collect()).await
+    }
+
+    async fn deployments_of(&self, arns: Vec<String>) -> Result<Vec<ServiceDeployment>, CloudError> {
+        let described = try_join_all(arns.into_iter().map(|arn| self.deployment(arn))).await?;
         let described: Vec<Value> = described.into_iter().flatten().collect();
         let revisions: BTreeSet<String> = described.iter().flat_map(revisions_of).collect();
         let revisions = revisions.into_iter().map(async |arn| {

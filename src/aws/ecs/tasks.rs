@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
 
+use futures::future::try_join_all;
 use serde_json::{Value, json};
 
 use super::super::answer::{list, next_page, text, texts};
@@ -21,6 +22,7 @@ const SERVICES: usize = 5000;
 pub(super) struct ServiceTasks {
     client: Client,
     lists: Batches<(ClusterName, &'static str), ServiceName, Vec<Task>>,
+    described: Batches<ClusterName, String, Value>,
     /// Clusters whose list was too long to be read for so many services.
     long: Mutex<HashMap<ClusterName, usize>>,
 }
@@ -30,7 +32,8 @@ impl ServiceTasks {
         // One list of a cluster serves everybody; while it is read the others gather for the next one.
         let terms = Terms { most: SERVICES, calls: 1, linger: client.linger() };
         let lists = Batches::new(terms);
-        Self { client, lists, long: Mutex::default() }
+        let described = Batches::new(Terms::new(PAGE, client.linger()));
+        Self { client, lists, described, long: Mutex::default() }
     }
 
     /// At most `most`.
@@ -167,14 +170,23 @@ impl ServiceTasks {
         Ok((enough != usize::MAX).then_some(arns))
     }
 
+    /// Those that AWS still knows.
     async fn describe(&self, cluster: &ClusterName, arns: &[String]) -> Result<Vec<Value>, CloudError> {
-        let mut tasks = Vec::new();
-        for batch in arns.chunks(PAGE) {
-            let input = json!({"cluster": cluster.as_str(), "tasks": batch});
+        let call = |arns: Vec<String>| async move {
+            let input = json!({"cluster": cluster.as_str(), "tasks": arns});
             let answer = self.client.read("DescribeTasks", input).await?;
-            tasks.extend(list(&answer, "tasks").cloned());
-        }
-        Ok(tasks)
+            // They are asked for by their ids, or by their ARNs.
+            let is = |one: &Value, id: &str| {
+                text(one, "taskArn").is_some_and(|arn| arn == id || arn.rsplit('/').next() == Some(id))
+            };
+            let found = |id: String| {
+                let task = list(&answer, "tasks").find(|one| is(one, &id))?.clone();
+                Some((id, task))
+            };
+            Ok(arns.into_iter().filter_map(found).collect())
+        };
+        let asked = arns.iter().map(|arn| self.described.ask(cluster.clone(), arn.clone(), call));
+        Ok(try_join_all(asked).await?.into_iter().flatten().collect())
     }
 
     fn is_long(&self, cluster: &ClusterName, services: usize) -> bool {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Observer;
 use crate::documents::app_spec;
 use crate::model::{
-    DeploymentGroup, Desired, Group, Millis, Reading, Service, ServiceDeployment, TaskDefinitionArn,
+    DeploymentGroup, Desired, Group, Lookback, Millis, Reading, Service, ServiceDeployment, TaskDefinitionArn,
 };
 use crate::plan::carriers::{self, Listing, code_deploy};
 use crate::ports::CloudError;
@@ -16,23 +16,55 @@ const DEPLOYMENTS: usize = 20;
 const CODE_DEPLOYMENTS: usize = 100;
 const BEFORE_SUCCESS: Millis = 24 * 3_600_000;
 
+/// How the deployments of a service are read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in crate::controller) enum Past {
+    /// By their list, which costs a call for each service.
+    #[default]
+    Listed,
+    /// The one that the service names, for who has read nothing yet; twenty services share a call.
+    Newest,
+    /// As they were read before, with what may have become of them since; where the service names another one, by their list.
+    Known(Vec<ServiceDeployment>, Lookback),
+}
+
+/// What was read of them.
+pub(in crate::controller) struct Deployments {
+    /// Of CodeDeploy.
+    pub group: Option<Reading<Group>>,
+    /// The newest first.
+    pub all: Reading<Vec<ServiceDeployment>>,
+    pub lookback: Lookback,
+}
+
+impl Deployments {
+    fn listed(all: Reading<Vec<ServiceDeployment>>) -> Self {
+        Self { group: None, all, lookback: Lookback::Listed }
+    }
+}
+
 impl Observer<'_> {
-    /// The newest first; with CodeDeploy their group beside them.
     pub(in crate::controller) async fn deployments(
         &self,
         desired: &Desired,
         service: &Reading<Service>,
-    ) -> (Option<Reading<Group>>, Reading<Vec<ServiceDeployment>>) {
+        past: Past,
+    ) -> Deployments {
         let (service, name) = match (service, desired.service()) {
             (Reading::Known(service), Some(name)) => (service, name),
-            (Reading::Absent, _) | (_, None) => return (None, Reading::Absent),
-            (Reading::Unavailable(why), _) => return (None, Reading::Unavailable(why.clone())),
+            (Reading::Absent, _) | (_, None) => return Deployments::listed(Reading::Absent),
+            (Reading::Unavailable(why), _) => {
+                return Deployments::listed(Reading::Unavailable(why.clone()));
+            }
         };
         let listing = carriers::of(desired, service).listing();
         let (application, group) = match listing {
             Listing::ServiceDeployments => {
+                if let Some(named) = self.named_deployments(service, past).await {
+                    return named;
+                }
                 let found = self.ecs.service_deployments(&desired.cluster, name, DEPLOYMENTS).await;
-                return (None, Reading::from(found));
+                return Deployments::listed(Reading::from(found));
             }
             Listing::CodeDeploy { application, group } => (application, group),
         };
@@ -44,7 +76,36 @@ impl Observer<'_> {
             Reading::Known(_) | Reading::Absent => Reading::Known(Vec::new()),
             Reading::Unavailable(why) => Reading::Unavailable(why.clone()),
         };
-        (Some(found), history)
+        Deployments { group: Some(found), ..Deployments::listed(history) }
+    }
+
+    /// What can be told by the name that the service gives to its newest deployment. What AWS does not describe under it is looked
+    /// for in the list.
+    async fn named_deployments(&self, service: &Service, past: Past) -> Option<Deployments> {
+        let newest = service.newest_deployment.as_ref()?;
+        let (known, lookback) = match past {
+            Past::Listed => return None,
+            Past::Newest => (Vec::new(), Lookback::Newest),
+            Past::Known(known, lookback) if known.first().map(|one| &one.arn) == Some(newest) => {
+                (known, lookback)
+            }
+            Past::Known(..) => return None,
+        };
+        let again = known.iter().filter(|one| !one.says_no_more()).map(|one| one.arn.clone());
+        let again: Vec<String> = if known.is_empty() { vec![newest.clone()] } else { again.collect() };
+        let asked = again.len();
+        let mut found = match self.ecs.deployments_of(again).await {
+            Ok(found) if found.len() == asked => found,
+            Ok(_) => return None,
+            Err(error) => return Some(Deployments::listed(Reading::from(Err(error)))),
+        };
+        let mut now = |one: ServiceDeployment| match found.iter().position(|now| now.arn == one.arn) {
+            Some(place) => found.swap_remove(place),
+            None => one,
+        };
+        let known: Vec<_> = known.into_iter().map(&mut now).collect();
+        let all = if known.is_empty() { found } else { known };
+        Some(Deployments { lookback, ..Deployments::listed(Reading::Known(all)) })
     }
 
     async fn code_deploy_history(

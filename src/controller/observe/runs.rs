@@ -36,7 +36,7 @@ impl Observer<'_> {
             arns.extend(self.ecs.newest_revisions(family, NEWEST).await.unwrap_or_default());
         }
         arns.extend(registered.cloned());
-        let revisions = self.revisions(desired, arns, |kept| memory::of(kept, desired).is_some()).await;
+        let revisions = self.revisions(desired, arns, |kept, _| memory::of(kept, desired).is_some()).await;
         let tasks = self.tasks_of_runs(desired, &revisions, now).await;
         let mut observed = Observed {
             revisions,

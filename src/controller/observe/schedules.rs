@@ -38,7 +38,7 @@ impl Observer<'_> {
         arns.extend(registered.cloned());
         let live = revisions_of(&schedules, desired, &family);
         arns.extend(live.iter().filter(|arn| arn.revision().is_some()).cloned());
-        let revisions = self.revisions(desired, arns, |kept| memory::of(kept, desired).is_some()).await;
+        let revisions = self.revisions(desired, arns, |kept, _| memory::of(kept, desired).is_some()).await;
         let tasks = Reading::from(self.ecs.runs_of_family(&desired.cluster, &family, MOST_RUNS).await);
         let deployed: Vec<_> = live.iter().filter_map(|arn| revisions.get(arn)?.known()).collect();
         let mut images = Box::pin(self.images(desired, tasks.known(), &deployed, true)).await;

@@ -34,6 +34,19 @@ fn what_cannot_be_read_is_never_written_to() {
 }
 
 #[test]
+fn by_the_newest_deployment_alone_it_can_only_be_told_that_nothing_is_to_be_done() {
+    let newest = |scene: &mut Scene| scene.observed.lookback = Lookback::Newest;
+    Scene::new().declares_a().with(newest).check("Settled");
+    let young = |scene: &mut Scene| {
+        let Reading::Known(history) = &mut scene.observed.service_deployments else { return };
+        history[0].finished_at = Some(NOW - 30_000);
+    };
+    Scene::new().declares_a().with(young).with(newest).check("Settling");
+    Scene::new().with(newest).check("LookDeeper");
+    Scene::new().live(1, "ecs-svc/1", RolloutState::InProgress).with(newest).check("LookDeeper");
+}
+
+#[test]
 fn what_aws_refused_is_told_and_tried_again_after_a_pause() {
     let scene = Scene::new();
     let step = scene.plan().steps.into_iter().next().unwrap();
@@ -222,6 +235,7 @@ fn limits_suspension_and_observing_withhold_writes() {
     };
     // What is good in the others decides, whatever they declare.
     shared(None).check("TagShared");
+    shared(None).with(|scene| scene.observed.lookback = Lookback::Newest).check("TagShared");
     shared(Some('a')).check("TagShared");
     shared(Some('b')).check("tag test b");
 }

@@ -121,6 +121,7 @@ impl Scene {
             group: None,
             balancing: None,
             service_deployments: Reading::Known(vec![history("d1", 1, ServiceDeploymentStatus::Successful)]),
+            lookback: Lookback::Listed,
             tasks: Reading::Known(vec![task(1, 'a')]),
             images: vec![ObservedImage {
                 repository: Reading::Known(Repository {
@@ -282,6 +283,7 @@ fn service(number: u64, id: &str, rollout: RolloutState) -> Service {
         pending_count: 0,
         circuit_breaker: CircuitBreaker { enabled: true, rollback: true },
         alarms_roll_back: false,
+        newest_deployment: None,
         deployments: vec![Deployment {
             id: DeploymentId::new(id),
             status: DeploymentStatus::Primary,
