@@ -104,6 +104,45 @@ async fn a_task_runs_once_and_lets_its_followers_go() {
     assert_eq!(last.phase, trueup::model::Phase::Succeeded);
 }
 
+/// A service whose tasks have a network of their own, which they lend.
+fn lends_its_network(stage: &Stage) {
+    let image = format!("{}/mco/api:aaaaaaa", stage.account.registry());
+    let definition = json!({"family": "lender", "networkMode": "awsvpc",
+        "containerDefinitions": [{"name": "lender", "image": image, "memory": 64}]});
+    stage.call(Api::Ecs, "RegisterTaskDefinition", &definition);
+    let (_, subnets) = stage.account.network();
+    let service = json!({"cluster": "mco", "serviceName": "lender", "taskDefinition": "lender", "desiredCount": 1,
+        "networkConfiguration": {"awsvpcConfiguration": {"subnets": subnets}}});
+    stage.call(Api::Ecs, "CreateService", &service);
+    stage.advance(130);
+}
+
+#[tokio::test]
+async fn a_task_borrows_its_network_from_a_service_that_is_there() {
+    let like = MIGRATE.replace("{task: {", "{task: {network: {like: lender}, ");
+    let file = FILE.replace("\"family\"", "\"networkMode\": \"awsvpc\", \"family\"");
+    for is_there in [true, false] {
+        let mut stage = Stage::new(Breaker::On);
+        stage.build("bbbbbbb");
+        stage.files.insert("migrate.json".to_owned(), Ok(file.clone()));
+        if is_there {
+            lends_its_network(&stage);
+        }
+        stage.write(&[("migrate", "bbbbbbb", &like)]);
+        let mut running = stage.process(BTreeMap::new());
+        let (_, swept) = watch(&stage, &mut running, 120).await;
+        // AWS runs nothing of such a task definition without a network.
+        let expected = if is_there { ("Settled", 1) } else { ("NoNetwork", 0) };
+        assert_eq!((said_of_task(&swept).as_str(), runs(&stage)), expected);
+        if !is_there {
+            // It goes on by itself once the service is there.
+            lends_its_network(&stage);
+            let (_, swept) = watch(&stage, &mut running, 240).await;
+            assert_eq!((said_of_task(&swept).as_str(), runs(&stage)), ("Settled", 1));
+        }
+    }
+}
+
 /// Who names a family alone runs whatever was registered last.
 #[tokio::test]
 async fn what_runs_is_the_revision_of_ours_and_not_the_newest_of_its_family() {
