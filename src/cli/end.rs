@@ -238,6 +238,7 @@ pub(super) mod tests {
             unsettled: None,
             run_again: None,
             approval: None,
+            migration: None,
             reports: Vec::new(),
             findings: Vec::new(),
             status,

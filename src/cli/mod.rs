@@ -179,6 +179,9 @@ enum Command {
         /// Tell which rule decided, and what held for those that were asked before it.
         #[arg(long, conflicts_with = "output")]
         explain: bool,
+        /// Tell instead how a service that CodeDeploy deploys is moved to this strategy of ECS itself.
+        #[arg(long = "as", value_name = "STRATEGY", conflicts_with_all = ["output", "explain"])]
+        to: Option<plan::To>,
     },
     /// Show what is declared, tagged, deployed and running.
     Status {
@@ -507,7 +510,8 @@ async fn dispatch(cli: Cli) -> anyhow::Result<End> {
         }
         Command::Lint => lint::run(&repository),
         Command::Render(names) => render::run(&repository, &names),
-        Command::Plan { names, output, explain } => {
+        Command::Plan { names, to: Some(to), .. } => plan::migration(&repository, &names, to).await,
+        Command::Plan { names, output, explain, to: None } => {
             let detail = if explain { Detail::Rules } else { Detail::Changes };
             plan::run(&repository, &names, output, detail).await
         }

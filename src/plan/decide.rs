@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::carriers::Newer;
+use super::carriers::{self, Migration, Newer};
 use super::facts::{Facts, HISTORY, unreadable};
 use super::input::Input;
 use super::outlook::Outlook;
@@ -41,6 +41,8 @@ pub struct Plan {
     pub run_again: Option<Step>,
     /// What a person may say to the deployment that goes on: where it waits for that, or can be undone.
     pub approval: Option<Approval>,
+    /// How the service is moved from CodeDeploy to ECS itself, which a person does.
+    pub migration: Option<Migration>,
     /// What fails, and what AWS can still be asked about it.
     pub reports: Vec<Report>,
     /// What people should know of the service beside what is declared: it keeps nothing from being done.
@@ -90,6 +92,9 @@ pub(super) fn plan(facts: &Facts<'_>) -> Plan {
         unsettled: None,
         run_again: None,
         approval,
+        migration: facts
+            .service
+            .and_then(|service| carriers::migration(input.desired, service, input.observed)),
         reports,
         findings,
         status,
@@ -164,6 +169,7 @@ impl Plan {
             unsettled: None,
             run_again: None,
             approval: None,
+            migration: None,
             reports: Vec::new(),
             findings: Vec::new(),
             status,

@@ -10,6 +10,7 @@ pub mod links;
 pub mod logs;
 pub mod markdown;
 pub mod page;
+pub mod migration;
 pub mod plan;
 pub mod screen;
 pub mod status;

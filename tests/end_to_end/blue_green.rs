@@ -209,3 +209,28 @@ fn what_would_be_sent_is_rendered_without_aws() {
     );
     assert_eq!(rendered["test/worker"], json!({"taskDefinition": {"from": "service"}}));
 }
+
+#[test]
+fn the_way_from_codedeploy_to_ecs_is_told_and_nothing_is_written() {
+    let rig = Rig::seed(&json!({}));
+    let told = |names: &[&str]| {
+        let output = rig.trueup(names);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let (code, told_of_api, said) = told(&["plan", "--as", "blueGreen", "test/api"]);
+    assert_eq!(code, Some(0), "{told_of_api}{said}");
+    for part in [
+        "test/api   from CodeDeploy to blueGreen by ECS, which trueup leaves to you",
+        "no deployment goes on",
+        "api-1 with weight 1, api-2 with weight 0",
+        "\"strategy\": \"BLUE_GREEN\"",
+        "\"type\": \"ECS\"",
+    ] {
+        assert!(told_of_api.contains(part), "{part}: {told_of_api}");
+    }
+    let (code, _, said) = told(&["plan", "--as", "canary", "test/worker"]);
+    assert!(code == Some(1) && said.contains("is not deployed by CodeDeploy"), "{said}");
+    let (code, _, said) = told(&["plan", "--as", "linear"]);
+    assert!(code == Some(1) && said.contains("name one application"), "{said}");
+}

@@ -20,6 +20,7 @@ mod hub;
 mod leases;
 mod matrix;
 mod memory;
+mod migration;
 mod moments;
 mod native;
 mod news;

@@ -12,6 +12,8 @@ mod traffic;
 
 pub mod code_deploy;
 
+pub use code_deploy::Migration;
+
 pub(super) use declared::{app_spec, declared};
 pub use traffic::to_read;
 pub(super) use traffic::{can_shift, can_shift_back, strategy_change, strategy_to_send};
@@ -134,6 +136,18 @@ pub fn of(desired: &Desired, service: &Service) -> Box<dyn Carrier> {
         (Controller::CodeDeploy, Strategy::Rolling) => mismatch("rolling"),
         (Controller::CodeDeploy, Strategy::Native(native)) => mismatch(native.pattern.word()),
     }
+}
+
+/// How the service is moved from CodeDeploy to ECS itself; `None`: it is not deployed by CodeDeploy.
+pub(super) fn migration(desired: &Desired, service: &Service, observed: &Observed) -> Option<Migration> {
+    let settings = match &desired.strategy {
+        Strategy::CodeDeploy(settings) => settings.as_ref().clone(),
+        Strategy::Rolling | Strategy::Native(_) | Strategy::Unspecified => {
+            crate::model::CodeDeploy::default()
+        }
+    };
+    let is_code_deploy = service.controller == Controller::CodeDeploy;
+    is_code_deploy.then(|| code_deploy::migration_of(&settings, desired, service, observed))?
 }
 
 /// Whether a bare word is declared, which says what the live service has, and says otherwise.

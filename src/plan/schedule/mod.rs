@@ -43,6 +43,7 @@ pub(super) fn plan(facts: &Facts<'_>, task: &ScheduledTask) -> Plan {
         differences,
         outlook: None,
         approval: None,
+        migration: None,
         reports: timetable.report().into_iter().collect(),
         findings: timetable.findings(),
         status,

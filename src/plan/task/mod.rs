@@ -57,6 +57,7 @@ pub(super) fn plan(facts: &Facts<'_>, task: &OneShot) -> Plan {
         differences: Vec::<Difference>::new(),
         outlook: None,
         approval: None,
+        migration: None,
         findings: Vec::new(),
         status,
     }

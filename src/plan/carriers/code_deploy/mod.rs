@@ -4,9 +4,12 @@
 mod deployment;
 mod group;
 mod history;
+mod migration;
 
 pub use deployment::description;
 pub use history::history;
+pub use migration::Migration;
+pub(in crate::plan) use migration::of as migration_of;
 
 use serde_json::Value;
 
