@@ -268,7 +268,8 @@ def a_pull_request_on_github_gets_one_comment(world):
     code, said = github(world, "github-pull-request.yml", "plan", given, checkout)
     assert code == 0, said
     comment = (world.home / "job/comment.md").read_text()
-    assert comment.startswith("<!-- trueup plan -->\n| application |") and "-> aaaaaaa" in comment, comment
+    summary = "<!-- trueup plan -->\n1 of 1 applications change: 1 deployment\n\n| application |"
+    assert comment.startswith(summary) and "-> aaaaaaa" in comment, comment
     assert "cannot read" not in comment, comment
     assert (world.home / "summary").read_text() in comment, comment
     assert world.recorded()[-1] == "gh pr comment 7 --body-file comment.md"
