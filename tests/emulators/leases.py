@@ -37,7 +37,7 @@ class Replica:
             "HOSTNAME": name,
             "TRUEUP_LEASE": "dynamodb",
             "TRUEUP_LEASE_TABLE": TABLE,
-            "TRUEUP_LEASE_DURATION": "6s",
+            "TRUEUP_LEASE_DURATION": "15s",
         }
         command = [stage.trueup, "run", "--log-format", "json", "--repo", str(stage.folder)]
         self.process = subprocess.Popen(command, env={**stage.settings, **settings}, stderr=log.open("w"))
