@@ -276,3 +276,23 @@ async fn a_commit_with_the_image_of_a_much_older_one_is_deployed_once() {
     // Stamp, deployment, outcome, tag: the revision is there.
     assert_eq!(stage.writes() - writes, 4);
 }
+
+/// Who may not ask for the index of tags reads the families to their end.
+#[tokio::test]
+async fn without_the_index_of_tags_a_deregistered_revision_is_remembered_and_too_many_are_waited_for() {
+    let mut stage = held().await;
+    pipeline(&stage, 6, false);
+    stage.deregister_old(5);
+    stage.advance(100 * 86_400);
+    stage.inject(Fault::Deny { operation: "GetResources".to_owned(), times: u32::MAX });
+    let writes = stage.writes();
+    assert_eq!(let_run(&stage, 100).await, "Held");
+    assert_eq!(stage.writes(), writes);
+    // Behind more revisions than are read there may be one that was registered for it already.
+    (0..500).for_each(|_| drop(stage.register("aaaaaaa")));
+    stage.build("ddddddd");
+    stage.declare("ddddddd");
+    let writes = stage.writes();
+    assert_eq!(let_run(&stage, 60).await, "MemoryIncomplete");
+    assert_eq!(stage.writes(), writes);
+}
