@@ -22,8 +22,10 @@ from server import free_port, start
 
 ROOT = Path(__file__).parents[2]
 KNOWN = Path(__file__).with_name("scenarios.txt")
-# More than there are scenarios: nearly all of them wait.
+# Nearly all of them wait.
 AT_ONCE = 200
+# At once, where what differed is played again.
+FEW = 4
 # Seconds after which a run at ministack hangs: it takes a fifth of it.
 PATIENCE = 900
 
@@ -36,7 +38,7 @@ def binary():
     return next(one["executable"] for one in artifacts if one["target"]["name"] == "scenarios" and one["executable"])
 
 
-def play(pace, environment, patience=None, names=()):
+def play(pace, environment, patience=None, names=(), at_once=AT_ONCE):
     """What each scenario comes to, and all that was printed."""
     settings = {
         **os.environ,
@@ -45,13 +47,13 @@ def play(pace, environment, patience=None, names=()):
         "TRUEUP_SCENARIOS_CLIENT": sys.executable,
         "RUST_BACKTRACE": "0",
     }
-    command = [binary(), "--nocapture", "--test-threads", str(AT_ONCE), *names]
+    command = [binary(), "--nocapture", "--test-threads", str(at_once), *names]
     both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     said = subprocess.run(command, cwd=ROOT, env=settings, text=True, timeout=patience, **both).stdout
     return outcomes(said), said
 
 
-def play_at_ministack():
+def play_at_ministack(names=(), at_once=AT_ONCE):
     port = free_port()
     settings = {"GATEWAY_PORT": str(port), "MINISTACK_ACCOUNT_ID": "123456789012"}
     process = start("ministack", [], settings, f"http://127.0.0.1:{port}/_ministack/health")
@@ -63,7 +65,7 @@ def play_at_ministack():
             "AWS_REGION": "eu-west-2",
             "AWS_DEFAULT_REGION": "eu-west-2",
         }
-        return play("hurried", environment, PATIENCE)
+        return play("hurried", environment, PATIENCE, names, at_once)
     finally:
         process.kill()
         process.wait()
@@ -120,6 +122,13 @@ def main():
         KNOWN.write_text("\n".join(head) + "\n" + table(seen, before))
         print(said)
         return
+    # Time is real here, and for two hundred at once on a busy machine an emulator may be slower than a scenario's patience. What a
+    # few at once come to does not depend on that.
+    doubtful = [name for name in sorted(seen.keys() & before.keys()) if seen[name] != before[name][0]]
+    if doubtful:
+        again, said_again = play_at_ministack(["--exact", *doubtful], FEW)
+        seen, said = {**seen, **again}, said + said_again
+        print("played again, a few at once:", *doubtful, file=sys.stderr)
     found = list(problems(seen, before))
     if found:
         print(said, *found, sep="\n", file=sys.stderr)
