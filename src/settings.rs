@@ -533,11 +533,31 @@ mod tests {
             ("repository: //me:hunter2@example.com/x\n", "expected a map, found text"),
             ("alerts: {webhook: {urll: \"https://example.com/hunter2\"}}\n", "unknown setting"),
             ("alerts: {webhook: {url: \"https://example.com/hunter2\"}}\n", "it needs a secret"),
+            (
+                "alerts:\n  sinks:\n    a: {kind: webhook, url: http://example.com/hunter2}\n",
+                "trueup.yaml:3:29: it is not encrypted",
+            ),
         ] {
             let said = load(Some(file), &[], &[]).unwrap_err().to_string();
             assert!(said.contains(expected), "{file}: {said}");
             assert!(!said.contains("hunter2"), "{said}");
         }
+    }
+
+    #[test]
+    fn two_sinks_of_one_name_are_refused() {
+        let load = |sinks: &str| {
+            let webhook =
+                [("TRUEUP_WEBHOOK_URL", "https://example.com"), ("TRUEUP_WEBHOOK_SECRET", "hunter2")];
+            let variables = [webhook.as_slice(), &[("TRUEUP_SINKS", sinks)]].concat();
+            load(None, &variables, &[]).map_err(|error| error.to_string())
+        };
+        let sink = "{kind: webhook, url: https://example.com, secretVariable: TRUEUP_WEBHOOK_SECRET}";
+        assert_eq!(load(&format!("{{a: {sink}, b: {sink}}}")).unwrap().sinks.len(), 3);
+        let said = load(&format!("{{webhook: {sink}}}")).unwrap_err();
+        assert!(said.contains("has the name webhook too; give that one another"), "{said}");
+        let said = load(&format!("{{a: {sink}, a: {sink}}}")).unwrap_err();
+        assert!(said.contains("TRUEUP_SINKS:1:87: duplicate key `a`"), "{said}");
     }
 
     #[test]

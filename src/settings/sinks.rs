@@ -33,10 +33,10 @@ pub struct Sink {
 
 /// What it is, and how it is reached. Addresses of chats are secrets: who knows one may write there.
 #[derive(Clone, Debug)]
-pub enum SinkKind {
-    Webhook { url: WebAddress, secret: Secret },
-    Slack { url: Secret },
-    Teams { url: Secret },
+pub enum SinkKind<S = Secret> {
+    Webhook { url: WebAddress, secret: S },
+    Slack { url: S },
+    Teams { url: S },
 }
 
 /// Which alerts a sink gets.
@@ -77,19 +77,9 @@ fn matches(globs: Option<&[GlobMatcher]>, name: Option<&str>) -> bool {
 /// A sink as it is written: its secrets are not read yet.
 pub(super) struct Written {
     name: String,
-    kind: Kind,
-    url: Option<String>,
-    url_from: Option<Reference>,
-    secret_from: Option<Reference>,
+    kind: SinkKind<Reference>,
     route: Route,
     with_logs: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Webhook,
-    Slack,
-    Teams,
 }
 
 /// Where a secret is.
@@ -135,48 +125,54 @@ fn is_name(text: &str) -> bool {
     (1..=40).contains(&text.len()) && text.bytes().all(plain)
 }
 
+/// Each kind, by its word, and what is read of its own fields.
+type Kind = fn(&mut Fields<'_, '_, '_>) -> Option<SinkKind<Reference>>;
+const KINDS: [(&str, Kind); 3] = [
+    ("webhook", webhook),
+    ("slack", |fields| Some(SinkKind::Slack { url: chat(fields)? })),
+    ("teams", |fields| Some(SinkKind::Teams { url: chat(fields)? })),
+];
+
 fn one(name: &str, node: &Node, path: &str, report: &mut Report<'_>) -> Option<Written> {
     let mut fields = Fields::of(node, path, report);
     fields.require("kind");
-    let kinds = [("webhook", Kind::Webhook), ("slack", Kind::Slack), ("teams", Kind::Teams)];
-    let kind = fields.word("kind", &kinds)?;
-    let written = Written {
-        name: name.to_owned(),
-        kind,
-        url: if kind == Kind::Webhook { fields.required("url") } else { None },
-        url_from: match kind {
-            Kind::Webhook => None,
-            Kind::Slack | Kind::Teams => {
-                if let Some(written) = fields.node("url") {
-                    let hint = "name a file in `urlFile`, or a variable in `urlVariable`".to_owned();
-                    let path = fields.path("url");
-                    fields
-                        .report
-                        .error(written, &path, "the address is a secret and is never written here")
-                        .hint = Some(hint);
-                    return None;
-                }
-                reference(&mut fields, "urlFile", "urlVariable")
-            }
-        },
-        secret_from: match kind {
-            Kind::Webhook => reference(&mut fields, "secretFile", "secretVariable"),
-            Kind::Slack | Kind::Teams => None,
-        },
-        route: Route {
-            environments: globs(&mut fields, "environments", |_| true),
-            applications: globs(&mut fields, "applications", |_| true),
-            events: globs(&mut fields, "events", |glob| {
-                Event::ALL.iter().any(|event| glob.is_match(event.name()))
-            }),
-            severity: fields
-                .word("severity", &Severity::ALL.map(|severity| (severity.name(), severity)))
-                .unwrap_or(Severity::Information),
-        },
-        with_logs: fields.word("logs", &[("true", true), ("false", false)]).unwrap_or(false),
+    let kind = fields.word("kind", &KINDS)?;
+    let kind = kind(&mut fields);
+    let route = Route {
+        environments: globs(&mut fields, "environments", |_| true),
+        applications: globs(&mut fields, "applications", |_| true),
+        events: globs(&mut fields, "events", |glob| {
+            Event::ALL.iter().any(|event| glob.is_match(event.name()))
+        }),
+        severity: fields
+            .word("severity", &Severity::ALL.map(|severity| (severity.name(), severity)))
+            .unwrap_or(Severity::Information),
     };
+    let with_logs = fields.word("logs", &[("true", true), ("false", false)]).unwrap_or(false);
     fields.finish();
-    Some(written)
+    Some(Written { name: name.to_owned(), kind: kind?, route, with_logs })
+}
+
+fn webhook(fields: &mut Fields<'_, '_, '_>) -> Option<SinkKind<Reference>> {
+    let (url, secret) = (address(fields), reference(fields, "secretFile", "secretVariable"));
+    Some(SinkKind::Webhook { url: url?, secret: secret? })
+}
+
+/// Why it cannot be used does not repeat it: its path may be a secret.
+fn address(fields: &mut Fields<'_, '_, '_>) -> Option<WebAddress> {
+    let (path, url, node) = (fields.path("url"), fields.required("url")?, fields.node("url")?);
+    let address = WebAddress::parse(&url);
+    address.inspect_err(|why| _ = fields.report.error(node, &path, *why)).ok()
+}
+
+/// The address of a chat, which is never written itself.
+fn chat(fields: &mut Fields<'_, '_, '_>) -> Option<Reference> {
+    let (path, written) = (fields.path("url"), fields.node("url"));
+    let reference = reference(fields, "urlFile", "urlVariable");
+    let Some(written) = written else { return reference };
+    let finding = fields.report.error(written, &path, "the address is a secret and is never written here");
+    finding.hint = Some("name a file in `urlFile`, or a variable in `urlVariable`".to_owned());
+    None
 }
 
 /// A secret stands in exactly one of two places, never in the text itself.
@@ -229,11 +225,10 @@ impl Written {
     pub(super) fn resolved(self, given: &dyn Fn(&str) -> Option<String>) -> Result<Sink, SettingsError> {
         let name = self.name;
         let refused = |key: &'static str, why: String| SettingsError::Sink { sink: name.clone(), key, why };
-        let secret = |reference: Option<Reference>, key: &'static str| {
+        let secret = |reference: Reference, key: &'static str| {
             let secret = match reference {
-                Some(Reference::File(path)) => Secret::File(path),
-                Some(Reference::Variable(name)) => Secret::Given(given(&name).unwrap_or_default()),
-                None => Secret::Given(String::new()),
+                Reference::File(path) => Secret::File(path),
+                Reference::Variable(name) => Secret::Given(given(&name).unwrap_or_default()),
             };
             match secret.read() {
                 Ok(text) if text.is_empty() => Err(refused(key, "it is empty, or not there".to_owned())),
@@ -241,18 +236,16 @@ impl Written {
                 Err(error) => Err(refused(key, format!("it cannot be read: {error}"))),
             }
         };
-        let chat = |reference: Option<Reference>| {
-            let url = secret(reference, "url")?;
+        let chat = |url| {
+            let url = secret(url, "url")?;
             chat_address(&url).map(|_| url).map_err(|why| refused("url", why))
         };
         let kind = match self.kind {
-            Kind::Slack => SinkKind::Slack { url: chat(self.url_from)? },
-            Kind::Teams => SinkKind::Teams { url: chat(self.url_from)? },
-            Kind::Webhook => SinkKind::Webhook {
-                url: WebAddress::parse(self.url.as_deref().unwrap_or_default())
-                    .map_err(|why| refused("url", why.to_owned()))?,
-                secret: secret(self.secret_from, "secret")?,
-            },
+            SinkKind::Slack { url } => SinkKind::Slack { url: chat(url)? },
+            SinkKind::Teams { url } => SinkKind::Teams { url: chat(url)? },
+            SinkKind::Webhook { url, secret: reference } => {
+                SinkKind::Webhook { url, secret: secret(reference, "secret")? }
+            }
         };
         Ok(Sink { kind, name, route: self.route, with_logs: self.with_logs })
     }
@@ -316,7 +309,11 @@ mod tests {
                 "{a: {kind: teams, urlVariable: OPEN}}",
                 "`url` of the sink a cannot be used: it is not encrypted",
             ),
-            ("{a: {kind: webhook, secretVariable: CHAT}}", "`url` is missing"),
+            ("{a: {kind: webhook, secretVariable: CHAT}}", "TRUEUP_SINKS:1:5: `url` is missing"),
+            (
+                "{a: {kind: webhook, url: 'http://example.com/hunter2', secretVariable: CHAT}}",
+                "TRUEUP_SINKS:1:26: it is not encrypted; use https://",
+            ),
             ("{a: {kind: webhook, url: 'https://example.com'}}", "`secretFile` is missing"),
             ("{a: {kind: slack, urlVariable: CHAT, secretVariable: CHAT}}", "unknown field `secretVariable`"),
             (
