@@ -14,8 +14,6 @@ const LONGEST: usize = 300;
 /// A message, whose texts may stand in a line as they are: nothing in them acts on what shows them.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Message {
-    /// Said in one character, for those who see no colours.
-    pub mark: &'static str,
     pub severity: Severity,
     /// What happened.
     pub title: String,
@@ -47,7 +45,6 @@ pub(super) fn of(alert: &Alert, with_logs: bool) -> Message {
     let logs = lines.filter(|_| with_logs).take(MOST_LOG_LINES).map(|line| text(line)).collect();
     let at = jiff::Timestamp::from_millisecond(alert.at).map(|at| format!("{at:.0}")).unwrap_or_default();
     Message {
-        mark: mark(alert),
         severity: alert.event.severity(),
         title: text(&alert.summary),
         rows,
@@ -56,8 +53,9 @@ pub(super) fn of(alert: &Alert, with_logs: bool) -> Message {
     }
 }
 
-fn mark(alert: &Alert) -> &'static str {
-    match alert.event.severity() {
+/// Said in one character, for those who see no colours.
+pub(super) fn mark(severity: Severity) -> &'static str {
+    match severity {
         Severity::Information => "✓",
         Severity::Warning => "!",
         Severity::Error => "✗",

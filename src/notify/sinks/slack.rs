@@ -12,14 +12,15 @@ pub(super) fn body(alert: &Alert, with_logs: bool) -> Value {
     let message = message::of(alert, with_logs);
     let plain = |text: &str| json!({"type": "text", "text": text});
     let bold = |text: &str| json!({"type": "text", "text": text, "style": {"bold": true}});
-    let Message { mark, title, rows, logs, footer, .. } = &message;
-    let mut sections = vec![section(&[emoji(message.severity), bold(&format!(" {title}"))])];
+    let Message { severity, title, rows, logs, footer } = &message;
+    let mut sections = vec![section(&[emoji(*severity), bold(&format!(" {title}"))])];
     sections.extend(rows.iter().map(|(word, said)| section(&[bold(&format!("{word}  ")), plain(said)])));
     if !logs.is_empty() {
         sections.push(json!({"type": "rich_text_preformatted", "elements": [plain(&logs.join("\n"))]}));
     }
     sections.push(section(&[json!({"type": "text", "text": footer, "style": {"italic": true}})]));
     let escaped = title.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let mark = message::mark(*severity);
     json!({"text": format!("{mark} {escaped}"), "blocks": [{"type": "rich_text", "elements": sections}]})
 }
 

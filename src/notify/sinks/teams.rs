@@ -9,7 +9,8 @@ use crate::model::alert::{Alert, Severity};
 use crate::notify::message::{self, Message};
 
 pub(super) fn body(alert: &Alert, with_logs: bool) -> Value {
-    let Message { mark, severity, title, rows, logs, footer } = message::of(alert, with_logs);
+    let Message { severity, title, rows, logs, footer } = message::of(alert, with_logs);
+    let mark = message::mark(severity);
     let title = json!({"type": "TextRun", "text": format!("{mark} {title}"), "weight": "Bolder", "size": "Medium", "color": colour(severity)});
     let mut items = vec![text(&[title])];
     items.extend(rows.iter().map(|(word, said)| {
