@@ -161,7 +161,7 @@ impl Lane {
         let gap = if pace.keeps_gaps { sinks::gap(&sink.kind) } else { Duration::ZERO };
         let task = tokio::spawn(async move {
             while let Some(alert) = waiting.recv().await {
-                counts.end(deliver(&client, &to, &alert, pace).await);
+                counts.end(deliver(&client, &to, &alert, pace, gap).await);
                 tokio::time::sleep(gap).await;
             }
         });
@@ -204,7 +204,13 @@ pub async fn try_once(sink: &Sink, alert: &Alert) -> Result<(), String> {
 }
 
 /// Tries until the other side has taken it, refuses it, or the tries are used up.
-async fn deliver(client: &reqwest::Client, sink: &Sink, alert: &Alert, pace: Pace) -> Delivery {
+async fn deliver(
+    client: &reqwest::Client,
+    sink: &Sink,
+    alert: &Alert,
+    pace: Pace,
+    gap: Duration,
+) -> Delivery {
     let (key, name) = (alert.key.as_str(), sink.name.as_str());
     let mut rests = pace.rests();
     loop {
@@ -221,7 +227,7 @@ async fn deliver(client: &reqwest::Client, sink: &Sink, alert: &Alert, pace: Pac
             tracing::error!(event = "alert.undelivered", key, sink = name, "{why}");
             return Delivery::GivenUp;
         };
-        tokio::time::sleep(asked.unwrap_or(rest)).await;
+        tokio::time::sleep(asked.unwrap_or(rest).max(gap)).await;
     }
 }
 
@@ -285,6 +291,12 @@ mod tests {
 
     /// Answers one request after the other with these status lines; the requests it got.
     async fn receiver(answers: Vec<&'static str>) -> (String, JoinHandle<Vec<String>>) {
+        let whole = |answer| format!("HTTP/1.1 {answer}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        receiver_of(answers.into_iter().map(whole).collect()).await
+    }
+
+    /// The same with whole answers, of which a reader may not want all.
+    async fn receiver_of(answers: Vec<String>) -> (String, JoinHandle<Vec<String>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
         let task = tokio::spawn(async move {
@@ -298,8 +310,7 @@ mod tests {
                     text.extend_from_slice(&buffer[..read]);
                 }
                 heard.push(String::from_utf8(text).unwrap());
-                let answer = format!("HTTP/1.1 {answer}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-                stream.write_all(answer.as_bytes()).await.unwrap();
+                let _ = stream.write_all(answer.as_bytes()).await;
             }
             heard
         });
@@ -404,6 +415,26 @@ mod tests {
         assert!(dropped >= 9, "the queue is bounded");
         assert_eq!(deliveries.waiting() + dropped, QUEUE as u64 + 10);
         outbox.lanes.iter().for_each(|lane| lane.task.abort());
+    }
+
+    #[tokio::test]
+    async fn of_a_refusal_the_first_words_are_told_and_nothing_in_them_acts_on_a_reader() {
+        let first = "\u{1b}[31mno_service\u{202e} <https://evil.com|x>";
+        let shown = "404 Not Found: \\u{1b}[31mno_service\\u{202e} <https://evil.com|x>";
+        let long = "é".repeat(1 << 20);
+        let cut = format!("404 Not Found: {}", "é".repeat(REASON / "é".len()));
+        for (body, expected) in [
+            (format!("{first}\nits second line"), shown),
+            (format!("\n{first}"), "404 Not Found"),
+            (long, cut.as_str()),
+        ] {
+            let head = format!("404 Not Found\r\nconnection: close\r\ncontent-length: {}", body.len());
+            let answer = format!("HTTP/1.1 {head}\r\n\r\n{body}");
+            let (url, heard) = receiver_of(vec![answer]).await;
+            let sink = webhook(&url, Secret::Given("hunter2".to_owned()));
+            assert_eq!(try_once(&sink, &alert()).await.unwrap_err(), expected);
+            drop(heard);
+        }
     }
 
     #[tokio::test]
