@@ -58,19 +58,18 @@ pub(super) async fn events(
     let style = streams::style(arguments.color);
     let began = controller.clock().now();
     let since = began.saturating_sub(Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX));
-    let mut told: BTreeSet<String> = BTreeSet::new();
+    let mut told = Told::default();
     let mut stop = std::pin::pin!(tokio::signal::ctrl_c());
     loop {
         let (head, declaration) = source.committed()?;
         let all = of_all(&mut controller, &source, &head, &declaration, &wanted).await;
         let show = Show { style, now: controller.clock().now() };
-        for line in events::lines(&all, since, show) {
-            if told.insert(line.clone()) {
-                streams::screen(&format!("{line}\n"));
-            }
+        let is_whole = all.iter().all(|(_, past)| past.unread.is_empty());
+        for line in told.news(events::lines(&all, since, show), is_whole) {
+            streams::screen(&format!("{line}\n"));
         }
         if until == Until::Now {
-            streams::screen(&events::end(told.is_empty(), show));
+            streams::screen(&events::end(told.0.is_empty(), show));
             return Ok(End::Good);
         }
         if streams::has_ended() {
@@ -81,6 +80,24 @@ pub(super) async fn events(
             _ = &mut stop => return Ok(End::Good),
         }
         source.fetch().await?;
+    }
+}
+
+/// The lines that were told and may be found again: those of the last round.
+#[derive(Default)]
+struct Told(BTreeSet<String>);
+
+impl Told {
+    /// Those of a round that are new. What a whole round finds no more does not come back; in one that `is_whole` is not said of, it
+    /// may only have not been read.
+    fn news(&mut self, round: Vec<String>, is_whole: bool) -> Vec<String> {
+        let before = std::mem::take(&mut self.0);
+        self.0 = round.iter().cloned().collect();
+        let news = round.into_iter().filter(|line| !before.contains(line)).collect();
+        if !is_whole {
+            self.0.extend(before);
+        }
+        news
     }
 }
 
@@ -108,7 +125,35 @@ pub(super) async fn of_one(
     declaration: &Declaration,
     declared: &Declared,
 ) -> Past {
-    let Some(desired) = declared.observable() else { return Past::default() };
+    let Some(desired) = declared.observable() else {
+        return Past { unread: vec!["what git declares of it".to_owned()], ..Past::default() };
+    };
     let past = controller.past(declaration, desired).await;
     past.with_declarations(&source.declared_commits(desired, head))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_told_is_kept_while_it_is_found_or_may_only_not_have_been_read() {
+        let mut told = Told::default();
+        for (round, is_whole, expected, kept) in [
+            (vec!["a", "b"], true, vec!["a", "b"], 2),
+            (vec!["b", "c"], false, vec!["c"], 3),
+            (vec!["a", "b", "c"], true, vec![], 3),
+            (vec!["c", "d"], true, vec!["d"], 2),
+            (vec![], false, vec![], 2),
+            (vec!["c", "d"], true, vec![], 2),
+            (vec![], true, vec![], 0),
+        ] {
+            let news = told.news(round.iter().map(ToString::to_string).collect(), is_whole);
+            assert_eq!(
+                (news, told.0.len()),
+                (expected.iter().map(ToString::to_string).collect(), kept),
+                "{round:?}"
+            );
+        }
+    }
 }
