@@ -72,6 +72,17 @@ pub fn fenced(text: &str) -> String {
     format!("{fence}\n{text}{end}{fence}\n")
 }
 
+/// For the message of a command of GitHub Actions: a line in the log of a job, of which nothing is taken for another command
+/// (<https://github.com/actions/toolkit/blob/main/packages/core/src/command.ts>). Line breaks stay what they are.
+pub fn workflow_message(text: &str) -> String {
+    terminal(text).replace('%', "%25").replace('\n', "%0A")
+}
+
+/// For one property of such a command.
+pub fn workflow_property(text: &str) -> String {
+    workflow_message(&line(text)).replace(':', "%3A").replace(',', "%2C")
+}
+
 /// For JSON that has been written out: the same document, without a character that acts on a terminal that shows it.
 pub fn json(document: &str) -> Cow<'_, str> {
     escaped(
@@ -185,6 +196,18 @@ mod tests {
         assert_eq!(fenced("plain"), "```\nplain\n```\n");
         assert_eq!(fenced("```\n# out\n"), "````\n```\n# out\n````\n");
         assert_eq!(fenced("`````"), "``````\n`````\n``````\n");
+    }
+
+    #[test]
+    fn a_workflow_command_ends_where_it_should() {
+        for (text, message, property) in [
+            ("plain: a, b", "plain: a, b", "plain%3A a%2C b"),
+            ("50%\n::error::x\r", "50%25%0A::error::x\\r", "50%25\\n%3A%3Aerror%3A%3Ax\\r"),
+            ("\u{1b}[2J%0A", "\\u{1b}[2J%250A", "\\u{1b}[2J%250A"),
+        ] {
+            assert_eq!(workflow_message(text), message, "{text:?}");
+            assert_eq!(workflow_property(text), property, "{text:?}");
+        }
     }
 
     #[test]

@@ -315,7 +315,7 @@ const BELOW: [(&str, &[&str]); 20] = [
     ("aws", &["accounts", "documents", "masking", "model", "ports", "secret"]),
     ("git", &["escape", "manifest", "masking", "model", "secret"]),
     ("settings", &["accounts", "address", "documents", "git", "model", "secret", "text"]),
-    ("view", &["documents", "escape", "model", "plan"]),
+    ("view", &["documents", "escape", "manifest", "model", "plan"]),
     ("notify", &["address", "escape", "model", "plan", "settings", "view"]),
     ("controller", &["documents", "model", "plan", "ports"]),
     ("http", &["controller", "escape", "model", "notify", "plan"]),

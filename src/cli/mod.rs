@@ -122,6 +122,16 @@ enum StatusFormat {
 }
 
 #[derive(Clone, Copy, ValueEnum, PartialEq, Eq)]
+enum LintFormat {
+    Text,
+    Json,
+    /// Commands of GitHub Actions: annotations of the lines that a pull request changes.
+    Github,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
+}
+
+#[derive(Clone, Copy, ValueEnum, PartialEq, Eq)]
 enum HistoryFormat {
     Text,
     Json,
@@ -167,7 +177,10 @@ enum Command {
         script: bool,
     },
     /// Check the files of the infrastructure repository.
-    Lint,
+    Lint {
+        #[arg(short, long, alias = "format", value_name = "FORMAT", default_value = "text")]
+        output: LintFormat,
+    },
     /// Print what would be sent to AWS, as far as it is declared.
     Render(Names),
     /// Show what would change, and why.
@@ -508,7 +521,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<End> {
         Command::Demo { script } => {
             demo::run(if script { demo::Script::Itself } else { demo::Script::Reader }).await
         }
-        Command::Lint => lint::run(&repository),
+        Command::Lint { output } => lint::run(&repository, output),
         Command::Render(names) => render::run(&repository, &names),
         Command::Plan { names, to: Some(to), .. } => plan::migration(&repository, &names, to).await,
         Command::Plan { names, output, explain, to: None } => {

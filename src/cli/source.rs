@@ -218,6 +218,11 @@ impl Opened {
         self.source.is_remote()
     }
 
+    /// The path of a file below the watched path, from the root of the repository.
+    pub(super) fn path_from_root(&self, file: &str) -> String {
+        self.source.below_path(file)
+    }
+
     /// Whether the branch has declared a commit for an application, now or before. A shallow clone is deepened for it.
     pub(super) async fn has_declared(
         &self,
@@ -474,6 +479,10 @@ fn fill_gaps(declaration: &mut Declaration, past: &Declaration, broken: &mut BTr
 /// Prints findings to stderr; whether one of them is an error.
 pub(super) fn print_findings(declaration: &Declaration) -> bool {
     declaration.findings.iter().for_each(streams::finding);
+    is_broken(declaration)
+}
+
+pub(super) fn is_broken(declaration: &Declaration) -> bool {
     declaration.findings.iter().any(|finding| finding.severity == Severity::Error)
 }
 

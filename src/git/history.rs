@@ -104,8 +104,8 @@ impl Source {
         })
     }
 
-    /// From the root of the repository.
-    fn below_path(&self, file: &str) -> String {
+    /// The path of a file below the watched path, from the root of the repository.
+    pub fn below_path(&self, file: &str) -> String {
         if self.path.is_empty() { file.to_owned() } else { format!("{}/{file}", self.path) }
     }
 

@@ -124,7 +124,7 @@ pub fn web(address: &str) -> Option<String> {
 }
 
 /// Everything but letters, digits and what RFC 3986 calls unreserved.
-fn encoded(text: &str) -> String {
+pub(super) fn encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

@@ -4,6 +4,7 @@
 
 pub mod attention;
 pub mod events;
+pub mod findings;
 pub mod history;
 pub mod json;
 pub mod links;

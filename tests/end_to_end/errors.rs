@@ -41,6 +41,33 @@ fn a_broken_file_is_said_with_its_place_and_a_hint() {
     assert!(said.contains("test/api is frozen: its files have errors"), "{said}");
 }
 
+/// The form is another, and the place is that from the root of the repository; what `lint` ends with is the same.
+#[test]
+fn programs_read_the_findings_of_lint_in_their_own_forms() {
+    let rig = Rig::new();
+    let broken = "apiVersion: trueup.dev/v1\nkind: Application\nmetadata: {name: api}\nspec:\n  repositry: 50%, mco/api\n";
+    std::fs::create_dir(rig.folder.path().join("infra")).unwrap();
+    rig.write("infra/api.yaml", broken);
+    let run = |form: &str, code| rig.expect(&["lint", "--path", "infra", "-o", form], code);
+    let command = "::error file=infra/api.yaml,line=5,col=3,title=spec.repositry::unknown field `repositry`%0Ahint: did you mean `repository`?\n";
+    assert!(run("github", 1).contains(command), "{}", run("github", 1));
+    let sarif: serde_json::Value = serde_json::from_str(&run("sarif", 1)).unwrap();
+    let results = sarif["runs"][0]["results"].as_array().unwrap();
+    let found = results
+        .iter()
+        .find(|result| result["message"]["text"] == "unknown field `repositry` (spec.repositry)");
+    let place = &found.unwrap()["locations"][0]["physicalLocation"];
+    assert_eq!(place["artifactLocation"]["uri"], "infra/api.yaml");
+    assert_eq!(place["region"], json!({"startLine": 5, "startColumn": 3}));
+    let data: serde_json::Value = serde_json::from_str(&run("json", 1)).unwrap();
+    let found = data["findings"].as_array().unwrap().iter().find(|one| one["field"] == "spec.repositry");
+    assert_eq!(found.unwrap()["file"], "api.yaml");
+    rig.write("infra/api.yaml", crate::rig::APPLICATION);
+    assert_eq!(run("github", 0), "");
+    assert_eq!(run("json", 0), "{\n  \"applications\": 0,\n  \"findings\": []\n}\n");
+    assert!(run("sarif", 0).contains("\"results\": []"));
+}
+
 #[test]
 fn a_wrong_call_ends_with_one() {
     let rig = Rig::new();
