@@ -24,6 +24,7 @@ pub mod aws;
 pub mod git;
 pub mod lease;
 
+pub mod comparison;
 pub mod controller;
 pub mod http;
 pub mod notify;

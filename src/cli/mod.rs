@@ -189,6 +189,9 @@ enum Command {
         names: Names,
         #[arg(short, long, alias = "format", value_name = "FORMAT", default_value = "text")]
         output: Format,
+        /// Only what has changed since this branch, tag or commit, and how it was declared before.
+        #[arg(long, value_name = "REF", conflicts_with = "to")]
+        base: Option<String>,
         /// Tell which rule decided, and what held for those that were asked before it.
         #[arg(long, conflicts_with = "output")]
         explain: bool,
@@ -524,9 +527,9 @@ async fn dispatch(cli: Cli) -> anyhow::Result<End> {
         Command::Lint { output } => lint::run(&repository, output),
         Command::Render(names) => render::run(&repository, &names),
         Command::Plan { names, to: Some(to), .. } => plan::migration(&repository, &names, to).await,
-        Command::Plan { names, output, explain, to: None } => {
+        Command::Plan { names, output, base, explain, to: None } => {
             let detail = if explain { Detail::Rules } else { Detail::Changes };
-            plan::run(&repository, &names, output, detail).await
+            plan::run(&repository, &names, &plan::Wanted { base, format: output, detail }).await
         }
         Command::Status { names, filters, output, watch: false, exit_code } => {
             let code = if exit_code { status::Code::AsItStands } else { status::Code::Shown };
@@ -729,6 +732,12 @@ impl Filters {
     }
 }
 
+fn is_broken(declaration: &Declaration, is_meant: impl Fn(&Target) -> bool) -> End {
+    let concerns = |finding: &Finding| finding.targets.is_empty() || finding.targets.iter().any(&is_meant);
+    let mut errors = declaration.findings.iter().filter(|finding| finding.severity == Severity::Error);
+    if errors.any(concerns) { End::Error } else { End::Good }
+}
+
 impl Selection {
     /// The same, in some environments alone.
     fn within(self, environments: Vec<globset::GlobMatcher>) -> impl Fn(&Target) -> bool {
@@ -745,10 +754,6 @@ impl Selection {
 
     /// An error where one of the findings is one, and is about a target that is meant, or about none in particular.
     fn is_broken(&self, declaration: &Declaration) -> End {
-        let concerns = |finding: &Finding| {
-            finding.targets.is_empty() || finding.targets.iter().any(|target| self.holds(target))
-        };
-        let mut errors = declaration.findings.iter().filter(|finding| finding.severity == Severity::Error);
-        if errors.any(concerns) { End::Error } else { End::Good }
+        is_broken(declaration, |target| self.holds(target))
     }
 }

@@ -4,36 +4,65 @@ use anyhow::bail;
 
 use super::end::{self, Asked, End};
 use super::source::{Opened, print_findings};
-use super::{Format, Names, RepositoryArgs, controller, progress, streams};
+use super::{Format, Names, RepositoryArgs, controller, is_broken, progress, streams};
+use crate::comparison::Comparison;
 use crate::controller::{Writes, plans};
-use crate::model::TrafficPattern;
+use crate::model::{Target, TrafficPattern};
+use crate::plan::Plan;
 use crate::view::plan::Detail;
-use crate::view::{json, markdown, plan};
+use crate::view::{comparison, json, markdown, plan};
 
-pub(super) async fn run(
-    arguments: &RepositoryArgs,
-    names: &Names,
-    format: Format,
-    detail: Detail,
-) -> anyhow::Result<End> {
+/// What is asked for.
+pub(super) struct Wanted {
+    /// Only what has changed since then.
+    pub base: Option<String>,
+    pub format: Format,
+    pub detail: Detail,
+}
+
+pub(super) async fn run(arguments: &RepositoryArgs, names: &Names, wanted: &Wanted) -> anyhow::Result<End> {
     let source = Opened::open(arguments)?;
     let declaration = source.working_tree()?;
     print_findings(&declaration);
     let selection = names.selection(&declaration)?;
-    let broken = selection.is_broken(&declaration);
-    let mut controller = controller(source).await;
-    let swept =
-        progress::sweep(&mut controller, &declaration, Writes::Withheld, |target| selection.holds(target))
-            .await;
-    match format {
+    let compare = |base: &String| source.compared_with(base, &declaration);
+    let mut comparison = wanted.base.as_ref().map(compare).transpose()?;
+    if let Some(comparison) = &mut comparison {
+        comparison.touched.retain(|touched| selection.holds(&touched.target));
+    }
+    let is_meant = |target: &Target| {
+        selection.holds(target) && comparison.as_ref().is_none_or(|comparison| comparison.touches(target))
+    };
+    let broken = is_broken(&declaration, is_meant);
+    let mut controller = controller(source.clone()).await;
+    let swept = progress::sweep(&mut controller, &declaration, Writes::Withheld, is_meant).await;
+    let (plans, comparison) = (plans(&swept), comparison.as_ref());
+    match wanted.format {
         Format::Text => {
             let style = streams::style(arguments.color);
-            streams::screen(&plan::text(&plans(&swept), detail, style));
+            let touched = comparison.map(|comparison| comparison::text(comparison, style));
+            let plan = with_plan(&plans, comparison, || plan::text(&plans, wanted.detail, style));
+            streams::screen(&(touched.unwrap_or_default() + &plan));
         }
-        Format::Markdown => out!("{}", markdown::plan(&declaration, &plans(&swept))),
-        Format::Json => streams::document(&json::plan(&plans(&swept))),
+        Format::Markdown => {
+            let touched = comparison.map(comparison::for_a_pull_request);
+            let plan = with_plan(&plans, comparison, || markdown::plan(&declaration, &plans));
+            out!("{}{plan}", touched.unwrap_or_default());
+        }
+        Format::Json => {
+            let mut document = json::plan(&plans);
+            if let Some(comparison) = comparison {
+                (document["base"], document["changes"]) = comparison::json(comparison);
+            }
+            streams::document(&document);
+        }
     }
     Ok(end::lowest([broken, end::of(Asked::Plan, &swept)]))
+}
+
+/// Where a change touches nothing that is still declared there is nothing to plan.
+fn with_plan(plans: &[&Plan], comparison: Option<&Comparison>, show: impl FnOnce() -> String) -> String {
+    if plans.is_empty() && comparison.is_some() { String::new() } else { show() }
 }
 
 /// What ECS itself can do.

@@ -5,10 +5,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::accounts::Accounts;
-use crate::aws;
+use anyhow::{Context, ensure};
 use tokio::sync::oneshot;
 
+use crate::accounts::Accounts;
+use crate::aws;
+use crate::comparison::{self, Comparison, Side, Touched};
+use crate::escape;
 use crate::git::{Deepening, Location, Snapshot, Source, Watch};
 use crate::manifest::{self, Files, edit};
 use crate::model::{
@@ -286,18 +289,42 @@ impl Opened {
 
     /// The newest commit of the branch and what it declares.
     pub(super) fn committed(&self) -> anyhow::Result<(Head, Declaration)> {
-        let (head, mut declaration) = self.all_committed()?;
-        self.remember(&mut declaration, &head.commit);
-        self.restrict(&mut declaration);
+        let head = self.source.head()?;
+        let declaration = self.declared_by(&head.commit)?;
         Ok((head, declaration))
     }
 
-    fn all_committed(&self) -> anyhow::Result<(Head, Declaration)> {
-        let head = self.source.head()?;
-        let snapshot = self.source.snapshot(&head.commit)?;
-        let emptied = self.emptied(&snapshot.files, &head.commit);
-        let declaration = declared(snapshot, Some(head.commit.clone()), emptied);
-        Ok((head, declaration))
+    fn declared_by(&self, commit: &InfraCommit) -> anyhow::Result<Declaration> {
+        let mut declaration = self.all_declared_by(commit)?;
+        self.remember(&mut declaration, commit);
+        self.restrict(&mut declaration);
+        Ok(declaration)
+    }
+
+    fn all_declared_by(&self, commit: &InfraCommit) -> anyhow::Result<Declaration> {
+        let snapshot = self.source.snapshot(commit)?;
+        let emptied = self.emptied(&snapshot.files, commit);
+        Ok(declared(snapshot, Some(commit.clone()), emptied))
+    }
+
+    /// What differs from where the newest commit and `reference` part.
+    pub(super) fn compared_with(
+        &self,
+        reference: &str,
+        declaration: &Declaration,
+    ) -> anyhow::Result<Comparison> {
+        ensure!(
+            !self.is_remote(),
+            "--base needs a clone: of a repository elsewhere only the followed branch is fetched\n  hint  clone it, and give the folder as --repo"
+        );
+        let given = || format!("cannot compare with {}", escape::line(reference));
+        let named = self.source.resolve(reference).with_context(given)?;
+        let base = self.source.merge_base(&named.commit, &self.source.head()?.commit).with_context(given)?;
+        let before = self.declared_by(&base.commit)?;
+        let touched = comparison::touched(&before, declaration);
+        let still = |touched: &&Touched| touched.after != Side::Undeclared;
+        let untouched = declaration.applications.len() - touched.iter().filter(still).count();
+        Ok(Comparison { reference: reference.to_owned(), base, touched, untouched })
     }
 
     /// Files with nothing in them that declared something before: a disk that is full leaves them so, and nobody who
@@ -336,7 +363,7 @@ impl Opened {
     /// With what the operator does not allow.
     pub(super) fn whole_working_tree(&self) -> anyhow::Result<Declaration> {
         if self.source.is_bare() {
-            return Ok(self.all_committed()?.1);
+            return self.all_declared_by(&self.source.head()?.commit);
         }
         let snapshot = self.source.working_tree()?;
         let head = self.source.head().ok().map(|head| head.commit);

@@ -15,8 +15,26 @@ const MOST_DIFFERENCES: usize = 50;
 
 /// Compares two `RegisterTaskDefinition` inputs by effect: both are normalised first. `origin`: of the desired one.
 pub fn task_definitions(live: &Value, desired: &Value, origin: Origin) -> Vec<Difference> {
-    let mut found = Comparison { origin, found: Vec::new() };
-    found.compare(&Field::root(""), Some(&normalise::by_effect(live)), Some(&normalise::by_effect(desired)));
+    between(live, desired, (Origin::Aws, origin))
+}
+
+/// The same of two that the repository declares, the first one before the other.
+pub fn of_task_definitions(before: &Value, after: &Value) -> Vec<Difference> {
+    between(before, after, (Origin::Git, Origin::Git))
+}
+
+fn between(live: &Value, desired: &Value, origins: (Origin, Origin)) -> Vec<Difference> {
+    compared(&normalise::by_effect(live), &normalise::by_effect(desired), origins)
+}
+
+/// Compares two documents that the repository declares, as they are.
+pub fn of_declarations(before: &Value, after: &Value) -> Vec<Difference> {
+    compared(before, after, (Origin::Git, Origin::Git))
+}
+
+fn compared(live: &Value, desired: &Value, origins: (Origin, Origin)) -> Vec<Difference> {
+    let mut found = Comparison { origins, found: Vec::new() };
+    found.compare(&Field::root(""), Some(live), Some(desired));
     found.found
 }
 
@@ -31,7 +49,8 @@ pub fn listed(mut found: Vec<Difference>) -> Vec<Difference> {
 }
 
 struct Comparison {
-    origin: Origin,
+    /// Of the live and of the desired side.
+    origins: (Origin, Origin),
     found: Vec<Difference>,
 }
 
@@ -55,10 +74,14 @@ impl Comparison {
     }
 
     fn differs(&mut self, field: &Field, live: Option<&Value>, desired: Option<&Value>) {
-        let declared = desired.filter(|_| self.origin == Origin::Git);
+        let (of_live, of_desired) = self.origins;
+        let declared = desired.filter(|_| of_desired == Origin::Git);
         self.found.push(Difference {
-            live: live.map(|value| shown::live(field, value, declared)),
-            desired: desired.map(|value| shown::desired(field, value, self.origin)),
+            live: live.map(|value| match of_live {
+                Origin::Git => shown::desired(field, value, of_live),
+                Origin::Aws => shown::live(field, value, declared),
+            }),
+            desired: desired.map(|value| shown::desired(field, value, of_desired)),
             field: field.path.clone(),
         });
     }

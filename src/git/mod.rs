@@ -4,6 +4,7 @@
 //! push decides what is in the repository, and whoever answers for its host what comes over the wire: all of it is
 //! bounded, in `listing`, `snapshot`, `history`, `remote` and the transport.
 
+mod base;
 mod cache;
 #[cfg(test)]
 #[path = "../../tests/end_to_end/git_server.rs"]
@@ -52,6 +53,10 @@ pub enum GitError {
     NoRepository { location: String, source: git2::Error },
     #[error("the repository has no branch {branch}")]
     NoBranch { branch: String },
+    #[error("the repository has no branch, tag or commit {}\n  hint  {hint}", crate::escape::line(name))]
+    NoReference { name: String, hint: String },
+    #[error("the two have no commit in common\n  hint  {hint}")]
+    NoMergeBase { hint: String },
     #[error("the repository has no commit yet")]
     Empty,
     #[error("the repository has no folder {path}")]

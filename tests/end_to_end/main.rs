@@ -20,6 +20,7 @@ mod logs;
 mod native;
 mod policy;
 mod promote;
+mod pull_request;
 mod restart;
 mod rig;
 mod rollback;
