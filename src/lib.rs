@@ -27,6 +27,8 @@ pub mod lease;
 pub mod comparison;
 pub mod controller;
 pub mod http;
+pub mod import;
+pub mod inventory;
 pub mod notify;
 pub mod settings;
 pub mod view;

@@ -7,11 +7,12 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use crate::model::{
-    AccountId, Ancestry, ApplicationName, ClusterName, CodeDeployment, DeclaredCommits, Digest, Earlier,
-    EnvironmentName, Forward, Group, Image, InfraCommit, LeaseClaim, LeaseName, LeaseRecord, LogStream,
-    Millis, NewDeployment, Platform, Progress, Reading, Region, Repository, RepositoryName, Revision,
-    RunAnswer, ScalableTarget, Schedule, ScheduleName, Service, ServiceDeployment, ServiceName, Tag, Tags,
-    Target, TargetGroup, TargetHealth, Task, TaskDefinitionArn, Unreached, Wait, Word,
+    AccountId, Ancestry, ApplicationName, ClusterName, CodeDeployment, DeclaredCommits, DeploymentGroup,
+    DeploymentGroupName, Digest, Earlier, EnvironmentName, Forward, Group, Image, InfraCommit, LeaseClaim,
+    LeaseName, LeaseRecord, LogStream, Millis, NewDeployment, Platform, Progress, Reading, Region,
+    Repository, RepositoryName, Revision, RunAnswer, ScalableTarget, Schedule, ScheduleName, Service,
+    ServiceDeployment, ServiceName, Tag, Tags, Target, TargetGroup, TargetHealth, Task, TaskDefinitionArn,
+    Unreached, Wait, Word,
 };
 
 /// Why a call to AWS did not do what was asked, by what to do about it.
@@ -97,6 +98,7 @@ pub struct Ports {
     pub balancers: Arc<dyn Balancers>,
     pub schedules: Arc<dyn Schedules>,
     pub logs: Arc<dyn Logs>,
+    pub directory: Arc<dyn Directory>,
 }
 
 /// Which tasks of a service are asked for.
@@ -136,6 +138,10 @@ impl<T> Default for Listing<T> {
 }
 
 impl<T> Listing<T> {
+    pub fn map<U>(self, into: impl FnMut(T) -> U) -> Listing<U> {
+        Listing { items: self.items.into_iter().map(into).collect(), extent: self.extent }
+    }
+
     /// Both; cut where either is.
     pub fn append(&mut self, other: Self) {
         self.items.extend(other.items);
@@ -388,6 +394,15 @@ pub struct LogPage {
     pub lines: Vec<(Millis, String)>,
     /// Where the next page begins, also where nothing has been written there yet.
     pub next: Option<String>,
+}
+
+/// Lists what there is in one account and region, for who knows no name yet. Each list has a bound.
+#[async_trait]
+pub trait Directory: Send + Sync {
+    async fn clusters(&self) -> Result<Listing<ClusterName>, CloudError>;
+    async fn services(&self, cluster: &ClusterName) -> Result<Listing<ServiceName>, CloudError>;
+    /// The deployment groups of CodeDeploy that deploy services of ECS.
+    async fn deployment_groups(&self) -> Result<Listing<(DeploymentGroupName, DeploymentGroup)>, CloudError>;
 }
 
 /// Rules of EventBridge and schedules of EventBridge Scheduler in one account and region.

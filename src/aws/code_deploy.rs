@@ -140,7 +140,7 @@ fn is_over(result: Result<Value, CloudError>) -> Result<(), CloudError> {
     }
 }
 
-fn deployment_group(info: &Value) -> DeploymentGroup {
+pub(super) fn deployment_group(info: &Value) -> DeploymentGroup {
     let services = list(info, "ecsServices").map(|service| {
         let name = |key| {
             let text = text(service, key).unwrap_or_default();

@@ -11,6 +11,7 @@ mod budget;
 mod caller;
 mod clock;
 mod code_deploy;
+mod directory;
 mod download;
 mod ecr;
 mod ecs;
@@ -48,6 +49,7 @@ use crate::ports::{Pace, Place, Ports, Reach, Sts};
 use balancers::BalancersClient;
 use caller::Client;
 use code_deploy::CodeDeployClient;
+use directory::DirectoryClient;
 use ecr::EcrClient;
 use ecs::EcsClient;
 use logs::LogsClient;
@@ -210,6 +212,7 @@ pub fn ports(caller: &Arc<dyn Caller>) -> Ports {
             schedules: client(Api::Scheduler),
         }),
         logs: Arc::new(LogsClient(client(Api::Logs))),
+        directory: Arc::new(DirectoryClient { ecs: client(Api::Ecs), code_deploy: client(Api::CodeDeploy) }),
     }
 }
 

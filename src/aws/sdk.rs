@@ -159,6 +159,8 @@ impl Caller for Sdk {
     async fn call(&self, api: Api, operation: &'static str, input: Value) -> Result<Value, CallError> {
         let (ecs, ecr, code_deploy) = (&self.ecs, &self.ecr, &self.code_deploy);
         match (api, operation) {
+            (Api::Ecs, "ListClusters") => send!(ecs.list_clusters(), &input),
+            (Api::Ecs, "ListServices") => send!(ecs.list_services(), &input),
             (Api::Ecs, "DescribeServices") => send!(ecs.describe_services(), &input),
             (Api::Ecs, "ListServiceDeployments") => send!(ecs.list_service_deployments(), &input),
             (Api::Ecs, "DescribeServiceDeployments") => send!(ecs.describe_service_deployments(), &input),
@@ -181,6 +183,16 @@ impl Caller for Sdk {
             (Api::Ecr, "GetDownloadUrlForLayer") => send!(ecr.get_download_url_for_layer(), &input),
             (Api::Ecr, "PutImage") => send!(ecr.put_image(), &input),
             (Api::CodeDeploy, "GetDeploymentGroup") => send!(code_deploy.get_deployment_group(), &input),
+            (Api::CodeDeploy, "ListApplications") => send!(code_deploy.list_applications(), &input),
+            (Api::CodeDeploy, "BatchGetApplications") => {
+                send!(code_deploy.batch_get_applications(), &input)
+            }
+            (Api::CodeDeploy, "ListDeploymentGroups") => {
+                send!(code_deploy.list_deployment_groups(), &input)
+            }
+            (Api::CodeDeploy, "BatchGetDeploymentGroups") => {
+                send!(code_deploy.batch_get_deployment_groups(), &input)
+            }
             (Api::CodeDeploy, "ListDeployments") => send!(code_deploy.list_deployments(), &input),
             (Api::CodeDeploy, "BatchGetDeployments") => send!(code_deploy.batch_get_deployments(), &input),
             (Api::CodeDeploy, "GetDeploymentTarget") => send!(code_deploy.get_deployment_target(), &input),

@@ -14,6 +14,7 @@ mod git_program;
 mod health;
 mod history;
 mod iam_policy;
+mod import;
 mod lint;
 mod logs;
 mod messages;
@@ -396,6 +397,9 @@ enum Command {
         #[arg(long, requires = "account", value_name = "ACCOUNT|ARN")]
         trust: Option<String>,
     },
+    /// Write an infrastructure repository from what runs in an account, with the commits that run now.
+    #[command(after_help = import::EXAMPLES)]
+    Import(import::Options),
     /// Print the JSON Schema of the files.
     Schema,
     /// Print completions for a shell.
@@ -599,6 +603,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<End> {
             let whose = iam_policy::Whose { account: account.as_deref(), trust: trust.as_deref() };
             iam_policy::run(&repository, access, &whose)
         }
+        Command::Import(options) => import::run(&repository, &options).await,
         Command::Schema => Ok(editors::schema()),
         Command::Completions { shell } => Ok(editors::completions(shell)),
         Command::Man { folder } => editors::man(&folder),

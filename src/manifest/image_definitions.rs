@@ -21,7 +21,7 @@ pub(super) struct Entry {
 
 /// `<account>.dkr.ecr.<region>.<suffix>/<repository>` and a tag or a digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Reference {
+pub struct Reference {
     pub account: String,
     pub region: String,
     pub repository: String,
@@ -93,7 +93,8 @@ fn is_text(node: Option<&Node>) -> bool {
 }
 
 impl Reference {
-    pub(super) fn parse(uri: &str) -> Option<Self> {
+    /// `None`: it is of another registry.
+    pub fn parse(uri: &str) -> Option<Self> {
         let (host, path) = uri.split_once('/')?;
         let mut parts = host.split('.');
         let account = parts.next().filter(|part| AccountId::is_one(part))?;

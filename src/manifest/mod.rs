@@ -29,9 +29,11 @@ use serde_json::Value;
 use crate::model::{Declaration, InfraCommit, Shape, ShapeComplaint};
 use crate::text::report;
 
+pub use image_definitions::Reference as ImageAddress;
 pub use named::{MOST_NODES, Needs, is_document, is_of_this_program, needs};
 
 pub(crate) use names::NameKind;
+pub(crate) use read::is_name as is_document_name;
 pub use schema::schema;
 
 /// Every key of the documents, whose full example is `examples/every-key`.

@@ -238,7 +238,8 @@ fn name(metadata: &Node, report: &mut Report<'_>) -> Option<(Place, String)> {
 }
 
 /// Names stand in tags of AWS and in `ENVIRONMENT/APPLICATION`; an environment's is an image tag too.
-fn is_name(name: &str) -> bool {
+/// Whether a document may be called so.
+pub(crate) fn is_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     (1..=100).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with(['-', '.'])
 }

@@ -7,6 +7,7 @@ pub mod comparison;
 pub mod events;
 pub mod findings;
 pub mod history;
+pub mod import;
 pub mod json;
 pub mod links;
 pub mod logs;

@@ -13,6 +13,7 @@ mod errors;
 mod git_server;
 mod health;
 mod hostile;
+mod import;
 #[expect(dead_code, reason = "the tests of `src/lease` use more of it")]
 mod kubernetes;
 mod leases;

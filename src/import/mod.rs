@@ -1,0 +1,127 @@
+//! Files of an infrastructure repository from what runs in an account. Pure: what was read is handed in, and the same makes the same
+//! files.
+//!
+//! They declare the images alone: no task definition file is written. Then the plan right after it is empty whatever else a task
+//! definition holds, what others own stays theirs, and nothing that stands in a live task definition gets into git.
+
+mod applications;
+mod builds;
+mod images;
+mod names;
+#[cfg(test)]
+mod tests;
+mod write;
+mod yaml;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{Controller, DeploymentStrategy, EnvironmentName, Inventory, LiveService, Target};
+
+pub use builds::Build;
+pub use names::Evidence;
+
+/// What a person wants otherwise than it would be guessed.
+#[derive(Clone, Debug, Default)]
+pub struct Wishes {
+    /// All that is found belongs to this environment.
+    pub environment: Option<EnvironmentName>,
+}
+
+/// What is written, and what is told of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Imported {
+    /// By their paths.
+    pub files: BTreeMap<String, String>,
+    /// In the order of their environments and names.
+    pub found: Vec<Found>,
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A service that is written, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    pub target: Target,
+    pub cluster: String,
+    pub service: String,
+    pub evidence: Evidence,
+    pub declared: Declared,
+    /// What a person should know of it.
+    pub notes: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Declared {
+    /// The build of the first image.
+    Build(Build),
+    /// It is written commented out, for this reason.
+    CommentedOut(String),
+}
+
+/// A service that is not written, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    pub what: String,
+    pub why: String,
+}
+
+/// Files for everything that was found and can be declared.
+pub fn repository(inventory: &Inventory, wishes: &Wishes) -> Imported {
+    let (mut services, mut left_out) = (Vec::new(), Vec::new());
+    for service in &inventory.services {
+        match why_not(service) {
+            Some(why) => {
+                let what = format!("service {} of cluster {}", service.name, service.cluster);
+                left_out.push(LeftOut { what, why });
+            }
+            None => services.push(service),
+        }
+    }
+    let places = names::places(&services, wishes.environment.as_ref());
+    let environments: BTreeSet<String> =
+        places.iter().map(|place| place.environment.as_str().to_owned()).collect();
+    let targets = services
+        .into_iter()
+        .zip(places)
+        .map(|(service, place)| images::target(service, place, &environments))
+        .collect();
+    let applications = applications::of(targets);
+    let files = write::files(&applications);
+    let mut found: Vec<Found> =
+        applications.into_iter().flat_map(|application| application.targets).map(Found::from).collect();
+    found.sort_by(|one, two| one.target.cmp(&two.target));
+    Imported { files, found, left_out }
+}
+
+/// Why a service cannot be declared at all.
+fn why_not(service: &LiveService) -> Option<String> {
+    if service.controller == Controller::External {
+        return Some("its deployment controller is EXTERNAL: trueup does not deploy it".to_owned());
+    }
+    if service.controller == Controller::Ecs && service.strategy == DeploymentStrategy::Unknown {
+        return Some("ECS deploys it by a strategy that this version does not know".to_owned());
+    }
+    if service.controller == Controller::CodeDeploy && service.group.is_none() {
+        return Some("CodeDeploy deploys it, and no deployment group of it was found".to_owned());
+    }
+    let mut images = service.containers.iter().filter_map(|container| container.image.as_ref());
+    images.next().is_none().then(|| "its images are of other registries than ECR".to_owned())
+}
+
+impl From<images::LiveTarget> for Found {
+    fn from(target: images::LiveTarget) -> Self {
+        Self {
+            cluster: target.service.cluster.to_string(),
+            service: target.service.name.to_string(),
+            evidence: target.evidence,
+            declared: match target.missing.first() {
+                Some(missing) if target.images.is_empty() => Declared::CommentedOut(missing.why.clone()),
+                _ => match target.images.first() {
+                    Some(first) => Declared::Build(first.build.clone()),
+                    None => Declared::CommentedOut("it has no image".to_owned()),
+                },
+            },
+            notes: target.notes,
+            target: target.target,
+        }
+    }
+}

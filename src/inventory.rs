@@ -1,0 +1,278 @@
+//! Reads what runs in an account and region, knowing no name beforehand: services, the images of their containers, and the groups
+//! by which CodeDeploy deploys them. What cannot be read is told, and the rest goes on. Nothing is decided here but which revision is
+//! the one that was proven.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use futures::stream;
+
+use crate::documents::containers;
+use crate::manifest::ImageAddress;
+use crate::model::{
+    AccountId, ClusterName, Controller, DeploymentGroupName, DeploymentStatus, Digest, Inventory,
+    LiveContainer, LiveImage, LiveService, Reading, Region, RepositoryName, RolloutState, Service,
+    ServiceDeployment, ServiceDeploymentStatus, ServiceName, ServiceStatus, Tag, Task, TaskDefinitionArn,
+    Unread,
+};
+use crate::plan::phase;
+use crate::ports::{CloudError, Ecr, Extent, Listing, Place, Ports, Reach, Tasks};
+
+/// Services that are read at the same time: enough for the calls that take ten and twenty at once.
+const AT_ONCE: usize = 40;
+/// Deployments of a service that are read where its tags have to be resolved, or one goes on.
+const DEPLOYMENTS: usize = 20;
+/// Tasks of a service that are described to see what they run: all of one revision run the same.
+const TASKS: usize = 20;
+
+/// Where is looked, and at what.
+pub struct Wanted<'a> {
+    pub place: Place,
+    /// Empty: all that there are.
+    pub clusters: &'a [ClusterName],
+    pub services: &'a (dyn Fn(&ServiceName) -> bool + Sync),
+}
+
+/// Everything that is wanted. An error where nothing at all could be read.
+pub async fn read(reach: &dyn Reach, wanted: &Wanted<'_>) -> Result<Inventory, Unread> {
+    let ports = reach.ports(&wanted.place);
+    let place = || match &wanted.place.account {
+        Some(account) => format!("account {account}"),
+        None => "the account of the credentials".to_owned(),
+    };
+    let account = ports.sts.account().await.map_err(|why| Unread { what: place(), why: unreached(why) })?;
+    let region = wanted.place.region.clone();
+    let region =
+        region.ok_or_else(|| Unread { what: place(), why: "no AWS region is set: AWS_REGION".to_owned() })?;
+    let clusters = match wanted.clusters {
+        [] => ports.directory.clusters().await.map_err(|error| Unread {
+            what: format!("the clusters of account {account} in {region}"),
+            why: format!("{error}; name them with --cluster"),
+        })?,
+        named => Listing { items: named.to_vec(), extent: Extent::Whole },
+    };
+    let reader = Reader { reach, account, region, ports, registries: RegistriesByRegion::default() };
+    let mut inventory = Inventory::default();
+    inventory.unread.extend(reader.cut(clusters.extent, "clusters"));
+    let mut names = Vec::new();
+    for cluster in clusters.items {
+        match reader.ports.directory.services(&cluster).await {
+            Ok(services) => {
+                inventory
+                    .unread
+                    .extend(reader.cut(services.extent, &format!("services of cluster {cluster}")));
+                let services = services.items.into_iter().filter(|name| (wanted.services)(name));
+                names.extend(services.map(|name| (cluster.clone(), name)));
+            }
+            Err(error) => inventory.unread.push(reader.unread(&format!("cluster {cluster}"), &error)),
+        }
+    }
+    names.sort();
+    names.dedup();
+    let read = stream::iter(names).map(|(cluster, name)| reader.service(cluster, name));
+    for read in read.buffered(AT_ONCE).collect::<Vec<_>>().await {
+        match read {
+            Ok(service) => inventory.services.extend(service),
+            Err(unread) => inventory.unread.push(unread),
+        }
+    }
+    reader.find_groups(&mut inventory).await;
+    Ok(inventory)
+}
+
+fn unreached(why: crate::model::Unreached) -> String {
+    use crate::model::Unreached;
+    match why {
+        Unreached::Role { role, why } => format!("the role {role} cannot be assumed: {why}"),
+        Unreached::Region { region, why } => {
+            format!("{region} is not enabled, or the credentials are not good: {why}")
+        }
+        Unreached::Unread(why) => why,
+    }
+}
+
+type RegistriesByRegion = std::sync::Mutex<BTreeMap<Region, Arc<dyn Ecr>>>;
+
+/// What reads one account and region.
+struct Reader<'a> {
+    reach: &'a dyn Reach,
+    account: AccountId,
+    region: Region,
+    ports: Ports,
+    registries: RegistriesByRegion,
+}
+
+impl Reader<'_> {
+    fn unread(&self, what: &str, error: &CloudError) -> Unread {
+        let what = format!("{what} of account {} in {}", self.account, self.region);
+        Unread { what, why: error.to_string() }
+    }
+
+    fn cut(&self, extent: Extent, what: &str) -> Option<Unread> {
+        let why = "there are more than are read: name some with --cluster or --service".to_owned();
+        let what = format!("some {what} of account {} in {}", self.account, self.region);
+        (extent == Extent::Cut).then_some(Unread { what, why })
+    }
+
+    /// `None`: it is about to be gone.
+    async fn service(&self, cluster: ClusterName, name: ServiceName) -> Result<Option<LiveService>, Unread> {
+        let what = format!("service {name} of cluster {cluster}");
+        let unread = |error: CloudError| self.unread(&what, &error);
+        let found = self.ports.ecs.service(&cluster, &name).await.map_err(unread)?;
+        let Some(service) = found.filter(|service| service.status == ServiceStatus::Active) else {
+            return Ok(None);
+        };
+        let going_on = goes_on(&service);
+        let mut deployments = Vec::new();
+        if going_on && service.controller == Controller::Ecs {
+            deployments = self.deployments(&cluster, &name).await.map_err(unread)?;
+        }
+        let (revision, is_deploying) = proven(&service, &deployments);
+        let revision = revision.clone();
+        let input = self.ports.ecs.revision(&revision).await.map_err(unread)?.input;
+        let images: Vec<(&str, &str, Option<ImageAddress>)> = containers::images(&input)
+            .map(|(name, reference)| (name, reference, ImageAddress::parse(reference)))
+            .collect();
+        let is_open =
+            |image: &Option<ImageAddress>| image.as_ref().is_some_and(|image| image.digest.is_none());
+        let mut tasks = Vec::new();
+        if images.iter().any(|(.., image)| is_open(image)) {
+            if deployments.is_empty() && service.controller == Controller::Ecs {
+                deployments = self.deployments(&cluster, &name).await.map_err(unread)?;
+            }
+            let is_told = |container: &str| resolved(&revision, container, &deployments, &[]).is_some();
+            if images.iter().any(|(container, _, image)| is_open(image) && !is_told(container)) {
+                tasks = self.ports.ecs.tasks(&cluster, &name, Tasks::Running, TASKS).await.map_err(unread)?;
+            }
+        }
+        let mut containers = Vec::new();
+        for (container, reference, address) in images {
+            let digest = resolved(&revision, container, &deployments, &tasks);
+            let image = match address {
+                Some(address) => Some(self.image(address, digest).await),
+                None => None,
+            };
+            containers.push(LiveContainer {
+                name: container.to_owned(),
+                reference: reference.to_owned(),
+                image,
+            });
+        }
+        Ok(Some(LiveService {
+            account: self.account.clone(),
+            region: self.region.clone(),
+            cluster,
+            name,
+            controller: service.controller,
+            strategy: service.strategy,
+            is_deploying,
+            revision,
+            containers,
+            group: None,
+        }))
+    }
+
+    async fn deployments(
+        &self,
+        cluster: &ClusterName,
+        name: &ServiceName,
+    ) -> Result<Vec<ServiceDeployment>, CloudError> {
+        self.ports.ecs.service_deployments(cluster, name, DEPLOYMENTS).await
+    }
+
+    /// What ECR says of it. By its tag where that is still on it, since a tag may be on an index of which one platform runs.
+    async fn image(&self, address: ImageAddress, resolved: Option<Digest>) -> LiveImage {
+        let ImageAddress { account, region, repository, tag, digest } = address;
+        let (account, region) = (AccountId::new(account), Region::new(region));
+        let repository = RepositoryName::new(repository);
+        let named_by = tag.map(Tag::new);
+        let digest = digest.map(Digest::new).or(resolved);
+        let registry = self.registry(&region);
+        let by_tag = match &named_by {
+            Some(tag) => Some(registry.image_by_tag(Some(&account), &repository, tag).await),
+            None => None,
+        };
+        let found = match (by_tag, &digest) {
+            (Some(Ok(image)), Some(digest)) if image.is(digest) => Ok(image),
+            (_, Some(digest)) => registry.image_by_digest(Some(&account), &repository, digest).await,
+            (Some(by_tag), None) => by_tag,
+            (None, None) => Err(CloudError::NotFound("it has neither tag nor digest".to_owned())),
+        };
+        let described = registry.repository(Some(&account), &repository).await;
+        let mutability = Reading::from(described.map(|repository| repository.mutability));
+        LiveImage { account, region, repository, named_by, found: Reading::from(found), mutability }
+    }
+
+    fn registry(&self, region: &Region) -> Arc<dyn Ecr> {
+        if *region == self.region {
+            return Arc::clone(&self.ports.ecr);
+        }
+        let mut known = self.registries.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let open = || {
+            let place = Place { account: Some(self.account.clone()), region: Some(region.clone()) };
+            self.reach.ports(&place).ecr
+        };
+        Arc::clone(known.entry(region.clone()).or_insert_with(open))
+    }
+
+    /// By which group CodeDeploy deploys a service; nobody is asked where it deploys none.
+    async fn find_groups(&self, inventory: &mut Inventory) {
+        let by_code_deploy = |service: &&mut LiveService| service.controller == Controller::CodeDeploy;
+        let mut services = inventory.services.iter_mut().filter(by_code_deploy).peekable();
+        if services.peek().is_none() {
+            return;
+        }
+        let listed = match self.ports.directory.deployment_groups().await {
+            Ok(listed) => listed,
+            Err(error) => {
+                inventory.unread.push(self.unread("the deployment groups of CodeDeploy", &error));
+                return;
+            }
+        };
+        let mut by_service: BTreeMap<(ClusterName, ServiceName), BTreeSet<DeploymentGroupName>> =
+            BTreeMap::new();
+        for (name, group) in listed.items {
+            for service in group.services {
+                by_service.entry(service).or_default().insert(name.clone());
+            }
+        }
+        for service in services {
+            let groups = by_service.remove(&(service.cluster.clone(), service.name.clone()));
+            service.group = groups.and_then(|groups| groups.into_iter().next());
+        }
+        inventory.unread.extend(self.cut(listed.extent, "deployment groups"));
+    }
+}
+
+/// Whether a deployment is on its way, as the service itself tells.
+fn goes_on(service: &Service) -> bool {
+    let is_live = |status| status != DeploymentStatus::Inactive;
+    let live = service.deployments.iter().filter(|one| is_live(one.status));
+    live.clone().count() > 1 || live.clone().any(|one| one.rollout == Some(RolloutState::InProgress))
+}
+
+/// The revision that ended well last where something else is on its way; and whether it is.
+fn proven<'a>(service: &'a Service, deployments: &'a [ServiceDeployment]) -> (&'a TaskDefinitionArn, bool) {
+    let primary = service.primary().map_or(&service.task_definition, |primary| &primary.task_definition);
+    let Some(newest) = deployments.first() else { return (primary, goes_on(service)) };
+    match newest.status {
+        ServiceDeploymentStatus::RollbackSuccessful => (newest.sources.first().unwrap_or(primary), false),
+        status if status.is_over() => (primary, false),
+        _ => (phase::successes(deployments).next().unwrap_or(primary), true),
+    }
+}
+
+/// The digest that ECS resolved for a container of the newest deployment to a revision, or that its tasks run.
+fn resolved(
+    revision: &TaskDefinitionArn,
+    container: &str,
+    deployments: &[ServiceDeployment],
+    tasks: &[Task],
+) -> Option<Digest> {
+    let mut of_revision = deployments.iter().filter(|one| one.target.as_ref() == Some(revision));
+    let told = of_revision.find_map(|one| one.digests.get(container));
+    let running = tasks.iter().filter(|task| task.task_definition == *revision);
+    let mut running = running.flat_map(|task| &task.containers).filter(|one| one.name == container);
+    told.cloned().or_else(|| running.find_map(|one| one.digest.clone()))
+}
