@@ -154,6 +154,7 @@ fn settings(desired: &Desired) -> Value {
         tags,
         allowed_roles: _,
         allowed_repositories: _,
+        alerts: _,
         service_settings,
         count_declared_at: _,
         strategy,

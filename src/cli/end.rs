@@ -224,6 +224,7 @@ pub(super) mod tests {
             since: None,
             hold: None,
             unread: std::collections::BTreeSet::new(),
+            kept: Vec::new(),
             causes: Vec::new(),
         };
         Plan {

@@ -46,5 +46,6 @@ fn message() -> Alert {
         summary: "trueup reaches you here: this is a test, and nothing has happened".to_owned(),
         causes: Vec::new(),
         differences: Vec::new(),
+        receipt: None,
     }
 }

@@ -259,6 +259,7 @@ impl Loop {
         if self.observe {
             observe_only(&mut declaration);
         }
+        self.told.wanted(&mut declaration);
         self.told.declared(&declaration);
         self.declare(&Arc::new(declaration));
     }

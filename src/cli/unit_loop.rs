@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures::{StreamExt as _, stream};
 use tokio::sync::watch;
 
 use super::queues::Queues;
@@ -13,11 +14,16 @@ use crate::controller::{Controller, News, Outcome, Writes};
 use crate::http::Board;
 use crate::lease::Permit;
 use crate::model::{Declaration, Declared, Millis, Status, Target};
-use crate::notify::Notifier;
+use crate::notify::{Note, Notifier};
 use crate::ports::Place;
 
 /// The shortest rest of a replica that only stands by: AWS's rates belong to the one that writes.
 const STAND_BY: Duration = Duration::from_mins(1);
+
+/// Records of alerts that are written after a sweep, and of these at a time: they wait for what is due, and nothing waits for them.
+const MOST_NOTES: usize = 64;
+const NOTES_AT_A_TIME: usize = 8;
+const TOGETHER: Duration = Duration::from_millis(500);
 
 /// How long after a write it is taken for granted that others follow.
 const WRITES_GO_ON: Duration = Duration::from_secs(10);
@@ -70,6 +76,16 @@ impl Told {
     /// Hands the notifier to somebody for a moment.
     pub fn notifier<T>(&self, with: impl FnOnce(&mut Notifier) -> T) -> T {
         with(&mut self.telling().notifier)
+    }
+
+    /// Says of each target what must arrive of its alerts.
+    pub fn wanted(&self, declaration: &mut Declaration) {
+        let telling = self.telling();
+        for declared in &mut declaration.applications {
+            if let Declared::Readable(desired) = declared {
+                desired.alerts = telling.notifier.wanted(&desired.target);
+            }
+        }
     }
 
     /// A new declaration: who is gone is no longer told of, from the next sweep on.
@@ -148,6 +164,43 @@ impl Telling {
     }
 }
 
+/// So that what is taken together is put on record together.
+async fn a_moment_after(taken: &mut watch::Receiver<()>) {
+    match taken.changed().await {
+        Ok(()) => tokio::time::sleep(TOGETHER).await,
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// Puts on record what receivers have taken.
+async fn note(
+    controller: &Controller,
+    place: &Place,
+    declaration: &Declaration,
+    permit: &Permit,
+    told: &Told,
+) {
+    let notes = told.notifier(|notifier| {
+        if !notifier.has_receivers() {
+            return Vec::new();
+        }
+        let here = controller.all_in(place, declaration);
+        notifier.notes(|target| here.contains(target), MOST_NOTES)
+    });
+    let write = async |note: Note| match controller
+        .note(declaration, &note.target, &note.revision, &note.marks)
+        .await
+    {
+        Ok(true) => told.notifier(|notifier| notifier.noted(&note)),
+        Ok(false) => {}
+        Err(error) => {
+            tracing::warn!(event = "alert.unrecorded", target = %note.target, "{error}");
+        }
+    };
+    let notes = stream::iter(notes).take_while(|_| std::future::ready(permit.allows_writes()));
+    notes.for_each_concurrent(NOTES_AT_A_TIME, write).await;
+}
+
 /// Goes on until nobody declares anything any more: then the process ends, after the writes that have begun.
 pub(super) async fn run(
     mut controller: Controller,
@@ -167,6 +220,7 @@ pub(super) async fn run(
         }
     }
     let mut before = Writes::Allowed;
+    let mut taken = told.notifier(|notifier| notifier.taken());
     loop {
         let declaration = Arc::clone(&declared.borrow_and_update());
         let writes = if permit.allows_writes() { Writes::Allowed } else { Writes::Withheld };
@@ -185,6 +239,7 @@ pub(super) async fn run(
         let began = Instant::now();
         controller.sweep_while(&declaration, writes, wanted, &may_go_on, tell).await;
         told.swept(&place, began.elapsed());
+        note(&controller, &place, &declaration, &permit, &told).await;
         before = writes;
         let rest = match writes {
             Writes::Allowed => controller.rest(),
@@ -193,6 +248,7 @@ pub(super) async fn run(
         tokio::select! {
             () = tokio::time::sleep(jittered(rest)) => {}
             () = permit.granted() => {}
+            () = a_moment_after(&mut taken) => {}
             changed = declared.changed() => {
                 if changed.is_err() {
                     return;

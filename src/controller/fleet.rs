@@ -12,7 +12,8 @@ use super::outcome::{News, Swept, Writes};
 use super::pace;
 use super::unit::{Round, Unit};
 use crate::model::{
-    Declaration, Declared, Desired, FirstContact, Frozen, Mode, Observed, Past, Status, Target,
+    Declaration, Declared, Desired, FirstContact, Frozen, Mark, Matter, Mode, Observed, Past, Status, Target,
+    TaskDefinitionArn,
 };
 use crate::plan::Step;
 use crate::ports::{Clock, CloudError, History, Place, Reach};
@@ -197,6 +198,23 @@ impl Controller {
         let place = place(&*self.reach, desired);
         let open = || Unit::new(Access::new(place.clone(), &self.reach, &self.history, &self.clock));
         self.units.entry(place.clone()).or_insert_with(open).write_one(desired, step).await
+    }
+
+    /// Puts on record who has taken which alerts of a target that was looked at; whether that is there now.
+    pub async fn note(
+        &self,
+        declaration: &Declaration,
+        target: &Target,
+        revision: &TaskDefinitionArn,
+        taken: &BTreeMap<Matter, Mark>,
+    ) -> Result<bool, CloudError> {
+        let Some(desired) = declaration.readable().find(|desired| desired.target == *target) else {
+            return Ok(false);
+        };
+        match self.units.get(&place(&*self.reach, desired)) {
+            Some(unit) => unit.note(desired, revision, taken).await,
+            None => Ok(false),
+        }
     }
 
     /// What was read of a target last; `None`: it was not looked at.

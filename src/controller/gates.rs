@@ -317,6 +317,7 @@ mod tests {
             since: None,
             hold: None,
             unread: std::collections::BTreeSet::new(),
+            kept: Vec::new(),
         }
     }
 

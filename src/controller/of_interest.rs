@@ -95,8 +95,15 @@ mod tests {
         let desired = desired();
         let content = memory::content_hash(&desired.target, &input);
         let live_then = DeploymentId::new("ecs-svc/0");
-        let applied =
-            Applied { generation: number, infra_commit: None, live_then, from: None, at: Some(0), rounds: 0 };
+        let applied = Applied {
+            generation: number,
+            infra_commit: None,
+            live_then,
+            from: None,
+            at: Some(0),
+            rounds: 0,
+            receipts: None,
+        };
         let commit = Commit::new("aaaaaaa");
         let registration = memory::Registration {
             commit: &commit,

@@ -19,8 +19,8 @@ use super::moment::{Moment, OLDEST_FOR_A_RUN, Seen};
 use super::outcome::{News, Outcome, Requeue, Swept, Writes};
 use super::pace;
 use crate::model::{
-    Declaration, Declared, Desired, EnvironmentName, InfraCommit, Inquiry, Millis, Observed, Past, Status,
-    Target, TaskDefinitionArn, Waiting,
+    Declaration, Declared, Desired, EnvironmentName, InfraCommit, Inquiry, Mark, Matter, Millis, Observed,
+    Past, Reading, Status, Target, TaskDefinitionArn, Waiting,
 };
 use crate::plan::{self, Input, Plan, Recent, Step};
 use crate::ports::CloudError;
@@ -210,6 +210,22 @@ impl Unit {
             Outcome::Throttled { why, .. } => Err(CloudError::Throttled(why)),
             Outcome::Wrote(_) | Outcome::Nothing => Ok(()),
         }
+    }
+
+    /// Puts on record who has taken which alerts of a revision that was read; whether it is there now. It is made beside the decisions:
+    /// what is known of the last write that matters stays known.
+    pub async fn note(
+        &self,
+        desired: &Desired,
+        revision: &TaskDefinitionArn,
+        taken: &BTreeMap<Matter, Mark>,
+    ) -> Result<bool, CloudError> {
+        let known = self.last_look(&desired.target).and_then(|observed| observed.revisions.get(revision));
+        let step = known
+            .and_then(Reading::known)
+            .and_then(|revision| plan::note(desired, self.access.clock.now(), revision, taken));
+        let Some(step) = step else { return Ok(false) };
+        self.access.write(desired, &step).await.map(|_| true)
     }
 
     /// Has those looked at again at once for whom what they waited for has come: as many as may begin.

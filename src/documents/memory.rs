@@ -11,9 +11,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::normalise;
 use crate::model::{
-    Applied, Cause, CauseKind, ClusterName, Commit, ContentHash, DeclarationHash, DeploymentId, Desired,
-    Ended, InfraCommit, LastRun, Memory, Millis, Outcome, OutcomeKind, Revision, RunStamp, RunStanding,
-    SettingsStamp, Target, TaskDefinitionArn, Workload,
+    About, Applied, Cause, CauseKind, ClusterName, Commit, ContentHash, DeclarationHash, DeploymentId,
+    Desired, Ended, InfraCommit, LastRun, Mark, Matter, Memory, Millis, Outcome, OutcomeKind, Receipts,
+    Revision, RunStamp, RunStanding, SettingsStamp, Target, TaskDefinitionArn, Workload,
 };
 
 pub const ENVIRONMENT: &str = "trueup:environment";
@@ -37,6 +37,9 @@ const OUTCOME: &str = "trueup:outcome";
 /// `<generation>/<deployment>`: the stamp whose deployment the outcome is about.
 const ENDED: &str = "trueup:ended";
 const RETRY: &str = "trueup:retry";
+/// Where there is room for it (`tags::has_room_for_receipts`). `<matter>` that nobody wants to be told, and `<matter>=<about>` that was taken, with the names of those behind it who have not:
+/// `succeeded=0a1b2c3d:chat.audit approval`.
+const TOLD: &str = "trueup:told";
 const SETTINGS: &str = "trueup:settings";
 /// `<attempt>.<refusals>/<seconds>/<task>`: the task that was asked for, `-` before its id is known, `none` where AWS found no
 /// place for it.
@@ -113,6 +116,8 @@ pub enum Stamp {
     /// A person asks for another try after this failed deployment.
     Retry(String),
     Settings(SettingsStamp),
+    /// After receivers have taken alerts.
+    Told(Receipts),
     /// Before a task is asked for, and with what became of that.
     Run {
         run: RunStamp,
@@ -148,6 +153,7 @@ impl Stamp {
             }
             Self::Retry(failed) => BTreeMap::from([retry_tag(failed)]),
             Self::Settings(settings) => BTreeMap::from([settings_tag(settings)]),
+            Self::Told(receipts) => BTreeMap::from([told_tag(receipts)]),
             Self::Run { run, why } => {
                 let fixed = [
                     (RUN.to_owned(), format_run(run)),
@@ -172,6 +178,7 @@ impl Stamp {
             Self::LastRun(_) => LAST_RUN,
             Self::Retry(_) => RETRY,
             Self::Settings(_) => SETTINGS,
+            Self::Told(_) => TOLD,
         }
     }
 }
@@ -195,6 +202,7 @@ pub fn record(tags: &BTreeMap<String, String>, desired: &Desired) -> Option<Memo
         from: of_stamp(FROM, applied.generation).map(TaskDefinitionArn::new),
         at: of_stamp(AT, applied.generation).and_then(|at| at.parse::<Millis>().ok()?.checked_mul(1000)),
         rounds: of_stamp(HEALED, applied.generation).and_then(|text| text.parse().ok()).unwrap_or_default(),
+        receipts: tag(TOLD).map(parse_told),
         ..applied
     });
     names_it.then(|| Memory {
@@ -314,7 +322,45 @@ fn applied_tags(applied: &Applied) -> impl Iterator<Item = (String, String)> {
     let rounds =
         (applied.rounds > 0).then(|| (HEALED.to_owned(), format!("{generation}/{}", applied.rounds)));
     let from = applied.from.as_ref().map(|from| (FROM.to_owned(), format!("{generation}/{from}")));
-    [(APPLIED.to_owned(), format_applied(applied))].into_iter().chain(from).chain(at).chain(rounds)
+    let told = applied.receipts.as_ref().map(told_tag);
+    [(APPLIED.to_owned(), format_applied(applied))]
+        .into_iter()
+        .chain(from)
+        .chain(at)
+        .chain(rounds)
+        .chain(told)
+}
+
+/// What does not fit is left out, the longest first: it is told again.
+fn told_tag(receipts: &Receipts) -> (String, String) {
+    let word = |(matter, mark): (&Matter, &Mark)| match mark {
+        Mark::Unwanted => matter.name().to_owned(),
+        Mark::Taken { about, owed } => {
+            let owed: Vec<&str> = owed.iter().map(String::as_str).collect();
+            let behind = if owed.is_empty() { String::new() } else { format!(":{}", owed.join(".")) };
+            format!("{}={}{behind}", matter.name(), about.as_str())
+        }
+    };
+    let mut words: Vec<String> = receipts.0.iter().map(word).collect();
+    let length = |words: &[String]| words.iter().map(|word| word.len() + 1).sum::<usize>();
+    while length(&words) > MOST_OF_A_VALUE
+        && let Some((longest, _)) = words.iter().enumerate().max_by_key(|(_, word)| word.len())
+    {
+        words.remove(longest);
+    }
+    (TOLD.to_owned(), words.join(" "))
+}
+
+fn parse_told(text: &str) -> Receipts {
+    let mark = |word: &str| {
+        let (name, rest) = word.split_once('=').map_or((word, None), |(name, rest)| (name, Some(rest)));
+        let matter = Matter::ALL.into_iter().find(|matter| matter.name() == name)?;
+        let Some(rest) = rest else { return Some((matter, Mark::Unwanted)) };
+        let (about, owed) = rest.split_once(':').unwrap_or((rest, ""));
+        let owed = owed.split('.').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        Some((matter, Mark::Taken { about: About::from_record(about), owed }))
+    };
+    Receipts(text.split(' ').filter_map(mark).collect())
 }
 
 pub fn outcome_tag(outcome: &Outcome) -> (String, String) {
@@ -363,7 +409,7 @@ fn parse_applied(text: &str) -> Option<Applied> {
     let infra = parts.next()?;
     let live_then = DeploymentId::new(parts.next()?);
     let infra_commit = (infra != NONE).then(|| InfraCommit::new(infra));
-    Some(Applied { generation, infra_commit, live_then, from: None, at: None, rounds: 0 })
+    Some(Applied { generation, infra_commit, live_then, from: None, at: None, rounds: 0, receipts: None })
 }
 
 /// What stands behind `<generation>/`, if it is about this generation: a stamp by 0.1 leaves those of others behind.
@@ -461,6 +507,7 @@ mod tests {
             from: Some(TaskDefinitionArn::new("f:0")),
             at: Some(1_000_000),
             rounds: 2,
+            receipts: Some(Receipts::new(&Matter::ALL.into())),
         };
         let declared = DeclarationHash::new("d");
         let registration_of = Registration {
@@ -643,6 +690,47 @@ mod tests {
         assert_eq!(hint(&BTreeMap::new(), &desired()), None);
     }
 
+    #[test]
+    fn what_receivers_have_taken_is_read_as_it_was_stamped_and_fits_into_one_tag() {
+        let taken = |about: &str, owed: &[&str]| Mark::Taken {
+            about: About::of(about),
+            owed: owed.iter().map(ToString::to_string).collect(),
+        };
+        let marks = |marks: &[(Matter, Mark)]| Receipts(marks.iter().cloned().collect());
+        let names: Vec<String> = (0..32).map(|number| format!("{number:040}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let unwanted = (Matter::Approval, Mark::Unwanted);
+        let outcomes = Receipts::new(&[Matter::Failed, Matter::Succeeded].into());
+        for (receipts, text, read) in [
+            (Receipts::default(), "", Receipts::default()),
+            (outcomes.clone(), "held approval", outcomes),
+            (
+                marks(&[
+                    (Matter::Failed, taken("d", &[])),
+                    (Matter::Held, taken("d", &["audit", "on-call"])),
+                ]),
+                "failed=18ac3e73 held=18ac3e73:audit.on-call",
+                marks(&[
+                    (Matter::Failed, taken("d", &[])),
+                    (Matter::Held, taken("d", &["audit", "on-call"])),
+                ]),
+            ),
+            (
+                marks(&[(Matter::Failed, taken("d", &names)), unwanted.clone()]),
+                "approval",
+                marks(&[unwanted]),
+            ),
+        ] {
+            let mut ours = revision("r@sha256:1");
+            ours.tags.extend(Stamp::Told(receipts).tags());
+            assert_eq!(ours.tags[TOLD], text);
+            assert_eq!(of(&ours, &desired()).unwrap().applied.unwrap().receipts, Some(read));
+        }
+        let mut older = revision("r@sha256:1");
+        older.tags.remove(TOLD);
+        assert_eq!(of(&older, &desired()).unwrap().applied.unwrap().receipts, None);
+    }
+
     /// Tags that others may declare are counted by these keys: one that is missing there would be refused by AWS here.
     #[test]
     fn every_key_that_is_written_is_known() {
@@ -653,7 +741,7 @@ mod tests {
         }
         let written: Vec<&str> =
             written.keys().map(String::as_str).filter(|key| !key.starts_with(COMMIT_OF)).collect();
-        let mut known = KEYS.to_vec();
+        let mut known = [KEYS.as_slice(), &[TOLD]].concat();
         known.sort_unstable();
         assert_eq!(written, known);
     }

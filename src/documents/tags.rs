@@ -15,6 +15,11 @@ pub fn most_declared(images: usize) -> usize {
     MOST.saturating_sub(memory::KEYS.len()).saturating_sub(images.saturating_sub(1))
 }
 
+/// Whether there is room for one tag more, which nothing rests on: what alerts were taken. `foreign`: tags that others give.
+pub fn has_room_for_receipts(foreign: usize, images: usize) -> bool {
+    foreign < most_declared(images)
+}
+
 /// Whether a tag is not for others to give: AWS's own, and those of trueup's memory.
 pub fn is_reserved(key: &str) -> bool {
     let start =

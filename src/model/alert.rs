@@ -1,6 +1,6 @@
 //! A piece of news for people: what it is about and how grave it is. Where it goes is the sinks' business.
 
-use super::{Cause, Commit, Difference, Millis, Target};
+use super::{About, Cause, Commit, Difference, Matter, Millis, Owed, Target, TaskDefinitionArn};
 
 /// One piece of news.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +17,17 @@ pub struct Alert {
     pub summary: String,
     pub causes: Vec<Cause>,
     pub differences: Vec<Difference>,
+    /// Where it is written down who has taken it: it is told until everybody has. `None`: it is told as well as can be.
+    pub receipt: Option<Receipt>,
+}
+
+/// The mark that an alert leaves when it was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    pub revision: TaskDefinitionArn,
+    pub matter: Matter,
+    pub about: About,
+    pub owed: Owed,
 }
 
 /// The names are stable.
@@ -93,6 +104,17 @@ impl Event {
             Self::SourceBroken => "source.broken",
             Self::SourceGood => "source.good",
             Self::Test => "test",
+        }
+    }
+
+    /// What of it must arrive, if anything.
+    pub fn matter(self) -> Option<Matter> {
+        match self {
+            Self::DeploymentSucceeded => Some(Matter::Succeeded),
+            Self::DeploymentFailed | Self::DeploymentRolledBack => Some(Matter::Failed),
+            Self::CommitHeld => Some(Matter::Held),
+            Self::ApprovalNeeded => Some(Matter::Approval),
+            _ => None,
         }
     }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{
-    AccountId, AllowedRepositories, ClusterName, Commit, Digest, Finding, InfraCommit, Millis, Native,
-    Region, RepositoryName, RolePattern, ScheduledTask, ServiceName, Tag, Target,
+    AccountId, AllowedRepositories, ClusterName, Commit, Digest, Finding, InfraCommit, Matter, Millis,
+    Native, Region, RepositoryName, RolePattern, ScheduledTask, ServiceName, Tag, Target,
 };
 
 /// A commit of the infrastructure repository, for people: the newest of the branch where nothing else is said.
@@ -119,6 +119,8 @@ pub struct Desired {
     pub allowed_roles: Option<Vec<RolePattern>>,
     /// The operator's bound too: ECR repositories of images, those beside the application's own as well.
     pub allowed_repositories: AllowedRepositories,
+    /// By the operator's settings: what somebody is told of it until it was taken. Nothing where nobody receives alerts.
+    pub alerts: BTreeSet<Matter>,
     /// Members of `UpdateService` that are owned too, as written.
     pub service_settings: Option<Value>,
     /// Where the count among them is declared.

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::{
     AccountId, Answers, Balancing, Cause, ClusterName, Commit, ContentHash, DeclarationHash, DeploymentId,
-    DesiredImage, Digest, Group, InfraCommit, LastRun, RepositoryName, Schedule, ScheduleName, Shift, Tag,
-    TaskDefinitionArn,
+    DesiredImage, Digest, Group, InfraCommit, LastRun, Receipts, RepositoryName, Schedule, ScheduleName,
+    Shift, Tag, TaskDefinitionArn,
 };
 
 /// Unix time in milliseconds. The model never asks what time it is.
@@ -480,6 +480,8 @@ pub struct Applied {
     pub at: Option<Millis>,
     /// How often in a row somebody else had undone what is declared.
     pub rounds: u32,
+    /// Which alerts were taken, of this and what came after it; `None`: nobody received any.
+    pub receipts: Option<Receipts>,
 }
 
 /// What is known of the task of an attempt. It is written before the task is asked for, and again with what became of that.

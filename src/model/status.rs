@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{
-    Cause, Commit, Digest, LastRun, Millis, RepositoryName, Share, Shift, Suspension, Tag, TagMatch, Target,
-    TaskDefinitionArn, Unreached,
+    Cause, Commit, Digest, Kept, LastRun, Millis, RepositoryName, Share, Shift, Suspension, Tag, TagMatch,
+    Target, TaskDefinitionArn, Unreached,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +70,8 @@ pub struct Status {
     pub hold: Option<Hold>,
     /// What could not be read.
     pub unread: BTreeSet<Truth>,
+    /// Deployments whose alerts are to arrive.
+    pub kept: Vec<Kept>,
 }
 
 /// A failed commit that is not tried again by itself.

@@ -113,6 +113,7 @@ pub(super) mod tests {
                 live: Some("x".repeat(1000)),
                 desired: None,
             }],
+            receipt: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Alerts: what has changed between two looks ([`transition`], pure), and where it is told: in the log, and to the sinks of the
 //! [`outbox`].
 
+mod book;
 mod message;
 pub mod outbox;
 mod sinks;
@@ -8,9 +9,12 @@ pub mod transition;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tokio::sync::watch;
+
 use crate::model::alert::{Alert, Event, Severity};
-use crate::model::{Millis, Status, Target, Waiting};
-use crate::plan::waiting::is_of_account;
+use crate::model::{Matter, Millis, Status, Target, Waiting};
+use crate::plan::waiting::{Class, class, is_of_account};
+pub use book::Note;
 use outbox::Outbox;
 use transition::Told;
 
@@ -35,6 +39,39 @@ impl Notifier {
         for alert in self.news(status, now) {
             self.send(alert);
         }
+        // What was not read ends nothing.
+        if status.waiting.as_ref().map(class) != Some(Class::Unreadable) {
+            self.outbox.book.seen(status);
+        }
+        if self.outbox.book.has_left(&status.target) {
+            for alert in transition::owed(status, now) {
+                self.outbox.send_again(alert);
+            }
+        }
+    }
+
+    /// What somebody wants to be told of a target, of that which must arrive.
+    pub fn wanted(&self, target: &Target) -> BTreeSet<Matter> {
+        self.outbox.wanted(target)
+    }
+
+    /// Changes whenever something was taken that is to be put on record.
+    pub fn taken(&self) -> watch::Receiver<()> {
+        self.outbox.book.taken()
+    }
+
+    pub fn has_receivers(&self) -> bool {
+        self.outbox.has_receivers()
+    }
+
+    /// What is to be put on record of those that are wanted, at most so many.
+    pub fn notes(&self, is_wanted: impl Fn(&Target) -> bool, most: usize) -> Vec<Note> {
+        self.outbox.book.notes(is_wanted, most)
+    }
+
+    /// It is on record.
+    pub fn noted(&self, note: &Note) {
+        self.outbox.book.noted(note);
     }
 
     fn news(&mut self, status: &Status, now: Millis) -> Vec<Alert> {
@@ -69,6 +106,7 @@ impl Notifier {
         self.told.retain(|target, _| declared.contains(target));
         self.unreached.retain(|target, _| declared.contains(target));
         self.silent.retain(|target| declared.contains(target));
+        self.outbox.book.retain(|target| declared.contains(target));
     }
 
     /// Somebody else tells of it from now on. What was told before is old when it comes back: then it is told as by a process that
@@ -87,6 +125,9 @@ impl Notifier {
     }
 
     fn send(&mut self, alert: Alert) {
+        if self.outbox.book.knows(&alert) {
+            return;
+        }
         log(&alert);
         self.outbox.send(alert);
     }
@@ -116,14 +157,32 @@ fn log(alert: &Alert) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use crate::model::alert::Receipt;
     use crate::model::{ApplicationName, ConditionKind, EnvironmentName, Unreached};
     use crate::plan::Plan;
     use crate::plan::waiting::reason;
 
+    /// An alert about this deployment of an application.
+    pub fn about(event: Event, application: &str, deployment: &str, receipt: Option<Receipt>) -> Alert {
+        let target = status(application, None).target;
+        Alert {
+            key: format!("{}/{target}/{deployment}", event.name()),
+            target: Some(target),
+            deployment: Some(deployment.to_owned()),
+            event,
+            at: 0,
+            commit: None,
+            summary: String::new(),
+            causes: Vec::new(),
+            differences: Vec::new(),
+            receipt,
+        }
+    }
+
     /// One of these applications, which waits for this; `None`: for nothing.
-    fn status(application: &str, waiting: Option<Waiting>) -> Status {
+    pub fn status(application: &str, waiting: Option<Waiting>) -> Status {
         let target = Target {
             environment: EnvironmentName::new("prod"),
             application: ApplicationName::new(application),

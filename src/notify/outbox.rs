@@ -1,6 +1,7 @@
 //! Delivers alerts to the sinks. It never blocks the controller: each sink has a bounded queue and a task of its own, so that one in
-//! trouble delays no other.
+//! trouble delays no other. What must arrive is tried until it has; all else a few times.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -10,9 +11,11 @@ use futures::future::join_all;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::book::{Book, Standing};
 use super::sinks::{self, Answer};
 use crate::escape::line;
-use crate::model::alert::Alert;
+use crate::model::alert::{Alert, Event};
+use crate::model::{Matter, Owed, Target};
 use crate::settings::Sink;
 
 /// Alerts that wait for their delivery to one sink; more are dropped, and the log says how many.
@@ -58,6 +61,7 @@ impl Pace {
 #[derive(Default)]
 pub struct Outbox {
     lanes: Vec<Lane>,
+    pub(super) book: Book,
 }
 
 /// The way to one sink.
@@ -66,6 +70,7 @@ struct Lane {
     queue: mpsc::Sender<Arc<Alert>>,
     deliveries: Deliveries,
     task: JoinHandle<()>,
+    book: Book,
 }
 
 /// How deliveries to a sink have ended so far, and how many alerts wait for theirs.
@@ -88,7 +93,7 @@ pub enum Delivery {
     Delivered,
     /// The other side will never take it.
     Refused,
-    /// The tries are used up.
+    /// The tries are used up. What must arrive is tried again behind the others.
     GivenUp,
     /// The queue was full.
     Dropped,
@@ -118,8 +123,13 @@ impl Deliveries {
         self.counts.waiting.load(Ordering::Relaxed)
     }
 
-    fn end(&self, delivery: Delivery) {
+    /// One leaves the queue that is told anew.
+    fn leave(&self) {
         self.counts.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn end(&self, delivery: Delivery) {
+        self.leave();
         if let Some(count) = self.counts.ended.get(delivery as usize) {
             count.fetch_add(1, Ordering::Relaxed);
         }
@@ -129,9 +139,21 @@ impl Deliveries {
 impl Outbox {
     /// Fails where the system offers no TLS.
     pub fn start(sinks: Vec<Sink>, pace: Pace) -> reqwest::Result<Self> {
-        let client = client()?;
-        let lanes = sinks.into_iter().map(|sink| Lane::start(sink, client.clone(), pace)).collect();
-        Ok(Self { lanes })
+        let (client, book) = (client()?, Book::default());
+        let lanes =
+            sinks.into_iter().map(|sink| Lane::start(sink, client.clone(), book.clone(), pace)).collect();
+        Ok(Self { lanes, book })
+    }
+
+    pub fn has_receivers(&self) -> bool {
+        !self.lanes.is_empty()
+    }
+
+    /// What somebody wants to be told of a target, of that which must arrive.
+    pub fn wanted(&self, target: &Target) -> BTreeSet<Matter> {
+        let is_wanted =
+            |event: &Event| self.lanes.iter().any(|lane| lane.sink.route.takes(*event, Some(target)));
+        Event::ALL.into_iter().filter(is_wanted).filter_map(Event::matter).collect()
     }
 
     pub fn deliveries(&self) -> Vec<Deliveries> {
@@ -141,7 +163,19 @@ impl Outbox {
     /// Queues an alert for every sink that takes it; never waits.
     pub fn send(&self, alert: Alert) {
         let alert = Arc::new(alert);
-        for lane in self.lanes.iter().filter(|lane| lane.sink.route.takes(&alert)) {
+        let lanes: Vec<&Lane> = self.lanes.iter().filter(|lane| lane.takes(&alert)).collect();
+        self.book.begin(&alert, lanes.iter().map(|lane| lane.sink.name.clone()));
+        for lane in lanes {
+            lane.send(Arc::clone(&alert));
+        }
+    }
+
+    /// Queues it for those that were left out before, as far as there is room by now.
+    pub fn send_again(&self, alert: Alert) {
+        let alert = Arc::new(alert);
+        let is_left = |lane: &&Lane| self.book.is_left(&alert, &lane.sink.name);
+        for lane in self.lanes.iter().filter(is_left).filter(|lane| lane.queue.capacity() > 0) {
+            self.book.stands(&alert, &lane.sink.name, Standing::UnderWay);
             lane.send(Arc::clone(&alert));
         }
     }
@@ -153,28 +187,59 @@ impl Outbox {
 }
 
 impl Lane {
-    fn start(sink: Sink, client: reqwest::Client, pace: Pace) -> Self {
+    fn start(sink: Sink, client: reqwest::Client, book: Book, pace: Pace) -> Self {
         let (queue, mut waiting) = mpsc::channel::<Arc<Alert>>(QUEUE);
         let sink = Arc::new(sink);
         let deliveries = Deliveries { sink: sink.name.clone(), counts: Arc::default() };
-        let (to, counts) = (Arc::clone(&sink), deliveries.clone());
+        let (to, counts, again) = (Arc::clone(&sink), deliveries.clone(), queue.downgrade());
+        let marks = book.clone();
         let gap = if pace.keeps_gaps { sinks::gap(&sink.kind) } else { Duration::ZERO };
         let task = tokio::spawn(async move {
             while let Some(alert) = waiting.recv().await {
-                counts.end(deliver(&client, &to, &alert, pace, gap).await);
+                let ended = deliver(&client, &to, &alert, pace, gap).await;
+                match ended {
+                    // Behind the others, so that one that is never taken keeps no other from arriving. A process that ends leaves it
+                    // to the next one.
+                    Delivery::GivenUp if alert.receipt.is_some() => {
+                        marks.stands(&alert, &to.name, Standing::Late);
+                        if !requeue(&again, &alert) {
+                            marks.stands(&alert, &to.name, Standing::Left);
+                            counts.leave();
+                        }
+                    }
+                    _ => {
+                        counts.end(ended);
+                        marks.stands(&alert, &to.name, Standing::Taken);
+                    }
+                }
                 tokio::time::sleep(gap).await;
             }
         });
-        Self { sink, queue, deliveries, task }
+        Self { sink, queue, deliveries, task, book }
+    }
+
+    /// Whether its route takes it, and it has not been told before.
+    fn takes(&self, alert: &Alert) -> bool {
+        let owes = |owed: &Owed| match owed {
+            Owed::Nobody => false,
+            Owed::Only(names) => names.contains(&self.sink.name),
+            Owed::Everybody => true,
+        };
+        self.sink.route.takes(alert.event, alert.target.as_ref())
+            && alert.receipt.as_ref().is_none_or(|receipt| owes(&receipt.owed))
     }
 
     fn send(&self, alert: Arc<Alert>) {
         self.deliveries.counts.waiting.fetch_add(1, Ordering::Relaxed);
-        if self.queue.try_send(alert).is_err() {
-            self.deliveries.end(Delivery::Dropped);
-            let dropped = self.deliveries.ended(Delivery::Dropped);
-            tracing::error!(event = "alert.dropped", sink = self.sink.name, dropped, "its queue is full");
+        let Err(full) = self.queue.try_send(alert) else { return };
+        let alert = full.into_inner();
+        if alert.receipt.is_some() {
+            self.book.stands(&alert, &self.sink.name, Standing::Left);
+            return self.deliveries.leave();
         }
+        self.deliveries.end(Delivery::Dropped);
+        let dropped = self.deliveries.ended(Delivery::Dropped);
+        tracing::error!(event = "alert.dropped", sink = self.sink.name, dropped, "its queue is full");
     }
 
     async fn finish(self) {
@@ -184,6 +249,10 @@ impl Lane {
             tracing::warn!(event = "alert.dropped", sink = self.sink.name, waiting, "the process ends");
         }
     }
+}
+
+fn requeue(queue: &mpsc::WeakSender<Arc<Alert>>, alert: &Arc<Alert>) -> bool {
+    queue.upgrade().is_some_and(|queue| queue.try_send(Arc::clone(alert)).is_ok())
 }
 
 fn client() -> reqwest::Result<reqwest::Client> {
@@ -270,7 +339,9 @@ async fn beginning(mut answer: reqwest::Response) -> String {
 mod tests {
     use super::*;
     use crate::address::WebAddress;
-    use crate::model::alert::Event;
+    use crate::model::alert::Receipt;
+    use crate::model::{About, TaskDefinitionArn};
+    use crate::notify::tests::about;
     use crate::notify::transition::of_source;
     use crate::secret::Secret;
     use crate::settings::{Route, SinkKind};
@@ -448,6 +519,98 @@ mod tests {
         let unreadable = webhook(&url, Secret::File("/nowhere/secret".into()));
         let why = try_once(&unreadable, &alert()).await.unwrap_err();
         assert!(why.starts_with("the secret cannot be read: "), "{why}");
+    }
+
+    /// One that must arrive, about a deployment of this application.
+    fn due(application: &str) -> Alert {
+        let receipt = Receipt {
+            revision: TaskDefinitionArn::new("api:2"),
+            matter: Matter::Succeeded,
+            about: About::of("d2"),
+            owed: Owed::Everybody,
+        };
+        about(Event::DeploymentSucceeded, application, "d2", Some(receipt))
+    }
+
+    /// What it was sent, by the keys of the alerts.
+    fn keys(heard: &[String]) -> Vec<String> {
+        let key = |request: &'_ String| {
+            request.lines().find_map(|line| line.strip_prefix("x-trueup-delivery: ").map(str::to_owned))
+        };
+        heard.iter().filter_map(key).collect()
+    }
+
+    #[tokio::test]
+    async fn what_must_arrive_is_tried_behind_the_others_until_it_has() {
+        let busy = "503 Busy";
+        let (url, heard) = receiver(vec![busy, busy, busy, busy, busy, busy, "200 OK", "200 OK"]).await;
+        let sink = webhook(&url, Secret::Given("hunter2".to_owned()));
+        let outbox = Outbox::start(vec![sink], AT_ONCE).unwrap();
+        let wanted = outbox.wanted(due("one").target.as_ref().unwrap());
+        assert_eq!(wanted, Matter::ALL.into());
+        outbox.send(due("one"));
+        outbox.send(alert());
+        outbox.send(due("two"));
+        let mut taken = outbox.book.taken();
+        let heard = heard.await.unwrap();
+        let [one, two] = ["one", "two"].map(|name| format!("deployment.succeeded/prod/{name}/d2"));
+        let lost = alert().key;
+        let expected = [&one, &one, &one, &lost, &lost, &lost, &two, &one].map(String::clone);
+        assert_eq!(keys(&heard), expected);
+        while outbox.book.notes(|_| true, 10).len() < 2 {
+            taken.changed().await.unwrap();
+        }
+        let deliveries = outbox.deliveries().remove(0);
+        let ended = [Delivery::Delivered, Delivery::GivenUp].map(|ended| deliveries.ended(ended));
+        assert_eq!((deliveries.waiting(), ended), (0, [2, 1]));
+    }
+
+    /// Three times as many as there is room for, to a receiver that hangs; what is left is told anew, as long as it is so.
+    #[tokio::test]
+    async fn what_must_arrive_and_finds_no_room_is_told_anew_until_it_has_come() {
+        const MANY: usize = 3 * QUEUE;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let outbox =
+            Outbox::start(vec![webhook(&url, Secret::Given("hunter2".to_owned()))], AT_ONCE).unwrap();
+        let all = || (0..MANY).map(|number| due(&format!("a{number}")));
+        all().for_each(|alert| outbox.send(alert));
+        let deliveries = outbox.deliveries().remove(0);
+        assert!(deliveries.waiting() <= QUEUE as u64 + 1, "{}", deliveries.waiting());
+        assert_eq!(deliveries.ended(Delivery::Dropped), 0);
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut text = Vec::new();
+                while !is_whole(&text) && stream.read_buf(&mut text).await.is_ok_and(|read| read > 0) {}
+                let _ = stream
+                    .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+                    .await;
+            }
+        });
+        let mut taken = outbox.book.taken();
+        while deliveries.ended(Delivery::Delivered) < MANY as u64 {
+            taken.changed().await.unwrap();
+            if deliveries.waiting() == 0 {
+                all().for_each(|alert| outbox.send_again(alert));
+            }
+        }
+        assert_eq!(outbox.book.notes(|_| true, 2 * MANY).len(), MANY);
+    }
+
+    #[tokio::test]
+    async fn who_has_taken_it_before_is_not_told_again() {
+        let (url, heard) = receiver(vec!["200 OK"]).await;
+        let sink =
+            |name: &str| Sink { name: name.to_owned(), ..webhook(&url, Secret::Given("hunter2".to_owned())) };
+        let outbox = Outbox::start(vec![sink("audit"), sink("chat")], AT_ONCE).unwrap();
+        let mut late = due("one");
+        late.receipt.as_mut().unwrap().owed = Owed::Only(["chat".to_owned()].into());
+        outbox.send(late);
+        heard.await.unwrap();
+        let counts: Vec<u64> =
+            outbox.deliveries().iter().map(|one| one.waiting() + one.ended(Delivery::Delivered)).collect();
+        assert_eq!(counts, [0, 1]);
     }
 
     #[tokio::test]

@@ -1,18 +1,19 @@
 //! What is news between two looks at a target. Pure.
 //!
 //! Each piece of news is told once. A process that has just started knows nothing of what its predecessor told, and
-//! goes by what is on record: the outcome of a deployment is recorded on its revision in the pass that tells it, so a
-//! recorded outcome is old. Drift and stalls have no record: they are told again after a restart, with the same key.
+//! goes by what is on record: outcomes, holds and approvals are told again until it is on record that their receivers have taken them.
+//! Where no such record is kept, a recorded outcome is old. Drift and stalls have no record: they are told again after a restart,
+//! with the same key.
 
 use std::collections::BTreeMap;
 
-use crate::model::alert::{Alert, Event, Severity};
+use crate::model::alert::{Alert, Event, Receipt, Severity};
 use crate::model::{
-    Commit, ConditionKind, Health, LastDeployment, Millis, OnTimeout, Phase, Shift, Stage, StartedBy, Status,
-    Sync, Waiting,
+    About, Commit, ConditionKind, Health, Kept, LastDeployment, Matter, Millis, OnTimeout, Owed, Phase,
+    Shift, Stage, StartedBy, Status, Sync, Waiting,
 };
 use crate::plan::shift::describe as describe_shift;
-use crate::plan::waiting::{Class, class, describe, hint, reason};
+use crate::plan::waiting::{Class, class, describe, hint, is_of_account, reason};
 
 /// An image that has not been built for so long, in milliseconds, is told.
 pub const TOO_LONG: Millis = 30 * 60 * 1000;
@@ -24,6 +25,8 @@ const LEAST_NOTICE: Millis = 15 * 60 * 1000;
 /// What was told about a target, as far as it matters for what comes next.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Told {
+    /// Whether the target has been read: what is found then for the first time is not new.
+    was_read: bool,
     deployment: Option<(String, Phase)>,
     /// The milestone of a traffic shift that was told last, with the deployment.
     milestone: Option<(String, Event)>,
@@ -49,17 +52,35 @@ struct Degraded {
 /// The news of one look, and what has been told after it.
 pub fn of_target(before: Option<&Told>, now: &Status, at: Millis) -> (Vec<Alert>, Told) {
     let mut news = News { now, at, alerts: Vec::new() };
+    let read_before = before.filter(|before| before.was_read);
     let told = Told {
-        deployment: news.deployment(before),
-        milestone: news.milestone(before),
-        expiring: news.expiry(before),
-        held: news.hold(before),
+        was_read: read_before.is_some() || was_read(now),
+        deployment: news.deployment(read_before),
+        milestone: news.milestone(read_before),
+        expiring: news.expiry(read_before),
+        held: news.hold(read_before),
         degraded: news.degraded(before),
         drifting: news.drift(before),
         waiting: news.wait(before),
         stalls: news.stalls(before),
     };
+    if read_before.is_none() {
+        news.late();
+    }
     (news.alerts, told)
+}
+
+/// What is to be told again, as by a process that has just started, unless somebody knows that it was taken.
+pub fn owed(now: &Status, at: Millis) -> Vec<Alert> {
+    let (mut alerts, _) = of_target(None, now, at);
+    alerts.retain(|alert| alert.receipt.is_some());
+    alerts
+}
+
+/// Whether what is told of it says anything about what is there.
+fn was_read(status: &Status) -> bool {
+    let is_unread = |waiting: &Waiting| class(waiting) == Class::Unreadable || is_of_account(waiting);
+    status.is_observed && !status.waiting.as_ref().is_some_and(is_unread)
 }
 
 /// The infrastructure repository has become unreadable, or readable again.
@@ -81,6 +102,7 @@ pub fn of_source(before: Option<&str>, now: Option<&str>, at: Millis) -> Option<
         summary,
         causes: Vec::new(),
         differences: Vec::new(),
+        receipt: None,
     })
 }
 
@@ -111,7 +133,37 @@ impl News<'_> {
             summary: format!("{target}: {what}"),
             causes: causes.cloned().unwrap_or_default(),
             differences: if event == Event::DriftFound { self.now.drift.clone() } else { Vec::new() },
+            receipt: event.matter().and_then(|matter| self.receipt(matter, about)),
         });
+    }
+
+    /// `about`: a deployment, and what waits in it. `None` where there is no record, or everybody is in it.
+    fn receipt(&self, matter: Matter, about: &str) -> Option<Receipt> {
+        let kept = self.kept(about)?;
+        let about = About::of(about);
+        let owed = kept.receipts.owed(matter, &about);
+        (owed != Owed::Nobody).then(|| Receipt { revision: kept.revision.clone(), matter, about, owed })
+    }
+
+    fn kept(&self, about: &str) -> Option<&Kept> {
+        let is_it = |kept: &&Kept| {
+            about.strip_prefix(&kept.deployment).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.now.kept.iter().find(is_it)
+    }
+
+    /// Deployments that ended before the newest one began, of which somebody has not been told.
+    fn late(&mut self) {
+        for kept in &self.now.kept {
+            let Some((event, what)) = kept.ended.and_then(end) else { continue };
+            let what = format!("{} {what}", kept.commit.short());
+            self.tell(event, &kept.deployment, Some(&kept.commit), &what);
+            // What is known of the newest one is not known of this.
+            if let Some(alert) = self.alerts.last_mut() {
+                alert.deployment = Some(kept.deployment.clone());
+                alert.causes = Vec::new();
+            }
+        }
     }
 
     fn deployment(&mut self, before: Option<&Told>) -> Option<(String, Phase)> {
@@ -131,8 +183,15 @@ impl News<'_> {
             );
         }
         let was_over = known.is_some_and(|(_, phase)| phase.is_over());
-        // On first sight only what nobody has recorded is news, and only of our own deployments.
-        let unheard = before.is_some() || (!self.now.is_recorded && last.started_by == StartedBy::Trueup);
+        let unheard = match (before, self.kept(id)) {
+            (Some(_), _) => true,
+            (None, Some(_)) => {
+                let matter = end(last.phase).and_then(|(event, _)| event.matter());
+                matter.is_some_and(|matter| self.receipt(matter, id).is_some())
+            }
+            // On first sight only what nobody has recorded is news, and only of our own deployments.
+            (None, None) => !self.now.is_recorded && last.started_by == StartedBy::Trueup,
+        };
         if last.phase.is_over() && !was_over && unheard {
             self.ended(last, id);
         }
@@ -161,7 +220,11 @@ impl News<'_> {
         // The next step of a shift waits anew.
         let about = about_pauses(&id, shift);
         let told = Some((about.clone(), event));
-        if before.is_some_and(|before| before.milestone != told) {
+        let is_news = match before {
+            Some(before) => before.milestone != told,
+            None => event.matter().is_some_and(|matter| self.receipt(matter, &about).is_some()),
+        };
+        if is_news {
             self.tell(event, &about, last.commit.as_ref(), &what);
         }
         told
@@ -198,22 +261,18 @@ impl News<'_> {
     }
 
     fn ended(&mut self, last: &LastDeployment, id: &str) {
-        let (event, what) = match last.phase {
-            Phase::Succeeded => (Event::DeploymentSucceeded, format!("{} succeeded", name(last))),
-            Phase::RolledBack => {
-                (Event::DeploymentRolledBack, format!("{} failed and was rolled back", name(last)))
-            }
-            Phase::Failed => (Event::DeploymentFailed, format!("{} failed", name(last))),
-            _ => return,
-        };
-        self.tell(event, id, last.commit.as_ref(), &what);
+        let Some((event, what)) = end(last.phase) else { return };
+        self.tell(event, id, last.commit.as_ref(), &format!("{} {what}", name(last)));
     }
 
     fn hold(&mut self, before: Option<&Told>) -> Option<Commit> {
         let Some(Waiting::Held { commit, deployment, .. }) = &self.now.waiting else { return None };
-        let known = before.is_none_or(|before| before.held.as_ref().is_some_and(|held| held.matches(commit)));
-        if !known {
-            let about = deployment.clone().unwrap_or_default();
+        let about = deployment.clone().unwrap_or_default();
+        let is_known = match before {
+            Some(before) => before.held.as_ref().is_some_and(|held| held.matches(commit)),
+            None => self.receipt(Matter::Held, &about).is_none(),
+        };
+        if !is_known {
             let what = format!(
                 "{} is on hold: it failed here, and is tried again only after `trueup retry {}`",
                 commit.short(),
@@ -341,6 +400,16 @@ pub fn stalls(status: &Status) -> BTreeMap<&'static str, String> {
     stalled.map(|condition| (condition.reason, condition.message.clone())).collect()
 }
 
+/// How a deployment ended, in the words of an alert.
+fn end(phase: Phase) -> Option<(Event, &'static str)> {
+    match phase {
+        Phase::Succeeded => Some((Event::DeploymentSucceeded, "succeeded")),
+        Phase::RolledBack => Some((Event::DeploymentRolledBack, "failed and was rolled back")),
+        Phase::Failed => Some((Event::DeploymentFailed, "failed")),
+        _ => None,
+    }
+}
+
 /// A deployment, and what waits for somebody's word in it.
 fn about_pauses(deployment: &str, shift: &Shift) -> String {
     shift.pauses.iter().fold(deployment.to_owned(), |about, pause| about + "/" + &pause.id)
@@ -360,7 +429,8 @@ fn name(last: &LastDeployment) -> &str {
 mod tests {
     use super::*;
     use crate::model::{
-        ApplicationName, Cause, CauseKind, Difference, EnvironmentName, Pause, Proof, Target,
+        ApplicationName, Cause, CauseKind, Difference, EnvironmentName, Mark, Pause, Proof, Receipts, Target,
+        TaskDefinitionArn,
     };
 
     fn status() -> Status {
@@ -393,6 +463,7 @@ mod tests {
             since: None,
             hold: None,
             unread: std::collections::BTreeSet::new(),
+            kept: Vec::new(),
             causes: vec![cause("2 x exited with 137")],
         }
     }
@@ -560,6 +631,99 @@ mod tests {
         let mut other = deployment("d2", Phase::Succeeded);
         other.last_deployment.as_mut().unwrap().started_by = StartedBy::Other;
         check(&[other], &[]);
+    }
+
+    /// With this on record on the revision of `d2`.
+    fn kept(status: Status, receipts: Receipts) -> Status {
+        let kept = Kept {
+            revision: TaskDefinitionArn::new("api:2"),
+            commit: Commit::new("bbbbbbb"),
+            deployment: "d2".to_owned(),
+            ended: None,
+            receipts,
+        };
+        Status { kept: vec![kept], ..status }
+    }
+
+    fn taken(matters: &[(Matter, &str, &[&str])]) -> Receipts {
+        let mark = |about: &str, owed: &[&str]| Mark::Taken {
+            about: About::of(about),
+            owed: owed.iter().map(ToString::to_string).collect(),
+        };
+        Receipts(matters.iter().map(|(matter, about, owed)| (*matter, mark(about, owed))).collect())
+    }
+
+    #[test]
+    fn a_new_process_tells_what_it_is_not_on_record_that_everybody_has_taken() {
+        let succeeded = || Status { is_recorded: true, ..deployment("d2", Phase::Succeeded) };
+        let none = Receipts::default;
+        for (look, receipts, expected) in [
+            (succeeded(), none(), vec!["deployment.succeeded"]),
+            (succeeded(), taken(&[(Matter::Succeeded, "d1", &[])]), vec!["deployment.succeeded"]),
+            (succeeded(), taken(&[(Matter::Succeeded, "d2", &["chat"])]), vec!["deployment.succeeded"]),
+            (succeeded(), taken(&[(Matter::Succeeded, "d2", &[])]), vec![]),
+            (succeeded(), Receipts::new(&[Matter::Failed].into()), vec![]),
+            // Told before the outcome was on record.
+            (deployment("d2", Phase::Succeeded), taken(&[(Matter::Succeeded, "d2", &[])]), vec![]),
+            (held(), none(), vec!["deployment.rolled_back", "commit.held"]),
+            (held(), taken(&[(Matter::Failed, "d2", &[])]), vec!["commit.held"]),
+            (held(), taken(&[(Matter::Failed, "d2", &[]), (Matter::Held, "d2", &[])]), vec![]),
+            (paused(60), none(), vec!["approval.needed"]),
+            (paused(60), taken(&[(Matter::Approval, "d2/o", &[])]), vec!["approval.needed"]),
+            (paused(60), taken(&[(Matter::Approval, "d2/p", &[])]), vec![]),
+            (deployment("d2", Phase::InProgress), none(), vec![]),
+            (deployment("d2", Phase::Superseded), none(), vec![]),
+        ] {
+            let unread = Status {
+                waiting: Some(Waiting::Unreadable { what: "the service", why: "throttled".to_owned() }),
+                ..status()
+            };
+            let look = kept(look, receipts.clone());
+            check(std::slice::from_ref(&look), &expected);
+            check(&[unread, look.clone()], &expected);
+            let owed: Vec<&str> = owed(&look, 0).iter().map(|alert| alert.event.name()).collect();
+            assert_eq!(owed, expected, "{receipts:?}");
+        }
+        let owed = owed(&kept(succeeded(), taken(&[(Matter::Succeeded, "d2", &["chat"])])), 0);
+        let receipt = owed[0].receipt.clone().unwrap();
+        assert_eq!(receipt.owed, Owed::Only(["chat".to_owned()].into()));
+        assert_eq!((receipt.revision.as_str(), receipt.about), ("api:2", About::of("d2")));
+    }
+
+    #[test]
+    fn a_first_look_that_could_not_read_makes_nothing_new_of_what_is_old() {
+        let unread = Status {
+            waiting: Some(Waiting::Unreadable { what: "the service", why: "throttled".to_owned() }),
+            ..status()
+        };
+        check(&[unread.clone(), Status { is_recorded: true, ..deployment("d2", Phase::Succeeded) }], &[]);
+        check(&[unread.clone(), held()], &[]);
+        check(
+            &[unread, no_service(), deployment("d2", Phase::InProgress)],
+            &["reconcile.stalled", "deployment.started", "reconcile.resumed"],
+        );
+    }
+
+    #[test]
+    fn a_deployment_that_ended_before_the_newest_began_is_told_late() {
+        let mut look = deployment("d3", Phase::InProgress);
+        for (id, ended) in [("d1", Phase::RolledBack), ("d2", Phase::Succeeded)] {
+            let mut status = kept(status(), Receipts::default());
+            status.kept[0].deployment = id.to_owned();
+            status.kept[0].ended = Some(ended);
+            look.kept.extend(status.kept);
+        }
+        let (alerts, told) = of_target(None, &look, 0);
+        let found: Vec<_> = alerts
+            .iter()
+            .map(|alert| (alert.key.as_str(), alert.summary.as_str(), alert.causes.len()))
+            .collect();
+        let expected = [
+            ("deployment.rolled_back/test/api/d1", "test/api: bbbbbbb failed and was rolled back", 0),
+            ("deployment.succeeded/test/api/d2", "test/api: bbbbbbb succeeded", 0),
+        ];
+        assert_eq!(found, expected);
+        assert_eq!(of_target(Some(&told), &look, 0).0, [], "once");
     }
 
     #[test]

@@ -12,8 +12,8 @@ use super::step::{Approval, Step, Unsettled};
 use super::{causes, hidden, outlook, status};
 use crate::documents::{differences, memory, shown::Origin};
 use crate::model::{
-    Ancestry, Applied, ContentHash, Difference, Finding, Lookback, Millis, Mode, Reading, Report, Service,
-    ServiceStatus, Status, Target, TaskDefinitionArn, Waiting,
+    Ancestry, Applied, ContentHash, Desired, Difference, Finding, Lookback, Millis, Mode, Reading, Report,
+    Service, ServiceStatus, Status, Target, TaskDefinitionArn, Waiting,
 };
 
 /// The decision about one target.
@@ -149,6 +149,17 @@ fn back_off(input: &Input<'_>, steps: Vec<Step>, waiting: Option<Waiting>) -> (V
     }
 }
 
+/// Why nothing may be written now, whatever is to be done.
+pub(super) fn withheld(desired: &Desired, now: Millis) -> Option<Waiting> {
+    let suspended = || desired.suspension(now).cloned().map(Waiting::Suspended);
+    match desired.mode {
+        Mode::Frozen => Some(Waiting::Frozen),
+        // A suspension ends, and `mode` says what holds after it.
+        Mode::Observe => suspended().or(Some(Waiting::Observing)),
+        Mode::Apply => suspended(),
+    }
+}
+
 impl Plan {
     /// Of a target whose files do not even tell where it runs: nothing was read.
     pub fn unobserved(target: &Target, now: Millis) -> Self {
@@ -180,14 +191,7 @@ impl Plan {
 impl<'a> Facts<'a> {
     /// Why nothing may be written now, whatever is to be done.
     pub(super) fn withheld(&self) -> Option<Waiting> {
-        let desired = self.input.desired;
-        let suspended = || desired.suspension(self.input.now).cloned().map(Waiting::Suspended);
-        match desired.mode {
-            Mode::Frozen => Some(Waiting::Frozen),
-            // A suspension ends, and `mode` says what holds after it.
-            Mode::Observe => suspended().or(Some(Waiting::Observing)),
-            Mode::Apply => suspended(),
-        }
+        withheld(self.input.desired, self.input.now)
     }
 
     /// Whether what runs can be told: nothing is concluded from what could not be read.

@@ -28,6 +28,8 @@ pub(super) fn of(
     let sync = sync(facts, differences, &running);
     let health = health(facts);
     let (last_deployment, failing_since) = (last_deployment(facts), facts.failing_since());
+    let subject = facts.rollback().map(|rollback| rollback.target);
+    let subject = subject.or_else(|| Some(facts.current.as_ref()?.target.clone()));
     Status {
         target: desired.target.clone(),
         checked_at: facts.input.observed.checked_at,
@@ -47,6 +49,7 @@ pub(super) fn of(
         since: since(last_deployment.as_ref(), failing_since),
         hold: hold(facts, waiting),
         unread: unread(facts),
+        kept: facts.kept(subject.as_ref().zip(last_deployment.as_ref())),
         last_deployment,
         failing_since,
         failing_causes: causes::of_live(facts),
@@ -90,6 +93,7 @@ pub fn unobserved(target: &Target, now: Millis) -> Status {
         since: None,
         hold: None,
         unread: BTreeSet::new(),
+        kept: Vec::new(),
     }
 }
 

@@ -24,10 +24,15 @@ impl Facts<'_> {
 
     /// A registration with more tags than AWS takes would be refused.
     pub(super) fn tags_fit(&self) -> Result<(), Waiting> {
+        let (count, most) = (self.foreign_tags().len(), most_declared(self.input.desired.images.len()));
+        if count > most { Err(Waiting::TooManyTags { count, most }) } else { Ok(()) }
+    }
+
+    /// Those that others give to the next registration.
+    pub(super) fn foreign_tags(&self) -> BTreeMap<String, String> {
         let mut tags = self.with_kept_tags(BTreeMap::new());
         tags.extend(self.declared_tags());
-        let most = most_declared(self.input.desired.images.len());
-        if tags.len() > most { Err(Waiting::TooManyTags { count: tags.len(), most }) } else { Ok(()) }
+        tags
     }
 
     /// What becomes of the live revision's tags by a step that leads to another one. A live value that nobody declared is

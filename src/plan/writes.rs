@@ -10,10 +10,11 @@ use super::step::{Step, Why};
 use super::windows;
 use crate::documents::{
     memory::{self, Registration, Stamp},
-    service_settings,
+    service_settings, tags,
 };
 use crate::model::{
-    Applied, ContentHash, Memory, Outcome, OutcomeKind, Service, ServiceName, TaskDefinitionArn, Waiting,
+    Applied, ContentHash, Memory, Outcome, OutcomeKind, Receipts, Service, ServiceName, TaskDefinitionArn,
+    Waiting,
 };
 
 impl Facts<'_> {
@@ -35,7 +36,23 @@ impl Facts<'_> {
             from: Some(current.live_revision.clone()),
             at: Some(self.input.now),
             rounds: if why == Why::Drift { self.rounds(current).saturating_add(1) } else { 0 },
+            receipts: self.receipts(None),
         }
+    }
+
+    /// What is kept of the alerts from now on, where somebody receives any and there is room for it. Where nobody does any more, it
+    /// says so on a revision that has such a record: nothing is to be told one day of what begins now.
+    pub(super) fn receipts(&self, revision: Option<&TaskDefinitionArn>) -> Option<Receipts> {
+        let desired = self.input.desired;
+        let memory = revision.and_then(|revision| self.ours.get(revision)?.applied.as_ref());
+        let is_there = memory.is_some_and(|applied| applied.receipts.is_some());
+        let others = || match revision.and_then(|revision| self.revision(revision)) {
+            Some(revision) => tags::foreign(&revision.tags).len(),
+            None => self.foreign_tags().len(),
+        };
+        let begins =
+            !desired.alerts.is_empty() && tags::has_room_for_receipts(others(), desired.images.len());
+        (is_there || begins).then(|| Receipts::new(&desired.alerts))
     }
 
     /// The stamp with which a person makes this history the one that was applied: on the live revision, with the
@@ -56,6 +73,12 @@ impl Facts<'_> {
     }
 
     pub(super) fn stamp(&self, revision: &TaskDefinitionArn, stamp: Stamp) -> Result<Vec<Step>, Waiting> {
+        let stamp = match stamp {
+            Stamp::Applied(applied) => {
+                Stamp::Applied(Applied { receipts: self.receipts(Some(revision)), ..applied })
+            }
+            stamp => stamp,
+        };
         self.unless_just_written(vec![Step::Stamp { revision: revision.clone(), stamp }])
     }
 

@@ -7,7 +7,7 @@ use globset::{Glob, GlobMatcher};
 use super::SettingsError;
 use crate::address::WebAddress;
 use crate::model::Target;
-use crate::model::alert::{Alert, Event, Severity};
+use crate::model::alert::{Event, Severity};
 use crate::secret::Secret;
 use crate::text::fields::{Fields, entries, some_items, text};
 use crate::text::report::Report;
@@ -55,13 +55,12 @@ impl Route {
     pub const ALL: Self =
         Self { environments: None, applications: None, events: None, severity: Severity::Information };
 
-    pub fn takes(&self, alert: &Alert) -> bool {
-        let target = alert.target.as_ref();
+    /// `target`: what it is about; `None`: the repository as a whole, which concerns everybody.
+    pub fn takes(&self, event: Event, target: Option<&Target>) -> bool {
         let environment = |target: &Target| target.environment.to_string();
         let application = |target: &Target| target.application.to_string();
-        // What is about the repository as a whole concerns everybody.
-        alert.event.severity() >= self.severity
-            && matches(self.events.as_deref(), Some(alert.event.name()))
+        event.severity() >= self.severity
+            && matches(self.events.as_deref(), Some(event.name()))
             && matches(self.environments.as_deref(), target.map(environment).as_deref())
             && matches(self.applications.as_deref(), target.map(application).as_deref())
     }
@@ -260,7 +259,7 @@ pub fn chat_address(secret: &Secret) -> Result<WebAddress, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ApplicationName, EnvironmentName, Millis};
+    use crate::model::{ApplicationName, EnvironmentName};
 
     fn load(sinks: &str, variables: &[(&str, &str)]) -> Result<Vec<Sink>, String> {
         let given = |name: &str| {
@@ -341,24 +340,15 @@ mod tests {
 
     #[test]
     fn a_route_takes_what_it_names() {
-        let alert = |event, target: Option<&str>| Alert {
-            event,
-            at: Millis::default(),
-            key: String::new(),
-            target: target.and_then(|target| target.split_once('/')).map(|(environment, application)| {
-                Target {
-                    environment: EnvironmentName::new(environment),
-                    application: ApplicationName::new(application),
-                }
-            }),
-            commit: None,
-            deployment: None,
-            summary: String::new(),
-            causes: Vec::new(),
-            differences: Vec::new(),
+        let target = |name: &str| {
+            let (environment, application) = name.split_once('/').unwrap();
+            Target {
+                environment: EnvironmentName::new(environment),
+                application: ApplicationName::new(application),
+            }
         };
         let (failed, held, started) = (Event::DeploymentFailed, Event::CommitHeld, Event::DeploymentStarted);
-        for (route, event, target, expected) in [
+        for (route, event, about, expected) in [
             ("", started, Some("test/api"), true),
             (", severity: warning", started, Some("test/api"), false),
             (", severity: warning", held, Some("test/api"), true),
@@ -373,7 +363,8 @@ mod tests {
             (", events: ['deployment.*']", Event::SourceBroken, None, false),
         ] {
             let sinks = load(&format!("{{a: {{kind: slack, urlVariable: CHAT{route}}}}}"), &[CHAT]).unwrap();
-            assert_eq!(sinks[0].route.takes(&alert(event, target)), expected, "{route} {event:?} {target:?}");
+            let about = about.map(target);
+            assert_eq!(sinks[0].route.takes(event, about.as_ref()), expected, "{route} {event:?} {about:?}");
         }
     }
 }

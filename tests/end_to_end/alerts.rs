@@ -2,18 +2,23 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use trueup_simulator::Fault;
+use trueup_simulator::{Api, Fault};
 
 use crate::restart::{Controller, until};
 use crate::rig::Rig;
 
-/// What was posted, one body after the other.
+/// What was posted and taken, one body after the other.
 pub struct Receiver {
     pub url: String,
     pub bodies: Arc<Mutex<Vec<Value>>>,
+    /// What it refuses to take for now.
+    is_in_trouble: Arc<AtomicBool>,
+    /// How often it has.
+    troubles: Arc<AtomicUsize>,
 }
 
 impl Receiver {
@@ -21,7 +26,8 @@ impl Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/alerts", listener.local_addr().unwrap());
         let bodies: Arc<Mutex<Vec<Value>>> = Arc::default();
-        let kept = Arc::clone(&bodies);
+        let (is_in_trouble, troubles): (Arc<AtomicBool>, Arc<AtomicUsize>) = Default::default();
+        let (kept, trouble, met) = (Arc::clone(&bodies), Arc::clone(&is_in_trouble), Arc::clone(&troubles));
         std::thread::spawn(move || {
             for mut stream in listener.incoming().flatten() {
                 let mut reader = BufReader::new(stream.try_clone().unwrap());
@@ -38,16 +44,28 @@ impl Receiver {
                 }
                 let mut body = vec![0; length];
                 reader.read_exact(&mut body).unwrap();
-                kept.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
-                stream.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").unwrap();
+                let answer = if trouble.load(Ordering::SeqCst) {
+                    met.fetch_add(1, Ordering::SeqCst);
+                    "503 Busy\r\nretry-after: 0\r\ncontent-length: 0"
+                } else {
+                    kept.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
+                    "204 No Content"
+                };
+                // Who is killed reads no answer.
+                let _ = write!(stream, "HTTP/1.1 {answer}\r\nconnection: close\r\n\r\n");
             }
         });
-        Self { url, bodies }
+        Self { url, bodies, is_in_trouble, troubles }
     }
 
     fn events(&self) -> Vec<String> {
         let bodies = self.bodies.lock().unwrap();
         bodies.iter().map(|body| body["event"].as_str().unwrap().to_owned()).collect()
+    }
+
+    fn keys(&self) -> Vec<String> {
+        let bodies = self.bodies.lock().unwrap();
+        bodies.iter().map(|body| body["key"].as_str().unwrap().to_owned()).collect()
     }
 
     pub fn has(&self, event: &str) -> bool {
@@ -65,15 +83,14 @@ fn each_alert_comes_once_also_from_a_new_process() {
     let receiver = Receiver::start();
     let controller = receiver.controller(&rig);
     let looks = || rig.world.lock().unwrap().calls("DescribeServices");
-    until("the first look", || looks() > 1);
+    until("the first look", || looks() > 0);
     let digest = rig.build("bbbbbbb");
     rig.world.lock().unwrap().inject(Fault::Crash { digest, exit_code: 137, after_seconds: 0 });
     rig.declare("bbbbbbb");
-    until("the hold", || receiver.has("commit.held"));
+    until("the hold on record", || on_record(&rig).is_some_and(|told| told.contains("held=")));
     drop(controller);
+    looks_once(&receiver, &rig);
     let controller = receiver.controller(&rig);
-    let before = looks();
-    until("a look of the new process", || looks() > before + 1);
     rig.build("ccccccc");
     rig.declare("ccccccc");
     until("the success", || receiver.has("deployment.succeeded"));
@@ -90,4 +107,58 @@ fn each_alert_comes_once_also_from_a_new_process() {
     assert_eq!(bodies[1]["commit"], "bbbbbbb");
     assert!(bodies[1]["causes"][0]["text"].as_str().unwrap().contains("exited with 137"), "{:#}", bodies[1]);
     assert_eq!((&bodies[1]["environment"], &bodies[1]["application"]), (&json!("test"), &json!("api")));
+}
+
+/// What is on record on the newest revision of the alerts of it.
+fn on_record(rig: &Rig) -> Option<String> {
+    let newest = json!({"taskDefinition": "mco-api", "include": ["TAGS"]});
+    let described = rig.call(Api::Ecs, "DescribeTaskDefinition", &newest);
+    let tag = described["tags"].as_array()?.iter().find(|tag| tag["key"] == "trueup:told")?;
+    tag["value"].as_str().map(str::to_owned)
+}
+
+/// A process looks, and ends when all that it has to tell was told.
+fn looks_once(receiver: &Receiver, rig: &Rig) {
+    let looks = || rig.world.lock().unwrap().calls("DescribeServices");
+    let (before, controller) = (looks(), receiver.controller(rig));
+    until("a look", || looks() > before);
+    assert_eq!(controller.stop(), Some(0));
+}
+
+#[test]
+fn what_nobody_has_taken_is_told_by_the_next_process_and_what_is_on_record_is_not() {
+    let rig = Rig::new();
+    let receiver = Receiver::start();
+    let controller = receiver.controller(&rig);
+    let digest = rig.build("bbbbbbb");
+    rig.world.lock().unwrap().inject(Fault::Crash { digest, exit_code: 137, after_seconds: 0 });
+    receiver.is_in_trouble.store(true, Ordering::SeqCst);
+    rig.declare("bbbbbbb");
+    let has_ended = || {
+        let newest = json!({"taskDefinition": "mco-api", "include": ["TAGS"]});
+        rig.call(Api::Ecs, "DescribeTaskDefinition", &newest)["tags"].to_string().contains("failed/")
+    };
+    until("the outcome on record", has_ended);
+    until("a try", || receiver.troubles.load(Ordering::SeqCst) > 0);
+    drop(controller);
+    assert_eq!(on_record(&rig).as_deref(), Some(""), "nobody has taken it");
+    receiver.is_in_trouble.store(false, Ordering::SeqCst);
+    // Once more it is killed, before it can put on record what was taken.
+    let controller = receiver.controller(&rig);
+    until("the failure", || receiver.has("deployment.rolled_back"));
+    drop(controller);
+    let controller = receiver.controller(&rig);
+    until("the record", || {
+        on_record(&rig).is_some_and(|told| told.contains("failed=") && told.contains("held="))
+    });
+    drop(controller);
+    let told = receiver.keys();
+    assert!(told.iter().any(|key| key.starts_with("deployment.rolled_back/test/api/")), "{told:?}");
+    assert!(told.iter().any(|key| key.starts_with("commit.held/test/api/")), "{told:?}");
+    let mut different = told.clone();
+    different.sort();
+    different.dedup();
+    assert_eq!(different.len(), 2, "again under the same key: {told:?}");
+    looks_once(&receiver, &rig);
+    assert_eq!(receiver.keys(), told, "what is on record is told no more");
 }

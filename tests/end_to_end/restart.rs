@@ -27,6 +27,18 @@ impl Controller {
         command.envs(variables.iter().copied());
         Self(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
     }
+
+    /// Asks it to end, which it does after what it has begun.
+    pub fn stop(mut self) -> Option<i32> {
+        let process = self.0.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &process]).status().unwrap().success());
+        let start = Instant::now();
+        while self.0.try_wait().unwrap().is_none() {
+            assert!(start.elapsed() < PATIENCE, "it does not stop");
+            std::thread::park_timeout(LOOK);
+        }
+        self.0.wait().unwrap().code()
+    }
 }
 
 impl Drop for Controller {
@@ -81,13 +93,5 @@ fn a_commit_is_acted_on_at_once_and_a_stop_is_heeded() {
     let committed = Instant::now();
     until("the registration", || rig.world.lock().unwrap().calls("RegisterTaskDefinition") > 1);
     print_measured(committed.elapsed());
-    let process = controller.0.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &process]).status().unwrap().success());
-    let mut controller = controller;
-    let start = Instant::now();
-    while controller.0.try_wait().unwrap().is_none() {
-        assert!(start.elapsed() < PATIENCE, "it does not stop");
-        std::thread::park_timeout(LOOK);
-    }
-    assert_eq!(controller.0.wait().unwrap().code(), Some(0));
+    assert_eq!(controller.stop(), Some(0));
 }

@@ -31,7 +31,7 @@ fn print(what: &str, counts: &BTreeMap<String, usize>, all: usize) {
 }
 
 /// Looks when something is due, as `trueup run` does.
-async fn run_as_due(running: &mut Running, stage: &Stage, seconds: u64) -> String {
+pub async fn run_as_due(running: &mut Running, stage: &Stage, seconds: u64) -> String {
     let mut last = String::new();
     for _ in 0..seconds / TICK {
         let due = running.controller.due(&stage.declaration);

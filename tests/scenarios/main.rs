@@ -30,6 +30,7 @@ mod policy;
 mod previous;
 mod process;
 mod pull_only;
+mod receipts;
 mod schedules;
 mod screens;
 mod shifts;

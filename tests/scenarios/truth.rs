@@ -129,6 +129,7 @@ async fn a_revision_that_was_forged_before_a_commit_is_declared_does_not_choose_
                 from: None,
                 at: None,
                 rounds: 0,
+                receipts: None,
             },
         };
         let tags = memory::registration(desired, &registration);

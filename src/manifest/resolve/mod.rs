@@ -388,6 +388,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
             tags,
             allowed_roles: None,
             allowed_repositories: AllowedRepositories::default(),
+            alerts: BTreeSet::new(),
             service_settings,
             count_declared_at,
             strategy,

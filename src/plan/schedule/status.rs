@@ -48,6 +48,8 @@ pub(super) fn of(
         since: status::since(last_deployment.as_ref(), failed.map(|run| run.ended_at)),
         hold: None,
         unread: BTreeSet::new(),
+        kept: facts
+            .kept(facts.current.as_ref().map(|current| &current.live_revision).zip(last_deployment.as_ref())),
         last_deployment,
         failing_since: failed.map(|run| run.ended_at),
         causes: failing_causes.clone(),

@@ -417,6 +417,7 @@ impl Facts<'_> {
             from: None,
             at: Some(self.input.now),
             rounds: 0,
+            receipts: self.receipts(None),
         }
     }
 

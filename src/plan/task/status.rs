@@ -36,6 +36,7 @@ pub(super) fn of(job: &Job<'_, '_>, next: Option<&Step>, waiting: Option<&Waitin
         since: status::since(last.as_ref(), None),
         hold: held(job, last.as_ref(), waiting),
         unread: BTreeSet::new(),
+        kept: job.facts.kept(subject(job).map(|(revision, _)| revision).zip(last.as_ref())),
         last_deployment: last,
         waiting: waiting.cloned(),
         drift: Vec::new(),

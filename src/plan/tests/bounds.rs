@@ -164,6 +164,20 @@ fn more_tags_than_aws_takes_are_not_sent() {
     with_tags(&pairs).check("TooManyTags");
 }
 
+/// What nothing rests on gives way.
+#[test]
+fn where_others_give_all_the_tags_that_there_is_room_for_no_record_is_kept_of_alerts() {
+    let many: Vec<String> = (0..36).map(|number| format!("k{number}")).collect();
+    let pairs: Vec<(&str, &str)> = many.iter().map(|key| (key.as_str(), "v")).collect();
+    for (count, listens, is_kept) in [(35, true, true), (36, true, false), (35, false, false)] {
+        let scene = with_tags(&pairs[..count]).with(|scene| {
+            scene.desired.alerts = if listens { Matter::ALL.into() } else { BTreeSet::new() };
+        });
+        let Some(Step::Register { tags, .. }) = scene.plan().steps.pop() else { panic!() };
+        assert_eq!(tags.contains_key("trueup:told"), is_kept, "{count} {listens}");
+    }
+}
+
 /// What runs is another release, and what is remembered is told as it is written.
 #[test]
 fn a_release_is_told_as_it_is_written_and_compared_exactly() {

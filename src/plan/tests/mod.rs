@@ -19,7 +19,7 @@ mod tasks;
 mod traffic;
 mod whose;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -97,6 +97,7 @@ impl Scene {
             tags: BTreeMap::new(),
             allowed_roles: None,
             allowed_repositories: AllowedRepositories::default(),
+            alerts: BTreeSet::new(),
             service_settings: None,
             count_declared_at: None,
             strategy: Strategy::Rolling,
@@ -177,6 +178,7 @@ impl Scene {
             from: None,
             at: None,
             rounds: 0,
+            receipts: None,
         };
         let registration = Registration {
             commit: &commit,

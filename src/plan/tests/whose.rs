@@ -34,6 +34,7 @@ impl Scene {
             from: None,
             at: Some(NOW - ago),
             rounds: 0,
+            receipts: None,
         };
         let registration = Registration {
             commit: &Commit::new(letter.to_string().repeat(7)),
