@@ -117,6 +117,28 @@ fn a_lost_race_is_read_again_and_retried() {
     );
 }
 
+/// Others are faster at each of the first six pushes: the hook that git asks before it takes a push makes a commit of its own.
+#[cfg(unix)]
+#[test]
+fn who_loses_many_races_in_a_row_arrives_all_the_same() {
+    use std::os::unix::fs::PermissionsExt as _;
+    const FASTER: &str = r#"#!/bin/sh
+echo >> races
+test "$(wc -l < races)" -gt 6 && exit 0
+faster=$(git -c user.name=t -c user.email=t@example.com commit-tree "$1^{tree}" -p "$1" -m faster)
+git update-ref "$1" "$faster"
+"#;
+    let all = Repositories::new();
+    let hook = all.path("upstream/hooks/update");
+    std::fs::write(&hook, FASTER).unwrap();
+    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let done = promote(&all.path("mine"), &["test/api", "--commit", "bbbbbbb", "--push"]);
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    let tries = std::fs::read_to_string(all.path("upstream/races")).unwrap();
+    assert_eq!(tries.lines().count(), 7);
+    assert_eq!(all.upstream("test.yaml"), ENVIRONMENT.replace("aaaaaaa", "\"bbbbbbb\""));
+}
+
 /// Five from one clone, five by the address, and somebody who changes another file all the while.
 #[test]
 fn ten_promotions_at_once_all_arrive() {
