@@ -11,6 +11,7 @@ pub mod model;
 pub mod iam;
 pub mod manifest;
 pub mod plan;
+pub mod verify;
 
 pub mod accounts;
 pub mod address;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value;
 
+use crate::model::surroundings::{Lifecycle, Permission, Role, Verdict};
 use crate::model::{
     AccountId, Ancestry, ApplicationName, ClusterName, CodeDeployment, DeclaredCommits, DeploymentGroup,
     DeploymentGroupName, Digest, Earlier, EnvironmentName, Forward, Group, Image, InfraCommit, LeaseClaim,
@@ -99,6 +100,27 @@ pub struct Ports {
     pub schedules: Arc<dyn Schedules>,
     pub logs: Arc<dyn Logs>,
     pub directory: Arc<dyn Directory>,
+    pub inspect: Arc<dyn Inspect>,
+}
+
+/// What stands around a target: it is only looked at, to be verified.
+#[async_trait]
+pub trait Inspect: Send + Sync {
+    /// The ARN of the user or the role that makes the calls.
+    async fn caller(&self) -> Result<String, CloudError>;
+    async fn role(&self, arn: &str) -> Result<Role, CloudError>;
+    /// By the policies of the user or role with this ARN alone, and without doing it.
+    async fn is_allowed(&self, principal: &str, permission: &Permission) -> Result<Verdict, CloudError>;
+    /// Whether it is there; its value is not read.
+    async fn secret(&self, id: &str) -> Result<(), CloudError>;
+    /// The same of a parameter.
+    async fn parameter(&self, name: &str) -> Result<(), CloudError>;
+    async fn log_group(&self, name: &str) -> Result<(), CloudError>;
+    async fn lifecycle(
+        &self,
+        registry: Option<&AccountId>,
+        repository: &RepositoryName,
+    ) -> Result<Lifecycle, CloudError>;
 }
 
 /// Which tasks of a service are asked for.

@@ -58,6 +58,9 @@ pub enum Category {
     ScheduleModify,
     ScheduleRead,
     LogRead,
+    IdentityRead,
+    SecretRead,
+    ParameterRead,
     Identity,
 }
 
@@ -88,6 +91,9 @@ impl Category {
             (Api::Scheduler, "UpdateSchedule") => Self::ScheduleModify,
             (Api::Scheduler, _) => Self::ScheduleRead,
             (Api::Logs, _) => Self::LogRead,
+            (Api::Iam, _) => Self::IdentityRead,
+            (Api::Secrets, _) => Self::SecretRead,
+            (Api::Parameters, _) => Self::ParameterRead,
             (Api::Sts, _) => Self::Identity,
         }
     }
@@ -111,11 +117,15 @@ impl Category {
             | Self::BalancerRead
             | Self::RuleRead
             | Self::ScheduleRead
-            | Self::LogRead => (10.0, 10.0),
+            | Self::LogRead
+            | Self::SecretRead
+            | Self::ParameterRead => (10.0, 10.0),
             Self::ImagePull => (2000.0, 2000.0),
-            Self::CodeDeployModify | Self::TagIndexRead | Self::RuleModify | Self::ScheduleModify => {
-                (5.0, 5.0)
-            }
+            Self::CodeDeployModify
+            | Self::TagIndexRead
+            | Self::RuleModify
+            | Self::ScheduleModify
+            | Self::IdentityRead => (5.0, 5.0),
             Self::Identity => (100.0, 100.0),
         };
         let part = if self.is_of_writes() { OF_WRITES } else { OF_READS };
@@ -161,6 +171,9 @@ impl Category {
             Self::ScheduleModify => "schedule_modify",
             Self::ScheduleRead => "schedule_read",
             Self::LogRead => "log_read",
+            Self::IdentityRead => "identity_read",
+            Self::SecretRead => "secret_read",
+            Self::ParameterRead => "parameter_read",
             Self::Identity => "identity",
         }
     }

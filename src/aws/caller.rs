@@ -32,6 +32,12 @@ pub enum Api {
     Scheduler,
     /// Amazon `CloudWatch` Logs.
     Logs,
+    /// AWS Identity and Access Management.
+    Iam,
+    /// AWS Secrets Manager.
+    Secrets,
+    /// AWS Systems Manager, of which this knows the parameter store.
+    Parameters,
 }
 
 /// Makes calls in one region, with one set of credentials.

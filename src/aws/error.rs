@@ -175,6 +175,8 @@ fn of_code(code: Option<&str>, message: Option<&str>) -> CloudError {
         | "RevisionDoesNotExistException"
         | "ImageNotFoundException"
         | "ResourceNotFoundException"
+        | "LifecyclePolicyNotFoundException"
+        | "NoSuchEntity"
         | "RuleNotFound"
         | "ListenerNotFound"
         | "TargetGroupNotFound" => CloudError::NotFound(text),
@@ -184,6 +186,7 @@ fn of_code(code: Option<&str>, message: Option<&str>) -> CloudError {
         | "InternalServerError"
         | "InternalServerException"
         | "InternalException"
+        | "ServiceFailure"
         | "ServiceUnavailable"
         | "ServiceUnavailableException"
         | "RequestTimeout"

@@ -2,7 +2,6 @@
 //! connections, and JSON in and out, whatever the service itself speaks.
 
 use std::fmt;
-use std::fmt::Write as _;
 
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_runtime::auth::sigv4::{SCHEME_ID, SigV4AuthScheme};
@@ -24,6 +23,7 @@ use aws_smithy_types::error::metadata::{ErrorMetadata, ProvideErrorMetadata};
 use aws_types::SigningName;
 use aws_types::region::SigningRegion;
 use aws_types::service_config::ServiceConfigKey;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use url::form_urlencoded;
 
@@ -92,7 +92,9 @@ fn operation(settings: &SdkConfig, service: Service, clock: &AwsClock) -> Result
     let credentials = settings.credentials_provider().ok_or("no AWS credentials are set")?;
     let mut layer = Layer::new("service");
     layer.store_put(SigningName::from_static(service.host));
-    layer.store_put(SigningRegion::from(region.clone()));
+    let signed_for = global_home(service.host, region.as_ref())
+        .map_or_else(|| region.clone(), |(_, home)| aws_types::region::Region::from_static(home));
+    layer.store_put(SigningRegion::from(signed_for));
     layer.store_put(region.clone());
     layer.store_put(AuthSchemeOptionResolverParams::new(()));
     layer.store_put(ApiMetadata::new(service.host, env!("CARGO_PKG_VERSION")));
@@ -177,7 +179,7 @@ fn rest(routes: &[Route], operation: &str, input: &Value) -> Result<HttpRequest,
             query.append_pair(called, &text);
         }
     }
-    let (path, query) = (percent_encoded(&name), query.finish());
+    let (path, query) = (utf8_percent_encode(&name, RESERVED), query.finish());
     let uri = format!("{}{path}{}{query}", route.path, if query.is_empty() { "" } else { "?" });
     let body = if route.method == "GET" { Vec::new() } else { serde_json::to_vec(&members)? };
     let mut request = HttpRequest::new(SdkBody::from(body));
@@ -189,18 +191,8 @@ fn rest(routes: &[Route], operation: &str, input: &Value) -> Result<HttpRequest,
     Ok(request)
 }
 
-/// All but what a part of a path may hold as it is.
-fn percent_encoded(text: &str) -> String {
-    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
-    text.bytes().fold(String::new(), |mut encoded, byte| {
-        if is_plain(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-        encoded
-    })
-}
+/// What a part of a path cannot hold as it is: all but the unreserved characters (RFC 3986, section 2.3).
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 fn deserialise(protocol: Protocol, response: &HttpResponse) -> Result<Value, OrchestratorError<Refusal>> {
     match protocol {
@@ -313,7 +305,29 @@ pub(super) fn registry_host(account: &AccountId, region: &str) -> String {
     format!("{account}.dkr.ecr.{region}.{}", suffixes(region).0)
 }
 
+/// AWS IAM is one for all regions of a partition: its host, and the region that is signed for (its endpoint rules, botocore). By the
+/// beginnings of the regions' names.
+const IAM: [(&str, &str, &str); 8] = [
+    ("cn-", "iam.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+    ("us-gov-", "iam.us-gov.amazonaws.com", "us-gov-west-1"),
+    ("eusc-", "iam.eusc-de-east-1.amazonaws.eu", "eusc-de-east-1"),
+    ("us-iso-", "iam.us-iso-east-1.c2s.ic.gov", "us-iso-east-1"),
+    ("us-isob-", "iam.us-isob-east-1.sc2s.sgov.gov", "us-isob-east-1"),
+    ("eu-isoe-", "iam.eu-isoe-west-1.cloud.adc-e.uk", "eu-isoe-west-1"),
+    ("us-isof-", "iam.us-isof-south-1.csp.hci.ic.gov", "us-isof-south-1"),
+    ("", "iam.amazonaws.com", "us-east-1"),
+];
+
+/// Host and region of a service that is one for many regions.
+fn global_home(name: &str, region: &str) -> Option<(&'static str, &'static str)> {
+    let mut homes = IAM.iter().filter(|_| name == "iam");
+    homes.find(|(beginning, ..)| region.starts_with(beginning)).map(|(_, host, home)| (*host, *home))
+}
+
 fn host(name: &str, region: &str, variant: Variant) -> String {
+    if let Some((host, _)) = global_home(name, region) {
+        return host.to_owned();
+    }
     let (suffix, dual_stack) = suffixes(region);
     let suffix = if variant.dual_stack { dual_stack } else { suffix };
     // Every endpoint of this service in GovCloud is a FIPS endpoint (its endpoint rules).

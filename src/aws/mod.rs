@@ -18,6 +18,7 @@ mod ecs;
 mod error;
 mod home;
 mod image_config;
+mod inspect;
 mod json;
 mod lease_table;
 mod logs;
@@ -52,6 +53,7 @@ use code_deploy::CodeDeployClient;
 use directory::DirectoryClient;
 use ecr::EcrClient;
 use ecs::EcsClient;
+use inspect::Inspector;
 use logs::LogsClient;
 use scaling::ScalingClient;
 use schedules::SchedulesClient;
@@ -213,6 +215,14 @@ pub fn ports(caller: &Arc<dyn Caller>) -> Ports {
         }),
         logs: Arc::new(LogsClient(client(Api::Logs))),
         directory: Arc::new(DirectoryClient { ecs: client(Api::Ecs), code_deploy: client(Api::CodeDeploy) }),
+        inspect: Arc::new(Inspector {
+            identity: client(Api::Sts),
+            iam: client(Api::Iam),
+            secrets: client(Api::Secrets),
+            parameters: client(Api::Parameters),
+            logs: client(Api::Logs),
+            images: client(Api::Ecr),
+        }),
     }
 }
 

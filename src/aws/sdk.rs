@@ -39,6 +39,14 @@ const BALANCERS: Service = Service {
     host: "elasticloadbalancing",
     protocol: Protocol::Query { version: "2015-12-01" },
 };
+const IAM: Service = Service { id: "IAM", host: "iam", protocol: Protocol::Query { version: "2010-05-08" } };
+const SECRETS: Service = Service {
+    id: "Secrets Manager",
+    host: "secretsmanager",
+    protocol: Protocol::Json { version: "1.1", target: "secretsmanager" },
+};
+const PARAMETERS: Service =
+    Service { id: "SSM", host: "ssm", protocol: Protocol::Json { version: "1.1", target: "AmazonSSM" } };
 const LOGS: Service = Service {
     id: "CloudWatch Logs",
     host: "logs",
@@ -77,6 +85,9 @@ pub(super) struct Sdk {
     events: JsonClient,
     scheduler: JsonClient,
     logs: JsonClient,
+    iam: JsonClient,
+    secrets: JsonClient,
+    parameters: JsonClient,
     downloads: Downloads,
 }
 
@@ -99,6 +110,9 @@ impl Sdk {
             events: JsonClient::new(settings, EVENTS, clock),
             scheduler: JsonClient::new(settings, SCHEDULER, clock),
             logs: JsonClient::new(settings, LOGS, clock),
+            iam: JsonClient::new(settings, IAM, clock),
+            secrets: JsonClient::new(settings, SECRETS, clock),
+            parameters: JsonClient::new(settings, PARAMETERS, clock),
             downloads: Downloads::new(settings.endpoint_url()),
         }
     }
@@ -106,7 +120,7 @@ impl Sdk {
     /// STS does not speak JSON.
     async fn identity(&self) -> Result<Value, CallError> {
         let identity = self.sts.get_caller_identity().send().await.map_err(|error| error::of_sdk(&error))?;
-        Ok(json!({"Account": identity.account()}))
+        Ok(json!({"Account": identity.account(), "Arn": identity.arn()}))
     }
 
     /// Nor do its other answers. The typed members stand for the input that is known here.
@@ -181,6 +195,7 @@ impl Caller for Sdk {
             (Api::Ecr, "DescribeImages") => send!(ecr.describe_images(), &input),
             (Api::Ecr, "BatchGetImage") => send!(ecr.batch_get_image(), &input),
             (Api::Ecr, "GetDownloadUrlForLayer") => send!(ecr.get_download_url_for_layer(), &input),
+            (Api::Ecr, "GetLifecyclePolicy") => send!(ecr.get_lifecycle_policy(), &input),
             (Api::Ecr, "PutImage") => send!(ecr.put_image(), &input),
             (Api::CodeDeploy, "GetDeploymentGroup") => send!(code_deploy.get_deployment_group(), &input),
             (Api::CodeDeploy, "ListApplications") => send!(code_deploy.list_applications(), &input),
@@ -214,6 +229,9 @@ impl Caller for Sdk {
             (Api::Events, _) => self.events.call(operation, input).await,
             (Api::Scheduler, _) => self.scheduler.call(operation, input).await,
             (Api::Logs, _) => self.logs.call(operation, input).await,
+            (Api::Iam, _) => self.iam.call(operation, input).await,
+            (Api::Secrets, _) => self.secrets.call(operation, input).await,
+            (Api::Parameters, _) => self.parameters.call(operation, input).await,
             (Api::Ecs | Api::Ecr | Api::CodeDeploy | Api::Sts, _) => {
                 Err(CallError::Unsent(format!("no client has the operation {operation}")))
             }

@@ -35,6 +35,7 @@ mod source;
 mod status;
 mod suspend;
 mod unit_loop;
+mod verify;
 mod wait;
 
 use std::ffi::{OsStr, OsString};
@@ -224,6 +225,16 @@ enum Command {
     },
     /// Show what was deployed when, by whom, and what became of it; newest first.
     History {
+        #[command(flatten)]
+        names: Names,
+        #[command(flatten)]
+        environments: Environments,
+        #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+        output: HistoryFormat,
+    },
+    /// Look at everything that a deployment needs, each thing by itself: credentials, roles, images, secrets, log groups, load
+    /// balancers. Writes nothing.
+    Verify {
         #[command(flatten)]
         names: Names,
         #[command(flatten)]
@@ -544,6 +555,9 @@ async fn dispatch(cli: Cli) -> anyhow::Result<End> {
         }
         Command::History { names, environments, output } => {
             history::run(&repository, (&names, &environments), output).await
+        }
+        Command::Verify { names, environments, output } => {
+            verify::run(&repository, (&names, &environments), output).await
         }
         Command::Events { names, environments, since, watch } => {
             let until = if watch { history::Until::Stopped } else { history::Until::Now };

@@ -219,13 +219,16 @@ impl Access {
         Seen::in_part(self.observer(&*registry).observe(desired, head, service, registered, look).await)
     }
 
-    /// Everything of the past that is at hand, beside a service that was read before: for people.
-    pub async fn survey(
+    /// What was read before, with everything of the past that is at hand: for people.
+    pub async fn in_depth(
         &self,
         desired: &Desired,
         head: Option<&InfraCommit>,
         observed: &Observed,
     ) -> Observed {
+        if desired.service().is_none() || observed.account.is_err() || observed.newest.is_some() {
+            return observed.clone();
+        }
         let registry = self.registry(desired).ecr;
         let service = Some((observed.service.clone(), observed.checked_at));
         let look = Look { deep: true, ..Look::default() };

@@ -8,9 +8,11 @@ use futures::future::join_all;
 
 use super::access::Access;
 use super::gates::Peers;
+use super::inspect::Inspected;
 use super::outcome::{News, Swept, Writes};
 use super::pace;
 use super::unit::{Round, Unit};
+use crate::model::surroundings::{Questions, Surroundings};
 use crate::model::{
     Declaration, Declared, Desired, FirstContact, Frozen, Mark, Matter, Mode, Observed, Past, Status, Target,
     TaskDefinitionArn,
@@ -228,6 +230,33 @@ impl Controller {
             Some(unit) => unit.past(desired, declaration.infra_commit.as_ref()).await,
             None => Past::default(),
         }
+    }
+
+    /// A target that was looked at, in depth; `None`: it was not looked at.
+    pub async fn inspect(&self, declaration: &Declaration, desired: &Desired) -> Option<Inspected> {
+        let unit = self.units.get(&place(&*self.reach, desired))?;
+        unit.inspect(desired, declaration.infra_commit.as_ref()).await
+    }
+
+    /// What stands around targets, by the unit that looks after each. What several of a unit need is asked once.
+    pub async fn look_around(
+        &self,
+        needed: impl IntoIterator<Item = (&Desired, Questions)>,
+    ) -> BTreeMap<Place, Surroundings> {
+        let mut questions: BTreeMap<Place, Questions> = BTreeMap::new();
+        for (desired, needed) in needed {
+            questions.entry(place(&*self.reach, desired)).or_default().extend(needed);
+        }
+        let asked = questions.into_iter().filter_map(|(place, questions)| {
+            let unit = self.units.get(&place)?;
+            Some(async move { (place, unit.look_around(&questions).await) })
+        });
+        join_all(asked).await.into_iter().collect()
+    }
+
+    /// The unit that looks after a target.
+    pub fn place(&self, desired: &Desired) -> Place {
+        place(&*self.reach, desired)
     }
 
     /// Where every target stands that was looked at.

@@ -7,6 +7,7 @@ mod fleet;
 mod gates;
 mod images;
 mod inquire;
+mod inspect;
 mod moment;
 mod observe;
 mod of_interest;
@@ -18,5 +19,6 @@ mod remembered;
 mod unit;
 
 pub use fleet::{Controller, adopt, observe_only, place_of};
+pub use inspect::Inspected;
 pub use outcome::{News, Outcome, Requeue, Swept, Writes, plans};
 pub use pace::is_settled;

@@ -15,9 +15,11 @@ use super::access::Access;
 use super::entry::{Entry, Left};
 use super::execute::{Answer, operation, without_secrets};
 use super::gates::{self, Ledger, Peers};
+use super::inspect::Inspected;
 use super::moment::{Moment, OLDEST_FOR_A_RUN, Seen};
 use super::outcome::{News, Outcome, Requeue, Swept, Writes};
 use super::pace;
+use crate::model::surroundings::{Questions, Surroundings};
 use crate::model::{
     Declaration, Declared, Desired, EnvironmentName, InfraCommit, Inquiry, Mark, Matter, Millis, Observed,
     Past, Reading, Status, Target, TaskDefinitionArn, Waiting,
@@ -81,6 +83,16 @@ impl Unit {
             Some(observed) => self.access.past(desired, head, observed).await,
             None => Past::default(),
         }
+    }
+
+    /// The same, with what would be registered.
+    pub async fn inspect(&self, desired: &Desired, head: Option<&InfraCommit>) -> Option<Inspected> {
+        let observed = self.last_look(&desired.target)?;
+        Some(self.access.inspect(desired, head, observed).await)
+    }
+
+    pub async fn look_around(&self, questions: &Questions) -> Surroundings {
+        self.access.look_around(questions).await
     }
 
     /// Whether its time has come.

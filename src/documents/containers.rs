@@ -68,6 +68,37 @@ pub fn memory_limit(input: &Value, container: &str) -> Option<String> {
     }
 }
 
+/// The ports that a container maps; `None`: there is no such container.
+pub fn ports(input: &Value, container: &str) -> Option<Vec<i64>> {
+    let mappings = definition(input, container)?.get("portMappings").and_then(Value::as_array);
+    let mapped = mappings.into_iter().flatten().filter_map(|one| one.get("containerPort")?.as_i64());
+    Some(mapped.collect())
+}
+
+/// What is put into containers from elsewhere when they start: secrets, parameters, and the credentials of registries. Each with what
+/// it is for.
+pub fn references(input: &Value) -> impl Iterator<Item = (String, &str)> {
+    let definitions = input.get("containerDefinitions").and_then(Value::as_array).into_iter().flatten();
+    definitions.flat_map(|one| {
+        let text = |value: &'_ Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
+        let container = text(one, "name").unwrap_or_default();
+        let of_log = one.get("logConfiguration").and_then(|logs| logs.get("secretOptions"));
+        let lists = [one.get("secrets"), of_log].into_iter().flatten();
+        let named = lists.filter_map(Value::as_array).flatten();
+        let registry = one.get("repositoryCredentials").and_then(|one| one.get("credentialsParameter"));
+        let registry =
+            registry.and_then(Value::as_str).map(|value| (format!("the image of {container}"), value));
+        let mut found: Vec<(String, &str)> = named
+            .filter_map(|secret| {
+                let name = text(secret, "name")?;
+                Some((format!("{name} of {container}"), secret.get("valueFrom")?.as_str()?))
+            })
+            .collect();
+        found.extend(registry);
+        found
+    })
+}
+
 /// How ECS itself checks a container, if it does.
 pub fn health_check<'v>(input: &'v Value, container: &str) -> Option<&'v Value> {
     definition(input, container)?.get("healthCheck").filter(|check| check.is_object())

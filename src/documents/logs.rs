@@ -50,15 +50,27 @@ pub fn of_task<'i>(
     names.filter_map(move |name| Some((name, of(input, name, task, runtime_id(name).as_deref())?)))
 }
 
-/// The log groups in `CloudWatch` Logs that a task definition names, each with its region if that is named.
-pub fn groups(input: &Value) -> impl Iterator<Item = (Option<&str>, &str)> {
+/// A log group in `CloudWatch` Logs, as a task definition names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogGroup<'i> {
+    pub region: Option<&'i str>,
+    pub name: &'i str,
+    /// Whether it is made where it is not there.
+    pub is_made: bool,
+}
+
+pub fn named(input: &Value) -> impl Iterator<Item = LogGroup<'_>> {
     let definitions = input.get("containerDefinitions").and_then(Value::as_array).into_iter().flatten();
     definitions.filter_map(|one| {
         let logs = one.get("logConfiguration")?;
         let options =
             logs.get("options").filter(|_| logs.get("logDriver") == Some(&Value::from("awslogs")))?;
         let option = |name: &str| options.get(name).and_then(Value::as_str).filter(|value| !value.is_empty());
-        Some((option("awslogs-region"), option("awslogs-group")?))
+        Some(LogGroup {
+            region: option("awslogs-region"),
+            name: option("awslogs-group")?,
+            is_made: option("awslogs-create-group") == Some("true"),
+        })
     })
 }
 

@@ -178,8 +178,8 @@ fn has_plain_names(desired: &Desired) -> Result<(), Wildcard> {
         TaskDefinitionSource::File { input, .. } => Some(&**input),
         TaskDefinitionSource::Service | TaskDefinitionSource::Family(_) => None,
     };
-    let logs = file.into_iter().chain(&desired.overlay.patch).flat_map(logs::groups);
-    names.extend(logs.flat_map(|(region, group)| region.into_iter().chain([group])).map(str::to_owned));
+    let logs = file.into_iter().chain(&desired.overlay.patch).flat_map(logs::named);
+    names.extend(logs.flat_map(|group| group.region.into_iter().chain([group.name])).map(str::to_owned));
     match names.into_iter().find(|name| name.contains(['*', '?', '$'])) {
         Some(name) => Err(Wildcard { target: desired.target.clone(), name }),
         None => Ok(()),
@@ -617,14 +617,14 @@ fn logs(desired: &Desired) -> Vec<Resource> {
         Resource { kind, name: group.to_owned(), rest: ":log-stream:*" }
     };
     if let TaskDefinitionSource::File { input, .. } = &desired.task_definition {
-        return logs::groups(input).map(|(region, group)| of(region, group)).collect();
+        return logs::named(input).map(|group| of(group.region, group.name)).collect();
     }
     let mut all = vec![of(None, "*")];
-    let patched = desired.overlay.patch.iter().flat_map(logs::groups);
-    let elsewhere = patched.filter(|(region, _)| {
-        region.is_some_and(|region| desired.region.as_ref().is_some_and(|own| own.as_str() != region))
+    let patched = desired.overlay.patch.iter().flat_map(logs::named);
+    let elsewhere = patched.filter(|group| {
+        group.region.is_some_and(|region| desired.region.as_ref().is_some_and(|own| own.as_str() != region))
     });
-    all.extend(elsewhere.map(|(region, group)| of(region, group)));
+    all.extend(elsewhere.map(|group| of(group.region, group.name)));
     all
 }
 

@@ -20,6 +20,7 @@ mod receipts;
 mod schedule;
 mod shift;
 mod status;
+pub mod surroundings;
 
 pub use balancing::*;
 pub use cause::*;

@@ -694,10 +694,14 @@ impl Mutability {
     /// Whether a tag that exists can be pointed at another image. `*` in an exception stands for any text
     /// (Amazon ECR user guide, "Preventing image tags from being overwritten").
     pub fn can_move(&self, tag: &Tag) -> bool {
-        let excepted =
-            self.exceptions.iter().any(|pattern| wildcard(pattern.as_bytes(), tag.as_str().as_bytes()));
+        let excepted = self.exceptions.iter().any(|pattern| matches_wildcard(pattern, tag.as_str()));
         self.mutable_by_default != excepted
     }
+}
+
+/// `*` stands for any text, as in the patterns of Amazon ECR.
+pub fn matches_wildcard(pattern: &str, text: &str) -> bool {
+    wildcard(pattern.as_bytes(), text.as_bytes())
 }
 
 fn wildcard(pattern: &[u8], text: &[u8]) -> bool {

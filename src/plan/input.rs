@@ -28,6 +28,33 @@ pub struct Input<'a> {
     pub now: Millis,
 }
 
+/// Nothing is known.
+static NO_PARTICULARS: BTreeMap<String, Particulars> = BTreeMap::new();
+static NO_PEERS: BTreeMap<RepositoryName, Vec<TagPeer>> = BTreeMap::new();
+
+impl<'a> Input<'a> {
+    /// One reading alone, for what people are told: whoever decides knows more.
+    pub fn of_reading(
+        desired: &'a Desired,
+        observed: &'a Observed,
+        infra_commit: Option<&'a InfraCommit>,
+        now: Millis,
+    ) -> Self {
+        Self {
+            desired,
+            observed,
+            infra_commit,
+            recent: None,
+            refusal: None,
+            particulars: &NO_PARTICULARS,
+            turn: None,
+            followers: Followers::default(),
+            tag_peers: &NO_PEERS,
+            now,
+        }
+    }
+}
+
 /// What those run that come after a task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Followers {

@@ -53,7 +53,12 @@ pub use past::past;
 pub use rules::{RULES, Rule};
 pub use step::{Approval, By, DeploymentName, NotAnswered, Recent, Refusal, Step, Unsettled, Why};
 
-use crate::model::{Mode, Workload};
+use crate::model::{Mode, Waiting, Workload};
+
+/// The task definition that would be registered for a target, or why it cannot be told.
+pub fn task_definition(input: &Input<'_>) -> Result<serde_json::Value, Waiting> {
+    facts::Facts::new(input).render()
+}
 
 /// Decides about one target.
 pub fn plan(input: &Input<'_>) -> Plan {

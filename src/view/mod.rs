@@ -17,4 +17,5 @@ pub mod page;
 pub mod plan;
 pub mod screen;
 pub mod status;
+pub mod verify;
 pub mod words;

@@ -283,10 +283,10 @@ fn addresses(page: &Page<'_>) -> String {
         }
         let input = revision(page).map(|revision| &revision.input);
         let arn = arn.or(arns).unwrap_or_default();
-        let mut groups: Vec<(Option<&str>, &str)> = input.into_iter().flat_map(logs::groups).collect();
+        let mut groups: Vec<logs::LogGroup<'_>> = input.into_iter().flat_map(logs::named).collect();
         groups.dedup();
-        for (region, group) in groups.into_iter().take(MOST_LOGS) {
-            put("logs", links::log_group(arn, region, group));
+        for group in groups.into_iter().take(MOST_LOGS) {
+            put("logs", links::log_group(arn, group.region, group.name));
         }
         let commit = status.declared.as_ref().map(Commit::as_str);
         let source = desired.source.as_deref();

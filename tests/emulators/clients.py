@@ -49,6 +49,7 @@ class Stage:
         self.ecs, self.ecr, self.elb, self.deploy = client("ecs"), client("ecr"), client("elbv2"), client("codedeploy")
         self.tagging, self.scaling = client("resourcegroupstaggingapi"), client("application-autoscaling")
         self.logs = client("logs")
+        self.iam, self.secrets, self.parameters = client("iam"), client("secretsmanager"), client("ssm")
         self.events, self.scheduler = client("events"), client("scheduler")
         self.settings = {
             "PATH": os.environ["PATH"],
@@ -119,8 +120,9 @@ class Stage:
         self.listener = listener
         subprocess.run(["git", "init", "-q", "-b", "main", str(self.folder)], check=True)
 
-    def declare(self, commit):
-        (self.folder / "api.yaml").write_text(APPLICATION)
+    def declare(self, commit, task_definition=None):
+        own = f"  taskDefinition: {task_definition}\n" if task_definition else ""
+        (self.folder / "api.yaml").write_text(APPLICATION + own)
         (self.folder / "test.yaml").write_text(ENVIRONMENT % commit)
         subprocess.run(["git", "add", "-A"], cwd=self.folder, check=True)
         named = ["-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-q", "--allow-empty", "-m", commit]
@@ -129,11 +131,15 @@ class Stage:
     def run(self, *arguments, code=0):
         command = [self.trueup, *arguments, "--repo", str(self.folder)]
         done = subprocess.run(command, env=self.settings, capture_output=True, text=True)
-        assert done.returncode == code, f"{arguments} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert code in (None, done.returncode), f"{arguments} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
     def status(self):
         return json.loads(self.run("status", "-o", "json"))["applications"][0]
+
+    def verify(self):
+        """Each check, whatever it has come to."""
+        return json.loads(self.run("verify", "-o", "json", code=None))["applications"][0]["checks"]
 
     def reconcile(self, timeout, code):
         return self.run("reconcile", "--timeout", str(timeout), code=code)

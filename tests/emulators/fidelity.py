@@ -23,8 +23,8 @@ from clients import ACCOUNT, REGION, REGISTRY, Stage
 DOCUMENT = Path(__file__).parents[2] / "docs" / "simulator.md"
 # Errors that any operation may answer (AWS: "Common errors" of each API), and the simulator's own for what it has not.
 COMMON = {"UnsupportedOperation", "ValidationError"}
-# What EventBridge answers to what it cannot read, which its model does not declare: clients are seen to get it, and moto answers it.
-UNDECLARED = {"events": {"ValidationException"}}
+# What these answer to what they cannot read, which their models do not declare: clients are seen to get it, and moto answers it.
+UNDECLARED = {"events": {"ValidationException"}, "ssm": {"ValidationException"}}
 # What the faults of the simulator answer, by protocol.
 REFUSALS = {
     "json": {"ThrottlingException", "AccessDeniedException", "ExpiredTokenException"},
@@ -611,6 +611,70 @@ def refusals(stage):
             stage.control("heal", {})
 
 
+def surroundings(stage):
+    """Roles and what they may do, secrets, parameters and lifecycle policies."""
+    iam, secrets, parameters, ecr = stage.iam, stage.secrets, stage.parameters, stage.ecr
+    policy = lambda **statement: json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    trust = policy(Effect="Allow", Principal={"Service": "ecs-tasks.amazonaws.com"}, Action="sts:AssumeRole")
+    refused(iam.get_role, RoleName="execution")
+    refused(iam.create_role, RoleName="execution", AssumeRolePolicyDocument="no policy")
+    role = iam.create_role(RoleName="execution", Path="/mco/", AssumeRolePolicyDocument=trust)["Role"]
+    refused(iam.create_role, RoleName="execution", AssumeRolePolicyDocument=trust)
+    assert iam.get_role(RoleName="execution")["Role"]["AssumeRolePolicyDocument"] == json.loads(trust), "decoded by boto3"
+    assert role["Arn"] == f"arn:aws:iam::{ACCOUNT}:role/mco/execution", role
+    reads = policy(Effect="Allow", Action="secretsmanager:Get*", Resource="*")
+    refused(iam.put_role_policy, RoleName="other", PolicyName="reads", PolicyDocument=reads)
+    iam.put_role_policy(RoleName="execution", PolicyName="reads", PolicyDocument=reads)
+    refused(iam.put_user_policy, UserName="other", PolicyName="reads", PolicyDocument=reads)
+    asked = {"PolicySourceArn": role["Arn"], "ActionNames": ["secretsmanager:GetSecretValue", "ssm:GetParameters"]}
+    results = iam.simulate_principal_policy(**asked)["EvaluationResults"]
+    assert [result["EvalDecision"] for result in results] == ["allowed", "implicitDeny"], results
+    refused(iam.simulate_principal_policy, **{**asked, "PolicySourceArn": role["Arn"] + "s"})
+    refused(iam.delete_role, RoleName="execution")
+    iam.delete_role_policy(RoleName="execution", PolicyName="reads")
+    refused(iam.delete_role_policy, RoleName="execution", PolicyName="reads")
+    iam.delete_role(RoleName="execution")
+    iam.put_user_policy(UserName="simulator", PolicyName="all", PolicyDocument=policy(Effect="Allow", Action="*", Resource="*"))
+
+    refused(secrets.describe_secret, SecretId="mco/db")
+    secret = secrets.create_secret(Name="mco/db", SecretString="canary")
+    refused(secrets.create_secret, Name="mco/db", SecretString="canary")
+    for name in ("mco/db", secret["ARN"]):
+        assert secrets.describe_secret(SecretId=name)["ARN"] == secret["ARN"]
+    refused(secrets.delete_secret, SecretId="mco/db", RecoveryWindowInDays=3)
+    secrets.delete_secret(SecretId="mco/db")
+    assert secrets.describe_secret(SecretId="mco/db")["DeletedDate"]
+
+    refused(parameters.put_parameter, Name="mco/level", Value="canary", Type="String")
+    for name in ("/mco/level", "/mco/other"):
+        parameters.put_parameter(Name=name, Value="canary", Type="SecureString")
+    refused(parameters.put_parameter, Name="/mco/level", Value="canary", Type="String")
+    named = lambda option, *values: [{"Key": "Name", "Option": option, "Values": list(values)}]
+    found = parameters.describe_parameters(ParameterFilters=named("BeginsWith", "/mco"), MaxResults=1)
+    assert len(found["Parameters"]) == 1 and found["NextToken"], found
+    assert not parameters.describe_parameters(ParameterFilters=named("Equals", "/mco"))["Parameters"]
+    refused(parameters.describe_parameters, ParameterFilters=[{"Key": "Nothing", "Values": ["x"]}])
+    parameters.delete_parameter(Name="/mco/level")
+    refused(parameters.delete_parameter, Name="/mco/level")
+
+    selection = {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 14}
+    rules = json.dumps({"rules": [{"rulePriority": 1, "selection": selection, "action": {"type": "expire"}}]})
+    here = {"repositoryName": "mco/api"}
+    refused(ecr.get_lifecycle_policy, **here)
+    refused(ecr.put_lifecycle_policy, **here, lifecyclePolicyText=json.dumps({"rules": [], "about": "x" * 100}))
+    ecr.put_lifecycle_policy(**here, lifecyclePolicyText=rules)
+    assert ecr.get_lifecycle_policy(**here)["lifecyclePolicyText"] == rules
+    ecr.delete_lifecycle_policy(**here)
+    refused(ecr.delete_lifecycle_policy, **here)
+
+    for name in ("/mco/b", "/mco/a"):
+        stage.logs.create_log_group(logGroupName=name)
+    first = stage.logs.describe_log_groups(logGroupNamePrefix="/mco/", limit=1)
+    assert [group["logGroupName"] for group in first["logGroups"]] == ["/mco/a"], first
+    rest = stage.logs.describe_log_groups(logGroupNamePrefix="/mco/", nextToken=first["nextToken"])
+    assert [group["logGroupName"] for group in rest["logGroups"]][0] == "/mco/b", rest
+
+
 def documented():
     """The operations in the first column of the document's table."""
     table = DOCUMENT.read_text().split("## Operations", 1)[1].split("\n## ", 1)[0]
@@ -627,7 +691,8 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             stage, checker = Stage(trueup, endpoint, Path(folder)), Checker()
             sts = boto3.client("sts", endpoint_url=endpoint, region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x")
-            spoken = (stage.ecs, stage.ecr, stage.elb, stage.deploy, stage.tagging, stage.scaling, stage.logs, stage.events, stage.scheduler, sts)
+            spoken = (stage.ecs, stage.ecr, stage.elb, stage.deploy, stage.tagging, stage.scaling, stage.logs, stage.events, stage.scheduler, stage.iam,
+                      stage.secrets, stage.parameters, sts)
             for client in spoken:
                 checker.watch(client)
             protocol = stage.deploy.meta.service_model.metadata["protocol"]
@@ -636,7 +701,7 @@ def main():
             sessions(endpoint, sts, checker)
             stage.world()
             stage.control("fault", {"kind": "hookSilent", "function": "silent"})
-            for scene in (images, rolling, runs, blue_green, shifting, balancing, unhealthy, logs, tagging, scaling, schedules, refusals):
+            for scene in (images, rolling, runs, blue_green, shifting, balancing, unhealthy, logs, surroundings, tagging, scaling, schedules, refusals):
                 scene(stage)
         for problem, times in sorted(checker.problems.items()):
             print(f"fidelity: {problem} ({times} x)", file=sys.stderr)

@@ -3,6 +3,7 @@
     python moto_server.py PATH/TO/trueup
 """
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -60,6 +61,37 @@ def stays_created(stage):
     assert (last["id"], last["phase"], last["startedBy"]) == (deployments[0], "Pending", "trueup"), last
 
 
+def verified(stage):
+    """What stands around a service, by other answers than the simulated AWS's. moto simulates no policies."""
+    trust = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    role = stage.iam.create_role(
+        RoleName="execution", Path="/mco/", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    )["Role"]["Arn"]
+    secret = stage.secrets.create_secret(Name="mco/db", SecretString="canary")["ARN"]
+    stage.parameters.put_parameter(Name="/mco/level", Value="canary", Type="String")
+    stage.logs.create_log_group(logGroupName="/mco/api-old")
+    stage.logs.create_log_group(logGroupName="/mco/api")
+    options = {"awslogs-group": "/mco/api", "awslogs-region": REGION, "awslogs-stream-prefix": "ecs"}
+    container = {
+        "name": "api",
+        "image": "<IMAGE>",
+        "memory": 512,
+        "secrets": [{"name": "DB", "valueFrom": f"{secret}:password::"}, {"name": "LEVEL", "valueFrom": "/mco/level"}],
+        "logConfiguration": {"logDriver": "awslogs", "options": options},
+    }
+    definition = {"family": "mco-api", "executionRoleArn": role, "containerDefinitions": [container]}
+    (stage.folder / "task.json").write_text(json.dumps(definition))
+    stage.declare("bbbbbbb", task_definition="task.json")
+    wanted = ("Role", "Secret", "Parameter", "LogGroup")
+    found = lambda: {check["check"]: (check["result"], check["message"]) for check in stage.verify() if check["check"] in wanted}
+    assert {name: result for name, (result, _) in found().items()} == dict.fromkeys(wanted, "Passed"), stage.verify()
+    stage.iam.delete_role(RoleName="execution")
+    stage.secrets.delete_secret(SecretId="mco/db")
+    stage.parameters.delete_parameter(Name="/mco/level")
+    stage.logs.delete_log_group(logGroupName="/mco/api")
+    assert {name: result for name, (result, _) in found().items()} == dict.fromkeys(wanted, "Failed"), found()
+
+
 def main():
     trueup = str(Path(sys.argv[1]).resolve())
     port = free_port()
@@ -70,7 +102,7 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             stage = Stage(trueup, address, Path(folder))
             world(stage)
-            for scene in (missing, stays_created):
+            for scene in (missing, stays_created, verified):
                 scene(stage)
                 print(f"moto: {scene.__name__} ok")
     finally:

@@ -32,3 +32,4 @@ mod streams;
 mod suspend;
 mod tasks;
 mod truth;
+mod verify;

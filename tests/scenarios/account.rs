@@ -266,6 +266,9 @@ impl Endpoint {
             Api::Events => "events",
             Api::Scheduler => "scheduler",
             Api::Logs => "logs",
+            Api::Iam => "iam",
+            Api::Secrets => "secretsmanager",
+            Api::Parameters => "ssm",
         };
         let answer = self.ask(name, operation, input)?;
         self.remember(api, operation, input, &answer);

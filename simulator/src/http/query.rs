@@ -24,6 +24,7 @@ pub(super) fn call(server: &Server, headers: &HeaderMap, body: &[u8], id: &str) 
     let (action, version) = (take("Action"), take("Version"));
     let (api, namespace) = match version.as_deref() {
         Some("2015-12-01") => (Api::Elb, "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/"),
+        Some("2010-05-08") => (Api::Iam, "https://iam.amazonaws.com/doc/2010-05-08/"),
         _ => (Api::Sts, "https://sts.amazonaws.com/doc/2011-06-15/"),
     };
     let answer = match action.filter(|_| fields.len() <= MOST_FIELDS) {

@@ -55,6 +55,8 @@ fn json_call(server: &Server, headers: &HeaderMap, target: &str, body: &[u8]) ->
         "AnyScaleFrontendService" => Api::Scaling,
         "AWSEvents" => Api::Events,
         "Logs_20140328" => Api::Logs,
+        "secretsmanager" => Api::Secrets,
+        "AmazonSSM" => Api::Parameters,
         _ => return refused(&error("UnknownOperationException", "this service is not simulated", 404)),
     };
     let input = if body.is_empty() { Ok(json!({})) } else { serde_json::from_slice(body) };

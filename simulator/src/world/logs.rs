@@ -10,6 +10,8 @@ use super::{Answer, AwsError, World, unknown};
 
 /// Events of one answer ("Default: up to 10,000 log events").
 const MOST_OF_A_PAGE: u64 = 10_000;
+/// Groups of one answer ("The maximum number of items returned ... up to 50 items").
+const MOST_GROUPS_OF_A_PAGE: u64 = 50;
 /// Events of one `PutLogEvents`.
 const MOST_OF_A_CALL: usize = 10_000;
 /// Events that a stream keeps here, and streams that a group does: the oldest go first. AWS keeps all for the retention of the group.
@@ -92,6 +94,7 @@ impl World {
     pub(super) fn logs(&mut self, operation: &str, input: &Input) -> Answer {
         match operation {
             "CreateLogGroup" => self.create_log_group(input),
+            "DescribeLogGroups" => self.describe_log_groups(input),
             "DeleteLogGroup" => self.delete_log_group(input),
             "CreateLogStream" => self.create_log_stream(input),
             "PutLogEvents" => self.put_log_events(input),
@@ -108,6 +111,30 @@ impl World {
         }
         self.logs.0.insert(name.to_owned(), Group::default());
         Ok(json!({}))
+    }
+
+    /// By their names, which are sorted.
+    fn describe_log_groups(&mut self, input: &Input) -> Answer {
+        let limit = count(input, "limit")?.unwrap_or(MOST_GROUPS_OF_A_PAGE);
+        if !(1..=MOST_GROUPS_OF_A_PAGE).contains(&limit) {
+            return Err(invalid("limit must be between 1 and 50."));
+        }
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let prefix = optional(input, "logGroupNamePrefix")?.unwrap_or_default();
+        // A token is the name of the last one that was told.
+        let after = optional(input, "nextToken")?;
+        let chosen = self.logs.0.keys().filter(|name| name.starts_with(prefix));
+        let chosen = chosen.filter(|name| after.is_none_or(|after| name.as_str() > after));
+        let names: Vec<&String> = chosen.take(limit + 1).collect();
+        let groups = names.iter().take(limit).map(|name| {
+            let arn = self.arn("logs", &format!("log-group:{name}"));
+            json!({"logGroupName": name, "arn": format!("{arn}:*"), "logGroupArn": arn, "storedBytes": 0, "metricFilterCount": 0, "logGroupClass": "STANDARD"})
+        });
+        let mut answer = json!({"logGroups": groups.collect::<Vec<_>>()});
+        if let (true, Some(last)) = (names.len() > limit, names.get(limit - 1)) {
+            answer["nextToken"] = json!(last);
+        }
+        Ok(answer)
     }
 
     fn delete_log_group(&mut self, input: &Input) -> Answer {

@@ -7,16 +7,20 @@ mod elb;
 mod events;
 mod firing;
 mod hands;
+mod iam;
 pub(crate) mod ids;
 mod input;
 mod logs;
+mod parameters;
 mod rollout;
 mod scaling;
 mod scheduler;
+mod secrets;
 mod tagging;
 #[cfg(test)]
 mod tests;
 pub(crate) mod times;
+mod wildcard;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,6 +54,12 @@ pub enum Api {
     Scheduler,
     /// Amazon `CloudWatch` Logs.
     Logs,
+    /// AWS Identity and Access Management.
+    Iam,
+    /// AWS Secrets Manager.
+    Secrets,
+    /// The parameter store of AWS Systems Manager.
+    Parameters,
 }
 
 /// What AWS answers instead of a result.
@@ -131,6 +141,9 @@ pub struct World {
     rules: events::Rules,
     schedules: scheduler::Schedules,
     logs: logs::Logs,
+    iam: iam::Iam,
+    secrets: secrets::Secrets,
+    parameters: parameters::Parameters,
     /// What the index of tags does not have yet, oldest first.
     lags: Vec<tagging::Lag>,
     pub(crate) faults: Faults,
@@ -168,6 +181,9 @@ impl World {
             rules: events::Rules::new(),
             schedules: scheduler::Schedules::default(),
             logs: logs::Logs::default(),
+            iam: iam::Iam::default(),
+            secrets: secrets::Secrets::default(),
+            parameters: parameters::Parameters::default(),
             lags: Vec::new(),
             faults: Faults::default(),
             limits: Limits::default(),
@@ -351,6 +367,9 @@ impl World {
             Api::Events => self.event_bridge(operation, input),
             Api::Scheduler => self.scheduler(operation, input),
             Api::Logs => self.logs(operation, input),
+            Api::Iam => self.iam(operation, input),
+            Api::Secrets => self.secrets(operation, input),
+            Api::Parameters => self.parameters(operation, input),
         }
     }
 
@@ -398,6 +417,9 @@ impl World {
                     format!("log-group:{group}:log-stream:{}", text("logStreamName").unwrap_or_default())
                 }),
             ),
+            Api::Iam => ("iam", text("RoleName").map(|name| format!("role/{name}"))),
+            Api::Secrets => ("secretsmanager", text("SecretId").map(|id| format!("secret:{id}"))),
+            Api::Parameters => ("ssm", None),
         };
         let resource = resource.map_or_else(|| "*".to_owned(), |resource| self.arn(service, &resource));
         format!(

@@ -26,6 +26,7 @@ mod scaling;
 mod schedules;
 mod services;
 mod shifting;
+mod surroundings;
 mod tagging;
 mod tasks;
 

@@ -1,6 +1,7 @@
 //! Amazon ECR as its API reference describes it: which operation does what, and the images themselves.
 
 mod layers;
+mod lifecycle;
 mod policy;
 mod put;
 mod reads;
@@ -53,6 +54,8 @@ struct Repository {
     exclusions: Vec<String>,
     scan_on_push: bool,
     policy: Option<policy::Policy>,
+    /// As it was put. Nothing expires here.
+    lifecycle: Option<String>,
     /// By digest.
     images: BTreeMap<String, Image>,
     /// Sizes of the uploaded layers and configurations, by digest.
@@ -305,6 +308,9 @@ impl World {
             "CreateRepository" => registry.create_repository(input, now),
             "DeleteRepository" => registry.delete_repository(input),
             "DescribeRepositories" => registry.describe_repositories(input),
+            "PutLifecyclePolicy" => registry.put_lifecycle_policy(input),
+            "GetLifecyclePolicy" => registry.get_lifecycle_policy(input),
+            "DeleteLifecyclePolicy" => registry.delete_lifecycle_policy(input),
             "SetRepositoryPolicy" => registry.set_repository_policy(input),
             "GetRepositoryPolicy" => registry.get_repository_policy(input),
             "DeleteRepositoryPolicy" => registry.delete_repository_policy(input),

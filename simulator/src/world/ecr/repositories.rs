@@ -10,11 +10,12 @@ use serde_json::{Value, json};
 use super::{Registry, Repository};
 use crate::world::input::{Input, flag, invalid, list, optional, page, text, texts, with_token};
 use crate::world::times::moment;
+use crate::world::wildcard::wildcard;
 use crate::world::{Answer, AwsError};
 
 impl Repository {
     pub(super) fn is_mutable(&self, tag: &str) -> bool {
-        let excluded = self.exclusions.iter().any(|pattern| matches(pattern.as_bytes(), tag.as_bytes()));
+        let excluded = self.exclusions.iter().any(|pattern| wildcard(pattern, tag));
         match self.mutability.as_str() {
             "IMMUTABLE" => false,
             "IMMUTABLE_WITH_EXCLUSION" => excluded,
@@ -22,31 +23,6 @@ impl Repository {
             _ => true,
         }
     }
-}
-
-/// Whether a text fits a pattern in which `*` stands for any text. Takes at most pattern times text steps.
-fn matches(pattern: &[u8], text: &[u8]) -> bool {
-    // The texts that the pattern so far can have eaten, as a set of lengths.
-    let mut eaten = vec![false; text.len() + 1];
-    if let Some(nothing) = eaten.first_mut() {
-        *nothing = true;
-    }
-    for byte in pattern {
-        let mut next = vec![false; text.len() + 1];
-        if *byte == b'*' {
-            let mut reached = false;
-            for (now, before) in next.iter_mut().zip(&eaten) {
-                reached |= *before;
-                *now = reached;
-            }
-        } else {
-            for ((now, before), found) in next.iter_mut().skip(1).zip(&eaten).zip(text) {
-                *now = *before && found == byte;
-            }
-        }
-        eaten = next;
-    }
-    eaten.last() == Some(&true)
 }
 
 impl Registry {
@@ -72,6 +48,7 @@ impl Registry {
             exclusions,
             scan_on_push: scan.and_then(Value::as_bool) == Some(true),
             policy: None,
+            lifecycle: None,
             images: std::collections::BTreeMap::new(),
             layers: std::collections::BTreeMap::new(),
             contents: std::collections::BTreeMap::new(),

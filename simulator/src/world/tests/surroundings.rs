@@ -1,0 +1,137 @@
+//! Roles and what they may do, secrets, parameters, log groups, lifecycle policies: what stands around services.
+
+use serde_json::{Value, json};
+
+use super::super::{Api, World};
+use super::world;
+
+fn decision(world: &mut World, principal: &str, action: &str, context: &[&str]) -> String {
+    let entries = json!([{"ContextKeyName": "iam:PassedToService", "ContextKeyValues": context, "ContextKeyType": "string"}]);
+    let input = json!({"PolicySourceArn": principal, "ActionNames": [action], "ResourceArns": ["arn:aws:iam::1:role/task"],
+        "ContextEntries": entries});
+    let answer = world.call(Api::Iam, "SimulatePrincipalPolicy", &input).unwrap();
+    answer["EvaluationResults"][0]["EvalDecision"].as_str().unwrap().to_owned()
+}
+
+fn policy(statements: &Value) -> String {
+    json!({"Version": "2012-10-17", "Statement": statements}).to_string()
+}
+
+fn put(world: &mut World, name: &str, statement: &Value) {
+    let input = json!({"RoleName": "execution", "PolicyName": name, "PolicyDocument": policy(statement)});
+    world.call(Api::Iam, "PutRolePolicy", &input).unwrap();
+}
+
+#[test]
+fn a_role_may_do_what_its_policies_allow_and_none_denies() {
+    let mut world = world();
+    let role = json!({"RoleName": "execution", "AssumeRolePolicyDocument": policy(&json!([]))});
+    let role = world.call(Api::Iam, "CreateRole", &role).unwrap()["Role"]["Arn"].as_str().unwrap().to_owned();
+    assert_eq!(decision(&mut world, &role, "iam:PassRole", &[]), "implicitDeny");
+    put(
+        &mut world,
+        "some",
+        &json!({"Effect": "Allow", "Action": ["iam:pass*"], "Resource": "arn:aws:iam::*:role/task",
+        "Condition": {"StringLike": {"iam:PassedToService": "ecs*.amazonaws.com"}}}),
+    );
+    assert_eq!(decision(&mut world, &role, "iam:PassRole", &["ecs-tasks.amazonaws.com"]), "allowed");
+    assert_eq!(decision(&mut world, &role, "iam:PassRole", &["lambda.amazonaws.com"]), "implicitDeny");
+    assert_eq!(decision(&mut world, &role, "iam:PassRole", &[]), "implicitDeny");
+    assert_eq!(decision(&mut world, &role, "iam:GetRole", &["ecs-tasks.amazonaws.com"]), "implicitDeny");
+    put(&mut world, "none", &json!([{"Effect": "Deny", "Action": "*", "Resource": "*"}]));
+    assert_eq!(decision(&mut world, &role, "iam:PassRole", &["ecs-tasks.amazonaws.com"]), "explicitDeny");
+}
+
+#[test]
+fn the_user_may_do_everything_until_it_has_a_policy() {
+    let mut world = world();
+    let user = "arn:aws:iam::123456789012:user/simulator";
+    assert_eq!(decision(&mut world, user, "iam:PassRole", &[]), "allowed");
+    let document = policy(&json!([{"Effect": "Allow", "Action": "ecs:*", "Resource": "*"}]));
+    let put = json!({"UserName": "simulator", "PolicyName": "ecs", "PolicyDocument": document});
+    world.call(Api::Iam, "PutUserPolicy", &put).unwrap();
+    assert_eq!(decision(&mut world, user, "iam:PassRole", &[]), "implicitDeny");
+}
+
+#[test]
+fn a_secret_that_is_marked_for_deletion_is_told_until_it_is_gone() {
+    let mut world = world();
+    let call = |world: &mut World, operation: &str, input: &Value| world.call(Api::Secrets, operation, input);
+    let arn = call(&mut world, "CreateSecret", &json!({"Name": "mco/db", "SecretString": "canary"})).unwrap()
+        ["ARN"]
+        .clone();
+    let short = arn.as_str().unwrap().rsplit_once('-').unwrap().0.to_owned();
+    for id in [json!("mco/db"), arn.clone(), json!(short)] {
+        assert_eq!(call(&mut world, "DescribeSecret", &json!({"SecretId": id})).unwrap()["ARN"], arn);
+    }
+    call(&mut world, "DeleteSecret", &json!({"SecretId": "mco/db", "RecoveryWindowInDays": 7})).unwrap();
+    assert!(
+        call(&mut world, "DescribeSecret", &json!({"SecretId": "mco/db"})).unwrap()["DeletedDate"]
+            .is_number()
+    );
+    world.advance(7 * 24 * 3600);
+    let gone = call(&mut world, "DescribeSecret", &json!({"SecretId": "mco/db"})).unwrap_err();
+    assert_eq!(gone.code, "ResourceNotFoundException");
+}
+
+#[test]
+fn parameters_are_found_by_their_names_page_by_page() {
+    let mut world = world();
+    for name in ["/mco/a", "/mco/b", "/other"] {
+        world.call(Api::Parameters, "PutParameter", &json!({"Name": name, "Value": "canary"})).unwrap();
+    }
+    let mut names = |filter: &Value, token: &Value| {
+        let input = json!({"ParameterFilters": [filter], "MaxResults": 1, "NextToken": token});
+        let answer = world.call(Api::Parameters, "DescribeParameters", &input).unwrap();
+        (answer["Parameters"][0]["Name"].clone(), answer["NextToken"].clone())
+    };
+    let below = json!({"Key": "Name", "Option": "BeginsWith", "Values": ["/mco/"]});
+    let (first, token) = names(&below, &Value::Null);
+    assert_eq!((first, names(&below, &token)), (json!("/mco/a"), (json!("/mco/b"), Value::Null)));
+    let exactly = json!({"Key": "Name", "Values": ["/mco", "/other"]});
+    assert_eq!(names(&exactly, &Value::Null), (json!("/other"), Value::Null));
+}
+
+#[test]
+fn log_groups_are_told_in_the_order_of_their_names() {
+    let mut world = world();
+    for name in ["/mco/api-old", "/mco/api", "/mco/web"] {
+        world.call(Api::Logs, "CreateLogGroup", &json!({"logGroupName": name})).unwrap();
+    }
+    let mut names = |token: &Value| {
+        let input = json!({"logGroupNamePrefix": "/mco/api", "limit": 1, "nextToken": token});
+        let answer = world.call(Api::Logs, "DescribeLogGroups", &input).unwrap();
+        (answer["logGroups"][0]["logGroupName"].clone(), answer["nextToken"].clone())
+    };
+    let (first, token) = names(&Value::Null);
+    assert_eq!((first, names(&token)), (json!("/mco/api"), (json!("/mco/api-old"), Value::Null)));
+}
+
+#[test]
+fn a_lifecycle_policy_is_held_against_its_syntax_and_no_image_expires() {
+    let mut world = world();
+    let rule = |priority: u64, selection: &Value| json!({"rulePriority": priority, "selection": selection, "action": {"type": "expire"}});
+    let any = json!({"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 1});
+    let mut put = |rules: &Value| {
+        let text = json!({"rules": rules}).to_string();
+        world.call(
+            Api::Ecr,
+            "PutLifecyclePolicy",
+            &json!({"repositoryName": "mco/api", "lifecyclePolicyText": text}),
+        )
+    };
+    let prefixes = json!({"tagStatus": "tagged", "countType": "imageCountMoreThan", "countNumber": 1});
+    for wrong in [
+        json!([]),
+        json!([rule(1, &any), rule(1, &any)]),
+        json!([rule(1, &prefixes)]),
+        json!([rule(0, &any)]),
+    ] {
+        assert_eq!(put(&wrong).unwrap_err().code, "InvalidParameterException", "{wrong}");
+    }
+    put(&json!([rule(1, &any)])).unwrap();
+    world.push("bbbbbbb");
+    world.advance(3 * 24 * 3600);
+    let images = world.call(Api::Ecr, "DescribeImages", &json!({"repositoryName": "mco/api"})).unwrap();
+    assert!(images["imageDetails"].as_array().unwrap().len() > 1);
+}

@@ -1,0 +1,112 @@
+//! What stands around a target in its account, as `verify` asks for it. Nothing is decided by it, and nothing of it is a secret:
+//! of secrets only whether they are there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{AccountId, Digest, Millis, Reading, Region, RepositoryName, Tag};
+
+/// What is asked, each thing once, however many targets need it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Questions {
+    /// ARNs of roles.
+    pub roles: BTreeSet<String>,
+    pub permissions: BTreeSet<Permission>,
+    /// Secrets of AWS Secrets Manager, by ARN or name.
+    pub secrets: BTreeSet<Placed>,
+    /// Parameters of AWS Systems Manager, by name.
+    pub parameters: BTreeSet<Placed>,
+    pub log_groups: BTreeSet<Placed>,
+    /// Whose lifecycle policies are asked for.
+    pub repositories: BTreeSet<Shelf>,
+}
+
+impl Questions {
+    pub fn extend(&mut self, other: Self) {
+        self.roles.extend(other.roles);
+        self.permissions.extend(other.permissions);
+        self.secrets.extend(other.secrets);
+        self.parameters.extend(other.parameters);
+        self.log_groups.extend(other.log_groups);
+        self.repositories.extend(other.repositories);
+    }
+}
+
+/// A name in a region.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Placed {
+    /// `None`: the region of the target.
+    pub region: Option<Region>,
+    pub name: String,
+}
+
+/// A repository of a registry.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Shelf {
+    /// `None`: the account of the target.
+    pub account: Option<AccountId>,
+    /// `None`: the region of the target.
+    pub region: Option<Region>,
+    pub name: RepositoryName,
+}
+
+/// Something that somebody has to be allowed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Permission {
+    pub who: Who,
+    pub actions: Vec<&'static str>,
+    /// An ARN, or `*`.
+    pub resource: String,
+    /// The service that a role is passed to: `iam:PassedToService`.
+    pub passed_to: Option<&'static str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Who {
+    /// Whose the credentials are.
+    Caller,
+    /// A role, by its ARN.
+    Role(String),
+}
+
+/// What was answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    pub roles: BTreeMap<String, Reading<Role>>,
+    pub permissions: BTreeMap<Permission, Reading<Verdict>>,
+    pub secrets: BTreeMap<Placed, Reading<()>>,
+    pub parameters: BTreeMap<Placed, Reading<()>>,
+    pub log_groups: BTreeMap<Placed, Reading<()>>,
+    pub lifecycles: BTreeMap<Shelf, Reading<Lifecycle>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Role {
+    /// Services that may assume it, such as `ecs-tasks.amazonaws.com`.
+    pub trusts: BTreeSet<String>,
+}
+
+/// What the policies of an identity say; service control policies, permission boundaries of others and policies of resources are
+/// not seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Allowed,
+    /// The actions that are not.
+    Denied(Vec<String>),
+}
+
+/// What expires in a repository, and what is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lifecycle {
+    /// The policy as it was put, in JSON.
+    pub policy: String,
+    pub images: Vec<StoredImage>,
+    /// Whether these are all images of the repository.
+    pub is_complete: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredImage {
+    pub digest: Digest,
+    pub tags: BTreeSet<Tag>,
+    pub pushed_at: Millis,
+}
