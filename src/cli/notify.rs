@@ -46,6 +46,8 @@ fn message() -> Alert {
         summary: "trueup reaches you here: this is a test, and nothing has happened".to_owned(),
         causes: Vec::new(),
         differences: Vec::new(),
+        state: None,
+        links: Vec::new(),
         receipt: None,
     }
 }

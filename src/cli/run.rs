@@ -260,7 +260,7 @@ impl Loop {
             observe_only(&mut declaration);
         }
         self.told.wanted(&mut declaration);
-        self.told.declared(&declaration);
+        self.told.declared(&declaration, self.source.address().as_deref());
         self.declare(&Arc::new(declaration));
     }
 

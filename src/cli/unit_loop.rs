@@ -89,12 +89,12 @@ impl Told {
     }
 
     /// A new declaration: who is gone is no longer told of, from the next sweep on.
-    pub fn declared(&self, declaration: &Declaration) {
+    pub fn declared(&self, declaration: &Declaration, repository: Option<&str>) {
         let mut telling = self.telling();
         let telling = &mut *telling;
         telling.declared = declaration.applications.iter().map(Declared::target).cloned().collect();
         telling.statuses.retain(|target, _| telling.declared.contains(target));
-        telling.notifier.retain(telling.declared.iter());
+        telling.notifier.declared(declaration, repository);
     }
 
     /// The loop that reads the repository has come round; where there is no other one, that is all there is.

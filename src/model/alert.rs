@@ -17,8 +17,22 @@ pub struct Alert {
     pub summary: String,
     pub causes: Vec<Cause>,
     pub differences: Vec<Difference>,
+    /// How things stand, of what was looked at.
+    pub state: Option<State>,
+    /// Where to look: a word and an address on the web.
+    pub links: Vec<(&'static str, String)>,
     /// Where it is written down who has taken it: it is told until everybody has. `None`: it is told as well as can be.
     pub receipt: Option<Receipt>,
+}
+
+/// How things stand while an alert is told, in the words of `status`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    pub running: String,
+    pub tagged: String,
+    pub deployed: String,
+    pub sync: &'static str,
+    pub health: &'static str,
 }
 
 /// The mark that an alert leaves when it was taken.

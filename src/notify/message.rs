@@ -2,12 +2,14 @@
 
 use crate::escape::line;
 use crate::model::Difference;
-use crate::model::alert::{Alert, Severity};
+use crate::model::alert::{Alert, Severity, State};
 
 /// Of one message. A chat is no place for more, and its own limits are far above.
 const MOST_CAUSES: usize = 3;
 const MOST_DIFFERENCES: usize = 5;
 const MOST_LOG_LINES: usize = 10;
+const MOST_LINKS: usize = 5;
+const LONGEST_LINK: usize = 1000;
 /// Bytes of one text in it.
 const LONGEST: usize = 300;
 
@@ -19,6 +21,8 @@ pub(super) struct Message {
     pub title: String,
     /// Why, and what to do: a word, and what there is to say.
     pub rows: Vec<(&'static str, String)>,
+    /// Where to look: a word and an address.
+    pub links: Vec<(&'static str, String)>,
     /// The last lines that failed tasks wrote, if they are wanted.
     pub logs: Vec<String>,
     /// Which kind of news it is, and since when it is so.
@@ -41,6 +45,8 @@ pub(super) fn of(alert: &Alert, with_logs: bool) -> Message {
             rows.push(("more", format!("{} more {what}: `trueup status` lists all", there_are - most)));
         }
     }
+    rows.extend(alert.state.as_ref().map(|state| ("state", text(&stands(state)))));
+    let links = alert.links.iter().filter(|(_, address)| address.len() <= LONGEST_LINK).take(MOST_LINKS);
     let lines = alert.causes.iter().flat_map(|cause| &cause.evidence).flat_map(|evidence| &evidence.lines);
     let logs = lines.filter(|_| with_logs).take(MOST_LOG_LINES).map(|line| text(line)).collect();
     let at = jiff::Timestamp::from_millisecond(alert.at).map(|at| format!("{at:.0}")).unwrap_or_default();
@@ -48,6 +54,7 @@ pub(super) fn of(alert: &Alert, with_logs: bool) -> Message {
         severity: alert.event.severity(),
         title: text(&alert.summary),
         rows,
+        links: links.map(|(word, address)| (*word, line(address).into_owned())).collect(),
         logs,
         footer: format!("{} · {at}", alert.event.name()),
     }
@@ -60,6 +67,13 @@ pub(super) fn mark(severity: Severity) -> &'static str {
         Severity::Warning => "!",
         Severity::Error => "✗",
     }
+}
+
+fn stands(State { running, tagged, deployed, sync, health }: &State) -> String {
+    let told = [("runs", running), ("tagged", tagged), ("deployed", deployed)];
+    let told = told.into_iter().filter(|(_, what)| !what.is_empty() && *what != "-");
+    let told: Vec<String> = told.map(|(word, what)| format!("{word} {what}")).collect();
+    format!("{}{}{sync}, {health}", told.join(", "), if told.is_empty() { "" } else { "; " })
 }
 
 fn changed(Difference { field, live, desired }: &Difference) -> String {
@@ -113,6 +127,17 @@ pub(super) mod tests {
                 live: Some("x".repeat(1000)),
                 desired: None,
             }],
+            state: Some(State {
+                running: "5d0e9f1 2/2".to_owned(),
+                tagged: "5d0e9f1".to_owned(),
+                deployed: "mco-api:42".to_owned(),
+                sync: "OutOfSync",
+                health: "Healthy",
+            }),
+            links: vec![
+                ("commit", "https://github.com/mco/api/commit/77aa010".to_owned()),
+                ("service", format!("https://console.aws.amazon.com/{}", "x".repeat(LONGEST_LINK))),
+            ],
             receipt: None,
         }
     }
@@ -122,10 +147,15 @@ pub(super) mod tests {
         let message = of(&alert(), true);
         assert_eq!(message.title, "staging/api: 77aa010 failed & was rolled back");
         let words: Vec<&str> = message.rows.iter().map(|(word, _)| *word).collect();
-        assert_eq!(words, ["cause", "hint", "cause", "cause", "changed", "more"]);
+        assert_eq!(words, ["cause", "hint", "cause", "cause", "changed", "more", "state"]);
         let (_, changed) = &message.rows[4];
         assert_eq!(*changed, format!("cpu is {}…, declared is absent", "x".repeat(LONGEST)));
         assert_eq!(message.rows[5].1, "2 more causes: `trueup status` lists all");
+        assert_eq!(
+            message.rows[6].1,
+            "runs 5d0e9f1 2/2, tagged 5d0e9f1, deployed mco-api:42; OutOfSync, Healthy"
+        );
+        assert_eq!(message.links, [("commit", "https://github.com/mco/api/commit/77aa010".to_owned())]);
         assert_eq!(message.logs[1], "\\u{1b}[31m[a](https://evil.com)");
         assert_eq!(message.footer, "deployment.rolled_back · 2026-11-24T12:00:00Z");
         assert_eq!(of(&alert(), false).logs, Vec::<String>::new(), "only where they are wanted");

@@ -4,6 +4,7 @@
 mod book;
 mod message;
 pub mod outbox;
+mod places;
 mod sinks;
 pub mod transition;
 
@@ -12,10 +13,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::watch;
 
 use crate::model::alert::{Alert, Event, Severity};
-use crate::model::{Matter, Millis, Status, Target, Waiting};
+use crate::model::{Declaration, Declared, InfraCommit, Matter, Millis, Status, Target, Waiting};
 use crate::plan::waiting::{Class, class, is_of_account};
+use crate::view::links;
 pub use book::Note;
 use outbox::Outbox;
+use places::Places;
 use transition::Told;
 
 /// Remembers what was told, and tells what is new to every sink.
@@ -25,19 +28,23 @@ pub struct Notifier {
     unreached: BTreeMap<Target, Waiting>,
     silent: BTreeSet<Target>,
     source_error: Option<String>,
+    places: BTreeMap<Target, Places>,
+    /// The page of the newest commit of the infrastructure repository.
+    infra: Option<String>,
     outbox: Outbox,
 }
 
 impl Notifier {
     pub fn new(outbox: Outbox) -> Self {
         let (told, unreached, silent) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
-        Self { told, unreached, silent, source_error: None, outbox }
+        let (places, infra) = (BTreeMap::new(), None);
+        Self { told, unreached, silent, source_error: None, places, infra, outbox }
     }
 
     /// Compares what a look has found with what was told before.
     pub fn target(&mut self, status: &Status, now: Millis) {
         for alert in self.news(status, now) {
-            self.send(alert);
+            self.send(self.furnished(alert, status));
         }
         // What was not read ends nothing.
         if status.waiting.as_ref().map(class) != Some(Class::Unreadable) {
@@ -45,7 +52,7 @@ impl Notifier {
         }
         if self.outbox.book.has_left(&status.target) {
             for alert in transition::owed(status, now) {
-                self.outbox.send_again(alert);
+                self.outbox.send_again(self.furnished(alert, status));
             }
         }
     }
@@ -100,9 +107,20 @@ impl Notifier {
         self.silent.contains(target)
     }
 
-    /// Forgets those that are no longer declared.
-    pub fn retain<'a>(&mut self, declared: impl Iterator<Item = &'a Target>) {
-        let declared: BTreeSet<&Target> = declared.collect();
+    fn furnished(&self, mut alert: Alert, status: &Status) -> Alert {
+        let places = self.places.get(&status.target);
+        places::furnish(&mut alert, status, places, self.infra.as_deref());
+        alert
+    }
+
+    /// What is declared now, in a repository at this address: forgets those that are declared no longer.
+    pub fn declared(&mut self, declaration: &Declaration, repository: Option<&str>) {
+        let declared: BTreeSet<&Target> = declaration.applications.iter().map(Declared::target).collect();
+        let commit = declaration.infra_commit.as_ref().map(InfraCommit::as_str);
+        self.infra =
+            repository.zip(commit).and_then(|(repository, commit)| links::commit(repository, commit));
+        let places = declaration.readable().map(|desired| (desired.target.clone(), Places::of(desired)));
+        self.places = places.collect();
         self.told.retain(|target, _| declared.contains(target));
         self.unreached.retain(|target, _| declared.contains(target));
         self.silent.retain(|target| declared.contains(target));
@@ -177,6 +195,8 @@ pub(crate) mod tests {
             summary: String::new(),
             causes: Vec::new(),
             differences: Vec::new(),
+            state: None,
+            links: Vec::new(),
             receipt,
         }
     }

@@ -102,6 +102,8 @@ pub fn of_source(before: Option<&str>, now: Option<&str>, at: Millis) -> Option<
         summary,
         causes: Vec::new(),
         differences: Vec::new(),
+        state: None,
+        links: Vec::new(),
         receipt: None,
     })
 }
@@ -133,6 +135,8 @@ impl News<'_> {
             summary: format!("{target}: {what}"),
             causes: causes.cloned().unwrap_or_default(),
             differences: if event == Event::DriftFound { self.now.drift.clone() } else { Vec::new() },
+            state: None,
+            links: Vec::new(),
             receipt: event.matter().and_then(|matter| self.receipt(matter, about)),
         });
     }

@@ -45,6 +45,12 @@ pub fn deployments(arn: &str) -> Option<String> {
     of_service(arn, "deployments")
 }
 
+/// The ARN of a service in the account and region of this task definition.
+pub fn service_beside(task_definition: &str, cluster: &str, service: &str) -> Option<String> {
+    let (place, _) = task_definition.split_once(":task-definition/")?;
+    Some(format!("{place}:service/{cluster}/{service}"))
+}
+
 fn of_service(arn: &str, tab: &str) -> Option<String> {
     let console = console(arn)?;
     let (cluster, service) = console.resource.strip_prefix("service/")?.split_once('/')?;

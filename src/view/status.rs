@@ -127,12 +127,12 @@ pub(super) fn declared(status: &Status) -> &str {
     status.declared.as_ref().map_or("?", Commit::short)
 }
 
-pub(super) fn tagged(status: &Status) -> &str {
+pub fn tagged(status: &Status) -> &str {
     let absent = if is_unread(status, Truth::Tagged) { "?" } else { "-" };
     status.tagged.as_ref().map_or(absent, Commit::short)
 }
 
-pub(super) fn deployed(status: &Status) -> &str {
+pub fn deployed(status: &Status) -> &str {
     let absent = if is_unread(status, Truth::Deployed) { "?" } else { "-" };
     status.deployed.as_ref().map_or(absent, TaskDefinitionArn::short)
 }
@@ -151,7 +151,7 @@ fn bar(status: &Status) -> String {
     format!("{}{} ", "█".repeat(full), "░".repeat(WIDTH.saturating_sub(full)))
 }
 
-pub(super) fn running(status: &Status) -> String {
+pub fn running(status: &Status) -> String {
     if is_unread(status, Truth::Running) && status.running.is_empty() {
         return "?".to_owned();
     }

@@ -107,6 +107,12 @@ fn each_alert_comes_once_also_from_a_new_process() {
     assert_eq!(bodies[1]["commit"], "bbbbbbb");
     assert!(bodies[1]["causes"][0]["text"].as_str().unwrap().contains("exited with 137"), "{:#}", bodies[1]);
     assert_eq!((&bodies[1]["environment"], &bodies[1]["application"]), (&json!("test"), &json!("api")));
+    assert_eq!(
+        (&bodies[1]["state"]["tagged"], &bodies[1]["state"]["sync"]),
+        (&json!("-"), &json!("OutOfSync"))
+    );
+    let page = "https://eu-west-2.console.aws.amazon.com/ecs/v2/clusters/mco/services/mco-api-test/deployments?region=eu-west-2";
+    assert_eq!(bodies[1]["links"]["deployment"], page);
 }
 
 /// What is on record on the newest revision of the alerts of it.

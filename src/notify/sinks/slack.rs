@@ -12,11 +12,17 @@ pub(super) fn body(alert: &Alert, with_logs: bool) -> Value {
     let message = message::of(alert, with_logs);
     let plain = |text: &str| json!({"type": "text", "text": text});
     let bold = |text: &str| json!({"type": "text", "text": text, "style": {"bold": true}});
-    let Message { severity, title, rows, logs, footer } = &message;
+    let Message { severity, title, rows, links, logs, footer } = &message;
     let mut sections = vec![section(&[emoji(*severity), bold(&format!(" {title}"))])];
     sections.extend(rows.iter().map(|(word, said)| section(&[bold(&format!("{word}  ")), plain(said)])));
     if !logs.is_empty() {
         sections.push(json!({"type": "rich_text_preformatted", "elements": [plain(&logs.join("\n"))]}));
+    }
+    if !links.is_empty() {
+        let link = |(word, address): &(&str, String)| {
+            [json!({"type": "link", "url": address, "text": word}), plain("  ")]
+        };
+        sections.push(section(&links.iter().flat_map(link).collect::<Vec<_>>()));
     }
     sections.push(section(&[json!({"type": "text", "text": footer, "style": {"italic": true}})]));
     let escaped = title.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
@@ -57,7 +63,10 @@ mod tests {
         let logs = "java.lang.OutOfMemoryError: Java heap space\n\\u{1b}[31m[a](https://evil.com)";
         let expected =
             json!({"type": "rich_text_preformatted", "elements": [{"type": "text", "text": logs}]});
-        assert_eq!(sections[7], expected);
+        assert_eq!(sections[8], expected);
+        let link =
+            json!({"type": "link", "url": "https://github.com/mco/api/commit/77aa010", "text": "commit"});
+        assert_eq!(sections[9]["elements"][0], link);
         assert!(!super::body(&alert(), false).to_string().contains("heap space"));
     }
 }

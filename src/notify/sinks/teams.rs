@@ -9,7 +9,7 @@ use crate::model::alert::{Alert, Severity};
 use crate::notify::message::{self, Message};
 
 pub(super) fn body(alert: &Alert, with_logs: bool) -> Value {
-    let Message { severity, title, rows, logs, footer } = message::of(alert, with_logs);
+    let Message { severity, title, rows, links, logs, footer } = message::of(alert, with_logs);
     let mark = message::mark(severity);
     let title = json!({"type": "TextRun", "text": format!("{mark} {title}"), "weight": "Bolder", "size": "Medium", "color": colour(severity)});
     let mut items = vec![text(&[title])];
@@ -22,13 +22,19 @@ pub(super) fn body(alert: &Alert, with_logs: bool) -> Value {
     });
     items.extend(logged);
     items.push(text(&[json!({"type": "TextRun", "text": footer, "isSubtle": true, "size": "Small"})]));
-    let card = json!({
+    let open =
+        |(word, address): &(&str, String)| json!({"type": "Action.OpenUrl", "title": word, "url": address});
+    let actions: Vec<Value> = links.iter().map(open).collect();
+    let mut card = json!({
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
         "version": "1.4",
         "msteams": {"width": "Full"},
         "body": items,
     });
+    if let Some(card) = card.as_object_mut().filter(|_| !actions.is_empty()) {
+        card.insert("actions".to_owned(), Value::Array(actions));
+    }
     let contents = json!({"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": null, "content": card});
     json!({"type": "message", "attachments": [contents]})
 }
@@ -59,7 +65,9 @@ mod tests {
         assert_eq!(card["body"][0], json!({"type": "RichTextBlock", "inlines": [run]}));
         let said = "container api exited with 137, <!channel> *OutOfMemoryError*";
         assert_eq!(card["body"][1]["inlines"][1], json!({"type": "TextRun", "text": said}));
-        assert_eq!(card["body"][7]["inlines"][0]["text"], "java.lang.OutOfMemoryError: Java heap space");
+        let open = json!({"type": "Action.OpenUrl", "title": "commit", "url": "https://github.com/mco/api/commit/77aa010"});
+        assert_eq!(card["actions"], json!([open]));
+        assert_eq!(card["body"][8]["inlines"][0]["text"], "java.lang.OutOfMemoryError: Java heap space");
         assert!(!super::body(&alert(), false).to_string().contains("heap space"));
     }
 
@@ -67,6 +75,8 @@ mod tests {
     fn the_longest_message_is_within_the_limit() {
         let long = || "\"\\𝕏".repeat(5000);
         let mut alert = alert();
+        alert.links = vec![("commit", format!("https://github.com/{}", "x".repeat(970))); 50];
+        alert.state.iter_mut().for_each(|state| state.running = long());
         alert.summary = long();
         for cause in &mut alert.causes {
             cause.text = long();

@@ -1,5 +1,7 @@
 //! An address of anybody's: signed JSON.
 
+use std::collections::BTreeMap;
+
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -59,6 +61,14 @@ pub(in crate::notify) fn body(alert: &Alert, with_logs: bool) -> Value {
         "summary": line(&alert.summary),
         "causes": causes.collect::<Vec<_>>(),
         "differences": differences.collect::<Vec<_>>(),
+        "state": alert.state.as_ref().map(|state| json!({
+            "running": line(&state.running),
+            "tagged": line(&state.tagged),
+            "deployed": line(&state.deployed),
+            "sync": state.sync,
+            "health": state.health,
+        })),
+        "links": alert.links.iter().map(|(word, address)| (*word, line(address))).collect::<BTreeMap<_, _>>(),
     })
 }
 
