@@ -17,12 +17,14 @@ pub mod accounts;
 pub mod address;
 pub mod escape;
 pub mod masking;
+pub mod outbound;
 pub mod ports;
 pub mod secret;
 pub(crate) mod text;
 
 pub mod aws;
 pub mod git;
+pub mod git_host;
 pub mod lease;
 
 pub mod comparison;

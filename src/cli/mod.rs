@@ -194,6 +194,9 @@ enum Command {
         /// Only what has changed since this branch, tag or commit, and how it was declared before.
         #[arg(long, value_name = "REF", conflicts_with = "to")]
         base: Option<String>,
+        /// Write it on the pull request that this job of GitHub Actions or GitLab CI is about: one comment, kept up to date.
+        #[arg(long, conflicts_with = "to")]
+        comment: bool,
         /// Tell which rule decided, and what held for those that were asked before it.
         #[arg(long, conflicts_with = "output")]
         explain: bool,
@@ -542,9 +545,9 @@ async fn dispatch(cli: Cli) -> anyhow::Result<End> {
         Command::Lint { output } => lint::run(&repository, output),
         Command::Render(names) => render::run(&repository, &names),
         Command::Plan { names, to: Some(to), .. } => plan::migration(&repository, &names, to).await,
-        Command::Plan { names, output, base, explain, to: None } => {
+        Command::Plan { names, output, base, comment, explain, to: None } => {
             let detail = if explain { Detail::Rules } else { Detail::Changes };
-            plan::run(&repository, &names, &plan::Wanted { base, format: output, detail }).await
+            plan::run(&repository, &names, &plan::Wanted { base, format: output, detail, comment }).await
         }
         Command::Status { names, filters, output, watch: false, exit_code } => {
             let code = if exit_code { status::Code::AsItStands } else { status::Code::Shown };

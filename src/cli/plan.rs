@@ -7,8 +7,10 @@ use super::source::{Opened, print_findings};
 use super::{Format, Names, RepositoryArgs, controller, is_broken, progress, streams};
 use crate::comparison::Comparison;
 use crate::controller::{Writes, plans};
-use crate::model::{Target, TrafficPattern};
+use crate::git_host::{Commented, HostError, Pace, Presence, PullRequest};
+use crate::model::{Declaration, Target, TrafficPattern};
 use crate::plan::Plan;
+use crate::view;
 use crate::view::plan::Detail;
 use crate::view::{comparison, json, markdown, plan};
 
@@ -18,6 +20,8 @@ pub(super) struct Wanted {
     pub base: Option<String>,
     pub format: Format,
     pub detail: Detail,
+    /// Also on the pull request that the job is about.
+    pub comment: bool,
 }
 
 pub(super) async fn run(arguments: &RepositoryArgs, names: &Names, wanted: &Wanted) -> anyhow::Result<End> {
@@ -44,11 +48,7 @@ pub(super) async fn run(arguments: &RepositoryArgs, names: &Names, wanted: &Want
             let plan = with_plan(&plans, comparison, || plan::text(&plans, wanted.detail, style));
             streams::screen(&(touched.unwrap_or_default() + &plan));
         }
-        Format::Markdown => {
-            let touched = comparison.map(comparison::for_a_pull_request);
-            let plan = with_plan(&plans, comparison, || markdown::plan(&declaration, &plans));
-            out!("{}{plan}", touched.unwrap_or_default());
-        }
+        Format::Markdown => out!("{}", as_markdown(&declaration, &plans, comparison)),
         Format::Json => {
             let mut document = json::plan(&plans);
             if let Some(comparison) = comparison {
@@ -57,7 +57,35 @@ pub(super) async fn run(arguments: &RepositoryArgs, names: &Names, wanted: &Want
             streams::document(&document);
         }
     }
-    Ok(end::lowest([broken, end::of(Asked::Plan, &swept)]))
+    let mut ends = vec![broken, end::of(Asked::Plan, &swept)];
+    if wanted.comment {
+        let text = as_markdown(&declaration, &plans, comparison);
+        let is_idle = comparison.is_some_and(|comparison| comparison.touched.is_empty());
+        let presence = if is_idle && broken == End::Good { Presence::IfThere } else { Presence::Wanted };
+        if let Err(error) = comment(&arguments.settings()?.path, &names.targets, &text, presence).await {
+            streams::message("ERROR", format_args!("error: there is no comment: {error}"));
+            ends.push(End::Error);
+        }
+    }
+    Ok(end::lowest(ends))
+}
+
+fn as_markdown(declaration: &Declaration, plans: &[&Plan], comparison: Option<&Comparison>) -> String {
+    let touched = comparison.map(comparison::for_a_pull_request).unwrap_or_default();
+    touched + &with_plan(plans, comparison, || markdown::plan(declaration, plans))
+}
+
+/// Writes the one comment of this path and these targets.
+async fn comment(path: &str, targets: &[String], plan: &str, presence: Presence) -> Result<(), HostError> {
+    let request = PullRequest::of_job(&|name| std::env::var(name).ok())?;
+    let mark = view::comment::mark(path, targets);
+    let text = view::comment::comment(&mark, targets, plan, request.most_characters());
+    match request.comment(&mark, &text, presence, Pace::NORMAL).await? {
+        Commented::Created => say!("commented on {request}"),
+        Commented::Updated => say!("brought the comment on {request} up to date"),
+        Commented::Left => say!("no comment on {request}: nothing is declared in another way"),
+    }
+    Ok(())
 }
 
 /// Where a change touches nothing that is still declared there is nothing to plan.

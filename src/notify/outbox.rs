@@ -16,6 +16,7 @@ use super::sinks::{self, Answer};
 use crate::escape::line;
 use crate::model::alert::{Alert, Event};
 use crate::model::{Matter, Owed, Target};
+use crate::outbound::client;
 use crate::settings::Sink;
 
 /// Alerts that wait for their delivery to one sink; more are dropped, and the log says how many.
@@ -139,7 +140,7 @@ impl Deliveries {
 impl Outbox {
     /// Fails where the system offers no TLS.
     pub fn start(sinks: Vec<Sink>, pace: Pace) -> reqwest::Result<Self> {
-        let (client, book) = (client()?, Book::default());
+        let (client, book) = (client(PATIENCE)?, Book::default());
         let lanes =
             sinks.into_iter().map(|sink| Lane::start(sink, client.clone(), book.clone(), pace)).collect();
         Ok(Self { lanes, book })
@@ -255,17 +256,9 @@ fn requeue(queue: &mpsc::WeakSender<Arc<Alert>>, alert: &Arc<Alert>) -> bool {
     queue.upgrade().is_some_and(|queue| queue.try_send(Arc::clone(alert)).is_ok())
 }
 
-fn client() -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder()
-        .timeout(PATIENCE)
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("trueup/", env!("CARGO_PKG_VERSION")))
-        .build()
-}
-
 /// One alert to one sink, at once and once: how it went, for a person who asks.
 pub async fn try_once(sink: &Sink, alert: &Alert) -> Result<(), String> {
-    let client = client().map_err(|error| error.without_url().to_string())?;
+    let client = client(PATIENCE).map_err(|error| error.without_url().to_string())?;
     match post(&client, sink, alert).await {
         (Answer::Taken, _) => Ok(()),
         (_, why) => Err(why),

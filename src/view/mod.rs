@@ -3,6 +3,7 @@
 //! Nothing is decided here, and nothing is printed: the command line, HTTP and alerts show what these make.
 
 pub mod attention;
+pub mod comment;
 pub mod comparison;
 pub mod events;
 pub mod findings;

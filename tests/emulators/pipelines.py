@@ -1,15 +1,19 @@
 """The pipelines of examples/ci, played: each `run` and `script` of theirs by bash, in checkouts as deep as they ask for, with
-the variables that GitHub and GitLab set, against the simulator and a git remote. docker, gh, aws and apk only record.
+the variables that GitHub and GitLab set, against the simulator, a git remote, and hosts that keep comments as GitHub and GitLab
+document it. docker, aws and apk only record.
 
     python pipelines.py PATH/TO/trueup
 """
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from string import Template
 
@@ -41,7 +45,7 @@ spec:
   applications:
     api: { commit: "aaaaaaa" }
 """
-PROGRAMS = ("docker", "gh", "aws", "apk")
+PROGRAMS = ("docker", "aws", "apk")
 STAND_IN = """#!/bin/sh
 echo "$(basename "$0") $*" >>"$RECORD"
 case "$(basename "$0") $1 $2" in
@@ -49,7 +53,6 @@ case "$(basename "$0") $1 $2" in
 "docker cp container:/usr/local/bin/trueup") cp "$PROGRAM" "$3" ;;
 "docker login "* ) cat >>"$RECORD" ;;
 "aws ecr get-login-password") echo password ;;
-"gh api --paginate") printf %s "$COMMENT" ;;
 esac
 """
 
@@ -59,11 +62,63 @@ def git(folder, *arguments):
     return subprocess.run([*named, *arguments], check=True, capture_output=True, text=True).stdout.strip()
 
 
+class Host(BaseHTTPRequestHandler):
+    """The comments on pull request 7 of GitHub, and the notes on merge request 3 of GitLab, for whoever has the token of the job."""
+
+    protocol_version = "HTTP/1.1"
+    comments, tokens = [], {"Bearer of the job": 41898282, "of the project": 99}
+    paths = r"/repos/mco/infrastructure/issues/7/comments|/api/v4/projects/5/merge_requests/3/notes"
+    single = r"(?:/repos/mco/infrastructure/issues/comments|/api/v4/projects/5/merge_requests/3/notes)/(\d+)"
+
+    def log_message(self, *_):
+        pass
+
+    def handle_one(self):
+        text = self.rfile.read(int(self.headers.get("content-length", 0)))
+        body = json.loads(text) if text else {}
+        author = self.tokens.get(self.headers.get("authorization") or self.headers.get("private-token"))
+        path, _, query = self.path.partition("?")
+        if author is None:
+            return self.answer(401, {"message": "401 Unauthorized"})
+        if self.command == "POST" and path == "/graphql" and "viewer" in body["query"]:
+            return self.answer(200, {"data": {"viewer": {"databaseId": author}}})
+        if self.command == "GET" and path == "/api/v4/user":
+            return self.answer(200, {"id": author})
+        if self.command == "GET" and re.fullmatch(self.paths, path):
+            assert "per_page=100" in query and "page=1" in query, query
+            return self.answer(200, self.comments)
+        if self.command == "POST" and re.fullmatch(self.paths, path):
+            made = {"id": len(self.comments) + 1, "user": {"id": author}, "author": {"id": author}, "body": body["body"]}
+            self.comments.append(made)
+            return self.answer(201, made)
+        changed = re.fullmatch(self.single, path)
+        if self.command == ("PUT" if "/api/v4/" in path else "PATCH") and changed:
+            self.comments[int(changed[1]) - 1]["body"] = body["body"]
+            return self.answer(200, {})
+        return self.answer(404, {"message": "Not Found"})
+
+    do_GET = do_POST = do_PATCH = do_PUT = handle_one
+
+    def answer(self, status, said):
+        text = json.dumps(said).encode()
+        self.send_response(status)
+        self.send_header("content-length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    @classmethod
+    def told(cls, author):
+        """The texts of one author since the last time; there is one at most."""
+        texts = [one["body"] for one in cls.comments if one["user"]["id"] == author]
+        assert len(texts) <= 1, texts
+        return texts[0] if texts else ""
+
+
 class World:
     """An account with one service, an infrastructure repository, the repository of an application, and a runner."""
 
-    def __init__(self, trueup, endpoint, home):
-        self.trueup, self.home = trueup, home
+    def __init__(self, trueup, endpoint, home, host):
+        self.trueup, self.home, self.host = trueup, home, host
         self.record = home / "record"
         self.infrastructure, self.application = home / "infrastructure.git", home / "api.git"
         self.work = home / "work"
@@ -124,7 +179,7 @@ class World:
     def settings(self, more):
         """The environment of a job: nothing of this machine but the programs, and nobody's name."""
         path = os.pathsep.join((str(self.programs), os.environ["PATH"]))
-        recorded = {"RECORD": str(self.record), "PROGRAM": str(self.trueup), "COMMENT": "", "CI": "true"}
+        recorded = {"RECORD": str(self.record), "PROGRAM": str(self.trueup), "CI": "true"}
         return {**self.stage.settings, "HOME": str(self.home), "PATH": path, **recorded, **more}
 
     def bash(self, script, settings, folder, *options):
@@ -199,6 +254,9 @@ def on_github(world, commit=""):
     variables = {
         "GITHUB_SHA": commit,
         "GITHUB_REPOSITORY": "mco/infrastructure",
+        "GITHUB_API_URL": world.host,
+        "GITHUB_REF": "refs/pull/7/merge",
+        "GITHUB_BASE_REF": "main",
         "GITHUB_PATH": str(world.home / "path"),
         "GITHUB_STEP_SUMMARY": str(world.home / "summary"),
     }
@@ -209,6 +267,16 @@ def on_github(world, commit=""):
         "secrets.INFRASTRUCTURE_TOKEN": "may write",
     }
     return {"variables": variables, "expressions": expressions}
+
+
+def on_gitlab(world):
+    return {
+        "CI_API_V4_URL": f"{world.host}/api/v4",
+        "CI_PROJECT_ID": "5",
+        "CI_MERGE_REQUEST_IID": "3",
+        "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
+        "GITLAB_TOKEN": "of the project",
+    }
 
 
 def a_build_on_github_promotes_and_waits(world):
@@ -265,33 +333,31 @@ def proposed(world):
 
 def a_pull_request_on_github_gets_one_comment(world):
     checkout, given = proposed(world), on_github(world)
-    code, said = github(world, "github-pull-request.yml", "plan", given, checkout)
-    assert code == 0, said
-    comment = (world.home / "job/comment.md").read_text()
-    summary = "<!-- trueup plan -->\n1 of 1 applications change: 1 deployment\n\n| application |"
-    assert comment.startswith(summary) and "-> aaaaaaa" in comment, comment
-    assert "cannot read" not in comment, comment
-    assert (world.home / "summary").read_text() in comment, comment
-    assert world.recorded()[-1] == "gh pr comment 7 --body-file comment.md"
-    given["variables"]["COMMENT"] = "41"
-    code, said = github(world, "github-pull-request.yml", "plan", given, checkout)
-    assert code == 0, said
-    last = world.recorded()[-1]
-    assert last == "gh api --silent --method PATCH repos/mco/infrastructure/issues/comments/41 --field body=@comment.md", last
+    for _ in range(2):
+        code, said = github(world, "github-pull-request.yml", "plan", given, checkout)
+        assert code == 0, said
+        comment = Host.told(41898282)
+        assert comment.startswith("<!-- trueup:plan ") and "1 of 1 applications change: 1 deployment" in comment, comment
+        assert "-> aaaaaaa" in comment and "cannot read" not in comment and "of origin/main" in comment, comment
+        assert comment.endswith((world.home / "summary").read_text()), comment
+        (world.home / "summary").unlink()
 
 
-def a_merge_request_on_gitlab_gets_a_file(world):
-    code, said = gitlab(world, "gitlab-merge-request.yml", "plan", {}, proposed(world))
-    assert code == 0, said
-    plan = (world.home / "job/plan.md").read_text()
-    assert "-> aaaaaaa" in plan and "cannot read" not in plan, plan
+def a_merge_request_on_gitlab_gets_one_note(world):
+    for _ in range(2):
+        code, said = gitlab(world, "gitlab-merge-request.yml", "plan", on_gitlab(world), proposed(world))
+        assert code == 0, said
+        plan = (world.home / "job/plan.md").read_text()
+        assert "-> aaaaaaa" in plan and "cannot read" not in plan, plan
+        assert Host.told(99).endswith(plan), Host.comments
 
 
 def a_broken_file_fails_the_request(world):
     broken = lambda folder: (folder / "trueup.yaml").write_text(DECLARED.replace("cluster:", "clutser:"))
     world.change(world.infrastructure, "proposal", broken)
     checkout = lambda depth: world.checkout(world.infrastructure, "proposal", depth)
-    for play, name, given in ((github, "github-pull-request.yml", on_github(world)), (gitlab, "gitlab-merge-request.yml", {})):
+    jobs = (github, "github-pull-request.yml", on_github(world)), (gitlab, "gitlab-merge-request.yml", on_gitlab(world))
+    for play, name, given in jobs:
         try:
             code, said = play(world, name, "plan", given, checkout)
         except AssertionError as missing:  # the job ended before it made its file
@@ -306,10 +372,9 @@ def what_cannot_be_read_fails_the_request(world):
     world.stage.control("fault", {"kind": "deny", "operation": "DescribeServices", "times": 1000})
     code, said = github(world, "github-pull-request.yml", "plan", given, checkout)
     assert code == 1, (code, said)
-    assert "cannot read" in (world.home / "job/comment.md").read_text(), said
-    assert world.recorded()[-1] == "gh pr comment 7 --body-file comment.md"
-    code, said = gitlab(world, "gitlab-merge-request.yml", "plan", {}, checkout)
-    assert code == 1, (code, said)
+    assert "cannot read" in Host.told(41898282), said
+    code, said = gitlab(world, "gitlab-merge-request.yml", "plan", on_gitlab(world), checkout)
+    assert code == 1 and "cannot read" in Host.told(99), (code, said)
     world.stage.control("heal", {})
 
 
@@ -317,7 +382,7 @@ SCENES = (
     a_build_on_github_promotes_and_waits,
     a_build_on_gitlab_promotes_and_waits,
     a_pull_request_on_github_gets_one_comment,
-    a_merge_request_on_gitlab_gets_a_file,
+    a_merge_request_on_gitlab_gets_one_note,
     a_broken_file_fails_the_request,
     what_cannot_be_read_fails_the_request,
     a_commit_that_fails_fails_the_build,
@@ -326,13 +391,15 @@ SCENES = (
 
 def main():
     trueup = Path(sys.argv[1]).resolve()
+    host = ThreadingHTTPServer(("127.0.0.1", 0), Host)
+    threading.Thread(target=host.serve_forever, daemon=True).start()
     command = [str(trueup), "simulator", "--listen", "127.0.0.1:0", "--speed", "60"]
     simulator = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     controller = None
     try:
         endpoint = simulator.stdout.readline().strip()
         with tempfile.TemporaryDirectory() as home:
-            world = World(trueup, endpoint, Path(home))
+            world = World(trueup, endpoint, Path(home), f"http://127.0.0.1:{host.server_port}")
             command = [str(trueup), "run", "--repo", str(world.infrastructure)]
             controller = subprocess.Popen(command, env=world.stage.settings, stderr=subprocess.DEVNULL)
             for scene in SCENES:

@@ -10,6 +10,7 @@ mod aws_time;
 mod blue_green;
 mod bounds;
 mod errors;
+mod fake_host;
 mod git_server;
 mod health;
 mod hostile;

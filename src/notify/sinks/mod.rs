@@ -8,11 +8,12 @@ pub(super) mod webhook;
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use crate::address::WebAddress;
 use crate::model::alert::Alert;
+use crate::outbound::retry_after;
 use crate::settings::{Sink, SinkKind, chat_address};
 
 /// A receiver may ask for a rest of so long at most; then it is tried again.
@@ -71,23 +72,14 @@ pub(super) fn answer(status: StatusCode, headers: &HeaderMap, now: jiff::Timesta
     if !is_busy {
         return Answer::Refused;
     }
-    let rest = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-    Answer::Later(rest.and_then(|rest| retry_after(rest, now)).map(|rest| rest.min(LONGEST_REST)))
-}
-
-/// Seconds, or a date (RFC 9110, section 10.2.3).
-fn retry_after(value: &str, now: jiff::Timestamp) -> Option<Duration> {
-    let value = value.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
-    Some(Duration::try_from(at.duration_since(now)).unwrap_or_default())
+    Answer::Later(retry_after(headers, now).map(|rest| rest.min(LONGEST_REST)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use reqwest::header::RETRY_AFTER;
 
     #[test]
     fn an_answer_says_whether_to_try_again_and_when() {

@@ -1,0 +1,188 @@
+//! GitHub and GitLab over HTTP on loopback, as far as comments go: the documented paths, answers and refusals. The tests of
+//! `src/git_host` use it too.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+
+/// The tokens that are known, and whose they are.
+pub const JOB: (&str, u64) = ("ghs_hunter2", 41_898_282);
+pub const PROJECT: (&str, u64) = ("glpat-hunter2", 99);
+/// As GitHub counts them.
+const MOST_CHARACTERS: usize = 65_536;
+
+pub struct FakeHost {
+    pub url: String,
+    pub state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+pub struct State {
+    /// Id, author and text, in the order in which they were made.
+    pub comments: Vec<(u64, u64, String)>,
+    /// Method and path of each call.
+    pub heard: Vec<String>,
+    /// Answers to the next calls that begin so: the status with headers, and the body.
+    pub faults: Vec<(&'static str, String, Value)>,
+    /// Where what is asked of `mco/old` is now.
+    pub moved_to: String,
+    /// The next write is made, and its answer does not arrive.
+    pub loses_an_answer: bool,
+}
+
+impl FakeHost {
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let state = State { moved_to: url.clone(), ..State::default() };
+        let state = Arc::new(Mutex::new(state));
+        let kept = Arc::clone(&state);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                answer(stream, &kept);
+            }
+        });
+        Self { url, state }
+    }
+
+    pub fn fail(&self, calls: &'static str, status: &str, body: Value) {
+        self.state.lock().unwrap().faults.push((calls, status.to_owned(), body));
+    }
+
+    /// So many comments of others, who know our mark.
+    pub fn chatter(&self, count: u64, text: &str) {
+        let mut state = self.state.lock().unwrap();
+        for _ in 0..count {
+            let id = state.comments.len() as u64 + 1;
+            state.comments.push((id, 7, text.to_owned()));
+        }
+    }
+
+    /// The texts of one author.
+    pub fn comments_of(&self, author: u64) -> Vec<String> {
+        let state = self.state.lock().unwrap();
+        state.comments.iter().filter(|one| one.1 == author).map(|one| one.2.clone()).collect()
+    }
+
+    /// Calls that change something.
+    pub fn writes(&self) -> Vec<String> {
+        let state = self.state.lock().unwrap();
+        let writes = state.heard.iter().filter(|call| !call.starts_with("GET") && !call.contains("graphql"));
+        writes.cloned().collect()
+    }
+}
+
+fn answer(mut stream: TcpStream, state: &Mutex<State>) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head).unwrap_or_default() == 0 {
+            return;
+        }
+    }
+    let header = |name: &str| {
+        let line = head.lines().find(|line| line.to_ascii_lowercase().starts_with(&format!("{name}:")));
+        line.and_then(|line| line.split_once(':')).map(|(_, value)| value.trim().to_owned())
+    };
+    let mut body = vec![0; header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0)];
+    reader.read_exact(&mut body).unwrap();
+    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let call = head.lines().next().unwrap_or_default().trim_end_matches(" HTTP/1.1").to_owned();
+    let token = header("authorization").map(|value| value.replace("Bearer ", ""));
+    let token = token.or_else(|| header("private-token"));
+    let (status, said) = state.lock().unwrap().answer(&call, token.as_deref(), &body);
+    let text = said.to_string();
+    let _ = write!(
+        stream,
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}",
+        text.len()
+    );
+}
+
+impl State {
+    fn answer(&mut self, call: &str, token: Option<&str>, body: &Value) -> (String, Value) {
+        self.heard.push(call.to_owned());
+        let plain = |status: &str, said: Value| (status.to_owned(), said);
+        if let Some(place) = self.faults.iter().position(|(calls, ..)| call.starts_with(calls)) {
+            let (_, status, said) = self.faults.remove(place);
+            return (status, said);
+        }
+        let author = [JOB, PROJECT].into_iter().find(|(known, _)| Some(*known) == token);
+        let Some((_, author)) = author else {
+            return plain("401 Unauthorized", json!({"message": "Bad credentials"}));
+        };
+        let (method, path) = call.split_once(' ').unwrap();
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        if let Some(rest) = path.strip_prefix("/repos/mco/old/") {
+            let to = format!("{}/repositories/1/{rest}?{query}", self.moved_to);
+            return (
+                format!("301 Moved Permanently\r\nlocation: {to}"),
+                json!({"message": "Moved Permanently"}),
+            );
+        }
+        let path = path.replace("/repos/mco/infrastructure/", "/repositories/1/");
+        match (method, path.as_str()) {
+            ("POST", "/graphql" | "/api/graphql") => {
+                plain("200 OK", json!({"data": {"viewer": {"databaseId": author}}}))
+            }
+            ("GET", "/user") => {
+                plain("403 Forbidden", json!({"message": "Resource not accessible by integration"}))
+            }
+            ("GET", "/api/v4/user") => plain("200 OK", json!({"id": author, "username": "project_5_bot"})),
+            ("GET", "/repositories/1/issues/7/comments" | "/api/v4/projects/5/merge_requests/3/notes") => {
+                plain("200 OK", self.page(query))
+            }
+            ("POST", "/repositories/1/issues/7/comments" | "/api/v4/projects/5/merge_requests/3/notes") => {
+                self.write(None, author, body)
+            }
+            ("PATCH" | "PUT", path) => match path.rsplit_once('/') {
+                Some((
+                    "/repositories/1/issues/comments" | "/api/v4/projects/5/merge_requests/3/notes",
+                    id,
+                )) => self.write(id.parse().ok(), author, body),
+                _ => plain("404 Not Found", json!({"message": "Not Found"})),
+            },
+            _ => plain("404 Not Found", json!({"message": "Not Found"})),
+        }
+    }
+
+    fn page(&self, query: &str) -> Value {
+        let value = |name: &str| {
+            let given = query.split('&').find_map(|one| one.strip_prefix(&format!("{name}=")));
+            given.and_then(|value| value.parse().ok())
+        };
+        let (size, page): (usize, usize) =
+            (value("per_page").unwrap_or(30).min(100), value("page").unwrap_or(1));
+        let listed = self.comments.iter().skip((page - 1) * size).take(size);
+        // Both hosts' forms at once: each reads its own members.
+        listed
+            .map(|(id, author, text)| {
+                json!({"id": id, "user": {"id": author}, "author": {"id": author}, "body": text, "system": false})
+            })
+            .collect()
+    }
+
+    fn write(&mut self, id: Option<u64>, author: u64, body: &Value) -> (String, Value) {
+        let text = body["body"].as_str().unwrap_or_default().to_owned();
+        if author == JOB.1 && text.chars().count() > MOST_CHARACTERS {
+            let errors = json!([{"message": "body is too long (maximum is 65536 characters)"}]);
+            let said = json!({"message": "Validation Failed", "errors": errors});
+            return ("422 Unprocessable Entity".to_owned(), said);
+        }
+        if let Some(id) = id {
+            let Some(known) = self.comments.iter_mut().find(|one| one.0 == id) else {
+                return ("404 Not Found".to_owned(), json!({"message": "Not Found"}));
+            };
+            known.2 = text;
+            return ("200 OK".to_owned(), json!({"id": id}));
+        }
+        let id = self.comments.len() as u64 + 1;
+        self.comments.push((id, author, text));
+        if std::mem::take(&mut self.loses_an_answer) {
+            return ("504 Gateway Timeout".to_owned(), Value::Null);
+        }
+        ("201 Created".to_owned(), json!({"id": id}))
+    }
+}
