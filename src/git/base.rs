@@ -76,6 +76,8 @@ mod tests {
         }
         let author = git2::Signature::now("a", "a@example.com").unwrap();
         repository.tag("v1", first.as_object(), &author, "annotated", false).unwrap();
+        // What other commands of git leave behind is no branch.
+        std::fs::write(folder.path().join(".git/ORIG_HEAD"), format!("{}\n", commits[0].as_str())).unwrap();
         let source = Source::open(folder.path(), None, "").unwrap();
         let short = &commits[0].as_str()[..7];
         for name in
@@ -84,7 +86,18 @@ mod tests {
             assert_eq!(source.resolve(name).unwrap().commit, commits[0], "{name}");
         }
         assert_eq!(source.resolve("HEAD").unwrap().commit, commits[1]);
-        for name in ["nothing", "HEAD~1", ":/change", "HEAD@{0}", "", "-x", "../x", &short[..6], "0000000"] {
+        for name in [
+            "nothing",
+            "HEAD~1",
+            "ORIG_HEAD",
+            ":/change",
+            "HEAD@{0}",
+            "",
+            "-x",
+            "../x",
+            &short[..6],
+            "0000000",
+        ] {
             let error = source.resolve(name).unwrap_err().to_string();
             assert!(error.contains("git branch --all"), "{name}: {error}");
         }
