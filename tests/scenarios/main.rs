@@ -17,6 +17,7 @@ mod frugality;
 mod hands;
 mod health;
 mod hub;
+mod import;
 mod leases;
 mod matrix;
 mod memory;
