@@ -8,13 +8,13 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 use futures::stream;
 
-use crate::documents::containers;
+use crate::documents::{containers, memory};
 use crate::manifest::ImageAddress;
 use crate::model::{
     AccountId, ClusterName, Controller, DeploymentGroupName, DeploymentStatus, Digest, Inventory,
-    LiveContainer, LiveImage, LiveService, Reading, Region, RepositoryName, RolloutState, Service,
-    ServiceDeployment, ServiceDeploymentStatus, ServiceName, ServiceStatus, Tag, Task, TaskDefinitionArn,
-    Unread,
+    LiveContainer, LiveImage, LiveService, Reading, Region, RepositoryName, Revision, RolloutState, Service,
+    ServiceDeployment, ServiceDeploymentStatus, ServiceName, ServiceStatus, Tag, Target, Task,
+    TaskDefinitionArn, Unread,
 };
 use crate::plan::phase;
 use crate::ports::{CloudError, Ecr, Extent, Listing, Place, Ports, Reach, Tasks};
@@ -78,6 +78,7 @@ pub async fn read(reach: &dyn Reach, wanted: &Wanted<'_>) -> Result<Inventory, U
         }
     }
     reader.find_groups(&mut inventory).await;
+    reader.find_known(&mut inventory).await;
     Ok(inventory)
 }
 
@@ -130,7 +131,9 @@ impl Reader<'_> {
         }
         let (revision, is_deploying) = proven(&service, &deployments);
         let revision = revision.clone();
-        let input = self.ports.ecs.revision(&revision).await.map_err(unread)?.input;
+        let Revision { input, tags, .. } = self.ports.ecs.revision(&revision).await.map_err(unread)?;
+        let known_as =
+            memory::registered_for(&tags).filter(|(of, named, _)| *of == cluster && *named == name);
         let images: Vec<(&str, &str, Option<ImageAddress>)> = containers::images(&input)
             .map(|(name, reference)| (name, reference, ImageAddress::parse(reference)))
             .collect();
@@ -170,6 +173,7 @@ impl Reader<'_> {
             revision,
             containers,
             group: None,
+            known_as: known_as.map(|(_, _, target)| target),
         }))
     }
 
@@ -214,6 +218,23 @@ impl Reader<'_> {
             self.reach.ports(&place).ecr
         };
         Arc::clone(known.entry(region.clone()).or_insert_with(open))
+    }
+
+    /// Which of them trueup has deployed before: their revisions are tagged, also where another hand's is live by now.
+    async fn find_known(&self, inventory: &mut Inventory) {
+        let tagged = match self.ports.tagging.revisions_of_services().await {
+            Ok(tagged) => tagged.items,
+            Err(error) => {
+                inventory.unread.push(self.unread("the revisions that trueup has registered", &error));
+                return;
+            }
+        };
+        let known = tagged.iter().filter_map(|revision| memory::registered_for(&revision.tags));
+        let known: BTreeMap<(ClusterName, ServiceName), Target> =
+            known.map(|(cluster, service, target)| ((cluster, service), target)).collect();
+        for service in inventory.services.iter_mut().filter(|service| service.known_as.is_none()) {
+            service.known_as = known.get(&(service.cluster.clone(), service.name.clone())).cloned();
+        }
     }
 
     /// By which group CodeDeploy deploys a service; nobody is asked where it deploys none.

@@ -367,6 +367,8 @@ pub trait Tagging: Send + Sync {
         environment: &EnvironmentName,
         application: &ApplicationName,
     ) -> Result<Listing<TaggedRevision>, CloudError>;
+    /// Those of every service that trueup has deployed, whichever repository declares it.
+    async fn revisions_of_services(&self) -> Result<Listing<TaggedRevision>, CloudError>;
 }
 
 /// Application Auto Scaling in one account and region.

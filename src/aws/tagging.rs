@@ -28,6 +28,30 @@ impl TaggingClient {
         Self { client, revisions }
     }
 
+    /// Revisions with all these tags.
+    async fn all(&self, filters: Value) -> Result<Listing<TaggedRevision>, CloudError> {
+        let mut input = json!({
+            "ResourceTypeFilters": ["ecs:task-definition"],
+            "TagFilters": filters,
+            "ResourcesPerPage": 100,
+        });
+        let mut all = Listing { items: Vec::new(), extent: Extent::Cut };
+        for _ in 0..MOST_PAGES {
+            let page = self.client.read("GetResources", input.clone()).await?;
+            let found = page.get("ResourceTagMappingList").and_then(Value::as_array);
+            let found = found.ok_or_else(|| CloudError::Unavailable("the answer held no list".to_owned()))?;
+            all.items.extend(found.iter().filter_map(tagged));
+            match next_page(&page, "PaginationToken") {
+                Some(token) => input["PaginationToken"] = Value::from(token),
+                None => {
+                    all.extent = Extent::Whole;
+                    break;
+                }
+            }
+        }
+        Ok(all)
+    }
+
     /// Of every application that was asked for; where the list was cut, it was for each of them.
     async fn pages(
         &self,
@@ -35,28 +59,12 @@ impl TaggingClient {
         applications: Vec<ApplicationName>,
     ) -> Result<BTreeMap<ApplicationName, Listing<TaggedRevision>>, CloudError> {
         let names: Vec<&str> = applications.iter().map(ApplicationName::as_str).collect();
-        let mut input = json!({
-            "ResourceTypeFilters": ["ecs:task-definition"],
-            "TagFilters": [
+        let Listing { items, extent } = self
+            .all(json!([
                 {"Key": memory::ENVIRONMENT, "Values": [environment.as_str()]},
                 {"Key": memory::APPLICATION, "Values": names},
-            ],
-            "ResourcesPerPage": 100,
-        });
-        let (mut items, mut extent) = (Vec::new(), Extent::Cut);
-        for _ in 0..MOST_PAGES {
-            let page = self.client.read("GetResources", input.clone()).await?;
-            let found = page.get("ResourceTagMappingList").and_then(Value::as_array);
-            let found = found.ok_or_else(|| CloudError::Unavailable("the answer held no list".to_owned()))?;
-            items.extend(found.iter().filter_map(tagged));
-            match next_page(&page, "PaginationToken") {
-                Some(token) => input["PaginationToken"] = Value::from(token),
-                None => {
-                    extent = Extent::Whole;
-                    break;
-                }
-            }
-        }
+            ]))
+            .await?;
         let empty = || Listing { items: Vec::new(), extent };
         let mut listings: BTreeMap<_, _> = applications.into_iter().map(|name| (name, empty())).collect();
         for one in items {
@@ -79,6 +87,10 @@ impl Tagging for TaggingClient {
         let call = |applications| self.pages(environment.clone(), applications);
         let found = self.revisions.ask(environment.clone(), application.clone(), call).await?;
         Ok(found.unwrap_or_default())
+    }
+
+    async fn revisions_of_services(&self) -> Result<Listing<TaggedRevision>, CloudError> {
+        self.all(json!([{"Key": memory::SERVICE}])).await
     }
 }
 

@@ -38,12 +38,16 @@ pub(super) struct Options {
     /// This region; several [default: that of the AWS settings]
     #[arg(long, value_name = "NAME", value_parser = region)]
     region: Vec<Region>,
+    /// Also services that trueup has deployed before: for a repository that is lost.
+    #[arg(long)]
+    known: bool,
 }
 
 pub(super) async fn run(arguments: &RepositoryArgs, options: &Options) -> anyhow::Result<End> {
     let destination = Destination::of(&options.folder)?;
     let inventory = read(arguments, options).await?;
-    let imported = import::repository(&inventory, &Wishes { environment: options.environment.clone() });
+    let wishes = Wishes { environment: options.environment.clone(), known: options.known };
+    let imported = import::repository(&inventory, &wishes);
     let style = streams::style(arguments.color);
     if imported.files.is_empty() {
         streams::screen(&view::import::text(&inventory, &imported, style));

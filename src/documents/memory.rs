@@ -11,15 +11,16 @@ use sha2::{Digest as _, Sha256};
 
 use super::normalise;
 use crate::model::{
-    About, Applied, Cause, CauseKind, ClusterName, Commit, ContentHash, DeclarationHash, DeploymentId,
-    Desired, Ended, InfraCommit, LastRun, Mark, Matter, Memory, Millis, Outcome, OutcomeKind, Receipts,
-    Revision, RunStamp, RunStanding, SettingsStamp, Target, TaskDefinitionArn, Workload,
+    About, ApplicationName, Applied, Cause, CauseKind, ClusterName, Commit, ContentHash, DeclarationHash,
+    DeploymentId, Desired, Ended, EnvironmentName, InfraCommit, LastRun, Mark, Matter, Memory, Millis,
+    Outcome, OutcomeKind, Receipts, Revision, RunStamp, RunStanding, ServiceName, SettingsStamp, Target,
+    TaskDefinitionArn, Workload,
 };
 
 pub const ENVIRONMENT: &str = "trueup:environment";
 pub const APPLICATION: &str = "trueup:application";
 /// `<cluster>/<service>`. Revisions that 0.1 registered do not have it.
-const SERVICE: &str = "trueup:service";
+pub const SERVICE: &str = "trueup:service";
 pub const COMMIT: &str = "trueup:commit";
 /// With the name of an image behind it, where that one's commit is not that of the first image.
 const COMMIT_OF: &str = "trueup:commit:";
@@ -269,6 +270,16 @@ fn place(desired: &Desired) -> String {
 /// Whether the revision says that any trueup registered it: such a revision is never taken for Terraform's.
 pub fn is_tagged(revision: &Revision) -> bool {
     revision.tags.contains_key(CONTENT)
+}
+
+/// The service that a revision of ours says it was registered for, and as what; `None`: it is none of ours, or of a task.
+pub fn registered_for(tags: &BTreeMap<String, String>) -> Option<(ClusterName, ServiceName, Target)> {
+    let (cluster, service) = tags.get(SERVICE)?.split_once('/')?;
+    let target = Target {
+        environment: EnvironmentName::new(tags.get(ENVIRONMENT)?),
+        application: ApplicationName::new(tags.get(APPLICATION)?),
+    };
+    Some((ClusterName::new(cluster), ServiceName::new(service), target))
 }
 
 fn commits(tags: &BTreeMap<String, String>) -> BTreeMap<String, Commit> {

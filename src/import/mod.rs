@@ -25,6 +25,8 @@ pub use names::Evidence;
 pub struct Wishes {
     /// All that is found belongs to this environment.
     pub environment: Option<EnvironmentName>,
+    /// Also what trueup has deployed before.
+    pub known: bool,
 }
 
 /// What is written, and what is told of it.
@@ -68,7 +70,7 @@ pub struct LeftOut {
 pub fn repository(inventory: &Inventory, wishes: &Wishes) -> Imported {
     let (mut services, mut left_out) = (Vec::new(), Vec::new());
     for service in &inventory.services {
-        match why_not(service) {
+        match why_not(service, wishes) {
             Some(why) => {
                 let what = format!("service {} of cluster {}", service.name, service.cluster);
                 left_out.push(LeftOut { what, why });
@@ -93,7 +95,12 @@ pub fn repository(inventory: &Inventory, wishes: &Wishes) -> Imported {
 }
 
 /// Why a service cannot be declared at all.
-fn why_not(service: &LiveService) -> Option<String> {
+fn why_not(service: &LiveService, wishes: &Wishes) -> Option<String> {
+    if let Some(target) = service.known_as.as_ref().filter(|_| !wishes.known) {
+        return Some(format!(
+            "trueup has deployed it before, as {target}: two repositories would fight over it (--known takes it all the same)"
+        ));
+    }
     if service.controller == Controller::External {
         return Some("its deployment controller is EXTERNAL: trueup does not deploy it".to_owned());
     }

@@ -3,8 +3,8 @@
 use super::*;
 use crate::manifest::{self, Files, ImageAddress};
 use crate::model::{
-    AccountId, ClusterName, DeploymentGroupName, Digest, Image, LiveContainer, LiveImage, Mutability,
-    Reading, Region, RepositoryName, ServiceName, Severity, Tag, TaskDefinitionArn,
+    AccountId, ApplicationName, ClusterName, DeploymentGroupName, Digest, Image, LiveContainer, LiveImage,
+    Mutability, Reading, Region, RepositoryName, ServiceName, Severity, Tag, TaskDefinitionArn,
 };
 
 pub(super) const REGISTRY: &str = "123456789012.dkr.ecr.eu-west-2.amazonaws.com";
@@ -22,6 +22,7 @@ pub(super) fn live(cluster: &str, name: &str, containers: Vec<LiveContainer>) ->
         revision: TaskDefinitionArn::new("arn:aws:ecs:eu-west-2:123456789012:task-definition/api:1"),
         containers,
         group: None,
+        known_as: None,
     }
 }
 
@@ -155,17 +156,22 @@ fn an_image_without_a_commit_is_commented_out_with_the_command_that_tags_it() {
 #[test]
 fn what_cannot_be_declared_is_left_out_with_its_reason() {
     let api = || vec![container("api", "mco/api", &["3f2c1ab"])];
+    let known =
+        Target { environment: EnvironmentName::new("test"), application: ApplicationName::new("api") };
     let elsewhere = LiveContainer { name: "a".to_owned(), reference: "nginx".to_owned(), image: None };
     let imported = imported(vec![
         LiveService { controller: Controller::External, ..live("mco", "a-test", api()) },
         LiveService { strategy: DeploymentStrategy::Unknown, ..live("mco", "b-test", api()) },
         LiveService { controller: Controller::CodeDeploy, ..live("mco", "c-test", api()) },
         live("mco", "d-test", vec![elsewhere]),
+        LiveService { known_as: Some(known), ..live("mco", "e-test", api()) },
     ]);
     assert_eq!(imported.files, BTreeMap::new());
     let why: Vec<&str> = imported.left_out.iter().map(|one| one.why.as_str()).collect();
-    assert_eq!(why.len(), 4);
-    for (why, word) in why.iter().zip(["EXTERNAL", "strategy", "deployment group", "other registries"]) {
+    assert_eq!(why.len(), 5);
+    for (why, word) in
+        why.iter().zip(["EXTERNAL", "strategy", "deployment group", "other registries", "as test/api"])
+    {
         assert!(why.contains(word), "{why}");
     }
 }

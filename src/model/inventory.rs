@@ -2,7 +2,7 @@
 
 use super::{
     AccountId, ClusterName, Controller, DeploymentStrategy, Image, Mutability, Reading, Region,
-    RepositoryName, ServiceName, Tag, TaskDefinitionArn,
+    RepositoryName, ServiceName, Tag, Target, TaskDefinitionArn,
 };
 
 /// What was found in some accounts and regions, in the order of their names, and what could not be read there.
@@ -43,6 +43,8 @@ pub struct LiveService {
     pub containers: Vec<LiveContainer>,
     /// Application and deployment group of CodeDeploy; `None` where it has no part in the service, or none was found.
     pub group: Option<DeploymentGroupName>,
+    /// As what trueup has deployed it before, by whichever repository.
+    pub known_as: Option<Target>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::process::Output;
 
 use serde_json::{Value, json};
+use trueup_simulator::{Api, Fault};
 
-use crate::rig::Rig;
+use crate::rig::{REGISTRY, Rig};
 
 fn import(rig: &Rig, folder: &Path, more: &[&str]) -> Output {
     let mut command = rig.command_on(rig.folder.path(), &[]);
@@ -49,4 +50,100 @@ fn what_runs_is_imported_and_the_plan_right_after_it_is_empty() {
     assert_eq!(again.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&again.stderr).contains("is not empty"), "{again:?}");
     assert_eq!(std::fs::read_to_string(folder.join("environments/test.yaml")).unwrap(), test);
+}
+
+/// Another service of the cluster, with an image of `mco/api` by this tag.
+fn serve(rig: &Rig, service: &str, tag: &str) {
+    let secret = json!([{"name": "DB_PASSWORD", "value": "hunter2"}]);
+    let image = format!("{REGISTRY}/mco/api:{tag}");
+    let containers = json!([{"name": "api", "image": image, "memory": 512, "environment": secret}]);
+    let definition = json!({"family": service, "containerDefinitions": containers});
+    rig.call(Api::Ecs, "RegisterTaskDefinition", &definition);
+    let input =
+        json!({"cluster": "mco", "serviceName": service, "taskDefinition": service, "desiredCount": 1});
+    rig.call(Api::Ecs, "CreateService", &input);
+    rig.world.lock().unwrap().advance(120);
+}
+
+fn read(folder: &Path, name: &str) -> String {
+    std::fs::read_to_string(folder.join(name)).unwrap()
+}
+
+#[test]
+fn a_folder_with_nothing_but_git_is_filled_and_what_no_tag_names_is_told() {
+    let rig = Rig::bare();
+    let digest = rig.build("latest");
+    for (service, tag) in
+        [("mco-api-test", "aaaaaaa"), ("mco-api-prod", "aaaaaaa"), ("mco-job-prod", "latest")]
+    {
+        serve(&rig, service, tag);
+    }
+    let folder = rig.folder.path();
+    let output = import(&rig, folder, &["--cluster", "mco"]);
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{out}{err}");
+    let prod = read(folder, "environments/prod.yaml");
+    assert!(prod.contains("\n    api: { commit: aaaaaaa }\n    # job is not declared yet"), "{prod}");
+    assert!(prod.contains(&format!("--image-tag COMMIT --image-digest {digest}")), "{prod}");
+    for said in ["prod: by the name of service mco-api-prod, mco-job-prod", "prod/job: written commented out"]
+    {
+        assert!(out.contains(said), "{out}");
+    }
+    let files = [&out, &err].map(|text| text.contains("hunter2"));
+    assert_eq!(files, [false; 2], "a secret is printed");
+    assert_eq!(check_nothing_to_do(&rig, folder), ["prod/api", "test/api"]);
+    // The image is tagged as the file says, and the mark taken off.
+    rig.tag("latest", "cccccccc");
+    let declared = prod.replace("    # job: { commit: COMMIT }", "    job: { commit: cccccccc }");
+    rig.write("environments/prod.yaml", &declared);
+    assert_eq!(check_nothing_to_do(&rig, folder), ["prod/api", "prod/job", "test/api"]);
+}
+
+#[test]
+fn what_may_not_be_looked_at_is_told_in_a_line_and_the_rest_is_written() {
+    let rig = Rig::bare();
+    serve(&rig, "mco-api-test", "aaaaaaa");
+    serve(&rig, "mco-web-test", "aaaaaaa");
+    let deny = |operation: &str, times| {
+        rig.world.lock().unwrap().inject(Fault::Deny { operation: operation.to_owned(), times });
+    };
+    deny("DescribeTaskDefinition", 1);
+    let folder = rig.folder.path().join("one");
+    let output = import(&rig, &folder, &["--environment", "live"]);
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{out}");
+    let told = out.lines().filter(|line| line.contains("service mco-") && line.contains("not allowed"));
+    assert_eq!(told.count(), 1, "{out}");
+    let live = read(&folder, "environments/live.yaml");
+    assert_eq!(live.lines().filter(|line| line.contains("commit: aaaaaaa")).count(), 1, "{live}");
+
+    // Where nothing can be read nothing is written, and nothing half done stays behind.
+    deny("ListClusters", 1);
+    let folder = rig.folder.path().join("two");
+    let output = import(&rig, &folder, &[]);
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(out.contains("name them with --cluster"), "{out}");
+    let names = std::fs::read_dir(rig.folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    assert_eq!(names, [".git", "one"]);
+}
+
+#[test]
+fn what_trueup_deploys_already_is_left_to_its_own_repository() {
+    let rig = Rig::new();
+    rig.build("bbbbbbb");
+    rig.declare("bbbbbbb");
+    rig.expect(&["reconcile"], 0);
+    rig.world.lock().unwrap().advance(120);
+    let folder = rig.folder.path().join("again");
+    let output = import(&rig, &folder, &[]);
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{out}");
+    assert!(out.contains("trueup has deployed it before, as test/api"), "{out}");
+    let output = import(&rig, &folder, &["--known"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    crate::promote::run(&folder, "git", &["init", "-q", "-b", "main"]);
+    assert_eq!(check_nothing_to_do(&rig, &folder), ["test/api"]);
 }

@@ -19,6 +19,7 @@ use trueup::ports::{Clock, History, Reach};
 use trueup_simulator::{Api, AwsError, Fault, Function, World, http};
 
 use crate::account::{Account, Need};
+use crate::import::AtEnd;
 use crate::process::{Other, Process, Trouble, WorldClock};
 
 pub const REGISTRY: &str = "123456789012.dkr.ecr.eu-west-2.amazonaws.com";
@@ -116,6 +117,9 @@ pub struct Stage {
     pub application: String,
     /// Whether CodeDeploy carries the deployments out.
     by_code_deploy: bool,
+    /// What becomes of the world when the scenario is over.
+    #[expect(dead_code, reason = "it acts when it is dropped")]
+    at_end: AtEnd,
 }
 
 impl Clone for Stage {
@@ -123,7 +127,9 @@ impl Clone for Stage {
     fn clone(&self) -> Self {
         let world = self.account.world(Need::Clock).clone();
         let commits = Commits(Arc::new(Mutex::new(self.commits.0.lock().unwrap().clone())));
-        Self { account: Account::World(Arc::new(Mutex::new(world))), commits, ..self.beside() }
+        let account = Account::World(Arc::new(Mutex::new(world)));
+        let at_end = AtEnd::of(&account);
+        Self { account, commits, at_end, ..self.beside() }
     }
 }
 
@@ -299,8 +305,10 @@ impl Stage {
     }
 
     fn empty() -> Self {
+        let account = Account::open();
         Self {
-            account: Account::open(),
+            at_end: AtEnd::of(&account),
+            account,
             commits: Commits::default(),
             declaration: Declaration {
                 infra_commit: None,
@@ -317,7 +325,9 @@ impl Stage {
 
     /// The same service in this world, as it is before anything is declared.
     pub fn within(world: &Arc<Mutex<World>>) -> Self {
-        let stage = Self { account: Account::World(Arc::clone(world)), ..Self::empty() };
+        let account = Account::World(Arc::clone(world));
+        let at_end = AtEnd::of(&account);
+        let stage = Self { account, at_end, ..Self::empty() };
         stage.furnish();
         stage.create_service(&json!({}));
         stage
@@ -533,6 +543,7 @@ impl Stage {
     /// The same world and repository, for another process beside this one.
     pub fn beside(&self) -> Self {
         Self {
+            at_end: AtEnd::default(),
             account: self.account.clone(),
             commits: self.commits.clone(),
             declaration: self.declaration.clone(),
