@@ -129,14 +129,17 @@ pub(crate) enum Refusal {
 impl Refusal {
     /// `what` is not allowed.
     pub(crate) fn told(self, api: Api, what: &str) -> AwsError {
-        let query = matches!(api, Api::Elb | Api::Sts | Api::Iam);
+        let query = matches!(api, Api::Elb | Api::Sts | Api::Iam | Api::Sns);
         let (json, short, status) = match &self {
             Self::Throttled if api == Api::Tagging => ("ThrottledException", "", 400),
+            Self::Throttled if api == Api::Sns => ("", "Throttled", 429),
             Self::Throttled => ("ThrottlingException", "Throttling", 400),
             Self::Failed if api == Api::Logs => ("ServiceUnavailableException", "", 500),
             // `ServerException` is declared by ECS and ECR alone.
             Self::Failed if matches!(api, Api::Ecs | Api::Ecr) => ("ServerException", "", 500),
             Self::Failed if matches!(api, Api::Secrets | Api::Parameters) => ("InternalServerError", "", 500),
+            Self::Failed if api == Api::Sns => ("", "InternalError", 500),
+            Self::Denied if api == Api::Sns => ("", "AuthorizationError", 403),
             Self::Failed if api == Api::Iam => ("", "ServiceFailure", 500),
             Self::Failed if matches!(api, Api::Tagging | Api::Scaling) => {
                 ("InternalServiceException", "", 500)

@@ -675,6 +675,24 @@ def surroundings(stage):
     assert [group["logGroupName"] for group in rest["logGroups"]][0] == "/mco/b", rest
 
 
+def alerts(stage):
+    """A topic and a bus as receivers: what they take, and what they refuse."""
+    topic = stage.sns.create_topic(Name="alerts")["TopicArn"]
+    refused(stage.sns.create_topic, Name="no name")
+    named = {"event": {"DataType": "String", "StringValue": "test"}}
+    assert stage.sns.publish(TopicArn=topic, Message="m", Subject="s", MessageAttributes=named)["MessageId"]
+    refused(stage.sns.publish, TopicArn=topic, Message="{}", MessageStructure="json")
+    refused(stage.sns.publish, TopicArn=topic, Message="m", Subject="x" * 100)
+    refused(stage.sns.publish, TopicArn=topic, Message="m" * (256 * 1024 + 1))
+    stage.sns.delete_topic(TopicArn=topic)
+    refused(stage.sns.publish, TopicArn=topic, Message="m")
+    entry = {"Source": "trueup", "DetailType": "test", "Detail": "{}", "EventBusName": "default"}
+    answer = stage.events.put_events(Entries=[entry, {**entry, "Detail": "no"}, {**entry, "Source": "aws.ecs"}])
+    assert answer["FailedEntryCount"] == 2 and "EventId" in answer["Entries"][0], answer
+    assert [one.get("ErrorCode") for one in answer["Entries"][1:]] == ["MalformedDetail", "NotAuthorizedForSourceException"], answer
+    refused(stage.events.put_events, Entries=[entry] * 11)
+
+
 def documented():
     """The operations in the first column of the document's table."""
     table = DOCUMENT.read_text().split("## Operations", 1)[1].split("\n## ", 1)[0]
@@ -692,7 +710,7 @@ def main():
             stage, checker = Stage(trueup, endpoint, Path(folder)), Checker()
             sts = boto3.client("sts", endpoint_url=endpoint, region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x")
             spoken = (stage.ecs, stage.ecr, stage.elb, stage.deploy, stage.tagging, stage.scaling, stage.logs, stage.events, stage.scheduler, stage.iam,
-                      stage.secrets, stage.parameters, sts)
+                      stage.secrets, stage.parameters, stage.sns, sts)
             for client in spoken:
                 checker.watch(client)
             protocol = stage.deploy.meta.service_model.metadata["protocol"]
@@ -701,7 +719,7 @@ def main():
             sessions(endpoint, sts, checker)
             stage.world()
             stage.control("fault", {"kind": "hookSilent", "function": "silent"})
-            for scene in (images, rolling, runs, blue_green, shifting, balancing, unhealthy, logs, surroundings, tagging, scaling, schedules, refusals):
+            for scene in (images, rolling, runs, blue_green, shifting, balancing, unhealthy, logs, surroundings, tagging, scaling, schedules, alerts, refusals):
                 scene(stage)
         for problem, times in sorted(checker.problems.items()):
             print(f"fidelity: {problem} ({times} x)", file=sys.stderr)

@@ -266,6 +266,7 @@ impl Endpoint {
             Api::Events => "events",
             Api::Scheduler => "scheduler",
             Api::Logs => "logs",
+            Api::Sns => "sns",
             Api::Iam => "iam",
             Api::Secrets => "secretsmanager",
             Api::Parameters => "ssm",

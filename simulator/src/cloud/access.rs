@@ -87,7 +87,7 @@ impl Unknown {
 /// The query protocol has other words than JSON, and another code of HTTP.
 pub(super) fn in_words_of(api: Api, (json, query): (&str, &str), message: String) -> AwsError {
     match api {
-        Api::Sts | Api::Elb | Api::Iam => AwsError::with_status(query, message, 403),
+        Api::Sts | Api::Elb | Api::Iam | Api::Sns => AwsError::with_status(query, message, 403),
         _ => AwsError::client(json, message),
     }
 }

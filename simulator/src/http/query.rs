@@ -24,6 +24,7 @@ pub(super) fn call(server: &Server, headers: &HeaderMap, body: &[u8], id: &str) 
     let (action, version) = (take("Action"), take("Version"));
     let (api, namespace) = match version.as_deref() {
         Some("2015-12-01") => (Api::Elb, "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/"),
+        Some("2010-03-31") => (Api::Sns, "https://sns.amazonaws.com/doc/2010-03-31/"),
         Some("2010-05-08") => (Api::Iam, "https://iam.amazonaws.com/doc/2010-05-08/"),
         _ => (Api::Sts, "https://sts.amazonaws.com/doc/2011-06-15/"),
     };
@@ -43,7 +44,7 @@ pub(super) fn call(server: &Server, headers: &HeaderMap, body: &[u8], id: &str) 
     (status, [(header::CONTENT_TYPE, "text/xml")], xml).into_response()
 }
 
-/// `A.member.2.B=x` becomes `{"A": [.., {"B": "x"}]}`.
+/// `A.member.2.B=x` becomes `{"A": [.., {"B": "x"}]}`, and `A.entry.1.Name=k` with `A.entry.1.Value=v` `{"A": {"k": "v"}}`.
 fn tree(fields: Vec<(String, String)>) -> Value {
     let mut root = json!({});
     for (name, value) in fields {
@@ -68,6 +69,13 @@ fn lists(value: Value) -> Value {
             .collect();
         items.sort_by_key(|(number, _)| *number);
         return items.into_iter().map(|(_, item)| item).collect();
+    }
+    if let (1, Some(Value::Object(numbered))) = (members.len(), members.get_mut("entry")) {
+        let entries = std::mem::take(numbered).into_iter().filter_map(|(_, entry)| {
+            let name = entry.get("Name")?.as_str()?.to_owned();
+            Some((name, lists(entry.get("Value")?.clone())))
+        });
+        return Value::Object(entries.collect());
     }
     Value::Object(members.into_iter().map(|(key, value)| (key, lists(value))).collect::<Map<_, _>>())
 }

@@ -71,6 +71,7 @@ impl World {
             "PutTargets" => self.put_targets(input),
             "ListTargetsByRule" => self.list_targets(input),
             "RemoveTargets" => self.remove_targets(input),
+            "PutEvents" => self.put_events(input),
             _ => Err(unknown(operation)),
         }
     }

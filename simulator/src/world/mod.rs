@@ -12,6 +12,7 @@ pub(crate) mod ids;
 mod input;
 mod logs;
 mod parameters;
+mod publishing;
 mod rollout;
 mod scaling;
 mod scheduler;
@@ -54,6 +55,8 @@ pub enum Api {
     Scheduler,
     /// Amazon `CloudWatch` Logs.
     Logs,
+    /// Amazon SNS.
+    Sns,
     /// AWS Identity and Access Management.
     Iam,
     /// AWS Secrets Manager.
@@ -141,6 +144,7 @@ pub struct World {
     rules: events::Rules,
     schedules: scheduler::Schedules,
     logs: logs::Logs,
+    publishing: publishing::Publishing,
     iam: iam::Iam,
     secrets: secrets::Secrets,
     parameters: parameters::Parameters,
@@ -181,6 +185,7 @@ impl World {
             rules: events::Rules::new(),
             schedules: scheduler::Schedules::default(),
             logs: logs::Logs::default(),
+            publishing: publishing::Publishing::default(),
             iam: iam::Iam::default(),
             secrets: secrets::Secrets::default(),
             parameters: parameters::Parameters::default(),
@@ -367,6 +372,7 @@ impl World {
             Api::Events => self.event_bridge(operation, input),
             Api::Scheduler => self.scheduler(operation, input),
             Api::Logs => self.logs(operation, input),
+            Api::Sns => self.sns(operation, input),
             Api::Iam => self.iam(operation, input),
             Api::Secrets => self.secrets(operation, input),
             Api::Parameters => self.parameters(operation, input),
@@ -417,6 +423,7 @@ impl World {
                     format!("log-group:{group}:log-stream:{}", text("logStreamName").unwrap_or_default())
                 }),
             ),
+            Api::Sns => ("sns", text("TopicArn").and_then(|arn| arn.rsplit(':').next()).map(str::to_owned)),
             Api::Iam => ("iam", text("RoleName").map(|name| format!("role/{name}"))),
             Api::Secrets => ("secretsmanager", text("SecretId").map(|id| format!("secret:{id}"))),
             Api::Parameters => ("ssm", None),

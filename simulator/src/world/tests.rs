@@ -17,6 +17,7 @@ mod native;
 mod native_ends;
 mod native_hooks;
 mod native_refusals;
+mod publishing;
 mod rates;
 mod registration;
 mod removal;
