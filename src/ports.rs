@@ -99,6 +99,7 @@ pub struct Ports {
     pub balancers: Arc<dyn Balancers>,
     pub schedules: Arc<dyn Schedules>,
     pub logs: Arc<dyn Logs>,
+    pub publisher: Arc<dyn Publisher>,
     pub directory: Arc<dyn Directory>,
     pub inspect: Arc<dyn Inspect>,
 }
@@ -402,6 +403,15 @@ pub trait Logs: Send + Sync {
     async fn last_lines(&self, stream: &LogStream, most: usize) -> Result<Vec<String>, CloudError>;
     /// What was written since that time, oldest first: the newest lines, at most `most`; with a token what came after its page.
     async fn page(&self, stream: &LogStream, since: Since, most: usize) -> Result<LogPage, CloudError>;
+}
+
+/// Amazon SNS and Amazon EventBridge in one region, as receivers of alerts.
+#[async_trait]
+pub trait Publisher: Send + Sync {
+    /// Publishes one message: the input of `Publish`, sent as it is.
+    async fn publish(&self, input: Value) -> Result<(), CloudError>;
+    /// Puts one event on a bus: an entry of `PutEvents`, sent as it is.
+    async fn put_event(&self, entry: Value) -> Result<(), CloudError>;
 }
 
 /// From where a log is read.

@@ -27,7 +27,7 @@ use crate::text::report::{Report, add_excerpts};
 use crate::text::tree::{self, Key, Kind, Node};
 
 pub use lease::{Lease, LeaseStore};
-pub use sinks::{Route, Sink, SinkKind, chat_address};
+pub use sinks::{AwsName, Route, Sink, SinkKind, chat_address};
 
 /// Every key of the file, and the environment variable that goes before it. `docs/settings.md` repeats this table.
 pub const KEYS: [(&str, &str); 27] = [

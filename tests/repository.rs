@@ -77,7 +77,7 @@ fn the_policies_of_hub_and_spoke_are_those_of_their_example() {
     .unwrap();
     let spoke = AccountId::new("210987654321");
     let role = settings.accounts.role(&spoke).unwrap();
-    let operated = Operated { accounts: &settings.accounts, lease_table: None };
+    let operated = Operated { accounts: &settings.accounts, lease_table: None, topics: &[], buses: &[] };
     for (name, document) in [
         ("hub", iam::hub(&declaration, operated, Access::Write).unwrap().document),
         ("spoke", iam::spoke(&declaration, &spoke, Access::Write).unwrap().document),
@@ -324,7 +324,7 @@ const BELOW: [(&str, &[&str]); 26] = [
     ("inventory", &["documents", "manifest", "model", "plan", "ports"]),
     ("settings", &["accounts", "address", "documents", "git", "model", "secret", "text"]),
     ("view", &["comparison", "documents", "escape", "import", "manifest", "model", "plan", "verify"]),
-    ("notify", &["address", "escape", "model", "outbound", "plan", "settings", "view"]),
+    ("notify", &["address", "escape", "model", "outbound", "plan", "ports", "settings", "view"]),
     ("controller", &["documents", "model", "plan", "ports"]),
     ("http", &["controller", "escape", "model", "notify", "plan"]),
 ];

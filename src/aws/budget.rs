@@ -58,6 +58,8 @@ pub enum Category {
     ScheduleModify,
     ScheduleRead,
     LogRead,
+    /// Messages and events for receivers of alerts.
+    Publish,
     IdentityRead,
     SecretRead,
     ParameterRead,
@@ -87,6 +89,7 @@ impl Category {
             (Api::Scaling, _) => Self::ScalingRead,
             (Api::Balancers, _) => Self::BalancerRead,
             (Api::Events, "PutTargets") => Self::RuleModify,
+            (Api::Events, "PutEvents") | (Api::Topics, _) => Self::Publish,
             (Api::Events, _) => Self::RuleRead,
             (Api::Scheduler, "UpdateSchedule") => Self::ScheduleModify,
             (Api::Scheduler, _) => Self::ScheduleRead,
@@ -126,7 +129,7 @@ impl Category {
             | Self::RuleModify
             | Self::ScheduleModify
             | Self::IdentityRead => (5.0, 5.0),
-            Self::Identity => (100.0, 100.0),
+            Self::Identity | Self::Publish => (100.0, 100.0),
         };
         let part = if self.is_of_writes() { OF_WRITES } else { OF_READS };
         Rate { burst: burst * part, a_second: a_second * part }
@@ -143,6 +146,7 @@ impl Category {
                 | Self::CodeDeployModify
                 | Self::RuleModify
                 | Self::ScheduleModify
+                | Self::Publish
         )
     }
 
@@ -171,6 +175,7 @@ impl Category {
             Self::ScheduleModify => "schedule_modify",
             Self::ScheduleRead => "schedule_read",
             Self::LogRead => "log_read",
+            Self::Publish => "publish",
             Self::IdentityRead => "identity_read",
             Self::SecretRead => "secret_read",
             Self::ParameterRead => "parameter_read",

@@ -32,6 +32,8 @@ pub enum Api {
     Scheduler,
     /// Amazon `CloudWatch` Logs.
     Logs,
+    /// Amazon SNS.
+    Topics,
     /// AWS Identity and Access Management.
     Iam,
     /// AWS Secrets Manager.

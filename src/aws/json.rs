@@ -47,8 +47,8 @@ pub(super) struct Service {
 pub(super) enum Protocol {
     /// AWS JSON, with the model's `jsonVersion` and `targetPrefix`.
     Json { version: &'static str, target: &'static str },
-    /// AWS query, with the model's `apiVersion`.
-    Query { version: &'static str },
+    /// AWS query, with the model's `apiVersion`, and its members that are maps of names and values.
+    Query { version: &'static str, maps: &'static [&'static str] },
     /// AWS restJson1, with the places of its operations.
     Rest(&'static [Route]),
 }
@@ -143,7 +143,7 @@ fn operation(settings: &SdkConfig, service: Service, clock: &AwsClock) -> Result
 fn serialise(protocol: Protocol, (name, input): &Request) -> Result<HttpRequest, BoxError> {
     let body = match protocol {
         Protocol::Json { .. } => serde_json::to_vec(input)?,
-        Protocol::Query { version } => query::form(name, version, input).into_bytes(),
+        Protocol::Query { version, maps } => query::form(name, version, maps, input).into_bytes(),
         Protocol::Rest(routes) => return rest(routes, name, input),
     };
     let mut request = HttpRequest::new(SdkBody::from(body));

@@ -24,6 +24,7 @@ mod lease_table;
 mod logs;
 #[cfg(test)]
 mod mutation_tests;
+mod publisher;
 mod query;
 mod scaling;
 mod schedules;
@@ -55,6 +56,7 @@ use ecr::EcrClient;
 use ecs::EcsClient;
 use inspect::Inspector;
 use logs::LogsClient;
+use publisher::PublisherClient;
 use scaling::ScalingClient;
 use schedules::SchedulesClient;
 use sdk::Sdk;
@@ -214,6 +216,7 @@ pub fn ports(caller: &Arc<dyn Caller>) -> Ports {
             schedules: client(Api::Scheduler),
         }),
         logs: Arc::new(LogsClient(client(Api::Logs))),
+        publisher: Arc::new(PublisherClient { topics: client(Api::Topics), events: client(Api::Events) }),
         directory: Arc::new(DirectoryClient { ecs: client(Api::Ecs), code_deploy: client(Api::CodeDeploy) }),
         inspect: Arc::new(Inspector {
             identity: client(Api::Sts),

@@ -9,13 +9,19 @@ use xmlparser::{ElementEnd, Token, Tokenizer};
 const DEEPEST: usize = 64;
 
 /// The body of a request.
-pub(super) fn form(operation: &str, version: &str, input: &Value) -> String {
+pub(super) fn form(operation: &str, version: &str, maps: &[&str], input: &Value) -> String {
     let mut form = Serializer::new(String::new());
     form.append_pair("Action", operation).append_pair("Version", version);
     let mut rest = vec![(String::new(), input)];
     while let Some((name, value)) = rest.pop() {
         let member = |key: &str| if name.is_empty() { key.to_owned() } else { format!("{name}.{key}") };
         match value {
+            Value::Object(entries) if maps.contains(&name.as_str()) => {
+                for (number, (key, value)) in (1..).zip(entries) {
+                    form.append_pair(&format!("{name}.entry.{number}.Name"), key);
+                    rest.push((format!("{name}.entry.{number}.Value"), value));
+                }
+            }
             Value::Object(members) => rest.extend(members.iter().map(|(key, value)| (member(key), value))),
             Value::Array(items) => {
                 let items = (1..).zip(items);
@@ -104,14 +110,21 @@ mod tests {
 
     #[test]
     fn a_form_names_each_member_by_its_path() {
-        let input = json!({"RuleArns": ["a/b", "c"], "PageSize": 5, "Forward": {"On": true}, "Marker": null});
-        let form = form("DescribeRules", "2015-12-01", &input);
+        let input = json!({"RuleArns": ["a/b", "c"], "PageSize": 5, "Forward": {"On": true}, "Marker": null, "Attributes": {"event": {"DataType": "String"}}});
+        let form = form("DescribeRules", "2015-12-01", &["Attributes"], &input);
         let rest = form.strip_prefix("Action=DescribeRules&Version=2015-12-01&").unwrap();
         let mut parts: Vec<&str> = rest.split('&').collect();
         parts.sort_unstable();
         assert_eq!(
             parts,
-            ["Forward.On=true", "PageSize=5", "RuleArns.member.1=a%2Fb", "RuleArns.member.2=c"]
+            [
+                "Attributes.entry.1.Name=event",
+                "Attributes.entry.1.Value.DataType=String",
+                "Forward.On=true",
+                "PageSize=5",
+                "RuleArns.member.1=a%2Fb",
+                "RuleArns.member.2=c"
+            ]
         );
     }
 

@@ -37,9 +37,10 @@ const SCALING: Service = Service {
 const BALANCERS: Service = Service {
     id: "Elastic Load Balancing v2",
     host: "elasticloadbalancing",
-    protocol: Protocol::Query { version: "2015-12-01" },
+    protocol: Protocol::Query { version: "2015-12-01", maps: &[] },
 };
-const IAM: Service = Service { id: "IAM", host: "iam", protocol: Protocol::Query { version: "2010-05-08" } };
+const IAM: Service =
+    Service { id: "IAM", host: "iam", protocol: Protocol::Query { version: "2010-05-08", maps: &[] } };
 const SECRETS: Service = Service {
     id: "Secrets Manager",
     host: "secretsmanager",
@@ -51,6 +52,11 @@ const LOGS: Service = Service {
     id: "CloudWatch Logs",
     host: "logs",
     protocol: Protocol::Json { version: "1.1", target: "Logs_20140328" },
+};
+const TOPICS: Service = Service {
+    id: "SNS",
+    host: "sns",
+    protocol: Protocol::Query { version: "2010-03-31", maps: &["MessageAttributes"] },
 };
 
 const EVENTS: Service = Service {
@@ -85,6 +91,7 @@ pub(super) struct Sdk {
     events: JsonClient,
     scheduler: JsonClient,
     logs: JsonClient,
+    topics: JsonClient,
     iam: JsonClient,
     secrets: JsonClient,
     parameters: JsonClient,
@@ -110,6 +117,7 @@ impl Sdk {
             events: JsonClient::new(settings, EVENTS, clock),
             scheduler: JsonClient::new(settings, SCHEDULER, clock),
             logs: JsonClient::new(settings, LOGS, clock),
+            topics: JsonClient::new(settings, TOPICS, clock),
             iam: JsonClient::new(settings, IAM, clock),
             secrets: JsonClient::new(settings, SECRETS, clock),
             parameters: JsonClient::new(settings, PARAMETERS, clock),
@@ -229,6 +237,7 @@ impl Caller for Sdk {
             (Api::Events, _) => self.events.call(operation, input).await,
             (Api::Scheduler, _) => self.scheduler.call(operation, input).await,
             (Api::Logs, _) => self.logs.call(operation, input).await,
+            (Api::Topics, _) => self.topics.call(operation, input).await,
             (Api::Iam, _) => self.iam.call(operation, input).await,
             (Api::Secrets, _) => self.secrets.call(operation, input).await,
             (Api::Parameters, _) => self.parameters.call(operation, input).await,

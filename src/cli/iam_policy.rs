@@ -9,7 +9,7 @@ use super::{End, RepositoryArgs, streams};
 use crate::accounts::Accounts;
 use crate::iam::{self, Access, MOST_CHARACTERS, Operated, Policy};
 use crate::model::{AccountId, Declaration, Finding, Region, Severity};
-use crate::settings::LeaseStore;
+use crate::settings::{LeaseStore, SinkKind};
 
 /// Whose policy is asked for.
 pub(super) struct Whose<'a> {
@@ -30,7 +30,11 @@ pub(super) fn run(arguments: &RepositoryArgs, access: Access, whose: &Whose<'_>)
     }
     let policy = match &account {
         Some(account) => iam::spoke(&declaration, account, access)?,
-        None => iam::hub(&declaration, operated(&source), access)?,
+        None => {
+            let (topics, buses) = receivers(&source);
+            let operated = Operated { topics: &topics, buses: &buses, ..operated(&source) };
+            iam::hub(&declaration, operated, access)?
+        }
     };
     streams::document(&policy.document);
     let fits = complain(&policy);
@@ -42,7 +46,20 @@ fn operated(source: &Opened) -> Operated<'_> {
         LeaseStore::DynamoDb { table } => Some(table.as_str()),
         LeaseStore::Kubernetes { .. } => None,
     });
-    Operated { accounts: &source.accounts, lease_table }
+    Operated { accounts: &source.accounts, lease_table, topics: &[], buses: &[] }
+}
+
+/// Topics and buses that alerts go to.
+fn receivers(source: &Opened) -> (Vec<String>, Vec<String>) {
+    let (mut topics, mut buses) = (Vec::new(), Vec::new());
+    for sink in source.sinks.iter() {
+        match &sink.kind {
+            SinkKind::Sns(topic) => topics.push(topic.name.clone()),
+            SinkKind::EventBridge(bus) => buses.push(bus.name.clone()),
+            SinkKind::Webhook { .. } | SinkKind::Slack { .. } | SinkKind::Teams { .. } => {}
+        }
+    }
+    (topics, buses)
 }
 
 /// The account, which an environment must name.

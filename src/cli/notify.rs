@@ -5,11 +5,14 @@ use anyhow::bail;
 use super::{End, RepositoryArgs};
 use crate::model::alert::{Alert, Event};
 use crate::notify::outbox;
+use crate::ports::Reach;
+use crate::settings::{Sink, SinkKind};
 use crate::text::nearest::nearest;
 
 /// `names`: which sinks; all, if none is named.
 pub(super) async fn test(arguments: &RepositoryArgs, names: &[String]) -> anyhow::Result<End> {
-    let sinks = arguments.settings()?.sinks;
+    let settings = arguments.settings()?;
+    let sinks = settings.sinks;
     let known: Vec<&str> = sinks.iter().map(|sink| sink.name.as_str()).collect();
     if known.is_empty() {
         bail!(
@@ -21,9 +24,12 @@ pub(super) async fn test(arguments: &RepositoryArgs, names: &[String]) -> anyhow
         bail!("no sink is called {unknown}{}", hint.unwrap_or_default());
     }
     let alert = message();
+    let is_at_aws = |sink: &Sink| matches!(sink.kind, SinkKind::Sns(_) | SinkKind::EventBridge(_));
+    let aws = if sinks.iter().any(is_at_aws) { Some(super::aws(settings.accounts).await) } else { None };
+    let reach = aws.as_ref().map(|aws| aws as &dyn Reach);
     let mut end = End::Good;
     for sink in sinks.iter().filter(|sink| names.is_empty() || names.contains(&sink.name)) {
-        match outbox::try_once(sink, &alert).await {
+        match outbox::try_once(sink, reach, &alert).await {
             Ok(()) => outln!("{}: delivered", sink.name),
             Err(why) => {
                 outln!("{}: {why}", sink.name);

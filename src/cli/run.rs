@@ -53,7 +53,6 @@ pub(super) async fn run(
         tokio::spawn(board.clone().serve(listener));
     }
     let source = Opened::beside(&settings)?;
-    let outbox = Outbox::start(settings.sinks, Pace::NORMAL)?;
     let mut watch = source.watch();
     // AWS is asked for the time, and may not answer.
     let aws = tokio::select! {
@@ -66,6 +65,7 @@ pub(super) async fn run(
     let budgets = aws.budgets();
     board.figures(move || figures::calls(&budgets));
     board.figures(figures::memory);
+    let outbox = Outbox::start(settings.sinks, Some(&aws), Pace::NORMAL)?;
     let deliveries = outbox.deliveries();
     board.figures(move || figures::deliveries(&deliveries));
     let leases = match &settings.lease {

@@ -19,7 +19,7 @@ use crate::model::{
     Position, Severity, Target,
 };
 use crate::ports::History;
-use crate::settings::{self, Allow, Lease, Settings};
+use crate::settings::{self, Allow, Lease, Settings, Sink};
 
 use super::{RepositoryArgs, streams};
 
@@ -31,6 +31,8 @@ pub(super) struct Opened {
     allow: Allow,
     pub(super) accounts: Accounts,
     pub(super) lease: Option<Lease>,
+    /// Where alerts go.
+    pub(super) sinks: Arc<[Sink]>,
     pub(super) poll_interval: Duration,
     /// Where the repository is, unless it is on this machine.
     address: Option<String>,
@@ -166,7 +168,8 @@ impl Opened {
         let (allow, poll_interval) = (settings.allow.clone(), settings.poll_interval);
         let source = Arc::new(source.deepening(deepening));
         let (accounts, lease) = (settings.accounts.clone(), settings.lease.clone());
-        Ok(Self { source, earlier: Arc::default(), allow, accounts, lease, poll_interval, address })
+        let sinks = settings.sinks.clone().into();
+        Ok(Self { source, earlier: Arc::default(), allow, accounts, lease, sinks, poll_interval, address })
     }
 
     pub(super) fn at(folder: &Path) -> anyhow::Result<Self> {
@@ -179,6 +182,7 @@ impl Opened {
             allow,
             accounts,
             lease: None,
+            sinks: Arc::new([]),
             poll_interval,
             address: None,
         })

@@ -64,6 +64,9 @@ pub struct Operated<'a> {
     pub accounts: &'a Accounts,
     /// The `DynamoDB` table of the leases, in the account and region of the AWS settings.
     pub lease_table: Option<&'a str>,
+    /// Topics of SNS by their ARNs, and buses of EventBridge by ARNs or names, that receive alerts.
+    pub topics: &'a [String],
+    pub buses: &'a [String],
 }
 
 /// The policy of the credentials that assume the roles of other accounts: for what no role reaches, for assuming those of the
@@ -78,12 +81,30 @@ pub fn hub(declaration: &Declaration, operated: Operated<'_>, access: Access) ->
         &["dynamodb:GetItem", "dynamodb:PutItem"],
         operated.lease_table.map(lease_table),
     );
-    policy_for(&own, vec![Statement::new("AssumeRoles", &["sts:AssumeRole"], roles), leases], access)
+    let alerts = [
+        Statement::new("PublishAlerts", &["sns:Publish"], operated.topics.iter().map(|arn| topic(arn))),
+        Statement::new("PutAlerts", &["events:PutEvents"], operated.buses.iter().map(|name| bus(name))),
+    ];
+    let mut statements = vec![Statement::new("AssumeRoles", &["sts:AssumeRole"], roles), leases];
+    statements.extend(alerts);
+    policy_for(&own, statements, access)
 }
 
 /// Whose account and region it is in is known to no repository.
 fn lease_table(name: &str) -> Resource {
     Resource { kind: "arn:*:dynamodb:*:*:table/".to_owned(), name: name.to_owned(), rest: "" }
+}
+
+fn topic(arn: &str) -> Resource {
+    let (kind, name) = arn.rsplit_once(':').unwrap_or_default();
+    Resource { kind: format!("{kind}:"), name: name.to_owned(), rest: "" }
+}
+
+/// Where one is that is named alone, is known to no repository either.
+fn bus(name: &str) -> Resource {
+    const BUS: &str = ":event-bus/";
+    let (kind, name) = name.split_once(BUS).unwrap_or(("arn:*:events:*:*", name));
+    Resource { kind: format!("{kind}{BUS}"), name: name.to_owned(), rest: "" }
 }
 
 /// The policy of the role by which this account is reached.

@@ -310,19 +310,39 @@ fn two_accounts() -> (Declaration, Accounts) {
 }
 
 fn operated(accounts: &Accounts) -> Operated<'_> {
-    Operated { accounts, lease_table: None }
+    Operated { accounts, lease_table: None, topics: &[], buses: &[] }
 }
 
 #[test]
 fn the_credentials_keep_the_leases_and_no_spoke_does() {
     let (declaration, accounts) = two_accounts();
-    let operated = Operated { accounts: &accounts, lease_table: Some("trueup-leases") };
+    let operated = Operated { lease_table: Some("trueup-leases"), ..self::operated(&accounts) };
     for access in [Access::Read, Access::Write] {
         let hub = hub(&declaration, operated, access).unwrap();
         assert_eq!(resources(&hub, "KeepLeases"), ["arn:*:dynamodb:*:*:table/trueup-leases"]);
     }
     let spoke = spoke(&declaration, &AccountId::new("210987654321"), Access::Write).unwrap();
     assert!(!spoke.document.to_string().contains("dynamodb"));
+}
+
+#[test]
+fn the_credentials_may_tell_the_receivers_of_the_settings_and_no_spoke_may() {
+    let (declaration, accounts) = two_accounts();
+    let topics = ["arn:aws:sns:eu-west-2:123456789012:alerts".to_owned()];
+    let buses = ["default", "arn:aws:events:eu-west-2:210987654321:event-bus/alerts"].map(str::to_owned);
+    let operated = Operated { topics: &topics, buses: &buses, ..self::operated(&accounts) };
+    let expected = ["arn:*:events:*:*:event-bus/default", "events:eu-west-2:210987654321:event-bus/alerts"];
+    for access in [Access::Read, Access::Write] {
+        let policy = hub(&declaration, operated, access).unwrap();
+        assert_eq!(resources(&policy, "PublishAlerts"), ["sns:alerts"]);
+        assert_eq!(resources(&policy, "PutAlerts"), expected);
+    }
+    let silent = hub(&declaration, self::operated(&accounts), Access::Write).unwrap();
+    let spoke = spoke(&declaration, &AccountId::new("210987654321"), Access::Write).unwrap();
+    for policy in [silent, spoke] {
+        let text = policy.document.to_string();
+        assert!(!text.contains("sns:Publish") && !text.contains("events:PutEvents"), "{text}");
+    }
 }
 
 #[test]

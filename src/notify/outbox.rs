@@ -12,12 +12,13 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::book::{Book, Standing};
-use super::sinks::{self, Answer};
+use super::sinks::{self, Answer, Post, Request};
 use crate::escape::line;
 use crate::model::alert::{Alert, Event};
 use crate::model::{Matter, Owed, Target};
 use crate::outbound::client;
-use crate::settings::Sink;
+use crate::ports::{Place, Publisher, Reach};
+use crate::settings::{AwsName, Sink, SinkKind};
 
 /// Alerts that wait for their delivery to one sink; more are dropped, and the log says how many.
 const QUEUE: usize = 1000;
@@ -63,6 +64,25 @@ impl Pace {
 pub struct Outbox {
     lanes: Vec<Lane>,
     pub(super) book: Book,
+}
+
+/// By what an alert reaches a sink.
+struct Way {
+    client: reqwest::Client,
+    /// Of sinks at AWS.
+    publisher: Option<Arc<dyn Publisher>>,
+}
+
+/// What publishes in the account and region of a sink.
+fn publisher(sink: &Sink, reach: Option<&dyn Reach>) -> Option<Arc<dyn Publisher>> {
+    let (SinkKind::Sns(AwsName { account, region, .. })
+    | SinkKind::EventBridge(AwsName { account, region, .. })) = &sink.kind
+    else {
+        return None;
+    };
+    let reach = reach?;
+    let place = reach.resolve(Place { account: account.clone(), region: region.clone() });
+    Some(reach.ports(&place).publisher)
 }
 
 /// The way to one sink.
@@ -138,12 +158,14 @@ impl Deliveries {
 }
 
 impl Outbox {
-    /// Fails where the system offers no TLS.
-    pub fn start(sinks: Vec<Sink>, pace: Pace) -> reqwest::Result<Self> {
+    /// `reach`: what reaches AWS. Fails where the system offers no TLS.
+    pub fn start(sinks: Vec<Sink>, reach: Option<&dyn Reach>, pace: Pace) -> reqwest::Result<Self> {
         let (client, book) = (client(PATIENCE)?, Book::default());
-        let lanes =
-            sinks.into_iter().map(|sink| Lane::start(sink, client.clone(), book.clone(), pace)).collect();
-        Ok(Self { lanes, book })
+        let lane = |sink: Sink| {
+            let way = Way { client: client.clone(), publisher: publisher(&sink, reach) };
+            Lane::start(sink, way, book.clone(), pace)
+        };
+        Ok(Self { lanes: sinks.into_iter().map(lane).collect(), book })
     }
 
     pub fn has_receivers(&self) -> bool {
@@ -188,7 +210,7 @@ impl Outbox {
 }
 
 impl Lane {
-    fn start(sink: Sink, client: reqwest::Client, book: Book, pace: Pace) -> Self {
+    fn start(sink: Sink, way: Way, book: Book, pace: Pace) -> Self {
         let (queue, mut waiting) = mpsc::channel::<Arc<Alert>>(QUEUE);
         let sink = Arc::new(sink);
         let deliveries = Deliveries { sink: sink.name.clone(), counts: Arc::default() };
@@ -197,7 +219,7 @@ impl Lane {
         let gap = if pace.keeps_gaps { sinks::gap(&sink.kind) } else { Duration::ZERO };
         let task = tokio::spawn(async move {
             while let Some(alert) = waiting.recv().await {
-                let ended = deliver(&client, &to, &alert, pace, gap).await;
+                let ended = deliver(&way, &to, &alert, pace, gap).await;
                 match ended {
                     // Behind the others, so that one that is never taken keeps no other from arriving. A process that ends leaves it
                     // to the next one.
@@ -257,26 +279,20 @@ fn requeue(queue: &mpsc::WeakSender<Arc<Alert>>, alert: &Arc<Alert>) -> bool {
 }
 
 /// One alert to one sink, at once and once: how it went, for a person who asks.
-pub async fn try_once(sink: &Sink, alert: &Alert) -> Result<(), String> {
+pub async fn try_once(sink: &Sink, reach: Option<&dyn Reach>, alert: &Alert) -> Result<(), String> {
     let client = client(PATIENCE).map_err(|error| error.without_url().to_string())?;
-    match post(&client, sink, alert).await {
+    match send_once(&Way { client, publisher: publisher(sink, reach) }, sink, alert).await {
         (Answer::Taken, _) => Ok(()),
         (_, why) => Err(why),
     }
 }
 
 /// Tries until the other side has taken it, refuses it, or the tries are used up.
-async fn deliver(
-    client: &reqwest::Client,
-    sink: &Sink,
-    alert: &Alert,
-    pace: Pace,
-    gap: Duration,
-) -> Delivery {
+async fn deliver(way: &Way, sink: &Sink, alert: &Alert, pace: Pace, gap: Duration) -> Delivery {
     let (key, name) = (alert.key.as_str(), sink.name.as_str());
     let mut rests = pace.rests();
     loop {
-        let (answer, why) = post(client, sink, alert).await;
+        let (answer, why) = send_once(way, sink, alert).await;
         let asked = match answer {
             Answer::Taken => return Delivery::Delivered,
             Answer::Refused => {
@@ -294,13 +310,23 @@ async fn deliver(
 }
 
 /// One try: what it means, and what went wrong, in a line without the address.
-async fn post(client: &reqwest::Client, sink: &Sink, alert: &Alert) -> (Answer, String) {
+async fn send_once(Way { client, publisher }: &Way, sink: &Sink, alert: &Alert) -> (Answer, String) {
     let now = jiff::Timestamp::now();
-    let request = match sinks::request(sink, alert, now) {
-        Ok(request) => request,
+    let result = match (sinks::request(sink, alert, now), publisher) {
+        (Ok(Request::Post(request)), _) => return post(client, request, now).await,
+        (Ok(Request::Publish(input)), Some(publisher)) => publisher.publish(input).await,
+        (Ok(Request::PutEvent(entry)), Some(publisher)) => publisher.put_event(entry).await,
+        (Ok(_), None) => return (Answer::Later(None), "AWS is not reached".to_owned()),
         // A file with a secret may be on its way.
-        Err(why) => return (Answer::Later(None), why),
+        (Err(why), _) => return (Answer::Later(None), why),
     };
+    (
+        sinks::of_aws(&result),
+        result.err().map(|error| line(&error.to_string()).into_owned()).unwrap_or_default(),
+    )
+}
+
+async fn post(client: &reqwest::Client, request: Post, now: jiff::Timestamp) -> (Answer, String) {
     let mut post = client.post(request.address.url().clone()).header("content-type", "application/json");
     for (name, value) in request.headers {
         post = post.header(name, value);
@@ -337,7 +363,7 @@ mod tests {
     use crate::notify::tests::about;
     use crate::notify::transition::of_source;
     use crate::secret::Secret;
-    use crate::settings::{Route, SinkKind};
+    use crate::settings::Route;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
@@ -393,7 +419,7 @@ mod tests {
         let (url, heard) = receiver(answers).await;
         let kind = kind(&Secret::Given(url));
         let sink = Sink { name: "hook".to_owned(), kind, route: Route::ALL, with_logs: false };
-        let outbox = Outbox::start(vec![sink], AT_ONCE).unwrap();
+        let outbox = Outbox::start(vec![sink], None, AT_ONCE).unwrap();
         outbox.send(alert());
         let heard = heard.await.unwrap();
         let deliveries = outbox.deliveries().remove(0);
@@ -435,7 +461,7 @@ mod tests {
         let sink = webhook(&url, Secret::File(path.clone()));
         for secret in ["one", "two"] {
             std::fs::write(&path, secret).unwrap();
-            try_once(&sink, &alert()).await.unwrap();
+            try_once(&sink, None, &alert()).await.unwrap();
         }
         let heard = heard.await.unwrap();
         assert!(is_signed_with("one", &heard[0]) && is_signed_with("two", &heard[1]));
@@ -466,7 +492,7 @@ mod tests {
         let hangs = format!("http://{}", listener.local_addr().unwrap());
         let (well, heard) = receiver(vec!["200 OK"; 10]).await;
         let sinks = [hangs, well].map(|url| webhook(&url, Secret::Given("hunter2".to_owned())));
-        let outbox = Outbox::start(sinks.into(), AT_ONCE).unwrap();
+        let outbox = Outbox::start(sinks.into(), None, AT_ONCE).unwrap();
         for _ in 0..10 {
             outbox.send(alert());
         }
@@ -496,7 +522,7 @@ mod tests {
             let answer = format!("HTTP/1.1 {head}\r\n\r\n{body}");
             let (url, heard) = receiver_of(vec![answer]).await;
             let sink = webhook(&url, Secret::Given("hunter2".to_owned()));
-            assert_eq!(try_once(&sink, &alert()).await.unwrap_err(), expected);
+            assert_eq!(try_once(&sink, None, &alert()).await.unwrap_err(), expected);
             drop(heard);
         }
     }
@@ -505,12 +531,12 @@ mod tests {
     async fn what_a_receiver_says_against_it_is_told_in_a_line_without_its_address() {
         let (url, heard) = receiver(vec!["404 Not Found"]).await;
         let sink = webhook(&url, Secret::Given("hunter2".to_owned()));
-        assert_eq!(try_once(&sink, &alert()).await.unwrap_err(), "404 Not Found");
+        assert_eq!(try_once(&sink, None, &alert()).await.unwrap_err(), "404 Not Found");
         heard.await.unwrap();
-        let gone = try_once(&sink, &alert()).await.unwrap_err();
+        let gone = try_once(&sink, None, &alert()).await.unwrap_err();
         assert!(!gone.contains("127.0.0.1") && !gone.contains("hook"), "{gone}");
         let unreadable = webhook(&url, Secret::File("/nowhere/secret".into()));
-        let why = try_once(&unreadable, &alert()).await.unwrap_err();
+        let why = try_once(&unreadable, None, &alert()).await.unwrap_err();
         assert!(why.starts_with("the secret cannot be read: "), "{why}");
     }
 
@@ -538,7 +564,7 @@ mod tests {
         let busy = "503 Busy";
         let (url, heard) = receiver(vec![busy, busy, busy, busy, busy, busy, "200 OK", "200 OK"]).await;
         let sink = webhook(&url, Secret::Given("hunter2".to_owned()));
-        let outbox = Outbox::start(vec![sink], AT_ONCE).unwrap();
+        let outbox = Outbox::start(vec![sink], None, AT_ONCE).unwrap();
         let wanted = outbox.wanted(due("one").target.as_ref().unwrap());
         assert_eq!(wanted, Matter::ALL.into());
         outbox.send(due("one"));
@@ -565,7 +591,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let outbox =
-            Outbox::start(vec![webhook(&url, Secret::Given("hunter2".to_owned()))], AT_ONCE).unwrap();
+            Outbox::start(vec![webhook(&url, Secret::Given("hunter2".to_owned()))], None, AT_ONCE).unwrap();
         let all = || (0..MANY).map(|number| due(&format!("a{number}")));
         all().for_each(|alert| outbox.send(alert));
         let deliveries = outbox.deliveries().remove(0);
@@ -596,7 +622,7 @@ mod tests {
         let (url, heard) = receiver(vec!["200 OK"]).await;
         let sink =
             |name: &str| Sink { name: name.to_owned(), ..webhook(&url, Secret::Given("hunter2".to_owned())) };
-        let outbox = Outbox::start(vec![sink("audit"), sink("chat")], AT_ONCE).unwrap();
+        let outbox = Outbox::start(vec![sink("audit"), sink("chat")], None, AT_ONCE).unwrap();
         let mut late = due("one");
         late.receipt.as_mut().unwrap().owed = Owed::Only(["chat".to_owned()].into());
         outbox.send(late);
@@ -619,7 +645,7 @@ mod tests {
         let variables = |name: &str| (name == "S").then(|| "hunter2".to_owned());
         let settings =
             crate::settings::Settings::load(crate::settings::Raw::new(), &variables, path.to_str()).unwrap();
-        let outbox = Outbox::start(settings.sinks, AT_ONCE).unwrap();
+        let outbox = Outbox::start(settings.sinks, None, AT_ONCE).unwrap();
         for event in [Event::DeploymentStarted, Event::CommitHeld, Event::DeploymentFailed] {
             outbox.send(taken(event));
         }

@@ -6,8 +6,8 @@ use globset::{Glob, GlobMatcher};
 
 use super::SettingsError;
 use crate::address::WebAddress;
-use crate::model::Target;
 use crate::model::alert::{Event, Severity};
+use crate::model::{AccountId, Region, Target};
 use crate::secret::Secret;
 use crate::text::fields::{Fields, entries, some_items, text};
 use crate::text::report::Report;
@@ -34,9 +34,60 @@ pub struct Sink {
 /// What it is, and how it is reached. Addresses of chats are secrets: who knows one may write there.
 #[derive(Clone, Debug)]
 pub enum SinkKind<S = Secret> {
-    Webhook { url: WebAddress, secret: S },
-    Slack { url: S },
-    Teams { url: S },
+    Webhook {
+        url: WebAddress,
+        secret: S,
+    },
+    Slack {
+        url: S,
+    },
+    Teams {
+        url: S,
+    },
+    /// A topic of Amazon SNS.
+    Sns(AwsName),
+    /// A bus of Amazon EventBridge.
+    EventBridge(AwsName),
+}
+
+/// A receiver at AWS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwsName {
+    /// As AWS is told.
+    pub name: String,
+    /// `None`: the account of the credentials.
+    pub account: Option<AccountId>,
+    /// `None`: the region of the AWS settings.
+    pub region: Option<Region>,
+}
+
+impl AwsName {
+    /// By an ARN of this service, whose resource begins and goes on so.
+    fn of_arn(text: &str, service: &str, resource: &str) -> Option<Self> {
+        let mut parts = text.splitn(6, ':');
+        let [arn, partition, of, region, account, name] =
+            std::array::from_fn(|_| parts.next().unwrap_or_default());
+        let name = name.strip_prefix(resource)?;
+        let is_region =
+            !region.is_empty() && region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let is_one = arn == "arn"
+            && partition.starts_with("aws")
+            && of == service
+            && is_region
+            && AccountId::is_one(account)
+            && is_plain(name);
+        is_one.then(|| Self {
+            name: text.to_owned(),
+            account: Some(AccountId::new(account)),
+            region: Some(Region::new(region)),
+        })
+    }
+}
+
+/// What topics and buses may be called (Amazon SNS API reference, `CreateTopic`; botocore's model of EventBridge, `EventBusName`).
+fn is_plain(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./".contains(&byte);
+    (1..=256).contains(&name.len()) && name.bytes().all(plain)
 }
 
 /// Which alerts a sink gets.
@@ -126,10 +177,12 @@ fn is_name(text: &str) -> bool {
 
 /// Each kind, by its word, and what is read of its own fields.
 type Kind = fn(&mut Fields<'_, '_, '_>) -> Option<SinkKind<Reference>>;
-const KINDS: [(&str, Kind); 3] = [
+const KINDS: [(&str, Kind); 5] = [
     ("webhook", webhook),
     ("slack", |fields| Some(SinkKind::Slack { url: chat(fields)? })),
     ("teams", |fields| Some(SinkKind::Teams { url: chat(fields)? })),
+    ("sns", |fields| Some(SinkKind::Sns(topic(fields)?))),
+    ("eventBridge", |fields| Some(SinkKind::EventBridge(bus(fields)?))),
 ];
 
 fn one(name: &str, node: &Node, path: &str, report: &mut Report<'_>) -> Option<Written> {
@@ -162,6 +215,35 @@ fn address(fields: &mut Fields<'_, '_, '_>) -> Option<WebAddress> {
     let (path, url, node) = (fields.path("url"), fields.required("url")?, fields.node("url")?);
     let address = WebAddress::parse(&url);
     address.inspect_err(|why| _ = fields.report.error(node, &path, *why)).ok()
+}
+
+fn topic(fields: &mut Fields<'_, '_, '_>) -> Option<AwsName> {
+    let (path, text, node) = (fields.path("topic"), fields.required("topic")?, fields.node("topic")?);
+    if text.strip_suffix(".fifo").is_some() {
+        fields.report.error(
+            node,
+            &path,
+            "a FIFO topic is not supported; every alert has a key by which receivers drop what they know",
+        );
+        return None;
+    }
+    let topic = AwsName::of_arn(&text, "sns", "").filter(|_| !text.contains('/'));
+    if topic.is_none() {
+        fields.report.error(node, &path, "expected an ARN such as arn:aws:sns:eu-west-2:123456789012:alerts");
+    }
+    topic
+}
+
+/// By its name, in the account of the credentials and the region of the AWS settings, or by its ARN.
+fn bus(fields: &mut Fields<'_, '_, '_>) -> Option<AwsName> {
+    let (path, text, node) = (fields.path("bus"), fields.required("bus")?, fields.node("bus")?);
+    let by_name = || is_plain(&text).then(|| AwsName { name: text.clone(), account: None, region: None });
+    let bus = AwsName::of_arn(&text, "events", "event-bus/").or_else(by_name);
+    if bus.is_none() {
+        let message = "expected the name of a bus, such as default, or an ARN such as arn:aws:events:eu-west-2:123456789012:event-bus/alerts";
+        fields.report.error(node, &path, message);
+    }
+    bus
 }
 
 /// The address of a chat, which is never written itself.
@@ -242,6 +324,8 @@ impl Written {
         let kind = match self.kind {
             SinkKind::Slack { url } => SinkKind::Slack { url: chat(url)? },
             SinkKind::Teams { url } => SinkKind::Teams { url: chat(url)? },
+            SinkKind::Sns(topic) => SinkKind::Sns(topic),
+            SinkKind::EventBridge(bus) => SinkKind::EventBridge(bus),
             SinkKind::Webhook { url, secret: reference } => {
                 SinkKind::Webhook { url, secret: secret(reference, "secret")? }
             }
@@ -284,12 +368,37 @@ mod tests {
     }
 
     #[test]
+    fn receivers_at_aws_say_where_they_are() {
+        let arn = |rest: &str| format!("arn:aws-cn:{rest}");
+        let (topic, bus) =
+            (arn("sns:cn-north-1:123456789012:alerts"), arn("events:cn-north-1:123456789012:event-bus/a"));
+        let sinks = format!(
+            "{{a: {{kind: sns, topic: '{topic}'}}, b: {{kind: eventBridge, bus: '{bus}'}}, c: {{kind: eventBridge, bus: default}}}}"
+        );
+        let place = |sink: Sink| match sink.kind {
+            SinkKind::Sns(AwsName { name, account, region })
+            | SinkKind::EventBridge(AwsName { name, account, region }) => {
+                (name, account.map(|account| account.to_string()), region.map(|region| region.to_string()))
+            }
+            _ => panic!("another kind"),
+        };
+        let found: Vec<_> = load(&sinks, &[]).unwrap().into_iter().map(place).collect();
+        let there = || (Some("123456789012".to_owned()), Some("cn-north-1".to_owned()));
+        assert_eq!(found[0], (topic, there().0, there().1));
+        assert_eq!(found[1], (bus, there().0, there().1));
+        assert_eq!(found[2], ("default".to_owned(), None, None));
+    }
+
+    #[test]
     fn what_is_wrong_is_said_with_its_place_and_repeats_no_secret() {
         for (sinks, expected) in [
             ("[slack]", "expected a map, found a list"),
             ("{A: {kind: slack}}", "TRUEUP_SINKS:1:2: expected a name of 1 to 40"),
             ("{a: {}}", "`kind` is missing"),
-            ("{a: {kind: slak, urlVariable: CHAT}}", "`slak` is none of webhook, slack, teams"),
+            (
+                "{a: {kind: slak, urlVariable: CHAT}}",
+                "`slak` is none of webhook, slack, teams, sns, eventBridge",
+            ),
             ("{a: {kind: slack}}", "`urlFile` is missing"),
             (
                 "{a: {kind: slack, url: 'https://hooks.example.com/hunter2'}}",
@@ -325,6 +434,20 @@ mod tests {
                 "{a: {kind: slack, urlVariable: CHAT, severity: fatal}}",
                 "is none of information, warning, error",
             ),
+            ("{a: {kind: sns}}", "`topic` is missing"),
+            ("{a: {kind: sns, topic: alerts}}", "TRUEUP_SINKS:1:24: expected an ARN such as arn:aws:sns"),
+            ("{a: {kind: sns, topic: 'arn:aws:sqs:eu-west-2:123456789012:alerts'}}", "expected an ARN"),
+            ("{a: {kind: sns, topic: 'arn:aws:sns:eu-west-2:123:alerts'}}", "expected an ARN"),
+            (
+                "{a: {kind: sns, topic: 'arn:aws:sns:eu-west-2:123456789012:a.fifo'}}",
+                "a FIFO topic is not supported",
+            ),
+            ("{a: {kind: eventBridge, bus: 'a b'}}", "expected the name of a bus"),
+            (
+                "{a: {kind: eventBridge, bus: 'arn:aws:events:eu-west-2:123456789012:rule/a'}}",
+                "expected the name",
+            ),
+            ("{a: {kind: eventBridge, bus: default, topic: x}}", "unknown field `topic`"),
             ("{a: {kind: slack, urlVariable: CHAT, logs: maybe}}", "is none of true, false"),
             ("{a: {kind: slack, urlVariable: CHAT, color: red}}", "unknown field `color`"),
         ] {

@@ -92,6 +92,31 @@ def verified(stage):
     assert {name: result for name, (result, _) in found().items()} == dict.fromkeys(wanted, "Failed"), found()
 
 
+def told(stage):
+    """A queue that is subscribed to a topic, and one that a rule of the default bus leads to, get what trueup tells."""
+    topic = stage.sns.create_topic(Name="alerts")["TopicArn"]
+    queues = [stage.sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("topic", "bus", "other")]
+    arns = [stage.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"] for url in queues]
+    wanted = {"FilterPolicy": json.dumps({"event": ["test"]})}
+    stage.sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arns[0], Attributes=wanted)
+    unwanted = {"FilterPolicy": json.dumps({"event": ["deployment.failed"]})}
+    stage.sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arns[2], Attributes=unwanted)
+    stage.events.put_rule(Name="alerts", EventPattern=json.dumps({"source": ["trueup"], "detail-type": ["test"]}))
+    stage.events.put_targets(Rule="alerts", Targets=[{"Id": "queue", "Arn": arns[1]}])
+    sinks = {"topic": {"kind": "sns", "topic": topic}, "bus": {"kind": "eventBridge", "bus": "default"}}
+    stage.settings["TRUEUP_SINKS"] = json.dumps(sinks)
+    said = stage.run("notify", "--test")
+    assert said.splitlines() == ["topic: delivered", "bus: delivered"], said
+    got = [[json.loads(one["Body"]) for one in stage.sqs.receive_message(QueueUrl=url).get("Messages", [])] for url in queues]
+    assert [len(messages) for messages in got] == [1, 1, 0], got
+    notified, event = got[0][0], got[1][0]
+    assert notified["Subject"].startswith("trueup: ") and notified["MessageAttributes"]["severity"]["Value"] == "information", notified
+    assert json.loads(notified["Message"])["event"] == "test", notified
+    assert (event["source"], event["detail-type"], event["detail"]["event"]) == ("trueup", "test", "test"), event
+    stage.sns.delete_topic(TopicArn=topic)
+    assert "topic: not found: NotFound" in stage.run("notify", "--test", code=1)
+
+
 def main():
     trueup = str(Path(sys.argv[1]).resolve())
     port = free_port()
@@ -102,7 +127,7 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             stage = Stage(trueup, address, Path(folder))
             world(stage)
-            for scene in (missing, stays_created, verified):
+            for scene in (missing, stays_created, verified, told):
                 scene(stage)
                 print(f"moto: {scene.__name__} ok")
     finally:

@@ -168,3 +168,62 @@ fn what_nobody_has_taken_is_told_by_the_next_process_and_what_is_on_record_is_no
     looks_once(&receiver, &rig);
     assert_eq!(receiver.keys(), told, "what is on record is told no more");
 }
+
+/// A topic and the default bus of the simulated AWS, and what they were sent.
+fn at_aws(rig: &Rig) -> [(&'static str, String); 1] {
+    let topic = rig.call(Api::Sns, "CreateTopic", &json!({"Name": "alerts"}))["TopicArn"].clone();
+    let sinks = json!({
+        "topic": {"kind": "sns", "topic": topic, "events": ["deployment.*", "test"]},
+        "bus": {"kind": "eventBridge", "bus": "default", "events": ["deployment.*", "test"]},
+    });
+    [("TRUEUP_SINKS", sinks.to_string())]
+}
+
+#[test]
+fn a_topic_and_a_bus_are_told_and_what_they_have_taken_is_on_record() {
+    let rig = Rig::new();
+    let settings = at_aws(&rig);
+    let variables: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    // Throttling is no refusal.
+    for operation in ["Publish", "PutEvents"] {
+        rig.world.lock().unwrap().inject(Fault::Throttle { operation: operation.to_owned(), times: 1 });
+    }
+    let controller = Controller::with(&rig, &variables);
+    until("the first look", || rig.world.lock().unwrap().calls("DescribeServices") > 0);
+    rig.build("bbbbbbb");
+    rig.declare("bbbbbbb");
+    until("the record", || {
+        on_record(&rig).is_some_and(|told| told.contains("succeeded=") && !told.contains("alerts"))
+    });
+    drop(controller);
+    let published = rig.world.lock().unwrap().published();
+    let of = |key: &str, value: &str| {
+        let is_it = |one: &&Value| {
+            one.to_string().contains(&format!("\"{key}\":")) && one.to_string().contains(value)
+        };
+        published.iter().filter(is_it).count()
+    };
+    assert_eq!(
+        (of("TopicArn", "deployment.succeeded/test/api"), of("DetailType", "deployment.succeeded/test/api")),
+        (1, 1),
+        "{published:#?}"
+    );
+    let topic = published.iter().find(|one| one.get("Subject").is_some()).unwrap();
+    assert_eq!(topic["MessageAttributes"]["environment"]["StringValue"], "test");
+}
+
+#[test]
+fn a_test_says_what_a_topic_and_a_bus_answer() {
+    let rig = Rig::new();
+    let settings = at_aws(&rig);
+    let run = || {
+        let mut command = rig.command(&["notify", "--test"]);
+        let done =
+            command.envs(settings.iter().map(|(name, value)| (*name, value.as_str()))).output().unwrap();
+        String::from_utf8(done.stdout).unwrap()
+    };
+    assert_eq!(run(), "topic: delivered\nbus: delivered\n");
+    let topic = rig.world.lock().unwrap().published()[0]["TopicArn"].clone();
+    rig.call(Api::Sns, "DeleteTopic", &json!({"TopicArn": topic}));
+    assert_eq!(run(), "topic: not found: NotFound: Topic does not exist\nbus: delivered\n");
+}

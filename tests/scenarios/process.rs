@@ -293,6 +293,7 @@ pub fn simulated(api: aws::Api) -> Api {
         aws::Api::Events => Api::Events,
         aws::Api::Scheduler => Api::Scheduler,
         aws::Api::Logs => Api::Logs,
+        aws::Api::Topics => Api::Sns,
         aws::Api::Iam => Api::Iam,
         aws::Api::Secrets => Api::Secrets,
         aws::Api::Parameters => Api::Parameters,

@@ -1,6 +1,7 @@
 //! What each kind of receiver is sent, in its own documented form, and what its answers mean. Pure but for the secrets, which
 //! are read when they are needed.
 
+mod aws;
 mod slack;
 mod teams;
 pub(super) mod webhook;
@@ -14,14 +15,25 @@ use serde_json::Value;
 use crate::address::WebAddress;
 use crate::model::alert::Alert;
 use crate::outbound::retry_after;
+use crate::ports::CloudError;
 use crate::settings::{Sink, SinkKind, chat_address};
 
 /// A receiver may ask for a rest of so long at most; then it is tried again.
 const LONGEST_REST: Duration = Duration::from_mins(5);
 
-/// One POST of JSON.
+/// What is sent.
 #[derive(Debug)]
-pub(super) struct Request {
+pub(super) enum Request {
+    /// One POST of JSON.
+    Post(Post),
+    /// The input of `Publish`.
+    Publish(Value),
+    /// An entry of `PutEvents`.
+    PutEvent(Value),
+}
+
+#[derive(Debug)]
+pub(super) struct Post {
     pub address: WebAddress,
     pub headers: Vec<(&'static str, String)>,
     pub body: String,
@@ -41,15 +53,17 @@ pub(super) enum Answer {
 pub(super) fn request(sink: &Sink, alert: &Alert, now: jiff::Timestamp) -> Result<Request, String> {
     let chat = |url, body: Value| {
         let address = chat_address(url)?;
-        Ok(Request { address, headers: Vec::new(), body: body.to_string() })
+        Ok(Request::Post(Post { address, headers: Vec::new(), body: body.to_string() }))
     };
     match &sink.kind {
         SinkKind::Webhook { url, secret } => {
             let secret = secret.read().map_err(|error| format!("the secret cannot be read: {error}"))?;
-            Ok(webhook::request(url, &secret, alert, sink.with_logs, now))
+            Ok(Request::Post(webhook::request(url, &secret, alert, sink.with_logs, now)))
         }
         SinkKind::Slack { url } => chat(url, slack::body(alert, sink.with_logs)),
         SinkKind::Teams { url } => chat(url, teams::body(alert, sink.with_logs)),
+        SinkKind::Sns(topic) => Ok(Request::Publish(aws::message(&topic.name, alert, sink.with_logs))),
+        SinkKind::EventBridge(bus) => Ok(Request::PutEvent(aws::event(&bus.name, alert, sink.with_logs))),
     }
 }
 
@@ -57,9 +71,23 @@ pub(super) fn request(sink: &Sink, alert: &Alert, now: jiff::Timestamp) -> Resul
 /// bursts; Teams: four requests a second.
 pub(super) fn gap(kind: &SinkKind) -> Duration {
     match kind {
-        SinkKind::Webhook { .. } => Duration::ZERO,
+        SinkKind::Webhook { .. } | SinkKind::Sns(_) | SinkKind::EventBridge(_) => Duration::ZERO,
         SinkKind::Slack { .. } => Duration::from_secs(1),
         SinkKind::Teams { .. } => Duration::from_millis(250),
+    }
+}
+
+/// What AWS says. Who is denied may be let in a moment later, by a policy or by credentials that were renewed.
+pub(super) fn of_aws(result: &Result<(), CloudError>) -> Answer {
+    match result {
+        Ok(()) => Answer::Taken,
+        Err(CloudError::NotFound(_) | CloudError::Rejected(_)) => Answer::Refused,
+        Err(
+            CloudError::Throttled(_)
+            | CloudError::Denied(_)
+            | CloudError::Ambiguous(_)
+            | CloudError::Unavailable(_),
+        ) => Answer::Later(None),
     }
 }
 

@@ -6,7 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::Request;
+use super::Post;
 use crate::address::WebAddress;
 use crate::escape::line;
 use crate::model::Cause;
@@ -19,7 +19,7 @@ pub(super) fn request(
     alert: &Alert,
     with_logs: bool,
     now: jiff::Timestamp,
-) -> Request {
+) -> Post {
     let body = body(alert, with_logs).to_string();
     let timestamp = now.as_second().to_string();
     let headers = vec![
@@ -28,7 +28,7 @@ pub(super) fn request(
         ("x-trueup-signature", signature(secret.as_bytes(), &timestamp, &body)),
         ("x-trueup-timestamp", timestamp),
     ];
-    Request { address: url.clone(), headers, body }
+    Post { address: url.clone(), headers, body }
 }
 
 /// `sha256=` and the HMAC over `<timestamp>.<body>`, in hexadecimal digits.
