@@ -260,7 +260,9 @@ impl Reader<'_> {
         }
         for service in services {
             let groups = by_service.remove(&(service.cluster.clone(), service.name.clone()));
-            service.group = groups.and_then(|groups| groups.into_iter().next());
+            // Of several nobody could tell which one is meant.
+            let only = groups.filter(|groups| groups.len() == 1);
+            service.group = only.and_then(|groups| groups.into_iter().next());
         }
         inventory.unread.extend(self.cut(listed.extent, "deployment groups"));
     }

@@ -108,7 +108,9 @@ fn why_not(service: &LiveService, wishes: &Wishes) -> Option<String> {
         return Some("ECS deploys it by a strategy that this version does not know".to_owned());
     }
     if service.controller == Controller::CodeDeploy && service.group.is_none() {
-        return Some("CodeDeploy deploys it, and no deployment group of it was found".to_owned());
+        return Some(
+            "CodeDeploy deploys it, and not exactly one deployment group of it was found".to_owned(),
+        );
     }
     let mut images = service.containers.iter().filter_map(|container| container.image.as_ref());
     images.next().is_none().then(|| "its images are of other registries than ECR".to_owned())
