@@ -9,6 +9,7 @@ use trueup::notify::transition;
 use trueup_simulator::{Api, Fault};
 
 use crate::frugality::run_as_due;
+use crate::native::{blue_green, pause, with};
 use crate::process::Trouble;
 use crate::stage::{Breaker, Running, Stage, TICK, WRITES, said};
 
@@ -170,4 +171,46 @@ async fn that_an_alert_was_taken_costs_one_call_and_what_leads_to_it_none() {
         }
     }
     assert_eq!(costs[0], costs[1]);
+}
+
+/// Neither knows of the other: what the other has put on record is in the world, and what it is about to is not.
+#[tokio::test]
+async fn two_controllers_tell_each_thing_under_one_key_and_a_third_nothing() {
+    let stage = failing();
+    let mut both = [Teller::new(&stage, BTreeMap::new()), Teller::new(&stage, BTreeMap::new())];
+    let mut told: BTreeMap<String, usize> = BTreeMap::new();
+    for _ in 0..200 / TICK {
+        for teller in &mut both {
+            let swept = teller.running.pass(&stage).await;
+            for key in teller.tell(&swept) {
+                *told.entry(key).or_default() += 1;
+            }
+        }
+        for teller in &mut both {
+            teller.note(&stage).await;
+        }
+        stage.advance(TICK);
+    }
+    assert_eq!(
+        told.keys().map(|key| kind(key)).collect::<Vec<_>>(),
+        ["commit.held", "deployment.rolled_back"]
+    );
+    assert!(told.values().all(|times| (1..=2).contains(times)), "{told:?}");
+    let (again, _) = play(&stage, BTreeMap::new(), false).await;
+    assert_eq!(again, [] as [String; 0]);
+}
+
+#[tokio::test]
+async fn that_a_word_is_waited_for_is_told_by_whoever_comes_until_it_was_taken() {
+    let waits = with(blue_green(), &[pause("PRE_PRODUCTION_TRAFFIC_SHIFT", 60, "ROLLBACK")]);
+    let mut stage = Stage::native(&waits, true);
+    stage.build("bbbbbbb");
+    stage.declare("bbbbbbb");
+    somebody_listens(&mut stage);
+    let (first, _) = play(&stage, BTreeMap::new(), true).await;
+    let kinds: Vec<String> = first.iter().map(|key| kind(key)).collect();
+    assert_eq!(kinds, ["approval.needed", "approval.needed"], "it died before that was on record");
+    assert_eq!(first[0], first[1]);
+    let (again, _) = play(&stage, BTreeMap::new(), false).await;
+    assert_eq!(again, [] as [String; 0]);
 }
