@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use trueup::controller::{Controller, Writes};
-use trueup::import::{self, Declared, Imported, Wishes};
+use trueup::import::{self, Build, Declared, Imported, Wishes};
 use trueup::inventory::{self, Wanted};
 use trueup::manifest::Files;
 use trueup::model::{Inventory, Region, Severity, Sync, Waiting};
@@ -388,4 +388,21 @@ fn without_trueup(mut world: World) -> World {
     }
     world.advance(7200);
     world
+}
+
+#[tokio::test]
+async fn while_a_deployment_goes_on_what_ended_well_before_it_is_declared() {
+    let _here = Account::open().shared();
+    for stage in [Stage::new(Breaker::On), Stage::native(&blue_green(), true)] {
+        stage.build("bbbbbbb");
+        let revision = stage.register("bbbbbbb");
+        stage.update(&json!({"taskDefinition": revision}));
+        stage.advance(8);
+        let outcome = import(&stage.account.shared()).await;
+        let found = outcome.imported.found.first().unwrap();
+        let expected = Build::Commit { text: "aaaaaaa".to_owned(), template: "{commit}".to_owned() };
+        assert_eq!(found.declared, Declared::Build(expected));
+        assert!(found.notes.iter().any(|note| note.contains("a deployment goes on")), "{found:?}");
+        assert_eq!(check_is_empty(&outcome), 1);
+    }
 }
