@@ -110,6 +110,22 @@ mod tests {
     use reqwest::header::RETRY_AFTER;
 
     #[test]
+    fn what_aws_says_is_a_refusal_only_where_the_same_would_be_refused_again() {
+        let why = String::new;
+        for (result, expected) in [
+            (Ok(()), Answer::Taken),
+            (Err(CloudError::NotFound(why())), Answer::Refused),
+            (Err(CloudError::Rejected(why())), Answer::Refused),
+            (Err(CloudError::Throttled(why())), Answer::Later(None)),
+            (Err(CloudError::Denied(why())), Answer::Later(None)),
+            (Err(CloudError::Ambiguous(why())), Answer::Later(None)),
+            (Err(CloudError::Unavailable(why())), Answer::Later(None)),
+        ] {
+            assert_eq!(of_aws(&result), expected, "{result:?}");
+        }
+    }
+
+    #[test]
     fn an_answer_says_whether_to_try_again_and_when() {
         let now: jiff::Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
         let seconds = |seconds| Answer::Later(Some(Duration::from_secs(seconds)));
