@@ -14,9 +14,10 @@ use crate::model::{
     AccountId, ClusterName, Controller, DeploymentGroupName, DeploymentStatus, Digest, Inventory,
     LiveContainer, LiveImage, LiveService, Reading, Region, RepositoryName, Revision, RolloutState, Service,
     ServiceDeployment, ServiceDeploymentStatus, ServiceName, ServiceStatus, Tag, Target, Task,
-    TaskDefinitionArn, Unread,
+    TaskDefinitionArn, Unreached, Unread, Waiting,
 };
 use crate::plan::phase;
+use crate::plan::waiting::describe;
 use crate::ports::{CloudError, Ecr, Extent, Listing, Place, Ports, Reach, Tasks};
 
 /// Services that are read at the same time: enough for the calls that take ten and twenty at once.
@@ -82,15 +83,8 @@ pub async fn read(reach: &dyn Reach, wanted: &Wanted<'_>) -> Result<Inventory, U
     Ok(inventory)
 }
 
-fn unreached(why: crate::model::Unreached) -> String {
-    use crate::model::Unreached;
-    match why {
-        Unreached::Role { role, why } => format!("the role {role} cannot be assumed: {why}"),
-        Unreached::Region { region, why } => {
-            format!("{region} is not enabled, or the credentials are not good: {why}")
-        }
-        Unreached::Unread(why) => why,
-    }
+fn unreached(why: Unreached) -> String {
+    describe(&Waiting::Unreached { account: None, why })
 }
 
 type RegistriesByRegion = std::sync::Mutex<BTreeMap<Region, Arc<dyn Ecr>>>;

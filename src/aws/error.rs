@@ -1,13 +1,16 @@
 //! What an error of AWS means for us, by its code; the HTTP status alone says too little.
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::masking::{of_refusal, scrubbed};
-use crate::model::{Region, Unreached};
+use crate::model::{Lacking, Region, Unreached};
 use crate::ports::CloudError;
 
+/// Errors within one another.
+const DEEPEST: usize = 8;
 /// Characters of what others say of a failure.
 const MOST_TEXT: usize = 500;
 
@@ -22,6 +25,8 @@ pub enum CallError {
     Unsent(String),
     /// There are no credentials to sign it with.
     Unsigned(String),
+    /// The settings lead to no credentials, or to no region.
+    Lacking(Lacking),
     /// It left, and what became of it is not known.
     Unanswered(String),
     /// The role by which it would have been made cannot be assumed.
@@ -44,10 +49,66 @@ where
             code: service.err().code().map(str::to_owned),
             message: service.err().message().map(str::to_owned),
         },
-        SdkError::ConstructionFailure(_) => CallError::Unsent(chain(error)),
-        SdkError::DispatchFailure(failure) if failure.is_user() => CallError::Unsent(chain(error)),
-        SdkError::DispatchFailure(failure) if failure.is_other() => CallError::Unsigned(chain(error)),
-        _ => CallError::Unanswered(chain(error)),
+        SdkError::ConstructionFailure(_) => CallError::Unsent(innermost(error)),
+        SdkError::DispatchFailure(failure) if failure.is_user() => CallError::Unsent(innermost(error)),
+        SdkError::DispatchFailure(failure) if failure.is_other() => match of_credentials(error) {
+            Some(credentials) => lacking(error, credentials)
+                .map_or_else(|| CallError::Unsigned(innermost(error)), CallError::Lacking),
+            None => CallError::Unsent(innermost(error)),
+        },
+        SdkError::TimeoutError(_) => CallError::Unanswered("AWS did not answer in time".to_owned()),
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => {
+            CallError::Unanswered("AWS did not answer in time".to_owned())
+        }
+        SdkError::DispatchFailure(_) => {
+            CallError::Unanswered(format!("AWS could not be reached: {}", innermost(error)))
+        }
+        _ => CallError::Unanswered(format!("the answer could not be read: {}", innermost(error))),
+    }
+}
+
+/// The error within the error, and so on: what an error of the SDK came from.
+fn sources<E>(error: &SdkError<E, HttpResponse>) -> impl Iterator<Item = &(dyn std::error::Error + 'static)>
+where
+    E: std::error::Error + 'static,
+{
+    std::iter::successors(std::error::Error::source(error), |error| error.source()).take(DEEPEST)
+}
+
+/// What went wrong in the first place, without the layers that it came through: those repeat whole requests.
+fn innermost<E>(error: &SdkError<E, HttpResponse>) -> String
+where
+    E: std::error::Error + 'static,
+{
+    said(&sources(error).last().map_or_else(|| error.to_string(), ToString::to_string))
+}
+
+/// Why there are no credentials, if that is why.
+fn of_credentials<E>(error: &SdkError<E, HttpResponse>) -> Option<&CredentialsError>
+where
+    E: std::error::Error + 'static,
+{
+    sources(error).find_map(|error| error.downcast_ref())
+}
+
+/// What the settings lack, as far as the SDK tells that apart: some of it only in words, which change no more than what people are told.
+fn lacking<E>(error: &SdkError<E, HttpResponse>, credentials: &CredentialsError) -> Option<Lacking>
+where
+    E: std::error::Error + 'static,
+{
+    let says = |words: &str| sources(error).any(|error| error.to_string().contains(words));
+    let profile = || {
+        let named = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"].iter().find_map(|name| std::env::var(name).ok());
+        named.unwrap_or_else(|| "default".to_owned())
+    };
+    match credentials {
+        CredentialsError::CredentialsNotLoaded(_) => Some(Lacking::Credentials),
+        _ if says("SSO token") => Some(Lacking::SignIn { profile: profile() }),
+        CredentialsError::InvalidConfiguration(_) => Some(Lacking::Profile { profile: profile() }),
+        CredentialsError::Unhandled(_) if says("profile file") => {
+            Some(Lacking::Profile { profile: profile() })
+        }
+        _ => None,
     }
 }
 
@@ -58,6 +119,7 @@ pub(super) fn meaning(error: CallError) -> CloudError {
         CallError::Page { status } => of_page(status),
         CallError::Unsent(why) => CloudError::Unavailable(why),
         CallError::Unsigned(why) => CloudError::Denied(why),
+        CallError::Lacking(what) => CloudError::Denied(what.to_string()),
         CallError::Unanswered(why) => CloudError::Ambiguous(why),
         CallError::NoSession { role, why } => without_session(&role, meaning(*why)),
     }
@@ -85,8 +147,14 @@ fn without_session(role: &str, why: CloudError) -> CloudError {
 
 /// What keeps everything that is asked here from being answered.
 pub(super) fn unreached(error: CallError, region: Option<&Region>) -> Unreached {
-    let is_unknown =
-        matches!(&error, CallError::Refused { code: Some(code), .. } if UNKNOWN.contains(&code.as_str()));
+    let is = |codes: &[&str]| matches!(&error, CallError::Refused { code: Some(code), .. } if codes.contains(&code.as_str()));
+    if let CallError::Lacking(what) = error {
+        return Unreached::Settings(what);
+    }
+    if is(&EXPIRED) {
+        return Unreached::Settings(Lacking::Session);
+    }
+    let is_unknown = is(&UNKNOWN);
     let role = match &error {
         CallError::NoSession { role, .. } => Some(role.clone()),
         _ => None,
@@ -101,6 +169,8 @@ pub(super) fn unreached(error: CallError, region: Option<&Region>) -> Unreached 
     }
 }
 
+/// What AWS answers to credentials that were good once.
+const EXPIRED: [&str; 2] = ["ExpiredToken", "ExpiredTokenException"];
 /// What AWS answers where it does not know the credentials: where the region is not enabled in their account, among others.
 const UNKNOWN: [&str; 3] = ["InvalidClientTokenId", "UnrecognizedClientException", "RegionDisabledException"];
 
@@ -116,23 +186,6 @@ fn of_page(status: u16) -> CloudError {
         401 | 403 | 407 => CloudError::Denied(text),
         _ => CloudError::Ambiguous(text),
     }
-}
-
-/// The error and its sources, without the debug text of requests.
-fn chain<E, R>(error: &SdkError<E, R>) -> String
-where
-    E: std::error::Error + 'static,
-    R: std::fmt::Debug + 'static,
-{
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    for _ in 0..8 {
-        let Some(inner) = source else { break };
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        source = inner.source();
-    }
-    said(&text)
 }
 
 /// What others say of a failure: it is logged, shown and alerted.

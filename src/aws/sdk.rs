@@ -22,7 +22,7 @@ use super::clock::AwsClock;
 use super::download::Downloads;
 use super::error::{self, CallError};
 use super::json::{JsonClient, Protocol, Route, Service};
-use crate::model::Region;
+use crate::model::{Lacking, Region};
 
 const TAGGING: Service = Service {
     id: "Resource Groups Tagging API",
@@ -179,6 +179,9 @@ macro_rules! send_once {
 #[async_trait]
 impl Caller for Sdk {
     async fn call(&self, api: Api, operation: &'static str, input: Value) -> Result<Value, CallError> {
+        if self.region.is_none() {
+            return Err(CallError::Lacking(Lacking::Region));
+        }
         let (ecs, ecr, code_deploy) = (&self.ecs, &self.ecr, &self.code_deploy);
         match (api, operation) {
             (Api::Ecs, "ListClusters") => send!(ecs.list_clusters(), &input),

@@ -1,6 +1,7 @@
 //! One reading of AWS for one application in one environment.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde_json::Value;
 
@@ -97,8 +98,42 @@ pub enum Unreached {
     /// AWS does not know the credentials in this region, of which it says the same whether the region is not enabled or the
     /// credentials are not good.
     Region { region: String, why: String },
+    /// The settings of AWS lead to nothing by which a call could be made.
+    Settings(Lacking),
     /// It could not be read, for whatever reason.
     Unread(String),
+}
+
+/// What the settings of AWS lack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lacking {
+    Region,
+    /// Nothing names credentials.
+    Credentials,
+    /// The credentials of a session are over.
+    Session,
+    /// Nobody is signed in with this profile, or no longer.
+    SignIn {
+        profile: String,
+    },
+    /// The profile is not in the files, or leads to none that is.
+    Profile {
+        profile: String,
+    },
+}
+
+impl fmt::Display for Lacking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Region => f.write_str("no AWS region is set"),
+            Self::Credentials => f.write_str("there are no AWS credentials"),
+            Self::Session => f.write_str("the AWS credentials have expired"),
+            Self::SignIn { profile } => write!(f, "nobody is signed in with the AWS profile {profile}"),
+            Self::Profile { profile } => {
+                write!(f, "the AWS profile {profile} is not there, or leads nowhere")
+            }
+        }
+    }
 }
 
 impl Observed {

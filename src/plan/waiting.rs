@@ -4,7 +4,8 @@ use super::facts::{HISTORY, IMAGE, REPOSITORY};
 use super::shift;
 use crate::documents::memory;
 use crate::model::{
-    MovedTag, Phase, StartedBy, Suspension, SuspensionScope, Tag, TagMatch, Target, Unreached, Waiting,
+    Lacking, MovedTag, Phase, StartedBy, Suspension, SuspensionScope, Tag, TagMatch, Target, Unreached,
+    Waiting,
 };
 
 /// Refusals of one write in a row after which only a person is expected to end it. It is tried again all the same.
@@ -120,6 +121,7 @@ pub fn reason(waiting: &Waiting) -> &'static str {
         Waiting::HealingPaused { .. } => "HealingPaused",
         Waiting::Unreached { why: Unreached::Role { .. }, .. } => "RoleNotAssumed",
         Waiting::Unreached { why: Unreached::Region { .. }, .. } => "RegionNotEnabled",
+        Waiting::Unreached { why: Unreached::Settings(_), .. } => "NoCredentials",
         Waiting::Unreached { why: Unreached::Unread(_), .. } => "AccountUnread",
         Waiting::WrongAccount { .. } => "WrongAccount",
         Waiting::ServiceMissing { .. } => "ServiceMissing",
@@ -200,6 +202,7 @@ pub fn describe(waiting: &Waiting) -> String {
             format!("changed outside trueup again; it will be restored at {}", until.unwrap_or_default())
         }
         Waiting::Unreached { why: Unreached::Role { why, .. } | Unreached::Unread(why), .. } => why.clone(),
+        Waiting::Unreached { why: Unreached::Settings(what), .. } => what.to_string(),
         Waiting::Unreached { why: Unreached::Region { region, why }, .. } => {
             format!("AWS does not know the credentials in {region}: {why}")
         }
@@ -378,6 +381,21 @@ pub fn is_of_account(waiting: &Waiting) -> bool {
     matches!(waiting, Waiting::Unreached { .. } | Waiting::WrongAccount { .. })
 }
 
+/// The command that mends it, where there is one.
+fn settings_hint(lacking: &Lacking) -> String {
+    match lacking {
+        Lacking::Region => {
+            "set AWS_REGION, or `region` of the environment, or that of the profile: aws configure set region REGION".to_owned()
+        }
+        Lacking::Credentials => "on a terminal: aws configure, or AWS_PROFILE for a profile that there is; in ECS, give the task a task role; in Kubernetes, bind the service account to a role; in CI, assume a role first".to_owned(),
+        Lacking::Session => "get new ones: aws sso login, or what printed the old ones".to_owned(),
+        Lacking::SignIn { profile } => format!("aws sso login --profile {profile}"),
+        Lacking::Profile { .. } => {
+            "aws configure list-profiles prints those that there are; AWS_PROFILE names the one that is taken".to_owned()
+        }
+    }
+}
+
 /// What a person can do about it.
 pub fn hint(waiting: &Waiting, target: &Target) -> Option<String> {
     Some(match waiting {
@@ -395,6 +413,7 @@ pub fn hint(waiting: &Waiting, target: &Target) -> Option<String> {
         Waiting::Unreached { why: Unreached::Region { region, .. }, .. } => format!(
             "enable the region in the account: aws account enable-region --region-name {region}; or correct `region`; or renew the credentials"
         ),
+        Waiting::Unreached { why: Unreached::Settings(what), .. } => settings_hint(what),
         Waiting::WrongAccount { expected, .. } => format!(
             "name the role by which it is reached under `accounts` of the operator's settings (TRUEUP_ACCOUNTS={expected}=ROLE), use its credentials (AWS_PROFILE), or correct `account`"
         ),
@@ -521,6 +540,12 @@ pub fn hint(waiting: &Waiting, target: &Target) -> Option<String> {
         }
         Waiting::Unreadable { why, .. } if why.contains("ExpiredToken") => {
             "the credentials have expired; log in again".to_owned()
+        }
+        Waiting::Unreadable { why, .. } if why.contains("AWS could not be reached") => {
+            "check the network, HTTPS_PROXY, AWS_ENDPOINT_URL, and that the region is one of AWS's".to_owned()
+        }
+        Waiting::Unreadable { why, .. } if why.contains("with a page instead") => {
+            "check HTTPS_PROXY and AWS_ENDPOINT_URL: something else than AWS has answered".to_owned()
         }
         Waiting::Unreadable { what: REPOSITORY | IMAGE, why } if why.starts_with("not allowed") => {
             "the credentials and the policy of the repository must allow ecr:BatchGetImage, ecr:DescribeImages and ecr:DescribeRepositories; with policy.moveTag: never, pulling (ecr:BatchGetImage) from the registry of another account is enough".to_owned()

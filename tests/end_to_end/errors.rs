@@ -134,7 +134,7 @@ fn an_account_that_the_operator_does_not_allow_is_refused() {
 fn an_expired_token_and_a_missing_right_are_said_as_such() {
     let rig = promoted();
     rig.world.lock().unwrap().inject(Fault::ExpiredToken { times: 1000 });
-    check(&rig, "ExpiredToken: The security token");
+    check(&rig, "the AWS credentials have expired");
     let rig = promoted();
     rig.world.lock().unwrap().inject(Fault::Deny { operation: "DescribeServices".to_owned(), times: 1000 });
     check(&rig, "AccessDeniedException");
@@ -208,4 +208,62 @@ fn what_is_wrong_with_one_application_does_not_touch_the_other() {
     let output = rig.trueup(&["reconcile", "--timeout", "20"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert_eq!(rig.status()["running"][0]["commits"], json!(["bbbbbbb"]));
+}
+
+/// Nothing of a library's own words, one line, and the command that mends it.
+#[test]
+fn what_the_settings_of_aws_lack_is_told_with_the_command_that_mends_it() {
+    let rig = Rig::new();
+    rig.replace("test.yaml", "  region: eu-west-2\n", "");
+    let config = "[profile signed-out]\nregion = eu-west-2\nsso_session = mco\nsso_account_id = 1\nsso_role_name = a\n[sso-session mco]\nsso_start_url = https://example.com\nsso_region = eu-west-2\n[profile nowhere]\nregion = eu-west-2\nsource_profile = gone\nrole_arn = arn:aws:iam::1:role/x\n";
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), config).unwrap();
+    let profile = |name| vec![("AWS_PROFILE", name), ("AWS_CONFIG_FILE", file.path().to_str().unwrap())];
+    let region = ("AWS_REGION", "eu-west-2");
+    let keys = [("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "y")];
+    for (settings, what, next) in [
+        (vec![region], "there are no AWS credentials", "aws configure"),
+        (keys.to_vec(), "no AWS region is set", "set AWS_REGION"),
+        (
+            profile("signed-out"),
+            "nobody is signed in with the AWS profile signed-out",
+            "aws sso login --profile signed-out",
+        ),
+        (
+            profile("nowhere"),
+            "the AWS profile nowhere is not there, or leads nowhere",
+            "aws configure list-profiles",
+        ),
+        (
+            [profile("missing"), vec![region]].concat(),
+            "the AWS profile missing is not there, or leads nowhere",
+            "aws configure list-profiles",
+        ),
+    ] {
+        let mut command = rig.command(&["status", "test/api"]);
+        command
+            .env_clear()
+            .envs(settings)
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("HOME", "/nonexistent");
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(said.contains(what) && said.contains(next), "{what}: {said}");
+        for internal in ["dispatch failure", "provider", "iam-policy", "Configuration:"] {
+            assert!(!said.contains(internal), "{internal} in: {said}");
+        }
+    }
+    let reach = |endpoint: &str| {
+        let output = rig.command(&["status", "test/api"]).env("AWS_ENDPOINT_URL", endpoint).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let said = reach("nonsense");
+    assert!(said.contains("endpoint must contain scheme") && !said.contains("Request {"), "{said}");
+    // Nobody listens at the port of "discard".
+    let said = reach("http://127.0.0.1:9");
+    assert!(said.contains("AWS could not be reached: Connection refused"), "{said}");
+    assert!(said.contains("next  check the network, HTTPS_PROXY"), "{said}");
+    rig.world.lock().unwrap().inject(Fault::ExpiredToken { times: 99 });
+    let said = rig.expect(&["status", "test/api"], 0);
+    assert!(said.contains("the AWS credentials have expired") && said.contains("aws sso login"), "{said}");
 }
