@@ -267,6 +267,11 @@ fn place(desired: &Desired) -> String {
     }
 }
 
+/// Whether it has some of the tags with which trueup registers a revision.
+pub fn is_tagged_in_part(revision: &Revision) -> bool {
+    [ENVIRONMENT, APPLICATION, SERVICE, CONTENT, COMMIT].iter().any(|key| revision.tags.contains_key(*key))
+}
+
 /// Whether the revision says that any trueup registered it: such a revision is never taken for Terraform's.
 pub fn is_tagged(revision: &Revision) -> bool {
     revision.tags.contains_key(CONTENT)

@@ -105,6 +105,8 @@ impl<'a> Facts<'a> {
         let now = match &observed.built {
             Reading::Known(image) if image.is(&deployed.digest) => return None,
             Reading::Known(image) => Some(image.digest.clone()),
+            // Nothing was taken from an image: what is declared fits the tags of several by now.
+            Reading::Absent if matches!(observed.tag_match, TagMatch::Several(_)) => return None,
             // The image is there: the tag was taken from it.
             Reading::Absent => {
                 image_of(observed, &deployed.digest)?;

@@ -192,9 +192,33 @@ impl Facts<'_> {
             self.is_same_declaration(arn, memory, content.as_ref())
         };
         let tries: Vec<_> = self.ours.iter().filter(same).collect();
-        let newest = tries.iter().map(|(_, memory)| memory.generation()).max()?;
+        let Some(newest) = tries.iter().map(|(_, memory)| memory.generation()).max() else {
+            return self.forgotten_failure();
+        };
         let mut newest = tries.into_iter().filter(|(_, memory)| memory.generation() == newest);
         newest.find_map(|(arn, _)| Some((*arn, self.failure_of(arn)?)))
+    }
+
+    /// The last deployment of the very images that are declared, where it failed and nobody can tell any more what it was of: its
+    /// revision was deleted, or has lost some of our tags. A clean-up is no reason for another try.
+    fn forgotten_failure(&self) -> Option<(&TaskDefinitionArn, String)> {
+        let last = self.history().find(|one| self.brought_declared_images(one))?;
+        let arn = last.target.as_ref().filter(|arn| !self.ours.contains_key(*arn))?;
+        let is_forgotten = match self.input.observed.revisions.get(arn)? {
+            Reading::Absent => true,
+            Reading::Known(revision) => memory::is_tagged_in_part(revision),
+            Reading::Unavailable(_) => false,
+        };
+        is_forgotten.then(|| Some((arn, self.failure_of(arn)?)))?
+    }
+
+    /// By what ECS resolved for it: of every declared image the one that is built from its commit.
+    fn brought_declared_images(&self, deployment: &ServiceDeployment) -> bool {
+        !self.images.is_empty()
+            && self.images.iter().all(|image| {
+                let built = image.built.known();
+                built.is_some_and(|built| deployment.digests.values().any(|digest| built.is(digest)))
+            })
     }
 
     /// Whether a revision was registered for what is declared now. 0.1 did not write what was declared: there, equal
@@ -277,6 +301,13 @@ impl Facts<'_> {
         let held = self.ours.keys().copied().find(|arn| self.failure_of(arn).as_ref() == Some(failed));
         let Some(held) = held else {
             let live = &self.current.as_ref()?.live_revision;
+            if self.forgotten_failure().is_some_and(|(_, forgotten)| forgotten == *failed) {
+                // What failed takes no stamp any more. A new revision of what is declared is a try of its own.
+                let rendered = self.rendered.as_ref().ok()?;
+                let content = memory::content_hash(&self.input.desired.target, rendered);
+                let applied = self.next_stamp(self.current.as_ref()?, Why::Retry);
+                return Some(self.registration(rendered, &content, &applied));
+            }
             return self.deploy(live, Why::Retry).ok()?.into_iter().next();
         };
         Some(Step::Stamp { revision: held.clone(), stamp: Stamp::Retry(failed.clone()) })

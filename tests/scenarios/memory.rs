@@ -190,6 +190,29 @@ async fn what_a_clean_up_job_deregisters_is_still_remembered() {
 }
 
 #[tokio::test]
+async fn what_failed_is_held_also_where_a_clean_up_job_has_deleted_its_revision() {
+    let stage = held().await;
+    let arn = stage.register("aaaaaaa").replace(":3", ":2");
+    stage.call(Api::Ecs, "DeregisterTaskDefinition", &json!({"taskDefinition": arn}));
+    stage.call(Api::Ecs, "DeleteTaskDefinitions", &json!({"taskDefinitions": [arn]}));
+    stage.advance(3_600);
+    let (deployments, writes) = (stage.deployments(), stage.writes());
+    let last = stage.process(BTreeMap::new()).watch(&stage, 300, |_| ()).await.swap_remove(0);
+    assert_eq!(said(&last), "Held");
+    assert_eq!(
+        (stage.deployments(), stage.writes()),
+        (deployments, writes),
+        "nothing is tried, and nothing written"
+    );
+    // A person may say otherwise: then it is tried once.
+    stage.heal();
+    let retry = last.plan.retry.unwrap();
+    stage.process(BTreeMap::new()).controller.write_one(&stage.declaration, "test/api", retry).await.unwrap();
+    assert_eq!(let_run(&stage, 300).await, "Settled");
+    stage.check_runs(SERVICE, "bbbbbbb");
+}
+
+#[tokio::test]
 async fn first_contact_is_no_licence_to_undo_what_another_hand_deployed() {
     for drift in ["alert", "ignore"] {
         let mut stage = Stage::new(Breaker::On);

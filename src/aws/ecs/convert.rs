@@ -19,7 +19,12 @@ use crate::model::{
 const NEWEST_EVENTS: usize = 5;
 
 pub(super) fn service_revision(described: &Value) -> Option<ServiceRevision> {
-    let digest = |image| Some((owned(image, "containerName")?, Digest::new(text(image, "imageDigest")?)));
+    // Until ECS has resolved it, an image is known by the digest that it is named with.
+    let named = |image| text(image, "image").and_then(|name| name.split_once('@')).map(|(_, digest)| digest);
+    let digest = |image| {
+        let digest = text(image, "imageDigest").or_else(|| named(image))?;
+        Some((owned(image, "containerName")?, Digest::new(digest)))
+    };
     Some(ServiceRevision {
         task_definition: TaskDefinitionArn::new(text(described, "taskDefinition")?),
         digests: list(described, "containerImages").filter_map(digest).collect(),

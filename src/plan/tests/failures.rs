@@ -40,6 +40,37 @@ fn a_failed_commit_is_recorded_and_not_tried_again() {
 }
 
 #[test]
+fn a_clean_up_of_what_failed_is_no_reason_for_another_try() {
+    let brought = |scene: &mut Scene, letter| {
+        let Reading::Known(history) = &mut scene.observed.service_deployments else { unreachable!() };
+        history[0].digests = [("api".to_owned(), digest(letter))].into();
+    };
+    let deleted = || {
+        rolled_back().tag(2, failed("d2")).with(|scene| {
+            scene.observed.revisions.insert(arn(2), Reading::Absent);
+        })
+    };
+    let held = deleted().with(|scene| brought(scene, 'b'));
+    held.check("Held");
+    assert_eq!(held.plan().failure.as_deref(), Some("d2"));
+    let retry = held.plan().retry;
+    assert!(matches!(&retry, Some(Step::Register { .. })), "what failed takes no stamp: {retry:?}");
+    // The registered revision is a try of its own.
+    held.ours(3, 'b', 2, "ecs-svc/1").check("deploy mco-api:3 Interrupted");
+    // Another image has failed, or nobody knows which.
+    deleted().with(|scene| brought(scene, 'c')).check("register bbbbbbb 1/head/ecs-svc/1");
+    // A tag is gone: what is left says whose it was.
+    let half = rolled_back().tag(2, failed("d2")).with(|scene| {
+        brought(scene, 'b');
+        let Some(Reading::Known(revision)) = scene.observed.revisions.get_mut(&arn(2)) else {
+            unreachable!()
+        };
+        revision.tags.remove("trueup:content");
+    });
+    half.check("Held");
+}
+
+#[test]
 fn a_held_commit_is_tried_again_after_retry_and_held_again_when_it_fails_again() {
     let retried = rolled_back().tag(2, failed("d2")).tag(2, memory::retry_tag("d2"));
     retried.check("stamp mco-api:2 trueup:applied=2/head/ecs-svc/1");

@@ -124,6 +124,18 @@ fn a_commit_tag_that_is_not_on_what_was_deployed_for_it_stops_everything_and_is_
     other_runs.with(|scene| scene.desired.policy.drift = OnDrift::Heal).check("CommitTagMoved");
 }
 
+#[test]
+fn a_commit_that_fits_several_tags_by_now_was_taken_from_no_image() {
+    let known = Some(Reading::Known(image('b', &["test", "bbbbbbb1"])));
+    let several = deployed(Reading::Absent, known).with(|scene| {
+        let tags = ["bbbbbbb1", "bbbbbbb2"].map(Tag::new).to_vec();
+        scene.observed.images[0].tag_match = TagMatch::Several(tags);
+        scene.observed.images[0].tagged = Reading::Known(image('b', &["test", "bbbbbbb1"]));
+    });
+    several.check("CommitAmbiguous");
+    assert_eq!(several.plan().status.drift, []);
+}
+
 /// A suspension lasts for as long as somebody wishes: text, exit code and alert are to say the same meanwhile.
 #[test]
 fn a_moved_commit_tag_is_told_where_writes_are_withheld() {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::configuration::alarms;
 use super::describe::describe_platform;
 use super::services::{Service, ServiceDeployment, ServiceRevision, not_found};
-use super::{Stage, TaskDefinition, precise, time};
+use super::{Stage, precise, time};
 use crate::world::input::{Input, batch, invalid, optional, page, text, texts, with_token};
 use crate::world::{Answer, AwsError, World};
 
@@ -216,11 +216,8 @@ impl World {
     }
 
     fn describe_service_revision(&self, service: &Service, revision: &ServiceRevision) -> Value {
-        let containers =
-            self.definition(&revision.task_definition).into_iter().flat_map(TaskDefinition::containers);
-        let images = containers.map(|container| {
-            let name = container.get("name").and_then(Value::as_str).unwrap_or_default();
-            let mut entry = json!({"containerName": name, "image": container.get("image")});
+        let images = revision.images.iter().map(|(name, image)| {
+            let mut entry = json!({"containerName": name, "image": image});
             set(&mut entry, "imageDigest", revision.digests.get(name).map(String::as_str));
             entry
         });

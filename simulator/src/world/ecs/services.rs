@@ -133,6 +133,9 @@ pub(in crate::world) struct ServiceRevision {
     pub created_at: u64,
     /// The settings that belong to a revision: a rollback brings them back.
     pub settings: Input,
+    /// Name and image of each container, which stay known when the task definition is deleted: a revision is a record of what was to
+    /// be deployed (Amazon ECS developer guide, "Amazon ECS service revisions").
+    pub images: Vec<(String, String)>,
     /// Digest by container, filled in by the first task that pulls.
     pub digests: BTreeMap<String, String>,
     /// Where ECS shifts the traffic: the target group of each load balancer, and its production rule.

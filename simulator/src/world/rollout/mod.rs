@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::ecr::Registry;
 use super::ecs::{
     Deployment, Families, Programs, Service, ServiceDeployment, ServiceKey, ServiceRevision, Shift, Status,
-    TRIGGERS, Task, VOLUMES, alarms, breaker, find_definition,
+    TRIGGERS, Task, TaskDefinition, VOLUMES, alarms, breaker, find_definition,
 };
 use super::elb::Balancing;
 use super::ids;
@@ -131,6 +131,14 @@ impl World {
         let revision_arn = self.arn("ecs", &format!("service-revision/{path}/{number}"));
         let deployment_arn = self.arn("ecs", &format!("service-deployment/{path}/{name}"));
         let active_alarms = self.alarms.clone();
+        let containers = self.definition(task_definition).into_iter().flat_map(TaskDefinition::containers);
+        let images = containers.map(|container| {
+            let text = |key: &str| {
+                container.get(key).and_then(|value| value.as_str()).unwrap_or_default().to_owned()
+            };
+            (text("name"), text("image"))
+        });
+        let images: Vec<(String, String)> = images.collect();
         let Some(service) = self.services.get_mut(key) else { return };
         let (blue, sources) = (
             service.live_revision(),
@@ -142,6 +150,7 @@ impl World {
             task_definition: task_definition.to_owned(),
             created_at: now,
             settings: revision_settings(&service.settings),
+            images,
             digests: BTreeMap::new(),
             groups: Vec::new(),
         });
