@@ -70,6 +70,22 @@ impl Facts<'_> {
         }
     }
 
+    /// Who started one that is not the newest any more: ours is the first deployment to the revision after its stamp. `None`: the
+    /// stamp is of a later one.
+    pub(super) fn starter_by_stamp(&self, one: &ServiceDeployment, memory: &Memory) -> Option<StartedBy> {
+        let at = memory.applied.as_ref()?.at?;
+        let since = |one: &&ServiceDeployment| one.created_at + SKEW >= at;
+        let mut of_revision = self.history().filter(|other| other.target == one.target);
+        let first = of_revision.rfind(since)?;
+        let is_in_time = one.created_at - at <= LATEST;
+        let by = if phase::id(first) == phase::id(one) && is_in_time {
+            StartedBy::Trueup
+        } else {
+            StartedBy::Other
+        };
+        since(&one).then_some(by)
+    }
+
     /// Whether another deployment to the same revision began after the stamp and before the newest one.
     fn came_between(&self, current: &Current, at: Millis) -> bool {
         self.history().any(|one| {

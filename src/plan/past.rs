@@ -11,8 +11,8 @@ use super::input::Input;
 use super::phase;
 use crate::documents::memory;
 use crate::model::{
-    Commit, Memory, OutcomeKind, Past, PastDeployment, PastSource, Phase, Reading, ServiceDeployment,
-    StartedBy, TaskDefinitionArn,
+    Commit, OutcomeKind, Past, PastDeployment, PastSource, Phase, Reading, ServiceDeployment, StartedBy,
+    TaskDefinitionArn,
 };
 
 /// The tags of a revision, by the index of tags.
@@ -61,7 +61,7 @@ impl Facts<'_> {
             (_, Some(failure)) => hidden::in_causes(self, vec![failure.clone()]),
             (_, None) => Vec::new(),
         };
-        let started_by = self.starter(&id, place, memory);
+        let started_by = self.starter(one, &id, place);
         let is_by_code_deploy = matches!(self.carrier.listing(), Listing::CodeDeploy { .. });
         PastDeployment {
             source: if is_by_code_deploy { PastSource::CodeDeploy } else { PastSource::Ecs },
@@ -84,15 +84,17 @@ impl Facts<'_> {
     }
 
     /// Who started it, as far as that is on record: a stamp is written over by the next one.
-    fn starter(&self, id: &str, place: usize, memory: Option<&Memory>) -> Option<StartedBy> {
+    fn starter(&self, one: &ServiceDeployment, id: &str, place: usize) -> Option<StartedBy> {
         let current = self.current.as_ref().filter(|current| place == 0 && current.id == id);
         if let Some(current) = current {
             return Some(self.initiator(current).started_by());
         }
-        let memory = memory?;
-        let brought =
-            memory.has_brought(id) || memory.outcome.as_ref().is_some_and(|outcome| outcome.deployment == id);
-        brought.then_some(StartedBy::Trueup)
+        let memory = one.target.as_ref().and_then(|target| self.ours.get(target))?;
+        let is_recorded = memory.outcome.as_ref().is_some_and(|outcome| outcome.deployment == id);
+        if is_recorded || memory.has_brought(id) {
+            return Some(StartedBy::Trueup);
+        }
+        self.starter_by_stamp(one, memory)
     }
 
     /// The commit of the image that a deployment brought, by ECR.

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use trueup::controller::Swept;
-use trueup::model::StartedBy;
+use trueup::model::{PastDeployment, StartedBy};
 use trueup_simulator::Api;
 
+use crate::account::Need;
 use crate::stage::{Breaker, SERVICE, Stage, said};
 
 async fn let_run(stage: &Stage, seconds: u64) -> String {
@@ -195,4 +196,35 @@ async fn a_change_in_git_is_acted_on_after_git_had_followed_another_hand() {
         assert_eq!(let_run(&stage, 300).await, expected);
         stage.check_runs(SERVICE, runs);
     }
+}
+
+/// Whatever came afterwards: a stamp is of the first deployment to its revision, and what ended is on record.
+#[tokio::test]
+async fn the_past_tells_who_started_what_also_after_others_have_deployed() {
+    let mut stage = Stage::new(Breaker::On);
+    drop(stage.account.world(Need::Clock));
+    for commit in ["bbbbbbb", "ccccccc"] {
+        stage.build(commit);
+        stage.declare(commit);
+        let last = stage.process(BTreeMap::new()).watch(&stage, 200, |_| ()).await.swap_remove(0);
+        assert_eq!(said(&last), "Settled");
+    }
+    // Somebody goes back, and forward again.
+    for revision in ["mco-api:2", "mco-api:3"] {
+        stage.update(&json!({"taskDefinition": revision}));
+        stage.advance(200);
+    }
+    let mut running = stage.process(BTreeMap::new());
+    running.pass(&stage).await;
+    let desired = stage.declaration.readable().next().unwrap();
+    let past = running.controller.past(&stage.declaration, desired).await;
+    let commit = |one: &PastDeployment| one.commit.as_ref().map(|commit| commit.short().to_owned());
+    let told: Vec<_> =
+        past.deployments.iter().map(|one| (commit(one).unwrap_or_default(), one.started_by)).collect();
+    let told: Vec<_> = told.iter().map(|(commit, by)| (commit.as_str(), *by)).collect();
+    let (trueup, other) = (Some(StartedBy::Trueup), Some(StartedBy::Other));
+    assert_eq!(
+        told,
+        [("ccccccc", other), ("bbbbbbb", other), ("ccccccc", trueup), ("bbbbbbb", trueup), ("aaaaaaa", None)]
+    );
 }
