@@ -288,8 +288,11 @@ enum Command {
     Wait {
         /// `ENVIRONMENT/APPLICATION`.
         target: String,
+        #[arg(long, required_unless_present = "release", conflicts_with = "release")]
+        commit: Option<String>,
+        /// What is declared as a release, such as v1.10.20.
         #[arg(long)]
-        commit: String,
+        release: Option<String>,
         /// How many seconds the commit may stay undeclared where the repository is a remote one: a merge may be on its way.
         #[arg(long, value_name = "SECONDS", default_value_t = 300)]
         declared_within: u64,
@@ -572,12 +575,16 @@ async fn dispatch(cli: Cli) -> anyhow::Result<End> {
         }
         Command::Run { observe, listen } => Box::pin(run::run(&repository, observe, listen)).await,
         Command::Health { listen } => health::run(&repository, listen),
-        Command::Wait { target, commit, declared_within, timeout, until } => {
+        Command::Wait { target, commit, release, declared_within, timeout, until } => {
             let patience = wait::Patience {
                 whole: Duration::from_secs(timeout),
                 undeclared: Duration::from_secs(declared_within),
             };
-            wait::run(&repository, &target, &commit, (until, patience)).await
+            let commit = match release {
+                Some(release) => Commit::release(release),
+                None => wait::named(&commit.unwrap_or_default())?,
+            };
+            wait::run(&repository, &target, commit, (until, patience)).await
         }
         Command::Simulator { listen, speed, account, region, seed, limits, latency } => {
             let rates = if limits { Rates::Published } else { Rates::Unlimited };

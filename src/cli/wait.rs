@@ -37,12 +37,12 @@ pub(super) struct Patience {
 pub(super) async fn run(
     arguments: &RepositoryArgs,
     name: &str,
-    commit: &str,
+    commit: Commit,
     (until, patience): (Until, Patience),
 ) -> anyhow::Result<End> {
     let mut watch = Watch {
         name: name.to_owned(),
-        commit: named(commit)?,
+        commit,
         until,
         patience,
         is_seen: false,
@@ -78,7 +78,7 @@ struct Watch {
 }
 
 /// What cannot be a commit or a release is never declared: waiting for it would only end in a timeout.
-fn named(commit: &str) -> anyhow::Result<Commit> {
+pub(super) fn named(commit: &str) -> anyhow::Result<Commit> {
     let looks_cut = commit.len() < Commit::MIN_DIGITS
         && commit.bytes().all(|byte| byte.is_ascii_hexdigit())
         && commit.bytes().any(|byte| byte.is_ascii_alphabetic());

@@ -205,3 +205,14 @@ fn what_failed_or_has_not_succeeded_is_not_promoted_without_force() {
     rig.world.lock().unwrap().inject(Fault::Deny { operation: "DescribeServices".to_owned(), times: 1000 });
     ends(&promote(&[]), 0, "taking aaaaaaa as declared: whether it runs well there is not known");
 }
+
+#[test]
+fn a_release_is_waited_for_as_one() {
+    let rig = Rig::new();
+    rig.build("v1.1");
+    rig.replace("test.yaml", "commit: aaaaaaa", "release: v1.1");
+    rig.expect(&["reconcile"], 0);
+    rig.expect(&["wait", "test/api", "--release", "v1.1"], 0);
+    rig.expect(&["wait", "test/api", "--release", "v1.2", "--timeout", "1"], 4);
+    rig.expect(&["wait", "test/api"], 1);
+}

@@ -259,6 +259,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
                 None
             }
             Err(Unfilled::SameKey { path, key }) => {
+                self.values.all_is_read = false;
                 self.tell_of(layer, &same_key(path, &key));
                 None
             }

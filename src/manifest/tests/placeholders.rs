@@ -213,6 +213,14 @@ fn a_value_that_nothing_uses_is_told_unless_another_environment_uses_it() {
 }
 
 #[test]
+fn what_two_keys_that_become_one_would_have_used_is_not_called_unused() {
+    let file = SERVED.replace("IMAGE", "<IMAGE_NAME>");
+    let file = file.replace("\"memory\"", "\"dockerLabels\": {\"<A>\": \"1\", \"<B>\": \"2\"}, \"memory\"");
+    let finding = "taskdef.json:2:60 two keys become `x` with `values` filled in";
+    check_file(&with_values("{A: x, B: x}"), &file, &[finding]);
+}
+
+#[test]
 fn placeholders_of_other_tools_are_told_where_nothing_of_the_kind_can_stand() {
     let file = r#"{"family": "api-${ENV}", "taskRoleArn": "<taskRoleArn>", "containerDefinitions": [
   {"name": "api", "image": "<IMAGE_NAME>", "memory": "%MEMORY%",
