@@ -437,3 +437,38 @@ fn names_are_found_in_lists_and_paths() {
     let names = named_behind("crate::", code);
     assert_eq!(names.iter().map(String::as_str).collect::<Vec<_>>(), ["git", "model", "plan", "ports"]);
 }
+
+/// Phrases that read as translated, each with what a native reader expects. They were all in here once.
+const PHRASES: [(&str, &str); 13] = [
+    ("true end", "until it has finished"),
+    ("truthfully", "which commit is actually running"),
+    ("in the making", "under development"),
+    ("than in life", "than real time"),
+    ("came out as told", "finished as expected"),
+    ("and never else", "only"),
+    ("loop comes round", "the reconcile loop is running"),
+    ("is no commit", "not a commit ID"),
+    ("by way of what it comes after", "dependency cycle"),
+    ("nothing says where", "no … is given"),
+    ("if it shall", "if it should"),
+    ("no point in time", "not a timestamp"),
+    ("virtual seconds a real second", "simulated seconds per real second"),
+];
+
+#[test]
+fn phrases_that_were_put_right_do_not_come_back() {
+    let folders = ["src", "simulator/src", "tests", "docs", "examples", "manifests", ".github"];
+    let pages = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"].map(|page| root().join(page));
+    let below = folders.iter().flat_map(|folder| files_below(&root().join(folder)));
+    let mut read = 0;
+    for path in below.chain(pages).filter(|path| !path.ends_with("tests/repository.rs")) {
+        // What is no text has no phrases.
+        let Ok(text) = std::fs::read_to_string(&path) else { continue };
+        read += 1;
+        let text = text.to_lowercase();
+        for (phrase, better) in PHRASES {
+            assert!(!text.contains(phrase), "{}: “{phrase}”; better: “{better}”", path.display());
+        }
+    }
+    assert!(read > 300, "{read}");
+}

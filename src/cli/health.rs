@@ -20,7 +20,7 @@ pub(super) fn run(arguments: &RepositoryArgs, listen: Option<SocketAddr>) -> any
     let listen = match listen {
         Some(listen) => listen,
         None => Settings::listen(&environment, arguments.config.as_deref())?
-            .context("nothing says where `run` listens\n  hint  set TRUEUP_LISTEN, or give --listen")?,
+            .context("no listen address is given\n  hint  set TRUEUP_LISTEN, or give --listen")?,
     };
     ask(connect(&places(listen), PATIENCE)?, PATIENCE).with_context(|| listen.to_string())?;
     Ok(End::Good)

@@ -124,7 +124,7 @@ fn complain(policy: &Policy) -> bool {
             count => format!(" and {} others", count - 1),
         };
         say!(
-            "warning: every role of the account may be passed to tasks, role/*: the task definition of {first}{others} is another hand's, \
+            "warning: every role of the account may be passed to tasks, role/*: the task definition of {first}{others} is registered outside trueup, \
              and its roles are not known here\n  hint  allow.roles of the operator's settings bounds them, here and before a \
              registration: TRUEUP_ALLOW_ROLES=ecsTaskExecutionRole,mco-* trueup iam-policy"
         );

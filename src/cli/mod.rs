@@ -307,7 +307,7 @@ enum Command {
     Simulator {
         #[arg(long, default_value = "127.0.0.1:4566")]
         listen: std::net::SocketAddr,
-        /// Virtual seconds a real second.
+        /// Simulated seconds per real second.
         #[arg(long, default_value_t = 1.0)]
         speed: f64,
         #[arg(long, default_value = "123456789012", value_parser = simulator::account)]

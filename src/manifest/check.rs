@@ -178,7 +178,7 @@ pub(super) fn order(declaration: &Declaration) -> Vec<Finding> {
             findings.push(Finding { severity: Severity::Warning, ..finding });
         }
         if waits_for_itself(index, &before) {
-            let message = format!("{} waits for itself, by way of what it comes after", desired.target);
+            let message = format!("dependency cycle: {} comes after itself", desired.target);
             findings.push(about(desired, ".after", message, None));
         }
     }

@@ -100,7 +100,7 @@ pub(super) fn declared(key: Key, text: &str, template: &str) -> Result<(Commit, 
         } else {
             COMMIT.to_owned()
         };
-        return Err((format!("`{}` is no commit", repeated(text)), Some(hint)));
+        return Err((format!("not a commit ID: `{}`", repeated(text)), Some(hint)));
     }
     Ok((commit, template.tag(cut)?))
 }
@@ -165,18 +165,18 @@ mod tests {
             ("3f2c1ab", "{commit}", "commit 3f2c1ab 3f2c1ab"),
             ("3f2c1abcd", "b-{commit:8}", "commit 3f2c1ab b-3f2c1abc"),
             ("20240115", "{commit}", "commit 2024011 20240115"),
-            ("3f2c1a", "{commit}", "`3f2c1a` is no commit | 7 to 40 hexadecimal digits"),
-            ("staging", "{commit}", "`staging` is no commit | 7 to 40 hexadecimal digits"),
-            ("staging", "{commit:7}", "`staging` is no commit | 7 to 40 hexadecimal digits"),
+            ("3f2c1a", "{commit}", "not a commit ID: `3f2c1a` | 7 to 40 hexadecimal digits"),
+            ("staging", "{commit}", "not a commit ID: `staging` | 7 to 40 hexadecimal digits"),
+            ("staging", "{commit:7}", "not a commit ID: `staging` | 7 to 40 hexadecimal digits"),
             (
                 "v1.10.20",
                 "{commit}",
-                "`v1.10.20` is no commit | 7 to 40 hexadecimal digits; a release is declared as one: `release: v1.10.20`",
+                "not a commit ID: `v1.10.20` | 7 to 40 hexadecimal digits; a release is declared as one: `release: v1.10.20`",
             ),
             (
                 "v1.9.9",
                 "{commit}",
-                "`v1.9.9` is no commit | 7 to 40 hexadecimal digits; a release is declared as one: `release: v1.9.9`",
+                "not a commit ID: `v1.9.9` | 7 to 40 hexadecimal digits; a release is declared as one: `release: v1.9.9`",
             ),
             ("v1.10.20", "{release}", "release v1.10.20 v1.10.20"),
             ("1.10.20", "v{release}", "release 1.10.20 v1.10.20"),

@@ -27,7 +27,7 @@ pub(super) struct Document<'f> {
     /// Where its name stands.
     pub place: Place,
     pub file: &'f str,
-    /// The `spec` map; `None` if it is missing or no map.
+    /// The `spec` map; `None` if it is missing or not a mapping.
     pub spec: Option<Node>,
     /// Something in it is wrong: whoever depends on it is frozen.
     pub broken: bool,

@@ -139,7 +139,7 @@ fn environment() -> Value {
 fn policy() -> Value {
     object(
         &json!({
-            "drift": one_of(&["alert", "heal", "ignore"], "What a change by another hand leads to."),
+            "drift": one_of(&["alert", "heal", "ignore"], "What happens if somebody changes the service outside trueup."),
             "onFailure": one_of(&["rollback", "leave"], "What a failed deployment leads to where AWS does not roll back."),
             "progressDeadline": reference("duration"),
             "steady": reference("duration"),

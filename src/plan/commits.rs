@@ -222,7 +222,7 @@ pub(super) fn stands_for(desired: &Desired, images: &[ObservedImage]) -> Vec<Com
     commits.filter(is_longer).collect()
 }
 
-/// The commit that a tag names; `None` where it is no commit tag.
+/// The commit that a tag names; `None` if it is not a commit tag.
 pub(super) fn commit_in_tag(wanted: &DesiredImage, tag: &str) -> Option<Commit> {
     let (prefix, suffix) = around_commit(wanted);
     built_from(tag.strip_prefix(prefix)?.strip_suffix(suffix)?, &wanted.commit)

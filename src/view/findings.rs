@@ -184,7 +184,7 @@ mod tests {
                 "test.yaml",
                 (7, 3),
                 "spec.applications.api.commit",
-                "`zz` is no commit",
+                "not a commit ID: `zz`",
                 Some("7 to 40 hexadecimal digits"),
             ),
         ]
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn a_workflow_command_is_one_line_whatever_a_finding_says_and_errors_come_first() {
         let expected = "::error file=infra/a%2Cb%3Ac%25/test x.yaml,line=7,col=11,title=spec.applications.api.comit::::error::\\n`comit`%0Ahint: did you mean `commit`?\\r\n\
-            ::error file=infra/test.yaml,line=7,col=3,title=spec.applications.api.commit::`zz` is no commit%0Ahint: 7 to 40 hexadecimal digits\n\
+            ::error file=infra/test.yaml,line=7,col=3,title=spec.applications.api.commit::not a commit ID: `zz`%0Ahint: 7 to 40 hexadecimal digits\n\
             ::warning file=infra/api.yaml,title=trueup::50%25 of it, 1: is missing\n";
         assert_eq!(github(&findings(), &below_infra), expected);
         assert_eq!(github(&[], &below_infra), "");

@@ -15,7 +15,7 @@ use crate::faults::{Fault, ReadKind};
 use crate::limits::Rates;
 use crate::world::{Function, Program, World};
 
-/// Virtual seconds a real second, at most.
+/// Simulated seconds per real second, at most.
 const FASTEST: f64 = 100_000.0;
 
 pub(super) async fn state(State(server): State<Server>, uri: Uri) -> Response {

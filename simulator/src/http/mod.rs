@@ -43,7 +43,7 @@ struct Server {
 
 /// Turns real time into virtual time.
 struct Clock {
-    /// Virtual seconds a real second.
+    /// Simulated seconds per real second.
     speed: f64,
     seen: Instant,
     /// Virtual milliseconds not yet given to the world: less than one.
@@ -66,7 +66,7 @@ impl Clock {
     }
 }
 
-/// Serves a cloud that begins with this world, until the listener fails. `speed`: virtual seconds a real second; 0 stands still.
+/// Serves a cloud that begins with this world, until the listener fails. `speed`: simulated seconds per real second; 0 stands still.
 pub async fn serve(
     listener: tokio::net::TcpListener,
     world: Arc<Mutex<World>>,

@@ -1,7 +1,7 @@
 //! `trueup demo`: the whole story on the embedded simulator, with a real git repository and the real controller.
 //!
 //! Nothing here decides or pretends: each scene changes git or the simulated AWS, lets the controller run, and then
-//! asks the simulated AWS itself whether the scene came out as told. Without a controller that works, it fails.
+//! asks the simulated AWS itself whether the scene finished as expected. Without a controller that works, it fails.
 
 mod files;
 mod furnish;

@@ -19,7 +19,7 @@ use crate::view::screen::{Show, Style};
 use crate::view::status::Columns;
 use crate::view::{status, words};
 
-/// Virtual seconds a real second.
+/// Simulated seconds per real second.
 const SPEED: f64 = 50.0;
 
 /// Virtual seconds after which a scene has not come out as told.
@@ -278,7 +278,7 @@ impl Stage {
         Ok(format!(
             "trueup demo: a simulated AWS, a git repository in {}, and the real controller.\n\
              ECS cluster mco runs mco-api (rolling) in test and staging, and in test mco-shop (CodeDeploy) and mco-web (a canary by ECS, after\n\
-             its migration), all on commit 3f2c1ab. Deployments take their time, {} times faster than in life.\n\n$ cat {TEST}\n{}",
+             its migration), all on commit 3f2c1ab. Deployments take their time, {} times faster than real time.\n\n$ cat {TEST}\n{}",
             folder.display(),
             SPEED,
             declared.trim_end()

@@ -1,4 +1,4 @@
-//! The scenes. Each asks the simulated AWS at its end whether it came out as told.
+//! The scenes. Each asks the simulated AWS at its end whether it finished as expected.
 
 use anyhow::ensure;
 use futures::future::LocalBoxFuture;
@@ -35,7 +35,7 @@ pub(super) const SCENES: &[Scene] = &[
     },
     Scene {
         title: "4  the fix",
-        told: "The next commit is another content: no hold stands in its way.",
+        told: "The next commit has different content, so the hold does not apply.",
         play: |stage| Box::pin(is_fixed(stage)),
     },
     Scene {
@@ -63,7 +63,7 @@ pub(super) const SCENES: &[Scene] = &[
     },
 ];
 
-pub(super) const EPILOGUE: &str = "Every scene came out as told. On your own cluster, without a write:
+pub(super) const EPILOGUE: &str = "All scenes finished as expected. On your own cluster, without a write:
 
   trueup lint   --repo path/to/infrastructure
   trueup plan   --repo path/to/infrastructure

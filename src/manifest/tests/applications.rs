@@ -78,7 +78,7 @@ fn all_that_is_wrong_is_said_at_once() {
     ]);
     let said = said(&declaration);
     assert!(said.iter().any(|said| said.ends_with("`family` is missing")), "{said:#?}");
-    assert!(said.iter().any(|said| said.contains("`main` is no commit")), "{said:#?}");
+    assert!(said.iter().any(|said| said.contains("not a commit ID: `main`")), "{said:#?}");
     assert!(
         !said.iter().any(|said| said.contains("IMAGE_NAME")),
         "what the image would have filled: {said:#?}"
@@ -114,8 +114,8 @@ fn what_comes_first_has_a_name_and_nobody_waits_for_himself() {
     check_files(
         files("web", "api", "web"),
         &[
-            "test.yaml:7:5 test/api waits for itself, by way of what it comes after",
-            "test.yaml:8:5 test/web waits for itself, by way of what it comes after",
+            "test.yaml:7:5 dependency cycle: test/api comes after itself",
+            "test.yaml:8:5 dependency cycle: test/web comes after itself",
         ],
         &["test/api", "test/web"],
     );

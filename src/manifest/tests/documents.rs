@@ -245,7 +245,7 @@ fn unknown_and_duplicate_keys_and_wrong_words_are_errors_with_a_suggestion() {
     );
     check(
         &[("api.yaml", APPLICATION), ("test.yaml", &with("3f2c1ab", "main"))],
-        &["test.yaml:7:20 `main` is no commit | 7 to 40 hexadecimal digits"],
+        &["test.yaml:7:20 not a commit ID: `main` | 7 to 40 hexadecimal digits"],
         &["test/api"],
     );
 }

@@ -36,7 +36,7 @@ fn commits_are_told_by_the_names_of_images() {
         (
             LISTED,
             "{ commit: 3f2c1ab, commits: { proxy: main } }",
-            "7:47 `main` is no commit | 7 to 40 hexadecimal digits",
+            "7:47 not a commit ID: `main` | 7 to 40 hexadecimal digits",
         ),
         (
             APPLICATION,
@@ -354,12 +354,12 @@ fn what_moves_names_neither_a_commit_nor_a_release() {
         check_entry(&format!("{{ release: {name} }}"), &format!("21 `{name}` is no release | {numbered}"));
         check_entry(
             &format!("{{ commit: {name} }}"),
-            &format!("20 `{name}` is no commit | 7 to 40 hexadecimal digits"),
+            &format!("20 not a commit ID: `{name}` | 7 to 40 hexadecimal digits"),
         );
     }
     check_entry(
         "{ commit: latest-2 }",
-        "20 `latest-2` is no commit | 7 to 40 hexadecimal digits; a release is declared as one: `release: latest-2`",
+        "20 not a commit ID: `latest-2` | 7 to 40 hexadecimal digits; a release is declared as one: `release: latest-2`",
     );
     check_entry(
         "{ commit: 3f2c1ab, release: v1.2.3 }",

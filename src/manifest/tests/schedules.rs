@@ -125,7 +125,7 @@ fn one_rule_has_one_owner_and_nothing_should_wait_for_the_next_run() {
         &[],
     );
     both([&rules("a"), "task"], "", &[], &[]);
-    let circle = "waits for itself, by way of what it comes after";
+    let circle = "comes after itself";
     let api = application("api", &rules("a"), "  after: [web]\n");
     let web = application("web", "task", "  after: [api]\n");
     let environment = entry("{ commit: 3f2c1ab }\n    web: { commit: 3f2c1ab }");

@@ -142,6 +142,6 @@ fn an_order_in_a_circle_is_told_whatever_kinds_are_in_it() {
     let declaration = read_files(&files);
     let errors = declaration.findings.iter().filter(|finding| finding.severity == Severity::Error);
     let found: Vec<&str> = errors.map(|finding| finding.message.as_str()).collect();
-    let circle = |name| format!("test/{name} waits for itself, by way of what it comes after");
+    let circle = |name| format!("dependency cycle: test/{name} comes after itself");
     assert_eq!(found, ["migrate", "nightly", "api"].map(circle));
 }
