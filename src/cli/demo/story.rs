@@ -18,13 +18,13 @@ pub(super) struct Scene {
 pub(super) const SCENES: &[Scene] = &[
     Scene {
         title: "1  a commit lands in test",
-        told: "CI has built 8c1f0aa. Somebody changes one line of environments/test.yaml and merges. It has\nsucceeded when its tasks have run for a minute without a failure (`policy.steady`).",
+        told: "CI has built 8c1f0aa. Somebody changes one line of environments/test.yaml and merges it. The deployment\nhas succeeded once its tasks have run for a minute without a failure (`policy.steady`).",
         play: |stage| Box::pin(lands(stage)),
     },
     Scene {
         title: "2  blue/green",
-        told: "shop is deployed by CodeDeploy: new tasks beside the old ones, and traffic that moves in steps of 25 %.\nThe \
-               commit has succeeded, and the tag moves, a minute after the old tasks begin to end; they drain for a while yet.",
+        told: "CodeDeploy deploys shop: it starts new tasks beside the old ones and shifts the traffic in steps of 25 %.\nThe \
+               commit has succeeded, and the tag moves, a minute after the old tasks begin to stop; they drain a little longer.",
         play: |stage| Box::pin(shifts(stage)),
     },
     Scene {
@@ -40,25 +40,25 @@ pub(super) const SCENES: &[Scene] = &[
     },
     Scene {
         title: "5  somebody changes the service by hand",
-        told: "A console deployment puts 3f2c1ab back. environments/test.yaml says `drift: heal`.",
+        told: "A deployment from the console puts 3f2c1ab back. environments/test.yaml says `drift: heal`.",
         play: |stage| Box::pin(drifts(stage)),
     },
     Scene {
         title: "6  promotion to staging",
         told: "The same image, no rebuild: the change is one line of environments/staging.yaml.\n`trueup promote --from test \
-               --to staging api` makes it, too.",
+               --to staging api` makes the same change.",
         play: |stage| Box::pin(is_promoted(stage)),
     },
     Scene {
-        title: "7  a canary that waits for a word",
-        told: "web is deployed by ECS itself: new tasks beside the old ones, a pause before any traffic, then a tenth of it \
-               for a minute,\nthen all. Nobody but a person ends the pause: `trueup approve test/web`.",
+        title: "7  a canary that waits for approval",
+        told: "ECS itself deploys web: it starts new tasks beside the old ones and pauses before any traffic. After approval \
+               they get\na tenth of the traffic for a minute, then all of it. Only a person ends the pause: `trueup approve test/web`.",
         play: |stage| Box::pin(is_approved(stage)),
     },
     Scene {
         title: "8  a migration that fails",
-        told: "web comes after migrate, a task that runs once for each commit. That of bad0bad fails: it is not run again by \
-               itself,\nand web stays where it is.",
+        told: "web comes after migrate, a task that runs once for each commit. The task of bad0bad fails: it is not retried by \
+               itself,\nand web keeps its commit.",
         play: |stage| Box::pin(keeps_its_service(stage)),
     },
 ];
