@@ -350,6 +350,10 @@ mod tests {
             ("tagging", "cn-north-1", Variant::default(), "tagging.cn-north-1.amazonaws.com.cn"),
             ("tagging", "us-iso-east-1", Variant::default(), "tagging.us-iso-east-1.c2s.ic.gov"),
             ("tagging", "us-gov-west-1", fips, "tagging-fips.us-gov-west-1.amazonaws.com"),
+            ("iam", "eu-west-2", Variant::default(), "iam.amazonaws.com"),
+            ("iam", "cn-northwest-1", Variant::default(), "iam.cn-north-1.amazonaws.com.cn"),
+            ("iam", "us-gov-east-1", Variant::default(), "iam.us-gov.amazonaws.com"),
+            ("iam", "us-isob-west-1", Variant::default(), "iam.us-isob-east-1.sc2s.sgov.gov"),
             ("tagging", "eu-west-2", dual, "tagging.eu-west-2.api.aws"),
             ("tagging", "eusc-de-east-1", dual, "tagging.eusc-de-east-1.api.amazonwebservices.eu"),
             (
@@ -361,6 +365,11 @@ mod tests {
         ] {
             assert_eq!(host(name, region, variant), expected);
         }
+        // One for all regions is signed for where it is.
+        let signed_for = |name, region| global_home(name, region).map(|(_, home)| home);
+        assert_eq!(signed_for("iam", "eu-west-2"), Some("us-east-1"));
+        assert_eq!(signed_for("iam", "us-gov-east-1"), Some("us-gov-west-1"));
+        assert_eq!(signed_for("tagging", "eu-west-2"), None);
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! What a target has run well before, for whoever goes back to it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::commits::{self, deployed_here};
 use super::facts::Facts;
-use super::input::{Followers, Input};
+use super::input::Input;
 use crate::documents::containers;
 use crate::model::{Commit, Desired, InfraCommit, Millis, Observed, Phase, TaskDefinitionArn};
 
@@ -25,20 +25,7 @@ pub fn ended_well(
     infra_commit: Option<&InfraCommit>,
     now: Millis,
 ) -> Outcomes {
-    let (particulars, tag_peers) = (BTreeMap::new(), BTreeMap::new());
-    let input = Input {
-        desired,
-        observed,
-        infra_commit,
-        recent: None,
-        refusal: None,
-        particulars: &particulars,
-        turn: None,
-        followers: Followers::default(),
-        tag_peers: &tag_peers,
-        now,
-    };
-    Facts::new(&input).outcomes()
+    Facts::new(&Input::of_reading(desired, observed, infra_commit, now)).outcomes()
 }
 
 /// What became of the commits that were deployed here, as far as AWS and our stamps tell.

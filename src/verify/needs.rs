@@ -246,7 +246,9 @@ impl Need {
                     format!("{about} does not let {service} in"),
                     &format!("allow sts:AssumeRole to the service {service} in its trust policy"),
                 ),
-                other => told(what, about, other, "there is no such role", "create it, or name another one"),
+                other => {
+                    told(what, about, other, ": there is no such role", "create it, or name another one")
+                }
             },
             Asked::Permission(permission) => match surroundings.permissions.get(permission) {
                 Some(Reading::Known(Verdict::Allowed)) => Check::good(
@@ -268,7 +270,7 @@ impl Need {
                     what,
                     about,
                     other,
-                    "there is no such user or role",
+                    ": there is no such user or role",
                     "create it, or name another one",
                 ),
             },
@@ -291,17 +293,14 @@ impl Need {
 fn there(what: What, about: &str, found: Option<&Reading<()>>, hint: &str) -> Check {
     match found {
         Some(Reading::Known(())) => Check::good(what, about),
-        other => told(what, about, other, "is not there", hint),
+        other => told(what, about, other, " is not there", hint),
     }
 }
 
-/// What is said where there is nothing to look at.
+/// What is said where there is nothing to look at. `absent` goes on behind what it is about.
 fn told<T>(what: What, about: &str, found: Option<&Reading<T>>, absent: &str, hint: &str) -> Check {
     match found {
-        Some(Reading::Absent) => {
-            let verb = if absent.starts_with("is ") { " " } else { ": " };
-            Check::bad(what, format!("{about}{verb}{absent}"), hint)
-        }
+        Some(Reading::Absent) => Check::bad(what, format!("{about}{absent}"), hint),
         Some(Reading::Unavailable(why)) => Check::unseen(what, format!("{about}: {why}")),
         Some(Reading::Known(_)) | None => Check::unseen(what, format!("{about}: it was not asked for")),
     }

@@ -273,6 +273,23 @@ fn each_thing_that_is_missing_fails_by_itself() {
 }
 
 #[test]
+fn what_is_not_needed_is_not_asked_for() {
+    let rig = rig();
+    rig.call(Api::Logs, "DeleteLogGroup", &json!({"logGroupName": "/mco/api"}));
+    rig.replace("task.json", "\"awslogs-group\"", "\"awslogs-create-group\":\"true\",\"awslogs-group\"");
+    let (checks, code) = verified(&rig);
+    assert!(
+        checks.contains(&"LogGroup Passed".to_owned()) && code == Some(0),
+        "the first task makes it: {checks:#?}"
+    );
+    // Where trueup only looks it passes no role.
+    rig.replace("test.yaml", "  cluster: mco", "  mode: observe\n  cluster: mco");
+    let (checks, _) = verified(&rig);
+    assert!(!checks.iter().any(|check| check.starts_with("PassRole")), "{checks:#?}");
+    assert!(checks.contains(&"Role Passed".to_owned()), "{checks:#?}");
+}
+
+#[test]
 fn trouble_comes_first_with_what_to_do() {
     let rig = rig();
     rig.call(Api::Logs, "DeleteLogGroup", &json!({"logGroupName": "/mco/api"}));
