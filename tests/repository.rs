@@ -472,3 +472,121 @@ fn phrases_that_were_put_right_do_not_come_back() {
     }
     assert!(read > 300, "{read}");
 }
+
+/// What hosts of git run: ours, and what others copy.
+fn pipelines() -> Vec<(String, String)> {
+    let folders = [".github", "actions", "templates", "examples/ci"];
+    let below = folders.iter().flat_map(|folder| files_below(&root().join(folder)));
+    let named = below.map(|path| {
+        let name = path.strip_prefix(root()).unwrap().display().to_string();
+        (name, std::fs::read_to_string(&path).unwrap())
+    });
+    named.collect()
+}
+
+/// Whether a commit or digest is written in full: a tag, a branch or a short one may be moved to something else.
+fn is_digest(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
+
+/// What of a `uses:` is not pinned: by commit, with the version of it for people and for Dependabot.
+fn unpinned(uses: &str) -> Option<String> {
+    let (action, comment) = uses.split_once(" # ").unwrap_or((uses, ""));
+    let commit = action.split_once('@').map_or("", |(_, commit)| commit);
+    let is_ours = action.starts_with("trueup-dev/trueup/actions/") && comment == "your commit";
+    let has_version = comment.strip_prefix('v').is_some_and(|version| version.split('.').count() == 3);
+    (!is_digest(commit, 40) || !(is_ours || has_version)).then(|| uses.to_owned())
+}
+
+#[test]
+fn actions_and_images_of_others_are_pinned_by_digest() {
+    let (mut found, mut read) = (Vec::new(), 0);
+    for (name, text) in pipelines() {
+        let lines = || text.lines().map(|line| line.trim().trim_start_matches("- "));
+        let uses: Vec<&str> = lines().filter_map(|line| line.strip_prefix("uses: ")).collect();
+        found.extend(uses.iter().filter_map(|one| unpinned(one)).map(|one| format!("{name}: {one}")));
+        read += uses.len();
+        // Those of GitLab; what is filled in, and the reader's own image, is theirs to pin.
+        for image in
+            lines().filter_map(|line| line.strip_prefix("image: ").or(line.strip_prefix("name: docker")))
+        {
+            let is_theirs = image.contains("$[[") || image.contains("${{") || image.contains("mco/");
+            if !is_theirs && !image.split_once("@sha256:").is_some_and(|(_, digest)| is_digest(digest, 64)) {
+                found.push(format!("{name}: {image}"));
+            }
+        }
+    }
+    let dockerfile = std::fs::read_to_string(root().join("Dockerfile")).unwrap();
+    for base in dockerfile.lines().filter_map(|line| line.strip_prefix("FROM ")) {
+        let image = base.split(' ').next().unwrap();
+        let digest = image.split_once("@sha256:").map_or("", |(_, digest)| digest);
+        if image != "scratch" && !is_digest(digest, 64) {
+            found.push(format!("Dockerfile: {base}"));
+        }
+    }
+    assert_eq!(found, Vec::<String>::new());
+    assert!(read > 15, "{read}");
+    for loose in [
+        "actions/checkout@v6",
+        "actions/checkout@v6 # v6.0.2",
+        "actions/checkout@de0fac2",
+        "actions/checkout@de0fac2e4500dabe0009e67214ff5f5447ce83dd",
+        "somebody/x@de0fac2e4500dabe0009e67214ff5f5447ce83dd # your commit",
+    ] {
+        assert!(unpinned(loose).is_some(), "{loose}");
+    }
+}
+
+#[test]
+fn a_pull_request_is_planned_without_secrets_and_without_a_right_to_write() {
+    for (name, text) in pipelines() {
+        let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
+        assert!(!code.iter().any(|line| line.contains("pull_request_target")), "{name}");
+    }
+    let text = std::fs::read_to_string(root().join("examples/ci/github-pull-request.yml")).unwrap();
+    assert!(text.contains("\non: pull_request\npermissions: {}\n"), "{text}");
+    assert!(
+        text.contains("role-to-assume: ${{ vars.PLAN_ROLE }} # may only read: manifests/iam/read-only.json")
+    );
+    let writes = text.lines().filter(|line| line.contains(": write")).map(|line| line.split(" #").next());
+    let expected = [Some("      id-token: write"), Some("      pull-requests: write")];
+    assert_eq!(writes.collect::<Vec<_>>(), expected);
+    assert!(!text.contains("secrets."), "{text}");
+    let trust = std::fs::read_to_string(root().join("manifests/iam/trust-github-plan.json")).unwrap();
+    assert!(trust.contains(":pull_request\""), "{trust}");
+}
+
+#[test]
+fn actions_and_templates_call_commands_with_options_that_there_are() {
+    let mut called = BTreeSet::new();
+    for (name, text) in pipelines() {
+        if !name.starts_with("actions/") && !name.starts_with("templates/") {
+            continue;
+        }
+        let code: Vec<&str> = text.lines().filter(|line| !line.contains("description:")).collect();
+        let code = code.join("\n");
+        let command = |rest: &str| rest.split(|c: char| !c.is_ascii_lowercase()).next().unwrap().to_owned();
+        // Setting up calls programs of others.
+        let commands: BTreeSet<String> =
+            code.split(" trueup ").skip(1).map(command).filter(|one| !one.is_empty()).collect();
+        if commands.is_empty() {
+            assert_eq!(name, "actions/setup/action.yml");
+            continue;
+        }
+        let mut help = String::new();
+        for command in &commands {
+            let told =
+                std::process::Command::new(env!("CARGO_BIN_EXE_trueup")).args([command, "--help"]).output();
+            let told = told.unwrap();
+            assert!(told.status.success(), "{name}: trueup {command}");
+            help.push_str(&String::from_utf8(told.stdout).unwrap());
+        }
+        let known: BTreeSet<&str> = help.split(|c: char| c.is_whitespace() || c == ',').collect();
+        for option in code.split(|c: char| c.is_whitespace() || "()".contains(c)) {
+            let is_option = option == "-o" || option.len() > 3 && option.starts_with("--");
+            assert!(!is_option || known.contains(option), "{name}: {commands:?} {option}");
+        }
+        called.extend(commands);
+    }
+    assert_eq!(called.iter().map(String::as_str).collect::<Vec<_>>(), ["lint", "plan", "promote", "wait"]);
+}
