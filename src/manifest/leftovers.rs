@@ -2,9 +2,10 @@
 //!
 //! Where AWS takes no such letters (names, ARNs, sizes, images) each of them is an error. Texts that are the program's own
 //! (variables, commands, labels, options) may hold what looks like one: there only `<NAME>` in capital letters is an
-//! error, as `CodePipeline` writes it, and a variable that is nothing but a placeholder is a warning.
+//! error, as `CodePipeline` writes it, and a variable that is nothing but a placeholder is a warning. So is `__NAME__`, which
+//! AWS takes, unless it refuses it where it stands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -21,7 +22,7 @@ const HINTS: usize = 20;
 const KNOWN_NAMES: usize = 200;
 
 /// How a tool writes placeholders: what stands before and behind the name.
-const STYLES: [(&str, &str); 14] = [
+const STYLES: [(&str, &str); 18] = [
     ("<%=", "%>"),
     ("<%", "%>"),
     ("<", ">"),
@@ -29,16 +30,23 @@ const STYLES: [(&str, &str); 14] = [
     ("${", "}"),
     ("$(", ")"),
     ("$[", "]"),
+    ("{{{", "}}}"),
     ("{{", "}}"),
+    ("#{", "}#"),
     ("#{", "}"),
     ("{", "}"),
     ("[[", "]]"),
+    ("((", "))"),
+    ("%%", "%%"),
     ("%", "%"),
     ("@@", "@@"),
     ("@", "@"),
 ];
 /// Styles of template engines, which take white space around a name.
-const SPACED: [&str; 5] = ["<%=", "<%", "${{", "{{", "[["];
+const SPACED: [&str; 7] = ["<%=", "<%", "${{", "{{{", "{{", "[[", "(("];
+
+/// Names that Python writes between underscores, and programs are told by.
+const OF_PYTHON: [&str; 4] = ["main", "init", "name", "file"];
 
 /// A placeholder in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +61,7 @@ pub(super) struct Placeholder<'t> {
 pub(super) fn placeholders_in(text: &str) -> Vec<Placeholder<'_>> {
     let (mut found, mut start) = (Vec::new(), 0);
     while let Some(rest) = text.get(start..).filter(|rest| !rest.is_empty()) {
-        let Some(step) = rest.find(['<', '$', '{', '#', '%', '[', '@']) else { break };
+        let Some(step) = rest.find(['<', '$', '{', '#', '%', '[', '(', '@']) else { break };
         let at = start + step;
         match text.get(at..).and_then(|rest| placeholder(rest, at)) {
             Some(placeholder) => {
@@ -79,7 +87,7 @@ fn placeholder(text: &str, at: usize) -> Option<Placeholder<'_>> {
         let name = if is_spaced { trimmed } else { written };
         let length = before.len() + end + behind.len();
         // Dates are written with percents too, and addresses with an at.
-        let is_other = matches!(*before, "%" | "@" | "@@")
+        let is_other = matches!(*before, "%" | "%%" | "@" | "@@")
             && name.contains(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
         (is_name(name) && !is_other).then_some(Placeholder { text: text.get(..length)?, name, at })
     });
@@ -89,6 +97,24 @@ fn placeholder(text: &str, at: usize) -> Option<Placeholder<'_>> {
         let name = inner.get(..end.unwrap_or(inner.len()))?;
         let length = name.len() + 1;
         is_name(name).then_some(Placeholder { text: text.get(..length)?, name, at })
+    })
+}
+
+/// The first `__NAME__` that stands alone. AWS takes such letters in many a name, and programs in theirs (`A__B`).
+fn underscored(text: &str) -> Option<Placeholder<'_>> {
+    let is_of_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    let words = text.split(|letter| !is_of_word(letter)).scan(0, |next, word| {
+        let at = *next;
+        // Whatever ends a word, one letter of it is skipped.
+        let end = text.get(at + word.len()..).and_then(|rest| rest.chars().next());
+        *next += word.len() + end.map_or(0, char::len_utf8);
+        Some((at, word))
+    });
+    words.into_iter().find_map(|(at, word)| {
+        let name = word.strip_prefix("__")?.strip_suffix("__")?;
+        let begins = name.starts_with(|letter: char| letter.is_ascii_alphabetic());
+        let is_name = begins && name.len() <= LONGEST && !name.ends_with('_') && !OF_PYTHON.contains(&name);
+        is_name.then_some(Placeholder { text: word, name, at })
     })
 }
 
@@ -116,6 +142,15 @@ pub(super) fn in_task_definition(
 pub(super) fn in_text(text: &str, path: &str, values: &BTreeMap<String, String>) -> Option<Complaint> {
     let left = left_in_text(text, values)?;
     Some(complaint(Severity::Error, &left, path).hint(advice(&left, values)))
+}
+
+/// What AWS refuses where it stands is an error, however it is written.
+pub(super) fn refused(left: &mut [Complaint], faults: &[Complaint]) {
+    let errors = faults.iter().filter(|fault| fault.severity == Severity::Error);
+    let paths: BTreeSet<&str> = errors.map(|fault| fault.path.as_str()).collect();
+    for complaint in left.iter_mut().filter(|complaint| paths.contains(complaint.path.as_str())) {
+        complaint.severity = Severity::Error;
+    }
 }
 
 fn complaint(severity: Severity, left: &Placeholder<'_>, path: &str) -> Complaint {
@@ -171,13 +206,23 @@ impl Scan<'_> {
             return;
         }
         let left = match whose {
-            Whose::Aws => left_in_text(text, self.values).map(|left| (Severity::Error, left)),
+            Whose::Aws => self.left_in_name(text),
             Whose::Variable | Whose::Command => self.left_in_program(text, whose),
         };
         if let Some((severity, left)) = left {
             let complaint = self.complaint(severity, &left, path);
             self.complaints.push(complaint);
         }
+    }
+
+    fn left_in_name<'t>(&self, text: &'t str) -> Option<(Severity, Placeholder<'t>)> {
+        let certain = left_in_text(text, self.values).map(|left| (Severity::Error, left));
+        certain.or_else(|| self.left_underscored(text))
+    }
+
+    fn left_underscored<'t>(&self, text: &'t str) -> Option<(Severity, Placeholder<'t>)> {
+        let left = underscored(text).filter(|left| !is_literal(left, self.values));
+        left.map(|left| (Severity::Warning, left))
     }
 
     fn complaint(&self, severity: Severity, left: &Placeholder<'_>, path: &str) -> Complaint {
@@ -205,8 +250,9 @@ impl Scan<'_> {
             return None;
         }
         let is_markup = text.contains("</") || text.contains("/>");
-        let other = placeholders_in(text).into_iter().find(|placeholder| placeholder.text == text.trim());
-        let other = other.filter(|placeholder| is_meant(placeholder));
+        let others = placeholders_in(text).into_iter().chain(underscored(text));
+        let mut others = others.filter(|placeholder| placeholder.text == text.trim());
+        let other = others.find(|placeholder| is_meant(placeholder));
         let left = ours.into_iter().find(|_| !is_markup).or(other)?;
         Some((Severity::Warning, left))
     }
@@ -276,7 +322,9 @@ mod tests {
             ("<taskRoleArn>", &["<taskRoleArn>"]),
             ("api-{{ env }}/{{.Values.tag}}", &["{{ env }}", "{{.Values.tag}}"]),
             ("%IMAGE%:$TAG", &["%IMAGE%", "$TAG"]),
-            ("$(Build.BuildId)-#{Env}#-{environment}", &["$(Build.BuildId)", "#{Env}", "{environment}"]),
+            ("$(Build.BuildId)-#{Env}#-{environment}", &["$(Build.BuildId)", "#{Env}#", "{environment}"]),
+            ("#{A}-#{B}#", &["#{A}", "#{B}#"]),
+            ("((role))/%%ROLE%%/{{{ role }}}", &["((role))", "%%ROLE%%", "{{{ role }}}"]),
             ("${{ github.sha }}", &["${{ github.sha }}"]),
             ("<a b>", &["<a b>"]),
             ("< ROLE >/<%= role %>/<% role %>", &["< ROLE >", "<%= role %>", "<% role %>"]),
@@ -366,7 +414,22 @@ mod tests {
                 variable("[[CLUSTER]]"),
                 warning("nothing fills [[CLUSTER]] | write <CLUSTER>, and add CLUSTER to `values`"),
             ),
-            (variable("x [[ROLE]] @ROLE@ $[ROLE]"), None),
+            (variable("x [[ROLE]] @ROLE@ $[ROLE] __ROLE__"), None),
+            (
+                variable("#{Level}#"),
+                warning("nothing fills #{Level}# | write <Level>, and add Level to `values`"),
+            ),
+            (
+                variable("__Level__"),
+                warning("nothing fills __Level__ | write <Level>, and add Level to `values`"),
+            ),
+            (
+                json!({"family": "api-__STAGE__"}),
+                warning("nothing fills __STAGE__ | write <STAGE>, and add STAGE to `values`"),
+            ),
+            (json!({"family": "__a__b api__STAGE__ __ __1__ ___ __main__"}), None),
+            (variable("__main__"), None),
+            (container(json!({"command": ["python", "-m", "__PKG__"]})), None),
             (
                 container(json!({"image": "@REPO@:1"})),
                 error("nothing fills @REPO@ | write <REPO>, and add REPO to `values`"),

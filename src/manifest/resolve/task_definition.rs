@@ -182,8 +182,9 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         let (replaced, paths) = replaced(input, images);
         let mut taken: BTreeSet<String> = misfits.iter().filter_map(task_definition::meant).collect();
         let mut complaints = self.misfits_and_leftovers(input, &paths, misfits);
-        taken.extend(complaints.iter().map(|complaint| complaint.path.clone()));
         let mut more = refusals::of(input, &replaced.iter().map(String::as_str).collect());
+        leftovers::refused(&mut complaints, &more);
+        taken.extend(complaints.iter().map(|complaint| complaint.path.clone()));
         if input.get("family").and_then(Value::as_str).is_none() {
             more.push(Complaint::error("family", "`family` is missing"));
         }
@@ -203,11 +204,11 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
     ) -> Vec<Complaint> {
         let mut complaints = leftovers::in_task_definition(input, &self.values.texts, replaced);
         let left: BTreeSet<String> = complaints.iter().map(|complaint| complaint.path.clone()).collect();
-        let misfits = misfits.into_iter().filter(|misfit| !left.contains(&misfit.path));
-        complaints.extend(misfits.map(|misfit| task_definition::misfit(misfit, input, WHOLE)));
-        complaints.extend(
-            names::in_task_definition(input, replaced).into_iter().filter(|name| !left.contains(&name.path)),
-        );
+        let misfits = misfits.into_iter().map(|misfit| task_definition::misfit(misfit, input, WHOLE));
+        let names = names::in_task_definition(input, replaced);
+        let faults: Vec<Complaint> = misfits.chain(names).collect();
+        leftovers::refused(&mut complaints, &faults);
+        complaints.extend(faults.into_iter().filter(|fault| !left.contains(&fault.path)));
         complaints
     }
 

@@ -241,6 +241,28 @@ fn placeholders_of_other_tools_are_told_where_nothing_of_the_kind_can_stand() {
 }
 
 #[test]
+fn underscores_around_a_name_are_a_warning_where_aws_takes_them_and_an_error_where_it_does_not() {
+    let file = r##"{"family": "api-__ENV__", "requiresCompatibilities": ["FARGATE"], "cpu": "__CPU__", "memory": "512",
+  "networkMode": "awsvpc", "executionRoleArn": "__ROLE__", "containerDefinitions": [
+  {"name": "api", "image": "<IMAGE_NAME>", "memory": "__MEMORY__",
+   "environment": [{"name": "A", "value": "#{Level}#"}, {"name": "Logging__Level__Default", "value": "__DEBUG__"}]}]}"##;
+    let declaration =
+        read_files(&[("api.yaml", &application_file()), ("taskdef.json", file), ("test.yaml", ENVIRONMENT)]);
+    let findings = declaration.findings.iter().map(|finding| (finding.severity, finding.message.as_str()));
+    assert_eq!(
+        findings.collect::<Vec<_>>(),
+        [
+            (Severity::Warning, "nothing fills __ENV__"),
+            (Severity::Error, "nothing fills __CPU__"),
+            (Severity::Warning, "nothing fills __ROLE__"),
+            (Severity::Error, "nothing fills __MEMORY__"),
+            (Severity::Warning, "nothing fills #{Level}#"),
+            (Severity::Warning, "nothing fills __DEBUG__"),
+        ]
+    );
+}
+
+#[test]
 fn only_environment_is_replaced_in_names_of_documents() {
     for (from, to, finding) in [
         (
