@@ -29,8 +29,6 @@ use crate::ports::{
 const NEWEST: usize = 20;
 /// Of those, the ones whose revisions are read even where nothing changes.
 const NEWEST_DEPLOYMENTS: usize = 3;
-/// Tasks that are described of one service.
-const TASKS: usize = 500;
 /// Stopped tasks that are described to find out why: as many as of those that run, since a deployment stops them all.
 const STOPPED_TASKS: usize = 500;
 
@@ -300,7 +298,7 @@ impl Observer<'_> {
             (Reading::Absent, _) | (_, None) => return Listed::All(Reading::Absent),
             (Reading::Unavailable(why), _) => return Listed::All(Reading::Unavailable(why.clone())),
         };
-        let running = self.ecs.tasks(&desired.cluster, name, Tasks::Running, TASKS);
+        let running = self.ecs.tasks(&desired.cluster, name, Tasks::Running, steady::MOST_LISTED);
         if is_quiet(service) {
             return match running.await {
                 Ok(running) => Listed::Running(running),

@@ -16,6 +16,8 @@ use crate::model::{
 /// Stopped tasks stay visible for about an hour (Amazon ECS API reference, `DescribeTasks`): what ended before that can
 /// no longer be judged, and stands.
 pub const VISIBLE: Millis = 3_600_000;
+/// Tasks that are described of one service.
+pub const MOST_LISTED: usize = 500;
 /// So many times as long a task must have run that has ended since, to have run long enough: AWS says when a task had
 /// stopped, which is later than when its container exited. Also how long a success may always take to become steady.
 const MARGIN: Millis = 2;
@@ -109,11 +111,12 @@ fn millis(duration: Duration) -> Millis {
 }
 
 /// Whether the stopped tasks are to be read although all wanted tasks run: while a success is young, while somebody may
-/// ask why the deployment before it failed, and where a task runs that is not one of those it began with.
+/// ask why the deployment before it failed, where a task runs that is not one of those it began with, and where one is missing:
+/// the service may still count what has just died. `listed`: the tasks that are to run.
 pub fn is_doubtful(
     service: &Service,
     history: &[ServiceDeployment],
-    running: &[Task],
+    listed: &[Task],
     steady: Duration,
     now: Millis,
 ) -> bool {
@@ -124,7 +127,14 @@ pub fn is_doubtful(
     let is_replaced = |task: &Task| {
         task.started_at.is_some_and(|started| started > changed_at && now.saturating_sub(started) < VISIBLE)
     };
-    is_young || is_visible(history.get(1), now) || running.iter().any(is_replaced)
+    is_young || is_visible(history.get(1), now) || listed.iter().any(is_replaced) || is_short(service, listed)
+}
+
+fn is_short(service: &Service, listed: &[Task]) -> bool {
+    let running = listed.iter().filter(|task| task.is_running()).count();
+    let wanted = usize::try_from(service.desired_count).unwrap_or_default();
+    // Of more tasks than are listed nobody knows which is missing.
+    running < wanted && listed.len() < MOST_LISTED
 }
 
 /// Whether AWS still shows the tasks that a deployment left behind.

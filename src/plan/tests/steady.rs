@@ -276,21 +276,30 @@ fn the_stopped_tasks_are_read_while_they_can_change_what_is_said() {
     };
     let began = |created_at| ServiceDeployment { created_at, finished_at: None, ..ended(0) };
     let task = |started_at| Task { started_at: Some(started_at), ..task(2, 'b') };
+    let starting = Task { last_status: "PENDING".to_owned(), started_at: None, ..task(old) };
     let service = |updated_at| {
         let mut service = service(2, "ecs-svc/2", RolloutState::Completed);
         (service.deployments[0].created_at, service.deployments[0].updated_at) = (old, updated_at);
         service
     };
     for (what, updated_at, history, running, expected) in [
-        ("long at rest", NOW, vec![ended(old)], vec![], false),
-        ("a young success", old, vec![ended(NOW - 120_000)], vec![], true),
-        ("no more", old, vec![ended(NOW - 120_001)], vec![], false),
-        ("one that has just begun", old, vec![began(NOW - 1)], vec![], true),
-        ("the service alone tells", NOW - 120_000, vec![], vec![], true),
-        ("that it is old", NOW - 120_001, vec![], vec![], false),
-        ("one that has failed before", old, vec![ended(old), ended(NOW - VISIBLE + 1)], vec![], true),
-        ("AWS shows it no more", old, vec![ended(old), ended(NOW - VISIBLE)], vec![], false),
+        ("long at rest", NOW, vec![ended(old)], vec![task(old)], false),
+        ("a young success", old, vec![ended(NOW - 120_000)], vec![task(old)], true),
+        ("no more", old, vec![ended(NOW - 120_001)], vec![task(old)], false),
+        ("one that has just begun", old, vec![began(NOW - 1)], vec![task(old)], true),
+        ("the service alone tells", NOW - 120_000, vec![], vec![task(old)], true),
+        ("that it is old", NOW - 120_001, vec![], vec![task(old)], false),
+        (
+            "one that has failed before",
+            old,
+            vec![ended(old), ended(NOW - VISIBLE + 1)],
+            vec![task(old)],
+            true,
+        ),
+        ("AWS shows it no more", old, vec![ended(old), ended(NOW - VISIBLE)], vec![task(old)], false),
         ("a task in another's place", old, vec![ended(old)], vec![task(old), task(NOW - VISIBLE + 1)], true),
+        ("one that is to take another's place", old, vec![ended(old)], vec![starting], true),
+        ("none in the place of one that has died", old, vec![ended(old)], vec![], true),
         ("AWS shows that one no more", old, vec![ended(old)], vec![task(NOW - VISIBLE)], false),
         (
             "the last of those it began with",
@@ -305,6 +314,8 @@ fn the_stopped_tasks_are_read_while_they_can_change_what_is_said() {
     }
     let gone = Service { deployments: Vec::new(), ..service(NOW) };
     assert!(!is_doubtful(&gone, &[], &[task(NOW)], steady, NOW));
+    let many = Service { desired_count: 501, ..service(old) };
+    assert!(!is_doubtful(&many, &[ended(old)], &vec![task(old); 500], steady, NOW), "more than are listed");
 }
 
 #[test]
