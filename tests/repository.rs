@@ -552,6 +552,7 @@ fn a_pull_request_is_planned_without_secrets_and_without_a_right_to_write() {
     let expected = [Some("      id-token: write"), Some("      pull-requests: write")];
     assert_eq!(writes.collect::<Vec<_>>(), expected);
     assert!(!text.contains("secrets."), "{text}");
+    assert!(text.contains("if: github.event.pull_request.head.repo.full_name == github.repository\n"));
     let trust = std::fs::read_to_string(root().join("manifests/iam/trust-github-plan.json")).unwrap();
     assert!(trust.contains(":pull_request\""), "{trust}");
 }

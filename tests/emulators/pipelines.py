@@ -1,18 +1,21 @@
-"""The pipelines of examples/ci, played: each `run` and `script` of theirs by bash, in checkouts as deep as they ask for, with
-the variables that GitHub and GitLab set, against the simulator, a git remote, and hosts that keep comments as GitHub and GitLab
-document it. docker, aws and apk only record.
+"""The pipelines of examples/ci, played, and the actions and templates that they are made of: each `run` and `script` by bash, in checkouts
+as deep as they ask for, with the variables that GitHub and GitLab set, against the simulator, a git remote, and hosts that keep comments as
+GitHub and GitLab document it. docker, aws, apk and gh only record.
 
     python pipelines.py PATH/TO/trueup
 """
 
+import io
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import threading
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from string import Template
@@ -21,7 +24,11 @@ import yaml
 
 from clients import Stage
 
-CI = Path(__file__).parents[2] / "examples/ci"
+ROOT = Path(__file__).parents[2]
+CI = ROOT / "examples/ci"
+# What the pipelines name and a reader pins; what runs is of this checkout.
+ACTION = re.compile(r"trueup-dev/trueup/actions/(\w+)@0{40}")
+TEMPLATE = re.compile(r"https://raw\.githubusercontent\.com/trueup-dev/trueup/0{40}/(templates/\w+\.yml)")
 # Seconds after which a job hangs. None takes a tenth of it.
 PATIENCE = 240
 # Commits in the infrastructure repository since the last deployment: more than GitLab fetches unless told otherwise.
@@ -45,7 +52,7 @@ spec:
   applications:
     api: { commit: "aaaaaaa" }
 """
-PROGRAMS = ("docker", "aws", "apk")
+PROGRAMS = ("docker", "aws", "apk", "gh")
 STAND_IN = """#!/bin/sh
 echo "$(basename "$0") $*" >>"$RECORD"
 case "$(basename "$0") $1 $2" in
@@ -207,35 +214,103 @@ class World:
         return status
 
 
+class Failed(Exception):
+    """A step ended with this code."""
+
+
+class Runner:
+    """A job of GitHub Actions: what its steps leave behind for each other."""
+
+    def __init__(self, world, given, checkout):
+        self.world, self.checkout = world, checkout
+        self.known, self.settings = given["expressions"], world.settings(given["variables"])
+        self.folder, self.said = world.home, ""
+
+    def filled(self, values):
+        value = lambda found: str(self.known[found[1]])
+        return {key: re.sub(r"\$\{\{ (.*?) \}\}", value, str(text)) for key, text in values.items()}
+
+    def play(self, job):
+        """The code of the step that failed, or 0, and all output."""
+        environment = self.filled(job.get("env", {}))
+        self.settings |= environment
+        self.known = self.known | {f"env.{key}": text for key, text in environment.items()}
+        try:
+            for step in job["steps"]:
+                self.step(step)
+        except Failed as failed:
+            return failed.args[0], self.said
+        return 0, self.said
+
+    def step(self, step):
+        ours = ACTION.fullmatch(step.get("uses", ""))
+        if ours:
+            self.action(ours[1], self.filled(step.get("with", {})))
+        elif step.get("uses", "").startswith("actions/checkout@"):
+            self.folder = self.checkout(step.get("with", {}).get("fetch-depth", 1))
+        elif "run" in step:
+            self.run(step)
+
+    def action(self, name, given):
+        """Its outputs."""
+        action = yaml.safe_load((ROOT / "actions" / name / "action.yml").read_text())
+        assert set(given) <= set(action["inputs"]), f"{name} has no {set(given) - set(action['inputs'])}"
+        missing = [key for key, told in action["inputs"].items() if told.get("required") and key not in given]
+        assert not missing, f"{name} needs {missing}"
+        defaults = {key: told.get("default", "") for key, told in action["inputs"].items() if key not in given}
+        outer = self.known, self.settings
+        self.known = self.known | {f"inputs.{key}": text for key, text in {**self.filled(defaults), **given}.items()}
+        self.settings = {**self.settings, "GITHUB_ACTION_PATH": str(ROOT / "actions" / name)}
+        for step in action["runs"]["steps"]:
+            assert step["shell"] == "bash", step
+            self.run(step, "-o", "pipefail")
+        outputs = self.filled({key: told["value"] for key, told in action.get("outputs", {}).items()})
+        path = self.settings["PATH"]
+        self.known, self.settings = outer
+        self.settings["PATH"] = path
+        return outputs
+
+    def run(self, step, *options):
+        assert "${{" not in step["run"], f"what others say would become part of the script: {step['run']}"
+        added, output = (Path(self.settings[name]) for name in ("GITHUB_PATH", "GITHUB_OUTPUT"))
+        for file in (added, output):
+            file.write_text("")
+        code, said = self.world.bash(step["run"], {**self.settings, **self.filled(step.get("env", {}))}, self.folder, *options)
+        self.said += said
+        if code:
+            raise Failed(code)
+        self.settings["PATH"] = os.pathsep.join((*reversed(added.read_text().splitlines()), self.settings["PATH"]))
+        for line in output.read_text().splitlines():
+            key, _, text = line.partition("=")
+            self.known = self.known | {f"steps.{step['id']}.outputs.{key}": text}
+
+
 def github(world, name, job, given, checkout):
     """Plays a job of a workflow; the code of the step that failed, or 0, and all output."""
     job = yaml.safe_load((CI / name).read_text())["jobs"][job]
-    known = lambda text: re.sub(r"\$\{\{ (.*?) \}\}", lambda found: given["expressions"][found[1]], text)
-    settings = world.settings({**given["variables"], **{key: known(value) for key, value in job.get("env", {}).items()}})
-    folder, said = None, ""
-    for step in job["steps"]:
-        if step.get("uses", "").startswith("actions/checkout@"):
-            folder = checkout(step.get("with", {}).get("fetch-depth", 1))
-        if "run" not in step:
-            continue
-        own = {key: known(value) for key, value in step.get("env", {}).items()}
-        code, output = world.bash(known(step["run"]), {**settings, **own}, folder)
-        said += output
-        if code:
-            return code, said
-        added = Path(settings["GITHUB_PATH"])
-        if added.exists():
-            settings["PATH"] = os.pathsep.join((*reversed(added.read_text().splitlines()), settings["PATH"]))
-            added.unlink()
-    return 0, said
+    return Runner(world, given, checkout).play(job)
+
+
+def included(pipeline):
+    """The jobs of our templates that a pipeline includes, with its inputs in their places."""
+    jobs = {}
+    for include in pipeline.get("include", ()):
+        path = TEMPLATE.fullmatch(include["remote"])[1]
+        head, body = (ROOT / path).read_text().split("\n---\n")
+        inputs = {name: told.get("default") for name, told in yaml.safe_load(head)["spec"]["inputs"].items()}
+        assert set(include["inputs"]) <= set(inputs), f"{path} has no {set(include['inputs']) - set(inputs)}"
+        inputs.update(include["inputs"])
+        assert None not in inputs.values(), f"{path} needs {inputs}"
+        jobs |= yaml.safe_load(re.sub(r"\$\[\[ inputs\.(\w+) \]\]", lambda found: str(inputs[found[1]]), body))
+    return jobs
 
 
 def gitlab(world, name, job, given, checkout):
     """Plays a job of a GitLab pipeline; its code and its output."""
     pipeline = yaml.safe_load((CI / name).read_text())
-    job = {**pipeline.get("default", {}), **pipeline[job]}
+    job = {**pipeline, **included(pipeline)}[job]
     variables = {**given, **{token: f"token for {job['id_tokens'][token]['aud']}" for token in job["id_tokens"]}}
-    for key, value in {**pipeline.get("variables", {}), **job.get("variables", {})}.items():
+    for key, value in job.get("variables", {}).items():
         variables[key] = Template(value).substitute(variables)
     folder = checkout(int(variables.get("GIT_DEPTH", GITLAB_DEPTH)))
     token = world.home / "aws-token"
@@ -258,6 +333,8 @@ def on_github(world, commit=""):
         "GITHUB_REF": "refs/pull/7/merge",
         "GITHUB_BASE_REF": "main",
         "GITHUB_PATH": str(world.home / "path"),
+        "GITHUB_OUTPUT": str(world.home / "output"),
+        "RUNNER_TEMP": str(world.home / "temp"),
         "GITHUB_STEP_SUMMARY": str(world.home / "summary"),
     }
     expressions = {
@@ -298,7 +375,7 @@ def a_build_on_gitlab_promotes_and_waits(world):
     recorded = world.recorded()
     assert {f"docker login --username AWS --password-stdin {registry}", "password"} <= set(recorded), recorded
     assert recorded[-1] == f"docker push {registry}/mco/api:{commit}", recorded
-    code, said = gitlab(world, "gitlab-build.yml", "deploy", given, checkout)
+    code, said = gitlab(world, "gitlab-build.yml", "trueup deploy test/api", given, checkout)
     assert code == 0, said
     runs(world, commit, digest)
 
@@ -345,7 +422,7 @@ def a_pull_request_on_github_gets_one_comment(world):
 
 def a_merge_request_on_gitlab_gets_one_note(world):
     for _ in range(2):
-        code, said = gitlab(world, "gitlab-merge-request.yml", "plan", on_gitlab(world), proposed(world))
+        code, said = gitlab(world, "gitlab-merge-request.yml", "trueup plan", on_gitlab(world), proposed(world))
         assert code == 0, said
         plan = (world.home / "job/plan.md").read_text()
         assert "-> aaaaaaa" in plan and "cannot read" not in plan, plan
@@ -356,10 +433,10 @@ def a_broken_file_fails_the_request(world):
     broken = lambda folder: (folder / "trueup.yaml").write_text(DECLARED.replace("cluster:", "clutser:"))
     world.change(world.infrastructure, "proposal", broken)
     checkout = lambda depth: world.checkout(world.infrastructure, "proposal", depth)
-    jobs = (github, "github-pull-request.yml", on_github(world)), (gitlab, "gitlab-merge-request.yml", on_gitlab(world))
-    for play, name, given in jobs:
+    jobs = (github, "github-pull-request.yml", "plan", on_github(world)), (gitlab, "gitlab-merge-request.yml", "trueup plan", on_gitlab(world))
+    for play, name, job, given in jobs:
         try:
-            code, said = play(world, name, "plan", given, checkout)
+            code, said = play(world, name, job, given, checkout)
         except AssertionError as missing:  # the job ended before it made its file
             code, said = 1, str(missing)
         assert code == 1 and "clutser" in said, said
@@ -373,9 +450,68 @@ def what_cannot_be_read_fails_the_request(world):
     code, said = github(world, "github-pull-request.yml", "plan", given, checkout)
     assert code == 1, (code, said)
     assert "cannot read" in Host.told(41898282), said
-    code, said = gitlab(world, "gitlab-merge-request.yml", "plan", on_gitlab(world), checkout)
+    code, said = gitlab(world, "gitlab-merge-request.yml", "trueup plan", on_gitlab(world), checkout)
     assert code == 1 and "cannot read" in Host.told(99), (code, said)
     world.stage.control("heal", {})
+
+
+def an_input_is_never_a_command(world):
+    runner = Runner(world, on_github(world), None)
+    runner.settings["PATH"] = os.pathsep.join((str(world.trueup.parent), runner.settings["PATH"]))
+    hostile = {"target": "test/api; touch pwned", "commit": "$(touch pwned)", "repo": "`touch pwned`", "token": "'; touch pwned"}
+    for name in ("promote", "wait"):
+        try:
+            runner.action(name, hostile)
+        except Failed:
+            continue
+        raise AssertionError(f"{name} takes {hostile}")
+    plan = {"targets": "$(touch pwned) *", "base": "; touch pwned", "comment": "false"}
+    try:
+        runner.action("plan", plan)
+    except Failed as failed:
+        assert failed.args == (1,), runner.said
+    assert not list(world.home.glob("**/pwned"))
+
+
+def a_plan_without_a_comment_tells_its_code(world):
+    runner = Runner(world, on_github(world), None)
+    runner.settings["PATH"] = os.pathsep.join((str(world.trueup.parent), runner.settings["PATH"]))
+    runner.folder, before = proposed(world)(0), list(Host.comments)
+    assert runner.action("plan", {"comment": "false", "targets": "test/*"}) == {"code": "2"}, runner.said
+    assert Host.comments == before
+
+
+def a_release_is_set_up_where_its_sum_and_its_attestation_are_good(world):
+    """By `curl` that has the files of one release, and `gh` that is asked about the archive."""
+    name, served = "trueup-x86_64-unknown-linux-gnu", world.home / "served"
+    served.mkdir()
+    script = b'#!/bin/sh\necho "trueup of a release"\n'
+    with tarfile.open(served / f"{name}.tar.gz", "w:gz") as archive:
+        entry = tarfile.TarInfo(f"{name}/trueup")
+        entry.size, entry.mode = len(script), 0o755
+        archive.addfile(entry, io.BytesIO(script))
+    digest = sha256((served / f"{name}.tar.gz").read_bytes()).hexdigest()
+    (served / "SHA256SUMS").write_text(f"{digest}  {name}.tar.gz\n")
+    curl = world.programs / "curl"
+    curl.write_text(
+        '#!/bin/sh -e\necho "curl $*" >>"$RECORD"\nfor last; do\n  case "$before" in --output) to=$last ;; esac\n  before=$last\ndone\n'
+        f'cp "{served}/${{last##*/}}" "$to"\n'
+    )
+    curl.chmod(0o755)
+    runner = Runner(world, on_github(world), None)
+    try:
+        world.recorded()
+        runner.action("setup", {})
+        version = subprocess.run([ROOT / "scripts/release", "version"], check=True, capture_output=True, text=True).stdout.strip()
+        recorded = "\n".join(world.recorded())
+        assert f" https://github.com/trueup-dev/trueup/releases/download/v{version}/{name}.tar.gz\n" in recorded, recorded
+        assert f"gh attestation verify {name}.tar.gz --repo trueup-dev/trueup" in recorded, recorded
+        assert world.bash("trueup", runner.settings, world.home)[1].endswith("trueup of a release\n")
+        runner.action("setup", {"releases": "https://mirror.example.com", "version": "v0.0.9"})
+        recorded = "\n".join(world.recorded())
+        assert f" https://mirror.example.com/download/v0.0.9/{name}.tar.gz\n" in recorded and "gh " not in recorded, recorded
+    finally:
+        curl.unlink()
 
 
 SCENES = (
@@ -386,6 +522,9 @@ SCENES = (
     a_broken_file_fails_the_request,
     what_cannot_be_read_fails_the_request,
     a_commit_that_fails_fails_the_build,
+    a_plan_without_a_comment_tells_its_code,
+    an_input_is_never_a_command,
+    a_release_is_set_up_where_its_sum_and_its_attestation_are_good,
 )
 
 
