@@ -66,22 +66,22 @@ class Stage:
         request = urllib.request.Request(f"{self.endpoint}/_simulator/{path}", json.dumps(body).encode(), method="POST")
         urllib.request.urlopen(request).read()
 
-    def build(self, commit):
+    def build(self, commit, repository="mco/api", tag=None):
         media_type = "application/vnd.oci.image.manifest.v1+json"
         config = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": commit, "size": 1}
         manifest = json.dumps({"schemaVersion": 2, "mediaType": media_type, "config": config, "layers": []})
-        self.ecr.put_image(repositoryName="mco/api", imageManifest=manifest, imageTag=commit)
+        self.ecr.put_image(repositoryName=repository, imageManifest=manifest, imageTag=tag or commit)
         return "sha256:" + hashlib.sha256(manifest.encode()).hexdigest()
 
     def task_definition(self, commit):
         container = {"name": "api", "image": f"{REGISTRY}:{commit}", "memory": 128, "portMappings": [{"containerPort": 8080}]}
         return {"family": "mco-api", "containerDefinitions": [container]}
 
-    def world(self):
-        """A service behind a load balancer, its CodeDeploy application and group."""
+    def world(self, group="API-test", commit="aaaaaaa", task_definition=None):
+        """A service behind a load balancer, its CodeDeploy application and group. The task definition may be made of the image's digest."""
         self.ecs.create_cluster(clusterName="mco")
         self.ecr.create_repository(repositoryName="mco/api")
-        self.build("aaaaaaa")
+        digest = self.build(commit)
         balancer = self.elb.create_load_balancer(Name="mco")["LoadBalancers"][0]["LoadBalancerArn"]
         groups = [
             self.elb.create_target_group(Name=name, Protocol="HTTP", Port=8080, TargetType="ip")["TargetGroups"][0]["TargetGroupArn"]
@@ -90,7 +90,8 @@ class Stage:
         forward = [{"Type": "forward", "TargetGroupArn": groups[0]}]
         listener = self.elb.create_listener(LoadBalancerArn=balancer, Protocol="HTTP", Port=80, DefaultActions=forward)
         listener = listener["Listeners"][0]["ListenerArn"]
-        self.ecs.register_task_definition(**self.task_definition("aaaaaaa"))
+        definition = task_definition(digest) if task_definition else self.task_definition(commit)
+        self.ecs.register_task_definition(**definition)
         self.ecs.create_service(
             cluster="mco",
             serviceName="mco-api",
@@ -103,7 +104,7 @@ class Stage:
         self.deploy.create_application(applicationName="API", computePlatform="ECS")
         self.deploy.create_deployment_group(
             applicationName="API",
-            deploymentGroupName="API-test",
+            deploymentGroupName=group,
             serviceRoleArn=f"arn:aws:iam::{ACCOUNT}:role/codedeploy",
             ecsServices=[{"clusterName": "mco", "serviceName": "mco-api"}],
             deploymentStyle={"deploymentType": "BLUE_GREEN", "deploymentOption": "WITH_TRAFFIC_CONTROL"},
