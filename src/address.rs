@@ -33,6 +33,43 @@ impl WebAddress {
     }
 }
 
+/// Where a repository is, by the address that git uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// With its port, unless that is one of SSH.
+    pub host: String,
+    /// Without slashes around it, and without `.git` behind it.
+    pub path: String,
+}
+
+impl Place {
+    /// `https://…`, `ssh://…`, `git@host:path`, or `http://…` on this machine. `None` where it is no such address, or has anything
+    /// in it that could be a secret or end a link.
+    pub fn of_repository(address: &str) -> Option<Self> {
+        let rest = match address.split_once("://") {
+            Some(("https", rest)) => rest.to_owned(),
+            Some(("http", rest)) if Url::parse(address).is_ok_and(|url| is_this_machine(&url)) => {
+                rest.to_owned()
+            }
+            Some(("ssh", rest)) => rest.split_once('@').map_or(rest, |(_, rest)| rest).to_owned(),
+            Some(_) => return None,
+            None => {
+                let (host, path) = address.split_once(':')?;
+                let host = host.split_once('@').map_or(host, |(_, host)| host);
+                format!("{host}/{path}")
+            }
+        };
+        let rest = rest.trim_end_matches('/');
+        let rest = rest.strip_suffix(".git").unwrap_or(rest);
+        let (host, path) = rest.split_once('/')?;
+        // The port of SSH is not that of the pages.
+        let host = if address.starts_with("ssh://") { host.split(':').next()? } else { host };
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-/~:".contains(c);
+        let is_plain = !host.is_empty() && !path.is_empty() && rest.chars().all(plain) && !host.contains('~');
+        is_plain.then(|| Self { host: host.to_owned(), path: path.to_owned() })
+    }
+}
+
 /// Refuses what is no address of a page that everybody may be shown. Why does not repeat it.
 pub fn check_page(text: &str) -> Result<(), &'static str> {
     let url = Url::parse(text.trim()).map_err(|_| PAGE)?;

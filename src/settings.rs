@@ -16,6 +16,7 @@ use crate::accounts::Accounts;
 use crate::address::WebAddress;
 use crate::documents::{repositories, roles};
 use crate::git::Credentials;
+use crate::git_host::{HostSettings, Kind as HostKind};
 use crate::model::{
     AccountId, AllowedRepositories, Declaration, Declared, Desired, Finding, Pattern, RolePattern, Severity,
 };
@@ -30,7 +31,7 @@ pub use lease::{Lease, LeaseStore};
 pub use sinks::{AwsName, Route, Sink, SinkKind, chat_address};
 
 /// Every key of the file, and the environment variable that goes before it. `docs/settings.md` repeats this table.
-pub const KEYS: [(&str, &str); 27] = [
+pub const KEYS: [(&str, &str); 29] = [
     ("repository.location", "TRUEUP_REPO"),
     ("repository.branch", "TRUEUP_BRANCH"),
     ("repository.path", "TRUEUP_PATH"),
@@ -38,6 +39,8 @@ pub const KEYS: [(&str, &str); 27] = [
     ("repository.username", "TRUEUP_USERNAME"),
     ("repository.sshKey", "TRUEUP_SSH_KEY"),
     ("repository.sshProgram", "TRUEUP_SSH_PROGRAM"),
+    ("repository.host", "TRUEUP_GIT_HOST"),
+    ("repository.api", "TRUEUP_GIT_API"),
     ("pollInterval", "TRUEUP_POLL_INTERVAL"),
     ("cacheFolder", "TRUEUP_CACHE"),
     ("http.listen", "TRUEUP_LISTEN"),
@@ -100,6 +103,8 @@ pub struct Settings {
     pub branch: Option<String>,
     pub path: String,
     pub credentials: Credentials,
+    /// Where pull requests are opened.
+    pub host: HostSettings,
     pub poll_interval: Duration,
     pub cache: Option<PathBuf>,
     /// Where health and metrics are served; `None`: nowhere.
@@ -174,6 +179,7 @@ impl Settings {
                 ssh_key: text("repository.sshKey").map(PathBuf::from),
                 ssh_program: text("repository.sshProgram").map(PathBuf::from),
             },
+            host: host(raw)?,
             poll_interval,
             cache: text("cacheFolder").map(PathBuf::from),
             listen: text("http.listen").map(address).transpose()?,
@@ -320,6 +326,18 @@ fn webhook(url: &str, secret: Option<Secret>) -> Result<Sink, SettingsError> {
         }),
         None => Err(refused("it needs a secret: TRUEUP_WEBHOOK_SECRET or alerts.webhook.secretFile")),
     }
+}
+
+/// The kind of the git host, and where its API is.
+fn host(raw: &Raw) -> Result<HostSettings, SettingsError> {
+    let kind = raw.get("repository.host").map(|word| {
+        let kind = HostKind::ALL.into_iter().find(|kind| kind.word() == word);
+        let why = "expected github or gitlab";
+        kind.ok_or_else(|| SettingsError::Value { key: "repository.host", value: word.clone(), why })
+    });
+    let api = raw.get("repository.api").map(|text| WebAddress::parse(text));
+    let refused = |why| SettingsError::Address { key: "repository.api", why };
+    Ok(HostSettings { kind: kind.transpose()?, api: api.transpose().map_err(refused)? })
 }
 
 fn address(value: String) -> Result<SocketAddr, SettingsError> {
@@ -524,6 +542,14 @@ mod tests {
             ("a: 1\n---\nb: 2\n", "expected one document"),
             ("pollInterval: soon\n", "expected a number with s, m or h"),
             ("pollInterval: 1s\n", "5s at the least"),
+            (
+                "repository: {host: bitbucket}\n",
+                "repository.host is \"bitbucket\": expected github or gitlab",
+            ),
+            (
+                "repository: {api: http://example.com/hunter2}\n",
+                "repository.api cannot be used: it is not encrypted",
+            ),
             ("allow: {accounts: [\"12\"]}\n", "expected twelve digits"),
             ("allow: {roles: [\"{a}\"]}\n", "allow.roles is \"{a}\": expected a name, with * and ?"),
             ("allow: {clusters: [\"\"]}\n", "allow.clusters is \"\""),

@@ -322,8 +322,11 @@ const BELOW: [(&str, &[&str]); 26] = [
     ("git", &["escape", "manifest", "masking", "model", "secret"]),
     ("import", &["escape", "manifest", "model"]),
     ("inventory", &["documents", "manifest", "model", "plan", "ports"]),
-    ("settings", &["accounts", "address", "documents", "git", "model", "secret", "text"]),
-    ("view", &["comparison", "documents", "escape", "import", "manifest", "model", "plan", "verify"]),
+    ("settings", &["accounts", "address", "documents", "git", "git_host", "model", "secret", "text"]),
+    (
+        "view",
+        &["address", "comparison", "documents", "escape", "import", "manifest", "model", "plan", "verify"],
+    ),
     ("notify", &["address", "escape", "model", "outbound", "plan", "ports", "settings", "view"]),
     ("controller", &["documents", "model", "plan", "ports"]),
     ("http", &["controller", "escape", "model", "notify", "plan"]),

@@ -1,5 +1,6 @@
 //! A change of the infrastructure repository: one file is edited, read again, committed, and pushed. Where others push
-//! first it is made again on theirs. `promote`, `rollback`, `suspend` and `resume` are such changes.
+//! first it is made again on theirs. `promote`, `rollback`, `suspend` and `resume` are such changes. How one is proposed in a
+//! pull request instead is in `proposal.rs`.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -38,6 +39,9 @@ pub(super) struct Draft<'c> {
     pub(super) edit: EditText<'c>,
     /// Whom it is about: none of them may have errors afterwards.
     pub(super) targets: Vec<Target>,
+    /// What the message begins with: what is done to whom, such as `promote test/api`. The same for each change that takes the
+    /// place of this one.
+    pub(super) topic: String,
     /// The message of the commit.
     pub(super) message: String,
 }
@@ -76,7 +80,16 @@ fn rest(lost: u32) -> Duration {
     REST.saturating_mul(1 << lost.min(10)).min(LONGEST_REST).mul_f64(fastrand::f64())
 }
 
-/// A working tree, and the branch it is on.
+/// Where a change begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start {
+    /// From what is checked out.
+    CheckedOut,
+    /// From the newest commit of the branch where it is pushed to, in a working tree of its own: what is checked out stays as it is.
+    Upstream,
+}
+
+/// A working tree, and the branch that the change is for.
 pub(super) struct Work {
     git: Git,
     branch: String,
@@ -85,8 +98,53 @@ pub(super) struct Work {
     started: Instant,
     /// One change at a time.
     _alone: File,
+    /// Kept while the command runs, where what is checked out is not touched.
+    _beside: Option<Beside>,
     /// Kept while the command runs, where the repository is a remote one.
     _temporary: Option<tempfile::TempDir>,
+}
+
+/// A second working tree of a repository on this machine, which goes when it is dropped.
+struct Beside {
+    home: Git,
+    folder: tempfile::TempDir,
+}
+
+impl Beside {
+    fn at(home: &Git, commit: &str) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("trueup-change-").tempdir()?;
+        let path = folder.path().display().to_string();
+        // Relative paths would mark the repository with an extension that not every git knows.
+        let add = ["-c", "worktree.useRelativePaths=false", "worktree", "add", "--quiet", "--detach"];
+        let beside = Self { home: home.clone(), folder };
+        home.run(&[&add[..], &["--", &path, commit]].concat())?;
+        Ok(beside)
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        // Where that fails `git worktree prune` does it, once the folder is gone.
+        let path = self.folder.path().display().to_string();
+        let _ = self.home.run(&["worktree", "remove", "--force", "--", &path]);
+    }
+}
+
+/// A commit that was made, and not pushed.
+pub(super) struct Made {
+    /// What it is based on.
+    pub(super) base: String,
+    /// The edited file, from the root of the repository.
+    pub(super) file: String,
+    pub(super) targets: Vec<Target>,
+    pub(super) topic: String,
+    pub(super) message: String,
+}
+
+impl Made {
+    pub(super) fn subject(&self) -> &str {
+        self.message.lines().next().unwrap_or_default()
+    }
 }
 
 /// An edit that was made.
@@ -112,12 +170,6 @@ pub(super) enum Push {
     No,
 }
 
-impl From<bool> for Push {
-    fn from(wanted: bool) -> Self {
-        if wanted { Self::Yes } else { Self::No }
-    }
-}
-
 /// What became of a push.
 enum Pushed {
     Done,
@@ -128,7 +180,7 @@ enum Pushed {
 impl Work {
     /// The repository on this machine, or a fresh clone of a remote one. What is written as an address is one, whatever
     /// folders there are.
-    pub(super) async fn open(mut settings: Settings) -> anyhow::Result<Self> {
+    pub(super) async fn open(mut settings: Settings, start: Start) -> anyhow::Result<Self> {
         let started = Instant::now();
         let location = Location::parse(&settings.location)?;
         let git = Git::new(&location, &settings.credentials)?;
@@ -144,30 +196,50 @@ impl Work {
         };
         let top = PathBuf::from(git.run(&["rev-parse", "--show-toplevel"])?);
         let git = git.within(top).introduced();
-        let branch = git.run(&["symbolic-ref", "--short", "HEAD"])?;
-        if let Some(wanted) = settings.branch.as_ref().filter(|wanted| **wanted != branch) {
-            bail!("the branch {branch} is checked out, not {wanted}");
-        }
+        let branch = branch(&git, &settings, start)?;
         let lock = alone(&git, started).await?;
+        let (git, beside) = match start {
+            Start::Upstream if temporary.is_none() => {
+                let newest = upstream(&git, &branch)?;
+                let beside = Beside::at(&git, &newest)?;
+                // There no branch is checked out.
+                settings.branch = None;
+                (git.within(beside.folder.path().to_path_buf()), Some(beside))
+            }
+            _ => (git, None),
+        };
         settings.location = git.folder().display().to_string();
-        Ok(Self { git, branch, settings, started, _alone: lock, _temporary: temporary })
+        Ok(Self { git, branch, settings, started, _alone: lock, _beside: beside, _temporary: temporary })
     }
 
     pub(super) fn settings(&self) -> &Settings {
         &self.settings
     }
 
+    pub(super) fn git(&self) -> &Git {
+        &self.git
+    }
+
+    /// What the change is for.
+    pub(super) fn branch(&self) -> &str {
+        &self.branch
+    }
+
+    /// Where that branch is pushed to, by the name that git has for it.
+    pub(super) fn remote(&self) -> String {
+        remote(&self.git, &self.branch)
+    }
+
     /// Makes the change, and pushes it if that is wished.
     pub(super) async fn make(&self, change: &dyn Change, push: Push) -> anyhow::Result<End> {
         for lost in 0.. {
-            let base = self.head()?;
-            let Some(message) = self.commit_change(change)? else { return Ok(End::Good) };
-            let subject = message.lines().next().unwrap_or_default();
+            let Some(made) = self.commit_change(change)? else { return Ok(End::Good) };
+            let subject = made.subject();
             if push == Push::No {
                 say!("committed: {subject}; push it, or open a pull request");
                 return Ok(End::Good);
             }
-            let Pushed::Race = self.push(&base)? else {
+            let Pushed::Race = self.push(&made.base)? else {
                 say!("pushed: {subject}");
                 return Ok(End::Good);
             };
@@ -191,8 +263,9 @@ impl Work {
         declaration.map(Some)
     }
 
-    /// Edits the file and commits it; the message, or `None` if there is nothing to change.
-    fn commit_change(&self, change: &dyn Change) -> anyhow::Result<Option<String>> {
+    /// Edits the file and commits it; `None` if there is nothing to change.
+    pub(super) fn commit_change(&self, change: &dyn Change) -> anyhow::Result<Option<Made>> {
+        let base = self.git.run(&["rev-parse", "HEAD"])?;
         let Some((edit, draft)) = self.edit(change)? else { return Ok(None) };
         // A hook of the repository may refuse the commit, too: nothing is left half done.
         let made = self.check(change, &draft).and_then(|()| self.commit(&edit.file, &draft.message));
@@ -201,7 +274,8 @@ impl Work {
             return Err(error);
         }
         say!("{}", edit.told);
-        Ok(Some(draft.message))
+        let Draft { targets, topic, message, .. } = draft;
+        Ok(Some(Made { base, file: edit.file.display().to_string(), targets, topic, message }))
     }
 
     fn edit<'c>(&self, change: &'c dyn Change) -> anyhow::Result<Option<(Edit, Draft<'c>)>> {
@@ -232,10 +306,6 @@ impl Work {
         Ok(())
     }
 
-    fn head(&self) -> anyhow::Result<String> {
-        self.git.run(&["rev-parse", "HEAD"])
-    }
-
     /// What people have changed and not committed is never mixed into a change.
     fn check_is_clean(&self, file: &Path) -> anyhow::Result<()> {
         let changed = self.git.run(&["status", "--porcelain", "--", &file.display().to_string()])?;
@@ -250,11 +320,6 @@ impl Work {
     fn commit(&self, file: &Path, message: &str) -> anyhow::Result<()> {
         let file = file.display().to_string();
         self.git.run(&["commit", "--quiet", "-m", message, "--only", "--", &file]).map(drop)
-    }
-
-    fn remote(&self) -> String {
-        let key = format!("branch.{}.remote", self.branch);
-        self.git.run(&["config", "--get", &key]).unwrap_or_else(|_| "origin".to_owned())
     }
 
     /// Pushes the commit on `base`. Whether somebody else was faster is asked of the repository: the branch is elsewhere,
@@ -274,10 +339,8 @@ impl Work {
         bail!("the commit was made and cannot be pushed: {said}")
     }
 
-    /// The newest commit of the branch where it is pushed to.
     fn upstream(&self) -> anyhow::Result<String> {
-        self.git.run(&["fetch", "--quiet", "--", &self.remote(), &self.branch])?;
-        self.git.run(&["rev-parse", "FETCH_HEAD"])
+        upstream(&self.git, &self.branch)
     }
 
     /// Drops the commit that lost, and goes on from theirs. Uncommitted changes elsewhere are kept, or it is refused.
@@ -297,6 +360,38 @@ impl Work {
         self.upstream()?;
         self.git.run(&["reset", "--quiet", "--keep", "FETCH_HEAD"]).map(drop)
     }
+}
+
+/// What is checked out. Where that does not matter it may be named instead.
+fn branch(git: &Git, settings: &Settings, start: Start) -> anyhow::Result<String> {
+    let checked_out = git.run(&["symbolic-ref", "--short", "HEAD"]);
+    match (&settings.branch, start) {
+        (Some(wanted), Start::Upstream) => Ok(wanted.clone()),
+        (None, Start::Upstream) => {
+            checked_out.context("no branch is checked out; name the one to merge into with --branch")
+        }
+        (wanted, Start::CheckedOut) => {
+            let branch = checked_out?;
+            let is_wanted = wanted.as_ref().is_none_or(|wanted| *wanted == branch);
+            ensure!(
+                is_wanted,
+                "the branch {branch} is checked out, not {}",
+                wanted.as_deref().unwrap_or_default()
+            );
+            Ok(branch)
+        }
+    }
+}
+
+fn remote(git: &Git, branch: &str) -> String {
+    let key = format!("branch.{branch}.remote");
+    git.run(&["config", "--get", &key]).unwrap_or_else(|_| "origin".to_owned())
+}
+
+/// The newest commit of the branch where it is pushed to.
+fn upstream(git: &Git, branch: &str) -> anyhow::Result<String> {
+    git.run(&["fetch", "--quiet", "--", &remote(git, branch), branch])?;
+    git.run(&["rev-parse", "FETCH_HEAD"])
 }
 
 /// A shallow clone of a remote repository, in a folder that goes when it is dropped. Git works in that folder from the

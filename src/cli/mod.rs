@@ -6,6 +6,7 @@ mod streams;
 mod accept_history;
 mod approval;
 mod change;
+mod delivery;
 mod demo;
 mod editors;
 mod end;
@@ -22,6 +23,7 @@ mod notify;
 mod plan;
 mod progress;
 mod promote;
+mod proposal;
 mod queues;
 mod reconcile;
 mod render;
@@ -47,6 +49,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use trueup_simulator::{Rates, World};
 
+use delivery::Delivery;
 use end::End;
 
 use crate::accounts::Accounts;
@@ -158,6 +161,28 @@ struct Filters {
     /// Only those whose commit is on hold; with --unhealthy those of both kinds.
     #[arg(long)]
     held: bool,
+}
+
+/// How a change of the infrastructure repository leaves this machine.
+#[derive(Args, Clone)]
+struct DeliveryArgs {
+    /// Push the commit; when others push first, read again and retry for up to three minutes.
+    #[arg(long)]
+    push: bool,
+    /// Push it to a branch of its own instead, and open a pull request with the plan as its text, or bring the one that is
+    /// open up to date. Its address goes to stdout.
+    #[arg(long, conflicts_with = "push")]
+    pull_request: bool,
+}
+
+impl From<DeliveryArgs> for Delivery {
+    fn from(wanted: DeliveryArgs) -> Self {
+        match (wanted.pull_request, wanted.push) {
+            (true, _) => Self::PullRequest,
+            (false, true) => Self::Push,
+            (false, false) => Self::Commit,
+        }
+    }
 }
 
 const LOGS_EXAMPLES: &str = "Examples:\n  trueup logs prod/api --since 1h\n  trueup logs prod/api --follow\n  trueup logs prod/api --failed";
@@ -324,7 +349,7 @@ enum Command {
         #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=60_000))]
         latency: u64,
     },
-    /// Promote a commit or release: edit the environment file and commit it (push with --push).
+    /// Promote a commit or release: edit the environment file and commit it (push with --push, propose with --pull-request).
     Promote {
         /// `ENVIRONMENT/APPLICATION`; with `--from` and `--to` the application alone.
         target: String,
@@ -342,9 +367,8 @@ enum Command {
         /// Take what the other environment declares, even if it has failed or not yet succeeded there.
         #[arg(long, requires = "from")]
         force: bool,
-        /// Push the commit; when others push first, read again and retry for up to three minutes.
-        #[arg(long)]
-        push: bool,
+        #[command(flatten)]
+        delivery: DeliveryArgs,
     },
     /// Show what the containers log: those that run, or those that failed.
     #[command(after_help = LOGS_EXAMPLES)]
@@ -372,9 +396,8 @@ enum Command {
         /// Take that commit whatever became of it here, without asking AWS.
         #[arg(long, requires = "to")]
         force: bool,
-        /// Push the commit; when others push first, read again and retry for up to three minutes.
-        #[arg(long)]
-        push: bool,
+        #[command(flatten)]
+        delivery: DeliveryArgs,
     },
     /// Suspend an environment or an application: nothing is written for it. A change in git, as with `promote`.
     #[command(after_help = SUSPEND_EXAMPLES)]
@@ -390,17 +413,15 @@ enum Command {
         /// How long it lasts, such as 2h.
         #[arg(long = "for", id = "lasting", value_name = "DURATION", value_parser = suspend::lasting)]
         lasting: Option<jiff::Timestamp>,
-        /// Push the commit; when others push first, read again and retry for up to three minutes.
-        #[arg(long)]
-        push: bool,
+        #[command(flatten)]
+        delivery: DeliveryArgs,
     },
     /// End a suspension. A change in git, as with `promote`.
     Resume {
         /// `ENVIRONMENT`, or `ENVIRONMENT/APPLICATION`.
         target: String,
-        /// Push the commit; when others push first, read again and retry for up to three minutes.
-        #[arg(long)]
-        push: bool,
+        #[command(flatten)]
+        delivery: DeliveryArgs,
     },
     /// Print the least-privilege IAM policy for exactly this repository.
     IamPolicy {
@@ -591,7 +612,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<End> {
             let world = World::new(&account, &region).seeded(seed).with_rates(rates);
             simulator::run(listen, speed, Duration::from_millis(latency), world).await
         }
-        Command::Promote { target, commit, release, from, to, force, push } => {
+        Command::Promote { target, commit, release, from, to, force, delivery } => {
             let target = to.map_or(target.clone(), |environment| format!("{environment}/{target}"));
             let environment = from.unwrap_or_default();
             let what = match (commit, release) {
@@ -600,7 +621,8 @@ async fn dispatch(cli: Cli) -> anyhow::Result<End> {
                 (None, None) if force => promote::What::DeclaredIn(environment),
                 (None, None) => promote::What::RunsWellIn(environment),
             };
-            promote::run(&repository, &promote::Promotion { target, what, push }).await
+            let delivery = delivery.into();
+            promote::run(&repository, &promote::Promotion { target, what, delivery }).await
         }
         Command::Logs { target, since, follow, failed } => {
             let which = match (failed, follow) {
@@ -610,18 +632,18 @@ async fn dispatch(cli: Cli) -> anyhow::Result<End> {
             };
             logs::run(&repository, &target, which, since).await
         }
-        Command::Rollback { target, to, force, push } => {
+        Command::Rollback { target, to, force, delivery } => {
             let to = match to {
                 None => rollback::To::Last,
                 Some(commit) if force => rollback::To::Whatever(Commit::new(commit)),
                 Some(commit) => rollback::To::Commit(Commit::new(commit)),
             };
-            rollback::run(&repository, &target, to, push.into()).await
+            rollback::run(&repository, &target, to, delivery.into()).await
         }
-        Command::Suspend { target, reason, until, lasting, push } => {
-            suspend::suspend(&repository, &target, reason, until.or(lasting), push.into()).await
+        Command::Suspend { target, reason, until, lasting, delivery } => {
+            suspend::suspend(&repository, &target, reason, until.or(lasting), delivery.into()).await
         }
-        Command::Resume { target, push } => suspend::resume(&repository, &target, push.into()).await,
+        Command::Resume { target, delivery } => suspend::resume(&repository, &target, delivery.into()).await,
         Command::IamPolicy { read_only, account, trust } => {
             let access = if read_only { Access::Read } else { Access::Write };
             let whose = iam_policy::Whose { account: account.as_deref(), trust: trust.as_deref() };

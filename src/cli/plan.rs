@@ -70,7 +70,11 @@ pub(super) async fn run(arguments: &RepositoryArgs, names: &Names, wanted: &Want
     Ok(end::lowest(ends))
 }
 
-fn as_markdown(declaration: &Declaration, plans: &[&Plan], comparison: Option<&Comparison>) -> String {
+pub(super) fn as_markdown(
+    declaration: &Declaration,
+    plans: &[&Plan],
+    comparison: Option<&Comparison>,
+) -> String {
     let touched = comparison.map(comparison::for_a_pull_request).unwrap_or_default();
     touched + &with_plan(plans, comparison, || markdown::plan(declaration, plans))
 }

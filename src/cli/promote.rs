@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::ensure;
 
 use super::change::{Change, Draft, Edited, Work, readable};
+use super::delivery::Delivery;
 use super::end::{self, End, Standing};
 use super::source::Opened;
 use super::{RepositoryArgs, controller, progress};
@@ -22,7 +23,7 @@ pub(super) struct Promotion {
     /// `ENVIRONMENT/APPLICATION`.
     pub(super) target: String,
     pub(super) what: What,
-    pub(super) push: bool,
+    pub(super) delivery: Delivery,
 }
 
 pub(super) enum What {
@@ -36,11 +37,12 @@ pub(super) enum What {
 }
 
 pub(super) async fn run(arguments: &RepositoryArgs, promotion: &Promotion) -> anyhow::Result<End> {
-    let work = Work::open(arguments.settings()?).await?;
+    let delivery = promotion.delivery;
+    let work = Work::open(arguments.settings()?, delivery.start()).await?;
     match chosen(work.settings(), promotion).await? {
         Ok(commit) => {
             let declared = DeclaredCommit { target: promotion.target.clone(), commit, verb: "promote" };
-            work.make(&declared, promotion.push.into()).await
+            delivery.carry_out(&work, &declared).await
         }
         Err(Refusal { end, why }) => {
             say!("{why}");
@@ -166,7 +168,8 @@ impl Change for DeclaredCommit {
         }
         let target = desired.target.clone();
         let file = desired.declared_at.file.clone();
-        let message = format!("{verb} {target} to {}", commit.short());
+        let topic = format!("{verb} {target}");
+        let message = format!("{topic} to {}", commit.short());
         let targets = vec![target.clone()];
         let edit = move |text: &str| {
             let (environment, application) = (target.environment.as_str(), target.application.as_str());
@@ -174,7 +177,7 @@ impl Change for DeclaredCommit {
             let told = format!("{target}: {} -> {commit}", edited.old);
             Ok(Edited { text: edited.text, told })
         };
-        Ok(Some(Draft { file, edit: Box::new(edit), targets, message }))
+        Ok(Some(Draft { file, edit: Box::new(edit), targets, topic, message }))
     }
 
     fn is_declared(&self, declaration: &Declaration) -> bool {

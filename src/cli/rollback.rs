@@ -3,7 +3,8 @@
 
 use anyhow::bail;
 
-use super::change::{Push, Work, readable};
+use super::change::{Work, readable};
+use super::delivery::Delivery;
 use super::end::End;
 use super::promote::DeclaredCommit;
 use super::source::Opened;
@@ -40,11 +41,16 @@ impl Refusal {
     }
 }
 
-pub(super) async fn run(arguments: &RepositoryArgs, name: &str, to: To, push: Push) -> anyhow::Result<End> {
-    let work = Work::open(arguments.settings()?).await?;
+pub(super) async fn run(
+    arguments: &RepositoryArgs,
+    name: &str,
+    to: To,
+    delivery: Delivery,
+) -> anyhow::Result<End> {
+    let work = Work::open(arguments.settings()?, delivery.start()).await?;
     let back_to = |commit| DeclaredCommit { target: name.to_owned(), commit, verb: "roll back" };
     if let To::Whatever(commit) = to {
-        return work.make(&back_to(commit), push).await;
+        return delivery.carry_out(&work, &back_to(commit)).await;
     }
     let opened = Opened::with(work.settings())?;
     let (_, declaration) = opened.committed()?;
@@ -68,12 +74,15 @@ pub(super) async fn run(arguments: &RepositoryArgs, name: &str, to: To, push: Pu
     if let Some(changed) = work.edited(&change)? {
         say!("{name}: {}", told(&chosen));
         let plan = look_at(&mut controller, &changed, name).await?;
-        streams::screen(&text(&[&plan], Detail::Changes, streams::style(arguments.color)));
+        // In a pull request it is the text, and stdout has the address.
+        if delivery != Delivery::PullRequest {
+            streams::screen(&text(&[&plan], Detail::Changes, streams::style(arguments.color)));
+        }
         if let Err(refusal) = can_be_deployed(&plan, &chosen.commit) {
             return Ok(refused(name, &refusal));
         }
     }
-    work.make(&change, push).await
+    delivery.carry_out(&work, &change).await
 }
 
 fn refused(name: &str, refusal: &Refusal) -> End {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use jiff::Timestamp;
 
-use super::change::{Change, Draft, Edited, Push, Work, readable};
+use super::change::{Change, Draft, Edited, Work, readable};
+use super::delivery::Delivery;
 use super::{End, RepositoryArgs};
 use crate::manifest::edit;
 use crate::model::{Declaration, Declared, Desired, Suspension, SuspensionScope, Target};
@@ -22,23 +23,27 @@ pub(super) async fn suspend(
     name: &str,
     reason: String,
     until: Option<Timestamp>,
-    push: Push,
+    delivery: Delivery,
 ) -> anyhow::Result<End> {
     if let Some(until) = until {
         ensure!(until > Timestamp::now(), "{until} is over already; nothing was changed");
     }
     let scope = scope(name);
     let suspension = Suspension { until: until.map(Timestamp::as_second), reason, scope };
-    make(arguments, Wanted { name, suspension: Some(suspension) }, push).await
+    make(arguments, Wanted { name, suspension: Some(suspension) }, delivery).await
 }
 
-pub(super) async fn resume(arguments: &RepositoryArgs, name: &str, push: Push) -> anyhow::Result<End> {
-    make(arguments, Wanted { name, suspension: None }, push).await
+pub(super) async fn resume(
+    arguments: &RepositoryArgs,
+    name: &str,
+    delivery: Delivery,
+) -> anyhow::Result<End> {
+    make(arguments, Wanted { name, suspension: None }, delivery).await
 }
 
-async fn make(arguments: &RepositoryArgs, wanted: Wanted<'_>, push: Push) -> anyhow::Result<End> {
-    let work = Work::open(arguments.settings()?).await?;
-    work.make(&wanted, push).await
+async fn make(arguments: &RepositoryArgs, wanted: Wanted<'_>, delivery: Delivery) -> anyhow::Result<End> {
+    let work = Work::open(arguments.settings()?, delivery.start()).await?;
+    delivery.carry_out(&work, &wanted).await
 }
 
 /// One line of text, for an option.
@@ -124,7 +129,10 @@ impl Change for Wanted<'_> {
             Ok(Edited { text: edited, told: told.clone() })
         };
         let targets = desired.iter().map(|one| one.target.clone()).collect();
-        Ok(Some(Draft { file: desired[0].declared_at.file.clone(), edit: Box::new(edit), targets, message }))
+        let topic =
+            if self.suspension.is_some() { format!("suspend {name}") } else { format!("resume {name}") };
+        let file = desired[0].declared_at.file.clone();
+        Ok(Some(Draft { file, edit: Box::new(edit), targets, topic, message }))
     }
 
     fn is_declared(&self, declaration: &Declaration) -> bool {

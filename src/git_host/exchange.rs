@@ -187,16 +187,30 @@ impl Exchange {
         document.ok_or_else(|| Failure::Refused { status: None, why: why.to_owned() })
     }
 
-    /// What it says to a refusal, in a line: `message` at GitHub, that or `error` at GitLab.
+    /// What it says to a refusal, in a line.
     async fn said(&self, answer: Response) -> String {
         let bytes = beginning(answer, REFUSAL).await.unwrap_or_default();
-        let said: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        let said = [&said["message"], &said["error"]].into_iter().find(|said| !said.is_null());
-        let said = said.map(|said| said.as_str().map_or_else(|| said.to_string(), str::to_owned));
+        let said = reason(&serde_json::from_slice(&bytes).unwrap_or_default());
         let said = said.map(|said| masking::without(&said, [self.token.as_str()]));
         let said = said.map(|said| line(&said).chars().take(TOLD).collect::<String>());
         said.map(|said| format!(": {said}")).unwrap_or_default()
     }
+}
+
+/// `message` at GitHub, with those of `errors`; that or `error` at GitLab, where it may be a list.
+fn reason(answer: &Value) -> Option<String> {
+    let said = [&answer["message"], &answer["error"]].into_iter().find(|said| !said.is_null())?;
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let said = match said {
+        Value::String(said) => said.clone(),
+        Value::Array(all) if all.iter().all(Value::is_string) => {
+            all.iter().filter_map(text).collect::<Vec<_>>().join("; ")
+        }
+        other => other.to_string(),
+    };
+    let errors = answer["errors"].as_array().into_iter().flatten();
+    let more: Vec<String> = errors.filter_map(|error| text(&error["message"])).collect();
+    Some(if more.is_empty() { said } else { format!("{said}: {}", more.join("; ")) })
 }
 
 /// The first bytes of an answer.

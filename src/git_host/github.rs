@@ -1,5 +1,5 @@
-//! GitHub, and GitHub Enterprise Server (<https://docs.github.com/en/rest/issues/comments>): a pull request is an issue too, and
-//! the comments on it as a whole are those of the issue.
+//! GitHub, and GitHub Enterprise Server (<https://docs.github.com/en/rest/pulls/pulls>, <https://docs.github.com/en/rest/issues/comments>):
+//! a pull request is an issue too, and the comments on it as a whole are those of the issue.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -7,9 +7,13 @@ use std::io::Read as _;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Call, Comment, Host, HostError, PER_PAGE, PullRequest, api, number, token};
+use super::{
+    Call, Comment, Host, HostError, HostedRepository, OpenRequest, PER_PAGE, Proposal, PullRequest, Purpose,
+    api, encoded, number, token,
+};
+use crate::address::WebAddress;
 
-const API: &str = "https://api.github.com";
+pub(super) const API: &str = "https://api.github.com";
 /// "body is too long (maximum is 65536 characters)".
 const MOST_CHARACTERS: usize = 65_536;
 /// Bytes of the event of a job: GitHub sends 25 MB at most ("Webhook events and payloads").
@@ -18,21 +22,24 @@ const MOST_EVENT: u64 = 26 << 20;
 pub(super) struct GitHub {
     /// `owner/name`.
     repository: String,
-    number: u64,
     /// Below the address of the API: Enterprise Server has it beside `/api/v3`.
     graphql: &'static str,
 }
 
 impl GitHub {
+    /// `None` where that is no `owner/name`.
+    pub(super) fn new(repository: &str, api: &WebAddress) -> Option<Self> {
+        let is_enterprise = api.url().path().trim_end_matches('/').ends_with("/v3");
+        let graphql = if is_enterprise { "../graphql" } else { "graphql" };
+        is_repository(repository).then(|| Self { repository: repository.to_owned(), graphql })
+    }
+
     /// <https://docs.github.com/en/actions/reference/variables-reference>
     pub(super) fn of_job(
         repository: &str,
         given: &dyn Fn(&str) -> Option<String>,
     ) -> Result<PullRequest, HostError> {
         let lost = |why: &str, hint| HostError::NoRequest { why: why.to_owned(), hint };
-        if !is_repository(repository) {
-            return Err(lost("GITHUB_REPOSITORY is no `owner/name`", "GitHub Actions sets it"));
-        }
         let number = of_reference(given).or_else(|| of_event(given)).ok_or_else(|| {
             let hint = "the workflow has to be one of `pull_request`";
             lost("neither GITHUB_REF nor the event of GITHUB_EVENT_PATH names one", hint)
@@ -42,10 +49,15 @@ impl GitHub {
         })?;
         let address = given("GITHUB_API_URL").unwrap_or_else(|| API.to_owned());
         let api = api(&address, "GITHUB_API_URL")?;
-        let is_enterprise = api.url().path().trim_end_matches('/').ends_with("/v3");
-        let graphql = if is_enterprise { "../graphql" } else { "graphql" };
-        let host = Self { repository: repository.to_owned(), number, graphql };
-        Ok(PullRequest { host: Box::new(host), api, token })
+        let host = Self::new(repository, &api)
+            .ok_or_else(|| lost("GITHUB_REPOSITORY is no `owner/name`", "GitHub Actions sets it"))?;
+        Ok(PullRequest { repository: HostedRepository { host: Box::new(host), api, token }, number })
+    }
+}
+
+impl GitHub {
+    fn path(&self, below: &str) -> String {
+        format!("repos/{}/{below}", self.repository)
     }
 }
 
@@ -75,8 +87,8 @@ impl Host for GitHub {
         "GitHub"
     }
 
-    fn title(&self) -> String {
-        format!("pull request {}#{}", self.repository, self.number)
+    fn title(&self, request: u64) -> String {
+        format!("pull request {}#{request}", self.repository)
     }
 
     fn most_characters(&self) -> usize {
@@ -95,17 +107,16 @@ impl Host for GitHub {
     /// (<https://docs.github.com/en/graphql/reference/queries#user>).
     fn who_am_i(&self) -> Call {
         let body = json!({"query": "query { viewer { databaseId } }"});
-        Call { method: Method::POST, path: self.graphql.to_owned(), body: Some(body) }
+        Call::with(Method::POST, self.graphql.to_owned(), body)
     }
 
     fn me(&self, answer: &Value) -> Option<u64> {
         answer["data"]["viewer"]["databaseId"].as_u64()
     }
 
-    fn comments(&self, page: usize) -> Call {
-        let Self { repository, number, .. } = self;
-        let path = format!("repos/{repository}/issues/{number}/comments?per_page={PER_PAGE}&page={page}");
-        Call { method: Method::GET, path, body: None }
+    fn comments(&self, request: u64, page: usize) -> Call {
+        let below = format!("issues/{request}/comments?per_page={PER_PAGE}&page={page}");
+        Call::get(self.path(&below))
     }
 
     fn comment(&self, listed: &Value) -> Option<Comment> {
@@ -113,28 +124,79 @@ impl Host for GitHub {
         Some(Comment { id: listed["id"].as_u64()?, author: listed["user"]["id"].as_u64()?, text })
     }
 
-    fn create(&self, text: &str) -> Call {
-        let path = format!("repos/{}/issues/{}/comments", self.repository, self.number);
-        Call { method: Method::POST, path, body: Some(json!({"body": text})) }
+    fn create_comment(&self, request: u64, text: &str) -> Call {
+        let path = self.path(&format!("issues/{request}/comments"));
+        Call::with(Method::POST, path, json!({"body": text}))
     }
 
-    fn update(&self, comment: u64, text: &str) -> Call {
-        let path = format!("repos/{}/issues/comments/{comment}", self.repository);
-        Call { method: Method::PATCH, path, body: Some(json!({"body": text})) }
+    fn update_comment(&self, _: u64, comment: u64, text: &str) -> Call {
+        let path = self.path(&format!("issues/comments/{comment}"));
+        Call::with(Method::PATCH, path, json!({"body": text}))
     }
 
-    fn hint(&self, status: Option<StatusCode>) -> &'static str {
-        match status {
-            Some(StatusCode::UNAUTHORIZED) => {
+    fn about(&self) -> Call {
+        Call::get(format!("repos/{}", self.repository))
+    }
+
+    /// The filter wants the owner's present name.
+    fn open_requests(&self, about: &Value, branch: &str, base: &str) -> Call {
+        let owner = about["owner"]["login"].as_str().or_else(|| self.repository.split('/').next());
+        let head = encoded(&format!("{}:{branch}", owner.unwrap_or_default()));
+        let filter = format!("state=open&head={head}&base={}&per_page={PER_PAGE}", encoded(base));
+        Call::get(self.path(&format!("pulls?{filter}")))
+    }
+
+    fn request(&self, listed: &Value, branch: &str) -> Option<OpenRequest> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let (head, base) = (&listed["head"], &listed["base"]);
+        let repository = head["repo"]["id"].as_u64();
+        let is_of_branch =
+            head["ref"] == branch && repository.is_some() && repository == base["repo"]["id"].as_u64();
+        Some(OpenRequest {
+            number: listed["number"].as_u64().filter(|_| is_of_branch)?,
+            page: text(&listed["html_url"])?,
+            title: text(&listed["title"]).unwrap_or_default(),
+            text: text(&listed["body"]).unwrap_or_default(),
+        })
+    }
+
+    fn create_request(&self, proposal: &Proposal<'_>) -> Call {
+        let Proposal { branch, base, title, text, .. } = proposal;
+        let body = json!({"title": title, "head": branch, "base": base, "body": text});
+        Call::with(Method::POST, self.path("pulls"), body)
+    }
+
+    fn update_request(&self, request: u64, proposal: &Proposal<'_>) -> Call {
+        let body = json!({"title": proposal.title, "body": proposal.text});
+        Call::with(Method::PATCH, self.path(&format!("pulls/{request}")), body)
+    }
+
+    fn page_to_open(&self, web: &str, branch: &str, base: &str) -> String {
+        format!("{web}/compare/{base}...{branch}?expand=1")
+    }
+
+    fn hint(&self, purpose: Purpose, status: Option<StatusCode>) -> &'static str {
+        match (purpose, status) {
+            (Purpose::Comment, Some(StatusCode::UNAUTHORIZED)) => {
                 "check GITHUB_TOKEN: ${{ github.token }} is good for this job alone"
             }
-            Some(StatusCode::FORBIDDEN) => {
+            (Purpose::Comment, Some(StatusCode::FORBIDDEN)) => {
                 "the job needs `permissions: pull-requests: write`, which a fork is not given; a locked conversation takes no comment"
             }
-            Some(StatusCode::NOT_FOUND | StatusCode::GONE) => {
+            (Purpose::Comment, Some(StatusCode::NOT_FOUND | StatusCode::GONE)) => {
                 "the token does not reach this repository, or it has no such pull request"
             }
-            _ => "the plan is printed all the same",
+            (Purpose::Comment, _) => "the plan is printed all the same",
+            (Purpose::Request, Some(StatusCode::UNAUTHORIZED)) => {
+                "check the token, in TRUEUP_TOKEN or GITHUB_TOKEN: it may have expired"
+            }
+            (Purpose::Request, Some(StatusCode::FORBIDDEN)) => {
+                "the token needs to write pull requests; that of a job also needs \"Allow GitHub Actions to create and approve pull requests\" in the settings of the repository"
+            }
+            (Purpose::Request, Some(StatusCode::NOT_FOUND | StatusCode::GONE)) => {
+                "the token, in TRUEUP_TOKEN or GITHUB_TOKEN, does not reach this repository"
+            }
+            (Purpose::Request, _) => "run it again, or open the pull request on GitHub's pages",
         }
     }
 }

@@ -1,19 +1,30 @@
-//! GitLab (<https://docs.gitlab.com/api/notes/#merge-requests>): comments are notes of the merge request.
+//! GitLab (<https://docs.gitlab.com/api/merge_requests/>, <https://docs.gitlab.com/api/notes/#merge-requests>): a pull request is a merge
+//! request, and comments are its notes.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Call, Comment, Host, HostError, PER_PAGE, PullRequest, api, number, token};
+use super::{
+    Call, Comment, Host, HostError, HostedRepository, OpenRequest, PER_PAGE, Proposal, PullRequest, Purpose,
+    api, encoded, number, token,
+};
 
 /// About a million ("GitLab application limits", "Size of comments and descriptions").
 const MOST_CHARACTERS: usize = 1_000_000;
 
 pub(super) struct GitLab {
-    project: u64,
-    number: u64,
+    /// Its number, or its path as one part of a path.
+    project: String,
 }
 
 impl GitLab {
+    /// `None` where that is no path of a project in a group.
+    pub(super) fn new(path: &str) -> Option<Self> {
+        let is_plain = |part: &str| !part.is_empty() && !part.starts_with('.');
+        let is_one = path.contains('/') && path.split('/').all(is_plain);
+        is_one.then(|| Self { project: encoded(path) })
+    }
+
     /// <https://docs.gitlab.com/ci/variables/predefined_variables/>; a token of the job (`CI_JOB_TOKEN`) may not write notes
     /// (<https://docs.gitlab.com/ci/jobs/ci_job_token/#job-token-access>).
     pub(super) fn of_job(
@@ -35,11 +46,12 @@ impl GitLab {
         let address =
             given("CI_API_V4_URL").ok_or_else(|| lost("CI_API_V4_URL is not set", "GitLab CI sets it"))?;
         let api = api(&address, "CI_API_V4_URL")?;
-        Ok(PullRequest { host: Box::new(Self { project, number }), api, token })
+        let host = Box::new(Self { project: project.to_string() });
+        Ok(PullRequest { repository: HostedRepository { host, api, token }, number })
     }
 
-    fn notes(&self) -> String {
-        format!("projects/{}/merge_requests/{}/notes", self.project, self.number)
+    fn path(&self, below: &str) -> String {
+        format!("projects/{}/{below}", self.project)
     }
 }
 
@@ -48,8 +60,8 @@ impl Host for GitLab {
         "GitLab"
     }
 
-    fn title(&self) -> String {
-        format!("merge request !{}", self.number)
+    fn title(&self, request: u64) -> String {
+        format!("merge request !{request}")
     }
 
     fn most_characters(&self) -> usize {
@@ -61,17 +73,17 @@ impl Host for GitLab {
     }
 
     fn who_am_i(&self) -> Call {
-        Call { method: Method::GET, path: "user".to_owned(), body: None }
+        Call::get("user".to_owned())
     }
 
     fn me(&self, answer: &Value) -> Option<u64> {
         answer["id"].as_u64()
     }
 
-    fn comments(&self, page: usize) -> Call {
+    fn comments(&self, request: u64, page: usize) -> Call {
         let order = "order_by=created_at&sort=asc";
-        let path = format!("{}?{order}&per_page={PER_PAGE}&page={page}", self.notes());
-        Call { method: Method::GET, path, body: None }
+        let below = format!("merge_requests/{request}/notes?{order}&per_page={PER_PAGE}&page={page}");
+        Call::get(self.path(&below))
     }
 
     fn comment(&self, listed: &Value) -> Option<Comment> {
@@ -79,27 +91,79 @@ impl Host for GitLab {
         Some(Comment { id: listed["id"].as_u64()?, author: listed["author"]["id"].as_u64()?, text })
     }
 
-    fn create(&self, text: &str) -> Call {
-        Call { method: Method::POST, path: self.notes(), body: Some(json!({"body": text})) }
+    fn create_comment(&self, request: u64, text: &str) -> Call {
+        let path = self.path(&format!("merge_requests/{request}/notes"));
+        Call::with(Method::POST, path, json!({"body": text}))
     }
 
-    fn update(&self, comment: u64, text: &str) -> Call {
-        let path = format!("{}/{comment}", self.notes());
-        Call { method: Method::PUT, path, body: Some(json!({"body": text})) }
+    fn update_comment(&self, request: u64, comment: u64, text: &str) -> Call {
+        let path = self.path(&format!("merge_requests/{request}/notes/{comment}"));
+        Call::with(Method::PUT, path, json!({"body": text}))
     }
 
-    fn hint(&self, status: Option<StatusCode>) -> &'static str {
-        match status {
-            Some(StatusCode::UNAUTHORIZED) => {
+    fn about(&self) -> Call {
+        Call::get(format!("projects/{}", self.project))
+    }
+
+    fn open_requests(&self, _: &Value, branch: &str, base: &str) -> Call {
+        let branches = format!("source_branch={}&target_branch={}", encoded(branch), encoded(base));
+        Call::get(self.path(&format!("merge_requests?state=opened&{branches}&per_page={PER_PAGE}")))
+    }
+
+    fn request(&self, listed: &Value, branch: &str) -> Option<OpenRequest> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let source = listed["source_project_id"].as_u64();
+        let is_of_branch = listed["source_branch"] == branch
+            && source.is_some()
+            && source == listed["target_project_id"].as_u64();
+        Some(OpenRequest {
+            number: listed["iid"].as_u64().filter(|_| is_of_branch)?,
+            page: text(&listed["web_url"])?,
+            title: text(&listed["title"]).unwrap_or_default(),
+            text: text(&listed["description"]).unwrap_or_default(),
+        })
+    }
+
+    fn create_request(&self, proposal: &Proposal<'_>) -> Call {
+        let Proposal { branch, base, title, text, .. } = proposal;
+        let body = json!({"source_branch": branch, "target_branch": base, "title": title, "description": text,
+            "remove_source_branch": true});
+        Call::with(Method::POST, self.path("merge_requests"), body)
+    }
+
+    fn update_request(&self, request: u64, proposal: &Proposal<'_>) -> Call {
+        let body = json!({"title": proposal.title, "description": proposal.text});
+        Call::with(Method::PUT, self.path(&format!("merge_requests/{request}")), body)
+    }
+
+    fn page_to_open(&self, web: &str, branch: &str, base: &str) -> String {
+        let [branch, base] = [branch, base].map(encoded);
+        let [source, target] = ["source", "target"].map(|which| format!("merge_request%5B{which}_branch%5D"));
+        format!("{web}/-/merge_requests/new?{source}={branch}&{target}={base}")
+    }
+
+    fn hint(&self, purpose: Purpose, status: Option<StatusCode>) -> &'static str {
+        match (purpose, status) {
+            (Purpose::Comment, Some(StatusCode::UNAUTHORIZED)) => {
                 "check GITLAB_TOKEN: it may have expired; CI_JOB_TOKEN may not write notes"
             }
-            Some(StatusCode::FORBIDDEN) => {
+            (Purpose::Comment, Some(StatusCode::FORBIDDEN)) => {
                 "GITLAB_TOKEN needs the scope `api` and the role Reporter; a locked discussion takes notes of members alone"
             }
-            Some(StatusCode::NOT_FOUND) => {
+            (Purpose::Comment, Some(StatusCode::NOT_FOUND)) => {
                 "GITLAB_TOKEN does not reach this project, or it has no such merge request"
             }
-            _ => "the plan is printed all the same",
+            (Purpose::Comment, _) => "the plan is printed all the same",
+            (Purpose::Request, Some(StatusCode::UNAUTHORIZED)) => {
+                "check the token, in TRUEUP_TOKEN or GITLAB_TOKEN: it may have expired; CI_JOB_TOKEN opens no merge requests"
+            }
+            (Purpose::Request, Some(StatusCode::FORBIDDEN)) => {
+                "the token needs the scope `api` and the role Developer"
+            }
+            (Purpose::Request, Some(StatusCode::NOT_FOUND)) => {
+                "the token, in TRUEUP_TOKEN or GITLAB_TOKEN, does not reach this project"
+            }
+            (Purpose::Request, _) => "run it again, or open the merge request on GitLab's pages",
         }
     }
 }

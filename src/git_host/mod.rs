@@ -1,91 +1,104 @@
-//! The host of the infrastructure repository, GitHub or GitLab: which pull request a job of CI is about, and the one comment
-//! on it. What each host is asked, in its own form, is in a file of its own, and pure.
+//! The host of the infrastructure repository, GitHub or GitLab: the one comment on a pull request, and pull requests of our own.
+//! What each host is asked, in its own form, is in a file of its own, and pure.
 
+mod comment;
 mod exchange;
 mod github;
 mod gitlab;
+mod place;
+mod proposal;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
 use crate::address::WebAddress;
 use crate::secret::Secret;
 
+pub use comment::{Commented, Presence};
 pub use exchange::Pace;
 use exchange::{Exchange, Failure};
 use github::GitHub;
 use gitlab::GitLab;
+pub use place::{HostSettings, Kind};
+pub use proposal::{OpenRequest, Proposal, Proposed};
 
-/// Comments that are read to find our own: GitLab takes 5,000 on a merge request, GitHub half of it.
-const MOST_PAGES: usize = 50;
 const PER_PAGE: usize = 100;
 
-/// Why there is no comment.
+/// Why a host did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
     #[error("no pull request is known here: {why}\n  hint  {hint}")]
     NoRequest { why: String, hint: &'static str },
+    #[error("the git host is not known: {why}\n  hint  {hint}")]
+    NoHost { why: String, hint: &'static str },
     #[error("{host}: {why}\n  hint  {hint}")]
     Refused { host: &'static str, why: String, hint: &'static str },
-    #[error("{host} was tried {tries} times: {why}\n  hint  run the job again later")]
+    #[error("{host} was tried {tries} times: {why}\n  hint  run it again later")]
     GivenUp { host: &'static str, tries: usize, why: String },
-    #[error("{host}: more than {} comments were read, and ours is not among them", MOST_PAGES * PER_PAGE)]
-    TooMany { host: &'static str },
+    #[error("{host}: more than {most} comments were read, and ours is not among them")]
+    TooMany { host: &'static str, most: usize },
 }
 
-/// What becomes of the comment where there is none yet.
+/// What a host is asked for: a refusal means something else for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Presence {
-    /// It is written.
-    Wanted,
-    /// Only one that is there is brought up to date.
-    IfThere,
+enum Purpose {
+    Comment,
+    Request,
 }
 
-/// What became of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Commented {
-    Created,
-    Updated,
-    /// None was there, and none was wanted.
-    Left,
-}
-
-/// A pull request of GitHub, or a merge request of GitLab, and what reaches it.
-pub struct PullRequest {
+/// A repository of GitHub, or a project of GitLab, and what reaches it.
+pub struct HostedRepository {
     host: Box<dyn Host>,
     api: WebAddress,
     token: Secret,
 }
 
+/// One of its pull requests, or merge requests.
+pub struct PullRequest {
+    repository: HostedRepository,
+    number: u64,
+}
+
 impl fmt::Display for PullRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.host.title())
+        f.write_str(&self.repository.host.title(self.number))
     }
 }
 
 /// How one kind of host is spoken to.
 trait Host: Send + Sync {
     fn name(&self) -> &'static str;
-    /// What people call the request.
-    fn title(&self) -> String;
-    /// Characters of one comment.
+    /// What people call a request.
+    fn title(&self, request: u64) -> String;
+    /// Characters of one comment, and of the text of a request.
     fn most_characters(&self) -> usize;
     /// What goes along with each call; the first one holds the token.
     fn headers(&self, token: &str) -> Vec<(&'static str, String)>;
+    /// What may mend a refusal.
+    fn hint(&self, purpose: Purpose, status: Option<StatusCode>) -> &'static str;
+
     fn who_am_i(&self) -> Call;
     fn me(&self, answer: &Value) -> Option<u64>;
     /// Pages count from 1, and have `PER_PAGE` comments, the oldest first.
-    fn comments(&self, page: usize) -> Call;
+    fn comments(&self, request: u64, page: usize) -> Call;
     fn comment(&self, listed: &Value) -> Option<Comment>;
-    fn create(&self, text: &str) -> Call;
-    fn update(&self, comment: u64, text: &str) -> Call;
-    /// What may mend a refusal.
-    fn hint(&self, status: Option<StatusCode>) -> &'static str;
+    fn create_comment(&self, request: u64, text: &str) -> Call;
+    fn update_comment(&self, request: u64, comment: u64, text: &str) -> Call;
+
+    fn about(&self) -> Call;
+    /// Open requests from a branch to another one. `about`: what the host says of the repository, which may have been renamed.
+    fn open_requests(&self, about: &Value, branch: &str, base: &str) -> Call;
+    /// `None` where it is of another repository, such as a fork with a branch of the same name.
+    fn request(&self, listed: &Value, branch: &str) -> Option<OpenRequest>;
+    fn create_request(&self, proposal: &Proposal<'_>) -> Call;
+    fn update_request(&self, request: u64, proposal: &Proposal<'_>) -> Call;
+    /// The page on which a person opens one.
+    fn page_to_open(&self, web: &str, branch: &str, base: &str) -> String;
 }
 
 /// One call of an API, by its path below the address of the API.
@@ -93,6 +106,16 @@ struct Call {
     method: Method,
     path: String,
     body: Option<Value>,
+}
+
+impl Call {
+    fn get(path: String) -> Self {
+        Self { method: Method::GET, path, body: None }
+    }
+
+    fn with(method: Method, path: String, body: Value) -> Self {
+        Self { method, path, body: Some(body) }
+    }
 }
 
 struct Comment {
@@ -119,7 +142,7 @@ impl PullRequest {
 
     /// Characters that a comment may have.
     pub fn most_characters(&self) -> usize {
-        self.host.most_characters()
+        self.repository.most_characters()
     }
 
     /// Writes the one comment that begins with `mark` and is ours, or another text into it. Who else writes that mark
@@ -131,60 +154,57 @@ impl PullRequest {
         presence: Presence,
         pace: Pace,
     ) -> Result<Commented, HostError> {
-        let host = self.host.name();
-        let refused = |status, why| HostError::Refused { host, why, hint: self.host.hint(status) };
+        self.repository.comment(self.number, mark, text, presence, pace).await
+    }
+}
+
+impl HostedRepository {
+    /// Characters that a comment, or the text of a request, may have.
+    pub fn most_characters(&self) -> usize {
+        self.host.most_characters()
+    }
+
+    fn exchange(&self, purpose: Purpose) -> Result<Exchange, HostError> {
         let token = self.token.read();
-        let token = token.map_err(|error| refused(None, format!("the token cannot be read: {error}")))?;
-        let exchange =
-            Exchange::new(&self.api, self.host.headers(&token), token).map_err(|why| refused(None, why))?;
+        let token = token
+            .map_err(|error| self.refused(purpose, None, format!("the token cannot be read: {error}")))?;
+        let exchange = Exchange::new(&self.api, self.host.headers(&token), token);
+        exchange.map_err(|why| self.refused(purpose, None, why))
+    }
+
+    fn refused(&self, purpose: Purpose, status: Option<StatusCode>, why: String) -> HostError {
+        HostError::Refused { host: self.host.name(), why, hint: self.host.hint(purpose, status) }
+    }
+
+    /// Tries until it is done, is refused, or the tries are used up. A write whose answer was lost may have been made: each try
+    /// begins with a look.
+    async fn persist<T>(
+        &self,
+        purpose: Purpose,
+        pace: Pace,
+        mut attempt: impl AsyncFnMut(&Exchange) -> Result<T, Failure>,
+    ) -> Result<T, HostError> {
+        let exchange = self.exchange(purpose)?;
         let mut rests = pace.rests();
         let mut tries = 0;
         loop {
             tries += 1;
-            // A write whose answer was lost may have been made: whatever is done again begins with a look.
-            let (asked, why) = match self.try_once(&exchange, mark, text, presence).await {
-                Ok(Some(done)) => return Ok(done),
-                Ok(None) => return Err(HostError::TooMany { host }),
-                Err(Failure::Refused { status, why }) => return Err(refused(status, why)),
+            let (asked, why) = match attempt(&exchange).await {
+                Ok(done) => return Ok(done),
+                Err(Failure::Refused { status, why }) => return Err(self.refused(purpose, status, why)),
                 Err(Failure::Later { asked, why }) => (asked, why),
             };
             match pace.rest(asked, &mut rests) {
                 Some(rest) => tokio::time::sleep(rest).await,
-                None => return Err(HostError::GivenUp { host, tries, why }),
+                None => return Err(HostError::GivenUp { host: self.host.name(), tries, why }),
             }
         }
     }
+}
 
-    /// `None` where there are too many comments to know.
-    async fn try_once(
-        &self,
-        exchange: &Exchange,
-        mark: &str,
-        text: &str,
-        presence: Presence,
-    ) -> Result<Option<Commented>, Failure> {
-        let unclear =
-            |what: &str| Failure::Refused { status: None, why: format!("its answer names no {what}") };
-        let me = exchange.ask(&self.host.who_am_i()).await?;
-        let me = self.host.me(&me).ok_or_else(|| unclear("user"))?;
-        for page in 1..=MOST_PAGES {
-            let answer = exchange.ask(&self.host.comments(page)).await?;
-            let listed = answer.as_array().ok_or_else(|| unclear("comments"))?;
-            let mut comments = listed.iter().filter_map(|listed| self.host.comment(listed));
-            if let Some(ours) = comments.find(|one| one.author == me && one.text.starts_with(mark)) {
-                exchange.ask(&self.host.update(ours.id, text)).await?;
-                return Ok(Some(Commented::Updated));
-            }
-            if listed.len() < PER_PAGE {
-                if presence == Presence::IfThere {
-                    return Ok(Some(Commented::Left));
-                }
-                exchange.ask(&self.host.create(text)).await?;
-                return Ok(Some(Commented::Created));
-            }
-        }
-        Ok(None)
-    }
+/// Where an answer does not say what was asked.
+fn unclear(what: &str) -> Failure {
+    Failure::Refused { status: None, why: format!("its answer names no {what}") }
 }
 
 /// The token that a variable holds, or the file that another one names.
@@ -204,4 +224,12 @@ fn api(address: &str, variable: &str) -> Result<WebAddress, HostError> {
 /// A number of the host's own.
 fn number(text: &str) -> Option<u64> {
     text.trim().parse().ok()
+}
+
+/// What RFC 3986 does not call unreserved.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// One part of a path or of a query.
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, RESERVED).to_string()
 }

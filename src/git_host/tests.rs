@@ -163,7 +163,7 @@ async fn what_passes_is_tried_again_within_bounds_and_a_lost_answer_makes_no_sec
     let error = comment(&request, "two").await.unwrap_err().to_string();
     assert_eq!(
         error,
-        "GitHub was tried 3 times: it answers 502 Bad Gateway: Server Error\n  hint  run the job again later"
+        "GitHub was tried 3 times: it answers 502 Bad Gateway: Server Error\n  hint  run it again later"
     );
     host.fail("PATCH", "403 Forbidden\r\nretry-after: 61", json!({"message": "a secondary rate limit"}));
     let error = comment(&request, "two").await.unwrap_err().to_string();
@@ -206,7 +206,7 @@ async fn a_refusal_is_a_line_with_a_hint_and_never_holds_the_token() {
         let echoed = format!("no {} and {}\n\u{1b}[2J{}", JOB.0, PROJECT.0, "x".repeat(500));
         host.fail(calls, status, json!({"message": echoed}));
         let error = comment(request, "one").await.unwrap_err().to_string();
-        let own = if request.host.name() == "GitHub" { JOB.0 } else { PROJECT.0 };
+        let own = if request.repository.host.name() == "GitHub" { JOB.0 } else { PROJECT.0 };
         assert!(error.contains(&format!("it answers {status}: no ")) && error.contains(hint), "{error}");
         assert!(!error.contains(own) && !error.contains('\u{1b}'), "{error}");
         assert!(error.lines().count() == 2 && error.len() < 600, "{error}");

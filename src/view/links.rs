@@ -3,6 +3,8 @@
 
 use std::fmt::Write as _;
 
+use crate::address::Place;
+
 /// Where the console of a region is.
 struct Console<'a> {
     region: &'a str,
@@ -109,24 +111,8 @@ pub fn commit(repository: &str, commit: &str) -> Option<String> {
 /// The page of a repository, by the address that git uses: `https://…`, `ssh://…` or `git@host:path`. `None` where it is no such
 /// address, or has anything in it that could be a secret or end a link.
 pub fn web(address: &str) -> Option<String> {
-    let rest = match address.split_once("://") {
-        Some(("https", rest)) => rest.to_owned(),
-        Some(("ssh", rest)) => rest.split_once('@').map_or(rest, |(_, rest)| rest).to_owned(),
-        Some(_) => return None,
-        None => {
-            let (host, path) = address.split_once(':')?;
-            let host = host.split_once('@').map_or(host, |(_, host)| host);
-            format!("{host}/{path}")
-        }
-    };
-    let rest = rest.trim_end_matches('/');
-    let rest = rest.strip_suffix(".git").unwrap_or(rest);
-    let (host, path) = rest.split_once('/')?;
-    // The port of SSH is not that of the pages.
-    let host = if address.starts_with("ssh://") { host.split(':').next()? } else { host };
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._-/~:".contains(c);
-    let is_plain = !host.is_empty() && !path.is_empty() && rest.chars().all(plain) && !host.contains('~');
-    is_plain.then(|| format!("https://{host}/{path}"))
+    let Place { host, path } = Place::of_repository(address).filter(|_| !address.starts_with("http://"))?;
+    Some(format!("https://{host}/{path}"))
 }
 
 /// Everything but letters, digits and what RFC 3986 calls unreserved.

@@ -1,8 +1,10 @@
-//! GitHub and GitLab over HTTP on loopback, as far as comments go: the documented paths, answers and refusals. The tests of
-//! `src/git_host` use it too.
+//! GitHub and GitLab over HTTP on loopback, as far as comments and pull requests go: the documented paths, answers and refusals. The
+//! tests of `src/git_host` use it too.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -18,8 +20,23 @@ pub struct FakeHost {
     pub state: Arc<Mutex<State>>,
 }
 
+/// A pull request, or a merge request. Its number is its place, from 1 on.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Where its branch is: 1 is the repository itself, another one a fork.
+    pub of: u64,
+    pub branch: String,
+    pub base: String,
+    pub title: String,
+    pub text: String,
+    pub is_open: bool,
+}
+
 #[derive(Default)]
 pub struct State {
+    pub requests: Vec<Request>,
+    /// Where the branches are.
+    pub repository: Option<PathBuf>,
     /// Id, author and text, in the order in which they were made.
     pub comments: Vec<(u64, u64, String)>,
     /// Method and path of each call.
@@ -115,14 +132,15 @@ impl State {
         };
         let (method, path) = call.split_once(' ').unwrap();
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
-        if let Some(rest) = path.strip_prefix("/repos/mco/old/") {
-            let to = format!("{}/repositories/1/{rest}?{query}", self.moved_to);
+        if let Some(rest) = path.strip_prefix("/repos/mco/old") {
+            let to = format!("{}/repositories/1{rest}?{query}", self.moved_to);
             return (
                 format!("301 Moved Permanently\r\nlocation: {to}"),
                 json!({"message": "Moved Permanently"}),
             );
         }
-        let path = path.replace("/repos/mco/infrastructure/", "/repositories/1/");
+        let path = path.replace("/repos/mco/infrastructure", "/repositories/1");
+        let path = path.replace("/projects/mco%2Finfrastructure", "/projects/5");
         match (method, path.as_str()) {
             ("POST", "/graphql" | "/api/graphql") => {
                 plain("200 OK", json!({"data": {"viewer": {"databaseId": author}}}))
@@ -137,7 +155,28 @@ impl State {
             ("POST", "/repositories/1/issues/7/comments" | "/api/v4/projects/5/merge_requests/3/notes") => {
                 self.write(None, author, body)
             }
+            ("GET", "/repositories/1") => plain(
+                "200 OK",
+                json!({"id": 1, "full_name": "mco/infrastructure", "owner": {"login": "mco"}}),
+            ),
+            ("GET", "/api/v4/projects/5") => {
+                plain("200 OK", json!({"id": 5, "path_with_namespace": "mco/infrastructure"}))
+            }
+            ("GET", "/repositories/1/pulls") => plain("200 OK", self.listed(query, "head", "base", "mco:")),
+            ("GET", "/api/v4/projects/5/merge_requests") => {
+                plain("200 OK", self.listed(query, "source_branch", "target_branch", ""))
+            }
+            ("POST", "/repositories/1/pulls") => {
+                self.open(["head", "base", "title", "body"].map(|key| body[key].as_str()))
+            }
+            ("POST", "/api/v4/projects/5/merge_requests") => {
+                let keys = ["source_branch", "target_branch", "title", "description"];
+                self.open(keys.map(|key| body[key].as_str()))
+            }
             ("PATCH" | "PUT", path) => match path.rsplit_once('/') {
+                Some(("/repositories/1/pulls" | "/api/v4/projects/5/merge_requests", number)) => {
+                    self.edit(number.parse().unwrap_or(0), body)
+                }
                 Some((
                     "/repositories/1/issues/comments" | "/api/v4/projects/5/merge_requests/3/notes",
                     id,
@@ -146,6 +185,61 @@ impl State {
             },
             _ => plain("404 Not Found", json!({"message": "Not Found"})),
         }
+    }
+
+    /// The open ones of a branch, by the host's own names for it.
+    fn listed(&self, query: &str, head: &str, base: &str, owner: &str) -> Value {
+        let value = |name: &str| {
+            let given = query.split('&').find_map(|one| one.strip_prefix(&format!("{name}=")))?;
+            Some(given.replace("%2F", "/").replace("%3A", ":"))
+        };
+        let is_asked_for = |one: &Request| {
+            value(head).is_none_or(|head| head == format!("{owner}{}", one.branch))
+                && value(base).is_none_or(|base| base == one.base)
+                && one.is_open
+        };
+        let numbered = (1..).zip(&self.requests).filter(|(_, one)| is_asked_for(one));
+        numbered.map(|(number, one)| shown(number, one)).collect()
+    }
+
+    fn open(&mut self, given: [Option<&str>; 4]) -> (String, Value) {
+        let [Some(branch), Some(base), Some(title), Some(text)] = given else {
+            return ("422 Unprocessable Entity".to_owned(), json!({"message": "Validation Failed"}));
+        };
+        let is_there =
+            |one: &&Request| one.of == 1 && one.is_open && one.branch == branch && one.base == base;
+        let why = if self.requests.iter().any(|one| is_there(&one)) {
+            Some(format!("A pull request already exists for mco:{branch}."))
+        } else if text.encode_utf16().count() > MOST_CHARACTERS {
+            Some("body is too long (maximum is 65536 characters)".to_owned())
+        } else {
+            self.repository.as_deref().and_then(|repository| cannot_be_merged(repository, branch, base))
+        };
+        if let Some(why) = why {
+            let said =
+                json!({"message": "Validation Failed", "errors": [{"code": "custom", "message": why}]});
+            return ("422 Unprocessable Entity".to_owned(), said);
+        }
+        let [branch, base, title, text] = [branch, base, title, text].map(str::to_owned);
+        self.requests.push(Request { of: 1, branch, base, title, text, is_open: true });
+        if std::mem::take(&mut self.loses_an_answer) {
+            return ("504 Gateway Timeout".to_owned(), Value::Null);
+        }
+        let number = self.requests.len();
+        ("201 Created".to_owned(), shown(number, &self.requests[number - 1]))
+    }
+
+    fn edit(&mut self, number: usize, body: &Value) -> (String, Value) {
+        let Some(one) = number.checked_sub(1).and_then(|place| self.requests.get_mut(place)) else {
+            return ("404 Not Found".to_owned(), json!({"message": "Not Found"}));
+        };
+        let text = body["body"].as_str().or_else(|| body["description"].as_str());
+        for (into, given) in [(&mut one.title, body["title"].as_str()), (&mut one.text, text)] {
+            if let Some(given) = given {
+                given.clone_into(into);
+            }
+        }
+        ("200 OK".to_owned(), shown(number, one))
     }
 
     fn page(&self, query: &str) -> Value {
@@ -184,5 +278,27 @@ impl State {
             return ("504 Gateway Timeout".to_owned(), Value::Null);
         }
         ("201 Created".to_owned(), json!({"id": id}))
+    }
+}
+
+/// In both hosts' forms at once: each reads its own members.
+fn shown(number: usize, one: &Request) -> Value {
+    let Request { of, branch, base, title, text, .. } = one;
+    let page = format!("https://host.example.com/mco/infrastructure/requests/{number}");
+    json!({"number": number, "iid": number, "html_url": page, "web_url": page, "title": title, "body": text,
+        "description": text, "state": "open", "head": {"ref": branch, "repo": {"id": of}},
+        "base": {"ref": base, "repo": {"id": 1}}, "source_branch": branch, "target_branch": base,
+        "source_project_id": of, "target_project_id": 1})
+}
+
+/// Why a host takes no request for these branches, in its words.
+fn cannot_be_merged(repository: &Path, branch: &str, base: &str) -> Option<String> {
+    let range = format!("{base}..{branch}");
+    let count =
+        Command::new("git").current_dir(repository).args(["rev-list", "--count", &range, "--"]).output();
+    match String::from_utf8(count.unwrap().stdout).unwrap().trim() {
+        "" => Some("head is invalid".to_owned()),
+        "0" => Some(format!("No commits between {base} and {branch}")),
+        _ => None,
     }
 }

@@ -23,19 +23,24 @@ pub struct Door {
 
 /// Serves a folder of git's own files by `git http-backend`; its address.
 pub fn serve(folder: &Path, door: Door) -> String {
+    serve_at(folder, door, "/infra")
+}
+
+/// The same at another path.
+pub fn serve_at(folder: &Path, door: Door, place: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/infra", listener.local_addr().unwrap());
+    let url = format!("http://{}{place}", listener.local_addr().unwrap());
     let folder = folder.to_path_buf();
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let (folder, door) = (folder.clone(), door.clone());
-            std::thread::spawn(move || answer(stream, &folder, &door));
+            std::thread::spawn(move || answer(stream, &folder, &door, place));
         }
     });
     url
 }
 
-fn answer(mut stream: TcpStream, folder: &Path, door: &Door) {
+fn answer(mut stream: TcpStream, folder: &Path, door: &Door, place: &str) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -78,7 +83,7 @@ fn answer(mut stream: TcpStream, folder: &Path, door: &Door) {
             ("PATH", std::env::var("PATH").unwrap().as_str()),
             ("GIT_HTTP_EXPORT_ALL", "1"),
             ("GIT_PROJECT_ROOT", folder.to_str().unwrap()),
-            ("PATH_INFO", path.trim_start_matches("/infra")),
+            ("PATH_INFO", path.trim_start_matches(place)),
             ("QUERY_STRING", query),
             ("REQUEST_METHOD", method),
             ("CONTENT_TYPE", header("content-type").unwrap_or_default().as_str()),

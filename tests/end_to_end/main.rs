@@ -22,6 +22,7 @@ mod logs;
 mod native;
 mod policy;
 mod promote;
+mod proposal;
 mod pull_request;
 mod restart;
 mod rig;
