@@ -6,14 +6,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value;
 
-use crate::model::surroundings::{Lifecycle, Permission, Role, Verdict};
+use crate::model::surroundings::{Function, Lifecycle, Permission, Role, Verdict};
 use crate::model::{
-    AccountId, Ancestry, ApplicationName, ClusterName, CodeDeployment, DeclaredCommits, DeploymentGroup,
-    DeploymentGroupName, Digest, Earlier, EnvironmentName, Forward, Group, Image, InfraCommit, LeaseClaim,
-    LeaseName, LeaseRecord, LogStream, Millis, NewDeployment, Platform, Progress, Reading, Region,
-    Repository, RepositoryName, Revision, RunAnswer, ScalableTarget, Schedule, ScheduleName, Service,
-    ServiceDeployment, ServiceName, Tag, Tags, Target, TargetGroup, TargetHealth, Task, TaskDefinitionArn,
-    Unreached, Wait, Word,
+    AccountId, AlarmState, Ancestry, ApplicationName, ClusterName, CodeDeployment, DeclaredCommits,
+    DeploymentGroup, DeploymentGroupName, Digest, Earlier, EnvironmentName, Forward, Group, Image,
+    InfraCommit, LeaseClaim, LeaseName, LeaseRecord, LogStream, Millis, NewDeployment, Platform, Progress,
+    Reading, Region, Repository, RepositoryName, Revision, RunAnswer, ScalableTarget, Schedule, ScheduleName,
+    Service, ServiceDeployment, ServiceName, Tag, Tags, Target, TargetGroup, TargetHealth, Task,
+    TaskDefinitionArn, Unreached, Wait, Word,
 };
 
 /// Why a call to AWS did not do what was asked, by what to do about it.
@@ -97,6 +97,7 @@ pub struct Ports {
     pub tagging: Arc<dyn Tagging>,
     pub scaling: Arc<dyn Scaling>,
     pub balancers: Arc<dyn Balancers>,
+    pub alarms: Arc<dyn Alarms>,
     pub schedules: Arc<dyn Schedules>,
     pub logs: Arc<dyn Logs>,
     pub publisher: Arc<dyn Publisher>,
@@ -117,6 +118,8 @@ pub trait Inspect: Send + Sync {
     /// The same of a parameter.
     async fn parameter(&self, name: &str) -> Result<(), CloudError>;
     async fn log_group(&self, name: &str) -> Result<(), CloudError>;
+    /// By name or ARN, without a version or an alias.
+    async fn function(&self, name: &str) -> Result<Function, CloudError>;
     async fn lifecycle(
         &self,
         registry: Option<&AccountId>,
@@ -393,6 +396,13 @@ pub trait Balancers: Send + Sync {
     async fn target_group(&self, name: &str) -> Result<Option<TargetGroup>, CloudError>;
     /// Of every target that is registered with the group of this ARN, in any order.
     async fn target_health(&self, group: &str) -> Result<Vec<TargetHealth>, CloudError>;
+}
+
+/// Alarms of Amazon `CloudWatch` in one account and region. Nothing writes to them.
+#[async_trait]
+pub trait Alarms: Send + Sync {
+    /// `None`: there is none of this name.
+    async fn alarm(&self, name: &str) -> Result<Option<AlarmState>, CloudError>;
 }
 
 /// Amazon `CloudWatch` Logs in one region. Nothing writes to it.

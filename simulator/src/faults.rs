@@ -129,10 +129,11 @@ pub(crate) enum Refusal {
 impl Refusal {
     /// `what` is not allowed.
     pub(crate) fn told(self, api: Api, what: &str) -> AwsError {
-        let query = matches!(api, Api::Elb | Api::Sts | Api::Iam | Api::Sns);
+        let query = matches!(api, Api::Elb | Api::Sts | Api::Iam | Api::Sns | Api::CloudWatch);
         let (json, short, status) = match &self {
             Self::Throttled if api == Api::Tagging => ("ThrottledException", "", 400),
             Self::Throttled if api == Api::Sns => ("", "Throttled", 429),
+            Self::Throttled if api == Api::Lambda => ("TooManyRequestsException", "", 429),
             Self::Throttled => ("ThrottlingException", "Throttling", 400),
             Self::Failed if api == Api::Logs => ("ServiceUnavailableException", "", 500),
             // `ServerException` is declared by ECS and ECR alone.
@@ -145,6 +146,8 @@ impl Refusal {
                 ("InternalServiceException", "", 500)
             }
             Self::Failed if api == Api::Events => ("InternalException", "", 500),
+            Self::Failed if api == Api::CloudWatch => ("", "InternalServiceError", 500),
+            Self::Failed if api == Api::Lambda => ("ServiceException", "", 500),
             Self::Failed if api == Api::Scheduler => ("InternalServerException", "", 500),
             Self::Failed => ("InternalFailure", "InternalFailure", 500),
             Self::Refused(_) => ("ClientException", "ClientException", 400),

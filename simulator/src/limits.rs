@@ -107,9 +107,18 @@ impl Category {
             (Api::Events | Api::Scheduler, _) => Self::EventsModify,
             (Api::Logs, "GetLogEvents") => Self::LogRead,
             (Api::Logs, _) => Self::LogWrite,
-            (Api::Ecs | Api::Elb | Api::Sts | Api::Sns | Api::Iam | Api::Secrets | Api::Parameters, _) => {
-                return None;
-            }
+            (
+                Api::Ecs
+                | Api::Elb
+                | Api::Sts
+                | Api::Sns
+                | Api::Iam
+                | Api::Secrets
+                | Api::Parameters
+                | Api::CloudWatch
+                | Api::Lambda,
+                _,
+            ) => return None,
         })
     }
 

@@ -63,6 +63,8 @@ pub enum Category {
     IdentityRead,
     SecretRead,
     ParameterRead,
+    AlarmRead,
+    FunctionRead,
     Identity,
 }
 
@@ -97,6 +99,8 @@ impl Category {
             (Api::Iam, _) => Self::IdentityRead,
             (Api::Secrets, _) => Self::SecretRead,
             (Api::Parameters, _) => Self::ParameterRead,
+            (Api::Alarms, _) => Self::AlarmRead,
+            (Api::Functions, _) => Self::FunctionRead,
             (Api::Sts, _) => Self::Identity,
         }
     }
@@ -122,7 +126,9 @@ impl Category {
             | Self::ScheduleRead
             | Self::LogRead
             | Self::SecretRead
-            | Self::ParameterRead => (10.0, 10.0),
+            | Self::ParameterRead
+            | Self::AlarmRead
+            | Self::FunctionRead => (10.0, 10.0),
             Self::ImagePull => (2000.0, 2000.0),
             Self::CodeDeployModify
             | Self::TagIndexRead
@@ -179,6 +185,8 @@ impl Category {
             Self::IdentityRead => "identity_read",
             Self::SecretRead => "secret_read",
             Self::ParameterRead => "parameter_read",
+            Self::AlarmRead => "alarm_read",
+            Self::FunctionRead => "function_read",
             Self::Identity => "identity",
         }
     }

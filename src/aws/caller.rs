@@ -40,6 +40,10 @@ pub enum Api {
     Secrets,
     /// AWS Systems Manager, of which this knows the parameter store.
     Parameters,
+    /// Amazon `CloudWatch`, of which this knows the alarms.
+    Alarms,
+    /// AWS Lambda.
+    Functions,
 }
 
 /// Makes calls in one region, with one set of credentials.

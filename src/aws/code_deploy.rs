@@ -150,6 +150,8 @@ pub(super) fn deployment_group(info: &Value) -> DeploymentGroup {
     });
     let pair = list(member(info, "loadBalancerInfo"), "targetGroupPairInfoList").next();
     let pair = pair.unwrap_or(&Value::Null);
+    let watched = member(info, "alarmConfiguration");
+    let alarms = list(watched, "alarms").filter(|_| flag(watched, "enabled"));
     let leads = |route: &str| list(member(pair, route), "listenerArns").next().is_some();
     DeploymentGroup {
         is_for_ecs: text(info, "computePlatform") == Some("ECS"),
@@ -157,6 +159,8 @@ pub(super) fn deployment_group(info: &Value) -> DeploymentGroup {
         target_groups: list(pair, "targetGroups").filter_map(|group| owned(group, "name")).collect(),
         has_production_listener: leads("prodTrafficRoute"),
         has_test_listener: leads("testTrafficRoute"),
+        alarms: alarms.filter_map(|alarm| owned(alarm, "name")).collect(),
+        service_role: owned(info, "serviceRoleArn"),
         last_success: time(member(info, "lastSuccessfulDeployment"), "createTime"),
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::answer::{list, member, owned, text, time};
 use super::caller::Client;
-use crate::model::surroundings::{Lifecycle, Permission, Role, StoredImage, Verdict};
+use crate::model::surroundings::{Function, Lifecycle, Permission, Role, StoredImage, Verdict};
 use crate::model::{AccountId, Digest, RepositoryName, Tag};
 use crate::ports::{CloudError, Inspect};
 
@@ -23,6 +23,7 @@ pub(super) struct Inspector {
     pub parameters: Client,
     pub logs: Client,
     pub images: Client,
+    pub functions: Client,
 }
 
 #[async_trait]
@@ -102,6 +103,13 @@ impl Inspect for Inspector {
         let answer = self.logs.read("DescribeLogGroups", input).await?;
         let first = list(&answer, "logGroups").next().and_then(|group| text(group, "logGroupName"));
         if first == Some(name) { Ok(()) } else { Err(CloudError::NotFound(name.to_owned())) }
+    }
+
+    /// `GetFunction` would hand out a link to its code and the values of its variables; this says no more than that it is there, and
+    /// how often it may run.
+    async fn function(&self, name: &str) -> Result<Function, CloudError> {
+        let answer = self.functions.read("GetFunctionConcurrency", json!({"FunctionName": name})).await?;
+        Ok(Function { reserved: answer.get("ReservedConcurrentExecutions").and_then(Value::as_u64) })
     }
 
     async fn lifecycle(

@@ -61,6 +61,8 @@ pub(super) struct Route {
     pub path: &'static str,
     /// The member that stands behind the path.
     pub name: &'static str,
+    /// What stands behind that.
+    pub behind: &'static str,
     /// Members that stand in the query, and what they are called there. The rest is the body, unless it is a GET.
     pub query: &'static [(&'static str, &'static str)],
 }
@@ -180,7 +182,8 @@ fn rest(routes: &[Route], operation: &str, input: &Value) -> Result<HttpRequest,
         }
     }
     let (path, query) = (utf8_percent_encode(&name, RESERVED), query.finish());
-    let uri = format!("{}{path}{}{query}", route.path, if query.is_empty() { "" } else { "?" });
+    let uri =
+        format!("{}{path}{}{}{query}", route.path, route.behind, if query.is_empty() { "" } else { "?" });
     let body = if route.method == "GET" { Vec::new() } else { serde_json::to_vec(&members)? };
     let mut request = HttpRequest::new(SdkBody::from(body));
     request.set_method(route.method)?;
@@ -380,9 +383,17 @@ mod tests {
                 method: "GET",
                 path: "/s/",
                 name: "Name",
+                behind: "",
                 query: &[("Group", "group")],
             },
-            Route { operation: "Put", method: "PUT", path: "/s/", name: "Name", query: &[] },
+            Route {
+                operation: "Put",
+                method: "PUT",
+                path: "/s/",
+                name: "Name",
+                behind: "/behind",
+                query: &[],
+            },
         ];
         let input = json!({"Name": "a b/ü", "Group": "x&y"});
         let body = |request: &HttpRequest| request.body().bytes().map(<[u8]>::to_vec);
@@ -390,7 +401,7 @@ mod tests {
         assert_eq!((get.method(), get.uri()), ("GET", "/s/a%20b%2F%C3%BC?group=x%26y"));
         assert_eq!(body(&get), Some(Vec::new()));
         let put = rest(&routes, "Put", &input).unwrap();
-        assert_eq!((put.method(), put.uri()), ("PUT", "/s/a%20b%2F%C3%BC"));
+        assert_eq!((put.method(), put.uri()), ("PUT", "/s/a%20b%2F%C3%BC/behind"));
         assert_eq!(body(&put), Some(br#"{"Group":"x&y"}"#.to_vec()));
         assert!(
             rest(&routes, "Put", &json!({"Group": "x"})).is_err(),

@@ -4,6 +4,7 @@
 //! Retries of the SDK are off: one brown-out must not eat the retries of every service, and a write is never repeated
 //! before the world was read again.
 
+mod alarms;
 mod answer;
 mod balancers;
 mod batch;
@@ -48,6 +49,7 @@ use crate::accounts::Accounts;
 use crate::model::{AccountId, Region, Unreached};
 use crate::ports::{Pace, Place, Ports, Reach, Sts};
 
+use alarms::AlarmsClient;
 use balancers::BalancersClient;
 use caller::Client;
 use code_deploy::CodeDeployClient;
@@ -211,6 +213,7 @@ pub fn ports(caller: &Arc<dyn Caller>) -> Ports {
         tagging: Arc::new(TaggingClient::new(client(Api::Tagging))),
         scaling: Arc::new(ScalingClient::new(client(Api::Scaling))),
         balancers: Arc::new(BalancersClient::new(client(Api::Balancers))),
+        alarms: Arc::new(AlarmsClient::new(client(Api::Alarms))),
         schedules: Arc::new(SchedulesClient {
             rules: client(Api::Events),
             schedules: client(Api::Scheduler),
@@ -225,6 +228,7 @@ pub fn ports(caller: &Arc<dyn Caller>) -> Ports {
             parameters: client(Api::Parameters),
             logs: client(Api::Logs),
             images: client(Api::Ecr),
+            functions: client(Api::Functions),
         }),
     }
 }

@@ -48,6 +48,23 @@ const SECRETS: Service = Service {
 };
 const PARAMETERS: Service =
     Service { id: "SSM", host: "ssm", protocol: Protocol::Json { version: "1.1", target: "AmazonSSM" } };
+const ALARMS: Service = Service {
+    id: "CloudWatch",
+    host: "monitoring",
+    protocol: Protocol::Query { version: "2010-08-01", maps: &[] },
+};
+const FUNCTIONS: Service = Service {
+    id: "Lambda",
+    host: "lambda",
+    protocol: Protocol::Rest(&[Route {
+        operation: "GetFunctionConcurrency",
+        method: "GET",
+        path: "/2019-09-30/functions/",
+        name: "FunctionName",
+        behind: "/concurrency",
+        query: &[],
+    }]),
+};
 const LOGS: Service = Service {
     id: "CloudWatch Logs",
     host: "logs",
@@ -73,9 +90,17 @@ const SCHEDULES: &[Route] = &[
         method: "GET",
         path: "/schedules/",
         name: "Name",
+        behind: "",
         query: &[("GroupName", "groupName")],
     },
-    Route { operation: "UpdateSchedule", method: "PUT", path: "/schedules/", name: "Name", query: &[] },
+    Route {
+        operation: "UpdateSchedule",
+        method: "PUT",
+        path: "/schedules/",
+        name: "Name",
+        behind: "",
+        query: &[],
+    },
 ];
 
 /// The clients of one region.
@@ -95,6 +120,8 @@ pub(super) struct Sdk {
     iam: JsonClient,
     secrets: JsonClient,
     parameters: JsonClient,
+    alarms: JsonClient,
+    functions: JsonClient,
     downloads: Downloads,
 }
 
@@ -121,6 +148,8 @@ impl Sdk {
             iam: JsonClient::new(settings, IAM, clock),
             secrets: JsonClient::new(settings, SECRETS, clock),
             parameters: JsonClient::new(settings, PARAMETERS, clock),
+            alarms: JsonClient::new(settings, ALARMS, clock),
+            functions: JsonClient::new(settings, FUNCTIONS, clock),
             downloads: Downloads::new(settings.endpoint_url()),
         }
     }
@@ -244,6 +273,8 @@ impl Caller for Sdk {
             (Api::Iam, _) => self.iam.call(operation, input).await,
             (Api::Secrets, _) => self.secrets.call(operation, input).await,
             (Api::Parameters, _) => self.parameters.call(operation, input).await,
+            (Api::Alarms, _) => self.alarms.call(operation, input).await,
+            (Api::Functions, _) => self.functions.call(operation, input).await,
             (Api::Ecs | Api::Ecr | Api::CodeDeploy | Api::Sts, _) => {
                 Err(CallError::Unsent(format!("no client has the operation {operation}")))
             }

@@ -134,8 +134,13 @@ impl Access {
         let Some((service, _)) = service else { return Seen::in_part(observed) };
         observed.service = service;
         observed.scalable_target = observer.scalable_target(desired, false).await;
-        observed.balancing =
-            if last.awaits_balancing { observer.balancing(desired, &observed.service).await } else { None };
+        (observed.balancing, observed.alarms) = if last.awaits_surroundings {
+            let group = observed.group.as_ref();
+            let alarms = observer.alarms(desired, &observed.service, group);
+            futures::join!(observer.balancing(desired, &observed.service), alarms)
+        } else {
+            Default::default()
+        };
         if last.awaits_image {
             observer.observe_images(desired, &mut observed).await;
         }
@@ -166,7 +171,7 @@ impl Access {
         let now = self.clock.now();
         let before = &last.observed;
         let is_old = now >= last.until || now < before.facts_checked_at;
-        let look = Look { balancing: last.awaits_balancing, past: past(before), ..Look::default() };
+        let look = Look { balancing: last.awaits_surroundings, past: past(before), ..Look::default() };
         if is_old || !pace::is_unchanged(&before.service, service) {
             let fresh = last.left_to_others || !pace::shows_same_deployments(&before.service, service);
             let is_kept = now < last.images_until;
@@ -249,7 +254,7 @@ impl Access {
         before: &Observed,
         registered: Option<&TaskDefinitionArn>,
     ) -> Seen {
-        let balancing = matches!(operation, "RegisterTaskDefinition" | "UpdateService");
+        let balancing = matches!(operation, "RegisterTaskDefinition" | "UpdateService" | "CreateDeployment");
         let past = if moment::needs_the_list(operation) { Past::Listed } else { past(before) };
         let whole = Look::whole(before.newest.is_some());
         let look = Look { balancing, past, images: self.confirmed(before), ..whole };
@@ -296,6 +301,7 @@ impl Access {
             tagging: &*self.ports.tagging,
             scaling: &*self.ports.scaling,
             balancers: &*self.ports.balancers,
+            alarms: &*self.ports.alarms,
             schedules: &*self.ports.schedules,
             history: &*self.history,
             clock: &*self.clock,

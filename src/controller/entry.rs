@@ -39,8 +39,8 @@ pub(super) struct LastLook {
     pub images_until: Millis,
     /// The registry is about to say something else.
     pub awaits_image: bool,
-    /// Another hand may put rules and target groups right.
-    pub awaits_balancing: bool,
+    /// Rules and target groups may be put right by another hand, and an alarm may end.
+    pub awaits_surroundings: bool,
     /// A person may end the wait by a tag on a revision.
     pub awaits_word: bool,
     /// Somebody is asked: that he has answered shows in the list of deployments alone.
@@ -137,9 +137,13 @@ impl Entry {
             images_until: self.images_until,
             awaits_word: self.stalled.is_some(),
             awaits_image: is_moved || matches!(plan.waiting, Some(Waiting::ImageNotBuilt { .. })),
-            awaits_balancing: matches!(
+            awaits_surroundings: matches!(
                 plan.waiting,
-                Some(Waiting::ListenerAstray { .. } | Waiting::TrafficUnfit { .. })
+                Some(
+                    Waiting::ListenerAstray { .. }
+                        | Waiting::TrafficUnfit { .. }
+                        | Waiting::AlarmActive { .. }
+                )
             ),
             awaits_answer: pace::awaits_answer(plan),
             awaits_write: pace::awaits_write(plan, outcome),

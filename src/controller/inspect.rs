@@ -51,8 +51,13 @@ impl Access {
             let ports = self.ports_in(shelf.region.as_ref());
             ports.inspect.lifecycle(shelf.account.as_ref(), &shelf.name).await
         });
-        let (roles, caller, secrets, parameters, log_groups, lifecycles) =
-            futures::join!(roles, caller, secrets, parameters, log_groups, lifecycles);
+        let alarms = each(&questions.alarms, async |name: &String| {
+            let found = self.ports.alarms.alarm(name).await?;
+            found.ok_or_else(|| CloudError::NotFound(name.clone()))
+        });
+        let functions = each(&questions.functions, async |name| inspect.function(name).await);
+        let (roles, caller, secrets, parameters, log_groups, lifecycles, alarms, functions) =
+            futures::join!(roles, caller, secrets, parameters, log_groups, lifecycles, alarms, functions);
         let permissions = each(&questions.permissions, async |permission| {
             let principal = match (&permission.who, &caller) {
                 (Who::Role(arn), _) => arn,
@@ -63,7 +68,7 @@ impl Access {
             inspect.is_allowed(principal, permission).await
         });
         let permissions = permissions.await;
-        Surroundings { roles, permissions, secrets, parameters, log_groups, lifecycles }
+        Surroundings { roles, permissions, secrets, parameters, log_groups, lifecycles, alarms, functions }
     }
 
     fn of(&self, placed: &Placed) -> Ports {

@@ -15,14 +15,15 @@ use super::of_interest::{best_first, deployed};
 use super::remembered::Remembered;
 use crate::documents::memory;
 use crate::model::{
-    AccountId, Answers, Balancing, ClusterName, DeclaredCommits, Deployment, DeploymentStatus, Desired,
-    InfraCommit, Millis, Observed, ObservedImage, OutcomeKind, Phase, Reading, Revision, RolloutState,
-    ScalableTarget, Service, ServiceDeployment, ServiceName, Task, TaskDefinitionArn, Workload,
+    AccountId, AlarmState, Answers, Balancing, ClusterName, DeclaredCommits, Deployment, DeploymentStatus,
+    Desired, Group, InfraCommit, Millis, Observed, ObservedImage, OutcomeKind, Phase, Reading, Revision,
+    RolloutState, ScalableTarget, Service, ServiceDeployment, ServiceName, Task, TaskDefinitionArn, Workload,
 };
 use crate::plan::count::Count;
 use crate::plan::{carriers, declared_family, phase, steady};
 use crate::ports::{
-    Balancers, Clock, CloudError, CodeDeploy, Ecr, Ecs, History, Scaling, Schedules, Sts, Tagging, Tasks,
+    Alarms, Balancers, Clock, CloudError, CodeDeploy, Ecr, Ecs, History, Scaling, Schedules, Sts, Tagging,
+    Tasks,
 };
 
 /// Revisions of the family that are searched for content and stamps.
@@ -36,6 +37,8 @@ const STOPPED_TASKS: usize = 500;
 const YOUNG: Millis = 60_000;
 /// Rules, and target groups, that are read of one service: it may have five load balancers, and another five be declared.
 const MOST_BALANCING: usize = 20;
+/// Alarms that are read of one service: a deployment group has ten at most, and of a service no number is published.
+const MOST_ALARMS: usize = 50;
 
 /// How much one reading asks of AWS.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -44,7 +47,8 @@ pub struct Look {
     pub deep: bool,
     /// Tags and status of the revisions at hand are read again: before a write, and when the deployments have changed.
     pub fresh: bool,
-    /// Also the rules and target groups between which ECS shifts traffic: before something is deployed.
+    /// Also the rules and target groups between which ECS shifts traffic, and the alarms that stop a deployment: before something is
+    /// deployed.
     pub balancing: bool,
     pub past: Past,
     pub images: Images,
@@ -86,6 +90,7 @@ pub struct Observer<'a> {
     pub tagging: &'a dyn Tagging,
     pub scaling: &'a dyn Scaling,
     pub balancers: &'a dyn Balancers,
+    pub alarms: &'a dyn Alarms,
     pub schedules: &'a dyn Schedules,
     pub history: &'a dyn History,
     pub clock: &'a dyn Clock,
@@ -129,7 +134,11 @@ impl Observer<'_> {
         };
         let (deployments, tasks) = join(deployments, tasks).await;
         let Deployments { group, all: service_deployments, lookback } = deployments;
-        let balancing = if look.balancing { self.balancing(desired, &service).await } else { None };
+        let (balancing, alarms) = if look.balancing {
+            join(self.balancing(desired, &service), self.alarms(desired, &service, group.as_ref())).await
+        } else {
+            Default::default()
+        };
         let tasks = self.with_stopped(desired, &service, tasks, &service_deployments, facts_checked_at).await;
         let families = families(desired, &service, &service_deployments);
         let (newest, recalled) = if look.deep {
@@ -181,6 +190,7 @@ impl Observer<'_> {
             newest: newest.map(|newest| newest.of_base),
             group,
             balancing,
+            alarms,
             service_deployments,
             lookback,
             tasks,
@@ -267,6 +277,22 @@ impl Observer<'_> {
         let balancing =
             Balancing { rules: rules.into_iter().collect(), groups: groups.into_iter().collect() };
         (balancing != Balancing::default()).then_some(balancing)
+    }
+
+    /// How the alarms stand that would stop a deployment.
+    pub async fn alarms(
+        &self,
+        desired: &Desired,
+        service: &Reading<Service>,
+        group: Option<&Reading<Group>>,
+    ) -> BTreeMap<String, Reading<AlarmState>> {
+        let Some(service) = service.known() else { return BTreeMap::new() };
+        let names = carriers::of(desired, service).alarms(desired, service, group);
+        let states = names.into_iter().take(MOST_ALARMS).map(async |name| {
+            let found = self.alarms.alarm(&name).await;
+            (name, found.map_or_else(unavailable, present))
+        });
+        join_all(states).await.into_iter().collect()
     }
 
     /// Who else sets the count, where one is declared. It is asked anew before a write: an autoscaler may be a minute old.

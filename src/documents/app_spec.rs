@@ -43,11 +43,14 @@ pub fn task_definition_of(content: &Value) -> Option<&str> {
 
 /// Whether an `AppSpec` has a hook for the event.
 pub fn has_hook(content: &Value, event: &str) -> bool {
-    let named = |value: &Value, key: &str| {
-        value.as_object().into_iter().flatten().any(|(name, _)| name.eq_ignore_ascii_case(key))
-    };
+    hooks(content).any(|(name, _)| name.eq_ignore_ascii_case(event))
+}
+
+/// The hooks of an `AppSpec`: the event, and the name or ARN of the function that is called.
+pub fn hooks(content: &Value) -> impl Iterator<Item = (&str, &Value)> {
     let mut members = content.as_object().into_iter().flatten();
     let hooks =
         members.find(|(name, _)| name.eq_ignore_ascii_case("Hooks")).and_then(|(_, hooks)| hooks.as_array());
-    hooks.into_iter().flatten().any(|hook| named(hook, event))
+    let events = hooks.into_iter().flatten().filter_map(Value::as_object);
+    events.flatten().map(|(event, function)| (event.as_str(), function))
 }

@@ -34,11 +34,11 @@ impl<'a> Home<'a> {
         Some(Self { partition, region, account })
     }
 
-    fn role(self, name: &str) -> String {
+    pub fn role(self, name: &str) -> String {
         format!("arn:{}:iam::{}:role/{name}", self.partition, self.account)
     }
 
-    fn function(self, name: &str) -> String {
+    pub fn function(self, name: &str) -> String {
         format!("arn:{}:lambda:{}:{}:function:{name}", self.partition, self.region, self.account)
     }
 }
@@ -62,6 +62,16 @@ pub fn settings(
         settings.insert(BALANCERS.to_owned(), whole.collect::<Result<_, _>>()?);
     }
     Ok(Value::Object(settings))
+}
+
+/// The hooks of a deployment, as AWS has them: as declared, else those of the live service.
+pub fn hooks(native: Option<&Native>, live: &Value, home: Home<'_>) -> Vec<Value> {
+    let live = live.get(CONFIGURATION).unwrap_or(&Value::Null);
+    let of_live = Live::of(live, "lifecycleHooks");
+    match native.and_then(|native| native.hooks.as_ref()) {
+        Some(declared) => declared.iter().map(|hook| whole_hook(hook, &of_live, home)).collect(),
+        None => of_live.0.into_iter().cloned().collect(),
+    }
 }
 
 /// Those of the members in which the live service differs: nothing else is sent.

@@ -326,6 +326,13 @@ fn reads(desired: &[&Desired]) -> Vec<Statement> {
             any(desired.iter().filter(|one| may_shift_traffic(one))),
         ),
         Statement::new(
+            "ReadAlarms",
+            // A composite alarm is told to nobody who may not look at all of them. Whether a deployment has alarms is the service's to
+            // say, or the group's.
+            &["cloudwatch:DescribeAlarms"],
+            any(&services(desired).collect::<Vec<_>>()),
+        ),
+        Statement::new(
             "ReadRules",
             &["events:DescribeRule", "events:ListTargetsByRule"],
             desired.iter().flat_map(|one| rules(one)),

@@ -18,6 +18,10 @@ pub struct DeploymentGroup {
     pub target_groups: Vec<String>,
     pub has_production_listener: bool,
     pub has_test_listener: bool,
+    /// Names of the alarms that stop its deployments.
+    pub alarms: Vec<String>,
+    /// The ARN of the role by which CodeDeploy acts.
+    pub service_role: Option<String>,
     /// When the last deployment that succeeded was created.
     pub last_success: Option<Millis>,
 }

@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads, writes, parses a format, or knows what time it is.
 
+mod alarm;
 pub mod alert;
 mod balancing;
 mod cause;
@@ -22,6 +23,7 @@ mod shift;
 mod status;
 pub mod surroundings;
 
+pub use alarm::*;
 pub use balancing::*;
 pub use cause::*;
 pub use code_deploy::*;

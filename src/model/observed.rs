@@ -6,9 +6,9 @@ use std::fmt;
 use serde_json::Value;
 
 use super::{
-    AccountId, Answers, Balancing, Cause, ClusterName, Commit, ContentHash, DeclarationHash, DeploymentId,
-    DesiredImage, Digest, Group, InfraCommit, LastRun, Receipts, RepositoryName, Schedule, ScheduleName,
-    Shift, Tag, TaskDefinitionArn,
+    AccountId, AlarmState, Answers, Balancing, Cause, ClusterName, Commit, ContentHash, DeclarationHash,
+    DeploymentId, DesiredImage, Digest, Group, InfraCommit, LastRun, Receipts, RepositoryName, Schedule,
+    ScheduleName, Shift, Tag, TaskDefinitionArn,
 };
 
 /// Unix time in milliseconds. The model never asks what time it is.
@@ -53,6 +53,8 @@ pub struct Observed {
     pub group: Option<Reading<Group>>,
     /// Rules and target groups; `None`: not asked, since ECS shifts no traffic here, or nothing is to be deployed.
     pub balancing: Option<Balancing>,
+    /// How the alarms stand that would stop a deployment, by name; read where rules and target groups are.
+    pub alarms: BTreeMap<String, Reading<AlarmState>>,
     /// Newest first; Absent where AWS keeps none (service never deployed since 2024-10). With CodeDeploy, its
     /// deployments since the last one that succeeded.
     pub service_deployments: Reading<Vec<ServiceDeployment>>,
@@ -160,6 +162,7 @@ impl Observed {
             newest: Some(Reading::Absent),
             group: None,
             balancing: None,
+            alarms: BTreeMap::new(),
             service_deployments: Reading::Absent,
             lookback: Lookback::Listed,
             tasks: Reading::Absent,

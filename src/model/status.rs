@@ -289,6 +289,10 @@ pub enum Waiting {
         /// The group that has the tasks, where that can be told.
         live: Option<String>,
     },
+    /// Alarms are on that would stop a deployment as soon as it begins.
+    AlarmActive {
+        alarms: Vec<String>,
+    },
     ImageNotBuilt {
         repository: String,
         tag: String,

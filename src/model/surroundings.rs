@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{AccountId, Digest, Millis, Reading, Region, RepositoryName, Tag};
+use super::{AccountId, AlarmState, Digest, Millis, Reading, Region, RepositoryName, Tag};
 
 /// What is asked, each thing once, however many targets need it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +18,10 @@ pub struct Questions {
     pub log_groups: BTreeSet<Placed>,
     /// Whose lifecycle policies are asked for.
     pub repositories: BTreeSet<Shelf>,
+    /// Names of alarms.
+    pub alarms: BTreeSet<String>,
+    /// Functions by their ARNs, without a version or an alias.
+    pub functions: BTreeSet<String>,
 }
 
 impl Questions {
@@ -28,6 +32,8 @@ impl Questions {
         self.parameters.extend(other.parameters);
         self.log_groups.extend(other.log_groups);
         self.repositories.extend(other.repositories);
+        self.alarms.extend(other.alarms);
+        self.functions.extend(other.functions);
     }
 }
 
@@ -77,6 +83,15 @@ pub struct Surroundings {
     pub parameters: BTreeMap<Placed, Reading<()>>,
     pub log_groups: BTreeMap<Placed, Reading<()>>,
     pub lifecycles: BTreeMap<Shelf, Reading<Lifecycle>>,
+    pub alarms: BTreeMap<String, Reading<AlarmState>>,
+    pub functions: BTreeMap<String, Reading<Function>>,
+}
+
+/// A function of AWS Lambda.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Function {
+    /// How often it may run at the same time; `None`: it shares what its account has.
+    pub reserved: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

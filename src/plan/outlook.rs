@@ -29,7 +29,7 @@ pub struct Outlook {
     /// The environment tag, and what it moves from and to after success.
     pub tag: Option<(String, Option<Commit>, Commit)>,
     /// What a reviewer should know first.
-    pub risks: Vec<&'static str>,
+    pub risks: Vec<String>,
 }
 
 /// The outlook of a step that leads to a deployment; `None` for all others.
@@ -121,7 +121,7 @@ impl Facts<'_> {
     }
 }
 
-fn risks(facts: &Facts<'_>, service: &Service) -> Vec<&'static str> {
+fn risks(facts: &Facts<'_>, service: &Service) -> Vec<String> {
     let of_carrier = facts.carrier.risks(service, facts.input.observed).into_iter();
     let all = [
         (facts.count_to_come() == 0, "no task runs: it cannot be proven"),
@@ -130,7 +130,9 @@ fn risks(facts: &Facts<'_>, service: &Service) -> Vec<&'static str> {
             "nothing to go back to: the image that runs has been removed from the registry",
         ),
     ];
-    of_carrier.chain(all.into_iter().filter(|(applies, _)| *applies).map(|(_, risk)| risk)).collect()
+    of_carrier
+        .chain(all.into_iter().filter(|(applies, _)| *applies).map(|(_, risk)| risk.to_owned()))
+        .collect()
 }
 
 /// Whether what runs, or what a failure would be undone with, could not be pulled again.

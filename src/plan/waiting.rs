@@ -76,6 +76,7 @@ pub fn class(waiting: &Waiting) -> Class {
         | Waiting::GroupUnfit { .. }
         | Waiting::TrafficUnfit { .. }
         | Waiting::ListenerAstray { .. }
+        | Waiting::AlarmActive { .. }
         | Waiting::ImageArchived { .. }
         | Waiting::ImageRemoved { .. }
         | Waiting::LastGoodGone { .. }
@@ -135,6 +136,7 @@ pub fn reason(waiting: &Waiting) -> &'static str {
         Waiting::GroupUnfit { .. } => "GroupUnfit",
         Waiting::TrafficUnfit { .. } => "TrafficUnfit",
         Waiting::ListenerAstray { .. } => "ListenerAstray",
+        Waiting::AlarmActive { .. } => "AlarmActive",
         Waiting::ImageNotBuilt { .. } => "ImageNotBuilt",
         Waiting::ImageArchived { .. } => "ImageArchived",
         Waiting::ImageRemoved { .. } => "ImageRemoved",
@@ -241,6 +243,10 @@ pub fn describe(waiting: &Waiting) -> String {
                 None => ", and ECS needs exactly one of its two target groups served".to_owned(),
             };
             format!("the production rule {rule} leads {serves}{live}")
+        }
+        Waiting::AlarmActive { alarms } => {
+            let are = if alarms.len() == 1 { "is" } else { "are" };
+            format!("{} {are} in ALARM: CodeDeploy would stop a deployment at once", alarms.join(", "))
         }
         Waiting::ImageNotBuilt { repository, tag, .. } => format!("waiting for image {repository}:{tag}"),
         Waiting::CommitAmbiguous { repository, commit, tags } => {
@@ -446,6 +452,9 @@ pub fn hint(waiting: &Waiting, target: &Target) -> Option<String> {
         }
         Waiting::ListenerAstray { .. } => {
             "have the rule lead to the live tasks again, and keep others from writing it: with Terraform, ignore_changes = [action] on the listener rule".to_owned()
+        }
+        Waiting::AlarmActive { .. } => {
+            "it goes on once the alarm is over; to deploy what is to end it, take the alarm out of the deployment group or disable its alarms".to_owned()
         }
         Waiting::RepositoryMissing { .. } => {
             "correct `repository`, or name the registry that holds it under `registry`".to_owned()

@@ -5,7 +5,11 @@
 
 mod deployment;
 mod expiry;
+mod guards;
+mod need;
 mod needs;
+
+use need::Need;
 
 use crate::model::surroundings::{Questions, Surroundings};
 use crate::model::{Desired, Observed, Waiting};
@@ -39,6 +43,8 @@ pub enum What {
     LogGroup,
     TargetGroup,
     CircuitBreaker,
+    Alarm,
+    Hook,
     Percentages,
 }
 
@@ -60,6 +66,8 @@ impl What {
             Self::LogGroup => "log group",
             Self::TargetGroup => "target group",
             Self::CircuitBreaker => "circuit breaker",
+            Self::Alarm => "alarm",
+            Self::Hook => "hook",
             Self::Percentages => "percentages",
         }
     }
@@ -113,14 +121,23 @@ impl Check {
 
 /// What AWS is asked of a target beyond what the decision rests on.
 pub fn questions(subject: &Subject<'_>) -> Questions {
-    needs::questions(&needs::of(subject), subject)
+    let mut questions =
+        Questions { repositories: expiry::shelves(subject).collect(), ..Questions::default() };
+    for need in needs(subject) {
+        need.ask(&mut questions);
+    }
+    questions
+}
+
+fn needs(subject: &Subject<'_>) -> Vec<Need> {
+    needs::of(subject).into_iter().chain(guards::needs(subject)).collect()
 }
 
 /// Everything that was looked at, in the order in which a deployment meets it.
 pub fn checks(subject: &Subject<'_>, surroundings: &Surroundings) -> Vec<Check> {
     let mut checks = deployment::checks(subject);
     checks.extend(expiry::checks(subject, surroundings));
-    checks.extend(needs::of(subject).iter().map(|need| need.check(surroundings)));
+    checks.extend(needs(subject).iter().map(|need| need.check(surroundings)));
     checks.sort_by_key(|check| check.what);
     checks
 }

@@ -2,38 +2,16 @@
 
 use serde_json::Value;
 
-use super::expiry;
-use super::{Check, Found, Subject, What};
+use super::need::{Asked, Need};
+use super::{Found, Subject, What};
 use crate::documents::{containers, logs, roles};
-use crate::model::surroundings::{Permission, Placed, Questions, Surroundings, Verdict, Who};
-use crate::model::{Desired, Mode, Reading, Region, Strategy};
+use crate::model::surroundings::{Permission, Placed, Who};
+use crate::model::{Desired, Mode, Region, Strategy};
 
 /// Services that are given roles.
 const TASKS: &str = "ecs-tasks.amazonaws.com";
 const ECS: &str = "ecs.amazonaws.com";
 const CODE_DEPLOY: &str = "codedeploy.amazonaws.com";
-
-/// One thing that is needed, and how it is found out whether it is there.
-pub(super) struct Need {
-    what: What,
-    /// What it is, and who needs it.
-    about: String,
-    asked: Asked,
-}
-
-enum Asked {
-    /// That a role lets this service in.
-    Role {
-        arn: String,
-        service: &'static str,
-    },
-    Permission(Permission),
-    Secret(Placed),
-    Parameter(Placed),
-    LogGroup(Placed),
-    /// Nothing: what is to be said of it.
-    Nothing(Found),
-}
 
 /// Everything, each thing once.
 pub(super) fn of(subject: &Subject<'_>) -> Vec<Need> {
@@ -45,22 +23,6 @@ pub(super) fn of(subject: &Subject<'_>) -> Vec<Need> {
         needs.extend(of_task_definition(input, subject));
     }
     needs
-}
-
-pub(super) fn questions(needs: &[Need], subject: &Subject<'_>) -> Questions {
-    let mut questions =
-        Questions { repositories: expiry::shelves(subject).collect(), ..Questions::default() };
-    for need in needs {
-        match &need.asked {
-            Asked::Role { arn, .. } => _ = questions.roles.insert(arn.clone()),
-            Asked::Permission(permission) => _ = questions.permissions.insert(permission.clone()),
-            Asked::Secret(placed) => _ = questions.secrets.insert(placed.clone()),
-            Asked::Parameter(placed) => _ = questions.parameters.insert(placed.clone()),
-            Asked::LogGroup(placed) => _ = questions.log_groups.insert(placed.clone()),
-            Asked::Nothing(_) => {}
-        }
-    }
-    questions
 }
 
 /// Roles that tasks and services are given, each with the service that assumes it.
@@ -228,81 +190,6 @@ impl Reference {
                 Self::Parameter(Placed { region: None, name: text.to_owned() }, arn)
             }
         }
-    }
-}
-
-impl Need {
-    pub(super) fn check(&self, surroundings: &Surroundings) -> Check {
-        let Self { what, about, asked } = self;
-        let (what, about) = (*what, about.as_str());
-        match asked {
-            Asked::Nothing(found) => Check { what, found: found.clone() },
-            Asked::Role { arn, service } => match surroundings.roles.get(arn) {
-                Some(Reading::Known(role)) if role.trusts.contains(*service) => {
-                    Check::good(what, format!("{about} lets {service} in"))
-                }
-                Some(Reading::Known(_)) => Check::bad(
-                    what,
-                    format!("{about} does not let {service} in"),
-                    &format!("allow sts:AssumeRole to the service {service} in its trust policy"),
-                ),
-                other => {
-                    told(what, about, other, ": there is no such role", "create it, or name another one")
-                }
-            },
-            Asked::Permission(permission) => match surroundings.permissions.get(permission) {
-                Some(Reading::Known(Verdict::Allowed)) => Check::good(
-                    what,
-                    format!("{about}: allowed by identity policies; SCPs and boundaries not seen"),
-                ),
-                Some(Reading::Known(Verdict::Denied(actions))) => {
-                    let denied = actions.join(", ");
-                    let who = if permission.who == Who::Caller { "trueup's credentials" } else { "the role" };
-                    Check::bad(
-                        what,
-                        format!("{about}: {denied} is not allowed"),
-                        &format!(
-                            "allow {denied} to {who}; `trueup iam-policy` prints what trueup itself needs"
-                        ),
-                    )
-                }
-                other => told(
-                    what,
-                    about,
-                    other,
-                    ": there is no such user or role",
-                    "create it, or name another one",
-                ),
-            },
-            Asked::Secret(placed) => {
-                there(what, about, surroundings.secrets.get(placed), "create it, or correct valueFrom")
-            }
-            Asked::Parameter(placed) => {
-                there(what, about, surroundings.parameters.get(placed), "create it, or correct valueFrom")
-            }
-            Asked::LogGroup(placed) => there(
-                what,
-                about,
-                surroundings.log_groups.get(placed),
-                "create it, or let ECS do it: awslogs-create-group: \"true\" and logs:CreateLogGroup for the execution role",
-            ),
-        }
-    }
-}
-
-fn there(what: What, about: &str, found: Option<&Reading<()>>, hint: &str) -> Check {
-    match found {
-        Some(Reading::Known(())) => Check::good(what, about),
-        other => told(what, about, other, " is not there", hint),
-    }
-}
-
-/// What is said where there is nothing to look at. `absent` goes on behind what it is about.
-fn told<T>(what: What, about: &str, found: Option<&Reading<T>>, absent: &str, hint: &str) -> Check {
-    match found {
-        Some(Reading::Absent) => Check::bad(what, format!("{about}{absent}"), hint),
-        Some(Reading::Unavailable(why)) => Check::unseen(what, format!("{about}: {why}")),
-        Some(Reading::Known(_)) | None => Check::unseen(what, format!("{about}: it was not asked for")),
     }
 }
 

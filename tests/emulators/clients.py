@@ -50,6 +50,7 @@ class Stage:
         self.tagging, self.scaling = client("resourcegroupstaggingapi"), client("application-autoscaling")
         self.logs = client("logs")
         self.iam, self.secrets, self.parameters = client("iam"), client("secretsmanager"), client("ssm")
+        self.alarms, self.functions = client("cloudwatch"), client("lambda")
         self.events, self.scheduler = client("events"), client("scheduler")
         self.sns, self.sqs = client("sns"), client("sqs")
         self.settings = {

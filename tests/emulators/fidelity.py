@@ -5,7 +5,9 @@ badly.
     python fidelity.py PATH/TO/trueup
 """
 
+import datetime
 import hashlib
+import io
 import json
 import re
 import subprocess
@@ -18,6 +20,7 @@ from pathlib import Path
 
 import boto3
 from botocore.exceptions import ClientError
+from botocore.parsers import RpcV2CBORParser
 from clients import ACCOUNT, REGION, REGISTRY, Stage
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "simulator.md"
@@ -30,6 +33,7 @@ REFUSALS = {
     "json": {"ThrottlingException", "AccessDeniedException", "ExpiredTokenException"},
     "rest-json": {"ThrottlingException", "AccessDeniedException", "ExpiredTokenException"},
     "query": {"Throttling", "AccessDenied", "ExpiredToken"},
+    "smithy-rpc-v2-cbor": {"Throttling", "AccessDenied", "ExpiredToken"},
 }
 
 
@@ -45,7 +49,7 @@ class Checker:
     def answer(self, operation_model, response_dict, customized_response_dict=None, **_):
         name = operation_model.name
         self.seen.add(name)
-        protocol = operation_model.service_model.metadata["protocol"]
+        protocol = operation_model.service_model.resolved_protocol
         body = response_dict["body"]
         if response_dict["status_code"] >= 300:
             return self.error(operation_model, protocol, body)
@@ -55,7 +59,7 @@ class Checker:
             if operation_model.output_shape is not None:
                 self.element(result, operation_model.output_shape, name)
         else:
-            value = json.loads(body) if body else {}
+            value = self.read(protocol, body) if body else {}
             if operation_model.output_shape is not None:
                 self.value(value, operation_model.output_shape, name)
 
@@ -65,17 +69,22 @@ class Checker:
         if protocol == "query":
             code = ElementTree.fromstring(body).find(".//{*}Code").text
         else:
-            code = json.loads(body)["__type"].split("#")[-1]
+            code = self.read(protocol, body)["__type"].split("#")[-1]
         declared = {shape.error_code if hasattr(shape, "error_code") else shape.name for shape in operation_model.error_shapes}
         declared |= {shape.name for shape in operation_model.error_shapes} | COMMON | REFUSALS[protocol]
         declared |= UNDECLARED.get(operation_model.service_model.service_name, set())
         if code not in declared and code.removesuffix("Exception") not in declared:
             self.problems[f"{name}: error {code} is not declared"] += 1
 
+    def read(self, protocol, body):
+        if protocol == "smithy-rpc-v2-cbor":
+            return RpcV2CBORParser().parse_data_item(io.BufferedReader(io.BytesIO(body)))
+        return json.loads(body)
+
     def value(self, value, shape, path):
         kinds = {
             "structure": dict, "map": dict, "list": list, "string": str, "boolean": bool, "blob": str,
-            "integer": int, "long": int, "float": (int, float), "double": (int, float), "timestamp": (int, float),
+            "integer": int, "long": int, "float": (int, float), "double": (int, float), "timestamp": (int, float, datetime.datetime),
         }  # fmt: skip
         kind = shape.type_name
         if not isinstance(value, kinds[kind]) or (kind in ("integer", "long") and isinstance(value, bool)):
@@ -675,6 +684,37 @@ def surroundings(stage):
     assert [group["logGroupName"] for group in rest["logGroups"]][0] == "/mco/b", rest
 
 
+def guards(stage):
+    """Alarms that stop deployments, and functions that hooks call."""
+    alarms, functions = stage.alarms, stage.functions
+    measured = {"MetricName": "Errors", "Namespace": "mco", "ComparisonOperator": "GreaterThanThreshold", "EvaluationPeriods": 1, "Period": 60}
+    for name in ("errors", "latency"):
+        alarms.put_metric_alarm(AlarmName=name, Threshold=1.0, Statistic="Sum", **measured)
+    alarms.set_alarm_state(AlarmName="errors", StateValue="ALARM", StateReason="told")
+    refused(alarms.set_alarm_state, AlarmName="other", StateValue="OK", StateReason="told")
+    kinds = {"AlarmNames": ["errors", "latency", "other"], "AlarmTypes": ["MetricAlarm", "CompositeAlarm"]}
+    told = alarms.describe_alarms(**kinds)
+    assert [(one["AlarmName"], one["StateValue"]) for one in told["MetricAlarms"]] == [("errors", "ALARM"), ("latency", "INSUFFICIENT_DATA")], told
+    assert told["MetricAlarms"][0]["StateUpdatedTimestamp"].year >= 2026, told
+    first = alarms.describe_alarms(MaxRecords=1)
+    assert alarms.describe_alarms(MaxRecords=1, NextToken=first["NextToken"])["MetricAlarms"][0]["AlarmName"] == "latency"
+    refused(alarms.describe_alarms, NextToken="other")
+    refused(alarms.delete_alarms, AlarmNames=["errors", "other"])
+    alarms.delete_alarms(AlarmNames=["errors", "latency"])
+    assert not alarms.describe_alarms()["MetricAlarms"]
+
+    made = {"FunctionName": "smoke", "Role": f"arn:aws:iam::{ACCOUNT}:role/lambda", "Runtime": "python3.13", "Handler": "index.handler"}
+    refused(functions.get_function_concurrency, FunctionName="smoke")
+    arn = functions.create_function(**made, Code={"ZipFile": b""})["FunctionArn"]
+    refused(functions.create_function, **made, Code={"ZipFile": b""})
+    assert "ReservedConcurrentExecutions" not in functions.get_function_concurrency(FunctionName=arn)
+    refused(functions.put_function_concurrency, FunctionName="smoke", ReservedConcurrentExecutions=901)
+    functions.put_function_concurrency(FunctionName="smoke", ReservedConcurrentExecutions=0)
+    assert functions.get_function_concurrency(FunctionName="smoke")["ReservedConcurrentExecutions"] == 0
+    functions.delete_function(FunctionName="smoke")
+    refused(functions.delete_function, FunctionName="smoke")
+
+
 def alerts(stage):
     """A topic and a bus as receivers: what they take, and what they refuse."""
     topic = stage.sns.create_topic(Name="alerts")["TopicArn"]
@@ -710,7 +750,7 @@ def main():
             stage, checker = Stage(trueup, endpoint, Path(folder)), Checker()
             sts = boto3.client("sts", endpoint_url=endpoint, region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x")
             spoken = (stage.ecs, stage.ecr, stage.elb, stage.deploy, stage.tagging, stage.scaling, stage.logs, stage.events, stage.scheduler, stage.iam,
-                      stage.secrets, stage.parameters, stage.sns, sts)
+                      stage.secrets, stage.parameters, stage.alarms, stage.functions, stage.sns, sts)
             for client in spoken:
                 checker.watch(client)
             protocol = stage.deploy.meta.service_model.metadata["protocol"]
@@ -719,7 +759,7 @@ def main():
             sessions(endpoint, sts, checker)
             stage.world()
             stage.control("fault", {"kind": "hookSilent", "function": "silent"})
-            for scene in (images, rolling, runs, blue_green, shifting, balancing, unhealthy, logs, surroundings, tagging, scaling, schedules, alerts, refusals):
+            for scene in (images, rolling, runs, blue_green, shifting, balancing, unhealthy, logs, surroundings, guards, tagging, scaling, schedules, alerts, refusals):
                 scene(stage)
         for problem, times in sorted(checker.problems.items()):
             print(f"fidelity: {problem} ({times} x)", file=sys.stderr)

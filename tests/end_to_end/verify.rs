@@ -24,6 +24,7 @@ fn rig() -> Rig {
     );
     rig.call(Api::Logs, "CreateLogGroup", &json!({"logGroupName": "/mco/api-old"}));
     rig.call(Api::Logs, "CreateLogGroup", &json!({"logGroupName": "/mco/api"}));
+    alarm(&rig, "OK");
     let group = balanced(&rig);
     let role = |name: &str| format!("arn:aws:iam::{ACCOUNT}:role/{name}");
     let input = json!({
@@ -50,11 +51,14 @@ fn rig() -> Rig {
         "serviceName": "mco-api-test",
         "taskDefinition": "mco-api",
         "desiredCount": 2,
-        "deploymentConfiguration": {"deploymentCircuitBreaker": {"enable": true, "rollback": true}},
+        "deploymentConfiguration": {
+            "deploymentCircuitBreaker": {"enable": true, "rollback": true},
+            "alarms": {"alarmNames": ["errors"], "enable": true, "rollback": true},
+        },
         "loadBalancers": [{"targetGroupArn": group, "containerName": "api", "containerPort": 8080}],
     });
     rig.call(Api::Ecs, "CreateService", &service);
-    rig.world.lock().unwrap().advance(120);
+    rig.world.lock().unwrap().advance(400);
     rig.write("api.yaml", &format!("{APPLICATION}  taskDefinition: task.json\n"));
     rig.declare("aaaaaaa");
     rig
@@ -81,6 +85,14 @@ fn permit(rig: &Rig, actions: &[&str]) {
         "PutRolePolicy",
         &json!({"RoleName": "execution", "PolicyName": "all", "PolicyDocument": document}),
     );
+}
+
+fn alarm(rig: &Rig, state: &str) {
+    let put = json!({"AlarmName": "errors", "MetricName": "HTTPCode_Target_5XX_Count", "Namespace": "AWS/ApplicationELB",
+        "ComparisonOperator": "GreaterThanThreshold", "EvaluationPeriods": 1});
+    rig.call(Api::CloudWatch, "PutMetricAlarm", &put);
+    let set = json!({"AlarmName": "errors", "StateValue": state, "StateReason": "told"});
+    rig.call(Api::CloudWatch, "SetAlarmState", &set);
 }
 
 fn balanced(rig: &Rig) -> Value {
@@ -145,6 +157,7 @@ fn what_a_deployment_needs_is_there() {
         "LogGroup",
         "TargetGroup",
         "CircuitBreaker",
+        "Alarm",
         "Percentages",
     ];
     let passed = expected.map(|check| match check {
@@ -155,7 +168,7 @@ fn what_a_deployment_needs_is_there() {
     assert_eq!(code, Some(0));
     assert_eq!(rig.writes(), writes, "nothing is written");
     let text = rig.expect(&["verify"], 0);
-    assert!(text.starts_with("test/api: 20 passed\n"), "{text}");
+    assert!(text.starts_with("test/api: 21 passed\n"), "{text}");
     assert!(text.contains("✓ pass role        task to ecs-tasks.amazonaws.com: allowed by identity policies; SCPs and boundaries not seen"), "{text}");
     assert!(!text.contains("hunter2"), "{text}");
 }
@@ -163,7 +176,7 @@ fn what_a_deployment_needs_is_there() {
 #[test]
 fn each_thing_that_is_missing_fails_by_itself() {
     type Change = fn(&Rig);
-    let cases: [(Change, &str, i32); 18] = [
+    let cases: [(Change, &str, i32); 22] = [
         (
             |rig| _ = rig.call(Api::Secrets, "DeleteSecret", &json!({"SecretId": "mco/db"})),
             "Secret Failed",
@@ -228,7 +241,8 @@ fn each_thing_that_is_missing_fails_by_itself() {
         (|rig| rig.declare("ddddddd"), "Image Failed", 3),
         (
             |rig| {
-                let none = json!({"deploymentCircuitBreaker": {"enable": false, "rollback": false}});
+                let none = json!({"deploymentCircuitBreaker": {"enable": false, "rollback": false},
+                    "alarms": {"alarmNames": [], "enable": false, "rollback": false}});
                 let update =
                     json!({"cluster": "mco", "service": "mco-api-test", "deploymentConfiguration": none});
                 rig.call(Api::Ecs, "UpdateService", &update);
@@ -259,6 +273,14 @@ fn each_thing_that_is_missing_fails_by_itself() {
         (|rig| deny(rig, "GetRole"), "Role Unseen", 0),
         (|rig| deny(rig, "SimulatePrincipalPolicy"), "PassRole Unseen", 0),
         (|rig| deny(rig, "DescribeSecret"), "Secret Unseen", 0),
+        (|rig| alarm(rig, "ALARM"), "Alarm Risk", 0),
+        (|rig| alarm(rig, "INSUFFICIENT_DATA"), "Alarm Passed", 0),
+        (
+            |rig| _ = rig.call(Api::CloudWatch, "DeleteAlarms", &json!({"AlarmNames": ["errors"]})),
+            "Alarm Risk",
+            0,
+        ),
+        (|rig| deny(rig, "DescribeAlarms"), "Alarm Unseen", 0),
     ];
     for (number, (change, expected, code)) in cases.into_iter().enumerate() {
         let rig = rig();
@@ -296,7 +318,7 @@ fn trouble_comes_first_with_what_to_do() {
     deny(&rig, "DescribeSecret");
     let text = rig.expect(&["verify"], 3);
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines[0], "test/api: 1 failed, 1 could not be looked at, 18 passed", "{text}");
+    assert_eq!(lines[0], "test/api: 1 failed, 1 could not be looked at, 19 passed", "{text}");
     assert_eq!(lines[1], "  ✗ log group        /mco/api is not there");
     let hint = "    hint             create it, or let ECS do it: awslogs-create-group:";
     assert!(lines[2].starts_with(hint), "{text}");
@@ -306,4 +328,52 @@ fn trouble_comes_first_with_what_to_do() {
         "{text}"
     );
     assert!(lines[3].contains("not allowed"), "{text}");
+}
+
+/// The function that the strategy of the service calls, and what its role may do.
+fn hooked(rig: &Rig, role: &str, allowed: &str) {
+    let made = json!({"FunctionName": "smoke", "Role": "arn:aws:iam::123456789012:role/lambda", "Handler": "index.handler",
+        "Runtime": "python3.13", "Code": {"ZipFile": ""}});
+    rig.call(Api::Lambda, "CreateFunction", &made);
+    let trust = trust("ecs.amazonaws.com");
+    iam(rig, "CreateRole", &json!({"RoleName": role, "AssumeRolePolicyDocument": trust}));
+    let statement = json!({"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": allowed});
+    let document = json!({"Statement": [statement]}).to_string();
+    iam(rig, "PutRolePolicy", &json!({"RoleName": role, "PolicyName": "call", "PolicyDocument": document}));
+}
+
+const SMOKE: &str = "arn:aws:lambda:eu-west-2:123456789012:function:smoke";
+
+#[test]
+fn a_hook_needs_its_function_and_a_role_that_may_call_it() {
+    let declared = |rig: &Rig| {
+        let hook = "{lambda: \"smoke:live\", role: hooks, at: [postScaleUp]}";
+        rig.write(
+            "api.yaml",
+            &format!(
+                "{APPLICATION}  taskDefinition: task.json\n  strategy: {{blueGreen: {{hooks: [{hook}]}}}}\n"
+            ),
+        );
+        rig.commit("a hook");
+    };
+    let found = |rig: &Rig| {
+        let (checks, _) = verified(rig);
+        let hook: Vec<String> = checks.iter().filter(|check| check.starts_with("Hook")).cloned().collect();
+        let refused = checks.iter().filter(|check| *check == "Permission Failed").count();
+        (hook.join(", "), refused)
+    };
+    let rig = rig();
+    declared(&rig);
+    assert_eq!(found(&rig), ("Hook Failed".to_owned(), 1), "neither the function nor the role is there");
+    hooked(&rig, "hooks", &format!("{SMOKE}:*"));
+    assert_eq!(found(&rig), ("Hook Passed".to_owned(), 0));
+    let none = json!({"FunctionName": "smoke", "ReservedConcurrentExecutions": 0});
+    rig.call(Api::Lambda, "PutFunctionConcurrency", &none);
+    assert_eq!(found(&rig), ("Hook Failed".to_owned(), 0), "it may never run");
+    deny(&rig, "GetFunctionConcurrency");
+    assert_eq!(found(&rig), ("Hook Unseen".to_owned(), 0));
+    let rig = self::rig();
+    declared(&rig);
+    hooked(&rig, "hooks", SMOKE);
+    assert_eq!(found(&rig), ("Hook Passed".to_owned(), 1), "what is called is the alias");
 }

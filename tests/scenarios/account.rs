@@ -270,6 +270,8 @@ impl Endpoint {
             Api::Iam => "iam",
             Api::Secrets => "secretsmanager",
             Api::Parameters => "ssm",
+            Api::CloudWatch => "cloudwatch",
+            Api::Lambda => "lambda",
         };
         let answer = self.ask(name, operation, input)?;
         self.remember(api, operation, input, &answer);

@@ -77,6 +77,37 @@ async fn promoted(group: &Value) -> Stage {
     stage
 }
 
+#[tokio::test]
+async fn while_an_alarm_is_on_that_would_stop_it_nothing_is_deployed_and_no_commit_is_held() {
+    let watched = json!({"alarmConfiguration": {"enabled": true, "alarms": [{"name": "errors"}]}});
+    let mut stage = promoted(&watched).await;
+    stage.set_alarm("errors", true);
+    stage.build("ccccccc");
+    stage.declare("ccccccc");
+    let writes = stage.writes();
+    let mut running = stage.process(BTreeMap::new());
+    let swept = running.run(&stage, 10 * MINUTE).await;
+    assert_eq!((said(&swept).as_str(), stage.writes()), ("AlarmActive", writes));
+    check(&stage, &said(&swept), ("AlarmActive", 1, 2, "bbbbbbb"));
+    // Once it is over the deployment goes on by itself.
+    stage.set_alarm("errors", false);
+    let swept = running.run(&stage, WHOLE).await;
+    check(&stage, &said(&swept), ("Settled", 2, 3, "ccccccc"));
+}
+
+#[tokio::test]
+async fn the_alarms_are_read_again_in_the_pass_that_starts_the_deployment() {
+    let watched = json!({"alarmConfiguration": {"enabled": true, "alarms": [{"name": "errors"}]}});
+    let mut stage = promoted(&watched).await;
+    stage.build("ccccccc");
+    stage.declare("ccccccc");
+    let mut running = stage.process(BTreeMap::new());
+    running.until(&stage, |stage, _| stage.revisions() == 3).await;
+    stage.set_alarm("errors", true);
+    let swept = running.run(&stage, 5 * MINUTE).await;
+    assert_eq!((said(&swept).as_str(), stage.deployments()), ("AlarmActive", 1));
+}
+
 /// A second commit in flight over bbbbbbb, with all traffic on it.
 async fn shifted() -> (Stage, Running) {
     let mut stage = promoted(&json!({})).await;

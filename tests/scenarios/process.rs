@@ -297,6 +297,8 @@ pub fn simulated(api: aws::Api) -> Api {
         aws::Api::Iam => Api::Iam,
         aws::Api::Secrets => Api::Secrets,
         aws::Api::Parameters => Api::Parameters,
+        aws::Api::Alarms => Api::CloudWatch,
+        aws::Api::Functions => Api::Lambda,
     }
 }
 

@@ -1,8 +1,8 @@
-//! CBOR, which recent Python clients speak to `CodeDeploy` (smithy, "smithy-rpc-v2-cbor protocol").
+//! CBOR, which recent Python clients speak to `CodeDeploy` and `CloudWatch` (smithy, "smithy-rpc-v2-cbor protocol").
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ciborium::Value as Cbor;
 use serde_json::{Value, json};
@@ -16,8 +16,10 @@ use crate::world::{Api, AwsError};
 const EPOCH: u64 = 1;
 /// Depth of a request.
 const DEEPEST: usize = 32;
-/// The members that are points in time, as botocore's model of `CodeDeploy` has them.
-const TIMES: [&str; 10] = [
+/// The members that are points in time, as botocore's models have them.
+const TIMES: [&str; 12] = [
+    "AlarmConfigurationUpdatedTimestamp",
+    "StateUpdatedTimestamp",
     "createTime",
     "startTime",
     "completeTime",
@@ -41,26 +43,35 @@ pub(super) async fn call(
 }
 
 fn answer(server: &Server, headers: &HeaderMap, (service, operation): (&str, &str), body: &[u8]) -> Response {
-    if service != "CodeDeploy_20141006" {
-        return refused(&error("UnknownOperationException", "this service is not simulated", 404));
-    }
+    let api = match service {
+        "CodeDeploy_20141006" => Api::CodeDeploy,
+        "GraniteServiceVersion20100801" => Api::CloudWatch,
+        _ => return refused(None, &error("UnknownOperationException", "this service is not simulated", 404)),
+    };
     let read =
         |body: &[u8]| -> Option<Cbor> { ciborium::de::from_reader_with_recursion_limit(body, DEEPEST).ok() };
     let input = if body.is_empty() { Some(json!({})) } else { read(body).map(to_json) };
     let answer = match input {
-        Some(input) => server.call(signature::read(headers).as_ref(), Api::CodeDeploy, operation, &input),
+        Some(input) => server.call(signature::read(headers).as_ref(), api, operation, &input),
         None => Err(error("SerializationException", "the body is no CBOR", 400)),
     };
     match answer {
         Ok(value) => cbor_answer(StatusCode::OK, &value),
         Err(error) if error.code == LOST => broken(),
-        Err(error) => refused(&error),
+        Err(error) => refused(Some(api), &error),
     }
 }
 
-fn refused(error: &AwsError) -> Response {
-    let code = format!("com.amazonaws.codedeploy#{}", error.code);
-    cbor_answer(status(error), &json!({"__type": code, "message": error.message}))
+fn refused(api: Option<Api>, error: &AwsError) -> Response {
+    let namespace = if api == Some(Api::CloudWatch) { "cloudwatch" } else { "codedeploy" };
+    let code = format!("com.amazonaws.{namespace}#{}", error.code);
+    let mut answer = cbor_answer(status(error), &json!({"__type": code, "message": error.message}));
+    // Who spoke the query protocol before finds the code where it was (smithy, "awsQueryCompatible").
+    let of_query = format!("{};{}", error.code, if error.status < 500 { "Sender" } else { "Receiver" });
+    if let (Some(Api::CloudWatch), Ok(of_query)) = (api, HeaderValue::from_str(&of_query)) {
+        answer.headers_mut().insert("x-amzn-query-error", of_query);
+    }
+    answer
 }
 
 fn cbor_answer(status: StatusCode, value: &Value) -> Response {

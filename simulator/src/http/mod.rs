@@ -1,5 +1,5 @@
-//! AWS's protocols in front of the world, for any AWS client: JSON 1.1, CBOR for CodeDeploy, the query protocol for STS
-//! and Elastic Load Balancing, REST for EventBridge Scheduler. Of a signature only the access key and the scope are looked at (`signature`). What is not AWS is in
+//! AWS's protocols in front of the world, for any AWS client: JSON 1.1, CBOR for CodeDeploy and `CloudWatch`, the query protocol for STS
+//! and Elastic Load Balancing among others, REST for EventBridge Scheduler and Lambda. Of a signature only the access key and the scope are looked at (`signature`). What is not AWS is in
 //! `control`.
 
 mod answer;
@@ -18,7 +18,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use axum::routing::{any, get, post};
+use axum::routing::{any, delete, get, post, put};
 use serde_json::Value;
 
 use crate::cloud::{Cloud, Signature};
@@ -110,6 +110,10 @@ pub async fn serve_cloud(
         .route("/service/{service}/operation/{operation}", post(cbor::call))
         .route("/schedules/{name}", any(rest::schedule))
         .route("/schedule-groups/{name}", post(rest::group))
+        .route("/2015-03-31/functions", post(rest::create_function))
+        .route("/2015-03-31/functions/{name}", delete(rest::delete_function))
+        .route("/2017-10-31/functions/{name}/concurrency", put(rest::concurrency))
+        .route("/2019-09-30/functions/{name}/concurrency", get(rest::concurrency))
         .route_layer(axum::middleware::map_response_with_state(latency, delayed))
         .merge(control)
         .layer(DefaultBodyLimit::max(MOST_BYTES))

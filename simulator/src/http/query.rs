@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::answer::{broken, error, status};
 use super::{Server, signature};
 use crate::faults::LOST;
+use crate::world::times::iso;
 use crate::world::{Api, AwsError};
 
 /// Elements and members of one request.
@@ -25,6 +26,7 @@ pub(super) fn call(server: &Server, headers: &HeaderMap, body: &[u8], id: &str) 
     let (api, namespace) = match version.as_deref() {
         Some("2015-12-01") => (Api::Elb, "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/"),
         Some("2010-03-31") => (Api::Sns, "https://sns.amazonaws.com/doc/2010-03-31/"),
+        Some("2010-08-01") => (Api::CloudWatch, "http://monitoring.amazonaws.com/doc/2010-08-01/"),
         Some("2010-05-08") => (Api::Iam, "https://iam.amazonaws.com/doc/2010-05-08/"),
         _ => (Api::Sts, "https://sts.amazonaws.com/doc/2011-06-15/"),
     };
@@ -92,7 +94,10 @@ fn write(xml: &mut String, value: &Value) {
     match value {
         Value::Object(members) => {
             for (name, value) in members {
-                element(xml, name, value);
+                match value.as_f64().filter(|_| name.ends_with(TIMESTAMP)) {
+                    Some(seconds) => element(xml, name, &Value::from(instant(seconds))),
+                    None => element(xml, name, value),
+                }
             }
         }
         Value::Array(items) => items.iter().for_each(|item| element(xml, "member", item)),
@@ -100,6 +105,14 @@ fn write(xml: &mut String, value: &Value) {
         Value::Null => {}
         other => xml.push_str(&other.to_string()),
     }
+}
+
+/// What the names of members that are points in time end with; other protocols have them in seconds since 1970.
+const TIMESTAMP: &str = "Timestamp";
+
+fn instant(seconds: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds since 1970")]
+    iso(seconds as u64)
 }
 
 fn element(xml: &mut String, name: &str, value: &Value) {

@@ -1,4 +1,4 @@
-//! The REST protocol of EventBridge Scheduler: the operation is the method and the path, whose last part is a name, and
+//! The REST protocol of EventBridge Scheduler and AWS Lambda: the operation is the method and the path, which has a name in it, and
 //! other members are in the query or in a body of JSON (smithy, "AWS restJson1 protocol").
 
 use axum::body::Bytes;
@@ -30,7 +30,8 @@ pub(super) async fn schedule(
         Method::DELETE => "DeleteSchedule",
         _ => "",
     };
-    call(&server, operation, &name, &uri, (&headers, &body))
+    let named = Some(("Name", name.as_str()));
+    call(&server, (Api::Scheduler, operation), named, &uri, (&headers, &body))
 }
 
 pub(super) async fn group(
@@ -40,18 +41,54 @@ pub(super) async fn group(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    call(&server, "CreateScheduleGroup", &name, &uri, (&headers, &body))
+    let named = Some(("Name", name.as_str()));
+    call(&server, (Api::Scheduler, "CreateScheduleGroup"), named, &uri, (&headers, &body))
 }
 
+/// The function is named in the body.
+pub(super) async fn create_function(
+    State(server): State<Server>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    call(&server, (Api::Lambda, "CreateFunction"), None, &uri, (&headers, &body))
+}
+
+pub(super) async fn delete_function(
+    State(server): State<Server>,
+    Path(name): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let named = Some(("FunctionName", name.as_str()));
+    call(&server, (Api::Lambda, "DeleteFunction"), named, &uri, (&headers, &body))
+}
+
+pub(super) async fn concurrency(
+    State(server): State<Server>,
+    Path(name): Path<String>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let operation = if method == Method::PUT { "PutFunctionConcurrency" } else { "GetFunctionConcurrency" };
+    let named = Some(("FunctionName", name.as_str()));
+    call(&server, (Api::Lambda, operation), named, &uri, (&headers, &body))
+}
+
+/// `named`: the member that is in the path, and what it holds.
 fn call(
     server: &Server,
-    operation: &str,
-    name: &str,
+    (api, operation): (Api, &str),
+    named: Option<(&str, &str)>,
     uri: &Uri,
     (headers, body): (&HeaderMap, &[u8]),
 ) -> Response {
-    let answer = input(name, uri, body)
-        .and_then(|input| server.call(signature::read(headers).as_ref(), Api::Scheduler, operation, &input));
+    let answer = input(named, uri, body)
+        .and_then(|input| server.call(signature::read(headers).as_ref(), api, operation, &input));
     let answer = match answer {
         Ok(value) => json_answer(StatusCode::OK, &value),
         Err(error) if error.code == LOST => broken(),
@@ -60,7 +97,7 @@ fn call(
     with_id(answer, &server.request_id())
 }
 
-fn input(name: &str, uri: &Uri, body: &[u8]) -> Result<Value, AwsError> {
+fn input(named: Option<(&str, &str)>, uri: &Uri, body: &[u8]) -> Result<Value, AwsError> {
     let mut members: Map<String, Value> = if body.is_empty() {
         Map::new()
     } else {
@@ -72,7 +109,7 @@ fn input(name: &str, uri: &Uri, body: &[u8]) -> Result<Value, AwsError> {
             members.insert((*member).to_owned(), json!(value));
         }
     }
-    members.insert("Name".to_owned(), json!(name));
+    members.extend(named.map(|(member, name)| (member.to_owned(), json!(name))));
     Ok(Value::Object(members))
 }
 

@@ -57,6 +57,7 @@ fn json_call(server: &Server, headers: &HeaderMap, target: &str, body: &[u8]) ->
         "Logs_20140328" => Api::Logs,
         "secretsmanager" => Api::Secrets,
         "AmazonSSM" => Api::Parameters,
+        "GraniteServiceVersion20100801" => Api::CloudWatch,
         _ => return refused(&error("UnknownOperationException", "this service is not simulated", 404)),
     };
     let input = if body.is_empty() { Ok(json!({})) } else { serde_json::from_slice(body) };

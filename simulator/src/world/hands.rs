@@ -53,11 +53,8 @@ impl World {
 
     /// An alarm of `CloudWatch` moves into or out of ALARM. Any name will do.
     pub fn set_alarm(&mut self, name: &str, in_alarm: bool) {
-        if in_alarm {
-            self.alarms.insert(name.to_owned());
-        } else {
-            self.alarms.remove(name);
-        }
+        let state = if in_alarm { "ALARM" } else { "OK" };
+        self.alarms.set(name, state, "set by hand", self.now);
     }
 
     /// What containers of this name do from now on in tasks that no service has started.

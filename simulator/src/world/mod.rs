@@ -1,11 +1,13 @@
 //! The world: everything that exists in one account and region, and the time in it.
 
+mod alarms;
 mod codedeploy;
 mod ecr;
 mod ecs;
 mod elb;
 mod events;
 mod firing;
+mod functions;
 mod hands;
 mod iam;
 pub(crate) mod ids;
@@ -23,7 +25,7 @@ mod tests;
 pub(crate) mod times;
 mod wildcard;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
@@ -63,6 +65,10 @@ pub enum Api {
     Secrets,
     /// The parameter store of AWS Systems Manager.
     Parameters,
+    /// Amazon `CloudWatch`.
+    CloudWatch,
+    /// AWS Lambda.
+    Lambda,
 }
 
 /// What AWS answers instead of a result.
@@ -138,8 +144,9 @@ pub struct World {
     balancing: elb::Balancing,
     /// What functions do that hooks call; any other succeeds.
     functions: BTreeMap<String, Function>,
-    /// Alarms of `CloudWatch` in state ALARM.
-    alarms: BTreeSet<String>,
+    /// Which of them somebody has made.
+    lambda: functions::Functions,
+    alarms: alarms::Alarms,
     targets: scaling::Targets,
     rules: events::Rules,
     schedules: scheduler::Schedules,
@@ -180,7 +187,8 @@ impl World {
             code_deploy: codedeploy::CodeDeploy::default(),
             balancing: elb::Balancing::default(),
             functions: BTreeMap::new(),
-            alarms: BTreeSet::new(),
+            lambda: functions::Functions::default(),
+            alarms: alarms::Alarms::default(),
             targets: scaling::Targets::new(),
             rules: events::Rules::new(),
             schedules: scheduler::Schedules::default(),
@@ -376,6 +384,8 @@ impl World {
             Api::Iam => self.iam(operation, input),
             Api::Secrets => self.secrets(operation, input),
             Api::Parameters => self.parameters(operation, input),
+            Api::CloudWatch => self.cloud_watch(operation, input),
+            Api::Lambda => self.lambda(operation, input),
         }
     }
 
@@ -427,6 +437,8 @@ impl World {
             Api::Iam => ("iam", text("RoleName").map(|name| format!("role/{name}"))),
             Api::Secrets => ("secretsmanager", text("SecretId").map(|id| format!("secret:{id}"))),
             Api::Parameters => ("ssm", None),
+            Api::CloudWatch => ("cloudwatch", None),
+            Api::Lambda => ("lambda", text("FunctionName").map(|name| format!("function:{name}"))),
         };
         let resource = resource.map_or_else(|| "*".to_owned(), |resource| self.arn(service, &resource));
         format!(

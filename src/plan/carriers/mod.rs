@@ -4,6 +4,7 @@
 //! Nobody outside of this folder asks which one it is. A carrier knows neither what trueup remembers nor what else is
 //! decided: it answers from what was read and declared alone.
 
+mod alarms;
 mod declared;
 mod native;
 mod observed;
@@ -18,14 +19,16 @@ pub(super) use declared::{app_spec, declared};
 pub use traffic::to_read;
 pub(super) use traffic::{can_shift, can_shift_back, strategy_change, strategy_to_send};
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::phase::Current;
 use super::step::{By, DeploymentName, Step};
 use crate::documents::service_settings;
 use crate::model::{
-    Commit, Controller, DeclarationHash, DeploymentStrategy, Desired, InFlight, Observed, Service, Shift,
-    Strategy, TaskDefinitionArn, Waiting,
+    Commit, Controller, DeclarationHash, DeploymentStrategy, Desired, Group, InFlight, Observed, Reading,
+    Service, Shift, Strategy, TaskDefinitionArn, Waiting,
 };
 use code_deploy::ByCodeDeploy;
 use native::Native;
@@ -59,7 +62,22 @@ pub trait Carrier {
     fn undoes_by_itself(&self, service: &Service) -> bool;
 
     /// What a reviewer should know of the deployment to come.
-    fn risks(&self, service: &Service, observed: &Observed) -> Vec<&'static str>;
+    fn risks(&self, service: &Service, observed: &Observed) -> Vec<String>;
+
+    /// The names of the alarms that stop a deployment.
+    fn alarms(
+        &self,
+        _desired: &Desired,
+        _service: &Service,
+        _group: Option<&Reading<Group>>,
+    ) -> BTreeSet<String> {
+        BTreeSet::new()
+    }
+
+    /// What a deployment comes to that begins while one of its alarms is on.
+    fn under_alarm(&self) -> UnderAlarm {
+        UnderAlarm::Unwatched
+    }
 
     /// Whether the deployment that goes on may be replaced by a newer one, and how that is begun.
     fn may_be_replaced(&self, current: &Current, shift: Option<&Shift>, newer: Newer) -> Replacement;
@@ -165,6 +183,14 @@ pub(super) fn of_none() -> Box<dyn Carrier> {
 pub enum Listing {
     ServiceDeployments,
     CodeDeploy { application: String, group: String },
+}
+
+/// What becomes of a deployment that begins while one of its alarms is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum UnderAlarm {
+    /// It goes on, and no alarm stops it.
+    Unwatched,
+    Stopped,
 }
 
 /// What is declared while another deployment goes on.

@@ -2,10 +2,12 @@
 //! and the old ones end after a bake. What has most of the production traffic is live; the PRIMARY deployment is only what ECS works
 //! towards.
 
-use super::{Carrier, Listing, Newer, Replacement, Way, rolling};
+use std::collections::BTreeSet;
+
+use super::{Carrier, Listing, Newer, Replacement, Way, alarms, rolling};
 use crate::model::{
-    Deployment, DeploymentStatus, DeploymentStrategy, InFlight, Observed, Phase, RolloutState, Service,
-    ServiceDeployment, Shift, Stage, TaskDefinitionArn, Traffic, Undo,
+    Deployment, DeploymentStatus, DeploymentStrategy, Desired, Group, InFlight, Observed, Phase, Reading,
+    RolloutState, Service, ServiceDeployment, Shift, Stage, TaskDefinitionArn, Traffic, Undo,
 };
 use crate::plan::phase::{self, Current};
 use crate::plan::step::DeploymentName;
@@ -44,8 +46,12 @@ impl Carrier for Native {
         false
     }
 
-    fn risks(&self, _: &Service, _: &Observed) -> Vec<&'static str> {
-        Vec::new()
+    fn risks(&self, _: &Service, observed: &Observed) -> Vec<String> {
+        alarms::risk(observed).into_iter().collect()
+    }
+
+    fn alarms(&self, desired: &Desired, service: &Service, _: Option<&Reading<Group>>) -> BTreeSet<String> {
+        alarms::of_ecs(desired, service)
     }
 
     fn may_be_replaced(&self, _: &Current, shift: Option<&Shift>, newer: Newer) -> Replacement {

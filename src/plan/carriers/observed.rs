@@ -55,7 +55,7 @@ impl Carrier for OnlyObserved {
         service.rolls_back_by_itself()
     }
 
-    fn risks(&self, _: &Service, _: &Observed) -> Vec<&'static str> {
+    fn risks(&self, _: &Service, _: &Observed) -> Vec<String> {
         Vec::new()
     }
 

@@ -1,8 +1,13 @@
 //! Rolling deployments by ECS: old tasks are replaced by new ones, and both take traffic meanwhile. What is deployed is live
 //! from its first task on.
 
-use super::{Carrier, Listing, Newer, Replacement, Way};
-use crate::model::{Deployment, InFlight, Observed, Phase, RolloutState, Service, ServiceDeployment, Shift};
+use std::collections::BTreeSet;
+
+use super::{Carrier, Listing, Newer, Replacement, Way, alarms};
+use crate::model::{
+    Deployment, Desired, Group, InFlight, Observed, Phase, Reading, RolloutState, Service, ServiceDeployment,
+    Shift,
+};
 use crate::plan::phase::{self, Current};
 use crate::plan::step::DeploymentName;
 use crate::plan::windows;
@@ -35,9 +40,14 @@ impl Carrier for Rolling {
         service.rolls_back_by_itself()
     }
 
-    fn risks(&self, service: &Service, _: &Observed) -> Vec<&'static str> {
-        let guarded = service.rolls_back_by_itself();
-        if guarded { Vec::new() } else { vec!["no circuit breaker with rollback"] }
+    fn risks(&self, service: &Service, observed: &Observed) -> Vec<String> {
+        let unguarded = !service.rolls_back_by_itself();
+        let unguarded = unguarded.then(|| "no circuit breaker with rollback".to_owned());
+        unguarded.into_iter().chain(alarms::risk(observed)).collect()
+    }
+
+    fn alarms(&self, desired: &Desired, service: &Service, _: Option<&Reading<Group>>) -> BTreeSet<String> {
+        alarms::of_ecs(desired, service)
     }
 
     /// To ECS a newer deployment is the usual way of ending one.

@@ -56,8 +56,34 @@ fn a_change_is_told_to_its_last_write_and_with_its_risks() {
         (service.circuit_breaker, service.desired_count) = (CircuitBreaker::default(), 0);
     };
     let risks = of(Scene::new().with(risky)).map(|outlook| outlook.risks);
-    assert_eq!(risks, Some(vec!["no circuit breaker with rollback", "no task runs: it cannot be proven"]));
+    let told = ["no circuit breaker with rollback", "no task runs: it cannot be proven"];
+    assert_eq!(risks.unwrap_or_default(), told);
     assert_eq!(of(Scene::new().declares_a()), None, "nothing changes");
+}
+
+#[test]
+fn an_alarm_that_is_on_is_a_risk_where_ecs_deploys_and_waited_for_where_codedeploy_does() {
+    let told = |alarms: &[(&str, Reading<AlarmState>)]| {
+        let alarms = || alarms.iter().map(|(name, state)| ((*name).to_owned(), state.clone())).collect();
+        let rolling = Scene::new().with(|scene| scene.observed.alarms = alarms()).plan();
+        let stopped = Scene::blue_green().with(|scene| scene.observed.alarms = alarms()).plan();
+        let stopped = stopped.waiting.as_ref().map(waiting::describe);
+        (rolling.outlook.unwrap().risks.join("; "), stopped.unwrap_or_default())
+    };
+    let on = || Reading::Known(AlarmState::Active);
+    let harmless = [
+        ("fine", Reading::Known(AlarmState::Fine)),
+        ("young", Reading::Known(AlarmState::Unsettled)),
+        ("gone", Reading::Absent),
+        ("hidden", Reading::Unavailable("denied".to_owned())),
+    ];
+    assert_eq!(told(&harmless), (String::new(), String::new()));
+    let one = told(&[("errors", on()), ("fine", Reading::Known(AlarmState::Fine))]);
+    assert_eq!(one.0, "errors is in ALARM: ECS watches no alarm in a deployment that starts now");
+    assert_eq!(one.1, "errors is in ALARM: CodeDeploy would stop a deployment at once");
+    let both = told(&[("errors", on()), ("latency", on())]);
+    assert!(both.0.starts_with("errors, latency are in ALARM: "), "{}", both.0);
+    assert!(both.1.starts_with("errors, latency are in ALARM: "), "{}", both.1);
 }
 
 #[test]

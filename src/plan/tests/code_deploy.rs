@@ -34,6 +34,8 @@ fn group() -> DeploymentGroup {
         services: vec![(ClusterName::new("mco"), ServiceName::new("mco-api-test"))],
         target_groups: vec!["api-1".to_owned(), "api-2".to_owned()],
         has_production_listener: true,
+        alarms: Vec::new(),
+        service_role: None,
         has_test_listener: true,
         last_success: None,
     }
@@ -64,7 +66,7 @@ fn stopped(id: &str) -> CodeDeployment {
 
 impl Scene {
     /// Commit aaaaaaa runs as foreign revision 1 in the task set `ecs-svc/1`; the group fits and never deployed.
-    fn blue_green() -> Self {
+    pub(super) fn blue_green() -> Self {
         Self::new().with(|scene| {
             scene.desired.strategy = Strategy::Unspecified;
             scene.observed.service_deployments = Reading::Known(Vec::new());

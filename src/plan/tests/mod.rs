@@ -121,6 +121,7 @@ impl Scene {
             newest: Some(Reading::Known(vec![arn(1)])),
             group: None,
             balancing: None,
+            alarms: BTreeMap::new(),
             service_deployments: Reading::Known(vec![history("d1", 1, ServiceDeploymentStatus::Successful)]),
             lookback: Lookback::Listed,
             tasks: Reading::Known(vec![task(1, 'a')]),

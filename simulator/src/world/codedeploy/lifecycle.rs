@@ -152,7 +152,7 @@ impl World {
         let names = watched.get("alarms").and_then(Value::as_array).into_iter().flatten();
         let names = names.filter_map(|alarm| alarm.get("name")?.as_str());
         let active: Vec<String> =
-            names.filter(|name| self.alarms.contains(*name)).map(|name| format!("<{name}>")).collect();
+            names.filter(|name| self.alarms.active.contains(*name)).map(|name| format!("<{name}>")).collect();
         (!active.is_empty()).then(|| Failure {
             status: "Stopped",
             code: "ALARM_ACTIVE",

@@ -82,7 +82,7 @@ impl World {
             arns,
             families: &self.families,
             registry: &self.registry,
-            alarms: &self.alarms,
+            alarms: &self.alarms.active,
             balancing: &mut self.balancing,
             functions: &self.functions,
             programs: &self.programs,
@@ -130,7 +130,7 @@ impl World {
         let (name, number) = (ids::letters(number), ids::digits(number));
         let revision_arn = self.arn("ecs", &format!("service-revision/{path}/{number}"));
         let deployment_arn = self.arn("ecs", &format!("service-deployment/{path}/{name}"));
-        let active_alarms = self.alarms.clone();
+        let active_alarms = self.alarms.active.clone();
         let containers = self.definition(task_definition).into_iter().flat_map(TaskDefinition::containers);
         let images = containers.map(|container| {
             let text = |key: &str| {

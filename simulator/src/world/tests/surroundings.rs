@@ -135,3 +135,71 @@ fn a_lifecycle_policy_is_held_against_its_syntax_and_no_image_expires() {
     let images = world.call(Api::Ecr, "DescribeImages", &json!({"repositoryName": "mco/api"})).unwrap();
     assert!(images["imageDetails"].as_array().unwrap().len() > 1);
 }
+
+#[test]
+fn alarms_are_told_by_name_page_by_page_and_move_when_somebody_says_so() {
+    let mut world = world();
+    let put = |world: &mut World, name: &str| {
+        let alarm = json!({"AlarmName": name, "MetricName": "Errors", "Namespace": "mco", "ComparisonOperator": "GreaterThanThreshold"});
+        world.call(Api::CloudWatch, "PutMetricAlarm", &alarm).unwrap();
+    };
+    for name in ["errors", "latency"] {
+        put(&mut world, name);
+    }
+    let set = |world: &mut World, name: &str, state: &str| {
+        let input = json!({"AlarmName": name, "StateValue": state, "StateReason": "told"});
+        world.call(Api::CloudWatch, "SetAlarmState", &input).map(drop).map_err(|error| error.code)
+    };
+    assert_eq!(set(&mut world, "errors", "ALARM"), Ok(()));
+    assert_eq!(set(&mut world, "errors", "LOUD"), Err("ValidationError".to_owned()));
+    assert_eq!(set(&mut world, "other", "OK"), Err("ResourceNotFound".to_owned()));
+    // What is put again stays as it is.
+    put(&mut world, "errors");
+    let told = |world: &mut World, input: &Value| {
+        let answer = world.call(Api::CloudWatch, "DescribeAlarms", input).unwrap();
+        let alarms = answer["MetricAlarms"].as_array().unwrap().iter();
+        let alarms = alarms.map(|one| format!("{} {}", one["AlarmName"], one["StateValue"]));
+        (alarms.collect::<Vec<_>>().join(", ").replace('"', ""), answer["NextToken"].clone())
+    };
+    let both = ("errors ALARM, latency INSUFFICIENT_DATA".to_owned(), Value::Null);
+    assert_eq!(told(&mut world, &json!({"AlarmNames": ["latency", "other", "errors"]})), both);
+    let (first, token) = told(&mut world, &json!({"MaxRecords": 1}));
+    assert_eq!(first, "errors ALARM");
+    let rest = told(&mut world, &json!({"MaxRecords": 1, "NextToken": token}));
+    assert_eq!(rest, ("latency INSUFFICIENT_DATA".to_owned(), Value::Null));
+    assert_eq!(told(&mut world, &json!({"AlarmTypes": ["CompositeAlarm"]})).0, "");
+    world.set_alarm("errors", false);
+    assert_eq!(told(&mut world, &json!({"StateValue": "OK"})).0, "errors OK");
+    let gone = |world: &mut World, names: Value| {
+        world.call(Api::CloudWatch, "DeleteAlarms", &json!({"AlarmNames": names}))
+    };
+    assert_eq!(gone(&mut world, json!(["errors", "other"])).unwrap_err().code, "ResourceNotFound");
+    gone(&mut world, json!(["errors"])).unwrap();
+    assert_eq!(told(&mut world, &json!({})).0, "latency INSUFFICIENT_DATA");
+}
+
+#[test]
+fn a_function_is_found_by_name_and_arn_and_may_run_as_often_as_is_reserved() {
+    let mut world = world();
+    let call = |world: &mut World, operation: &str, input: &Value| world.call(Api::Lambda, operation, input);
+    let made = json!({"FunctionName": "smoke", "Role": "arn:aws:iam::123456789012:role/lambda"});
+    let arn = call(&mut world, "CreateFunction", &made).unwrap()["FunctionArn"].clone();
+    assert_eq!(call(&mut world, "CreateFunction", &made).unwrap_err().code, "ResourceConflictException");
+    for name in [json!("smoke"), arn] {
+        assert_eq!(call(&mut world, "GetFunctionConcurrency", &json!({"FunctionName": name})), Ok(json!({})));
+    }
+    let mut reserve = |number: u64| {
+        let input = json!({"FunctionName": "smoke", "ReservedConcurrentExecutions": number});
+        call(&mut world, "PutFunctionConcurrency", &input).map_err(|error| error.code)
+    };
+    assert_eq!(reserve(901), Err("InvalidParameterValueException".to_owned()));
+    assert_eq!(reserve(0), Ok(json!({"ReservedConcurrentExecutions": 0})));
+    let asked = json!({"FunctionName": "smoke"});
+    assert_eq!(
+        call(&mut world, "GetFunctionConcurrency", &asked).unwrap()["ReservedConcurrentExecutions"],
+        0
+    );
+    call(&mut world, "DeleteFunction", &asked).unwrap();
+    let gone = call(&mut world, "GetFunctionConcurrency", &asked).unwrap_err();
+    assert_eq!((gone.code.as_str(), gone.status), ("ResourceNotFoundException", 404));
+}

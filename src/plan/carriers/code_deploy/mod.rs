@@ -11,9 +11,11 @@ pub use history::history;
 pub use migration::Migration;
 pub(in crate::plan) use migration::of as migration_of;
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
-use super::{Carrier, Listing, Newer, Replacement, Start, Way};
+use super::{Carrier, Listing, Newer, Replacement, Start, UnderAlarm, Way, alarms};
 use crate::documents::{app_spec, code_deploy, service_settings};
 use crate::model::{
     AppSpec, CodeDeploy, DeploymentStatus, Desired, Group, InFlight, Observed, Phase, Reading, Service,
@@ -78,10 +80,18 @@ impl Carrier for ByCodeDeploy {
         false
     }
 
-    fn risks(&self, _: &Service, observed: &Observed) -> Vec<&'static str> {
+    fn risks(&self, _: &Service, observed: &Observed) -> Vec<String> {
         let idle = self.has_idle_hook(observed);
         let risk = "the hook AfterAllowTestTraffic never runs: the group has no test listener";
-        if idle { vec![risk] } else { Vec::new() }
+        if idle { vec![risk.to_owned()] } else { Vec::new() }
+    }
+
+    fn alarms(&self, _: &Desired, _: &Service, group: Option<&Reading<Group>>) -> BTreeSet<String> {
+        alarms::of_group(group)
+    }
+
+    fn under_alarm(&self) -> UnderAlarm {
+        UnderAlarm::Stopped
     }
 
     fn may_be_replaced(&self, current: &Current, shift: Option<&Shift>, newer: Newer) -> Replacement {
@@ -107,14 +117,15 @@ impl Carrier for ByCodeDeploy {
         current.name.clone().map(DeploymentName::CodeDeploy)
     }
 
-    /// Application and group are there and fit, or are made as declared.
+    /// Application and group are there and fit, or are made as declared; and none of its alarms would stop a deployment at once.
     fn preflight(
         &self,
         desired: &Desired,
         service: &Service,
         observed: &Observed,
     ) -> Result<Option<Step>, Waiting> {
-        group::is_ready(&self.settings, self.names(), desired, service, observed)
+        let made_first = group::is_ready(&self.settings, self.names(), desired, service, observed)?;
+        alarms::are_off(observed).map(|()| made_first)
     }
 
     /// It takes no settings along: those of the service are sent apart, and start nothing.
