@@ -560,6 +560,104 @@ fn a_pull_request_is_planned_without_secrets_and_without_a_right_to_write() {
     assert!(trust.contains(":pull_request\""), "{trust}");
 }
 
+/// What the help of a command shows.
+fn options_of(command: &str, named_in: &str) -> BTreeSet<String> {
+    let help =
+        std::process::Command::new(env!("CARGO_BIN_EXE_trueup")).args([command, "--help"]).output().unwrap();
+    assert!(help.status.success(), "{named_in}: trueup {command}");
+    let help = String::from_utf8(help.stdout).unwrap();
+    help.split(|c: char| c.is_whitespace() || c == ',').map(str::to_owned).collect()
+}
+
+/// Pages, each by its path.
+fn pages() -> BTreeMap<PathBuf, String> {
+    let own = ["README.md", "CONTRIBUTING.md", "SECURITY.md"].map(|page| root().join(page));
+    let pages = files_below(&root().join("docs")).into_iter().chain(own);
+    let pages = pages.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    pages.map(|path| (path.clone(), std::fs::read_to_string(&path).unwrap())).collect()
+}
+
+/// What GitHub makes of a heading.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim().chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
+}
+
+#[test]
+fn every_link_of_the_documentation_leads_somewhere() {
+    let pages = pages();
+    let anchors = |text: &str| -> BTreeSet<String> {
+        let headings = text.lines().filter(|line| line.starts_with('#'));
+        headings.map(|line| anchor(line.trim_start_matches('#'))).collect()
+    };
+    let (mut broken, mut followed) = (Vec::new(), 0);
+    for (path, text) in &pages {
+        for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            if link.starts_with("https://") || link.contains(char::is_whitespace) {
+                continue;
+            }
+            let (file, place) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            let target = target.canonicalize().unwrap_or(target);
+            let leads =
+                place.is_empty() || pages.get(&target).is_some_and(|text| anchors(text).contains(place));
+            if !target.exists() || !leads {
+                broken.push(format!("{}: {link}", path.display()));
+            }
+            followed += 1;
+        }
+    }
+    assert_eq!(broken, Vec::<String>::new());
+    assert!(followed > 80, "{followed}");
+    assert_eq!(anchor(" 7. Pull requests and builds"), "7-pull-requests-and-builds");
+}
+
+#[test]
+fn every_page_has_its_place_in_the_order_of_reading() {
+    let index = std::fs::read_to_string(root().join("docs/README.md")).unwrap();
+    let numbered: Vec<&str> = index.lines().filter(|line| line.contains(". [")).collect();
+    for (number, line) in numbered.iter().enumerate() {
+        assert!(line.starts_with(&format!("{}. [", number + 1)), "{line}");
+    }
+    for path in pages().keys().filter(|path| path.parent().unwrap().ends_with("docs")) {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let listed = numbered.iter().filter(|line| line.contains(&format!("]({name})"))).count();
+        assert_eq!(listed, usize::from(name != "README.md"), "{name}");
+    }
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    assert!(readme.contains("](docs/README.md)"));
+}
+
+/// The commands of trueup in a page's blocks for a shell, lines that go on put together.
+fn commands_of(page: &str) -> Vec<String> {
+    let blocks = page.split("```").skip(1).step_by(2).filter_map(|block| block.strip_prefix("sh\n"));
+    let lines = blocks.flat_map(|block| {
+        let whole = block.replace("\\\n", " ");
+        whole.lines().map(str::to_owned).collect::<Vec<_>>()
+    });
+    let own = lines.map(|line| line.split(" #").next().unwrap_or_default().trim().to_owned());
+    own.filter(|line| line.starts_with("trueup ")).collect()
+}
+
+#[test]
+fn the_documentation_calls_commands_with_options_that_there_are() {
+    let mut called = 0;
+    for (path, text) in pages() {
+        let name = path.display().to_string();
+        for line in commands_of(&text) {
+            let mut words = line.split_whitespace().skip(1);
+            let command = words.next().unwrap();
+            let known = options_of(command, &name);
+            for option in words.filter(|word| word.starts_with('-')) {
+                let option = option.split('=').next().unwrap();
+                assert!(known.contains(option), "{name}: {line}: {option}");
+            }
+            called += 1;
+        }
+    }
+    assert!(called > 15, "{called}");
+}
+
 #[test]
 fn actions_and_templates_call_commands_with_options_that_there_are() {
     let mut called = BTreeSet::new();
