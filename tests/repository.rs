@@ -189,8 +189,9 @@ const PLACES: [(&str, &[&str]); 5] = [
     ("hyper", &["src/http/"]),
     ("trueup_simulator", &["src/cli/"]),
 ];
-const PURE: [&str; 9] = [
+const PURE: [&str; 10] = [
     "src/comparison.rs",
+    "src/http/deployments.rs",
     "src/model/",
     "src/manifest/",
     "src/plan/",

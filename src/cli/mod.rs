@@ -16,6 +16,7 @@ mod health;
 mod history;
 mod iam_policy;
 mod import;
+mod lead_times;
 mod lint;
 mod logs;
 mod messages;

@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
 
+use super::lead_times::LeadTimes;
 use super::source::{Fetch, Opened, print_findings};
 use super::unit_loop::{self, Told};
 use super::{End, RepositoryArgs, jittered};
@@ -80,6 +81,7 @@ pub(super) async fn run(
         leases,
         aws,
         told,
+        lead_times: LeadTimes::start(source.clone(), board.clone()),
         source,
         board,
         observe,
@@ -110,6 +112,7 @@ struct Loop {
     source: Opened,
     aws: Aws,
     told: Told,
+    lead_times: LeadTimes,
     board: Board,
     observe: bool,
     /// Whether it was known whose the credentials are when the units were made.
@@ -284,8 +287,9 @@ impl Loop {
         for place in new {
             let controller = super::controller_of(&self.aws, self.source.clone());
             let permit = self.leases.permit(&place);
+            let (told, lead_times) = (self.told.clone(), self.lead_times.clone());
             let unit =
-                unit_loop::run(controller, place.clone(), declared.subscribe(), permit, self.told.clone());
+                unit_loop::run(controller, place.clone(), declared.subscribe(), permit, told, lead_times);
             self.units.insert(place, tokio::spawn(unit));
         }
         if self.units.is_empty() {
@@ -385,6 +389,7 @@ mod tests {
         Loop {
             aws: Aws::simulated("http://127.0.0.1:1", &Region::new("eu-west-2")).await,
             told: Told::new(Board::default(), Notifier::new(Outbox::default())),
+            lead_times: LeadTimes::start(Opened::at(folder.path()).unwrap(), Board::default()),
             source: Opened::at(folder.path()).unwrap(),
             board: Board::default(),
             leases: Leases::none(),

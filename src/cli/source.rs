@@ -216,6 +216,20 @@ impl Opened {
         declared
     }
 
+    /// The commit of the branch that has declared a commit for a target, the last time that it did.
+    pub(super) fn declared_since(
+        &self,
+        head: &InfraCommit,
+        file: &str,
+        (target, commit): (&Target, &Commit),
+    ) -> Option<Head> {
+        let declares = |text: &str| {
+            let declared = edit::commit(text, target.environment.as_str(), target.application.as_str());
+            declared.is_ok_and(|declared| declared.matches(commit))
+        };
+        self.source.said_since(head, file, declares).ok().flatten()
+    }
+
     /// The address of the repository, or of what a repository on this machine was cloned from. It is not for printing.
     pub(super) fn address(&self) -> Option<String> {
         self.address.clone().or_else(|| self.source.origin())

@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 use futures::{StreamExt as _, stream};
 use tokio::sync::watch;
 
+use super::lead_times::LeadTimes;
 use super::queues::Queues;
 use super::{figures, jittered, messages};
 use crate::controller::{Controller, News, Outcome, Writes};
 use crate::http::Board;
+use crate::http::deployments::Arrival;
 use crate::lease::Permit;
 use crate::model::{Declaration, Declared, Millis, Status, Target};
 use crate::notify::{Note, Notifier};
@@ -94,6 +96,7 @@ impl Told {
         let telling = &mut *telling;
         telling.declared = declaration.applications.iter().map(Declared::target).cloned().collect();
         telling.statuses.retain(|target, _| telling.declared.contains(target));
+        telling.board.declared(&telling.declared);
         telling.notifier.declared(declaration, repository);
     }
 
@@ -117,26 +120,34 @@ impl Told {
         self.telling().wrote.is_some_and(|at| at.elapsed() < WRITES_GO_ON)
     }
 
-    /// Who only stands by raises no alerts: the one that writes does.
-    fn news(&self, place: &Place, news: News<'_>, writes: Writes, now: Millis) {
+    /// Who only stands by raises no alerts and counts no deployments: the one that writes does. What has come to run, where that is
+    /// new.
+    fn news(&self, place: &Place, news: News<'_>, writes: Writes, now: Millis) -> Option<Arrival> {
         let mut telling = self.telling();
         telling.hear(place);
         telling.board.news(&figures::labels(place), news);
-        let News::Swept(one) = news else { return };
+        let News::Swept(one) = news else { return None };
         telling.queues.looked(place, &one.target);
         messages::outcome(one);
         if matches!(one.outcome, Outcome::Wrote(_)) {
             telling.wrote = Some(Instant::now());
         }
         if !telling.declared.contains(&one.target) {
-            return;
+            return None;
         }
         let status = &one.plan.status;
-        match writes {
-            Writes::Allowed => telling.notifier.target(status, now),
-            Writes::Withheld => telling.notifier.forget(&one.target),
-        }
         telling.statuses.insert(status.target.clone(), status.clone());
+        match writes {
+            Writes::Allowed => {
+                telling.notifier.target(status, now);
+                telling.board.looked_at(one)
+            }
+            Writes::Withheld => {
+                telling.notifier.forget(&one.target);
+                telling.board.forget(&one.target);
+                None
+            }
+        }
     }
 
     fn swept(&self, place: &Place, took: Duration) {
@@ -208,6 +219,7 @@ pub(super) async fn run(
     mut declared: watch::Receiver<Arc<Declaration>>,
     mut permit: Permit,
     told: Told,
+    lead_times: LeadTimes,
 ) {
     while !permit.is_known() {
         tokio::select! {
@@ -230,7 +242,11 @@ pub(super) async fn run(
             _ => controller.due_in(&place, &declaration),
         };
         let clock = controller.clock();
-        let tell = |news: News<'_>| told.news(&place, news, writes, clock.now());
+        let tell = |news: News<'_>| {
+            if let Some(arrival) = told.news(&place, news, writes, clock.now()) {
+                lead_times.ask(&declaration, arrival);
+            }
+        };
         let head = declared.clone();
         let may_go_on = || matches!(head.has_changed(), Ok(false)) && permit.allows_writes();
         let wanted = |target: &Target| due.contains(target);

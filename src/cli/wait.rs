@@ -476,6 +476,7 @@ mod tests {
                 started_by: StartedBy::Trueup,
                 started_at: 0,
                 ended_at: None,
+                replaces: None,
                 causes: Vec::new(),
             });
             plan

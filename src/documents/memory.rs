@@ -380,24 +380,11 @@ fn parse_told(text: &str) -> Receipts {
 }
 
 pub fn outcome_tag(outcome: &Outcome) -> (String, String) {
-    (OUTCOME.to_owned(), format!("{}/{}", word(outcome.result), outcome.deployment))
-}
-
-fn word(result: OutcomeKind) -> &'static str {
-    match result {
-        OutcomeKind::Succeeded => "succeeded",
-        OutcomeKind::Failed => "failed",
-        OutcomeKind::Superseded => "superseded",
-    }
+    (OUTCOME.to_owned(), format!("{}/{}", outcome.result.name(), outcome.deployment))
 }
 
 fn parse_word(word: &str) -> Option<OutcomeKind> {
-    Some(match word {
-        "succeeded" => OutcomeKind::Succeeded,
-        "failed" => OutcomeKind::Failed,
-        "superseded" => OutcomeKind::Superseded,
-        _ => return None,
-    })
+    OutcomeKind::ALL.into_iter().find(|result| result.name() == word)
 }
 
 pub fn settings_tag(settings: &SettingsStamp) -> (String, String) {
@@ -468,7 +455,7 @@ fn parse_run(text: &str, cluster: &str) -> Option<RunStamp> {
 }
 
 fn format_last_run(run: &LastRun) -> String {
-    let last = format!("{}/{}/{}", word(run.result), run.ended_at.div_euclid(1000), run.task);
+    let last = format!("{}/{}/{}", run.result.name(), run.ended_at.div_euclid(1000), run.task);
     let causes: Vec<String> = run.causes.iter().map(ToString::to_string).collect();
     if causes.is_empty() { last } else { plain(&format!("{last}/{}", causes.join(" - "))) }
 }

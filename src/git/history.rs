@@ -179,6 +179,44 @@ impl Source {
         })
     }
 
+    /// The commit of the branch since which a file says so, the last time that it did; `None` where it never did, or the history
+    /// that is here does not tell.
+    pub fn said_since(
+        &self,
+        head: &InfraCommit,
+        file: &str,
+        says: impl Fn(&str) -> bool,
+    ) -> Result<Option<Head>, GitError> {
+        let path = self.below_path(file);
+        self.with(|repository| {
+            let boundary = boundary(repository);
+            let (mut walk, mut last) = (repository.revwalk()?, None);
+            let mut since: Option<git2::Commit<'_>> = None;
+            walk.push(Oid::from_str(head.as_str())?)?;
+            walk.simplify_first_parent()?;
+            for id in walk.by_ref().take(MOST_WALKED) {
+                let commit = super::commit(repository, id?)?;
+                let file = at_path(repository, commit.tree_id(), &path)?.map(|(id, _)| id);
+                let does = match last {
+                    Some((known, does)) if known == file => does,
+                    _ => {
+                        let text = file.and_then(|file| blob_text(repository, file, Absent::LeftOut).ok());
+                        text.is_some_and(|text| says(&text))
+                    }
+                };
+                last = Some((file, does));
+                match (does, since.is_some()) {
+                    (true, _) => since = Some(commit),
+                    (false, true) => return Ok(since.as_ref().map(head_of)),
+                    (false, false) => {}
+                }
+            }
+            // The first commit of all has said it; where the walk or a shallow clone ends, one before it may have.
+            let is_whole = walk.next().is_none();
+            Ok(since.filter(|first| is_whole && !boundary.contains(&first.id())).as_ref().map(head_of))
+        })
+    }
+
     /// What people are told of a commit; `None`: it is not here.
     pub fn about(&self, commit: &InfraCommit) -> Option<Head> {
         let about = |repository: &Repository| -> Result<Head, GitError> {
@@ -308,6 +346,36 @@ mod tests {
         assert_eq!(told(1), [change("two")]);
         assert_eq!(source.about(&head).unwrap().summary, "other.yaml y");
         assert_eq!(source.about(&InfraCommit::new("0".repeat(40))), None);
+    }
+
+    #[test]
+    fn a_file_says_so_since_the_commit_that_made_it_say_so_last() {
+        let folder = tempfile::tempdir().unwrap();
+        scratch::init(folder.path()).unwrap();
+        let commit = |file: &str, text: &str| {
+            std::fs::write(folder.path().join(file), text).unwrap();
+            scratch::commit_all(folder.path(), &format!("{file} {text}")).unwrap()
+        };
+        let since = |head: &InfraCommit, text: &str| {
+            let source = Source::open(folder.path(), None, "").unwrap();
+            let since = source.said_since(head, "env.yaml", |said| said.starts_with(text)).unwrap();
+            since.map(|head| head.summary)
+        };
+        let first = commit("env.yaml", "one");
+        assert_eq!(since(&first, "one").as_deref(), Some("env.yaml one"), "since the first commit of all");
+        commit("env.yaml", "two");
+        commit("env.yaml", "one again");
+        commit("other.yaml", "x");
+        let head = commit("env.yaml", "one for good");
+        assert_eq!(
+            since(&head, "one").as_deref(),
+            Some("env.yaml one again"),
+            "the last time, without a break"
+        );
+        assert_eq!(since(&head, "two").as_deref(), Some("env.yaml two"), "also what it says no more");
+        assert_eq!(since(&head, "three"), None);
+        std::fs::write(folder.path().join(".git/shallow"), format!("{first}\n")).unwrap();
+        assert_eq!(since(&first, "one"), None, "a shallow clone does not tell who said it first");
     }
 
     #[test]

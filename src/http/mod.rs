@@ -1,19 +1,22 @@
 //! What a running controller says over HTTP: whether it lives, whether it is ready, and its metrics. Read-only, and
 //! without anything that an alert or a log would not say.
 
+pub mod deployments;
 mod figures;
 mod metrics;
 mod port;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hyper::StatusCode;
 
-use crate::controller::News;
+use crate::controller::{News, Swept};
 use crate::escape::line;
-use crate::model::Status;
+use crate::model::{EnvironmentName, Millis, Status, Target};
+use deployments::{Arrival, Deployments};
 use figures::Source;
 pub use figures::{Figures, Labels, Values};
 use metrics::Metrics;
@@ -34,12 +37,14 @@ struct Told {
     /// Why the infrastructure repository cannot be read.
     broken: Option<String>,
     metrics: Metrics,
+    deployments: Deployments,
 }
 
 impl Default for Board {
     fn default() -> Self {
-        let metrics = Metrics::default();
-        Self(Arc::new(Mutex::new(Told { passed: Instant::now(), looked: false, broken: None, metrics })))
+        let (metrics, deployments) = (Metrics::default(), Deployments::default());
+        let passed = Instant::now();
+        Self(Arc::new(Mutex::new(Told { passed, looked: false, broken: None, metrics, deployments })))
     }
 }
 
@@ -72,6 +77,32 @@ impl Board {
             News::Looked { took } => told.metrics.look_took(place, took),
             News::Swept(one) => told.metrics.wrote(one),
         }
+    }
+
+    /// A target of which this process tells was looked at. What has come to run there, where that is new.
+    pub fn looked_at(&self, one: &Swept) -> Option<Arrival> {
+        let mut told = self.told();
+        told.metrics.counts(&one.target);
+        let ended = told.deployments.look(one)?;
+        told.metrics.ended(&ended);
+        ended.arrival
+    }
+
+    /// Somebody else tells of it from now on. What was counted stays.
+    pub fn forget(&self, target: &Target) {
+        self.told().deployments.forget(target);
+    }
+
+    /// From the commit of the infrastructure repository that declared a commit until that ran.
+    pub fn lead_time(&self, environment: &EnvironmentName, took: Millis) {
+        self.told().metrics.lead_time(environment, took);
+    }
+
+    /// Forgets those that are declared no longer.
+    pub fn declared(&self, declared: &BTreeSet<Target>) {
+        let mut told = self.told();
+        told.metrics.retain(declared);
+        told.deployments.retain(declared);
     }
 
     /// A sweep is over in an account and region.

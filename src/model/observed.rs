@@ -583,6 +583,19 @@ pub enum OutcomeKind {
     Superseded,
 }
 
+impl OutcomeKind {
+    pub const ALL: [Self; 3] = [Self::Succeeded, Self::Failed, Self::Superseded];
+
+    /// A word that is stable.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Superseded => "superseded",
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
     pub arn: String,

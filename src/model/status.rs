@@ -74,6 +74,14 @@ pub struct Status {
     pub kept: Vec<Kept>,
 }
 
+impl Status {
+    /// Whether the newest deployment waits for somebody's word.
+    pub fn awaits_approval(&self) -> bool {
+        let shift = self.last_deployment.as_ref().and_then(|last| last.shift.as_ref());
+        shift.is_some_and(|shift| !shift.pauses.is_empty())
+    }
+}
+
 /// A failed commit that is not tried again by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hold {
@@ -152,6 +160,9 @@ pub struct LastDeployment {
     pub started_by: StartedBy,
     pub started_at: Millis,
     pub ended_at: Option<Millis>,
+    /// The commit that ran here before a deployment of trueup, where trueup had deployed that too. `None` as well where the deployment
+    /// only restores what somebody else had changed.
+    pub replaces: Option<Commit>,
     /// Why it failed or is rolled back.
     pub causes: Vec<Cause>,
 }

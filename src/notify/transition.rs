@@ -484,6 +484,7 @@ mod tests {
             started_by: StartedBy::Trueup,
             started_at: 0,
             ended_at: None,
+            replaces: None,
             shift: None,
             causes: vec![cause("4 x exited with 3")],
         };

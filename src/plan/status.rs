@@ -392,8 +392,15 @@ fn last_deployment(facts: &Facts<'_>) -> Option<LastDeployment> {
         started_by: facts.initiator(current).started_by(),
         started_at: started_at.unwrap_or_default(),
         ended_at: newest.and_then(|newest| newest.finished_at),
+        replaces: replaced(facts, &current.target),
         causes: causes::of_deployment(facts),
     })
+}
+
+/// What ran when a revision of ours was stamped for its deployment, unless that was to undo what another hand had done.
+fn replaced(facts: &Facts<'_>, revision: &TaskDefinitionArn) -> Option<Commit> {
+    let applied = facts.ours.get(revision)?.applied.as_ref().filter(|applied| applied.rounds == 0)?;
+    facts.ours.get(applied.from.as_ref()?).map(|before| before.commit.clone())
 }
 
 /// To people it is one story: it failed, it is rolled back, it has been.
@@ -406,6 +413,7 @@ fn of_rollback(facts: &Facts<'_>, rollback: Rollback<'_>) -> LastDeployment {
         started_by: StartedBy::Trueup,
         started_at: rollback.listed.map_or(0, |listed| listed.created_at),
         ended_at: rollback.listed.and_then(|listed| listed.finished_at),
+        replaces: replaced(facts, &rollback.target),
         causes: causes::of_deployment(facts),
     }
 }

@@ -117,6 +117,16 @@ impl Step {
         }
     }
 
+    /// How a deployment ended, where it puts that on record.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        match self {
+            Self::Stamp { stamp: Stamp::Outcome { outcome, .. } | Stamp::Ran { outcome, .. }, .. } => {
+                Some(outcome)
+            }
+            _ => None,
+        }
+    }
+
     /// What it does, in a few words.
     fn purpose(&self) -> &'static str {
         match self {
@@ -319,6 +329,7 @@ mod tests {
                 started_by: StartedBy::Trueup,
                 started_at: 0,
                 ended_at: None,
+                replaces: None,
                 causes: Vec::new(),
             }
         };

@@ -85,6 +85,37 @@ fn it_is_ready_after_the_first_look_and_its_metrics_tell_what_runs() {
     drop(process);
 }
 
+/// Those that this process has counted as succeeded, the durations and the lead times.
+fn counted(address: &str) -> [String; 3] {
+    let (_, text) = get(&format!("{address}/metrics"));
+    let value = |name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+        line.rsplit(' ').next().unwrap_or_default().to_owned()
+    };
+    [
+        value("trueup_deployments_total{environment=\"test\",application=\"api\",outcome=\"succeeded\"}"),
+        value("trueup_deployment_seconds_count{environment=\"test\",outcome=\"succeeded\"}"),
+        value("trueup_lead_time_seconds_count{environment=\"test\"}"),
+    ]
+}
+
+#[test]
+fn a_deployment_is_counted_by_the_process_that_saw_it_and_by_no_later_one() {
+    let rig = Rig::new();
+    let (process, address) = serving(&rig, &[]);
+    until("readiness", || get(&format!("{address}/readyz")).0 == 200);
+    assert_eq!(counted(&address), ["0", "0", "0"]);
+    for (commit, expected) in [("bbbbbbb", ["1", "1", "0"]), ("ccccccc", ["2", "2", "1"])] {
+        rig.build(commit);
+        rig.declare(commit);
+        until(commit, || counted(&address) == expected);
+    }
+    drop(process);
+    let (_process, address) = serving(&rig, &[]);
+    until("readiness", || get(&format!("{address}/readyz")).0 == 200);
+    assert_eq!(counted(&address), ["0", "0", "0"]);
+}
+
 #[test]
 fn every_metric_is_documented_and_every_documented_one_is_there() {
     let rig = Rig::new();
@@ -97,9 +128,9 @@ fn every_metric_is_documented_and_every_documented_one_is_there() {
         .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
         .filter(|name| !name.starts_with("trueup_lease_"))
         .collect();
-    let settings = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/settings.md");
-    let settings = std::fs::read_to_string(settings).unwrap();
-    let metrics = settings.split("| metric | labels | meaning |").nth(1).unwrap();
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/monitoring.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let metrics = page.split("| metric | labels | meaning |").nth(1).unwrap();
     let documented: BTreeSet<&str> = metrics
         .lines()
         .skip(2)
@@ -112,7 +143,8 @@ fn every_metric_is_documented_and_every_documented_one_is_there() {
         .collect();
     assert!(printed.is_subset(&documented), "{printed:?} {documented:?}");
     let not_yet: Vec<&str> = documented.difference(&printed).copied().collect();
-    let of_what_has_not_happened = ["application_stalled", "write_failures", "writes"];
+    let of_what_has_not_happened =
+        ["application_awaiting_approval", "application_stalled", "write_failures", "writes"];
     assert_eq!(not_yet, of_what_has_not_happened.map(|name| format!("trueup_{name}")));
     let value = |name: &str| -> f64 {
         let line =

@@ -8,6 +8,7 @@ mod account_pace;
 mod accounts;
 mod blue_green;
 mod causes;
+mod counted;
 mod counts;
 mod drift;
 mod faults;

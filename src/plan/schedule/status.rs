@@ -137,6 +137,7 @@ fn last_deployment(timetable: &Timetable<'_, '_>) -> Option<LastDeployment> {
         started_by: if brought.is_some() { StartedBy::Trueup } else { StartedBy::Other },
         started_at: at.unwrap_or_default(),
         ended_at: at,
+        replaces: None,
         causes: Vec::new(),
     })
 }

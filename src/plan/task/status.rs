@@ -138,6 +138,7 @@ fn last_deployment(job: &Job<'_, '_>) -> Option<LastDeployment> {
         started_by: StartedBy::Trueup,
         started_at: run.map_or(0, |run| run.asked_at),
         ended_at: task.and_then(|task| task.stopped_at),
+        replaces: None,
         causes,
     })
 }
