@@ -1,12 +1,12 @@
-"""What a release is made of, for this machine: the archive, its checksums and SBOM, as `scripts/release` makes them, and `install.sh` against a
-place where releases are, good and bad.
+"""A release, made here as far as this machine can: the jobs of .github/workflows/release.yml for x86_64 Linux, step by step, in a clone that has a tag. docker
+has the program that is built already, and `gh` is recorded. Then what it has made: the archive, the sums, the SBOMs, and `install.sh` against a place where
+releases are, good and bad.
 
     python release.py PATH/TO/trueup
 """
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,19 +15,96 @@ import tomllib
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import yaml
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from pipelines import Runner, git
+
 ROOT = Path(__file__).parents[2]
 TARGET = "x86_64-unknown-linux-gnu"
+TARGETS = (TARGET, "aarch64-unknown-linux-gnu", "x86_64-apple-darwin", "aarch64-apple-darwin")
 ARCHIVE = f"trueup-{TARGET}.tar.gz"
 
 
-def release(folder, *arguments, code=0):
-    settings = {**os.environ, "DIST": str(folder)}
-    done = subprocess.run([ROOT / "scripts/release", *arguments], env=settings, capture_output=True, text=True)
-    assert done.returncode == code, f"{arguments}\n{done.stdout}{done.stderr}"
-    return done.stdout + done.stderr
+STAND_INS = {
+    "docker": 'case "$1 $2 $3" in "build --target binary") mkdir -p "$5" && cp "$PROGRAM" "$5/trueup" ;; "buildx imagetools inspect") echo "sha256:$4" ;; esac',
+    "gh": "",
+}
+
+
+class World:
+    """A clone whose changelog and tag are those of a release, and the programs of a hosted runner."""
+
+    def __init__(self, home, program):
+        self.home, self.record, self.checkout = home, home / "record", home / "trueup"
+        subprocess.run(["git", "clone", "-q", str(ROOT), str(self.checkout)], check=True)
+        changelog = self.checkout / "CHANGELOG.md"
+        changelog.write_text(changelog.read_text().replace("## Unreleased", "## 0.1.0"))
+        git(self.checkout, "commit", "-qam", "0.1.0")
+        self.programs = home / "programs"
+        self.programs.mkdir()
+        for name, does in STAND_INS.items():
+            (self.programs / name).write_text(f'#!/bin/sh -e\necho "{name} $*" >>"$RECORD"\n{does}\n')
+            (self.programs / name).chmod(0o755)
+        self.own = {"RECORD": str(self.record), "PROGRAM": str(program)}
+
+    def settings(self, more):
+        return {**os.environ, "PATH": f"{self.programs}{os.pathsep}{os.environ['PATH']}", **self.own, **more}
+
+    def bash(self, script, settings, folder, *options):
+        done = subprocess.run(["bash", "-e", *options, "-c", script], env=settings, cwd=folder, capture_output=True, text=True)
+        return done.returncode, f"$ {script}\n{done.stdout}{done.stderr}"
+
+    def release(self, *arguments, code=0, **settings):
+        done = subprocess.run([self.checkout / "scripts/release", *arguments], env={**os.environ, **settings}, capture_output=True, text=True)
+        assert done.returncode == code, f"{arguments}\n{done.stdout}{done.stderr}"
+        return done.stdout + done.stderr
+
+
+def play(world, name):
+    """A job of the workflow; where it has a matrix, the part for this machine. What jobs hand on stays in the clone."""
+    workflow = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())
+    job = workflow["jobs"][name]
+    matrix = job.get("strategy", {}).get("matrix", {}).get("include", [{}])[0]
+    assert matrix.get("target", TARGET) == TARGET, matrix
+    known = {f"matrix.{key}": text for key, text in matrix.items()} | {"github.token": "ghs_x"}
+    variables = {"GITHUB_REF_NAME": "v0.1.0", "GITHUB_ACTOR": "somebody"}
+    variables |= {f"GITHUB_{what.upper()}": str(world.home / what) for what in ("path", "output")}
+    job["env"] = {**workflow["env"], **job.get("env", {})}
+    code, said = Runner(world, {"expressions": known, "variables": variables}, lambda depth: world.checkout).play(job)
+    assert code == 0, said
+    return said
+
+
+def published(world):
+    """What is pushed and published, and that nobody sees the release before it is whole."""
+    for job in ("version", "linux", "sbom"):
+        play(world, job)
+    play(world, "publish")
+    dist = world.checkout / "target/dist"
+    recorded = world.record.read_text().splitlines()
+    image = "ghcr.io/trueup-dev/trueup:v0.1.0"
+    for expected in (f"docker push {image}-amd64", f"docker push {image}-ci-amd64", f"docker buildx imagetools create --tag {image} {image}-amd64 {image}-arm64"):
+        assert expected in recorded, recorded
+    drafted, undrafted = [line for line in recorded if line.startswith("gh ")]
+    assert " --draft " in drafted and undrafted == "gh release edit v0.1.0 --draft=false", recorded
+    files = {path.name for path in dist.iterdir()}
+    assert files == {ARCHIVE, "SHA256SUMS", "install.sh", *(f"trueup-{target}.cdx.json" for target in TARGETS)}, files
+    assert all(f"target/dist/{name}" in drafted for name in files), drafted
+    notes, commit = (world.checkout / "notes.md").read_text(), git(world.checkout, "rev-parse", "HEAD")
+    assert "### Added" in notes and f"uses: trueup-dev/trueup/actions/setup@{commit} # v0.1.0\n" in notes, notes
+    return dist
+
+
+def refused(world):
+    """What is not as a release has to be."""
+    assert "the tag is v9.9.9, the workspace is 0.1.0" in world.release("version", "v9.9.9", code=1)
+    git(world.checkout, "revert", "--no-edit", "HEAD")
+    assert "rename `## Unreleased`" in world.release("version", "v0.1.0", code=1)
+    manifest = world.checkout / "simulator/Cargo.toml"
+    manifest.write_text(manifest.read_text().replace("version.workspace = true", 'version = "0.2.0"', 1))
+    assert "simulator/Cargo.toml has a version of its own" in world.release("version", code=1)
 
 
 def serve(folder):
@@ -86,8 +163,7 @@ def installs(folder, home):
 
 
 def sbom(folder):
-    """Valid by CycloneDX's schema, the same when it is made again, and each crate of it is one that Cargo.lock knows; how many."""
-    release(folder, "sbom", TARGET)
+    """Valid by CycloneDX's schema, and each crate of it is one that Cargo.lock knows; how many."""
     text = (folder / f"trueup-{TARGET}.cdx.json").read_text()
     wrong = JsonStrictValidator(SchemaVersion.V1_5).validate_str(text)
     assert wrong is None, wrong
@@ -117,22 +193,19 @@ def main():
     with tempfile.TemporaryDirectory() as home:
         home = Path(home)
         # As a release has it: without the symbols, which are nine tenths of it.
-        program = home / "trueup"
+        program = home / "built"
         subprocess.run(["strip", "-o", program, trueup], check=True)
-        folder, again = home / "dist", home / "again"
-        for place in (folder, again):
-            release(place, "archive", TARGET, str(program))
-            release(place, "checksums")
-        assert (folder / ARCHIVE).read_bytes() == (again / ARCHIVE).read_bytes(), "an archive that is made again is another one"
-        release(folder, "check", TARGET)
-        listed = subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=folder, capture_output=True, text=True)
-        assert (listed.returncode, listed.stdout) == (0, f"{ARCHIVE}: OK\n"), listed
-        shutil.copy(ROOT / "README.md", again / ARCHIVE)
-        assert "SHA256SUMS has" in release(again, "check", TARGET, code=1)
-        assert "the tag is v9.9.9, the workspace is" in release(folder, "version", "v9.9.9", code=1)
-        installs(folder, home)
-        crates = sbom(folder)
-    print(f"release: the archive and its sums, install.sh, and an SBOM of {crates} crates")
+        world = World(home, program)
+        dist = published(world)
+        listed = subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"], cwd=dist, capture_output=True, text=True)
+        assert listed.returncode == 0, listed
+        world.release("archive", TARGET, str(program), DIST=str(home / "again"))
+        assert (dist / ARCHIVE).read_bytes() == (home / "again" / ARCHIVE).read_bytes(), "an archive that is made again is another one"
+        crates = sbom(dist)
+        installs(dist, home)
+        assert "SHA256SUMS has" in world.release("check", TARGET, code=1)
+        refused(world)
+    print(f"release: the workflow's jobs for {TARGET}, the archive and its sums, install.sh, and SBOMs, here of {crates} crates")
 
 
 if __name__ == "__main__":
