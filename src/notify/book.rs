@@ -80,10 +80,8 @@ impl Book {
 
     pub fn stands(&self, alert: &Alert, sink: &str, standing: Standing) {
         let mut entries = self.entries();
-        let entry = entries.entry(alert);
-        if let Some(known) = entry.and_then(|entry| entry.sinks.get_mut(sink)) {
-            *known = standing;
-        }
+        let Some(known) = entries.entry(alert).and_then(|entry| entry.sinks.get_mut(sink)) else { return };
+        *known = standing;
         if standing == Standing::Taken {
             self.taken.send_replace(());
         }

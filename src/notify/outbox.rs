@@ -356,12 +356,18 @@ async fn beginning(mut answer: reqwest::Response) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+    use serde_json::Value;
+
     use super::*;
     use crate::address::WebAddress;
     use crate::model::alert::Receipt;
     use crate::model::{About, TaskDefinitionArn};
     use crate::notify::tests::about;
     use crate::notify::transition::of_source;
+    use crate::ports::CloudError;
     use crate::secret::Secret;
     use crate::settings::Route;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -615,6 +621,95 @@ mod tests {
             }
         }
         assert_eq!(outbox.book.notes(|_| true, 2 * MANY).len(), MANY);
+    }
+
+    /// A topic that throttles until then, by the clock of the test; the keys of what it has taken.
+    struct Topic {
+        up_at: tokio::time::Instant,
+        taken: Mutex<Vec<String>>,
+    }
+
+    impl Topic {
+        fn up_in(rest: Duration) -> Arc<Self> {
+            Arc::new(Self { up_at: tokio::time::Instant::now() + rest, taken: Mutex::default() })
+        }
+
+        /// Those about deployments, which must arrive.
+        fn due(&self) -> Vec<String> {
+            let taken = self.taken.lock().unwrap();
+            taken.iter().filter(|key| key.starts_with("deployment.")).cloned().collect()
+        }
+    }
+
+    #[async_trait]
+    impl Publisher for Topic {
+        async fn publish(&self, input: Value) -> Result<(), CloudError> {
+            if tokio::time::Instant::now() < self.up_at {
+                return Err(CloudError::Throttled("later".to_owned()));
+            }
+            let key = input["MessageAttributes"]["key"]["StringValue"].as_str().unwrap();
+            self.taken.lock().unwrap().push(key.to_owned());
+            Ok(())
+        }
+
+        async fn put_event(&self, _: Value) -> Result<(), CloudError> {
+            unreachable!("a topic is no bus")
+        }
+    }
+
+    fn told_to(topics: &[(&str, &Arc<Topic>)]) -> Outbox {
+        let book = Book::default();
+        let lane = |(name, topic): &(&str, &Arc<Topic>)| {
+            let of = AwsName { name: (*name).to_owned(), account: None, region: None };
+            let sink =
+                Sink { name: of.name.clone(), kind: SinkKind::Sns(of), route: Route::ALL, with_logs: false };
+            let publisher: Arc<dyn Publisher> = Arc::clone(*topic) as _;
+            let way = Way { client: client(PATIENCE).unwrap(), publisher: Some(publisher) };
+            Lane::start(sink, way, book.clone(), Pace::NORMAL)
+        };
+        Outbox { lanes: topics.iter().map(lane).collect(), book: book.clone() }
+    }
+
+    /// Half of them must arrive. They are looked at once a minute, as a controller does with what was left out.
+    #[tokio::test(start_paused = true)]
+    async fn of_ten_thousand_at_once_none_is_lost_that_must_arrive_though_a_receiver_is_down_for_an_hour() {
+        const EACH: usize = 5000;
+        let (hour, minute) = (Duration::from_hours(1), Duration::from_mins(1));
+        let (down, well) = (Topic::up_in(hour), Topic::up_in(Duration::ZERO));
+        let outbox = told_to(&[("down", &down), ("well", &well)]);
+        let began = tokio::time::Instant::now();
+        let all = || (0..EACH).map(|number| due(&format!("a{number}")));
+        for one in all() {
+            outbox.send(one);
+            outbox.send(alert());
+        }
+        assert_eq!(began.elapsed(), Duration::ZERO, "whoever tells waits for nobody");
+        let deliveries = outbox.deliveries();
+        let mut minutes_of_well = None;
+        for minutes in 0..90 {
+            tokio::time::sleep(minute).await;
+            assert!(deliveries.iter().all(|one| one.waiting() <= QUEUE as u64 + 1), "the queues are bounded");
+            if well.due().len() == EACH {
+                minutes_of_well.get_or_insert(minutes);
+            }
+            for one in all().filter(|one| ["down", "well"].iter().any(|sink| outbox.book.is_left(one, sink)))
+            {
+                outbox.send_again(one);
+            }
+            if began.elapsed() < hour {
+                assert_eq!(down.due(), [] as [String; 0]);
+            }
+        }
+        assert!(minutes_of_well.unwrap() < 20, "one that is down delays no other: {minutes_of_well:?}");
+        for (deliveries, topic) in deliveries.iter().zip([&down, &well]) {
+            let (keys, different) = (topic.due(), topic.due().into_iter().collect::<BTreeSet<String>>());
+            assert_eq!((keys.len(), different.len()), (EACH, EACH), "{}: each once", deliveries.sink);
+            let ended: u64 = Delivery::ALL.into_iter().map(|ended| deliveries.ended(ended)).sum();
+            assert_eq!((ended, deliveries.waiting()), (2 * EACH as u64, 0), "{}", deliveries.sink);
+            let [refused, dropped] = [Delivery::Refused, Delivery::Dropped].map(|how| deliveries.ended(how));
+            assert!(refused == 0 && dropped >= (EACH - QUEUE) as u64, "{refused} {dropped}");
+        }
+        assert_eq!(outbox.book.notes(|_| true, 2 * EACH).len(), EACH, "all of it is to be put on record");
     }
 
     #[tokio::test]
