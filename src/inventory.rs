@@ -30,9 +30,26 @@ const TASKS: usize = 20;
 /// Where is looked, and at what.
 pub struct Wanted<'a> {
     pub place: Place,
-    /// Empty: all that there are.
-    pub clusters: &'a [ClusterName],
-    pub services: &'a (dyn Fn(&ServiceName) -> bool + Sync),
+    pub scope: Scope<'a>,
+}
+
+pub enum Scope<'a> {
+    /// Whatever there is.
+    Listed {
+        /// Empty: all that there are.
+        clusters: &'a [ClusterName],
+        services: &'a (dyn Fn(&ServiceName) -> bool + Sync),
+    },
+    /// Those that somebody has named.
+    Named(&'a [NamedService]),
+}
+
+/// A service, with the group by which CodeDeploy deploys it where that is known.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NamedService {
+    pub cluster: ClusterName,
+    pub name: ServiceName,
+    pub group: Option<DeploymentGroupName>,
 }
 
 /// Everything that is wanted. An error where nothing at all could be read.
@@ -46,38 +63,16 @@ pub async fn read(reach: &dyn Reach, wanted: &Wanted<'_>) -> Result<Inventory, U
     let region = wanted.place.region.clone();
     let region =
         region.ok_or_else(|| Unread { what: place(), why: "no AWS region is set: AWS_REGION".to_owned() })?;
-    let clusters = match wanted.clusters {
-        [] => ports.directory.clusters().await.map_err(|error| Unread {
-            what: format!("the clusters of account {account} in {region}"),
-            why: format!("{error}; name them with --cluster"),
-        })?,
-        named => Listing { items: named.to_vec(), extent: Extent::Whole },
-    };
     let reader = Reader { reach, account, region, ports, registries: RegistriesByRegion::default() };
     let mut inventory = Inventory::default();
-    inventory.unread.extend(reader.cut(clusters.extent, "clusters"));
-    let mut names = Vec::new();
-    for cluster in clusters.items {
-        match reader.ports.directory.services(&cluster).await {
-            Ok(services) => {
-                inventory
-                    .unread
-                    .extend(reader.cut(services.extent, &format!("services of cluster {cluster}")));
-                let services = services.items.into_iter().filter(|name| (wanted.services)(name));
-                names.extend(services.map(|name| (cluster.clone(), name)));
-            }
-            Err(error) => inventory.unread.push(reader.unread(&format!("cluster {cluster}"), &error)),
+    let services = match &wanted.scope {
+        Scope::Listed { clusters, services } => {
+            let listed = reader.listed(clusters, services, &mut inventory).await?;
+            reader.services(listed, &mut inventory).await
         }
-    }
-    names.sort();
-    names.dedup();
-    let read = stream::iter(names).map(|(cluster, name)| reader.service(cluster, name));
-    for read in read.buffered(AT_ONCE).collect::<Vec<_>>().await {
-        match read {
-            Ok(service) => inventory.services.extend(service),
-            Err(unread) => inventory.unread.push(unread),
-        }
-    }
+        Scope::Named(named) => reader.named(named, &mut inventory).await,
+    };
+    inventory.services = services;
     reader.find_groups(&mut inventory).await;
     reader.find_known(&mut inventory).await;
     Ok(inventory)
@@ -99,6 +94,76 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// The names of what there is.
+    async fn listed(
+        &self,
+        clusters: &[ClusterName],
+        services: &(dyn Fn(&ServiceName) -> bool + Sync),
+        inventory: &mut Inventory,
+    ) -> Result<Vec<(ClusterName, ServiceName)>, Unread> {
+        let clusters = match clusters {
+            [] => self.ports.directory.clusters().await.map_err(|error| Unread {
+                what: format!("the clusters of account {} in {}", self.account, self.region),
+                why: format!("{error}; name them with --cluster"),
+            })?,
+            named => Listing { items: named.to_vec(), extent: Extent::Whole },
+        };
+        inventory.unread.extend(self.cut(clusters.extent, "clusters"));
+        let mut names = Vec::new();
+        for cluster in clusters.items {
+            match self.ports.directory.services(&cluster).await {
+                Ok(found) => {
+                    let what = format!("services of cluster {cluster}");
+                    inventory.unread.extend(self.cut(found.extent, &what));
+                    let found = found.items.into_iter().filter(|name| services(name));
+                    names.extend(found.map(|name| (cluster.clone(), name)));
+                }
+                Err(error) => inventory.unread.push(self.unread(&format!("cluster {cluster}"), &error)),
+            }
+        }
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+
+    async fn services(
+        &self,
+        names: Vec<(ClusterName, ServiceName)>,
+        inventory: &mut Inventory,
+    ) -> Vec<LiveService> {
+        let read = stream::iter(names).map(|(cluster, name)| self.service(cluster, name));
+        let mut services = Vec::new();
+        for read in read.buffered(AT_ONCE).collect::<Vec<_>>().await {
+            match read {
+                Ok(service) => services.extend(service),
+                Err(unread) => inventory.unread.push(unread),
+            }
+        }
+        services
+    }
+
+    /// One that is not there is told.
+    async fn named(&self, named: &[NamedService], inventory: &mut Inventory) -> Vec<LiveService> {
+        let names = named.iter().map(|one| (one.cluster.clone(), one.name.clone())).collect();
+        let unread_before = inventory.unread.len();
+        let mut services = self.services(names, inventory).await;
+        for one in named {
+            let is_it =
+                |service: &&mut LiveService| service.cluster == one.cluster && service.name == one.name;
+            let what = format!("service {} of cluster {}", one.name, one.cluster);
+            let is_told =
+                || inventory.unread.iter().skip(unread_before).any(|told| told.what.starts_with(&what));
+            match services.iter_mut().find(is_it) {
+                Some(service) => service.group.clone_from(&one.group),
+                None if is_told() => {}
+                None => inventory
+                    .unread
+                    .push(self.unread(&what, &CloudError::NotFound("there is none".to_owned()))),
+            }
+        }
+        services
+    }
+
     fn unread(&self, what: &str, error: &CloudError) -> Unread {
         let what = format!("{what} of account {} in {}", self.account, self.region);
         Unread { what, why: error.to_string() }
@@ -233,7 +298,9 @@ impl Reader<'_> {
 
     /// By which group CodeDeploy deploys a service; nobody is asked where it deploys none.
     async fn find_groups(&self, inventory: &mut Inventory) {
-        let by_code_deploy = |service: &&mut LiveService| service.controller == Controller::CodeDeploy;
+        let by_code_deploy = |service: &&mut LiveService| {
+            service.controller == Controller::CodeDeploy && service.group.is_none()
+        };
         let mut services = inventory.services.iter_mut().filter(by_code_deploy).peekable();
         if services.peek().is_none() {
             return;

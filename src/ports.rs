@@ -10,10 +10,10 @@ use crate::model::surroundings::{Function, Lifecycle, Permission, Role, Verdict}
 use crate::model::{
     AccountId, AlarmState, Ancestry, ApplicationName, ClusterName, CodeDeployment, DeclaredCommits,
     DeploymentGroup, DeploymentGroupName, Digest, Earlier, EnvironmentName, Forward, Group, Image,
-    InfraCommit, LeaseClaim, LeaseName, LeaseRecord, LogStream, Millis, NewDeployment, Platform, Progress,
-    Reading, Region, Repository, RepositoryName, Revision, RunAnswer, ScalableTarget, Schedule, ScheduleName,
-    Service, ServiceDeployment, ServiceName, Tag, Tags, Target, TargetGroup, TargetHealth, Task,
-    TaskDefinitionArn, Unreached, Wait, Word,
+    InfraCommit, LeaseClaim, LeaseName, LeaseRecord, LogStream, Millis, NewDeployment, Pipeline, Platform,
+    Progress, Reading, Region, Repository, RepositoryName, Revision, RunAnswer, ScalableTarget, Schedule,
+    ScheduleName, Service, ServiceDeployment, ServiceName, Tag, Tags, Target, TargetGroup, TargetHealth,
+    Task, TaskDefinitionArn, Unreached, Wait, Word,
 };
 
 /// Why a call to AWS did not do what was asked, by what to do about it.
@@ -447,6 +447,7 @@ pub trait Directory: Send + Sync {
     async fn services(&self, cluster: &ClusterName) -> Result<Listing<ServiceName>, CloudError>;
     /// The deployment groups of CodeDeploy that deploy services of ECS.
     async fn deployment_groups(&self) -> Result<Listing<(DeploymentGroupName, DeploymentGroup)>, CloudError>;
+    async fn pipeline(&self, name: &str) -> Result<Pipeline, CloudError>;
 }
 
 /// Rules of EventBridge and schedules of EventBridge Scheduler in one account and region.

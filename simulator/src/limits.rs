@@ -116,7 +116,8 @@ impl Category {
                 | Api::Secrets
                 | Api::Parameters
                 | Api::CloudWatch
-                | Api::Lambda,
+                | Api::Lambda
+                | Api::CodePipeline,
                 _,
             ) => return None,
         })

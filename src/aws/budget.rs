@@ -65,6 +65,7 @@ pub enum Category {
     ParameterRead,
     AlarmRead,
     FunctionRead,
+    PipelineRead,
     Identity,
 }
 
@@ -101,6 +102,7 @@ impl Category {
             (Api::Parameters, _) => Self::ParameterRead,
             (Api::Alarms, _) => Self::AlarmRead,
             (Api::Functions, _) => Self::FunctionRead,
+            (Api::Pipelines, _) => Self::PipelineRead,
             (Api::Sts, _) => Self::Identity,
         }
     }
@@ -132,6 +134,7 @@ impl Category {
             Self::ImagePull => (2000.0, 2000.0),
             Self::CodeDeployModify
             | Self::TagIndexRead
+            | Self::PipelineRead
             | Self::RuleModify
             | Self::ScheduleModify
             | Self::IdentityRead => (5.0, 5.0),
@@ -187,6 +190,7 @@ impl Category {
             Self::ParameterRead => "parameter_read",
             Self::AlarmRead => "alarm_read",
             Self::FunctionRead => "function_read",
+            Self::PipelineRead => "pipeline_read",
             Self::Identity => "identity",
         }
     }

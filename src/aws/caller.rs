@@ -44,6 +44,8 @@ pub enum Api {
     Alarms,
     /// AWS Lambda.
     Functions,
+    /// AWS CodePipeline.
+    Pipelines,
 }
 
 /// Makes calls in one region, with one set of credentials.

@@ -1,13 +1,16 @@
-//! Lists of what there is: clusters and services of ECS, and the groups by which CodeDeploy deploys them.
+//! Lists of what there is: clusters and services of ECS, and the groups and pipelines by which they are deployed.
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::answer::{list, next_page, owned, text, texts};
+use super::answer::{list, member, next_page, owned, text, texts};
 use super::caller::Client;
 use super::code_deploy::deployment_group;
 use super::ecs::MOST_PAGES;
-use crate::model::{ClusterName, DeploymentGroup, DeploymentGroupName, ServiceName};
+use crate::model::{
+    ClusterName, DeploymentGroup, DeploymentGroupName, Pipeline, PipelineAction, PipelineStage, Region,
+    ServiceName,
+};
 use crate::ports::{CloudError, Directory, Extent, Listing};
 
 /// `ListClusters` and `ListServices` have pages of a hundred (Amazon ECS API reference).
@@ -18,6 +21,7 @@ const BATCH: usize = 100;
 pub(super) struct DirectoryClient {
     pub ecs: Client,
     pub code_deploy: Client,
+    pub pipelines: Client,
 }
 
 #[async_trait]
@@ -47,6 +51,59 @@ impl Directory for DirectoryClient {
             }
         }
         Ok(found)
+    }
+
+    async fn pipeline(&self, name: &str) -> Result<Pipeline, CloudError> {
+        let answer = self.pipelines.read("GetPipeline", json!({"name": name})).await?;
+        let pipeline = member(&answer, "pipeline");
+        let stages = list(pipeline, "stages").take(MOST_STAGES).map(|stage| PipelineStage {
+            name: owned(stage, "name").unwrap_or_default(),
+            actions: list(stage, "actions").take(MOST_ACTIONS).map(action).collect(),
+        });
+        Ok(Pipeline { name: name.to_owned(), stages: stages.collect() })
+    }
+}
+
+/// Stages of a pipeline, and actions of a stage, that are read: ten times what AWS lets one have (AWS CodePipeline quotas).
+const MOST_STAGES: usize = 500;
+const MOST_ACTIONS: usize = 500;
+
+/// The settings of actions that say what is deployed, from what and where. Others may hold secrets, such as the token of a source.
+const SETTINGS: [&str; 21] = [
+    "AppSpecTemplatePath",
+    "ApplicationName",
+    "Branch",
+    "BranchName",
+    "ClusterName",
+    "CustomData",
+    "DeploymentGroupName",
+    "FileName",
+    "FullRepositoryId",
+    "Image1ContainerName",
+    "Image2ContainerName",
+    "Image3ContainerName",
+    "Image4ContainerName",
+    "ImageTag",
+    "Owner",
+    "ProjectName",
+    "Repo",
+    "RepositoryName",
+    "ServiceName",
+    "TaskDefinitionTemplateArtifact",
+    "TaskDefinitionTemplatePath",
+];
+
+fn action(described: &Value) -> PipelineAction {
+    let kind = member(described, "actionTypeId");
+    let configuration = member(described, "configuration");
+    let setting = |key: &'static str| Some((key, owned(configuration, key).filter(|text| !text.is_empty())?));
+    PipelineAction {
+        name: owned(described, "name").unwrap_or_default(),
+        category: owned(kind, "category").unwrap_or_default(),
+        provider: owned(kind, "provider").unwrap_or_default(),
+        region: owned(described, "region").map(Region::new),
+        role: owned(described, "roleArn"),
+        configuration: SETTINGS.into_iter().filter_map(setting).collect(),
     }
 }
 

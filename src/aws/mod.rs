@@ -220,7 +220,11 @@ pub fn ports(caller: &Arc<dyn Caller>) -> Ports {
         }),
         logs: Arc::new(LogsClient(client(Api::Logs))),
         publisher: Arc::new(PublisherClient { topics: client(Api::Topics), events: client(Api::Events) }),
-        directory: Arc::new(DirectoryClient { ecs: client(Api::Ecs), code_deploy: client(Api::CodeDeploy) }),
+        directory: Arc::new(DirectoryClient {
+            ecs: client(Api::Ecs),
+            code_deploy: client(Api::CodeDeploy),
+            pipelines: client(Api::Pipelines),
+        }),
         inspect: Arc::new(Inspector {
             identity: client(Api::Sts),
             iam: client(Api::Iam),

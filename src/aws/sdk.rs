@@ -65,6 +65,11 @@ const FUNCTIONS: Service = Service {
         query: &[],
     }]),
 };
+const PIPELINES: Service = Service {
+    id: "CodePipeline",
+    host: "codepipeline",
+    protocol: Protocol::Json { version: "1.1", target: "CodePipeline_20150709" },
+};
 const LOGS: Service = Service {
     id: "CloudWatch Logs",
     host: "logs",
@@ -122,6 +127,7 @@ pub(super) struct Sdk {
     parameters: JsonClient,
     alarms: JsonClient,
     functions: JsonClient,
+    pipelines: JsonClient,
     downloads: Downloads,
 }
 
@@ -150,6 +156,7 @@ impl Sdk {
             parameters: JsonClient::new(settings, PARAMETERS, clock),
             alarms: JsonClient::new(settings, ALARMS, clock),
             functions: JsonClient::new(settings, FUNCTIONS, clock),
+            pipelines: JsonClient::new(settings, PIPELINES, clock),
             downloads: Downloads::new(settings.endpoint_url()),
         }
     }
@@ -275,6 +282,7 @@ impl Caller for Sdk {
             (Api::Parameters, _) => self.parameters.call(operation, input).await,
             (Api::Alarms, _) => self.alarms.call(operation, input).await,
             (Api::Functions, _) => self.functions.call(operation, input).await,
+            (Api::Pipelines, _) => self.pipelines.call(operation, input).await,
             (Api::Ecs | Api::Ecr | Api::CodeDeploy | Api::Sts, _) => {
                 Err(CallError::Unsent(format!("no client has the operation {operation}")))
             }

@@ -8,16 +8,16 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 
-use super::{End, RepositoryArgs, aws, streams};
-use crate::aws::check_shape;
+use super::{End, RepositoryArgs, aws, pipelines, streams};
+use crate::aws::{Aws, check_shape};
 use crate::import::{self, Imported, Wishes};
-use crate::inventory::{self, Wanted};
+use crate::inventory::{self, NamedService, Scope, Wanted};
 use crate::manifest::{self, Files, NameKind};
 use crate::model::{AccountId, ClusterName, EnvironmentName, Inventory, Region, ServiceName};
 use crate::ports::{Place, Reach as _};
 use crate::view;
 
-pub(super) const EXAMPLES: &str = "Examples:\n  trueup import infrastructure\n  trueup import infrastructure --cluster mco --service \"mco-*\"\n  trueup import infrastructure --environment production\n\nIt reads AWS, and writes nothing there.";
+pub(super) const EXAMPLES: &str = "Examples:\n  trueup import infrastructure\n  trueup import infrastructure --cluster mco --service \"mco-*\"\n  trueup import infrastructure --environment production\n  trueup import infrastructure --from-codepipeline api-test --from-codepipeline api-prod --files ../api\n\nIt reads AWS, and writes nothing there.";
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -29,6 +29,12 @@ pub(super) struct Options {
     /// Only services of this name; globs, and several.
     #[arg(long, value_name = "NAME")]
     service: Vec<String>,
+    /// Only the services that this pipeline of CodePipeline deploys, with what it says of them; several.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["cluster", "service"])]
+    from_codepipeline: Vec<String>,
+    /// A checkout of the source that the pipelines take the files of their deploy actions from.
+    #[arg(long, value_name = "FOLDER", requires = "from_codepipeline")]
+    files: Option<PathBuf>,
     /// The environment that all of them belong to [default: guessed from the names of clusters and services]
     #[arg(long, value_name = "NAME", value_parser = environment)]
     environment: Option<EnvironmentName>,
@@ -45,9 +51,20 @@ pub(super) struct Options {
 
 pub(super) async fn run(arguments: &RepositoryArgs, options: &Options) -> anyhow::Result<End> {
     let destination = Destination::of(&options.folder)?;
-    let inventory = read(arguments, options).await?;
-    let wishes = Wishes { environment: options.environment.clone(), known: options.known };
-    let imported = import::repository(&inventory, &wishes);
+    let aws = aws(arguments.settings()?.accounts).await;
+    let places = places(&aws, options);
+    let files = options.files.as_deref();
+    let piped = pipelines::read(&aws, &places, &options.from_codepipeline, files).await;
+    let mut inventory = if options.from_codepipeline.is_empty() {
+        read(&aws, places, options).await?
+    } else {
+        of_pipelines(&aws, &piped.services).await
+    };
+    inventory.unread.extend(piped.unread);
+    let wishes =
+        Wishes { environment: options.environment.clone(), known: options.known, piped: piped.by_service };
+    let mut imported = import::repository(&inventory, &wishes);
+    imported.left_out.extend(piped.left_out);
     let style = streams::style(arguments.color);
     if imported.files.is_empty() {
         streams::screen(&view::import::text(&inventory, &imported, style));
@@ -61,8 +78,7 @@ pub(super) async fn run(arguments: &RepositoryArgs, options: &Options) -> anyhow
 }
 
 /// What is found in all accounts and regions that are asked for. One that may not be looked at keeps nobody else from it.
-async fn read(arguments: &RepositoryArgs, options: &Options) -> anyhow::Result<Inventory> {
-    let aws = aws(arguments.settings()?.accounts).await;
+async fn read(aws: &Aws, places: Vec<Place>, options: &Options) -> anyhow::Result<Inventory> {
     let mut globs = globset::GlobSetBuilder::new();
     for name in &options.service {
         globs.add(globset::Glob::new(name)?);
@@ -70,17 +86,35 @@ async fn read(arguments: &RepositoryArgs, options: &Options) -> anyhow::Result<I
     let globs = globs.build()?;
     let services = |name: &ServiceName| options.service.is_empty() || globs.is_match(name.as_str());
     let mut inventory = Inventory::default();
-    for account in each(&options.account) {
-        for region in each(&options.region) {
-            let place = aws.resolve(Place { account: account.clone(), region });
-            let wanted = Wanted { place, clusters: &options.cluster, services: &services };
-            match inventory::read(&aws, &wanted).await {
-                Ok(found) => inventory.append(found),
-                Err(unread) => inventory.unread.push(unread),
-            }
-        }
+    for place in places {
+        let scope = Scope::Listed { clusters: &options.cluster, services: &services };
+        inventory.append(found(aws, Wanted { place, scope }).await);
     }
     Ok(inventory)
+}
+
+/// The services that pipelines deploy, wherever that is.
+async fn of_pipelines(aws: &Aws, services: &BTreeMap<Place, Vec<NamedService>>) -> Inventory {
+    let mut inventory = Inventory::default();
+    for (place, services) in services {
+        inventory.append(found(aws, Wanted { place: place.clone(), scope: Scope::Named(services) }).await);
+    }
+    inventory
+}
+
+async fn found(aws: &Aws, wanted: Wanted<'_>) -> Inventory {
+    match inventory::read(aws, &wanted).await {
+        Ok(found) => found,
+        Err(unread) => Inventory { unread: vec![unread], ..Inventory::default() },
+    }
+}
+
+fn places(aws: &Aws, options: &Options) -> Vec<Place> {
+    let regions = || each(&options.region);
+    let places = each(&options.account).into_iter().flat_map(|account| {
+        regions().into_iter().map(move |region| Place { account: account.clone(), region })
+    });
+    places.map(|place| aws.resolve(place)).collect()
 }
 
 /// Those that are named, or the one that goes without saying.

@@ -21,6 +21,7 @@ mod lint;
 mod logs;
 mod messages;
 mod notify;
+mod pipelines;
 mod plan;
 mod progress;
 mod promote;

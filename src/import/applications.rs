@@ -16,6 +16,8 @@ pub struct Application {
     /// In the order in which they are written.
     pub spec: Vec<(&'static str, Value)>,
     pub targets: Vec<LiveTarget>,
+    /// Name and text of the `AppSpec` that all of them are deployed by.
+    pub app_spec: Option<(String, String)>,
     /// By target: what its environment replaces.
     pub replaced: Vec<Vec<(&'static str, Value)>>,
 }
@@ -57,7 +59,7 @@ pub fn clusters(targets: &[LiveTarget]) -> BTreeMap<String, String> {
 }
 
 fn application(name: String, targets: Vec<LiveTarget>, clusters: &BTreeMap<String, String>) -> Application {
-    let form = Form::of(&targets, clusters);
+    let form = Form::of(&name, &targets, clusters);
     let values: Vec<Vec<(&'static str, Value)>> = targets.iter().map(|target| form.values(target)).collect();
     let (mut spec, mut replaced) = (Vec::new(), vec![Vec::new(); targets.len()]);
     for key in KEYS {
@@ -79,7 +81,8 @@ fn application(name: String, targets: Vec<LiveTarget>, clusters: &BTreeMap<Strin
         }
         spec.extend(common.map(|common| (key, common)));
     }
-    Application { name, spec, targets, replaced }
+    let app_spec = form.app_spec.clone();
+    Application { name, spec, targets, app_spec, replaced }
 }
 
 /// The value of most of them, with `{environment}` where that makes them the same.
@@ -137,10 +140,11 @@ struct Form {
     names_registry: bool,
     names_strategy: bool,
     tag_stays: bool,
+    app_spec: Option<(String, String)>,
 }
 
 impl Form {
-    fn of(targets: &[LiveTarget], clusters: &BTreeMap<String, String>) -> Self {
+    fn of(name: &str, targets: &[LiveTarget], clusters: &BTreeMap<String, String>) -> Self {
         let any = |is_so: &dyn Fn(&LiveTarget) -> bool| targets.iter().any(is_so);
         let images =
             |target: &LiveTarget, is_so: &dyn Fn(&LiveBuild) -> bool| target.images.iter().any(is_so);
@@ -155,6 +159,7 @@ impl Form {
             names_registry: any(&|target| images(target, &|image| !is_own(target, image))),
             names_strategy: any(&|target| target.service.controller == Controller::CodeDeploy),
             tag_stays: any(&|target| images(target, &|image| image.tag_stays.is_some())),
+            app_spec: app_spec(name, targets),
         }
     }
 
@@ -166,7 +171,7 @@ impl Form {
             values.push(("cluster", Value::text(service.cluster.as_str())));
         }
         if self.names_strategy {
-            values.push(("strategy", strategy(target)));
+            values.push(("strategy", strategy(target, self.app_spec.as_ref())));
         }
         let repositories = target.missing.iter().map(|image| (&image.repository, &image.container));
         let Some(first) = target.images.first() else {
@@ -239,13 +244,24 @@ fn is_own(target: &LiveTarget, image: &LiveBuild) -> bool {
     *account == target.service.account.as_str() && *region == target.service.region
 }
 
-fn strategy(target: &LiveTarget) -> Value {
+/// The file of an application's `AppSpec`, where all of its services that CodeDeploy deploys have the same.
+fn app_spec(name: &str, targets: &[LiveTarget]) -> Option<(String, String)> {
+    let by_code_deploy = targets.iter().filter(|one| one.service.controller == Controller::CodeDeploy);
+    let found: BTreeSet<Option<&(String, String)>> =
+        by_code_deploy.map(|one| one.app_spec.as_ref()).collect();
+    let [Some((file, text))] = found.into_iter().collect::<Vec<_>>()[..] else { return None };
+    let ending = if file.to_ascii_lowercase().ends_with(".json") { "json" } else { "yaml" };
+    Some((format!("{name}.appspec.{ending}"), text.clone()))
+}
+
+fn strategy(target: &LiveTarget, app_spec: Option<&(String, String)>) -> Value {
     match (&target.service.group, target.service.strategy) {
         (Some(group), _) => {
-            let names = vec![
+            let mut names = vec![
                 ("application", Value::text(&group.application)),
                 ("deploymentGroup", Value::text(&group.group)),
             ];
+            names.extend(app_spec.map(|(file, _)| ("appSpec", Value::text(file))));
             Value::Map(vec![("codeDeploy", Value::Map(names))])
         }
         (None, strategy) => Value::text(match strategy {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::ByPipeline;
 use super::builds::{Build, Unnamed, build_of};
 use super::names::{Evidence, Place};
 use crate::model::{
@@ -19,6 +20,10 @@ pub struct LiveTarget {
     pub images: Vec<LiveBuild>,
     pub missing: Vec<Missing>,
     pub notes: Vec<String>,
+    /// What a pipeline says of it.
+    pub comments: Vec<String>,
+    /// Name and text of the `AppSpec` that a pipeline deploys it by.
+    pub app_spec: Option<(String, String)>,
 }
 
 /// An image of which it is known what it was built from.
@@ -48,11 +53,19 @@ pub struct Missing {
 /// The longest name of an image, which stands in a tag of task definitions.
 const LONGEST_NAME: usize = 64;
 
-pub fn target(service: &LiveService, place: Place, environments: &BTreeSet<String>) -> LiveTarget {
+pub fn target(
+    service: &LiveService,
+    place: Place,
+    environments: &BTreeSet<String>,
+    piped: Option<&ByPipeline>,
+) -> LiveTarget {
+    let piped = piped.cloned().unwrap_or_default();
+    let (comments, app_spec) = (piped.comments, piped.checkout.app_spec);
     let target =
         Target { environment: place.environment, application: ApplicationName::new(place.application) };
-    let (mut images, mut missing, mut notes) = (Vec::new(), Vec::new(), Vec::new());
-    let Some(main) = main_container(service, target.application.as_str()) else {
+    let (mut images, mut missing, mut notes) = (Vec::new(), Vec::new(), piped.notes);
+    let only = piped.checkout.containers.and_then(|only| replaced(service, only, &mut notes));
+    let Some(main) = main_container(service, target.application.as_str(), only.as_ref()) else {
         return LiveTarget {
             target,
             evidence: place.evidence,
@@ -60,10 +73,12 @@ pub fn target(service: &LiveService, place: Place, environments: &BTreeSet<Strin
             images,
             missing,
             notes,
+            comments,
+            app_spec,
         };
     };
     let registry = main.image.as_ref().map(registry_of);
-    for (container, image) in with_images(service) {
+    for (container, image) in with_images(service, only.as_ref()) {
         if Some(registry_of(image)) != registry {
             notes.push(format!(
                 "container {} is not declared: its image is of another registry, {}",
@@ -97,24 +112,48 @@ pub fn target(service: &LiveService, place: Place, environments: &BTreeSet<Strin
         };
         notes.push(format!("a deployment goes on, and {which}: import it again once that is over"));
     }
-    LiveTarget { target, evidence: place.evidence, service: service.clone(), images, missing, notes }
+    let evidence = place.evidence;
+    LiveTarget { target, evidence, service: service.clone(), images, missing, notes, comments, app_spec }
 }
 
 fn registry_of(image: &LiveImage) -> (String, Region) {
     (image.account.to_string(), image.region.clone())
 }
 
-fn with_images(service: &LiveService) -> impl Iterator<Item = (&LiveContainer, &LiveImage)> {
-    service.containers.iter().filter_map(|container| Some((container, container.image.as_ref()?)))
+/// The containers whose image a pipeline replaces; `None`: none of them is there, which is told.
+fn replaced(
+    service: &LiveService,
+    only: BTreeSet<String>,
+    notes: &mut Vec<String>,
+) -> Option<BTreeSet<String>> {
+    let is_there = |name: &String| service.containers.iter().any(|container| container.name == *name);
+    let (there, gone): (BTreeSet<String>, BTreeSet<String>) = only.into_iter().partition(is_there);
+    notes.extend(gone.iter().map(|name| {
+        format!("the file of the pipeline names container {name}, which the live task definition has not")
+    }));
+    (!there.is_empty()).then_some(there)
+}
+
+fn with_images<'s>(
+    service: &'s LiveService,
+    only: Option<&'s BTreeSet<String>>,
+) -> impl Iterator<Item = (&'s LiveContainer, &'s LiveImage)> {
+    let all = service.containers.iter();
+    let wanted = all.filter(move |container| only.is_none_or(|only| only.contains(&container.name)));
+    wanted.filter_map(|container| Some((container, container.image.as_ref()?)))
 }
 
 /// The container that the application is about: one that is called like it, else one that runs a repository called like it, else
 /// the first.
-fn main_container<'s>(service: &'s LiveService, application: &str) -> Option<&'s LiveContainer> {
+fn main_container<'s>(
+    service: &'s LiveService,
+    application: &str,
+    only: Option<&'s BTreeSet<String>>,
+) -> Option<&'s LiveContainer> {
     let last_word = |name: &str| name.rsplit(['/', '-', '_']).next().unwrap_or_default().to_ascii_lowercase();
     let wanted = last_word(application);
     let is_called_so = |name: &str| name.eq_ignore_ascii_case(application) || last_word(name) == wanted;
-    let all = || with_images(service);
+    let all = || with_images(service, only);
     let by_name = all().find(|(container, _)| is_called_so(&container.name));
     let by_repository = || all().find(|(_, image)| is_called_so(image.repository.as_str()));
     by_name.or_else(by_repository).or_else(|| all().next()).map(|(container, _)| container)

@@ -8,6 +8,7 @@ mod applications;
 mod builds;
 mod images;
 mod names;
+pub mod pipeline;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -15,7 +16,9 @@ mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Controller, DeploymentStrategy, EnvironmentName, Inventory, LiveService, Target};
+use crate::model::{
+    ClusterName, Controller, DeploymentStrategy, EnvironmentName, Inventory, LiveService, ServiceName, Target,
+};
 
 pub use builds::Build;
 pub use names::Evidence;
@@ -27,6 +30,20 @@ pub struct Wishes {
     pub environment: Option<EnvironmentName>,
     /// Also what trueup has deployed before.
     pub known: bool,
+    /// What pipelines say of the services that they deploy.
+    pub piped: BTreeMap<(ClusterName, ServiceName), ByPipeline>,
+}
+
+/// What a pipeline says of a service that it deploys, and what its files say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ByPipeline {
+    /// Taken where neither cluster nor service names one.
+    pub environment: Option<String>,
+    /// What stands behind it, for the file of the application.
+    pub comments: Vec<String>,
+    /// What a person should know of it.
+    pub notes: Vec<String>,
+    pub checkout: pipeline::Checkout,
 }
 
 /// What is written, and what is told of it.
@@ -78,13 +95,18 @@ pub fn repository(inventory: &Inventory, wishes: &Wishes) -> Imported {
             None => services.push(service),
         }
     }
-    let places = names::places(&services, wishes.environment.as_ref());
+    let piped: Vec<Option<&ByPipeline>> = services
+        .iter()
+        .map(|service| wishes.piped.get(&(service.cluster.clone(), service.name.clone())))
+        .collect();
+    let places = names::places(&services, wishes.environment.as_ref(), &piped);
     let environments: BTreeSet<String> =
         places.iter().map(|place| place.environment.as_str().to_owned()).collect();
     let targets = services
         .into_iter()
         .zip(places)
-        .map(|(service, place)| images::target(service, place, &environments))
+        .zip(piped)
+        .map(|((service, place), piped)| images::target(service, place, &environments, piped))
         .collect();
     let applications = applications::of(targets);
     let files = write::files(&applications);

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::ByPipeline;
 use crate::model::{EnvironmentName, LiveService};
 
 /// What environments are called, without a number at the end.
@@ -59,15 +60,24 @@ pub enum Evidence {
     Cluster,
     /// The name of the service says so.
     Service,
-    /// Neither does: the environment is called as the cluster.
+    /// Neither does, and a stage of the pipeline that deploys it, or the tag that it starts from, says so.
+    Pipeline,
+    /// Nothing does: the environment is called as the cluster.
     Nothing,
     /// A person has said so.
     Given,
 }
 
 /// Where each service belongs, in their order. No two of them have the same place.
-pub fn places(services: &[&LiveService], given: Option<&EnvironmentName>) -> Vec<Place> {
-    let guesses: Vec<Guess<'_>> = services.iter().map(|service| guess(service, given)).collect();
+pub fn places(
+    services: &[&LiveService],
+    given: Option<&EnvironmentName>,
+    piped: &[Option<&ByPipeline>],
+) -> Vec<Place> {
+    let piped = piped.iter().map(|piped| piped.and_then(|piped| piped.environment.as_deref()));
+    let piped = piped.chain(std::iter::repeat(None));
+    let guesses: Vec<Guess<'_>> =
+        services.iter().zip(piped).map(|(service, piped)| guess(service, given, piped)).collect();
     let environments = environments(services, &guesses);
     let applications = applications(services, &guesses, &environments);
     let places = guesses.iter().zip(environments).zip(applications);
@@ -111,13 +121,14 @@ struct Guess<'s> {
     words: Vec<&'s str>,
 }
 
-fn guess<'s>(service: &'s LiveService, given: Option<&EnvironmentName>) -> Guess<'s> {
+fn guess<'s>(service: &'s LiveService, given: Option<&EnvironmentName>, piped: Option<&str>) -> Guess<'s> {
     let (cluster, name) = (service.cluster.as_str(), service.name.as_str());
-    let (environment, evidence) = match (given, word_in(cluster), word_in(name)) {
+    let (environment, evidence) = match (given, word_in(cluster), word_in(name), piped) {
         (Some(given), ..) => (given.as_str().to_owned(), Evidence::Given),
-        (None, Some(word), _) => (word.to_ascii_lowercase(), Evidence::Cluster),
-        (None, None, Some(word)) => (word.to_ascii_lowercase(), Evidence::Service),
-        (None, None, None) => (shortened(cluster), Evidence::Nothing),
+        (None, Some(word), ..) => (word.to_ascii_lowercase(), Evidence::Cluster),
+        (None, None, Some(word), _) => (word.to_ascii_lowercase(), Evidence::Service),
+        (None, None, None, Some(piped)) => (shortened(piped), Evidence::Pipeline),
+        (None, None, None, None) => (shortened(cluster), Evidence::Nothing),
     };
     let is_of_environment = |word: &&str| word.eq_ignore_ascii_case(&environment);
     let all: Vec<&str> = words(name).filter(|word| !is_of_environment(word)).collect();
@@ -130,7 +141,7 @@ fn guess<'s>(service: &'s LiveService, given: Option<&EnvironmentName>) -> Guess
 }
 
 /// The word that names an environment: the last one, then the first one, then any.
-fn word_in(name: &str) -> Option<&str> {
+pub(super) fn word_in(name: &str) -> Option<&str> {
     let all: Vec<&str> = words(name).collect();
     let is_one = |word: &&&str| {
         let word = word.to_ascii_lowercase();
@@ -236,7 +247,7 @@ mod tests {
         let services: Vec<LiveService> =
             services.iter().map(|(cluster, name)| live(cluster, name, Vec::new())).collect();
         let services: Vec<&LiveService> = services.iter().collect();
-        let places = places(&services, given.map(EnvironmentName::new).as_ref());
+        let places = places(&services, given.map(EnvironmentName::new).as_ref(), &[]);
         let said: Vec<String> = places
             .iter()
             .map(|place| format!("{}/{} {:?}", place.environment, place.application, place.evidence))

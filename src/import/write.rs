@@ -18,6 +18,9 @@ pub fn files(applications: &[Application]) -> BTreeMap<String, String> {
     for one in applications {
         let path = path("applications", &one.name, &mut taken);
         files.insert(path, application(one));
+        if let Some((file, text)) = &one.app_spec {
+            files.insert(format!("applications/{file}"), text.clone());
+        }
     }
     let all: Vec<LiveTarget> = applications.iter().flat_map(|one| one.targets.clone()).collect();
     let clusters = clusters(&all);
@@ -59,6 +62,11 @@ fn application(application: &Application) -> String {
             line(first.name.as_str()),
             line(first.cluster.as_str())
         );
+    }
+    for target in &application.targets {
+        for comment in &target.comments {
+            let _ = writeln!(file, "# {}: {}.", line(target.target.environment.as_str()), line(comment));
+        }
     }
     let _ = writeln!(
         file,

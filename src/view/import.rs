@@ -62,7 +62,7 @@ fn environments(imported: &Imported) -> String {
     let mut said: BTreeMap<(&str, Evidence), BTreeSet<&str>> = BTreeMap::new();
     for found in &imported.found {
         let name = match found.evidence {
-            Evidence::Service => &found.service,
+            Evidence::Service | Evidence::Pipeline => &found.service,
             Evidence::Cluster | Evidence::Nothing | Evidence::Given => &found.cluster,
         };
         said.entry((found.target.environment.as_str(), found.evidence)).or_default().insert(name);
@@ -73,6 +73,7 @@ fn environments(imported: &Imported) -> String {
             if names.len() > SHOWN { format!(" and {} more", names.len() - SHOWN) } else { String::new() };
         let how = match evidence {
             Evidence::Service => format!("by the name of service {some}{more}"),
+            Evidence::Pipeline => format!("by the pipeline that deploys service {some}{more}"),
             Evidence::Cluster => format!("by the name of cluster {some}{more}"),
             Evidence::Nothing => format!("no name tells one: called as its cluster, {some}{more}"),
             Evidence::Given => "by --environment".to_owned(),

@@ -715,6 +715,24 @@ def guards(stage):
     refused(functions.delete_function, FunctionName="smoke")
 
 
+def pipelines(stage):
+    """A pipeline is told as it was made."""
+    kind = lambda category, provider: {"category": category, "owner": "AWS", "provider": provider, "version": "1"}
+    source = {"name": "Image", "actionTypeId": kind("Source", "ECR"), "configuration": {"RepositoryName": "mco/api"}, "outputArtifacts": [{"name": "image"}]}
+    where = {"ClusterName": "mco", "ServiceName": "mco-api"}
+    deploy = {"name": "Api", "actionTypeId": kind("Deploy", "ECS"), "configuration": where, "inputArtifacts": [{"name": "image"}], "runOrder": 1}
+    stages = [{"name": "Source", "actions": [source]}, {"name": "Deploy", "actions": [deploy]}]
+    role, store = f"arn:aws:iam::{ACCOUNT}:role/pipeline", {"type": "S3", "location": "artifacts"}
+    declaration = {"name": "api", "roleArn": role, "artifactStore": store, "stages": stages}
+    refused(stage.pipelines.get_pipeline, name="api")
+    stage.pipelines.create_pipeline(pipeline=declaration)
+    refused(stage.pipelines.create_pipeline, pipeline=declaration)
+    refused(stage.pipelines.create_pipeline, pipeline={**declaration, "name": "other", "stages": stages[::-1]})
+    told = stage.pipelines.get_pipeline(name="api")
+    assert told["pipeline"]["stages"] == stages and told["metadata"]["created"].year >= 2026, told
+    stage.pipelines.delete_pipeline(name="api")
+
+
 def alerts(stage):
     """A topic and a bus as receivers: what they take, and what they refuse."""
     topic = stage.sns.create_topic(Name="alerts")["TopicArn"]
@@ -750,7 +768,7 @@ def main():
             stage, checker = Stage(trueup, endpoint, Path(folder)), Checker()
             sts = boto3.client("sts", endpoint_url=endpoint, region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x")
             spoken = (stage.ecs, stage.ecr, stage.elb, stage.deploy, stage.tagging, stage.scaling, stage.logs, stage.events, stage.scheduler, stage.iam,
-                      stage.secrets, stage.parameters, stage.alarms, stage.functions, stage.sns, sts)
+                      stage.secrets, stage.parameters, stage.alarms, stage.functions, stage.pipelines, stage.sns, sts)
             for client in spoken:
                 checker.watch(client)
             protocol = stage.deploy.meta.service_model.metadata["protocol"]
@@ -759,7 +777,7 @@ def main():
             sessions(endpoint, sts, checker)
             stage.world()
             stage.control("fault", {"kind": "hookSilent", "function": "silent"})
-            for scene in (images, rolling, runs, blue_green, shifting, balancing, unhealthy, logs, surroundings, guards, tagging, scaling, schedules, alerts, refusals):
+            for scene in (images, rolling, runs, blue_green, shifting, balancing, unhealthy, logs, surroundings, guards, pipelines, tagging, scaling, schedules, alerts, refusals):
                 scene(stage)
         for problem, times in sorted(checker.problems.items()):
             print(f"fidelity: {problem} ({times} x)", file=sys.stderr)

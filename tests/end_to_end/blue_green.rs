@@ -10,7 +10,7 @@ const WHOLE: &str = "240";
 impl Rig {
     /// The worker, which ECS replaces task by task, and the API, which CodeDeploy deploys, both on commit 0000000; the
     /// repository is the example. `more` is laid over what creates the deployment group.
-    fn seed(more: &Value) -> Self {
+    pub fn seed(more: &Value) -> Self {
         let rig = Self::bare();
         for name in ["worker", "api"] {
             if name != "api" {

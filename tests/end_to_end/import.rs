@@ -147,3 +147,124 @@ fn what_trueup_deploys_already_is_left_to_its_own_repository() {
     crate::promote::run(&folder, "git", &["init", "-q", "-b", "main"]);
     assert_eq!(check_nothing_to_do(&rig, &folder), ["test/api"]);
 }
+
+fn action(name: &str, category: &str, provider: &str, configuration: &Value) -> Value {
+    json!({"name": name, "configuration": configuration,
+        "actionTypeId": {"category": category, "owner": "AWS", "provider": provider, "version": "1"}})
+}
+
+/// A pipeline that starts from an image, and has these stages then.
+fn pipeline(rig: &Rig, name: &str, stages: &[(&str, Vec<Value>)]) {
+    let source = json!({"RepositoryName": "mco/api", "ImageTag": "test", "OAuthToken": "hunter2"});
+    let mut all = vec![json!({"name": "Source", "actions": [action("Image", "Source", "ECR", &source)]})];
+    all.extend(stages.iter().map(|(name, actions)| json!({"name": name, "actions": actions})));
+    let declaration = json!({"name": name, "roleArn": "arn:aws:iam::123456789012:role/pipeline", "stages": all,
+        "artifactStore": {"type": "S3", "location": "artifacts"}});
+    rig.call(Api::CodePipeline, "CreatePipeline", &json!({"pipeline": declaration}));
+}
+
+#[test]
+fn what_a_pipeline_deploys_is_imported_with_what_stands_behind_it() {
+    let rig = Rig::bare();
+    for service in ["mco-api", "mco-web-prod", "mco-job-test"] {
+        serve(&rig, service, "aaaaaaa");
+    }
+    let ecs = |name: &str, service: &str| {
+        action(name, "Deploy", "ECS", &json!({"ClusterName": "mco", "ServiceName": service}))
+    };
+    let stacks = action("Stack", "Deploy", "CloudFormation", &json!({"StackName": "mco"}));
+    let approval = action("Ask", "Approval", "Manual", &json!({"CustomData": "look at\nthe board"}));
+    let build = action("Build", "Build", "CodeBuild", &json!({"ProjectName": "api"}));
+    pipeline(
+        &rig,
+        "mco",
+        &[
+            ("Build", vec![build]),
+            ("DeployToTest", vec![ecs("Api", "mco-api"), ecs("Gone", "mco-gone"), stacks]),
+            ("Prod", vec![approval, ecs("Web", "mco-web-prod")]),
+        ],
+    );
+    std::fs::create_dir(rig.folder.path().join("checkout")).unwrap();
+    let images = json!([{"name": "api", "imageUri": "x"}, {"name": "other", "imageUri": "y"}]).to_string();
+    rig.write("checkout/imagedefinitions.json", &images);
+    let (writes, folder) = (rig.writes(), rig.folder.path().join("new"));
+    let files = rig.folder.path().join("checkout");
+    let more =
+        ["--from-codepipeline", "mco", "--from-codepipeline", "none", "--files", files.to_str().unwrap()];
+    let output = import(&rig, &folder, &more);
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{out}{err}");
+    assert_eq!(rig.writes(), writes);
+    for said in [
+        "test: by the pipeline that deploys service mco-api\n",
+        "prod: by the name of service mco-web-prod\n",
+        "pipeline mco: stage DeployToTest, action Stack: Deploy by CloudFormation is not read",
+        "service mco-gone of cluster mco of account 123456789012 in eu-west-2: not found: there is none",
+        "pipeline none: there is none of this name",
+        "the file of the pipeline names container other, which the live task definition has not",
+    ] {
+        assert!(out.contains(said), "{said} is not in {out}");
+    }
+    assert!(!out.contains("mco-job-test") && !out.contains("hunter2"), "{out}");
+    let api = read(&folder, "applications/api.yaml");
+    let behind = "# test: CodePipeline mco deploys it in stage DeployToTest, by imagedefinitions.json.\n\
+        # test: stage Source, action Image: it starts when mco/api:test is pushed; here the commit that an environment runs stands in git.\n\
+        # test: stage Build, action Build: CodeBuild project api goes on; it has to tag each image with its commit.\n";
+    assert!(api.contains(behind), "{api}");
+    let web = read(&folder, "applications/web.yaml");
+    assert!(web.contains("# prod: stage Prod, action Ask: somebody approves (look at"), "{web}");
+    crate::promote::run(&folder, "git", &["init", "-q", "-b", "main"]);
+    assert_eq!(check_nothing_to_do(&rig, &folder), ["prod/web", "test/api"]);
+}
+
+#[test]
+fn the_appspec_of_a_pipeline_comes_along_unchanged() {
+    let rig = Rig::seed(&json!({}));
+    rig.world.lock().unwrap().advance(60);
+    let names = json!({"ApplicationName": "API", "DeploymentGroupName": "API-test", "Image1ContainerName": "IMAGE_NAME",
+        "TaskDefinitionTemplatePath": "taskdef.json", "AppSpecTemplatePath": "appspec.json"});
+    let gone = json!({"ApplicationName": "API", "DeploymentGroupName": "API-gone"});
+    let deploys = vec![
+        action("Api", "Deploy", "CodeDeployToECS", &names),
+        action("Gone", "Deploy", "CodeDeployToECS", &gone),
+    ];
+    pipeline(&rig, "api", &[("Deploy", deploys)]);
+    let (folder, files) =
+        (rig.folder.path().join("new"), rig.folder.path().join("infrastructure/applications/api"));
+    let with_files = ["--from-codepipeline", "api", "--files", files.to_str().unwrap()];
+    let output = import(&rig, &folder, &with_files);
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{out}{err}");
+    assert!(out.contains("no deployment group API-gone in application API of CodeDeploy"), "{out}");
+    let api = read(&folder, "applications/api.yaml");
+    assert!(api.contains("      appSpec: api.appspec.json\n"), "{api}");
+    assert!(api.contains("write `taskDefinition: taskdef.json`"), "{api}");
+    let spec = std::fs::read_to_string(files.join("appspec.json")).unwrap();
+    assert_eq!(read(&folder, "applications/api.appspec.json"), spec);
+    crate::promote::run(&folder, "git", &["init", "-q", "-b", "main"]);
+    assert_eq!(check_nothing_to_do(&rig, &folder), ["test/api"]);
+    // Without the checkout nothing is said of its files, and the plan is empty all the same.
+    let folder = rig.folder.path().join("other");
+    let output = import(&rig, &folder, &["--from-codepipeline", "api"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(!read(&folder, "applications/api.yaml").contains("appSpec"));
+    crate::promote::run(&folder, "git", &["init", "-q", "-b", "main"]);
+    assert_eq!(check_nothing_to_do(&rig, &folder), ["test/api"]);
+}
+
+#[test]
+fn no_file_outside_of_the_checkout_is_read() {
+    let rig = Rig::seed(&json!({}));
+    rig.world.lock().unwrap().advance(60);
+    let names = json!({"ApplicationName": "API", "DeploymentGroupName": "API-test",
+        "TaskDefinitionTemplatePath": "/etc/hostname", "AppSpecTemplatePath": "../secret.yaml"});
+    pipeline(&rig, "api", &[("Deploy", vec![action("Api", "Deploy", "CodeDeployToECS", &names)])]);
+    std::fs::create_dir(rig.folder.path().join("checkout")).unwrap();
+    rig.write("secret.yaml", "hunter2");
+    let (folder, files) = (rig.folder.path().join("new"), rig.folder.path().join("checkout"));
+    let output = import(&rig, &folder, &["--from-codepipeline", "api", "--files", files.to_str().unwrap()]);
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{out}");
+    assert_eq!(out.matches(" leads out of ").count(), 2, "{out}");
+    assert!(!read(&folder, "applications/api.yaml").contains("appSpec:"));
+}

@@ -272,6 +272,7 @@ impl Endpoint {
             Api::Parameters => "ssm",
             Api::CloudWatch => "cloudwatch",
             Api::Lambda => "lambda",
+            Api::CodePipeline => "codepipeline",
         };
         let answer = self.ask(name, operation, input)?;
         self.remember(api, operation, input, &answer);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 use trueup::controller::{Controller, Writes};
 use trueup::import::{self, Build, Declared, Imported, Wishes};
-use trueup::inventory::{self, Wanted};
+use trueup::inventory::{self, Scope, Wanted};
 use trueup::manifest::Files;
 use trueup::model::{Inventory, Region, Severity, Sync, Waiting};
 use trueup::plan::Plan;
@@ -31,7 +31,8 @@ struct Outcome {
 async fn import(world: &Arc<Mutex<World>>) -> Outcome {
     let process = Process::new(world, BTreeMap::new(), None);
     let place = Place { account: None, region: Some(Region::new("eu-west-2")) };
-    let wanted = Wanted { place, clusters: &[], services: &|_| true };
+    let scope = Scope::Listed { clusters: &[], services: &|_| true };
+    let wanted = Wanted { place, scope };
     let inventory = inventory::read(&process, &wanted).await.unwrap();
     let imported = import::repository(&inventory, &Wishes { known: true, ..Wishes::default() });
     let files: Files = imported.files.iter().map(|(path, text)| (path.clone(), Ok(text.clone()))).collect();

@@ -299,6 +299,7 @@ pub fn simulated(api: aws::Api) -> Api {
         aws::Api::Parameters => Api::Parameters,
         aws::Api::Alarms => Api::CloudWatch,
         aws::Api::Functions => Api::Lambda,
+        aws::Api::Pipelines => Api::CodePipeline,
     }
 }
 

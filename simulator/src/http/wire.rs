@@ -58,6 +58,7 @@ fn json_call(server: &Server, headers: &HeaderMap, target: &str, body: &[u8]) ->
         "secretsmanager" => Api::Secrets,
         "AmazonSSM" => Api::Parameters,
         "GraniteServiceVersion20100801" => Api::CloudWatch,
+        "CodePipeline_20150709" => Api::CodePipeline,
         _ => return refused(&error("UnknownOperationException", "this service is not simulated", 404)),
     };
     let input = if body.is_empty() { Ok(json!({})) } else { serde_json::from_slice(body) };

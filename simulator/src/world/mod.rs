@@ -14,6 +14,7 @@ pub(crate) mod ids;
 mod input;
 mod logs;
 mod parameters;
+mod pipelines;
 mod publishing;
 mod rollout;
 mod scaling;
@@ -69,6 +70,7 @@ pub enum Api {
     CloudWatch,
     /// AWS Lambda.
     Lambda,
+    CodePipeline,
 }
 
 /// What AWS answers instead of a result.
@@ -147,6 +149,7 @@ pub struct World {
     /// Which of them somebody has made.
     lambda: functions::Functions,
     alarms: alarms::Alarms,
+    pipelines: pipelines::Pipelines,
     targets: scaling::Targets,
     rules: events::Rules,
     schedules: scheduler::Schedules,
@@ -189,6 +192,7 @@ impl World {
             functions: BTreeMap::new(),
             lambda: functions::Functions::default(),
             alarms: alarms::Alarms::default(),
+            pipelines: pipelines::Pipelines::default(),
             targets: scaling::Targets::new(),
             rules: events::Rules::new(),
             schedules: scheduler::Schedules::default(),
@@ -386,6 +390,7 @@ impl World {
             Api::Parameters => self.parameters(operation, input),
             Api::CloudWatch => self.cloud_watch(operation, input),
             Api::Lambda => self.lambda(operation, input),
+            Api::CodePipeline => self.code_pipeline(operation, input),
         }
     }
 
@@ -438,6 +443,7 @@ impl World {
             Api::Secrets => ("secretsmanager", text("SecretId").map(|id| format!("secret:{id}"))),
             Api::Parameters => ("ssm", None),
             Api::CloudWatch => ("cloudwatch", None),
+            Api::CodePipeline => ("codepipeline", text("name").map(str::to_owned)),
             Api::Lambda => ("lambda", text("FunctionName").map(|name| format!("function:{name}"))),
         };
         let resource = resource.map_or_else(|| "*".to_owned(), |resource| self.arn(service, &resource));

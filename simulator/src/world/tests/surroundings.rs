@@ -203,3 +203,48 @@ fn a_function_is_found_by_name_and_arn_and_may_run_as_often_as_is_reserved() {
     let gone = call(&mut world, "GetFunctionConcurrency", &asked).unwrap_err();
     assert_eq!((gone.code.as_str(), gone.status), ("ResourceNotFoundException", 404));
 }
+
+#[test]
+fn a_pipeline_is_told_as_it_was_made_and_begins_with_a_source() {
+    let mut world = world();
+    let action = |category: &str, provider: &str| json!({"name": provider, "actionTypeId": {"category": category, "owner": "AWS", "provider": provider, "version": "1"}});
+    let stage = |name: &str, actions: Value| json!({"name": name, "actions": actions});
+    let mut create = |name: &str, stages: Value| {
+        let declaration =
+            json!({"name": name, "roleArn": "arn:aws:iam::123456789012:role/pipeline", "stages": stages});
+        let made = world.call(Api::CodePipeline, "CreatePipeline", &json!({"pipeline": declaration}));
+        made.map(|made| made["pipeline"].clone()).map_err(|error| error.code)
+    };
+    let (source, deploy) = (action("Source", "ECR"), action("Deploy", "ECS"));
+    let good = json!([stage("Source", json!([source])), stage("Deploy", json!([deploy]))]);
+    let made = create("api", good.clone()).unwrap();
+    assert_eq!((&made["stages"], &made["version"]), (&good, &json!(1)));
+    for (name, stages, code) in [
+        ("api", good.clone(), "PipelineNameInUseException"),
+        ("a b", good.clone(), "ValidationException"),
+        ("one", json!([stage("Source", json!([source]))]), "InvalidStructureException"),
+        (
+            "late",
+            json!([stage("Deploy", json!([deploy])), stage("Source", json!([source]))]),
+            "InvalidStructureException",
+        ),
+        (
+            "none",
+            json!([stage("Source", json!([source])), stage("Deploy", json!([]))]),
+            "InvalidStageDeclarationException",
+        ),
+        (
+            "twice",
+            json!([stage("Source", json!([source])), stage("Deploy", json!([deploy, deploy]))]),
+            "InvalidActionDeclarationException",
+        ),
+    ] {
+        assert_eq!(create(name, stages), Err(code.to_owned()), "{name}");
+    }
+    let get = |world: &mut World| world.call(Api::CodePipeline, "GetPipeline", &json!({"name": "api"}));
+    let told = get(&mut world).unwrap();
+    assert_eq!(told["pipeline"], made);
+    assert_eq!(told["metadata"]["pipelineArn"], "arn:aws:codepipeline:eu-west-2:123456789012:api");
+    world.call(Api::CodePipeline, "DeletePipeline", &json!({"name": "api"})).unwrap();
+    assert_eq!(get(&mut world).unwrap_err().code, "PipelineNotFoundException");
+}
