@@ -22,6 +22,8 @@ from cyclonedx.validation.json import JsonStrictValidator
 from pipelines import Runner, git
 
 ROOT = Path(__file__).parents[2]
+VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
+TAG = f"v{VERSION}"
 TARGET = "x86_64-unknown-linux-gnu"
 TARGETS = (TARGET, "aarch64-unknown-linux-gnu", "x86_64-apple-darwin", "aarch64-apple-darwin")
 ARCHIVE = f"trueup-{TARGET}.tar.gz"
@@ -40,8 +42,8 @@ class World:
         self.home, self.record, self.checkout = home, home / "record", home / "trueup"
         subprocess.run(["git", "clone", "-q", str(ROOT), str(self.checkout)], check=True)
         changelog = self.checkout / "CHANGELOG.md"
-        changelog.write_text(changelog.read_text().replace("## Unreleased", "## 0.1.0"))
-        git(self.checkout, "commit", "-qam", "0.1.0")
+        changelog.write_text(changelog.read_text().replace("## Unreleased", f"## {VERSION}"))
+        git(self.checkout, "commit", "-q", "--allow-empty", "-am", VERSION)
         self.programs = home / "programs"
         self.programs.mkdir()
         for name, does in STAND_INS.items():
@@ -69,7 +71,7 @@ def play(world, name):
     matrix = job.get("strategy", {}).get("matrix", {}).get("include", [{}])[0]
     assert matrix.get("target", TARGET) == TARGET, matrix
     known = {f"matrix.{key}": text for key, text in matrix.items()} | {"github.token": "ghs_x"}
-    variables = {"GITHUB_REF_NAME": "v0.1.0", "GITHUB_ACTOR": "somebody"}
+    variables = {"GITHUB_REF_NAME": TAG, "GITHUB_ACTOR": "somebody"}
     variables |= {f"GITHUB_{what.upper()}": str(world.home / what) for what in ("path", "output")}
     job["env"] = {**workflow["env"], **job.get("env", {})}
     code, said = Runner(world, {"expressions": known, "variables": variables}, lambda depth: world.checkout).play(job)
@@ -84,26 +86,27 @@ def published(world):
     play(world, "publish")
     dist = world.checkout / "target/dist"
     recorded = world.record.read_text().splitlines()
-    image = "ghcr.io/trueup-dev/trueup:v0.1.0"
+    image = f"ghcr.io/trueup-dev/trueup:{TAG}"
     for expected in (f"docker push {image}-amd64", f"docker push {image}-ci-amd64", f"docker buildx imagetools create --tag {image} {image}-amd64 {image}-arm64"):
         assert expected in recorded, recorded
     drafted, undrafted = [line for line in recorded if line.startswith("gh ")]
-    assert " --draft " in drafted and undrafted == "gh release edit v0.1.0 --draft=false", recorded
+    assert " --draft " in drafted and undrafted == f"gh release edit {TAG} --draft=false", recorded
     files = {path.name for path in dist.iterdir()}
     assert files == {ARCHIVE, "SHA256SUMS", "install.sh", *(f"trueup-{target}.cdx.json" for target in TARGETS)}, files
     assert all(f"target/dist/{name}" in drafted for name in files), drafted
     notes, commit = (world.checkout / "notes.md").read_text(), git(world.checkout, "rev-parse", "HEAD")
-    assert "### Added" in notes and f"uses: trueup-dev/trueup/actions/setup@{commit} # v0.1.0\n" in notes, notes
+    assert "### Added" in notes and f"uses: trueup-dev/trueup/actions/setup@{commit} # {TAG}\n" in notes, notes
     return dist
 
 
 def refused(world):
     """What is not as a release has to be."""
-    assert "the tag is v9.9.9, the workspace is 0.1.0" in world.release("version", "v9.9.9", code=1)
-    git(world.checkout, "revert", "--no-edit", "HEAD")
-    assert "rename `## Unreleased`" in world.release("version", "v0.1.0", code=1)
+    assert f"the tag is v9.9.9, the workspace is {VERSION}" in world.release("version", "v9.9.9", code=1)
+    changelog = world.checkout / "CHANGELOG.md"
+    changelog.write_text(changelog.read_text().replace(f"## {VERSION}", "## Unreleased"))
+    assert "rename `## Unreleased`" in world.release("version", TAG, code=1)
     manifest = world.checkout / "simulator/Cargo.toml"
-    manifest.write_text(manifest.read_text().replace("version.workspace = true", 'version = "0.2.0"', 1))
+    manifest.write_text(manifest.read_text().replace("version.workspace = true", 'version = "9.9.9"', 1))
     assert "simulator/Cargo.toml has a version of its own" in world.release("version", code=1)
 
 
@@ -113,7 +116,7 @@ def serve(folder):
     class Releases(SimpleHTTPRequestHandler):
         def translate_path(self, path):
             place, _, name = path.rpartition("/")
-            return str(folder / (name if place in ("/latest/download", "/download/v0.1.0") else "nothing"))
+            return str(folder / (name if place in ("/latest/download", f"/download/{TAG}") else "nothing"))
 
         def log_message(self, *_):
             pass
@@ -142,11 +145,11 @@ def stand_in(home, name, script):
 def installs(folder, home):
     server, address = serve(folder)
     try:
-        assert "trueup 0.1.0 is in" in install(home, address)
+        assert f"trueup {VERSION} is in" in install(home, address)
         program = home / ".local/bin/trueup"
-        assert subprocess.run([program, "--version"], capture_output=True, text=True).stdout == "trueup 0.1.0\n"
+        assert subprocess.run([program, "--version"], capture_output=True, text=True).stdout == f"trueup {VERSION}\n"
         # By its tag, over one that is there.
-        install(home, address, TRUEUP_VERSION="v0.1.0")
+        install(home, address, TRUEUP_VERSION=TAG)
         assert "cannot get" in install(home, address, code=1, TRUEUP_VERSION="v0.9.9")
         of_another = stand_in(home, "uname", "if [ $1 = -m ]; then echo riscv64; else echo Linux; fi")
         assert "no release is built for riscv64\n  hint  cargo install --git" in install(home, address, code=1, path=of_another)
