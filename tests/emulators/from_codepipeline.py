@@ -49,6 +49,27 @@ def account(stage):
     stage.control("advance", {"seconds": 600})
 
 
+def pipelines(stage):
+    """The two of the page: an image by its tag and the files from GitHub, then the deploy action with the paths of its files."""
+    connection = {"ConnectionArn": "arn:aws:codeconnections:eu-west-2:123456789012:connection/1", "FullRepositoryId": "mco/infrastructure", "BranchName": "main"}
+    ecs = {"ClusterName": "mco", "ServiceName": "mco-worker", "FileName": "worker/imagedefinitions.json"}
+    paths = {"TaskDefinitionTemplatePath": "api/taskdef.json", "AppSpecTemplatePath": "api/appspec.json", "Image1ContainerName": "IMAGE_NAME"}
+    code_deploy = {"ApplicationName": "API", "DeploymentGroupName": "API", **paths}
+    action = lambda name, category, provider, configuration: {
+        "name": name,
+        "actionTypeId": {"category": category, "owner": "AWS", "provider": provider, "version": "1"},
+        "configuration": configuration,
+    }
+    for application, provider, configuration in (("worker", "ECS", ecs), ("api", "CodeDeployToECS", code_deploy)):
+        image = action("Image", "Source", "ECR", {"RepositoryName": f"mco/{application}", "ImageTag": "test"})
+        files = action("Infrastructure", "Source", "CodeStarSourceConnection", connection)
+        deploys = action("Deploy", "Deploy", provider, configuration)
+        stages = [{"name": "Source", "actions": [image, files]}, {"name": "Deploy", "actions": [deploys]}]
+        store = {"type": "S3", "location": "artifacts"}
+        role = f"arn:aws:iam::{ACCOUNT}:role/pipeline"
+        stage.pipelines.create_pipeline(pipeline={"name": f"{application}-test", "roleArn": role, "artifactStore": store, "stages": stages})
+
+
 def with_image(definition):
     """As CodePipeline fills it: an ECR source names its image by digest."""
     return lambda digest: json.loads(json.dumps(definition).replace("<IMAGE_NAME>", f"{REGISTRY}@{digest}"))
@@ -82,10 +103,11 @@ def follow(trueup, endpoint, home):
     stage = Stage(str(trueup), endpoint, home / "infrastructure")
     stage.folder.mkdir()
     account(stage)
+    pipelines(stage)
     files(stage.folder)
     remote = repository(home, stage.folder)
     scripts = [text for language, text in blocks(PAGE) if language == "sh"]
-    assert len(scripts) == 3, scripts
+    assert len(scripts) == 4, scripts
     programs = home / "programs"
     programs.mkdir()
     (programs / "trueup").symlink_to(trueup)
@@ -94,7 +116,16 @@ def follow(trueup, endpoint, home):
     named = {f"GIT_{who}_{what}": "t@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     settings = {**stage.settings, **named, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "TRUEUP_CACHE": str(home / "cache")}
     shell = lambda script: subprocess.run(["bash", "-ex", "-c", script], cwd=stage.folder, env=settings, capture_output=True, text=True, timeout=PATIENCE)
-    look, stop, promote = scripts
+    write, look, stop, promote = scripts
+    written = shell(write)
+    assert written.returncode == 0, written.stdout + written.stderr
+    imported = home / "written"
+    subprocess.run(["git", "init", "-q", str(imported)], check=True)
+    # What is written plans nothing, and has the same two in the same environment.
+    planned = json.loads(subprocess.run([trueup, "plan", "-o", "json", "--repo", imported], env=settings, check=True, capture_output=True, text=True).stdout)
+    targets = {(one["environment"], one["application"]) for one in planned["plans"]}
+    assert targets == {("test", "api"), ("test", "worker")}, written.stdout
+    assert (imported / "applications/api.appspec.json").read_text() == (stage.folder / "api/appspec.json").read_text()
     looked = shell(look)
     # `plan` ends with 0: the tag is another one than what runs, and even so nothing would change.
     assert looked.returncode == 0, looked.stdout + looked.stderr
