@@ -227,7 +227,8 @@ class Runner:
         self.folder, self.said = world.home, ""
 
     def filled(self, values):
-        value = lambda found: str(self.known[found[1]])
+        # An output that a step has not made is nothing.
+        value = lambda found: str(self.known.get(found[1], "") if found[1].startswith("steps.") else self.known[found[1]])
         return {key: re.sub(r"\$\{\{ (.*?) \}\}", value, str(text)) for key, text in values.items()}
 
     def play(self, job):
@@ -481,6 +482,22 @@ def a_plan_without_a_comment_tells_its_code(world):
     assert Host.comments == before
 
 
+def a_promotion_may_be_a_pull_request(world):
+    """The program is recorded: tests of its own play it before a host that opens pull requests."""
+    program = world.home / "recorded" / "trueup"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\necho "trueup $*" >>"$RECORD"\necho https://github.com/mco/infrastructure/pull/9\n')
+    program.chmod(0o755)
+    runner = Runner(world, on_github(world, "aaaaaaa"), None)
+    runner.settings["PATH"] = os.pathsep.join((str(program.parent), runner.settings["PATH"]))
+    given = {"target": "test/api", "repo": "https://example.com/x.git", "token": "may write"}
+    world.recorded()
+    assert runner.action("promote", {**given, "pull-request": "true"}) == {"page": "https://github.com/mco/infrastructure/pull/9"}
+    assert runner.action("promote", given) == {"page": ""}
+    told = "trueup promote test/api --commit aaaaaaa {} --repo https://example.com/x.git"
+    assert world.recorded() == [told.format("--pull-request"), told.format("--push")]
+
+
 def a_release_is_set_up_where_its_sum_and_its_attestation_are_good(world):
     """By `curl` that has the files of one release, and `gh` that is asked about the archive."""
     name, served = "trueup-x86_64-unknown-linux-gnu", world.home / "served"
@@ -524,6 +541,7 @@ SCENES = (
     a_commit_that_fails_fails_the_build,
     a_plan_without_a_comment_tells_its_code,
     an_input_is_never_a_command,
+    a_promotion_may_be_a_pull_request,
     a_release_is_set_up_where_its_sum_and_its_attestation_are_good,
 )
 
