@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value;
 
-use crate::model::surroundings::{Function, Lifecycle, Permission, Role, Verdict};
+use crate::model::surroundings::{Function, Lifecycle, Permission, Role, Subnet, Verdict};
 use crate::model::{
     AccountId, AlarmState, Ancestry, ApplicationName, ClusterName, CodeDeployment, DeclaredCommits,
     DeploymentGroup, DeploymentGroupName, Digest, Earlier, EnvironmentName, Forward, Group, Image,
@@ -120,6 +120,10 @@ pub trait Inspect: Send + Sync {
     async fn log_group(&self, name: &str) -> Result<(), CloudError>;
     /// By name or ARN, without a version or an alias.
     async fn function(&self, name: &str) -> Result<Function, CloudError>;
+    /// Those of these subnets that are there, by id; in one call.
+    async fn subnets(&self, ids: &[String]) -> Result<BTreeMap<String, Subnet>, CloudError>;
+    /// The VPCs of those of these security groups that are there, by id; in one call.
+    async fn security_groups(&self, ids: &[String]) -> Result<BTreeMap<String, String>, CloudError>;
     async fn lifecycle(
         &self,
         registry: Option<&AccountId>,

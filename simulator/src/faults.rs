@@ -129,10 +129,13 @@ pub(crate) enum Refusal {
 impl Refusal {
     /// `what` is not allowed.
     pub(crate) fn told(self, api: Api, what: &str) -> AwsError {
-        let query = matches!(api, Api::Elb | Api::Sts | Api::Iam | Api::Sns | Api::CloudWatch);
+        let query = matches!(api, Api::Elb | Api::Sts | Api::Iam | Api::Sns | Api::CloudWatch | Api::Ec2);
         let (json, short, status) = match &self {
             Self::Throttled if api == Api::Tagging => ("ThrottledException", "", 400),
             Self::Throttled if api == Api::Sns => ("", "Throttled", 429),
+            Self::Throttled if api == Api::Ec2 => ("", "RequestLimitExceeded", 503),
+            Self::Denied if api == Api::Ec2 => ("", "UnauthorizedOperation", 403),
+            Self::Failed if api == Api::Ec2 => ("", "InternalError", 500),
             Self::Throttled if api == Api::Lambda => ("TooManyRequestsException", "", 429),
             Self::Throttled => ("ThrottlingException", "Throttling", 400),
             Self::Failed if api == Api::Logs => ("ServiceUnavailableException", "", 500),

@@ -117,7 +117,8 @@ impl Category {
                 | Api::Parameters
                 | Api::CloudWatch
                 | Api::Lambda
-                | Api::CodePipeline,
+                | Api::CodePipeline
+                | Api::Ec2,
                 _,
             ) => return None,
         })

@@ -311,3 +311,14 @@ fn a_conflict_names_the_tasks_on_the_wire() {
     let refused = call("RunTask", &asked);
     assert_eq!((&refused["__type"], &refused["resourceIds"]), (&json!("ConflictException"), &json!([task])));
 }
+
+#[test]
+fn cloudwatch_speaks_cbor_and_names_its_errors_as_in_the_query_protocol() {
+    let rig = Rig::new();
+    let at = |operation: &str| format!("/service/GraniteServiceVersion20100801/operation/{operation}");
+    let refused = rig.send("POST", &at("SetAlarmState"), "", "");
+    assert_eq!(refused.status, 400);
+    assert!(refused.head.contains("x-amzn-query-error: MissingParameter;Sender"), "{}", refused.head);
+    assert!(refused.body.contains("com.amazonaws.cloudwatch#MissingParameter"), "{}", refused.body);
+    assert!(rig.send("POST", &at("DescribeAlarms"), "", "").body.contains("MetricAlarms"));
+}

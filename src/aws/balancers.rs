@@ -66,7 +66,9 @@ impl BalancersClient {
                 let (arn, name) = (arn.to_owned(), name.to_owned());
                 let told = |key: &str| text(group, key).map(str::to_owned);
                 let (network, protocol) = (told("VpcId"), told("Protocol"));
-                let known = TargetGroup { arn, name, takes_addresses, network, protocol, targets };
+                let health_port = text(group, "HealthCheckPort").and_then(|port| port.parse().ok());
+                let known =
+                    TargetGroup { arn, name, takes_addresses, network, protocol, health_port, targets };
                 found.insert(asked.to_owned(), known);
             }
         }

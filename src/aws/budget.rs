@@ -66,6 +66,7 @@ pub enum Category {
     AlarmRead,
     FunctionRead,
     PipelineRead,
+    NetworkRead,
     Identity,
 }
 
@@ -103,6 +104,7 @@ impl Category {
             (Api::Alarms, _) => Self::AlarmRead,
             (Api::Functions, _) => Self::FunctionRead,
             (Api::Pipelines, _) => Self::PipelineRead,
+            (Api::Networks, _) => Self::NetworkRead,
             (Api::Sts, _) => Self::Identity,
         }
     }
@@ -130,6 +132,7 @@ impl Category {
             | Self::SecretRead
             | Self::ParameterRead
             | Self::AlarmRead
+            | Self::NetworkRead
             | Self::FunctionRead => (10.0, 10.0),
             Self::ImagePull => (2000.0, 2000.0),
             Self::CodeDeployModify
@@ -191,6 +194,7 @@ impl Category {
             Self::AlarmRead => "alarm_read",
             Self::FunctionRead => "function_read",
             Self::PipelineRead => "pipeline_read",
+            Self::NetworkRead => "network_read",
             Self::Identity => "identity",
         }
     }

@@ -46,6 +46,8 @@ pub enum Api {
     Functions,
     /// AWS CodePipeline.
     Pipelines,
+    /// Amazon EC2, of which this knows networks.
+    Networks,
 }
 
 /// Makes calls in one region, with one set of credentials.

@@ -1,7 +1,7 @@
 //! What stands around a target: roles and what they may do, secrets, parameters, log groups and lifecycle policies. All of it is
 //! only read, and no value of a secret or a parameter ever is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use percent_encoding::percent_decode_str;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::answer::{list, member, owned, text, time};
 use super::caller::Client;
-use crate::model::surroundings::{Function, Lifecycle, Permission, Role, StoredImage, Verdict};
+use crate::model::surroundings::{Function, Lifecycle, Permission, Role, StoredImage, Subnet, Verdict};
 use crate::model::{AccountId, Digest, RepositoryName, Tag};
 use crate::ports::{CloudError, Inspect};
 
@@ -24,6 +24,7 @@ pub(super) struct Inspector {
     pub logs: Client,
     pub images: Client,
     pub functions: Client,
+    pub networks: Client,
 }
 
 #[async_trait]
@@ -110,6 +111,24 @@ impl Inspect for Inspector {
     async fn function(&self, name: &str) -> Result<Function, CloudError> {
         let answer = self.functions.read("GetFunctionConcurrency", json!({"FunctionName": name})).await?;
         Ok(Function { reserved: answer.get("ReservedConcurrentExecutions").and_then(Value::as_u64) })
+    }
+
+    /// By a filter, since an id that is unknown fails the whole call that names it.
+    async fn subnets(&self, ids: &[String]) -> Result<BTreeMap<String, Subnet>, CloudError> {
+        let input = json!({"Filter": [{"Name": "subnet-id", "Value": ids}]});
+        let answer = self.networks.read("DescribeSubnets", input).await?;
+        let subnet = |described: &Value| {
+            let free = text(described, "availableIpAddressCount")?.parse().ok()?;
+            Some((owned(described, "subnetId")?, Subnet { vpc: owned(described, "vpcId")?, free }))
+        };
+        Ok(list(&answer, "subnetSet").filter_map(subnet).collect())
+    }
+
+    async fn security_groups(&self, ids: &[String]) -> Result<BTreeMap<String, String>, CloudError> {
+        let input = json!({"Filter": [{"Name": "group-id", "Value": ids}]});
+        let answer = self.networks.read("DescribeSecurityGroups", input).await?;
+        let group = |described: &Value| Some((owned(described, "groupId")?, owned(described, "vpcId")?));
+        Ok(list(&answer, "securityGroupInfo").filter_map(group).collect())
     }
 
     async fn lifecycle(

@@ -49,6 +49,8 @@ pub(super) enum Protocol {
     Json { version: &'static str, target: &'static str },
     /// AWS query, with the model's `apiVersion`, and its members that are maps of names and values.
     Query { version: &'static str, maps: &'static [&'static str] },
+    /// AWS EC2 query, with the model's `apiVersion`. Members are named as they are sent.
+    Ec2 { version: &'static str },
     /// AWS restJson1, with the places of its operations.
     Rest(&'static [Route]),
 }
@@ -146,6 +148,7 @@ fn serialise(protocol: Protocol, (name, input): &Request) -> Result<HttpRequest,
     let body = match protocol {
         Protocol::Json { .. } => serde_json::to_vec(input)?,
         Protocol::Query { version, maps } => query::form(name, version, maps, input).into_bytes(),
+        Protocol::Ec2 { version } => query::ec2_form(name, version, input).into_bytes(),
         Protocol::Rest(routes) => return rest(routes, name, input),
     };
     let mut request = HttpRequest::new(SdkBody::from(body));
@@ -157,7 +160,7 @@ fn serialise(protocol: Protocol, (name, input): &Request) -> Result<HttpRequest,
             headers.insert("content-type", format!("application/x-amz-json-{version}"));
             headers.insert("x-amz-target", format!("{target}.{name}"));
         }
-        Protocol::Query { .. } => {
+        Protocol::Query { .. } | Protocol::Ec2 { .. } => {
             headers.insert("content-type", "application/x-www-form-urlencoded");
         }
         Protocol::Rest(_) => {}
@@ -200,14 +203,18 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 fn deserialise(protocol: Protocol, response: &HttpResponse) -> Result<Value, OrchestratorError<Refusal>> {
     match protocol {
         Protocol::Json { .. } | Protocol::Rest(_) => of_json(response),
-        Protocol::Query { .. } => of_xml(response),
+        Protocol::Query { .. } => of_xml(response, query::answer),
+        Protocol::Ec2 { .. } => of_xml(response, query::ec2_answer),
     }
 }
 
-fn of_xml(response: &HttpResponse) -> Result<Value, OrchestratorError<Refusal>> {
+fn of_xml(
+    response: &HttpResponse,
+    answer: fn(&str) -> Option<Value>,
+) -> Result<Value, OrchestratorError<Refusal>> {
     let body = String::from_utf8_lossy(response.body().bytes().unwrap_or_default());
     if response.status().is_success() {
-        return query::answer(&body)
+        return answer(&body)
             .ok_or_else(|| OrchestratorError::operation(Refusal::without_code("the answer held no XML")));
     }
     Err(OrchestratorError::operation(match query::refusal(&body) {

@@ -233,6 +233,7 @@ pub fn ports(caller: &Arc<dyn Caller>) -> Ports {
             logs: client(Api::Logs),
             images: client(Api::Ecr),
             functions: client(Api::Functions),
+            networks: client(Api::Networks),
         }),
     }
 }

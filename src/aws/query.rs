@@ -10,6 +10,15 @@ const DEEPEST: usize = 64;
 
 /// The body of a request.
 pub(super) fn form(operation: &str, version: &str, maps: &[&str], input: &Value) -> String {
+    write(operation, version, maps, "member.", input)
+}
+
+/// The same for EC2, where the numbers of a list follow its name at once (smithy, "AWS EC2 query protocol").
+pub(super) fn ec2_form(operation: &str, version: &str, input: &Value) -> String {
+    write(operation, version, &[], "", input)
+}
+
+fn write(operation: &str, version: &str, maps: &[&str], before_number: &str, input: &Value) -> String {
     let mut form = Serializer::new(String::new());
     form.append_pair("Action", operation).append_pair("Version", version);
     let mut rest = vec![(String::new(), input)];
@@ -25,7 +34,7 @@ pub(super) fn form(operation: &str, version: &str, maps: &[&str], input: &Value)
             Value::Object(members) => rest.extend(members.iter().map(|(key, value)| (member(key), value))),
             Value::Array(items) => {
                 let items = (1..).zip(items);
-                rest.extend(items.map(|(number, item)| (member(&format!("member.{number}")), item)));
+                rest.extend(items.map(|(number, item)| (member(&format!("{before_number}{number}")), item)));
             }
             Value::String(text) => _ = form.append_pair(&name, text),
             Value::Null => {}
@@ -43,10 +52,17 @@ pub(super) fn answer(xml: &str) -> Option<Value> {
     Some(result.filter(|result| result.is_object()).cloned().unwrap_or_else(|| Value::Object(Map::new())))
 }
 
+/// What an answer of EC2 holds: it has no element of its own for the result.
+pub(super) fn ec2_answer(xml: &str) -> Option<Value> {
+    parse(xml).filter(Value::is_object)
+}
+
 /// Code and message of a refusal.
 pub(super) fn refusal(xml: &str) -> Option<(String, String)> {
     let root = parse(xml)?;
-    let text = |key: &str| Some(root.get("Error")?.get(key)?.as_str()?.to_owned());
+    // EC2 has it in a list of one.
+    let error = root.get("Error").or_else(|| root.get("Errors")?.get("Error"));
+    let text = |key: &str| Some(error?.get(key)?.as_str()?.to_owned());
     Some((text("Code")?, text("Message").unwrap_or_default()))
 }
 
@@ -62,7 +78,7 @@ impl Element {
         if self.children.is_empty() {
             return Value::String(self.text);
         }
-        if self.children.iter().all(|(name, _)| name == "member") {
+        if ["member", "item"].iter().any(|item| self.children.iter().all(|(name, _)| name == item)) {
             return self.children.into_iter().map(|(_, value)| value).collect();
         }
         Value::Object(self.children.into_iter().collect())
@@ -140,6 +156,20 @@ mod tests {
         assert_eq!(answer("<DescribeRulesResponse/>"), Some(json!({})));
         let refused = "<ErrorResponse><Error><Type>Sender</Type><Code>RuleNotFound</Code><Message>no &apos;r&apos;</Message></Error></ErrorResponse>";
         assert_eq!(refusal(refused), Some(("RuleNotFound".to_owned(), "no 'r'".to_owned())));
+    }
+
+    #[test]
+    fn ec2_numbers_its_lists_at_once_and_has_no_result() {
+        let input = json!({"Filter": [{"Name": "subnet-id", "Value": ["a", "b"]}]});
+        let form = ec2_form("DescribeSubnets", "2016-11-15", &input);
+        let rest = form.strip_prefix("Action=DescribeSubnets&Version=2016-11-15&").unwrap();
+        let mut parts: Vec<&str> = rest.split('&').collect();
+        parts.sort_unstable();
+        assert_eq!(parts, ["Filter.1.Name=subnet-id", "Filter.1.Value.1=a", "Filter.1.Value.2=b"]);
+        let xml = "<DescribeSubnetsResponse><requestId>1</requestId><subnetSet><item><subnetId>a</subnetId></item></subnetSet></DescribeSubnetsResponse>";
+        assert_eq!(ec2_answer(xml), Some(json!({"requestId": "1", "subnetSet": [{"subnetId": "a"}]})));
+        let refused = "<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>no</Message></Error></Errors></Response>";
+        assert_eq!(refusal(refused), Some(("UnauthorizedOperation".to_owned(), "no".to_owned())));
     }
 
     #[test]

@@ -70,6 +70,8 @@ const PIPELINES: Service = Service {
     host: "codepipeline",
     protocol: Protocol::Json { version: "1.1", target: "CodePipeline_20150709" },
 };
+const NETWORKS: Service =
+    Service { id: "EC2", host: "ec2", protocol: Protocol::Ec2 { version: "2016-11-15" } };
 const LOGS: Service = Service {
     id: "CloudWatch Logs",
     host: "logs",
@@ -128,6 +130,7 @@ pub(super) struct Sdk {
     alarms: JsonClient,
     functions: JsonClient,
     pipelines: JsonClient,
+    networks: JsonClient,
     downloads: Downloads,
 }
 
@@ -157,6 +160,7 @@ impl Sdk {
             alarms: JsonClient::new(settings, ALARMS, clock),
             functions: JsonClient::new(settings, FUNCTIONS, clock),
             pipelines: JsonClient::new(settings, PIPELINES, clock),
+            networks: JsonClient::new(settings, NETWORKS, clock),
             downloads: Downloads::new(settings.endpoint_url()),
         }
     }
@@ -283,6 +287,7 @@ impl Caller for Sdk {
             (Api::Alarms, _) => self.alarms.call(operation, input).await,
             (Api::Functions, _) => self.functions.call(operation, input).await,
             (Api::Pipelines, _) => self.pipelines.call(operation, input).await,
+            (Api::Networks, _) => self.networks.call(operation, input).await,
             (Api::Ecs | Api::Ecr | Api::CodeDeploy | Api::Sts, _) => {
                 Err(CallError::Unsent(format!("no client has the operation {operation}")))
             }

@@ -346,7 +346,8 @@ async fn a_load_balancer_is_read_by_rule_listener_and_group() {
         let found = balancers.target_group(asked).await.unwrap().unwrap();
         let (network, protocol) = (Some("vpc-simulated".to_owned()), Some("HTTP".to_owned()));
         let (arn, name) = (arn.clone(), name.to_owned());
-        let expected = TargetGroup { arn, name, takes_addresses, network, protocol, targets: 0 };
+        let expected =
+            TargetGroup { arn, name, takes_addresses, network, protocol, health_port: None, targets: 0 };
         assert_eq!(found, expected);
     }
     for arn in [format!("{rule}0"), format!("{listener}0")] {

@@ -56,6 +56,13 @@ impl Access {
             found.ok_or_else(|| CloudError::NotFound(name.clone()))
         });
         let functions = each(&questions.functions, async |name| inspect.function(name).await);
+        let subnets = in_batches(&questions.subnets, async |ids| inspect.subnets(ids).await);
+        let groups = in_batches(&questions.security_groups, async |ids| inspect.security_groups(ids).await);
+        let target_groups = each(&questions.target_groups, async |arn: &String| {
+            let found = self.ports.balancers.target_group(arn).await?;
+            found.ok_or_else(|| CloudError::NotFound(arn.clone()))
+        });
+        let (subnets, security_groups, target_groups) = futures::join!(subnets, groups, target_groups);
         let (roles, caller, secrets, parameters, log_groups, lifecycles, alarms, functions) =
             futures::join!(roles, caller, secrets, parameters, log_groups, lifecycles, alarms, functions);
         let permissions = each(&questions.permissions, async |permission| {
@@ -68,12 +75,47 @@ impl Access {
             inspect.is_allowed(principal, permission).await
         });
         let permissions = permissions.await;
-        Surroundings { roles, permissions, secrets, parameters, log_groups, lifecycles, alarms, functions }
+        Surroundings {
+            roles,
+            permissions,
+            secrets,
+            parameters,
+            log_groups,
+            lifecycles,
+            alarms,
+            functions,
+            subnets,
+            security_groups,
+            target_groups,
+        }
     }
 
     fn of(&self, placed: &Placed) -> Ports {
         self.ports_in(placed.region.as_ref())
     }
+}
+
+/// Ids that one call asks for: a filter takes two hundred values (Amazon EC2 API reference, "Filtering").
+const BATCH: usize = 200;
+
+/// The same where one call answers many: what it leaves out is not there.
+async fn in_batches<A: Clone>(
+    questions: &BTreeSet<String>,
+    ask: impl AsyncFn(&[String]) -> Result<std::collections::BTreeMap<String, A>, CloudError>,
+) -> std::collections::BTreeMap<String, Reading<A>> {
+    let all: Vec<String> = questions.iter().cloned().collect();
+    let mut answers = std::collections::BTreeMap::new();
+    for ids in all.chunks(BATCH) {
+        let found = ask(ids).await;
+        answers.extend(ids.iter().map(|id| {
+            let reading = match &found {
+                Ok(found) => found.get(id).cloned().map_or(Reading::Absent, Reading::Known),
+                Err(error) => Reading::from(Err(error.clone())),
+            };
+            (id.clone(), reading)
+        }));
+    }
+    answers
 }
 
 /// The answers to questions of one kind, by what was asked.

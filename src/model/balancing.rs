@@ -36,6 +36,8 @@ pub struct TargetGroup {
     /// Its VPC.
     pub network: Option<String>,
     pub protocol: Option<String>,
+    /// The port of its health checks; `None`: that by which a target gets its traffic.
+    pub health_port: Option<i64>,
     /// Targets that are registered and do not drain.
     pub targets: usize,
 }

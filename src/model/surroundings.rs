@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{AccountId, AlarmState, Digest, Millis, Reading, Region, RepositoryName, Tag};
+use super::{AccountId, AlarmState, Digest, Millis, Reading, Region, RepositoryName, Tag, TargetGroup};
 
 /// What is asked, each thing once, however many targets need it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +22,10 @@ pub struct Questions {
     pub alarms: BTreeSet<String>,
     /// Functions by their ARNs, without a version or an alias.
     pub functions: BTreeSet<String>,
+    pub subnets: BTreeSet<String>,
+    pub security_groups: BTreeSet<String>,
+    /// ARNs of target groups.
+    pub target_groups: BTreeSet<String>,
 }
 
 impl Questions {
@@ -34,6 +38,9 @@ impl Questions {
         self.repositories.extend(other.repositories);
         self.alarms.extend(other.alarms);
         self.functions.extend(other.functions);
+        self.subnets.extend(other.subnets);
+        self.security_groups.extend(other.security_groups);
+        self.target_groups.extend(other.target_groups);
     }
 }
 
@@ -85,6 +92,17 @@ pub struct Surroundings {
     pub lifecycles: BTreeMap<Shelf, Reading<Lifecycle>>,
     pub alarms: BTreeMap<String, Reading<AlarmState>>,
     pub functions: BTreeMap<String, Reading<Function>>,
+    pub subnets: BTreeMap<String, Reading<Subnet>>,
+    /// The VPC of each.
+    pub security_groups: BTreeMap<String, Reading<String>>,
+    pub target_groups: BTreeMap<String, Reading<TargetGroup>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subnet {
+    pub vpc: String,
+    /// Addresses of version 4 that nobody has.
+    pub free: u64,
 }
 
 /// A function of AWS Lambda.

@@ -4,9 +4,10 @@ use serde_json::Value;
 
 use super::{Check, Subject, What};
 use crate::documents::containers;
+use crate::model::surroundings::Surroundings;
 use crate::model::{
     Controller, DeploymentStrategy, DesiredImage, MoveTag, ObservedImage, Reading, Scheduling, Service,
-    ServiceStatus, Waiting,
+    ServiceStatus, TargetGroup, Waiting,
 };
 use crate::plan::count::Count;
 use crate::plan::waiting::{Class, class, describe};
@@ -15,7 +16,7 @@ use crate::plan::waiting::{Class, class, describe};
 const LEAST_HEALTHY: i64 = 100;
 const MOST_RUNNING: i64 = 200;
 
-pub(super) fn checks(subject: &Subject<'_>) -> Vec<Check> {
+pub(super) fn checks(subject: &Subject<'_>, surroundings: &Surroundings) -> Vec<Check> {
     let mut checks = vec![credentials(subject), decision(subject), task_definition(subject)];
     for (wanted, observed) in subject.desired.images.iter().zip(&subject.observed.images) {
         checks.push(image(wanted, observed, subject));
@@ -27,7 +28,10 @@ pub(super) fn checks(subject: &Subject<'_>) -> Vec<Check> {
     if let Reading::Known(service) = &subject.observed.service {
         checks.extend(circuit_breaker(service));
         checks.extend(percentages(service, subject));
-        checks.extend(target_groups(service, subject));
+    }
+    if let Ok(input) = &subject.task_definition {
+        let groups = target_groups(subject).into_iter();
+        checks.extend(groups.map(|wanted| target_group(&wanted, surroundings, input)));
     }
     checks
 }
@@ -158,20 +162,8 @@ fn percentages(service: &Service, subject: &Subject<'_>) -> Option<Check> {
     if !is_rolling {
         return None;
     }
-    let percent = |key: &str, usual: i64| {
-        let of = |settings: &Value| settings.get("deploymentConfiguration")?.get(key)?.as_i64();
-        let declared = subject.desired.service_settings.as_ref().and_then(of);
-        declared.or_else(|| of(&service.settings)).unwrap_or(usual)
-    };
-    let least = percent("minimumHealthyPercent", LEAST_HEALTHY);
-    let most = percent("maximumPercent", MOST_RUNNING);
-    let count = match Count::of(subject.desired) {
-        Some(Count::Exactly(count)) => count,
-        Some(Count::Within { .. }) | None => service.desired_count,
-    };
-    let tasks = i64::from(count);
-    let (fewest, highest) = ((tasks * least + 99).div_euclid(100), (tasks * most).div_euclid(100));
-    let room = format!("{least} to {most} percent of {count} tasks");
+    let Portions { tasks, least, most, fewest, highest } = portions(service, subject);
+    let room = format!("{least} to {most} percent of {tasks} tasks");
     Some(if tasks > 0 && fewest >= tasks && highest <= tasks {
         Check::bad(
             What::Percentages,
@@ -183,25 +175,88 @@ fn percentages(service: &Service, subject: &Subject<'_>) -> Option<Check> {
     })
 }
 
+/// How many tasks a rolling deployment keeps, and how many it may have.
+struct Portions {
+    tasks: i64,
+    /// In percent, as they are declared, else as the service has them.
+    least: i64,
+    most: i64,
+    /// In tasks.
+    fewest: i64,
+    highest: i64,
+}
+
+/// ECS rounds the least up and the most down (Amazon ECS API reference, `DeploymentConfiguration`).
+fn portions(service: &Service, subject: &Subject<'_>) -> Portions {
+    let percent = |key: &str, usual: i64| {
+        let of = |settings: &Value| settings.get("deploymentConfiguration")?.get(key)?.as_i64();
+        let declared = subject.desired.service_settings.as_ref().and_then(of);
+        declared.or_else(|| of(&service.settings)).unwrap_or(usual)
+    };
+    let least = percent("minimumHealthyPercent", LEAST_HEALTHY);
+    let most = percent("maximumPercent", MOST_RUNNING);
+    let tasks = i64::from(match Count::of(subject.desired) {
+        Some(Count::Exactly(count)) => count,
+        Some(Count::Within { .. }) | None => service.desired_count,
+    });
+    let (fewest, highest) = ((tasks * least + 99).div_euclid(100), (tasks * most).div_euclid(100));
+    Portions { tasks, least, most, fewest, highest }
+}
+
+/// How many tasks a deployment starts beside those that run: at most, and for it to go on at all.
+pub(super) struct Room {
+    pub beside: u64,
+    pub least: u64,
+}
+
+pub(super) fn room(subject: &Subject<'_>) -> Room {
+    let Reading::Known(service) = &subject.observed.service else { return Room { beside: 0, least: 0 } };
+    let Portions { tasks, fewest, highest, .. } = portions(service, subject);
+    let is_rolling = service.controller == Controller::Ecs && service.strategy == DeploymentStrategy::Rolling;
+    let (beside, least) = if is_rolling {
+        // Where some may be stopped first, their addresses are free again.
+        (highest - tasks, i64::from(fewest >= tasks && tasks > 0))
+    } else {
+        (tasks, tasks)
+    };
+    let number = |count: i64| u64::try_from(count).unwrap_or_default();
+    Room { beside: number(beside), least: number(least) }
+}
+
+/// A target group, and the container and port that it leads to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Wanted {
+    /// Its ARN.
+    pub group: String,
+    container: String,
+    port: i64,
+}
+
 /// The load balancers of the service, and of the task sets of one that CodeDeploy deploys, against the task definition.
-fn target_groups(service: &Service, subject: &Subject<'_>) -> Vec<Check> {
-    let Ok(input) = &subject.task_definition else { return Vec::new() };
+pub(super) fn target_groups(subject: &Subject<'_>) -> Vec<Wanted> {
+    let Reading::Known(service) = &subject.observed.service else { return Vec::new() };
     let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
     let of_service = service.settings.get("loadBalancers").and_then(Value::as_array).into_iter().flatten();
-    let mut wanted: Vec<(String, String, i64)> = of_service
+    let mut wanted: Vec<Wanted> = of_service
         .filter_map(|one| {
-            let group = text(one, "targetGroupArn")?;
-            Some((group, text(one, "containerName")?, one.get("containerPort")?.as_i64()?))
+            let (group, container) = (text(one, "targetGroupArn")?, text(one, "containerName")?);
+            Some(Wanted { group, container, port: one.get("containerPort")?.as_i64()? })
         })
         .collect();
     let of_sets = service.deployments.iter().filter_map(|one| one.load_balancer.as_ref());
-    wanted.extend(of_sets.map(|one| (one.target_group.clone(), one.container.clone(), i64::from(one.port))));
+    wanted.extend(of_sets.map(|one| Wanted {
+        group: one.target_group.clone(),
+        container: one.container.clone(),
+        port: i64::from(one.port),
+    }));
     wanted.sort();
     wanted.dedup();
-    wanted.into_iter().map(|(group, container, port)| target_group(&group, &container, port, input)).collect()
+    wanted
 }
 
-fn target_group(group: &str, container: &str, port: i64, input: &Value) -> Check {
+/// Against the task definition, and then against what the load balancer says of it.
+fn target_group(wanted: &Wanted, surroundings: &Surroundings, input: &Value) -> Check {
+    let Wanted { group, container, port } = wanted;
     let name = group.split('/').nth(1).unwrap_or(group);
     let to = format!("{name} to container {container}, port {port}");
     match containers::ports(input, container) {
@@ -210,11 +265,98 @@ fn target_group(group: &str, container: &str, port: i64, input: &Value) -> Check
             format!("{to}: there is no such container"),
             "name the container as the load balancer of the service does; that cannot be changed by a deployment",
         ),
-        Some(ports) if ports.contains(&port) => Check::good(What::TargetGroup, to),
+        Some(ports) if ports.contains(port) => live_group(to, surroundings.target_groups.get(group), input),
         Some(_) => Check::bad(
             What::TargetGroup,
             format!("{to}: the container does not map that port"),
             "add it to portMappings of the container",
         ),
+    }
+}
+
+/// Tasks with a network of their own are registered by their addresses, all others by their instances (Amazon ECS developer guide,
+/// "Use an Application Load Balancer for Amazon ECS").
+fn live_group(to: String, found: Option<&Reading<TargetGroup>>, input: &Value) -> Check {
+    let group = match found {
+        Some(Reading::Known(group)) => group,
+        Some(Reading::Absent) => {
+            let hint =
+                "create it; a service names its target groups as they were when it was made or updated";
+            return Check::bad(What::TargetGroup, format!("{to}: there is no such target group"), hint);
+        }
+        Some(Reading::Unavailable(why)) => {
+            return Check::unseen(What::TargetGroup, format!("{to} fits; what the group is like: {why}"));
+        }
+        None => return Check::good(What::TargetGroup, to),
+    };
+    let has_own_network = input.get("networkMode").and_then(Value::as_str) == Some("awsvpc");
+    if group.takes_addresses != has_own_network {
+        let (takes, mode) =
+            if group.takes_addresses { ("ip", "awsvpc") } else { ("instance", "bridge or host") };
+        return Check::bad(
+            What::TargetGroup,
+            format!("{to}: its target type is {takes}, which needs networkMode {mode}"),
+            "name a target group of the other type, or change networkMode",
+        );
+    }
+    let all: Vec<&str> = containers::images(input).map(|(name, _)| name).collect();
+    let is_mapped = |port: &i64| {
+        all.iter().any(|name| containers::ports(input, name).is_some_and(|ports| ports.contains(port)))
+    };
+    match group.health_port.filter(|port| !is_mapped(port)) {
+        Some(port) => Check::risk(
+            What::TargetGroup,
+            format!("{to}: its health checks go to port {port}, which no container maps"),
+            "have them go to traffic-port, or map that port",
+        ),
+        None => Check::good(What::TargetGroup, to),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Found;
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_target_group_is_held_against_the_network_and_the_ports_of_the_tasks() {
+        let group = |takes_addresses, health_port| {
+            Reading::Known(TargetGroup {
+                arn: "arn".to_owned(),
+                name: "api".to_owned(),
+                takes_addresses,
+                network: None,
+                protocol: None,
+                health_port,
+                targets: 0,
+            })
+        };
+        let input = |mode: &str| json!({"networkMode": mode, "containerDefinitions": [{"name": "api", "portMappings": [{"containerPort": 8080}]}]});
+        let found = |mode: &str, group: Option<Reading<TargetGroup>>| match live_group(
+            "api".to_owned(),
+            group.as_ref(),
+            &input(mode),
+        )
+        .found
+        {
+            Found::Good(_) => "good",
+            Found::Risk { .. } => "risk",
+            Found::Bad { .. } => "bad",
+            Found::Unseen(_) => "unseen",
+        };
+        for (mode, group, expected) in [
+            ("awsvpc", Some(group(true, None)), "good"),
+            ("awsvpc", Some(group(true, Some(8080))), "good"),
+            ("awsvpc", Some(group(true, Some(9000))), "risk"),
+            ("awsvpc", Some(group(false, None)), "bad"),
+            ("bridge", Some(group(false, None)), "good"),
+            ("bridge", Some(group(true, None)), "bad"),
+            ("awsvpc", Some(Reading::Absent), "bad"),
+            ("awsvpc", Some(Reading::Unavailable("denied".to_owned())), "unseen"),
+            ("awsvpc", None, "good"),
+        ] {
+            assert_eq!(found(mode, group.clone()), expected, "{mode} {group:?}");
+        }
     }
 }

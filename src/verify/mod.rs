@@ -8,6 +8,7 @@ mod expiry;
 mod guards;
 mod need;
 mod needs;
+mod network;
 
 use need::Need;
 
@@ -41,6 +42,8 @@ pub enum What {
     Secret,
     Parameter,
     LogGroup,
+    Subnet,
+    SecurityGroup,
     TargetGroup,
     CircuitBreaker,
     Alarm,
@@ -64,6 +67,8 @@ impl What {
             Self::Secret => "secret",
             Self::Parameter => "parameter",
             Self::LogGroup => "log group",
+            Self::Subnet => "subnet",
+            Self::SecurityGroup => "security group",
             Self::TargetGroup => "target group",
             Self::CircuitBreaker => "circuit breaker",
             Self::Alarm => "alarm",
@@ -123,6 +128,8 @@ impl Check {
 pub fn questions(subject: &Subject<'_>) -> Questions {
     let mut questions =
         Questions { repositories: expiry::shelves(subject).collect(), ..Questions::default() };
+    network::ask(subject, &mut questions);
+    questions.target_groups.extend(deployment::target_groups(subject).into_iter().map(|one| one.group));
     for need in needs(subject) {
         need.ask(&mut questions);
     }
@@ -135,7 +142,8 @@ fn needs(subject: &Subject<'_>) -> Vec<Need> {
 
 /// Everything that was looked at, in the order in which a deployment meets it.
 pub fn checks(subject: &Subject<'_>, surroundings: &Surroundings) -> Vec<Check> {
-    let mut checks = deployment::checks(subject);
+    let mut checks = deployment::checks(subject, surroundings);
+    checks.extend(network::checks(subject, surroundings));
     checks.extend(expiry::checks(subject, surroundings));
     checks.extend(needs(subject).iter().map(|need| need.check(surroundings)));
     checks.sort_by_key(|check| check.what);

@@ -51,7 +51,7 @@ class Stage:
         self.logs = client("logs")
         self.iam, self.secrets, self.parameters = client("iam"), client("secretsmanager"), client("ssm")
         self.alarms, self.functions = client("cloudwatch"), client("lambda")
-        self.pipelines = client("codepipeline")
+        self.pipelines, self.ec2 = client("codepipeline"), client("ec2")
         self.events, self.scheduler = client("events"), client("scheduler")
         self.sns, self.sqs = client("sns"), client("sqs")
         self.settings = {

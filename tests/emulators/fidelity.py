@@ -33,6 +33,7 @@ REFUSALS = {
     "json": {"ThrottlingException", "AccessDeniedException", "ExpiredTokenException"},
     "rest-json": {"ThrottlingException", "AccessDeniedException", "ExpiredTokenException"},
     "query": {"Throttling", "AccessDenied", "ExpiredToken"},
+    "ec2": {"RequestLimitExceeded", "UnauthorizedOperation", "ExpiredToken"},
     "smithy-rpc-v2-cbor": {"Throttling", "AccessDenied", "ExpiredToken"},
 }
 
@@ -58,6 +59,9 @@ class Checker:
             result = root.find(f"{{*}}{name}Result")
             if operation_model.output_shape is not None:
                 self.element(result, operation_model.output_shape, name)
+        elif protocol == "ec2":
+            if operation_model.output_shape is not None:
+                self.element(ElementTree.fromstring(body), operation_model.output_shape, name)
         else:
             value = self.read(protocol, body) if body else {}
             if operation_model.output_shape is not None:
@@ -66,6 +70,9 @@ class Checker:
     def error(self, operation_model, protocol, body):
         name = operation_model.name
         self.refused.add(name)
+        if protocol == "ec2":
+            # Its model declares no errors: the codes are those of its "Error codes" page.
+            return
         if protocol == "query":
             code = ElementTree.fromstring(body).find(".//{*}Code").text
         else:
@@ -110,14 +117,16 @@ class Checker:
         children = [] if element is None else list(element)
         name = lambda child: child.tag.split("}")[-1]
         if shape.type_name == "structure":
+            # EC2 calls members otherwise on the wire.
+            members = {**shape.members, **{member.serialization.get("name", key): member for key, member in shape.members.items()}}
             for child in children:
-                if name(child) in shape.members:
-                    self.element(child, shape.members[name(child)], f"{path}.{name(child)}")
-                else:
+                if name(child) in members:
+                    self.element(child, members[name(child)], f"{path}.{name(child)}")
+                elif name(child) != "requestId":
                     self.problems[f"{path}: unknown member {name(child)}"] += 1
         elif shape.type_name == "list":
             for child in children:
-                if name(child) != "member":
+                if name(child) != shape.member.serialization.get("name", "member"):
                     self.problems[f"{path}: {name(child)} instead of member"] += 1
                 self.element(child, shape.member, f"{path}[]")
         elif shape.type_name in ("integer", "long") and not (element.text or "").isdigit():
@@ -715,6 +724,27 @@ def guards(stage):
     refused(functions.delete_function, FunctionName="smoke")
 
 
+def networks(stage):
+    """Where tasks may run."""
+    vpc = stage.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    refused(stage.ec2.create_vpc, CidrBlock="10.0.0.0/8")
+    subnet = stage.ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/28")["Subnet"]["SubnetId"]
+    refused(stage.ec2.create_subnet, VpcId="vpc-none", CidrBlock="10.0.0.0/28")
+    group = stage.ec2.create_security_group(VpcId=vpc, GroupName="api", Description="api")["GroupId"]
+    refused(stage.ec2.create_security_group, VpcId=vpc, GroupName="api", Description="api")
+    named = lambda name, *values: [{"Name": name, "Values": list(values)}]
+    told = stage.ec2.describe_subnets(Filters=named("subnet-id", subnet, "subnet-none"))["Subnets"]
+    assert [(one["VpcId"], one["AvailableIpAddressCount"]) for one in told] == [(vpc, 11)], told
+    refused(stage.ec2.describe_subnets, SubnetIds=["subnet-none"])
+    told = stage.ec2.describe_security_groups(Filters=named("group-id", group, "sg-none"))["SecurityGroups"]
+    assert [one["VpcId"] for one in told] == [vpc], told
+    refused(stage.ec2.describe_security_groups, GroupIds=["sg-none"])
+    stage.ec2.delete_subnet(SubnetId=subnet)
+    refused(stage.ec2.delete_subnet, SubnetId=subnet)
+    stage.ec2.delete_security_group(GroupId=group)
+    refused(stage.ec2.delete_security_group, GroupId=group)
+
+
 def pipelines(stage):
     """A pipeline is told as it was made."""
     kind = lambda category, provider: {"category": category, "owner": "AWS", "provider": provider, "version": "1"}
@@ -768,7 +798,7 @@ def main():
             stage, checker = Stage(trueup, endpoint, Path(folder)), Checker()
             sts = boto3.client("sts", endpoint_url=endpoint, region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x")
             spoken = (stage.ecs, stage.ecr, stage.elb, stage.deploy, stage.tagging, stage.scaling, stage.logs, stage.events, stage.scheduler, stage.iam,
-                      stage.secrets, stage.parameters, stage.alarms, stage.functions, stage.pipelines, stage.sns, sts)
+                      stage.secrets, stage.parameters, stage.alarms, stage.functions, stage.pipelines, stage.ec2, stage.sns, sts)
             for client in spoken:
                 checker.watch(client)
             protocol = stage.deploy.meta.service_model.metadata["protocol"]
@@ -777,7 +807,7 @@ def main():
             sessions(endpoint, sts, checker)
             stage.world()
             stage.control("fault", {"kind": "hookSilent", "function": "silent"})
-            for scene in (images, rolling, runs, blue_green, shifting, balancing, unhealthy, logs, surroundings, guards, pipelines, tagging, scaling, schedules, alerts, refusals):
+            for scene in (images, rolling, runs, blue_green, shifting, balancing, unhealthy, logs, surroundings, guards, pipelines, networks, tagging, scaling, schedules, alerts, refusals):
                 scene(stage)
         for problem, times in sorted(checker.problems.items()):
             print(f"fidelity: {problem} ({times} x)", file=sys.stderr)

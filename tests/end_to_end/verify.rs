@@ -26,9 +26,11 @@ fn rig() -> Rig {
     rig.call(Api::Logs, "CreateLogGroup", &json!({"logGroupName": "/mco/api"}));
     alarm(&rig, "OK");
     let group = balanced(&rig);
+    let network = network(&rig, "10.0.0.0/24");
     let role = |name: &str| format!("arn:aws:iam::{ACCOUNT}:role/{name}");
     let input = json!({
         "family": "mco-api",
+        "networkMode": "awsvpc",
         "taskRoleArn": role("task"),
         "executionRoleArn": role("execution"),
         "containerDefinitions": [{
@@ -51,6 +53,7 @@ fn rig() -> Rig {
         "serviceName": "mco-api-test",
         "taskDefinition": "mco-api",
         "desiredCount": 2,
+        "networkConfiguration": network,
         "deploymentConfiguration": {
             "deploymentCircuitBreaker": {"enable": true, "rollback": true},
             "alarms": {"alarmNames": ["errors"], "enable": true, "rollback": true},
@@ -93,6 +96,31 @@ fn alarm(rig: &Rig, state: &str) {
     rig.call(Api::CloudWatch, "PutMetricAlarm", &put);
     let set = json!({"AlarmName": "errors", "StateValue": state, "StateReason": "told"});
     rig.call(Api::CloudWatch, "SetAlarmState", &set);
+}
+
+/// A subnet of this block and a security group, in a VPC of their own.
+fn network(rig: &Rig, block: &str) -> Value {
+    let vpc = rig.call(Api::Ec2, "CreateVpc", &json!({"CidrBlock": "10.0.0.0/16"}))["vpc"]["vpcId"].clone();
+    let subnet = json!({"VpcId": vpc, "CidrBlock": block});
+    let subnet = rig.call(Api::Ec2, "CreateSubnet", &subnet)["subnet"]["subnetId"].clone();
+    let group = json!({"VpcId": vpc, "GroupName": "api", "GroupDescription": "api"});
+    let group = rig.call(Api::Ec2, "CreateSecurityGroup", &group)["groupId"].clone();
+    json!({"awsvpcConfiguration": {"subnets": [subnet], "securityGroups": [group]}})
+}
+
+/// The service gets another network, and so many tasks.
+fn moved(rig: &Rig, network: &Value, count: u64) {
+    let update = json!({"cluster": "mco", "service": "mco-api-test", "networkConfiguration": network, "desiredCount": count});
+    rig.call(Api::Ecs, "UpdateService", &update);
+    rig.world.lock().unwrap().advance(900);
+}
+
+/// The ids of the network that the service has.
+fn placed(rig: &Rig) -> (Value, Value) {
+    let service =
+        rig.call(Api::Ecs, "DescribeServices", &json!({"cluster": "mco", "services": ["mco-api-test"]}));
+    let network = service["services"][0]["networkConfiguration"]["awsvpcConfiguration"].clone();
+    (network["subnets"][0].clone(), network["securityGroups"][0].clone())
 }
 
 fn balanced(rig: &Rig) -> Value {
@@ -155,6 +183,8 @@ fn what_a_deployment_needs_is_there() {
         "Secret",
         "Parameter",
         "LogGroup",
+        "Subnet",
+        "SecurityGroup",
         "TargetGroup",
         "CircuitBreaker",
         "Alarm",
@@ -168,7 +198,7 @@ fn what_a_deployment_needs_is_there() {
     assert_eq!(code, Some(0));
     assert_eq!(rig.writes(), writes, "nothing is written");
     let text = rig.expect(&["verify"], 0);
-    assert!(text.starts_with("test/api: 21 passed\n"), "{text}");
+    assert!(text.starts_with("test/api: 23 passed\n"), "{text}");
     assert!(text.contains("✓ pass role        task to ecs-tasks.amazonaws.com: allowed by identity policies; SCPs and boundaries not seen"), "{text}");
     assert!(!text.contains("hunter2"), "{text}");
 }
@@ -176,7 +206,7 @@ fn what_a_deployment_needs_is_there() {
 #[test]
 fn each_thing_that_is_missing_fails_by_itself() {
     type Change = fn(&Rig);
-    let cases: [(Change, &str, i32); 22] = [
+    let cases: [(Change, &str, i32); 29] = [
         (
             |rig| _ = rig.call(Api::Secrets, "DeleteSecret", &json!({"SecretId": "mco/db"})),
             "Secret Failed",
@@ -281,6 +311,38 @@ fn each_thing_that_is_missing_fails_by_itself() {
             0,
         ),
         (|rig| deny(rig, "DescribeAlarms"), "Alarm Unseen", 0),
+        (
+            |rig| _ = rig.call(Api::Ec2, "DeleteSubnet", &json!({"SubnetId": placed(rig).0})),
+            "Subnet Failed",
+            3,
+        ),
+        (
+            |rig| _ = rig.call(Api::Ec2, "DeleteSecurityGroup", &json!({"GroupId": placed(rig).1})),
+            "SecurityGroup Failed",
+            3,
+        ),
+        (
+            |rig| {
+                let (own, mut other) = (placed(rig).0, network(rig, "10.0.0.0/24"));
+                other["awsvpcConfiguration"]["subnets"] = json!([own]);
+                moved(rig, &other, 2);
+            },
+            "SecurityGroup Failed",
+            3,
+        ),
+        (
+            |rig| {
+                let (own, mut other) = (placed(rig).0, network(rig, "10.0.0.0/24"));
+                let both = json!([own, other["awsvpcConfiguration"]["subnets"][0]]);
+                other["awsvpcConfiguration"]["subnets"] = both;
+                moved(rig, &other, 2);
+            },
+            "Subnet Failed",
+            3,
+        ),
+        (|rig| moved(rig, &network(rig, "10.0.1.0/28"), 12), "Subnet Risk", 0),
+        (|rig| deny(rig, "DescribeSubnets"), "Subnet Unseen", 0),
+        (|rig| rig.replace("task.json", "awsvpc", "bridge"), "TargetGroup Failed", 3),
     ];
     for (number, (change, expected, code)) in cases.into_iter().enumerate() {
         let rig = rig();
@@ -318,7 +380,7 @@ fn trouble_comes_first_with_what_to_do() {
     deny(&rig, "DescribeSecret");
     let text = rig.expect(&["verify"], 3);
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines[0], "test/api: 1 failed, 1 could not be looked at, 19 passed", "{text}");
+    assert_eq!(lines[0], "test/api: 1 failed, 1 could not be looked at, 21 passed", "{text}");
     assert_eq!(lines[1], "  ✗ log group        /mco/api is not there");
     let hint = "    hint             create it, or let ECS do it: awslogs-create-group:";
     assert!(lines[2].starts_with(hint), "{text}");
@@ -376,4 +438,48 @@ fn a_hook_needs_its_function_and_a_role_that_may_call_it() {
     declared(&rig);
     hooked(&rig, "hooks", SMOKE);
     assert_eq!(found(&rig), ("Hook Passed".to_owned(), 1), "what is called is the alias");
+}
+
+#[test]
+fn a_role_is_known_by_its_whole_arn_and_a_bare_name_is_not_looked_at() {
+    let rig = rig();
+    rig.replace("task.json", "arn:aws:iam::123456789012:role/task", "task");
+    let (checks, code) = verified(&rig);
+    assert!(checks.contains(&"Role Unseen".to_owned()) && code == Some(0), "{checks:#?}");
+    // The same name in another folder is another role.
+    let rig = self::rig();
+    iam(&rig, "DeleteRole", &json!({"RoleName": "task"}));
+    let trust = trust("ecs-tasks.amazonaws.com");
+    iam(&rig, "CreateRole", &json!({"RoleName": "task", "Path": "/mco/", "AssumeRolePolicyDocument": trust}));
+    let (checks, code) = verified(&rig);
+    assert!(checks.contains(&"Role Failed".to_owned()) && code == Some(3), "{checks:#?}");
+    rig.replace("task.json", "role/task", "role/mco/task");
+    let (checks, _) = verified(&rig);
+    assert!(!checks.iter().any(|check| check == "Role Failed"), "{checks:#?}");
+}
+
+#[test]
+fn a_parameter_is_found_by_its_name_and_its_arn_with_and_without_a_slash() {
+    let rig = rig();
+    for name in ["plain", "/slashed", "/mco/deep"] {
+        rig.call(
+            Api::Parameters,
+            "PutParameter",
+            &json!({"Name": name, "Value": "hunter2", "Type": "String"}),
+        );
+    }
+    let mut before = "/mco/level".to_owned();
+    let mut found = |named: &str| {
+        rig.replace("task.json", &format!("\"{before}\""), &format!("\"{named}\""));
+        before = named.to_owned();
+        let (checks, _) = verified(&rig);
+        checks.into_iter().find(|check| check.starts_with("Parameter")).unwrap_or_default()
+    };
+    let arn = |name: &str| format!("arn:aws:ssm:eu-west-2:{ACCOUNT}:parameter/{name}");
+    for named in ["plain", "/slashed", "/mco/deep", &arn("plain"), &arn("slashed"), &arn("mco/deep")] {
+        assert_eq!(found(named), "Parameter Passed", "{named}");
+    }
+    for named in ["none", "mco/deep", &arn("none")] {
+        assert_eq!(found(named), "Parameter Failed", "{named}");
+    }
 }

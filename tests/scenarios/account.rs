@@ -273,6 +273,7 @@ impl Endpoint {
             Api::CloudWatch => "cloudwatch",
             Api::Lambda => "lambda",
             Api::CodePipeline => "codepipeline",
+            Api::Ec2 => "ec2",
         };
         let answer = self.ask(name, operation, input)?;
         self.remember(api, operation, input, &answer);

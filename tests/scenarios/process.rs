@@ -300,6 +300,7 @@ pub fn simulated(api: aws::Api) -> Api {
         aws::Api::Alarms => Api::CloudWatch,
         aws::Api::Functions => Api::Lambda,
         aws::Api::Pipelines => Api::CodePipeline,
+        aws::Api::Networks => Api::Ec2,
     }
 }
 

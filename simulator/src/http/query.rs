@@ -1,4 +1,5 @@
-//! The query protocol of STS and Elastic Load Balancing: a form in, XML out (smithy, "AWS query protocol").
+//! The query protocol of STS, Elastic Load Balancing and others: a form in, XML out (smithy, "AWS query protocol"), and the one of EC2,
+//! which differs a little.
 
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -24,6 +25,7 @@ pub(super) fn call(server: &Server, headers: &HeaderMap, body: &[u8], id: &str) 
     };
     let (action, version) = (take("Action"), take("Version"));
     let (api, namespace) = match version.as_deref() {
+        Some("2016-11-15") => (Api::Ec2, "http://ec2.amazonaws.com/doc/2016-11-15/"),
         Some("2015-12-01") => (Api::Elb, "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/"),
         Some("2010-03-31") => (Api::Sns, "https://sns.amazonaws.com/doc/2010-03-31/"),
         Some("2010-08-01") => (Api::CloudWatch, "http://monitoring.amazonaws.com/doc/2010-08-01/"),
@@ -33,14 +35,18 @@ pub(super) fn call(server: &Server, headers: &HeaderMap, body: &[u8], id: &str) 
     let answer = match action.filter(|_| fields.len() <= MOST_FIELDS) {
         None => Err(error("MissingAction", "The request is missing an action or a required parameter", 400)),
         Some(action) => {
-            let input = tree(fields);
+            let input = if api == Api::Ec2 { flat_lists(tree(fields)) } else { tree(fields) };
             let answer = server.call(signature::read(headers).as_ref(), api, &action, &input);
-            answer.map(|answer| answer_xml(&action, namespace, &answer, id))
+            answer.map(|answer| match api {
+                Api::Ec2 => ec2_xml(&action, namespace, &answer, id),
+                _ => answer_xml(&action, namespace, &answer, id),
+            })
         }
     };
     let (status, xml) = match answer {
         Ok(xml) => (StatusCode::OK, xml),
         Err(error) if error.code == LOST => return broken(),
+        Err(error) if api == Api::Ec2 => (status(&error), ec2_error(&error, id)),
         Err(error) => (status(&error), error_xml(namespace, &error, id)),
     };
     (status, [(header::CONTENT_TYPE, "text/xml")], xml).into_response()
@@ -80,6 +86,37 @@ fn lists(value: Value) -> Value {
         return Value::Object(entries.collect());
     }
     Value::Object(members.into_iter().map(|(key, value)| (key, lists(value))).collect::<Map<_, _>>())
+}
+
+/// In the protocol of EC2 the numbers of a list follow its name at once: `A.2.B=x` (smithy, "AWS EC2 query protocol").
+fn flat_lists(value: Value) -> Value {
+    let Value::Object(members) = value else { return value };
+    let is_number = |key: &String| key.parse::<u64>().is_ok();
+    if !members.is_empty() && members.keys().all(is_number) {
+        let mut items: Vec<(u64, Value)> = members
+            .into_iter()
+            .map(|(number, item)| (number.parse().unwrap_or_default(), flat_lists(item)))
+            .collect();
+        items.sort_by_key(|(number, _)| *number);
+        return items.into_iter().map(|(_, item)| item).collect();
+    }
+    Value::Object(members.into_iter().map(|(key, value)| (key, flat_lists(value))).collect::<Map<_, _>>())
+}
+
+/// Its answers have no element for the result, and call the items of a list so.
+fn ec2_xml(action: &str, namespace: &str, answer: &Value, id: &str) -> String {
+    let mut members = String::new();
+    write(&mut members, answer);
+    let members = members.replace("<member>", "<item>").replace("</member>", "</item>");
+    format!("<{action}Response xmlns=\"{namespace}\"><requestId>{id}</requestId>{members}</{action}Response>")
+}
+
+fn ec2_error(error: &AwsError, id: &str) -> String {
+    format!(
+        "<Response><Errors><Error><Code>{}</Code><Message>{}</Message></Error></Errors><RequestID>{id}</RequestID></Response>",
+        escaped(&error.code),
+        escaped(&error.message)
+    )
 }
 
 fn answer_xml(action: &str, namespace: &str, answer: &Value, id: &str) -> String {

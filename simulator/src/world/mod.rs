@@ -13,6 +13,7 @@ mod iam;
 pub(crate) mod ids;
 mod input;
 mod logs;
+mod networks;
 mod parameters;
 mod pipelines;
 mod publishing;
@@ -71,6 +72,8 @@ pub enum Api {
     /// AWS Lambda.
     Lambda,
     CodePipeline,
+    /// Amazon EC2, of which there are networks.
+    Ec2,
 }
 
 /// What AWS answers instead of a result.
@@ -150,6 +153,7 @@ pub struct World {
     lambda: functions::Functions,
     alarms: alarms::Alarms,
     pipelines: pipelines::Pipelines,
+    networks: networks::Networks,
     targets: scaling::Targets,
     rules: events::Rules,
     schedules: scheduler::Schedules,
@@ -193,6 +197,7 @@ impl World {
             lambda: functions::Functions::default(),
             alarms: alarms::Alarms::default(),
             pipelines: pipelines::Pipelines::default(),
+            networks: networks::Networks::default(),
             targets: scaling::Targets::new(),
             rules: events::Rules::new(),
             schedules: scheduler::Schedules::default(),
@@ -391,6 +396,7 @@ impl World {
             Api::CloudWatch => self.cloud_watch(operation, input),
             Api::Lambda => self.lambda(operation, input),
             Api::CodePipeline => self.code_pipeline(operation, input),
+            Api::Ec2 => self.ec2(operation, input),
         }
     }
 
@@ -444,6 +450,7 @@ impl World {
             Api::Parameters => ("ssm", None),
             Api::CloudWatch => ("cloudwatch", None),
             Api::CodePipeline => ("codepipeline", text("name").map(str::to_owned)),
+            Api::Ec2 => ("ec2", None),
             Api::Lambda => ("lambda", text("FunctionName").map(|name| format!("function:{name}"))),
         };
         let resource = resource.map_or_else(|| "*".to_owned(), |resource| self.arn(service, &resource));

@@ -19,6 +19,7 @@ fn target_group(name: &str, targets: usize) -> Reading<TargetGroup> {
         takes_addresses: true,
         network: Some("vpc-1".to_owned()),
         protocol: Some("HTTP".to_owned()),
+        health_port: None,
         targets,
     })
 }

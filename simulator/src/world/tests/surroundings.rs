@@ -248,3 +248,32 @@ fn a_pipeline_is_told_as_it_was_made_and_begins_with_a_source() {
     world.call(Api::CodePipeline, "DeletePipeline", &json!({"name": "api"})).unwrap();
     assert_eq!(get(&mut world).unwrap_err().code, "PipelineNotFoundException");
 }
+
+#[test]
+fn subnets_are_told_with_their_free_addresses_by_id_or_by_filter() {
+    let mut world = world();
+    let call = |world: &mut World, operation: &str, input: &Value| world.call(Api::Ec2, operation, input);
+    let vpc =
+        call(&mut world, "CreateVpc", &json!({"CidrBlock": "10.0.0.0/16"})).unwrap()["vpc"]["vpcId"].clone();
+    let made = json!({"VpcId": vpc, "CidrBlock": "10.0.0.0/28"});
+    let subnet = call(&mut world, "CreateSubnet", &made).unwrap()["subnet"].clone();
+    assert_eq!((&subnet["availableIpAddressCount"], &subnet["vpcId"]), (&json!(11), &vpc));
+    let wide = json!({"VpcId": vpc, "CidrBlock": "10.0.0.0/29"});
+    assert_eq!(call(&mut world, "CreateSubnet", &wide).unwrap_err().code, "InvalidSubnet.Range");
+    let id = subnet["subnetId"].clone();
+    let by_id = call(&mut world, "DescribeSubnets", &json!({"SubnetId": [id, "subnet-none"]})).unwrap_err();
+    assert_eq!(by_id.code, "InvalidSubnetID.NotFound", "one that is not there fails the call");
+    let filter = json!({"Filter": [{"Name": "subnet-id", "Value": [id, "subnet-none"]}]});
+    assert_eq!(call(&mut world, "DescribeSubnets", &filter).unwrap()["subnetSet"], json!([subnet]));
+    let group = json!({"VpcId": vpc, "GroupName": "api", "GroupDescription": "api"});
+    let id = call(&mut world, "CreateSecurityGroup", &group).unwrap()["groupId"].clone();
+    assert_eq!(call(&mut world, "CreateSecurityGroup", &group).unwrap_err().code, "InvalidGroup.Duplicate");
+    let filter = json!({"Filter": [{"Name": "group-id", "Value": [id, "sg-none"]}]});
+    let told = call(&mut world, "DescribeSecurityGroups", &filter).unwrap()["securityGroupInfo"].clone();
+    assert_eq!((told.as_array().unwrap().len(), &told[0]["vpcId"]), (1, &vpc));
+    call(&mut world, "DeleteSecurityGroup", &json!({"GroupId": id})).unwrap();
+    assert_eq!(
+        call(&mut world, "DeleteSecurityGroup", &json!({"GroupId": id})).unwrap_err().code,
+        "InvalidGroup.NotFound"
+    );
+}
