@@ -24,10 +24,10 @@ impl Counter {
     /// Looks until there have been so many deployments, and counts none of them.
     async fn starts(&mut self, stage: &Stage, deployments: usize) {
         for _ in 0..30 {
+            assert_eq!(self.look(stage).await, []);
             if stage.deployments() == deployments {
                 return;
             }
-            assert_eq!(self.look(stage).await, []);
             stage.advance(TICK);
         }
         unreachable!("it starts no deployment");
