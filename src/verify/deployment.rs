@@ -210,7 +210,10 @@ pub(super) struct Room {
 }
 
 pub(super) fn room(subject: &Subject<'_>) -> Room {
-    let Reading::Known(service) = &subject.observed.service else { return Room { beside: 0, least: 0 } };
+    let none = Room { beside: 0, least: 0 };
+    // The tasks of a daemon are replaced one by one on their instances.
+    let service = subject.observed.service.known().filter(|one| one.scheduling == Scheduling::Replica);
+    let Some(service) = service else { return none };
     let Portions { tasks, fewest, highest, .. } = portions(service, subject);
     let is_rolling = service.controller == Controller::Ecs && service.strategy == DeploymentStrategy::Rolling;
     let (beside, least) = if is_rolling {
