@@ -15,6 +15,7 @@ pub mod verify;
 
 pub mod accounts;
 pub mod address;
+pub mod archive;
 pub mod escape;
 pub mod masking;
 pub mod outbound;

@@ -229,6 +229,8 @@ pub trait Ecs: Send + Sync {
         most: usize,
     ) -> Result<Listing<TaskDefinitionArn>, CloudError>;
     async fn revision(&self, arn: &TaskDefinitionArn) -> Result<Revision, CloudError>;
+    /// The same as an earlier process read it, without a call: what it declares never changes, its tags and status may have.
+    async fn archived_revision(&self, arn: &TaskDefinitionArn) -> Option<Revision>;
     /// Sends the input as written, unknown fields included.
     async fn register(
         &self,
@@ -318,13 +320,14 @@ pub trait Ecr: Send + Sync {
         name: &RepositoryName,
         digest: &Digest,
     ) -> Result<Image, CloudError>;
-    /// What a tag stands for; `None`: nothing that can be pulled.
-    async fn digest(
+    /// What a tag stands for, by the call that AWS answers most often: an image with this tag and no other. `None`: nothing that
+    /// can be pulled.
+    async fn pulled_by_tag(
         &self,
         registry: Option<&AccountId>,
         name: &RepositoryName,
         tag: &Tag,
-    ) -> Result<Option<Digest>, CloudError>;
+    ) -> Result<Option<Image>, CloudError>;
     /// What an image that is no index was built for, by its configuration. `None`: that could not be told, for whatever
     /// reason. The first answer costs three calls; it never changes.
     async fn platform(

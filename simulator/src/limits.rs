@@ -147,8 +147,7 @@ impl Category {
             // Chosen from here on.
             Self::EcrImages | Self::EcrRepositories | Self::EcrRead => (20, 10),
             Self::EcrModify | Self::CodeDeployModify | Self::EventsModify => (10, 5),
-            Self::CodeDeployRead | Self::ScalingRead | Self::EventsRead => (20, 10),
-            Self::TagIndex => (10, 5),
+            Self::CodeDeployRead | Self::ScalingRead | Self::EventsRead | Self::TagIndex => (20, 10),
             Self::ScalingModify => (10, 2),
             Self::LogRead | Self::LogWrite => (10, 10),
         }

@@ -131,12 +131,12 @@ impl Category {
             | Self::LogRead
             | Self::SecretRead
             | Self::ParameterRead
+            | Self::TagIndexRead
             | Self::AlarmRead
             | Self::NetworkRead
             | Self::FunctionRead => (10.0, 10.0),
             Self::ImagePull => (2000.0, 2000.0),
             Self::CodeDeployModify
-            | Self::TagIndexRead
             | Self::PipelineRead
             | Self::RuleModify
             | Self::ScheduleModify

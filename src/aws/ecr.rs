@@ -42,7 +42,7 @@ pub(super) struct EcrClient {
     platforms: Mutex<HashMap<Digest, Vec<Platform>>>,
     repositories: Batches<Option<AccountId>, RepositoryName, Repository>,
     images: Batches<Named, ImageId, Value>,
-    digests: Batches<Named, Tag, Digest>,
+    pulls: Batches<Named, Tag, Image>,
 }
 
 /// A repository by the account of its registry and its name.
@@ -89,7 +89,7 @@ impl EcrClient {
             platforms: Mutex::default(),
             repositories: Batches::new(Terms::new(BATCH, linger)),
             images: Batches::new(Terms::new(BATCH, linger)),
-            digests: Batches::new(Terms::new(BATCH, linger)),
+            pulls: Batches::new(Terms::new(BATCH, linger)),
         }
     }
 
@@ -111,18 +111,20 @@ impl EcrClient {
     }
 
     /// What tags of one repository stand for, by the answer to who pulls them.
-    async fn digests(
+    async fn pull_all(
         &self,
         (registry, name): Named,
         tags: Vec<Tag>,
-    ) -> Result<BTreeMap<Tag, Digest>, CloudError> {
+    ) -> Result<BTreeMap<Tag, Image>, CloudError> {
         let mut input = about(registry.as_ref(), &name);
         input["imageIds"] = tags.into_iter().map(|tag| ImageId::Tag(tag).to_json()).collect();
         input["acceptedMediaTypes"] = json!(MEDIA_TYPES);
         let answer = self.client.read("BatchGetImage", input).await?;
         let named = |image: &Value| {
             let id = member(image, "imageId");
-            Some((Tag::new(text(id, "imageTag")?), Digest::new(text(id, "imageDigest")?)))
+            let (tag, digest) = (Tag::new(text(id, "imageTag")?), Digest::new(text(id, "imageDigest")?));
+            let platforms = platforms_of(text(image, "imageManifest")?).ok()?;
+            Some((tag.clone(), pullable(digest, BTreeSet::from([tag]), platforms)))
         };
         Ok(list(&answer, "images").filter_map(named).collect())
     }
@@ -194,8 +196,7 @@ impl EcrClient {
             other => other,
         })?;
         let platforms = platforms_of(&pulled.manifest)?;
-        // What is archived cannot be pulled.
-        Ok(Image { digest: pulled.digest, tags, archived: false, pushed_at: 0, platforms })
+        Ok(pullable(pulled.digest, tags, platforms))
     }
 
     async fn platforms(
@@ -263,6 +264,11 @@ impl EcrClient {
             media_type: owned(image, "imageManifestMediaType"),
         })
     }
+}
+
+/// What is archived cannot be pulled; when it was pushed, pulling does not tell.
+fn pullable(digest: Digest, tags: BTreeSet<Tag>, platforms: Vec<Platform>) -> Image {
+    Image { digest, tags, archived: false, pushed_at: 0, platforms }
 }
 
 /// Whether the tag begins so, whatever the case of its letters.
@@ -342,15 +348,15 @@ impl Ecr for EcrClient {
         self.image(registry, name, ImageId::Digest(digest.clone())).await
     }
 
-    async fn digest(
+    async fn pulled_by_tag(
         &self,
         registry: Option<&AccountId>,
         name: &RepositoryName,
         tag: &Tag,
-    ) -> Result<Option<Digest>, CloudError> {
+    ) -> Result<Option<Image>, CloudError> {
         let named: Named = (registry.cloned(), name.clone());
-        let call = |tags| self.digests(named.clone(), tags);
-        self.digests.ask(named.clone(), tag.clone(), call).await
+        let call = |tags| self.pull_all(named.clone(), tags);
+        self.pulls.ask(named.clone(), tag.clone(), call).await
     }
 
     async fn platform(

@@ -269,20 +269,26 @@ impl ProvideErrorMetadata for Refusal {
     }
 }
 
-/// Where the service is: as the settings say for it or for all services, else where AWS has it.
-fn endpoint(settings: &SdkConfig, service: Service, region: &str) -> String {
+/// Where the settings say that the service is; `None`: where AWS has it.
+pub(super) fn set_endpoint(settings: &SdkConfig, service_id: &str) -> Option<String> {
     let set = settings.endpoint_url().map(str::to_owned);
     if settings.get_origin("endpoint_url").is_client_config() {
-        return set.unwrap_or_default();
+        return set;
     }
     let key =
-        ServiceConfigKey::builder().service_id(service.id).env("AWS_ENDPOINT_URL").profile("endpoint_url");
+        ServiceConfigKey::builder().service_id(service_id).env("AWS_ENDPOINT_URL").profile("endpoint_url");
     let own = key.build().ok().and_then(|key| settings.service_config()?.load_config(key));
+    own.or(set)
+}
+
+/// Where the service is: as the settings say for it or for all services, else where AWS has it.
+fn endpoint(settings: &SdkConfig, service: Service, region: &str) -> String {
     let variant = Variant {
         fips: settings.use_fips().unwrap_or_default(),
         dual_stack: settings.use_dual_stack().unwrap_or_default(),
     };
-    own.or(set).unwrap_or_else(|| format!("https://{}", host(service.host, region, variant)))
+    set_endpoint(settings, service.id)
+        .unwrap_or_else(|| format!("https://{}", host(service.host, region, variant)))
 }
 
 /// Which of a service's endpoints is asked for.

@@ -36,6 +36,7 @@ mod tagging;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +47,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use serde_json::json;
 
 use crate::accounts::Accounts;
+use crate::archive::Archive;
 use crate::model::{AccountId, Region, Unreached};
 use crate::ports::{Pace, Place, Ports, Reach, Sts};
 
@@ -84,6 +86,7 @@ pub struct Aws {
     budgets: Option<Budgets>,
     sessions: Arc<Sessions>,
     home: Home,
+    archive: Archive,
 }
 
 impl Aws {
@@ -121,7 +124,7 @@ impl Aws {
         let clock = AwsClock::new();
         let hub = caller(&settings, &Place::default(), &clock, budgets.as_ref());
         let sessions = Arc::new(Sessions::new(Accounts::default(), hub, Arc::new(clock.clone())));
-        Self { settings, clock, budgets, sessions, home }
+        Self { settings, clock, budgets, sessions, home, archive: Archive::default() }
     }
 
     /// The same, with a role in each of these accounts.
@@ -130,6 +133,14 @@ impl Aws {
         let hub = caller(&self.settings, &Place::default(), &self.clock, self.budgets.as_ref());
         let sessions = Arc::new(Sessions::new(accounts, hub, Arc::new(self.clock.clone())));
         Self { sessions, ..self }
+    }
+
+    /// The same, with what never changes kept in the operator's cache folder.
+    #[must_use]
+    pub fn with_cache(self, folder: &Path) -> Self {
+        // What another AWS says, such as a simulated one, is another truth about the same names.
+        let world = json::set_endpoint(&self.settings, "ECS").unwrap_or_else(|| "aws".to_owned());
+        Self { archive: Archive::open(folder, &world), ..self }
     }
 
     /// Whose the credentials are, once it is known.
@@ -151,7 +162,7 @@ impl Aws {
     /// too. If it says whose the credentials are, their account is known from then on.
     pub async fn learn_time(&self) {
         let hub = caller(&self.settings, &Place::default(), &self.clock, self.budgets.as_ref());
-        if let Ok(account) = ports(&hub).sts.account().await {
+        if let Ok(account) = ports(&hub, &self.archive).sts.account().await {
             self.home.learn(account);
         }
     }
@@ -165,14 +176,15 @@ impl Reach for Aws {
     fn ports(&self, place: &Place) -> Ports {
         let account = place.account.as_ref().or_else(|| self.home.account());
         let Some(session) = account.and_then(|account| self.sessions.of(account)) else {
-            return ports(&caller(&self.settings, place, &self.clock, self.budgets.as_ref()));
+            let caller = caller(&self.settings, place, &self.clock, self.budgets.as_ref());
+            return ports(&caller, &self.archive);
         };
         let credentials = SharedCredentialsProvider::new(SessionCredentials(Arc::clone(&session)));
         // The session keeps them itself.
         let settings = self.settings.to_builder().credentials_provider(credentials);
         let settings = settings.identity_cache(IdentityCache::no_cache()).build();
         let inner = caller(&settings, place, &self.clock, self.budgets.as_ref());
-        ports(&(Arc::new(InSession::new(session, inner)) as _))
+        ports(&(Arc::new(InSession::new(session, inner)) as _), &self.archive)
     }
 
     fn resolve(&self, place: Place) -> Place {
@@ -201,12 +213,12 @@ fn caller(
     }
 }
 
-/// The ports on whatever makes the calls.
-pub fn ports(caller: &Arc<dyn Caller>) -> Ports {
+/// The ports on whatever makes the calls, with what was kept of earlier ones.
+pub fn ports(caller: &Arc<dyn Caller>, archive: &Archive) -> Ports {
     let client = |api| Client::new(api, caller);
     Ports {
         pace: Arc::new(Turns(Arc::clone(caller))),
-        ecs: Arc::new(EcsClient::new(client(Api::Ecs))),
+        ecs: Arc::new(EcsClient::new(client(Api::Ecs), archive.clone())),
         ecr: Arc::new(EcrClient::new(client(Api::Ecr))),
         code_deploy: Arc::new(CodeDeployClient(client(Api::CodeDeploy))),
         sts: Arc::new(StsClient(client(Api::Sts))),

@@ -248,7 +248,7 @@ async fn every_call(ports: &Ports) -> Said {
         ("register", ecs.register(&input, &BTreeMap::new()).await.err()),
         ("repository", ecr.repository(None, &name).await.err()),
         ("by tag", ecr.image_by_tag(None, &name, &tag).await.err()),
-        ("digest", ecr.digest(None, &name, &tag).await.err()),
+        ("pulled_by_tag", ecr.pulled_by_tag(None, &name, &tag).await.err()),
         ("by digest", ecr.image_by_digest(None, &name, &digest).await.err()),
         ("move", ecr.move_tag(None, &name, &digest, &tag).await.err()),
         ("group", code_deploy.group("API", "g").await.err()),

@@ -270,7 +270,9 @@ async fn what_many_ask_for_at_once_costs_few_calls() {
     }
     let tasks = join_all(names.iter().map(|name| ecs.tasks(&cluster, name, Tasks::Running, 500))).await;
     assert!(tasks.iter().all(|found| found.as_ref().unwrap().len() == 2));
-    let digests = join_all(tags.iter().map(|tag| ecr.digest(None, &repository, tag))).await;
+    let pulled = join_all(tags.iter().map(|tag| ecr.pulled_by_tag(None, &repository, tag))).await;
+    let digests = pulled.into_iter().map(|image| image.map(|image| Some(image?.digest)));
+    let digests: Vec<Result<Option<Digest>, CloudError>> = digests.collect();
     let images = join_all(tags.iter().map(|tag| ecr.image_by_tag(None, &repository, tag))).await;
     assert_eq!(digests, [Ok(images[0].as_ref().ok().map(|image| image.digest.clone())), Ok(None)]);
     assert!(images[0].is_ok() && matches!(images[1], Err(CloudError::NotFound(_))), "{images:?}");

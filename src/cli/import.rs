@@ -51,7 +51,7 @@ pub(super) struct Options {
 
 pub(super) async fn run(arguments: &RepositoryArgs, options: &Options) -> anyhow::Result<End> {
     let destination = Destination::of(&options.folder)?;
-    let aws = aws(arguments.settings()?.accounts).await;
+    let aws = aws(arguments.settings()?.accounts, None).await;
     let places = places(&aws, options);
     let files = options.files.as_deref();
     let piped = pipelines::read(&aws, &places, &options.from_codepipeline, files).await;

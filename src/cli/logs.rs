@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::change::readable;
 use super::end::End;
 use super::source::Opened;
-use super::{RepositoryArgs, aws, streams};
+use super::{RepositoryArgs, aws_of, streams};
 use crate::aws::Aws;
 use crate::controller;
 use crate::documents::logs::{self, Log};
@@ -61,7 +61,7 @@ pub(super) async fn run(
     let source = Opened::open(arguments)?;
     let (_, declaration) = source.committed()?;
     let desired = readable(&declaration, name)?;
-    let aws = aws(source.accounts.clone()).await;
+    let aws = aws_of(&source).await;
     let declared = Declared::Readable(Box::new(desired.clone()));
     let place = controller::place_of(&aws, &declared);
     let mut reader = Reader {

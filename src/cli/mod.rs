@@ -43,6 +43,7 @@ mod verify;
 mod wait;
 
 use std::ffi::{OsStr, OsString};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -678,14 +679,22 @@ async fn dispatch(cli: Cli) -> anyhow::Result<End> {
 }
 
 /// The settings of AWS, with a clock that is right.
-async fn aws(accounts: Accounts) -> Aws {
+async fn aws(accounts: Accounts, cache: Option<&Path>) -> Aws {
     let aws = Aws::load().await.with_accounts(accounts);
+    let aws = match cache {
+        Some(folder) => aws.with_cache(folder),
+        None => aws,
+    };
     aws.learn_time().await;
     aws
 }
 
+async fn aws_of(source: &source::Opened) -> Aws {
+    aws(source.accounts.clone(), source.cache.as_deref()).await
+}
+
 async fn controller(source: source::Opened) -> Controller {
-    controller_of(&aws(source.accounts.clone()).await, source)
+    controller_of(&aws_of(&source).await, source)
 }
 
 fn controller_of(aws: &Aws, source: source::Opened) -> Controller {

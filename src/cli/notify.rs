@@ -25,7 +25,8 @@ pub(super) async fn test(arguments: &RepositoryArgs, names: &[String]) -> anyhow
     }
     let alert = message();
     let is_at_aws = |sink: &Sink| matches!(sink.kind, SinkKind::Sns(_) | SinkKind::EventBridge(_));
-    let aws = if sinks.iter().any(is_at_aws) { Some(super::aws(settings.accounts).await) } else { None };
+    let aws =
+        if sinks.iter().any(is_at_aws) { Some(super::aws(settings.accounts, None).await) } else { None };
     let reach = aws.as_ref().map(|aws| aws as &dyn Reach);
     let mut end = End::Good;
     for sink in sinks.iter().filter(|sink| names.is_empty() || names.contains(&sink.name)) {

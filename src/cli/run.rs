@@ -57,7 +57,7 @@ pub(super) async fn run(
     let mut watch = source.watch();
     // AWS is asked for the time, and may not answer.
     let aws = tokio::select! {
-        aws = super::aws(source.accounts.clone()) => aws,
+        aws = super::aws_of(&source) => aws,
         () = &mut stop => return Ok(End::Good),
     };
     if !aws.home().is_known() {

@@ -1,7 +1,7 @@
 //! The infrastructure repository of a command: a commit of it, or its working tree.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +31,7 @@ pub(super) struct Opened {
     allow: Allow,
     pub(super) accounts: Accounts,
     pub(super) lease: Option<Lease>,
+    pub(super) cache: Option<PathBuf>,
     /// Where alerts go.
     pub(super) sinks: Arc<[Sink]>,
     pub(super) poll_interval: Duration,
@@ -169,7 +170,17 @@ impl Opened {
         let source = Arc::new(source.deepening(deepening));
         let (accounts, lease) = (settings.accounts.clone(), settings.lease.clone());
         let sinks = settings.sinks.clone().into();
-        Ok(Self { source, earlier: Arc::default(), allow, accounts, lease, sinks, poll_interval, address })
+        Ok(Self {
+            source,
+            earlier: Arc::default(),
+            allow,
+            accounts,
+            lease,
+            cache: settings.cache.clone(),
+            sinks,
+            poll_interval,
+            address,
+        })
     }
 
     pub(super) fn at(folder: &Path) -> anyhow::Result<Self> {
@@ -182,6 +193,7 @@ impl Opened {
             allow,
             accounts,
             lease: None,
+            cache: None,
             sinks: Arc::new([]),
             poll_interval,
             address: None,

@@ -116,7 +116,7 @@ impl Access {
             Some(_) => Some((observer.service(desired).await, asked_at)),
             None => None,
         };
-        let first = || Look { past: Past::Newest, ..Look::default() };
+        let first = || Look { past: Past::Newest, images: Images::AtRest, ..Look::default() };
         let look = match (&last, &service) {
             (None, _) => Some(first()),
             (Some(last), Some((service, _))) => self.look_again(&observer, desired, last, service).await,

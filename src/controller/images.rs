@@ -23,6 +23,23 @@ const SEARCH: Millis = 30_000;
 /// in a new way.
 const MOST_RUNNING: usize = 10;
 
+/// What the tags of the declared commit and of the environment are on.
+struct BothTags {
+    built: Reading<Image>,
+    tag_match: TagMatch,
+    tagged: Reading<Image>,
+}
+
+impl BothTags {
+    fn same(reading: impl Fn() -> Reading<Image>) -> Self {
+        Self { built: reading(), tag_match: TagMatch::Exact, tagged: reading() }
+    }
+
+    fn at_rest(image: &Image) -> Self {
+        Self::same(|| Reading::Known(image.clone()))
+    }
+}
+
 impl Observer<'_> {
     pub(super) async fn images(
         &self,
@@ -34,9 +51,50 @@ impl Observer<'_> {
         let mut images = Vec::new();
         for wanted in &desired.images {
             let repository = self.repository(desired, wanted, fresh).await;
-            images.push(self.image(desired, wanted, repository, tasks, deployed).await);
+            let tags = self.built_and_tagged(desired, wanted, &repository).await;
+            images.push(self.image(desired, wanted, repository, tags, (tasks, deployed)).await);
         }
         images
+    }
+
+    /// The same for who has just begun to look: of many services most are at rest, and AWS answers who pulls more often than who asks
+    /// for a description.
+    async fn images_at_rest(
+        &self,
+        desired: &Desired,
+        tasks: Option<&Vec<Task>>,
+        deployed: &[&Revision],
+    ) -> Vec<ObservedImage> {
+        let mut images = Vec::new();
+        for wanted in &desired.images {
+            let repository = self.repository(desired, wanted, false).await;
+            let tags = match self.at_rest(desired, wanted).await {
+                Some(image) => BothTags::at_rest(&image),
+                None => self.built_and_tagged(desired, wanted, &repository).await,
+            };
+            images.push(self.image(desired, wanted, repository, tags, (tasks, deployed)).await);
+        }
+        images
+    }
+
+    /// The image that both tags are on. Of a short commit it would not be told which commit it stands for.
+    async fn at_rest(&self, desired: &Desired, wanted: &DesiredImage) -> Option<Image> {
+        if !wanted.commit.is_whole() {
+            return None;
+        }
+        let registry = desired.registry.account.as_ref();
+        let by_tag = |tag| self.ecr.pulled_by_tag(registry, &wanted.repository, tag);
+        let (built, tagged) = join(by_tag(&wanted.commit_tag), by_tag(&desired.environment_tag)).await;
+        let (mut built, tagged) = (built.ok()??, tagged.ok()??);
+        built.tags.extend(tagged.tags);
+        (built.digest == tagged.digest).then_some(built)
+    }
+
+    /// Has the settings of the repositories at hand, where they are going to be asked for.
+    pub(super) async fn repositories(&self, desired: &Desired, asked: &Images, fresh: bool) {
+        if matches!(asked, Images::Anew | Images::AtRest) {
+            join_all(desired.images.iter().map(|wanted| self.repository(desired, wanted, fresh))).await;
+        }
     }
 
     /// The images, by as much of the registry as is asked for.
@@ -60,6 +118,7 @@ impl Observer<'_> {
                 }
                 images
             }
+            Images::AtRest => self.images_at_rest(desired, tasks, deployed).await,
             Images::Confirmed(_) | Images::Anew => self.images(desired, tasks, deployed, fresh).await,
         }
     }
@@ -80,10 +139,11 @@ impl Observer<'_> {
             };
             let (Some(built), None) = (image.built.known(), &image.stated) else { return false };
             let registry = desired.registry.account.as_ref();
-            let digest = |tag| self.ecr.digest(registry, &wanted.repository, tag);
-            let (now_built, now_tagged) = join(digest(commit_tag), digest(&desired.environment_tag)).await;
-            now_built.is_ok_and(|now| now.as_ref() == Some(&built.digest))
-                && now_tagged.is_ok_and(|now| now.as_ref() == tagged)
+            let by_tag = |tag| self.ecr.pulled_by_tag(registry, &wanted.repository, tag);
+            let (now_built, now_tagged) = join(by_tag(commit_tag), by_tag(&desired.environment_tag)).await;
+            let is = |now: Option<Image>, known: Option<&Digest>| now.map(|now| now.digest).as_ref() == known;
+            now_built.is_ok_and(|now| is(now, Some(&built.digest)))
+                && now_tagged.is_ok_and(|now| is(now, tagged))
         });
         images.len() == desired.images.len() && join_all(confirmed).await.into_iter().all(|one| one)
     }
@@ -104,17 +164,9 @@ impl Observer<'_> {
         desired: &Desired,
         wanted: &DesiredImage,
         repository: Reading<Repository>,
-        tasks: Option<&Vec<Task>>,
-        deployed: &[&Revision],
+        BothTags { built, tag_match, tagged }: BothTags,
+        (tasks, deployed): (Option<&Vec<Task>>, &[&Revision]),
     ) -> ObservedImage {
-        let ((built, tag_match), tagged) = match &repository {
-            Reading::Known(_) => self.built_and_tagged(desired, wanted).await,
-            Reading::Absent => ((Reading::Absent, TagMatch::Exact), Reading::Absent),
-            Reading::Unavailable(why) => {
-                let unavailable = || Reading::Unavailable(why.clone());
-                ((unavailable(), TagMatch::Exact), unavailable())
-            }
-        };
         let digests = running_and_deployed(&repository, tasks, deployed);
         let known = self.other_images(desired, wanted, digests, [&built, &tagged]).await;
         let stated = match &wanted.stated {
@@ -129,7 +181,13 @@ impl Observer<'_> {
         &self,
         desired: &Desired,
         wanted: &DesiredImage,
-    ) -> ((Reading<Image>, TagMatch), Reading<Image>) {
+        repository: &Reading<Repository>,
+    ) -> BothTags {
+        match repository {
+            Reading::Known(_) => {}
+            Reading::Absent => return BothTags::same(|| Reading::Absent),
+            Reading::Unavailable(why) => return BothTags::same(|| Reading::Unavailable(why.clone())),
+        }
         let registry = desired.registry.account.as_ref();
         let by_tag = |tag| self.ecr.image_by_tag(registry, &wanted.repository, tag);
         let (exact, tagged) = join(by_tag(&wanted.commit_tag), by_tag(&desired.environment_tag)).await;
@@ -139,7 +197,7 @@ impl Observer<'_> {
         };
         let same = built.known().is_some_and(|image| image.tags.contains(&desired.environment_tag));
         let tagged = if same { built.clone() } else { Reading::from(tagged) };
-        ((built, tag_match), tagged)
+        BothTags { built, tag_match, tagged }
     }
 
     /// The image of a commit whose commit tag is not there, by a tag with more of its digits.

@@ -1,15 +1,17 @@
 //! One reading of AWS for one target. A read that fails is `Unavailable`, never absence.
 
 mod deployments;
+mod revisions;
 mod runs;
 mod schedules;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::future::{join, join_all, try_join};
+use futures::future::{join, join_all, join3, try_join};
 
 use deployments::Deployments;
 pub(super) use deployments::Past;
+use revisions::Purpose;
 
 use super::of_interest::{best_first, deployed};
 use super::remembered::Remembered;
@@ -33,8 +35,6 @@ const NEWEST_DEPLOYMENTS: usize = 3;
 /// Stopped tasks that are described to find out why: as many as of those that run, since a deployment stops them all.
 const STOPPED_TASKS: usize = 500;
 
-/// How long after its first reading the tags of a revision may come to be seen, in milliseconds.
-const YOUNG: Millis = 60_000;
 /// Rules, and target groups, that are read of one service: it may have five load balancers, and another five be declared.
 const MOST_BALANCING: usize = 20;
 /// Alarms that are read of one service: a deployment group has ten at most, and of a service no number is published.
@@ -74,6 +74,8 @@ impl Look {
 pub enum Images {
     #[default]
     Anew,
+    /// The same, by a cheaper call where it shows that nothing goes on: both tags are on one image.
+    AtRest,
     /// Not at all: what it said a moment ago is good while nothing has changed but how far a deployment is.
     Kept(Vec<ObservedImage>),
     /// Whether the tags stand for what they stood for a moment ago.
@@ -132,7 +134,9 @@ impl Observer<'_> {
                 None => self.tasks(desired, &service).await,
             }
         };
-        let (deployments, tasks) = join(deployments, tasks).await;
+        // Repositories are asked for together with those of others, so before anything that takes a call of its own.
+        let repositories = self.repositories(desired, &look.images, look.fresh);
+        let (deployments, tasks, ()) = join3(deployments, tasks, repositories).await;
         let Deployments { group, all: service_deployments, lookback } = deployments;
         let (balancing, alarms) = if look.balancing {
             join(self.balancing(desired, &service), self.alarms(desired, &service, group.as_ref())).await
@@ -160,14 +164,13 @@ impl Observer<'_> {
         // Those of others have a part in what is registered and deployed alone.
         let may_change =
             |kept: &Revision, is_young| is_listed || is_young || memory::of(kept, desired).is_some();
-        let again = |kept: &Revision, is_young| look.fresh && may_change(kept, is_young);
-        let mut revisions = self.revisions(desired, at_hand, again).await;
+        let purpose = if look.fresh { Purpose::Write } else { Purpose::Look };
+        let mut revisions = self.revisions(desired, at_hand, purpose, may_change).await;
         // Of the others, those that a write may be about.
-        let others =
-            self.revisions(desired, others, |kept, _| look.fresh && is_of_commit(desired, kept)).await;
+        let others = self.revisions(desired, others, purpose, |kept, _| is_of_commit(desired, kept)).await;
         revisions.extend(others);
         let sources = sources_of_failed(desired, &revisions);
-        revisions.extend(self.revisions(desired, sources, |_, _| look.fresh).await);
+        revisions.extend(self.revisions(desired, sources, purpose, |_, _| true).await);
         let deployed = deployed(desired, &service, &service_deployments, &revisions);
         // On the heap: it is the largest part of a look.
         let mut images =
@@ -395,33 +398,6 @@ impl Observer<'_> {
         newest
     }
 
-    /// What a revision declares never changes and is read once. Its tags and its status do: they are read again where `again` says so
-    /// of the revision and whether it was read a moment ago for the first time, and where they hold back the declared commit, since a
-    /// person may ask for another try.
-    async fn revisions(
-        &self,
-        desired: &Desired,
-        arns: BTreeSet<TaskDefinitionArn>,
-        again: impl Fn(&Revision, bool) -> bool,
-    ) -> BTreeMap<TaskDefinitionArn, Reading<Revision>> {
-        let now = self.clock.now();
-        let read = arns.into_iter().map(async |arn| {
-            let kept = self.remembered.revision(&arn);
-            let is_good = |(kept, first): &(Revision, Millis)| {
-                !again(kept, now - first < YOUNG) && !holds_back(desired, kept)
-            };
-            if let Some((kept, _)) = kept.filter(is_good) {
-                return (arn, Reading::Known(kept));
-            }
-            let revision = self.remembered.hiding(Reading::from(self.ecs.revision(&arn).await));
-            if let Reading::Known(revision) = &revision {
-                self.remembered.keep_revision(revision.clone(), now);
-            }
-            (arn, revision)
-        });
-        join_all(read).await.into_iter().collect()
-    }
-
     fn ancestry(
         &self,
         desired: &Desired,
@@ -510,14 +486,6 @@ fn sources_of_failed(
     });
     let sources = failed.filter_map(|memory| memory.applied?.from);
     sources.filter(|source| !revisions.contains_key(source)).collect()
-}
-
-/// Whether a revision that was read before holds back the declared commit.
-fn holds_back(desired: &Desired, kept: &Revision) -> bool {
-    memory::of(kept, desired).is_some_and(|memory| {
-        let failed = memory.outcome.is_some_and(|outcome| outcome.result == OutcomeKind::Failed);
-        failed && memory.commit.matches(desired.commit())
-    })
 }
 
 fn is_of_commit(desired: &Desired, kept: &Revision) -> bool {

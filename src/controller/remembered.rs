@@ -39,12 +39,29 @@ enum Account {
     Unreached(Unreached, Millis),
 }
 
+/// A revision as it was read last.
+#[derive(Clone)]
+pub(super) struct Known {
+    pub revision: Revision,
+    /// When this process read it first.
+    pub since: Millis,
+    pub origin: Origin,
+}
+
+/// Who has read something.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// This process, from AWS.
+    Aws,
+    /// An earlier one, which left it in the archive: no write rests on it.
+    Archive,
+}
+
 /// The memory of one region.
 #[derive(Default)]
 pub struct Remembered {
     account: tokio::sync::Mutex<Account>,
-    /// With the time of their first reading.
-    revisions: Mutex<HashMap<TaskDefinitionArn, (Revision, Millis)>>,
+    revisions: Mutex<HashMap<TaskDefinitionArn, Known>>,
     repositories: Mutex<HashMap<(Registry, RepositoryName), (Repository, Millis)>>,
     /// By which tag a commit was found whose commit tag is not there, and until when that is good.
     tag_matches: Mutex<HashMap<CommitTag, (TagMatch, Millis)>>,
@@ -74,14 +91,13 @@ impl Remembered {
         answer
     }
 
-    /// As it was read last, and when it was read first.
-    pub(super) fn revision(&self, arn: &TaskDefinitionArn) -> Option<(Revision, Millis)> {
+    pub(super) fn revision(&self, arn: &TaskDefinitionArn) -> Option<Known> {
         find(&self.revisions, arn)
     }
 
-    pub(super) fn keep_revision(&self, revision: Revision, now: Millis) {
-        let first = self.revision(&revision.arn).map_or(now, |(_, first)| first);
-        keep(&self.revisions, revision.arn.clone(), (revision, first));
+    pub(super) fn keep_revision(&self, revision: Revision, origin: Origin, now: Millis) {
+        let since = self.revision(&revision.arn).map_or(now, |known| known.since);
+        keep(&self.revisions, revision.arn.clone(), Known { revision, since, origin });
     }
 
     /// Its tags are others by now.
@@ -96,7 +112,7 @@ impl Remembered {
     pub(super) fn hiding<T>(&self, reading: Reading<T>) -> Reading<T> {
         match (reading, self.revisions.lock()) {
             (Reading::Unavailable(why), Ok(revisions)) => {
-                let inputs = revisions.values().map(|(revision, _)| &revision.input);
+                let inputs = revisions.values().map(|known| &known.revision.input);
                 Reading::Unavailable(shown::without_hidden(&why, inputs, None))
             }
             (reading, _) => reading,
@@ -195,7 +211,7 @@ mod tests {
         let arn = TaskDefinitionArn::new("arn:aws:ecs:eu-west-2:123456789012:task-definition/api:1");
         let remembered = Remembered::default();
         let revision = Revision { arn, active: true, input, tags: BTreeMap::new(), registered_by: None };
-        remembered.keep_revision(revision, 0);
+        remembered.keep_revision(revision, Origin::Aws, 0);
         let hiding = |reading: Reading<u8>| remembered.hiding(reading);
         let unavailable = |why: &str| Reading::Unavailable(why.to_owned());
         assert_eq!(hiding(unavailable("refused: canary-live")), unavailable("refused: (hidden)"));

@@ -29,7 +29,10 @@ use crate::ports::CloudError;
 
 /// Targets that are read at the same time. What keeps the calls within the rates of AWS stands below the ports; this bounds
 /// memory.
-const MOST_LOOKS: usize = 256;
+const MOST_LOOKS: usize = 512;
+/// Targets whose readings begin together, where there are so many. What they ask first goes along in few calls; one by one, as the
+/// rate of the slowest call lets the others go on, each would take a call of its own.
+const WAVE: usize = 256;
 /// Targets that are about to be written to at the same time, for each kind of write: one kind that has to wait for its rate
 /// holds up no other.
 const MOST_WRITES: usize = 8;
@@ -188,11 +191,11 @@ impl Unit {
         let mut queue: VecDeque<&Desired> = others.iter().chain(chosen).copied().collect();
         let mut looks = 0;
         loop {
-            while looks < MOST_LOOKS
-                && let Some(desired) = queue.pop_front()
-            {
-                pass.look(desired);
-                looks += 1;
+            if looks + WAVE <= MOST_LOOKS {
+                for desired in queue.drain(..queue.len().min(MOST_LOOKS - looks)) {
+                    pass.look(desired);
+                    looks += 1;
+                }
             }
             let Some(event) = pass.work.next().await else { break };
             if let Event::Looked(desired, seen) = event {

@@ -17,6 +17,8 @@ use crate::model::{
     TaskDefinitionArn, Workload,
 };
 
+/// What the keys of all our tags begin with.
+pub const PREFIX: &str = "trueup:";
 pub const ENVIRONMENT: &str = "trueup:environment";
 pub const APPLICATION: &str = "trueup:application";
 /// `<cluster>/<service>`. Revisions that 0.1 registered do not have it.

@@ -24,7 +24,7 @@ pub fn has_room_for_receipts(foreign: usize, images: usize) -> bool {
 pub fn is_reserved(key: &str) -> bool {
     let start =
         |prefix: &str| key.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
-    start("aws:") || start("trueup:")
+    start("aws:") || start(memory::PREFIX)
 }
 
 /// Without those that are not for others to give.

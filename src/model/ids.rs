@@ -193,6 +193,11 @@ impl Commit {
         matches!(self.0, Built::Release(_))
     }
 
+    /// Whether no other text names it better: all forty digits of a commit, or a release.
+    pub fn is_whole(&self) -> bool {
+        self.is_release() || self.as_str().len() == 40
+    }
+
     /// Whether both name the same: the same text, or two commits of which one is a prefix of the other.
     pub fn matches(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {

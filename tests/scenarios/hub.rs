@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tokio::time::Instant;
 use trueup::accounts::Accounts;
+use trueup::archive::Archive;
 use trueup::aws::{self, Budgeted, Budgets, CallError, Caller, Home, InSession, Session, Sessions};
 use trueup::model::{AccountId, Region};
 use trueup::ports::{Place, Ports, Reach};
@@ -64,7 +65,7 @@ impl Hub {
             Arc::new(Line { wire: wire.clone(), region: REGION.to_owned(), session: None });
         let clock = Arc::new(WorldClock(cloud.lock().unwrap().home()));
         let sessions = Sessions::new(means.accounts, Arc::clone(&own), clock);
-        if let Ok(account) = aws::ports(&own).sts.account().await {
+        if let Ok(account) = aws::ports(&own, &Archive::default()).sts.account().await {
             home.learn(account);
         }
         Self(Arc::new(Inner { cloud: Arc::clone(cloud), sessions, home, budgets, wire }))
@@ -96,8 +97,10 @@ impl Reach for Hub {
             caller = Arc::new(Budgeted::new(place.clone(), caller, budgets.clone()));
         }
         match session {
-            Some(session) => aws::ports(&(Arc::new(InSession::new(session, caller)) as _)),
-            None => aws::ports(&caller),
+            Some(session) => {
+                aws::ports(&(Arc::new(InSession::new(session, caller)) as _), &Archive::default())
+            }
+            None => aws::ports(&caller, &Archive::default()),
         }
     }
 

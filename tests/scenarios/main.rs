@@ -6,6 +6,7 @@
 mod account;
 mod account_pace;
 mod accounts;
+mod archive;
 mod blue_green;
 mod causes;
 mod counted;

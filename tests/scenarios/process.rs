@@ -12,6 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 use tokio::time::Instant;
+use trueup::archive::Archive;
 use trueup::aws::{self, CallError, Caller};
 use trueup::model::{Millis, Region};
 use trueup::ports::{Clock, Place, Ports, Reach};
@@ -276,7 +277,7 @@ impl Caller for Process {
 impl Reach for Process {
     fn ports(&self, _place: &Place) -> Ports {
         let caller: Arc<dyn Caller> = Arc::new(self.clone());
-        aws::ports(&caller)
+        aws::ports(&caller, &Archive::default())
     }
 }
 

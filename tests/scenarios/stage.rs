@@ -387,23 +387,28 @@ impl Stage {
 
     /// Pushes an image of one CPU architecture; its digest.
     pub fn build_for(&self, architecture: &str, commit: &str) -> String {
-        self.push(&self.manifest(architecture, commit), Some(commit))
+        self.build_in("mco/api", architecture, commit)
+    }
+
+    /// The same in another repository.
+    pub fn build_in(&self, repository: &str, architecture: &str, commit: &str) -> String {
+        self.push(repository, &self.manifest(repository, architecture, commit), Some(commit))
     }
 
     /// Of an image whose only layer and configuration are in the repository.
-    fn manifest(&self, architecture: &str, commit: &str) -> Value {
-        let layer = self.upload("layer.v1.tar", commit.to_owned());
+    fn manifest(&self, repository: &str, architecture: &str, commit: &str) -> Value {
+        let layer = self.upload(repository, "layer.v1.tar", commit.to_owned());
         let config = json!({"os": "linux", "architecture": architecture, "author": commit});
-        let config = self.upload("config.v1+json", config.to_string());
+        let config = self.upload(repository, "config.v1+json", config.to_string());
         json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer]})
     }
 
     /// How a manifest names what was uploaded.
-    fn upload(&self, kind: &str, content: String) -> Value {
+    fn upload(&self, repository: &str, kind: &str, content: String) -> Value {
         let bytes = content.into_bytes();
         let digest = format!("sha256:{}", hex::encode(Sha256::digest(&bytes)));
         let named = |more: Value| {
-            let mut input = json!({"repositoryName": "mco/api"});
+            let mut input = json!({"repositoryName": repository});
             input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
             input
         };
@@ -424,18 +429,18 @@ impl Stage {
 
     /// Pushes an index with one image, as buildx does; its digest.
     pub fn build_index(&self, commit: &str) -> String {
-        let child = self.manifest("amd64", commit);
-        let digest = self.push(&child, None);
+        let child = self.manifest("mco/api", "amd64", commit);
+        let digest = self.push("mco/api", &child, None);
         let platform = json!({"os": "linux", "architecture": "amd64"});
         let size = child.to_string().len();
         let child = json!({"mediaType": MANIFEST, "digest": digest, "size": size, "platform": platform});
         let index = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
             "manifests": [child]});
-        self.push(&index, Some(commit))
+        self.push("mco/api", &index, Some(commit))
     }
 
-    fn push(&self, manifest: &Value, tag: Option<&str>) -> String {
-        let mut input = json!({"repositoryName": "mco/api", "imageManifest": manifest.to_string()});
+    fn push(&self, repository: &str, manifest: &Value, tag: Option<&str>) -> String {
+        let mut input = json!({"repositoryName": repository, "imageManifest": manifest.to_string()});
         if let Some(tag) = tag {
             input["imageTag"] = json!(tag);
         }
@@ -444,11 +449,15 @@ impl Stage {
     }
 
     pub fn tag(&self, of: &str, tag: &str) {
+        self.tag_in("mco/api", of, tag);
+    }
+
+    pub fn tag_in(&self, repository: &str, of: &str, tag: &str) {
         let ids = json!([{"imageTag": of}]);
         let image =
-            self.call(Api::Ecr, "BatchGetImage", &json!({"repositoryName": "mco/api", "imageIds": ids}));
+            self.call(Api::Ecr, "BatchGetImage", &json!({"repositoryName": repository, "imageIds": ids}));
         let manifest = &image["images"][0]["imageManifest"];
-        let put = json!({"repositoryName": "mco/api", "imageManifest": manifest, "imageTag": tag});
+        let put = json!({"repositoryName": repository, "imageManifest": manifest, "imageTag": tag});
         self.call(Api::Ecr, "PutImage", &put);
     }
 

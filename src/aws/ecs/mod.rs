@@ -18,6 +18,7 @@ use tasks::ServiceTasks;
 use super::answer::{list, member, next_page, owned, text, texts};
 use super::batch::{Batch, Batches, Terms};
 use super::caller::Client;
+use crate::archive::{Archive, Kind};
 use crate::model::{
     ClusterName, Digest, Revision, RunAnswer, Service, ServiceDeployment, ServiceName, Task,
     TaskDefinitionArn, Word,
@@ -37,9 +38,10 @@ const MOST_CACHED: usize = 10_000;
 
 pub(super) struct EcsClient {
     client: Client,
+    archive: Archive,
     services: Batches<ClusterName, ServiceName, Service>,
     deployments: Batch<String, Value>,
-    revisions: Batch<String, ServiceRevision>,
+    revisions: Batch<String, Value>,
     tasks: ServiceTasks,
     /// Service revisions are immutable, and so is what is said of a deployment that is over.
     known_revisions: Mutex<HashMap<String, ServiceRevision>>,
@@ -52,8 +54,15 @@ struct ServiceRevision {
     digests: BTreeMap<String, Digest>,
 }
 
+impl ServiceRevision {
+    /// Whether nothing will be added to it.
+    fn is_whole(&self) -> bool {
+        !self.digests.is_empty()
+    }
+}
+
 impl EcsClient {
-    pub fn new(client: Client) -> Self {
+    pub fn new(client: Client, archive: Archive) -> Self {
         let linger = client.linger();
         Self {
             services: Batches::new(Terms::new(SERVICES, linger)),
@@ -62,6 +71,7 @@ impl EcsClient {
             tasks: ServiceTasks::new(client.clone()),
             known_revisions: Mutex::default(),
             ended_deployments: Mutex::default(),
+            archive,
             client,
         }
     }
@@ -85,22 +95,24 @@ impl EcsClient {
         Ok(list(&answer, "serviceDeployments").filter_map(named).collect())
     }
 
-    async fn describe_revisions(
-        &self,
-        arns: Vec<String>,
-    ) -> Result<BTreeMap<String, ServiceRevision>, CloudError> {
+    async fn describe_revisions(&self, arns: Vec<String>) -> Result<BTreeMap<String, Value>, CloudError> {
         let answer =
             self.client.read("DescribeServiceRevisions", json!({"serviceRevisionArns": arns})).await?;
-        let revision = |one| Some((owned(one, "serviceRevisionArn")?, service_revision(one)?));
-        Ok(list(&answer, "serviceRevisions").filter_map(revision).collect())
+        let named = |one: &Value| Some((owned(one, "serviceRevisionArn")?, one.clone()));
+        Ok(list(&answer, "serviceRevisions").filter_map(named).collect())
     }
 
     async fn deployment(&self, arn: String) -> Result<Option<Value>, CloudError> {
         if let Some(known) = find(&self.ended_deployments, &arn) {
             return Ok(Some(known));
         }
+        if let Some(archived) = self.archive.find(Kind::ServiceDeployment, &arn).await.filter(says_no_more) {
+            keep(&self.ended_deployments, arn, archived.clone());
+            return Ok(Some(archived));
+        }
         let found = self.deployments.ask(arn.clone(), |arns| self.describe_deployments(arns)).await?;
         if let Some(found) = found.as_ref().filter(|found| says_no_more(found)) {
+            self.archive.keep(Kind::ServiceDeployment, &arn, found.clone()).await;
             keep(&self.ended_deployments, arn, found.clone());
         }
         Ok(found)
@@ -111,8 +123,16 @@ impl EcsClient {
         if let Some(known) = find(&self.known_revisions, &arn) {
             return Ok(Some(known));
         }
+        let archived = self.archive.find(Kind::ServiceRevision, &arn).await;
+        if let Some(known) = archived.as_ref().and_then(service_revision).filter(ServiceRevision::is_whole) {
+            keep(&self.known_revisions, arn, known.clone());
+            return Ok(Some(known));
+        }
         let found = self.revisions.ask(arn.clone(), |arns| self.describe_revisions(arns)).await?;
-        if let Some(found) = found.as_ref().filter(|found| !found.digests.is_empty()) {
+        let Some(body) = found else { return Ok(None) };
+        let found = service_revision(&body);
+        if let Some(found) = found.as_ref().filter(|found| found.is_whole()) {
+            self.archive.keep(Kind::ServiceRevision, &arn, body).await;
             keep(&self.known_revisions, arn, found.clone());
         }
         Ok(found)
@@ -288,15 +308,17 @@ impl Ecs for EcsClient {
             }
             other => other,
         })?;
-        let described = answer.get("taskDefinition").ok_or_else(|| CloudError::NotFound(arn.to_string()))?;
-        let tag = |tag| Some((owned(tag, "key")?, owned(tag, "value").unwrap_or_default()));
-        Ok(Revision {
-            arn: TaskDefinitionArn::new(text(described, "taskDefinitionArn").unwrap_or(arn.as_str())),
-            active: text(described, "status") == Some("ACTIVE"),
-            input: registration_of(described),
-            tags: list(&answer, "tags").filter_map(tag).collect(),
-            registered_by: owned(described, "registeredBy"),
-        })
+        let revision = revision_of(&answer).ok_or_else(|| CloudError::NotFound(arn.to_string()))?;
+        // A name may stand for another revision tomorrow; its whole ARN never does.
+        if revision.arn == *arn {
+            self.archive.keep(Kind::TaskDefinition, arn.as_str(), answer).await;
+        }
+        Ok(revision)
+    }
+
+    async fn archived_revision(&self, arn: &TaskDefinitionArn) -> Option<Revision> {
+        let answer = self.archive.find(Kind::TaskDefinition, arn.as_str()).await?;
+        revision_of(&answer).filter(|revision| revision.arn == *arn)
     }
 
     async fn register(
@@ -362,6 +384,19 @@ impl Ecs for EcsClient {
         let input = json!({"serviceDeploymentArn": arn, "hookId": pause, "action": action});
         self.client.write("ContinueServiceDeployment", input).await.map(drop)
     }
+}
+
+/// What `DescribeTaskDefinition` answered.
+fn revision_of(answer: &Value) -> Option<Revision> {
+    let described = answer.get("taskDefinition")?;
+    let tag = |tag| Some((owned(tag, "key")?, owned(tag, "value").unwrap_or_default()));
+    Some(Revision {
+        arn: TaskDefinitionArn::new(text(described, "taskDefinitionArn")?),
+        active: text(described, "status") == Some("ACTIVE"),
+        input: registration_of(described),
+        tags: list(answer, "tags").filter_map(tag).collect(),
+        registered_by: owned(described, "registeredBy"),
+    })
 }
 
 /// The service revisions that a deployment leads from and to.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::revisions::Purpose;
 use super::{NEWEST, Observer};
 use crate::documents::memory;
 use crate::model::{
@@ -36,7 +37,8 @@ impl Observer<'_> {
             arns.extend(self.ecs.newest_revisions(family, NEWEST).await.unwrap_or_default());
         }
         arns.extend(registered.cloned());
-        let revisions = self.revisions(desired, arns, |kept, _| memory::of(kept, desired).is_some()).await;
+        let is_ours = |kept: &Revision, _| memory::of(kept, desired).is_some();
+        let revisions = self.revisions(desired, arns, Purpose::Write, is_ours).await;
         let tasks = self.tasks_of_runs(desired, &revisions, now).await;
         let mut observed = Observed {
             revisions,

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 
+use super::revisions::Purpose;
 use super::{Look, NEWEST, Observer};
 use crate::documents::memory;
 use crate::model::{
-    AccountId, Desired, InfraCommit, Observed, Reading, Schedule, ScheduleName, ScheduledTask,
+    AccountId, Desired, InfraCommit, Observed, Reading, Revision, Schedule, ScheduleName, ScheduledTask,
     TaskDefinitionArn, Unreached,
 };
 use crate::plan::declared_family;
@@ -38,7 +39,8 @@ impl Observer<'_> {
         arns.extend(registered.cloned());
         let live = revisions_of(&schedules, desired, &family);
         arns.extend(live.iter().filter(|arn| arn.revision().is_some()).cloned());
-        let revisions = self.revisions(desired, arns, |kept, _| memory::of(kept, desired).is_some()).await;
+        let is_ours = |kept: &Revision, _| memory::of(kept, desired).is_some();
+        let revisions = self.revisions(desired, arns, Purpose::Write, is_ours).await;
         let tasks = Reading::from(self.ecs.runs_of_family(&desired.cluster, &family, MOST_RUNS).await);
         let deployed: Vec<_> = live.iter().filter_map(|arn| revisions.get(arn)?.known()).collect();
         let mut images = Box::pin(self.images(desired, tasks.known(), &deployed, true)).await;
