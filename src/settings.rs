@@ -442,7 +442,7 @@ impl Allow {
             .as_ref()
             .is_some_and(|globs| !globs.iter().any(|glob| glob.is_match(environment)))
         {
-            return Some(format!("the environment {environment} is not allowed to this repository"));
+            return Some(format!("this repository may not use the environment {environment}"));
         }
         let listed = |account: &AccountId| self.accounts.iter().flatten().any(|known| known == account);
         match (&self.accounts, &desired.account) {
@@ -450,7 +450,7 @@ impl Allow {
                 return Some("only some accounts are allowed, and none is declared".to_owned());
             }
             (Some(_), Some(account)) if !listed(account) => {
-                return Some(format!("the account {account} is not allowed to this repository"));
+                return Some(format!("this repository may not use the account {account}"));
             }
             _ => {}
         }
@@ -458,13 +458,12 @@ impl Allow {
             desired.registry.account.as_ref().filter(|registry| Some(*registry) != desired.account.as_ref());
         let registry = registry
             .filter(|registry| !listed(registry))
-            .map(|registry| format!("the registry of account {registry} is not allowed to this repository"));
+            .map(|registry| format!("this repository may not use the registry of account {registry}"));
         registry.or_else(|| self.refusal_by_name(desired))
     }
 
     fn refusal_by_name(&self, desired: &Desired) -> Option<String> {
-        let refused =
-            |what: &str, name: &str| Some(format!("the {what} {name} is not allowed to this repository"));
+        let refused = |what: &str, name: &str| Some(format!("this repository may not use the {what} {name}"));
         let cluster = desired.cluster.as_str();
         if !allows(self.clusters.as_deref(), |pattern| pattern.matches(cluster)) {
             return refused("cluster", cluster);

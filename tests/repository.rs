@@ -444,7 +444,7 @@ fn names_are_found_in_lists_and_paths() {
 }
 
 /// Phrases that read as translated, each with what a native reader expects. They were all in here once.
-const PHRASES: [(&str, &str); 13] = [
+const PHRASES: [(&str, &str); 17] = [
     ("true end", "until it has finished"),
     ("truthfully", "which commit is actually running"),
     ("in the making", "under development"),
@@ -458,6 +458,10 @@ const PHRASES: [(&str, &str); 13] = [
     ("if it shall", "if it should"),
     ("no point in time", "not a timestamp"),
     ("virtual seconds a real second", "simulated seconds per real second"),
+    ("nothing fills", "no value for"),
+    ("owns it:", "it can belong to only one"),
+    ("is not allowed to this repository", "this repository may not use"),
+    ("waits for itself", "depends on itself"),
 ];
 
 #[test]

@@ -118,16 +118,19 @@ fn advice(claim: &Claim<'_>, of_one: bool) -> String {
                 .to_owned()
         }
         Claim::Service(_, service) if of_one => format!(
-            "one application in one environment owns it: such as `service: {service}-{{environment}}`, or a `cluster` or `account` \
+            "it can belong to only one application in one environment: such as `service: {service}-{{environment}}`, or a `cluster` or `account` \
              for each"
         ),
         Claim::Family(family) if of_one => {
-            format!("one application in one environment owns it: such as `family: {family}-{{environment}}`")
+            format!(
+                "it can belong to only one application in one environment: such as `family: {family}-{{environment}}`"
+            )
         }
         Claim::Schedule(_) if of_one => {
-            "one application in one environment owns it: such as `nightly-{environment}`".to_owned()
+            "it can belong to only one application in one environment: such as `nightly-{environment}`"
+                .to_owned()
         }
-        _ => "one application in one environment owns it".to_owned(),
+        _ => "it can belong to only one application in one environment".to_owned(),
     }
 }
 

@@ -154,7 +154,7 @@ pub(super) fn refused(left: &mut [Complaint], faults: &[Complaint]) {
 }
 
 fn complaint(severity: Severity, left: &Placeholder<'_>, path: &str) -> Complaint {
-    Complaint { severity, ..Complaint::error(path, format!("nothing fills {}", left.text)) }
+    Complaint { severity, ..Complaint::error(path, format!("no value for {}", left.text)) }
 }
 
 fn left_in_text<'t>(text: &'t str, values: &BTreeMap<String, String>) -> Option<Placeholder<'t>> {
@@ -370,83 +370,83 @@ mod tests {
         for (input, expected) in [
             (
                 json!({"taskRoleArn": "<taskRoleArn>"}),
-                error("nothing fills <taskRoleArn> | add taskRoleArn to `values`"),
+                error("no value for <taskRoleArn> | add taskRoleArn to `values`"),
             ),
             (
                 json!({"family": "api-{environment}"}),
-                error("nothing fills {environment} | the environment's name is <ENVIRONMENT> in files"),
+                error("no value for {environment} | the environment's name is <ENVIRONMENT> in files"),
             ),
-            (json!({"cpu": "${CPU}"}), error("nothing fills ${CPU} | write <CPU>, and add CPU to `values`")),
-            (container(json!({"image": "<REPO>:1"})), error("nothing fills <REPO> | add REPO to `values`")),
+            (json!({"cpu": "${CPU}"}), error("no value for ${CPU} | write <CPU>, and add CPU to `values`")),
+            (container(json!({"image": "<REPO>:1"})), error("no value for <REPO> | add REPO to `values`")),
             (
                 container(json!({"portMappings": [{"containerPort": "<ContainerPort>"}]})),
-                error("nothing fills <ContainerPort> | `values` has CONTAINER_PORT: write <CONTAINER_PORT>"),
+                error("no value for <ContainerPort> | `values` has CONTAINER_PORT: write <CONTAINER_PORT>"),
             ),
             (
                 container(json!({"logConfiguration": {"options": {"awslogs-region": "<region>"}}})),
-                error("nothing fills <region> | add region to `values`"),
+                error("no value for <region> | add region to `values`"),
             ),
             (
                 container(json!({"environment": [{"name": "${X}", "value": "1"}]})),
-                error("nothing fills ${X} | write <X>, and add X to `values`"),
+                error("no value for ${X} | write <X>, and add X to `values`"),
             ),
             (
                 container(
                     json!({"secrets": [{"name": "A", "valueFrom": "arn:aws:ssm:%REGION%:1:parameter/a"}]}),
                 ),
-                error("nothing fills %REGION% | write <REGION>, and add REGION to `values`"),
+                error("no value for %REGION% | write <REGION>, and add REGION to `values`"),
             ),
-            (variable("x<LEVEL>"), error("nothing fills <LEVEL> | add LEVEL to `values`")),
+            (variable("x<LEVEL>"), error("no value for <LEVEL> | add LEVEL to `values`")),
             (
                 container(json!({"command": ["sh", "-c", "echo <LEVEL>"]})),
-                error("nothing fills <LEVEL> | add LEVEL to `values`"),
+                error("no value for <LEVEL> | add LEVEL to `values`"),
             ),
-            (variable("https://<region>.x"), warning("nothing fills <region> | add region to `values`")),
+            (variable("https://<region>.x"), warning("no value for <region> | add region to `values`")),
             (
                 variable("${DB_URL}"),
-                warning("nothing fills ${DB_URL} | write <DB_URL>, and add DB_URL to `values`"),
+                warning("no value for ${DB_URL} | write <DB_URL>, and add DB_URL to `values`"),
             ),
             (
                 variable("{{ level }}"),
-                warning("nothing fills {{ level }} | write <level>, and add level to `values`"),
+                warning("no value for {{ level }} | write <level>, and add level to `values`"),
             ),
             (
                 variable("[[CLUSTER]]"),
-                warning("nothing fills [[CLUSTER]] | write <CLUSTER>, and add CLUSTER to `values`"),
+                warning("no value for [[CLUSTER]] | write <CLUSTER>, and add CLUSTER to `values`"),
             ),
             (variable("x [[ROLE]] @ROLE@ $[ROLE] __ROLE__"), None),
             (
                 variable("#{Level}#"),
-                warning("nothing fills #{Level}# | write <Level>, and add Level to `values`"),
+                warning("no value for #{Level}# | write <Level>, and add Level to `values`"),
             ),
             (
                 variable("__Level__"),
-                warning("nothing fills __Level__ | write <Level>, and add Level to `values`"),
+                warning("no value for __Level__ | write <Level>, and add Level to `values`"),
             ),
             (
                 json!({"family": "api-__STAGE__"}),
-                warning("nothing fills __STAGE__ | write <STAGE>, and add STAGE to `values`"),
+                warning("no value for __STAGE__ | write <STAGE>, and add STAGE to `values`"),
             ),
             (json!({"family": "__a__b api__STAGE__ __ __1__ ___ __main__"}), None),
             (variable("__main__"), None),
             (container(json!({"command": ["python", "-m", "__PKG__"]})), None),
             (
                 container(json!({"image": "@REPO@:1"})),
-                error("nothing fills @REPO@ | write <REPO>, and add REPO to `values`"),
+                error("no value for @REPO@ | write <REPO>, and add REPO to `values`"),
             ),
             (
                 container(json!({"logConfiguration": {"options": {"awslogs-group": "<%= group %>"}}})),
-                error("nothing fills <%= group %> | write <group>, and add group to `values`"),
+                error("no value for <%= group %> | write <group>, and add group to `values`"),
             ),
             (
                 container(
                     json!({"secrets": [{"name": "A", "valueFrom": "arn:aws:ssm:$[REGION]:1:parameter/a"}]}),
                 ),
-                error("nothing fills $[REGION] | write <REGION>, and add REGION to `values`"),
+                error("no value for $[REGION] | write <REGION>, and add REGION to `values`"),
             ),
             (
                 json!({"volumes": [{"efsVolumeConfiguration": {"fileSystemId": "< FS >"}}]}),
-                error("nothing fills < FS > | write <FS>, and add FS to `values`"),
+                error("no value for < FS > | write <FS>, and add FS to `values`"),
             ),
             (variable("${A}/bin:${B}"), None),
             (variable("<b>bold</b>"), None),

@@ -68,7 +68,7 @@ fn each(value: &Value, path: &str, found: &mut Vec<Complaint>) {
     match value {
         Value::String(text) => {
             if let Some(left) = placeholders_in(text).first() {
-                let message = format!("nothing fills {}", left.text);
+                let message = format!("no value for {}", left.text);
                 found.push(
                     Complaint::error(path, message)
                         .hint("write the value itself: `values` are filled in files only"),
@@ -256,8 +256,8 @@ mod tests {
         let deployment = |value: Value| json!({"deploymentConfiguration": value});
         let vpc = "networkConfiguration.awsvpcConfiguration";
         for (settings, expected) in [
-            (network("subnets", json!(["<SUBNET>"])), format!("{vpc}.subnets[0]: nothing fills <SUBNET>")),
-            (network("subnets", json!(["${SUBNET}"])), format!("{vpc}.subnets[0]: nothing fills ${{SUBNET}}")),
+            (network("subnets", json!(["<SUBNET>"])), format!("{vpc}.subnets[0]: no value for <SUBNET>")),
+            (network("subnets", json!(["${SUBNET}"])), format!("{vpc}.subnets[0]: no value for ${{SUBNET}}")),
             (network("subnets", json!([])), format!("{vpc}.subnets: AWS takes 1 to 16 of them")),
             (network("subnets", json!(vec!["s"; 17])), format!("{vpc}.subnets: AWS takes 1 to 16 of them")),
             (network("securityGroups", json!(vec!["s"; 6])), format!("{vpc}.securityGroups: AWS takes 0 to 5 of them")),

@@ -126,7 +126,7 @@ fn an_account_that_the_operator_does_not_allow_is_refused() {
     let settings = settings.display().to_string();
     let output = rig.trueup(&["reconcile", "--timeout", "1", "--config", &settings]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("the account 123456789012 is not allowed to this repository"), "{said}");
+    assert!(said.contains("this repository may not use the account 123456789012"), "{said}");
     assert_eq!(output.status.code(), Some(1), "{said}");
 }
 

@@ -342,7 +342,7 @@ fn dependencies(containers: &[&Fields], container: &Fields, path: &str, found: &
         let (name, condition) = (text(needed, "name"), text(entry, "condition"));
         let path = format!("{path}.condition");
         if name == text(container, "name") {
-            found.push(Complaint::error(path, format!("container `{name}` waits for itself")));
+            found.push(Complaint::error(path, format!("container `{name}` depends on itself")));
         } else if condition == "HEALTHY" && !is_set(needed, "healthCheck") {
             let message = format!("container `{name}` never gets HEALTHY: it has no `healthCheck`");
             found.push(
@@ -364,7 +364,7 @@ fn circle(containers: &[&Fields], found: &mut Vec<Complaint>) {
     let needed = |one: usize| -> Vec<usize> {
         let entries = containers.get(one).into_iter().flat_map(|container| list(container, "dependsOn"));
         let names = entries.filter_map(|entry| entry.get("containerName")?.as_str());
-        // Who waits for itself is told already.
+        // Who depends on itself is told already.
         names.filter_map(|name| index.get(name).copied()).filter(|other| *other != one).collect()
     };
     let reached = |start: usize| -> BTreeSet<usize> {

@@ -93,7 +93,7 @@ fn what_aws_always_refuses_is_told_with_its_field() {
         ),
         (
             with(&json!({"dependsOn": [{"containerName": "a", "condition": "START"}]})),
-            "containerDefinitions[0].dependsOn[0].condition: container `a` waits for itself",
+            "containerDefinitions[0].dependsOn[0].condition: container `a` depends on itself",
         ),
         (
             with(&depends("HEALTHY")),

@@ -195,7 +195,7 @@ impl<'d, 'f> Resolver<'_, 'd, 'f> {
         complaints
     }
 
-    /// A field with a placeholder that nothing fills has no other fault yet.
+    /// A field with a placeholder that has no value has no other fault yet.
     fn misfits_and_leftovers(
         &self,
         input: &Value,

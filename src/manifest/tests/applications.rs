@@ -128,7 +128,7 @@ fn one_service_or_tag_cannot_belong_to_two() {
     check(
         &[("api.yaml", &application), ("staging.yaml", &staging), ("test.yaml", ENVIRONMENT)],
         &[
-            "staging.yaml:7:5 service mco-api of cluster mco is claimed by staging/api (staging.yaml:7) and test/api (test.yaml:7) | one application in one environment owns it: such as `service: mco-api-{environment}`, or a `cluster` or `account` for each",
+            "staging.yaml:7:5 service mco-api of cluster mco is claimed by staging/api (staging.yaml:7) and test/api (test.yaml:7) | it can belong to only one application in one environment: such as `service: mco-api-{environment}`, or a `cluster` or `account` for each",
         ],
         &["staging/api", "test/api"],
     );
@@ -166,7 +166,7 @@ fn a_family_has_one_owner_and_a_tag_one_environment() {
     let both =
         ENVIRONMENT.replace("{ commit: 3f2c1ab }", "{ commit: 3f2c1ab }\n    web: { commit: 3f2c1ab }");
     let family = "  taskDefinition: {from: family, family: shared}\n";
-    let twice = "test.yaml:7:5 the task definition family that it starts from is claimed by test/api (test.yaml:7) and test/web (test.yaml:8) | one application in one environment owns it";
+    let twice = "test.yaml:7:5 the task definition family that it starts from is claimed by test/api (test.yaml:7) and test/web (test.yaml:8) | it can belong to only one application in one environment";
     check(
         &[("api.yaml", &of("api", family)), ("web.yaml", &of("web", family)), ("test.yaml", &both)],
         &[twice],

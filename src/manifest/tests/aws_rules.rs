@@ -359,7 +359,7 @@ fn what_aws_refuses_of_service_settings_is_told_where_it_stands() {
         ),
         (
             "networkConfiguration: {awsvpcConfiguration: {subnets: [\"<SUBNET>\"]}}",
-            Some("76 nothing fills <SUBNET> | write the value itself: `values` are filled in files only"),
+            Some("76 no value for <SUBNET> | write the value itself: `values` are filled in files only"),
         ),
         ("healthCheckGracePeriodSeconds: -1", Some("52 expected a whole number | the least is 0")),
         (

@@ -66,7 +66,7 @@ fn what_is_wrong_in_a_patch_is_told_where_it_stands() {
             "api.yaml:7:25 unknown field `containerDefinition` | did you mean `containerDefinitions`?",
         ),
         ("taskDefinitionPatch: {cpu: 512}", "api.yaml:7:30 expected text, found a number | put it in quotes"),
-        ("taskDefinitionPatch: {cpu: \"<CPU>\"}", "api.yaml:7:30 nothing fills <CPU> | add CPU to `values`"),
+        ("taskDefinitionPatch: {cpu: \"<CPU>\"}", "api.yaml:7:30 no value for <CPU> | add CPU to `values`"),
         ("taskDefinitionPatch: nothing.json", "api.yaml:7:24 there is no file `nothing.json`"),
         (
             "taskDefinition: {from: service, family: x}",

@@ -1,4 +1,4 @@
-//! What stands for `<NAME>` in files, and what is said of names that nothing fills.
+//! What stands for `<NAME>` in files, and the findings about names without a value.
 
 use super::*;
 use crate::model::{Containers, Strategy, TaskDefinitionSource};
@@ -40,7 +40,7 @@ fn the_only_placeholder_of_an_image_means_the_image_in_any_spelling() {
         &application_file(),
         &two,
         &[
-            "taskdef.json:3:30 nothing fills <IMAGE2_NAME> | name its repository and its container under `images`, or add IMAGE2_NAME to `values`",
+            "taskdef.json:3:30 no value for <IMAGE2_NAME> | name its repository and its container under `images`, or add IMAGE2_NAME to `values`",
         ],
     );
     let unknown = SERVED.replace("IMAGE", "<ONE>").replace("nginx:1", "<TWO>");
@@ -147,7 +147,7 @@ fn an_app_spec_is_filled_in_before_it_is_checked() {
     }
     assert_eq!(
         said(&read("{NAME: api}", spec)),
-        ["appspec.yaml:2:104 nothing fills <CONTAINER_PORT> | add CONTAINER_PORT to `values`"]
+        ["appspec.yaml:2:104 no value for <CONTAINER_PORT> | add CONTAINER_PORT to `values`"]
     );
 }
 
@@ -230,10 +230,10 @@ fn placeholders_of_other_tools_are_told_where_nothing_of_the_kind_can_stand() {
     assert_eq!(
         said(&declaration),
         [
-            "taskdef.json:1:12 nothing fills ${ENV} | the environment's name is <ENVIRONMENT> in files",
-            "taskdef.json:1:41 nothing fills <taskRoleArn> | add taskRoleArn to `values`",
-            "taskdef.json:2:54 nothing fills %MEMORY% | write <MEMORY>, and add MEMORY to `values`",
-            "taskdef.json:3:80 nothing fills {{ b }} | write <b>, and add b to `values`",
+            "taskdef.json:1:12 no value for ${ENV} | the environment's name is <ENVIRONMENT> in files",
+            "taskdef.json:1:41 no value for <taskRoleArn> | add taskRoleArn to `values`",
+            "taskdef.json:2:54 no value for %MEMORY% | write <MEMORY>, and add MEMORY to `values`",
+            "taskdef.json:3:80 no value for {{ b }} | write <b>, and add b to `values`",
         ]
     );
     let severities: Vec<Severity> = declaration.findings.iter().map(|finding| finding.severity).collect();
@@ -252,12 +252,12 @@ fn underscores_around_a_name_are_a_warning_where_aws_takes_them_and_an_error_whe
     assert_eq!(
         findings.collect::<Vec<_>>(),
         [
-            (Severity::Warning, "nothing fills __ENV__"),
-            (Severity::Error, "nothing fills __CPU__"),
-            (Severity::Warning, "nothing fills __ROLE__"),
-            (Severity::Error, "nothing fills __MEMORY__"),
-            (Severity::Warning, "nothing fills #{Level}#"),
-            (Severity::Warning, "nothing fills __DEBUG__"),
+            (Severity::Warning, "no value for __ENV__"),
+            (Severity::Error, "no value for __CPU__"),
+            (Severity::Warning, "no value for __ROLE__"),
+            (Severity::Error, "no value for __MEMORY__"),
+            (Severity::Warning, "no value for #{Level}#"),
+            (Severity::Warning, "no value for __DEBUG__"),
         ]
     );
 }

@@ -112,7 +112,7 @@ fn one_rule_has_one_owner_and_nothing_should_wait_for_the_next_run() {
         [&rules("a"), &rules("a")],
         "",
         &[
-            "test.yaml:7:5 the rule a is claimed by test/api (test.yaml:7) and test/web (test.yaml:8) | one application in one environment owns it",
+            "test.yaml:7:5 the rule a is claimed by test/api (test.yaml:7) and test/web (test.yaml:8) | it can belong to only one application in one environment",
         ],
         &["test/api", "test/web"],
     );

@@ -328,7 +328,7 @@ fn settings_of_the_deployment_and_a_group_for_two_are_refused_with_codedeploy() 
     check(
         &[("api.yaml", &code_deploy(group)), ("web.yaml", &web), ("test.yaml", &environment)],
         &[
-            "test.yaml:7:5 the CodeDeploy group is claimed by test/api (test.yaml:7) and test/web (test.yaml:8) | one application in one environment owns it",
+            "test.yaml:7:5 the CodeDeploy group is claimed by test/api (test.yaml:7) and test/web (test.yaml:8) | it can belong to only one application in one environment",
         ],
         &["test/api", "test/web"],
     );
