@@ -36,9 +36,10 @@ pub(super) async fn run(
         swept.iter().for_each(messages::outcome);
         still = if nobody_moves(&swept, &controller) { still + 1 } else { 0 };
         let left = timeout.saturating_sub(started.elapsed());
-        if left.is_zero() || still >= STANDSTILL || swept.iter().all(rests) {
+        let is_over = still >= STANDSTILL || swept.iter().all(rests);
+        if left.is_zero() || is_over {
             messages::complaints(&swept);
-            if left.is_zero() {
+            if !is_over {
                 say!("not settled after {} s", timeout.as_secs());
             }
             return Ok(end::lowest([broken, end::of(Asked::Reconcile, &swept)]));

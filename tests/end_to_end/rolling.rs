@@ -24,6 +24,20 @@ fn a_plan_explains_which_rule_decided() {
 }
 
 #[test]
+fn what_is_settled_when_the_time_is_up_is_not_called_unsettled() {
+    let rig = Rig::new();
+    let said = |code| {
+        let output = rig.trueup(&["reconcile", "--timeout", "0"]);
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert_eq!(said(0), "");
+    rig.build("bbbbbbb");
+    rig.declare("bbbbbbb");
+    assert!(said(4).contains("not settled after 0 s"));
+}
+
+#[test]
 fn a_changed_commit_is_deployed_tagged_and_told_truly() {
     let rig = Rig::new();
     let before = rig.writes();
