@@ -1,6 +1,7 @@
 //! The SDK's own schema as a strict reader of task definitions, and of the settings of a service.
 
 use std::cell::RefCell;
+use std::fmt;
 use std::rc::Rc;
 use std::sync::LazyLock;
 
@@ -190,6 +191,11 @@ impl<'v> Strict<'v> {
         Self { shape: self.shape, value, path, complaints }
     }
 
+    fn misfit(&self, wanted: ValueType, message: String) {
+        let misfit = Misfit::WrongType { wanted, message };
+        self.complaints.borrow_mut().push(ShapeComplaint { path: self.path.clone(), misfit });
+    }
+
     fn bad(&self, wanted: ValueType, name: &str) {
         let found = match self.value {
             Value::Null => "null",
@@ -199,19 +205,20 @@ impl<'v> Strict<'v> {
             Value::Array(_) => "a list",
             Value::Object(_) => "an object",
         };
-        let misfit = Misfit::WrongType { wanted, message: format!("expected {name}, found {found}") };
-        self.complaints.borrow_mut().push(ShapeComplaint { path: self.path.clone(), misfit });
+        self.misfit(wanted, format!("expected {name}, found {found}"));
     }
 
-    fn integer<T: TryFrom<i64> + Default>(&self) -> T {
-        let Some(number) = self.value.as_i64() else {
+    fn integer<T: TryFrom<i64> + Default + fmt::Display>(&self, (least, most): (T, T)) -> T {
+        if let Some(number) = self.value.as_i64().and_then(|number| T::try_from(number).ok()) {
+            return number;
+        }
+        let is_beyond = |number: f64| number.abs() >= 1e18;
+        if self.value.is_i64() || self.value.as_f64().is_some_and(is_beyond) {
+            self.misfit(ValueType::Other, format!("the number is not between {least} and {most}"));
+        } else {
             self.bad(ValueType::WholeNumber, "a whole number");
-            return T::default();
-        };
-        T::try_from(number).unwrap_or_else(|_| {
-            self.bad(ValueType::Other, "a smaller number");
-            T::default()
-        })
+        }
+        T::default()
     }
 
     /// What `found` has, or a complaint and the default.
@@ -275,19 +282,19 @@ impl ShapeDeserializer for Strict<'_> {
     }
 
     fn read_byte(&mut self, _: &Schema<'_>) -> Result<i8, SerdeError> {
-        Ok(self.integer())
+        Ok(self.integer((i8::MIN, i8::MAX)))
     }
 
     fn read_short(&mut self, _: &Schema<'_>) -> Result<i16, SerdeError> {
-        Ok(self.integer())
+        Ok(self.integer((i16::MIN, i16::MAX)))
     }
 
     fn read_integer(&mut self, _: &Schema<'_>) -> Result<i32, SerdeError> {
-        Ok(self.integer())
+        Ok(self.integer((i32::MIN, i32::MAX)))
     }
 
     fn read_long(&mut self, _: &Schema<'_>) -> Result<i64, SerdeError> {
-        Ok(self.integer())
+        Ok(self.integer((i64::MIN, i64::MAX)))
     }
 
     #[expect(

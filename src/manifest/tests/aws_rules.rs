@@ -112,6 +112,16 @@ fn a_member_that_is_nearly_known_or_known_elsewhere_is_an_error_and_a_new_one_a_
             "\"memory\": 128.0",
             "error taskdef.json:2:54 expected a whole number, found a number | a number without a point, such as 128",
         ),
+        (
+            "\"memory\": 128",
+            "\"memory\": 2147483648",
+            "error taskdef.json:2:54 the number is not between -2147483648 and 2147483647",
+        ),
+        (
+            "\"memory\": 128",
+            "\"memory\": -99999999999999999999",
+            "error taskdef.json:2:54 the number is not between -2147483648 and 2147483647",
+        ),
     ] {
         assert_eq!(findings(&FILE.replace(from, to)), [expected], "{to}");
     }
