@@ -10,8 +10,8 @@ use super::end::{self, End, Standing};
 use super::source::Opened;
 use super::{RepositoryArgs, controller, progress};
 use crate::controller::Writes;
-use crate::manifest::edit;
-use crate::model::{Commit, Declaration, Health, Sync, Waiting};
+use crate::manifest::edit::{self, EditError};
+use crate::model::{Commit, Declaration, Declared, Desired, Health, Sync, Waiting};
 use crate::plan::{self, Plan};
 use crate::settings::Settings;
 
@@ -160,9 +160,13 @@ pub(super) struct DeclaredCommit {
 impl Change for DeclaredCommit {
     fn draft(&self, declaration: &Declaration) -> anyhow::Result<Option<Draft<'_>>> {
         let Self { target: name, commit, verb } = self;
-        let desired = readable(declaration, name)?;
+        // One that has no commit yet is frozen, and so is one whose commit is the mistake. Whether another one is left is looked
+        // at when the file has been edited.
+        let frozen = known_of_frozen(declaration, name);
+        let desired = frozen.map_or_else(|| readable(declaration, name), Ok)?;
         ensure!(is_writable(commit.as_str()), "no tag of an image: {:?}", commit.as_str());
-        if desired.commit() == commit {
+        let is_frozen = frozen.is_some();
+        if !is_frozen && desired.commit() == commit {
             say!("{name}: {commit} is declared already");
             return Ok(None);
         }
@@ -173,9 +177,13 @@ impl Change for DeclaredCommit {
         let targets = vec![target.clone()];
         let edit = move |text: &str| {
             let (environment, application) = (target.environment.as_str(), target.application.as_str());
-            let edited = edit::set_commit(text, environment, application, commit)?;
-            let told = format!("{target}: {} -> {commit}", edited.old);
-            Ok(Edited { text: edited.text, told })
+            let (text, old) = match edit::set_commit(text, environment, application, commit) {
+                Err(EditError::NoCommit(_)) if is_frozen => {
+                    (edit::set_first_commit(text, environment, application, commit)?, "nothing".to_owned())
+                }
+                edited => edited.map(|edited| (edited.text, edited.old))?,
+            };
+            Ok(Edited { text, told: format!("{target}: {old} -> {commit}") })
         };
         Ok(Some(Draft { file, edit: Box::new(edit), targets, topic, message }))
     }
@@ -183,6 +191,15 @@ impl Change for DeclaredCommit {
     fn is_declared(&self, declaration: &Declaration) -> bool {
         readable(declaration, &self.target).is_ok_and(|desired| *desired.commit() == self.commit)
     }
+}
+
+/// What could be read of an application whose files have errors.
+fn known_of_frozen<'d>(declaration: &'d Declaration, name: &str) -> Option<&'d Desired> {
+    let mut frozen = declaration.applications.iter().filter_map(|declared| match declared {
+        Declared::Frozen(frozen) if frozen.target.to_string() == name => frozen.known.as_deref(),
+        _ => None,
+    });
+    frozen.next()
 }
 
 /// What stands in quotes in YAML and in a tag of ECR.

@@ -103,6 +103,33 @@ fn one_line_changes_is_committed_and_pushed() {
 }
 
 #[test]
+fn a_first_promotion_needs_no_line_to_change_and_another_mistake_refuses_it() {
+    let all = Repositories::new();
+    let mine = all.path("mine");
+    let declare = |entry: &str| {
+        let text = ENVIRONMENT.replace("api: { commit: aaaaaaa }", entry);
+        std::fs::write(mine.join("test.yaml"), text).unwrap();
+        commit(&mine, entry);
+    };
+    declare("api: {}");
+    let done = promote(&mine, &["test/api", "--commit", "bbbbbbb", "--push"]);
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(done.status.success() && said.contains("test/api: nothing -> bbbbbbb"), "{said}");
+    let expected = ENVIRONMENT.replace("{ commit: aaaaaaa }", "{commit: \"bbbbbbb\"}");
+    assert_eq!(all.upstream("test.yaml"), expected);
+    // A commit that is the only mistake is put right, and what is wrong elsewhere is not hidden by it.
+    declare("api: { commit: zzzzzzz }");
+    assert!(promote(&mine, &["test/api", "--commit", "ccccccc"]).status.success());
+    declare("api: { comit: aaaaaaa }");
+    let before = std::fs::read_to_string(mine.join("test.yaml")).unwrap();
+    let refused = promote(&mine, &["test/api", "--commit", "bbbbbbb"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.contains("unknown field `comit`") && said.contains("nothing was changed"), "{said}");
+    assert_eq!(std::fs::read_to_string(mine.join("test.yaml")).unwrap(), before);
+}
+
+#[test]
 fn a_lost_race_is_read_again_and_retried() {
     let all = Repositories::new();
     let (mine, theirs) = (all.path("mine"), all.clone_to("theirs"));

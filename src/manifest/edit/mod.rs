@@ -1,6 +1,7 @@
 //! Changes one thing in the text of an environment file, and leaves every other byte as it is: a commit or release here,
 //! a suspension in `suspension.rs`.
 
+mod member;
 mod suspension;
 
 pub use suspension::{resume, suspend};
@@ -59,6 +60,28 @@ pub fn set_commit(
         return Err(unusual());
     }
     Ok(Edited { text: edited, old: old.to_owned() })
+}
+
+/// Writes the first commit or release of an application, whose entry has none.
+pub fn set_first_commit(
+    text: &str,
+    environment: &str,
+    application: &str,
+    commit: &Commit,
+) -> Result<String, EditError> {
+    let before = documents(text)?;
+    let (name, entry) = place_of(&before, environment, Some(application))?;
+    let key = if commit.is_release() { "release" } else { "commit" };
+    let written = format!("{key}: \"{commit}\"");
+    let edited = member::inserted(text, name, entry, &written).filter(|edited| {
+        let says_else = |after: &Vec<Node>| {
+            !member::differs_in_nothing_else(key, &before, after, environment, Some(application))
+        };
+        declares(edited, environment, application, (key, commit))
+            && !documents(edited).as_ref().map_or(true, says_else)
+    });
+    let hint = format!("add `{written}` by hand");
+    edited.ok_or(EditError::Unsafe { line: name.place.line, hint })
 }
 
 /// The commit or release that an environment file declares for an application.
@@ -243,6 +266,41 @@ mod tests {
                 (edited, expected) => panic!("{lines}: {edited:?} instead of {expected:?}"),
             }
         }
+    }
+
+    #[test]
+    fn a_first_commit_is_written_where_there_is_none() {
+        let file = |lines: &str| {
+            format!(
+                "kind: Environment\nmetadata: {{name: test}}\nspec:\n  applications:\n    # b\n{lines}    web: {{commit: 3f2c1ab}} # c\n"
+            )
+        };
+        for (lines, expected) in [
+            ("    api: {} # d\n", Some("    api: {commit: \"8c1f0aa\"} # d\n")),
+            ("    api: {values: {A: b}}\n", Some("    api: {values: {A: b}, commit: \"8c1f0aa\"}\n")),
+            ("    api: # d\n", Some("    api: # d\n      commit: \"8c1f0aa\"\n")),
+            (
+                "    api:\n        # d\n        values: {A: b}\n",
+                Some("    api:\n        commit: \"8c1f0aa\"\n        # d\n        values: {A: b}\n"),
+            ),
+            ("    api: ~\n", None),
+            ("    api: [a]\n", None),
+        ] {
+            let edited = set_first_commit(&file(lines), "test", "api", &Commit::new("8c1f0aa"));
+            match expected {
+                Some(expected) => assert_eq!(edited.unwrap(), file(expected)),
+                None => {
+                    let said = edited.unwrap_err().to_string();
+                    assert!(
+                        said.starts_with("line 6: ") && said.contains("add `commit: \"8c1f0aa\"`"),
+                        "{said}"
+                    );
+                }
+            }
+        }
+        let release =
+            set_first_commit(&file("    api: {}\n"), "test", "api", &Commit::release("v2.0")).unwrap();
+        assert_eq!(release, file("    api: {release: \"v2.0\"}\n"));
     }
 
     #[test]
