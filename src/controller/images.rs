@@ -274,7 +274,9 @@ impl Observer<'_> {
     /// What is known of a repository that only lets itself be pulled from, where that is enough: no tag is moved there, so
     /// its settings play no part.
     fn pull_only(&self, desired: &Desired, wanted: &DesiredImage) -> Option<Repository> {
-        let uri = self.ecr.address(desired.registry.account.as_ref(), &wanted.repository)?;
+        // Without a registry of its own it is that of the account, which is held against that of the credentials.
+        let account = desired.registry.account.as_ref().or(desired.account.as_ref());
+        let uri = self.ecr.address(account, &wanted.repository)?;
         let mutability = Mutability { mutable_by_default: true, exceptions: Vec::new() };
         let known = Repository { name: wanted.repository.clone(), uri, mutability };
         (desired.policy.move_tag == MoveTag::Never).then_some(known)

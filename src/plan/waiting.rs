@@ -557,7 +557,7 @@ pub fn hint(waiting: &Waiting, target: &Target) -> Option<String> {
             "check HTTPS_PROXY and AWS_ENDPOINT_URL: something else than AWS has answered".to_owned()
         }
         Waiting::Unreadable { what: REPOSITORY | IMAGE, why } if why.starts_with("not allowed") => {
-            "the credentials and the policy of the repository must allow ecr:BatchGetImage, ecr:DescribeImages and ecr:DescribeRepositories; with policy.moveTag: never, pulling (ecr:BatchGetImage) from the registry of another account is enough".to_owned()
+            "the credentials and the policy of the repository must allow ecr:BatchGetImage, ecr:DescribeImages and ecr:DescribeRepositories; with policy.moveTag: never, and `account` declared, pulling (ecr:BatchGetImage) is enough".to_owned()
         }
         Waiting::Unreadable { why, .. } if why.starts_with("not allowed") => {
             "the credentials lack a permission: `trueup iam-policy` prints the policy that they need (`--read-only` to look)".to_owned()

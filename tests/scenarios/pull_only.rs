@@ -1,8 +1,9 @@
-//! A registry of another account that lets itself be pulled from, and nothing else.
+//! A registry that lets itself be pulled from, and nothing else.
 
 use std::collections::BTreeMap;
 
 use trueup::model::Waiting;
+use trueup_simulator::Fault;
 
 use crate::account::Need;
 use crate::stage::{Breaker, SERVICE, Stage, said};
@@ -32,6 +33,18 @@ async fn a_registry_that_only_allows_pulling_is_enough_where_no_tag_is_moved() {
     }
     stage.declare("ddddddd");
     assert_eq!(said(&stage.process(BTreeMap::new()).run(&stage, 10).await), "ImageNotBuilt");
+}
+
+#[tokio::test]
+async fn the_own_registry_may_allow_nothing_but_pulling_too() {
+    let mut stage = Stage::new(Breaker::On);
+    stage.environment = NEVER.to_owned();
+    // The test itself asks by DescribeImages what runs.
+    stage.inject(Fault::Deny { operation: "DescribeRepositories".to_owned(), times: u32::MAX });
+    stage.build("bbbbbbb");
+    stage.declare("bbbbbbb");
+    assert_eq!(said(&stage.process(BTreeMap::new()).run(&stage, 240).await), "Settled");
+    stage.check_runs(SERVICE, "bbbbbbb");
 }
 
 #[tokio::test]
