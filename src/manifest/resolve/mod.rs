@@ -4,6 +4,7 @@ mod braces;
 mod containers;
 mod environment;
 mod files;
+mod frozen;
 mod images;
 mod native;
 mod schedule;
@@ -112,7 +113,8 @@ pub(super) fn declaration(
         }
     }
     findings.extend(uses.findings());
-    findings.extend(documents.findings);
+    findings.append(&mut documents.findings);
+    frozen::name_frozen(&mut findings, &documents, &applications);
     // Those that were told of an application before become one with these.
     let unread_files = documents.unread.keys().map(|file| (*file).to_owned()).collect();
     let aside = documents.misread.into_values().chain(documents.unread.into_values());
