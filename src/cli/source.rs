@@ -12,7 +12,7 @@ use crate::accounts::Accounts;
 use crate::aws;
 use crate::comparison::{self, Comparison, Side, Touched};
 use crate::escape;
-use crate::git::{Deepening, Location, Snapshot, Source, Watch};
+use crate::git::{Deepening, Location, Reach, Snapshot, Source, Watch};
 use crate::manifest::{self, Files, edit};
 use crate::model::{
     Ancestry, Commit, Declaration, Declared, DeclaredCommits, Desired, Earlier, Finding, Head, InfraCommit,
@@ -79,6 +79,8 @@ struct EarlierDeclarations {
     /// The newest first, each with the commit that declared it.
     by_target: BTreeMap<Target, Vec<(InfraCommit, DeclaredCommits)>>,
     is_complete: bool,
+    /// Of a shallow clone that is being deepened: how far back it was.
+    awaits: Option<Reach>,
 }
 
 impl EarlierDeclarations {
@@ -94,10 +96,14 @@ impl EarlierDeclarations {
 }
 
 impl Opened {
-    /// They are read once for a head.
+    /// They are read once for a head, and again when a shallow clone reaches further back.
     fn with_earlier<T>(&self, head: Option<&InfraCommit>, ask: impl FnOnce(&EarlierDeclarations) -> T) -> T {
         let mut kept = self.earlier.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = kept.take().filter(|known| known.head.as_ref() == head);
+        let is_current = |known: &EarlierDeclarations| {
+            let is_whole = || known.awaits.as_ref().is_none_or(|more| self.source.still_awaits(more));
+            known.head.as_ref() == head && is_whole()
+        };
+        let known = kept.take().filter(is_current);
         let known = known.unwrap_or_else(|| self.earlier_declarations(head));
         let found = ask(&known);
         *kept = Some(known);
@@ -106,13 +112,18 @@ impl Opened {
 
     /// Of a commit those that came before it; of a working tree the newest commit too.
     fn earlier_declarations(&self, head: Option<&InfraCommit>) -> EarlierDeclarations {
-        let mut earlier =
-            EarlierDeclarations { head: head.cloned(), by_target: BTreeMap::new(), is_complete: false };
+        let mut earlier = EarlierDeclarations {
+            head: head.cloned(),
+            by_target: BTreeMap::new(),
+            is_complete: false,
+            awaits: None,
+        };
         let newest = head.cloned().or_else(|| Some(self.source.head().ok()?.commit));
         let Some(lineage) = newest.and_then(|newest| self.source.lineage(&newest, MOST_EARLIER).ok()) else {
             return earlier;
         };
         earlier.is_complete = lineage.is_complete;
+        earlier.awaits = lineage.awaits;
         for commit in lineage.commits.iter().skip(usize::from(head.is_some())) {
             let Ok(snapshot) = self.source.snapshot(commit) else {
                 earlier.is_complete = false;

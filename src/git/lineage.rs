@@ -1,5 +1,7 @@
 //! Which commits came before, as far as they changed what is watched.
 
+use std::collections::BTreeSet;
+
 use git2::Oid;
 
 use super::history::boundary;
@@ -15,25 +17,46 @@ pub struct Lineage {
     pub commits: Vec<InfraCommit>,
     /// Whether it reaches back to the first commit.
     pub is_complete: bool,
+    /// How far back it was when more was asked for, which comes with a later fetch.
+    pub awaits: Option<Reach>,
 }
+
+/// How far back the history of a shallow clone reaches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach(BTreeSet<Oid>);
 
 impl Source {
     /// `head` and the commits before it on its branch, at most `most`, each with other files below the watched path than the
     /// one after it. A shallow clone is deepened within bounds.
     pub fn lineage(&self, head: &InfraCommit, most: usize) -> Result<Lineage, GitError> {
         loop {
-            let lineage = self.known_lineage(head, most)?;
+            let reach = self.reach();
+            let mut lineage = self.known_lineage(head, most)?;
             if lineage.is_complete || lineage.commits.len() >= most {
                 return Ok(lineage);
             }
             if self.deepening == Deepening::WithTheNextFetch {
                 self.ask_for_more();
+                lineage.awaits = Some(reach);
                 return Ok(lineage);
             }
             if !self.deepen() {
                 return Ok(lineage);
             }
         }
+    }
+
+    /// Whether what was to come has not come yet. It is asked for again: the fetch that should have brought it may have failed.
+    pub fn still_awaits(&self, more: &Reach) -> bool {
+        let is_as_before = self.reach() == *more;
+        if is_as_before {
+            self.ask_for_more();
+        }
+        is_as_before
+    }
+
+    fn reach(&self) -> Reach {
+        self.with(|repository| Ok(Reach(boundary(repository)))).unwrap_or_default()
     }
 
     fn known_lineage(&self, head: &InfraCommit, most: usize) -> Result<Lineage, GitError> {
@@ -86,6 +109,7 @@ mod tests {
         let of = |numbers: &[usize], is_complete| Lineage {
             commits: numbers.iter().map(|number| commits[*number].clone()).collect(),
             is_complete,
+            awaits: None,
         };
         // The commit to `other` stands for the watched files of the first one.
         assert_eq!(source.lineage(&commits[3], 10).unwrap(), of(&[3, 2, 1], true));

@@ -32,7 +32,7 @@ use trueup_git_transport::{Stop, memory};
 use crate::model::{Head, InfraCommit};
 
 use history::History as Answers;
-pub use lineage::Lineage;
+pub use lineage::{Lineage, Reach};
 pub use location::{Address, Location};
 pub use remote::Credentials;
 use remote::Remote;

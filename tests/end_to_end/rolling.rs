@@ -3,7 +3,11 @@
 use serde_json::{Value, json};
 use trueup_simulator::{Api, Fault};
 
+use crate::git_server::{Door, serve};
+use crate::health::serving_from;
+use crate::restart::until;
 use crate::rig::Rig;
+use crate::stopping::ends_well;
 
 #[test]
 fn a_plan_explains_which_rule_decided() {
@@ -21,6 +25,18 @@ fn a_plan_explains_which_rule_decided() {
     rig.build("bbbbbbb");
     let told = rig.expect(&["plan", "--explain", "test/api"], 2);
     assert!(told.contains("passed     drift ") && told.contains("answered   registration "), "{told}");
+}
+
+#[test]
+fn a_promotion_that_a_new_controller_finds_is_told_from_drift_by_a_deeper_clone() {
+    let rig = Rig::new();
+    rig.build("bbbbbbb");
+    rig.declare("bbbbbbb");
+    // The first fetch brings the newest commit alone, which does not say that aaaaaaa was declared before.
+    let url = serve(&rig.folder.path().join(".git"), Door::default());
+    let (controller, _) = serving_from(&rig, &url, &[("TRUEUP_POLL_INTERVAL", "5s")]);
+    until("the deployment", || rig.deployments() == 2);
+    ends_well(controller);
 }
 
 #[test]
