@@ -104,12 +104,28 @@ fn hide<'v>(field: &Field, value: &'v Value, known: &BTreeSet<String>, hidden: &
         Value::Array(items) => items.iter().for_each(|item| hide(&field.item(), item, known, hidden)),
         Value::String(text) if text.len() >= SHORTEST_HIDDEN && !is_shown(field, value, known) => {
             hidden.push(text);
-            // A log may tell it line by line.
-            hidden
-                .extend(text.lines().filter(|line| line.len() >= SHORTEST_HIDDEN && line.len() < text.len()));
+            // A log may tell it line by line, and others what was given to an option or stands in an address.
+            let parts = text.lines().chain(given(text));
+            hidden.extend(parts.filter(|part| part.len() >= SHORTEST_HIDDEN && part.len() < text.len()));
         }
         _ => {}
     }
+}
+
+/// What a text gives to its options: `--token=VALUE`, `?key=VALUE`, `--password VALUE`, and the password in an address.
+fn given(text: &str) -> impl Iterator<Item = &str> {
+    let words = || text.split_whitespace();
+    let members = words().flat_map(|word| word.split(['?', '&', ';', ',']));
+    let assigned = members.filter_map(|member| Some(member.split_once('=')?.1));
+    let follows = |(option, value): (&str, &'_ str)| {
+        option.starts_with('-') && masking::may_name_a_secret(option) && !value.is_empty()
+    };
+    let following = words().zip(words().skip(1)).filter(move |pair| follows(*pair)).map(|(_, value)| value);
+    let passwords = words().filter_map(|word| {
+        let (user, _) = word.split_once("://")?.1.rsplit_once('@')?;
+        Some(user.split_once(':').map_or(user, |(_, password)| password))
+    });
+    assigned.chain(following).chain(passwords).map(|value| value.trim_matches(['"', '\'']))
 }
 
 fn text(value: &Value) -> String {

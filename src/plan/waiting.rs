@@ -436,7 +436,7 @@ pub fn hint(waiting: &Waiting, target: &Target) -> Option<String> {
             "correct `strategy`, or leave it out: the service's controller decides".to_owned()
         }
         Waiting::NativeMismatch { .. } => {
-            "leave `strategy` out to have the service observed; to have it deployed, set its deploymentConfiguration.strategy back to ROLLING".to_owned()
+            "correct `strategy`, or leave it out: then it is deployed by the strategy that it has".to_owned()
         }
         Waiting::GroupMissing { .. } => {
             "correct `application` and `deploymentGroup` under strategy.codeDeploy, or describe under `create` how to make them".to_owned()

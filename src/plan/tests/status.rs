@@ -173,6 +173,28 @@ fn a_cause_repeats_nothing_that_a_container_was_given() {
 }
 
 #[test]
+fn a_cause_repeats_nothing_that_an_option_or_an_address_was_given() {
+    for (command, secret) in [
+        ("--token=hunter2canary", "hunter2canary"),
+        ("serve --password 'opensesame' --port 80", "opensesame"),
+        ("https://me:swordfish@host/x", "swordfish"),
+        ("https://host/x?a=1&b=letmein99", "letmein99"),
+    ] {
+        let scene = rolled_back().with(|scene| {
+            let mut task = Task { last_status: "STOPPED".to_owned(), ..task(2, 'b') };
+            task.containers[0].exit_code = None;
+            task.containers[0].reason = Some(format!("CannotStartContainerError: no {secret} here"));
+            scene.observed.tasks = Reading::Known(vec![task]);
+            let revision = scene.observed.revisions.get_mut(&super::arn(2)).unwrap();
+            let Reading::Known(revision) = revision else { return };
+            revision.input["containerDefinitions"][0]["command"] = serde_json::json!([command]);
+        });
+        let told = texts(&scene.plan().status.causes);
+        assert_eq!(told, ["container api: CannotStartContainerError: no (hidden) here"], "{command}");
+    }
+}
+
+#[test]
 fn a_reason_repeats_nothing_that_a_container_was_given() {
     let said = || "the value canary-in-command is not valid".to_owned();
     let given = |mut scene: Scene| {
