@@ -28,7 +28,7 @@ use crate::text::report::{Report, add_excerpts};
 use crate::text::tree::{self, Key, Kind, Node};
 
 pub use lease::{Lease, LeaseStore};
-pub use sinks::{AwsName, Route, Sink, SinkKind, chat_address};
+pub use sinks::{AwsName, GitHost, Route, Sink, SinkKind, chat_address};
 
 /// Every key of the file, and the environment variable that goes before it. `docs/settings.md` repeats this table.
 pub const KEYS: [(&str, &str); 29] = [
@@ -158,8 +158,10 @@ impl Settings {
         let raw = &raw;
         let text = |key: &str| raw.get(key).cloned();
         let poll_interval = text("pollInterval").map_or(Ok(POLL), poll_interval)?;
-        let mut sinks: Vec<Sink> =
-            sinks.into_iter().map(|sink| sink.resolved(given)).collect::<Result<_, _>>()?;
+        let location = text("repository.location").unwrap_or_else(|| ".".to_owned());
+        let host = host(raw)?;
+        let resolved = |sink: sinks::Written| sink.resolved(given, (&location, host.api.as_ref()));
+        let mut sinks: Vec<Sink> = sinks.into_iter().map(resolved).collect::<Result<_, _>>()?;
         if let Some(url) = text("alerts.webhook.url") {
             let secret = secret(given, "TRUEUP_WEBHOOK_SECRET", "alerts.webhook.secretFile", raw)?;
             let webhook = webhook(&url, secret)?;
@@ -170,7 +172,7 @@ impl Settings {
             sinks.push(webhook);
         }
         Ok(Self {
-            location: text("repository.location").unwrap_or_else(|| ".".to_owned()),
+            location,
             branch: text("repository.branch"),
             path: text("repository.path").unwrap_or_default(),
             credentials: Credentials {
@@ -179,7 +181,7 @@ impl Settings {
                 ssh_key: text("repository.sshKey").map(PathBuf::from),
                 ssh_program: text("repository.sshProgram").map(PathBuf::from),
             },
-            host: host(raw)?,
+            host,
             poll_interval,
             cache: text("cacheFolder").map(PathBuf::from),
             listen: text("http.listen").map(address).transpose()?,

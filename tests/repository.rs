@@ -329,7 +329,7 @@ const BELOW: [(&str, &[&str]); 27] = [
         "view",
         &["address", "comparison", "documents", "escape", "import", "manifest", "model", "plan", "verify"],
     ),
-    ("notify", &["address", "escape", "model", "outbound", "plan", "ports", "settings", "view"]),
+    ("notify", &["address", "escape", "git_host", "model", "outbound", "plan", "ports", "settings", "view"]),
     ("controller", &["documents", "model", "plan", "ports"]),
     ("http", &["controller", "escape", "model", "notify", "plan"]),
 ];

@@ -56,7 +56,10 @@ fn receivers(source: &Opened) -> (Vec<String>, Vec<String>) {
         match &sink.kind {
             SinkKind::Sns(topic) => topics.push(topic.name.clone()),
             SinkKind::EventBridge(bus) => buses.push(bus.name.clone()),
-            SinkKind::Webhook { .. } | SinkKind::Slack { .. } | SinkKind::Teams { .. } => {}
+            SinkKind::Webhook { .. }
+            | SinkKind::Slack { .. }
+            | SinkKind::Teams { .. }
+            | SinkKind::GitHost(_) => {}
         }
     }
     (topics, buses)

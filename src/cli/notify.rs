@@ -49,6 +49,7 @@ fn message() -> Alert {
         key: format!("{}/{at}", Event::Test.name()),
         target: None,
         commit: None,
+        infra: None,
         deployment: None,
         summary: "trueup reaches you here: this is a test, and nothing has happened".to_owned(),
         causes: Vec::new(),

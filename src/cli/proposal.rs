@@ -15,7 +15,7 @@ use super::source::Opened;
 use super::{controller, progress};
 use crate::controller::{Writes, plans};
 use crate::escape::{line, markdown};
-use crate::git_host::{HostedRepository, Pace, Proposal, Proposed};
+use crate::git_host::{Access, HostedRepository, Pace, Proposal, Proposed};
 use crate::view::{self, comparison, links};
 
 /// How long AWS is asked for the plan.
@@ -30,8 +30,12 @@ const MOST_PUSHES: usize = 5;
 pub(super) async fn propose(work: &Work, change: &dyn Change) -> anyhow::Result<End> {
     let (address, settings) = (address(work)?, work.settings());
     let variables = |name: &str| std::env::var(name).ok();
-    let host =
-        HostedRepository::at(&address, &settings.host, settings.credentials.token.clone(), &variables)?;
+    let host = HostedRepository::at(
+        &address,
+        &settings.host,
+        settings.credentials.token.clone().map(Access::Token),
+        &variables,
+    )?;
     let Some(made) = work.commit_change(change)? else { return Ok(End::Good) };
     let (base, branch) = (work.branch(), branch_name(&made.topic, work.branch(), &settings.path));
     // Before anything is pushed: whether the host lets the token in.

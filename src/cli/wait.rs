@@ -474,6 +474,7 @@ mod tests {
                 phase: Phase::InProgress,
                 shift: Some(shift),
                 started_by: StartedBy::Trueup,
+                infra: None,
                 started_at: 0,
                 ended_at: None,
                 replaces: None,

@@ -301,6 +301,7 @@ mod tests {
                 phase,
                 shift: None,
                 started_by: StartedBy::Trueup,
+                infra: None,
                 started_at: 0,
                 ended_at: None,
                 replaces: None,

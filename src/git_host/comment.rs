@@ -33,20 +33,21 @@ impl HostedRepository {
         presence: Presence,
         pace: Pace,
     ) -> Result<Commented, HostError> {
+        let whole = |_: Option<&str>| text.to_owned();
         let done = self.persist(Purpose::Comment, pace, async |exchange| {
-            self.comment_once(exchange, request, mark, text, presence).await
+            self.comment_once(exchange, request, mark, &whole, presence).await
         });
         let too_many = || HostError::TooMany { host: self.host.name(), most: MOST_PAGES * PER_PAGE };
         done.await?.ok_or_else(too_many)
     }
 
-    /// `None` where there are too many comments to know.
-    async fn comment_once(
+    /// `text`: the new one, from the one that is there. `None` where there are too many comments to know.
+    pub(super) async fn comment_once(
         &self,
         exchange: &Exchange,
         request: u64,
         mark: &str,
-        text: &str,
+        text: &(dyn Fn(Option<&str>) -> String + Sync),
         presence: Presence,
     ) -> Result<Option<Commented>, Failure> {
         let me = exchange.ask(&self.host.who_am_i()).await?;
@@ -56,14 +57,15 @@ impl HostedRepository {
             let listed = answer.as_array().ok_or_else(|| unclear("comments"))?;
             let mut comments = listed.iter().filter_map(|listed| self.host.comment(listed));
             if let Some(ours) = comments.find(|one| one.author == me && one.text.starts_with(mark)) {
-                exchange.ask(&self.host.update_comment(request, ours.id, text)).await?;
+                let text = text(Some(&ours.text));
+                exchange.ask(&self.host.update_comment(request, ours.id, &text)).await?;
                 return Ok(Some(Commented::Updated));
             }
             if listed.len() < PER_PAGE {
                 if presence == Presence::IfThere {
                     return Ok(Some(Commented::Left));
                 }
-                exchange.ask(&self.host.create_comment(request, text)).await?;
+                exchange.ask(&self.host.create_comment(request, &text(None))).await?;
                 return Ok(Some(Commented::Created));
             }
         }

@@ -7,15 +7,18 @@ use std::io::Read as _;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use super::exchange::Failure;
 use super::{
     Call, Comment, Host, HostError, HostedRepository, OpenRequest, PER_PAGE, Proposal, PullRequest, Purpose,
-    api, encoded, number, token,
+    Report, State, Token, api, cut, encoded, number, token,
 };
 use crate::address::WebAddress;
 
 pub(super) const API: &str = "https://api.github.com";
 /// "body is too long (maximum is 65536 characters)".
 const MOST_CHARACTERS: usize = 65_536;
+/// "description is too long (maximum is 140 characters)".
+const MOST_DESCRIPTION: usize = 140;
 /// Bytes of the event of a job: GitHub sends 25 MB at most ("Webhook events and payloads").
 const MOST_EVENT: u64 = 26 << 20;
 
@@ -51,7 +54,10 @@ impl GitHub {
         let api = api(&address, "GITHUB_API_URL")?;
         let host = Self::new(repository, &api)
             .ok_or_else(|| lost("GITHUB_REPOSITORY is no `owner/name`", "GitHub Actions sets it"))?;
-        Ok(PullRequest { repository: HostedRepository { host: Box::new(host), api, token }, number })
+        Ok(PullRequest {
+            repository: HostedRepository { host: Box::new(host), api, token: Token::Given(token) },
+            number,
+        })
     }
 }
 
@@ -171,6 +177,34 @@ impl Host for GitHub {
         Call::with(Method::PATCH, self.path(&format!("pulls/{request}")), body)
     }
 
+    /// <https://docs.github.com/en/rest/commits/statuses>: a thousand for each commit and context.
+    fn create_status(&self, report: &Report<'_>) -> Call {
+        let state = match report.state {
+            State::Pending => "pending",
+            State::Success => "success",
+            State::Failure => "failure",
+            // There is no word for it, and good it is not.
+            State::Replaced => "error",
+        };
+        let description = cut(report.description, MOST_DESCRIPTION);
+        let body = json!({"state": state, "context": report.context, "description": description,
+            "target_url": report.page});
+        Call::with(Method::POST, self.path(&format!("statuses/{}", report.commit)), body)
+    }
+
+    fn is_known_status(&self, _: &Failure) -> bool {
+        false
+    }
+
+    /// <https://docs.github.com/en/rest/commits/commits#list-pull-requests-associated-with-a-commit>
+    fn requests_of(&self, commit: &str) -> Call {
+        Call::get(self.path(&format!("commits/{commit}/pulls?per_page={PER_PAGE}")))
+    }
+
+    fn merged(&self, listed: &Value) -> Option<u64> {
+        listed["number"].as_u64().filter(|_| listed["merged_at"].is_string())
+    }
+
     fn page_to_open(&self, web: &str, branch: &str, base: &str) -> String {
         format!("{web}/compare/{base}...{branch}?expand=1")
     }
@@ -196,6 +230,18 @@ impl Host for GitHub {
             (Purpose::Request, Some(StatusCode::NOT_FOUND | StatusCode::GONE)) => {
                 "the token, in TRUEUP_TOKEN or GITHUB_TOKEN, does not reach this repository"
             }
+            (Purpose::Status, Some(StatusCode::UNAUTHORIZED)) => "check the token: it may have expired",
+            (Purpose::Status, Some(StatusCode::FORBIDDEN)) => "the token needs to write commit statuses",
+            (Purpose::Status, Some(StatusCode::NOT_FOUND)) => {
+                "the token does not reach the repository, or may not write commit statuses"
+            }
+            (Purpose::Status, Some(StatusCode::UNPROCESSABLE_ENTITY)) => {
+                "GitHub must have the commit, and takes 1,000 statuses of it for each application"
+            }
+            (Purpose::Outcome, Some(StatusCode::FORBIDDEN)) => {
+                "the token needs to write pull requests; a locked conversation takes no comment"
+            }
+            (Purpose::Status | Purpose::Outcome, _) => "the log tells it all the same",
             (Purpose::Request, _) => "run it again, or open the pull request on GitHub's pages",
         }
     }

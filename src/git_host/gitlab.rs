@@ -4,13 +4,16 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use super::exchange::Failure;
 use super::{
     Call, Comment, Host, HostError, HostedRepository, OpenRequest, PER_PAGE, Proposal, PullRequest, Purpose,
-    api, encoded, number, token,
+    Report, State, Token, api, cut, encoded, number, token,
 };
 
 /// About a million ("GitLab application limits", "Size of comments and descriptions").
 const MOST_CHARACTERS: usize = 1_000_000;
+/// Characters of the description and of the address of a status.
+const MOST_DESCRIPTION: usize = 255;
 
 pub(super) struct GitLab {
     /// Its number, or its path as one part of a path.
@@ -47,7 +50,7 @@ impl GitLab {
             given("CI_API_V4_URL").ok_or_else(|| lost("CI_API_V4_URL is not set", "GitLab CI sets it"))?;
         let api = api(&address, "CI_API_V4_URL")?;
         let host = Box::new(Self { project: project.to_string() });
-        Ok(PullRequest { repository: HostedRepository { host, api, token }, number })
+        Ok(PullRequest { repository: HostedRepository { host, api, token: Token::Given(token) }, number })
     }
 
     fn path(&self, below: &str) -> String {
@@ -136,6 +139,35 @@ impl Host for GitLab {
         Call::with(Method::PUT, self.path(&format!("merge_requests/{request}")), body)
     }
 
+    /// <https://docs.gitlab.com/api/commits/#set-commit-pipeline-status>
+    fn create_status(&self, report: &Report<'_>) -> Call {
+        let state = match report.state {
+            State::Pending => "running",
+            State::Success => "success",
+            State::Failure => "failed",
+            State::Replaced => "canceled",
+        };
+        let page = report.page.filter(|page| page.len() <= MOST_DESCRIPTION);
+        let description = cut(report.description, MOST_DESCRIPTION);
+        let body =
+            json!({"state": state, "name": report.context, "description": description, "target_url": page});
+        Call::with(Method::POST, self.path(&format!("statuses/{}", report.commit)), body)
+    }
+
+    /// `Cannot transition status via :run from :running`: the same state twice was a bad request for long (issue 556757 of GitLab).
+    fn is_known_status(&self, failure: &Failure) -> bool {
+        let is_so = |why: &str| why.contains("Cannot transition status");
+        matches!(failure, Failure::Refused { status: Some(StatusCode::BAD_REQUEST), why } if is_so(why))
+    }
+
+    fn requests_of(&self, commit: &str) -> Call {
+        Call::get(self.path(&format!("repository/commits/{commit}/merge_requests?per_page={PER_PAGE}")))
+    }
+
+    fn merged(&self, listed: &Value) -> Option<u64> {
+        listed["iid"].as_u64().filter(|_| listed["state"] == "merged")
+    }
+
     fn page_to_open(&self, web: &str, branch: &str, base: &str) -> String {
         let [branch, base] = [branch, base].map(encoded);
         let [source, target] = ["source", "target"].map(|which| format!("merge_request%5B{which}_branch%5D"));
@@ -163,6 +195,14 @@ impl Host for GitLab {
             (Purpose::Request, Some(StatusCode::NOT_FOUND)) => {
                 "the token, in TRUEUP_TOKEN or GITLAB_TOKEN, does not reach this project"
             }
+            (Purpose::Status, Some(StatusCode::UNAUTHORIZED)) => "check the token: it may have expired",
+            (Purpose::Status, Some(StatusCode::FORBIDDEN | StatusCode::NOT_FOUND)) => {
+                "the token needs the scope `api` and the role Developer, and GitLab must have the commit"
+            }
+            (Purpose::Outcome, Some(StatusCode::FORBIDDEN)) => {
+                "a locked discussion takes notes of members alone"
+            }
+            (Purpose::Status | Purpose::Outcome, _) => "the log tells it all the same",
             (Purpose::Request, _) => "run it again, or open the merge request on GitLab's pages",
         }
     }

@@ -1,12 +1,17 @@
 //! The host of the infrastructure repository, GitHub or GitLab: the one comment on a pull request, and pull requests of our own.
 //! What each host is asked, in its own form, is in a file of its own, and pure.
 
+mod app;
 mod comment;
 mod exchange;
+#[cfg(test)]
+#[path = "../../tests/end_to_end/fake_host.rs"]
+pub(crate) mod fake_host;
 mod github;
 mod gitlab;
 mod place;
 mod proposal;
+mod report;
 #[cfg(test)]
 mod tests;
 
@@ -19,13 +24,15 @@ use serde_json::Value;
 use crate::address::WebAddress;
 use crate::secret::Secret;
 
+use app::App;
 pub use comment::{Commented, Presence};
 pub use exchange::Pace;
 use exchange::{Exchange, Failure};
 use github::GitHub;
 use gitlab::GitLab;
-pub use place::{HostSettings, Kind};
+pub use place::{Access, HostSettings, Kind};
 pub use proposal::{OpenRequest, Proposal, Proposed};
+pub use report::{Report, State, Trouble};
 
 const PER_PAGE: usize = 100;
 
@@ -49,13 +56,22 @@ pub enum HostError {
 enum Purpose {
     Comment,
     Request,
+    Status,
+    /// The comment that tells what became of a commit.
+    Outcome,
 }
 
 /// A repository of GitHub, or a project of GitLab, and what reaches it.
 pub struct HostedRepository {
     host: Box<dyn Host>,
     api: WebAddress,
-    token: Secret,
+    token: Token,
+}
+
+/// What lets it in.
+enum Token {
+    Given(Secret),
+    OfApp(App),
 }
 
 /// One of its pull requests, or merge requests.
@@ -97,6 +113,12 @@ trait Host: Send + Sync {
     fn request(&self, listed: &Value, branch: &str) -> Option<OpenRequest>;
     fn create_request(&self, proposal: &Proposal<'_>) -> Call;
     fn update_request(&self, request: u64, proposal: &Proposal<'_>) -> Call;
+    fn create_status(&self, report: &Report<'_>) -> Call;
+    /// Whether a refusal only says that the status is so already.
+    fn is_known_status(&self, failure: &Failure) -> bool;
+    fn requests_of(&self, commit: &str) -> Call;
+    /// The number of a request of this repository that was merged.
+    fn merged(&self, listed: &Value) -> Option<u64>;
     /// The page on which a person opens one.
     fn page_to_open(&self, web: &str, branch: &str, base: &str) -> String;
 }
@@ -164,12 +186,17 @@ impl HostedRepository {
         self.host.most_characters()
     }
 
-    fn exchange(&self, purpose: Purpose) -> Result<Exchange, HostError> {
-        let token = self.token.read();
-        let token = token
-            .map_err(|error| self.refused(purpose, None, format!("the token cannot be read: {error}")))?;
-        let exchange = Exchange::new(&self.api, self.host.headers(&token), token);
-        exchange.map_err(|why| self.refused(purpose, None, why))
+    /// With the token that is good now: a file with one is read each time.
+    async fn opened(&self) -> Result<Exchange, Failure> {
+        let token = match &self.token {
+            Token::Given(secret) => secret.read().map_err(|error| Failure::Refused {
+                status: None,
+                why: format!("the token cannot be read: {error}"),
+            })?,
+            Token::OfApp(app) => app.token(&self.api, &*self.host).await?,
+        };
+        Exchange::new(&self.api, self.host.headers(&token), token)
+            .map_err(|why| Failure::Refused { status: None, why })
     }
 
     fn refused(&self, purpose: Purpose, status: Option<StatusCode>, why: String) -> HostError {
@@ -184,12 +211,15 @@ impl HostedRepository {
         pace: Pace,
         mut attempt: impl AsyncFnMut(&Exchange) -> Result<T, Failure>,
     ) -> Result<T, HostError> {
-        let exchange = self.exchange(purpose)?;
         let mut rests = pace.rests();
         let mut tries = 0;
         loop {
             tries += 1;
-            let (asked, why) = match attempt(&exchange).await {
+            let done = match self.opened().await {
+                Ok(exchange) => attempt(&exchange).await,
+                Err(failure) => Err(failure),
+            };
+            let (asked, why) = match done {
                 Ok(done) => return Ok(done),
                 Err(Failure::Refused { status, why }) => return Err(self.refused(purpose, status, why)),
                 Err(Failure::Later { asked, why }) => (asked, why),
@@ -219,6 +249,14 @@ fn api(address: &str, variable: &str) -> Result<WebAddress, HostError> {
         why: format!("{variable} cannot be used: {why}"),
         hint: "the host sets it",
     })
+}
+
+/// No longer than this, and it says where it was cut.
+fn cut(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
 }
 
 /// A number of the host's own.

@@ -1,9 +1,10 @@
 //! Which host a repository is at, by its own address and by what the operator says of it. The token goes to the API of that
 //! host.
 
+use super::app::App;
 use super::github::{self, GitHub};
 use super::gitlab::GitLab;
-use super::{Host, HostError, HostedRepository, token};
+use super::{Host, HostError, HostedRepository, Token, token};
 use crate::address::{Place, WebAddress};
 use crate::secret::Secret;
 
@@ -48,13 +49,28 @@ pub struct HostSettings {
     pub api: Option<WebAddress>,
 }
 
+/// What the operator gives for the host to let trueup in.
+#[derive(Clone, Debug)]
+pub enum Access<S = Secret> {
+    Token(S),
+    /// A GitHub App.
+    App {
+        /// Its client id or application id.
+        id: String,
+        /// `None`: that of the repository is asked for.
+        installation: Option<u64>,
+        /// The private key, as PEM.
+        key: S,
+    },
+}
+
 impl HostedRepository {
     /// The one at this address, as git writes it, which is never repeated: it may hold a secret. The token is that of the
     /// settings, or that of the variable which the host's own tools use.
     pub fn at(
         address: &str,
         settings: &HostSettings,
-        token_of_settings: Option<Secret>,
+        given_access: Option<Access>,
         variables: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, HostError> {
         let unknown = |why: &str, hint| HostError::NoHost { why: why.to_owned(), hint };
@@ -68,7 +84,8 @@ impl HostedRepository {
             return Err(unknown(&format!("{host} may be of any kind"), hint));
         };
         let given = |name: &str| variables(name).filter(|value| !value.trim().is_empty());
-        let token = token_of_settings.or_else(|| token(&given, kind.variable())).ok_or_else(|| {
+        let of_variables = || token(&given, kind.variable()).map(Access::Token);
+        let access = given_access.or_else(of_variables).ok_or_else(|| {
             let hint = match kind {
                 Kind::GitHub => "set TRUEUP_TOKEN or GITHUB_TOKEN, or the same with _FILE, to one that may write contents and pull requests",
                 Kind::GitLab => "set TRUEUP_TOKEN or GITLAB_TOKEN, or the same with _FILE, to one with the scope `api` and the role Developer",
@@ -88,6 +105,10 @@ impl HostedRepository {
         let host = host.ok_or_else(|| {
             unknown("the path of the repository is not one of that host", "GitHub's is owner/name")
         })?;
+        let token = match access {
+            Access::Token(secret) => Token::Given(secret),
+            Access::App { id, installation, key } => Token::OfApp(App::new(id, installation, key)),
+        };
         Ok(Self { host, api, token })
     }
 }
@@ -124,8 +145,12 @@ mod tests {
     use super::*;
 
     fn found(address: &str, settings: &HostSettings) -> String {
-        let repository =
-            HostedRepository::at(address, settings, Some(Secret::Given("hunter2".to_owned())), &|_| None);
+        let repository = HostedRepository::at(
+            address,
+            settings,
+            Some(Access::Token(Secret::Given("hunter2".to_owned()))),
+            &|_| None,
+        );
         match repository {
             Ok(found) => format!("{} {}", found.api.url(), found.host.about().path),
             Err(error) => error.to_string(),
@@ -183,9 +208,13 @@ mod tests {
         let variables =
             |name: &str| ["GITHUB_TOKEN", "GITLAB_TOKEN"].contains(&name).then(|| name.to_owned());
         let token = |address: &str, settings: Option<&str>, variables: &dyn Fn(&str) -> Option<String>| {
-            let settings = settings.map(|token| Secret::Given(token.to_owned()));
+            let settings = settings.map(|token| Access::Token(Secret::Given(token.to_owned())));
             let found = HostedRepository::at(address, &HostSettings::default(), settings, variables);
-            found.map(|found| found.token.read().unwrap()).map_err(|error| error.to_string())
+            let read = |found: HostedRepository| match found.token {
+                Token::Given(secret) => secret.read().unwrap(),
+                Token::OfApp(_) => unreachable!("no app was given"),
+            };
+            found.map(read).map_err(|error| error.to_string())
         };
         let (github, gitlab) = ("https://github.com/mco/infra", "https://gitlab.com/mco/infra");
         assert_eq!(token(github, Some("own"), &variables).as_deref(), Ok("own"));

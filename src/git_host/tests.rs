@@ -5,11 +5,14 @@ use reqwest::header::{HeaderMap, HeaderName};
 use serde_json::{Value, json};
 
 use super::exchange::{Meaning, meaning};
-use super::{Commented, HostError, Pace, Presence, PullRequest};
+use super::{
+    Access, Commented, HostError, HostSettings, HostedRepository, Kind, Pace, Presence, PullRequest, Report,
+    State, Trouble,
+};
+use crate::address::WebAddress;
+use crate::secret::Secret;
 
-#[path = "../../tests/end_to_end/fake_host.rs"]
-mod fake_host;
-use fake_host::{FakeHost, JOB, PROJECT};
+use super::fake_host::{FakeHost, JOB, PROJECT, Request};
 
 /// Headers, or variables, by their names.
 type Given<'g> = [(&'g str, &'g str)];
@@ -220,4 +223,154 @@ async fn a_refusal_is_a_line_with_a_hint_and_never_holds_the_token() {
     let error = comment(&github, "one").await.unwrap_err().to_string();
     assert!(error.contains("its answer names no comments"), "{error}");
     assert_eq!(host.comments_of(JOB.1), Vec::<String>::new());
+}
+
+const COMMIT: &str = "8c1f0aa8c1f0aa8c1f0aa8c1f0aa8c1f0aa8c1f0";
+
+fn hosted(host: &FakeHost, kind: Kind, path: &str, access: Access) -> HostedRepository {
+    let api = if kind == Kind::GitHub { host.url.clone() } else { format!("{}/api/v4", host.url) };
+    let settings = HostSettings { kind: Some(kind), api: Some(WebAddress::parse(&api).unwrap()) };
+    HostedRepository::at(&format!("https://git.example.com/{path}"), &settings, Some(access), &|_| None)
+        .unwrap()
+}
+
+fn by_token(host: &FakeHost, kind: Kind) -> HostedRepository {
+    let token = if kind == Kind::GitHub { JOB.0 } else { PROJECT.0 };
+    hosted(host, kind, "mco/infrastructure", Access::Token(Secret::Given(token.to_owned())))
+}
+
+async fn report(repository: &HostedRepository, state: State, text: &str) -> Result<(), Trouble> {
+    let comment = |there: Option<&str>| {
+        let before = there.and_then(|there| there.strip_prefix(MARK)).unwrap_or_default();
+        format!("{MARK}{before} {text}")
+    };
+    let description = "x".repeat(300);
+    let report = Report {
+        commit: COMMIT,
+        context: "trueup/test/api",
+        state,
+        description: &description,
+        page: Some("https://example.com/page"),
+        mark: MARK,
+        comment: &comment,
+    };
+    repository.report(&report).await
+}
+
+fn merged(host: &FakeHost) {
+    let (branch, base) = ("b".to_owned(), "main".to_owned());
+    let request = Request {
+        of: 1,
+        branch,
+        base,
+        title: String::new(),
+        text: String::new(),
+        is_open: false,
+        merged: Some(COMMIT.to_owned()),
+    };
+    let open = Request { is_open: true, merged: None, ..request.clone() };
+    host.state.lock().unwrap().requests.extend([open, request]);
+}
+
+#[tokio::test]
+async fn a_commit_gets_a_status_and_its_merged_request_one_comment() {
+    for (kind, author, states) in
+        [(Kind::GitHub, JOB.1, ["pending", "success"]), (Kind::GitLab, PROJECT.1, ["running", "success"])]
+    {
+        let host = FakeHost::start();
+        let repository = by_token(&host, kind);
+        // Pushed without a request: no comment.
+        assert_eq!(report(&repository, State::Pending, "one").await, Ok(()));
+        assert_eq!(host.comments_of(author), Vec::<String>::new());
+        merged(&host);
+        // The same twice is as once.
+        assert_eq!(report(&repository, State::Pending, "one").await, Ok(()));
+        assert_eq!(report(&repository, State::Success, "two").await, Ok(()));
+        assert_eq!(host.comments_of(author), [format!("{MARK} one two")]);
+        let statuses = host.state.lock().unwrap().statuses.clone();
+        let mut told: Vec<&str> = statuses.iter().map(|(_, one)| one["state"].as_str().unwrap()).collect();
+        told.dedup();
+        assert_eq!(told, states);
+        assert!(statuses.iter().all(|(commit, one)| commit == COMMIT && one["target_url"].is_string()));
+        let writes = host.writes();
+        assert!(
+            writes.iter().all(|call| !call.contains("/1/comments") && !call.contains("/1/notes ")),
+            "{writes:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_a_host_says_against_a_report_is_a_line_without_the_token() {
+    let host = FakeHost::start();
+    merged(&host);
+    let (github, gitlab) = (by_token(&host, Kind::GitHub), by_token(&host, Kind::GitLab));
+    for (repository, calls, status, expected) in [
+        (&github, "POST /repos", "401 Unauthorized", "it may have expired"),
+        (&github, "POST /repos", "403 Forbidden", "needs to write commit statuses"),
+        (&github, "POST /repos", "404 Not Found", "does not reach the repository"),
+        (&github, "POST /repos", "422 Unprocessable Entity", "1,000 statuses"),
+        (&github, "GET /repos", "404 Not Found", "the status is set, and the comment is not: it answers 404"),
+        (&gitlab, "POST /api", "403 Forbidden", "the role Developer"),
+        (&gitlab, "POST /api", "400 Bad Request", "it answers 400 Bad Request"),
+    ] {
+        host.fail(calls, status, json!({"message": format!("no {} {}\n\u{1b}[2J", JOB.0, PROJECT.0)}));
+        let Err(Trouble::Refused(why)) = report(repository, State::Failure, "one").await else {
+            panic!("{status}")
+        };
+        let own = if repository.host.name() == "GitHub" { JOB.0 } else { PROJECT.0 };
+        assert!(why.contains(expected) && !why.contains(own) && why.lines().count() == 1, "{why}");
+    }
+    for (status, rest) in [("503 Busy\r\nretry-after: 7", Some(7)), ("429 Slow", None), ("502 Bad", None)] {
+        host.fail("POST /repos", status, Value::Null);
+        let Err(Trouble::Later { asked, .. }) = report(&github, State::Failure, "one").await else {
+            panic!("{status}")
+        };
+        assert_eq!(asked, rest.map(Duration::from_secs));
+    }
+    for nonsense in [json!({}), json!("x"), Value::Null] {
+        host.fail("GET /repos/mco/infrastructure/commits", "200 OK", nonsense);
+        let Err(Trouble::Refused(why)) = report(&github, State::Failure, "one").await else { panic!() };
+        assert!(why.contains("its answer names no pull requests"), "{why}");
+    }
+    // A locked conversation: the status is there all the same.
+    host.state.lock().unwrap().is_locked = true;
+    let before = host.state.lock().unwrap().statuses.len();
+    let Err(Trouble::Refused(why)) = report(&github, State::Success, "one").await else { panic!() };
+    assert!(why.contains("the comment is not: ") && why.contains("issue is locked"), "{why}");
+    assert_eq!(host.state.lock().unwrap().statuses.len(), before + 1);
+    // A repository that moved.
+    host.state.lock().unwrap().is_locked = false;
+    let token = || Access::Token(Secret::Given(JOB.0.to_owned()));
+    let moved = hosted(&host, Kind::GitHub, "mco/old", token());
+    assert_eq!(report(&moved, State::Success, "one").await, Ok(()));
+    host.state.lock().unwrap().moved_to = "http://127.0.0.1:1".to_owned();
+    let Err(Trouble::Refused(why)) = report(&moved, State::Success, "one").await else { panic!() };
+    assert!(why.contains("another host, which the token is not sent to"), "{why}");
+    let gone =
+        hosted(&FakeHost { url: "http://127.0.0.1:1".to_owned(), ..host }, Kind::GitHub, "mco/x", token());
+    assert!(matches!(report(&gone, State::Success, "one").await, Err(Trouble::Later { .. })));
+}
+
+#[tokio::test]
+async fn an_app_signs_who_it_is_and_uses_a_token_of_an_hour() {
+    let host = FakeHost::start();
+    let app = |key: &str| Access::App {
+        id: "Iv23x".to_owned(),
+        installation: None,
+        key: Secret::Given(key.to_owned()),
+    };
+    let repository = hosted(&host, Kind::GitHub, "mco/infrastructure", app(&super::app::tests::pem()));
+    for _ in 0..2 {
+        assert_eq!(report(&repository, State::Success, "one").await, Ok(()));
+    }
+    let heard = host.state.lock().unwrap().heard.clone();
+    let asked = |call: &str| heard.iter().filter(|heard| heard.contains(call)).count();
+    assert_eq!((asked("/installation"), asked("access_tokens"), asked("/statuses/")), (2, 1, 2), "{heard:?}");
+    let wrong = hosted(&host, Kind::GitHub, "mco/infrastructure", app("hunter2"));
+    let Err(Trouble::Refused(why)) = report(&wrong, State::Success, "one").await else { panic!() };
+    assert!(why.starts_with("the private key is not one of RSA in PEM") && !why.contains("hunter2"), "{why}");
+    let elsewhere = hosted(&host, Kind::GitHub, "mco/other", app(&super::app::tests::pem()));
+    let Err(Trouble::Refused(why)) = report(&elsewhere, State::Success, "one").await else { panic!() };
+    assert!(why.contains("it answers 404 Not Found"), "{why}");
 }

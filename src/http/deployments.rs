@@ -143,6 +143,7 @@ mod tests {
             phase,
             shift: None,
             started_by: StartedBy::Trueup,
+            infra: None,
             started_at: 1_000,
             ended_at: Some(61_000),
             replaces: Some(Commit::new("aaaaaaa")),

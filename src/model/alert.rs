@@ -1,6 +1,6 @@
 //! A piece of news for people: what it is about and how grave it is. Where it goes is the sinks' business.
 
-use super::{About, Cause, Commit, Difference, Matter, Millis, Owed, Target, TaskDefinitionArn};
+use super::{About, Cause, Commit, Difference, InfraCommit, Matter, Millis, Owed, Target, TaskDefinitionArn};
 
 /// One piece of news.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +12,8 @@ pub struct Alert {
     /// `None`: the infrastructure repository itself.
     pub target: Option<Target>,
     pub commit: Option<Commit>,
+    /// The commit of the infrastructure repository that the deployment was made for, where trueup started it.
+    pub infra: Option<InfraCommit>,
     pub deployment: Option<String>,
     /// One line for people.
     pub summary: String,

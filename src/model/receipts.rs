@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Commit, Phase, TaskDefinitionArn};
+use super::{Commit, InfraCommit, Phase, TaskDefinitionArn};
 
 /// What must arrive. All else is told as well as can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,6 +96,8 @@ pub struct Kept {
     /// What carries the record.
     pub revision: TaskDefinitionArn,
     pub commit: Commit,
+    /// The infra commit that it was stamped with.
+    pub infra: Option<InfraCommit>,
     pub deployment: String,
     /// How it ended, where that is on record.
     pub ended: Option<Phase>,

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{
-    Cause, Commit, Digest, Kept, LastRun, Millis, RepositoryName, Share, Shift, Suspension, Tag, TagMatch,
-    Target, TaskDefinitionArn, Unreached,
+    Cause, Commit, Digest, InfraCommit, Kept, LastRun, Millis, RepositoryName, Share, Shift, Suspension, Tag,
+    TagMatch, Target, TaskDefinitionArn, Unreached,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,6 +158,8 @@ pub struct LastDeployment {
     /// Where it stands; with CodeDeploy only.
     pub shift: Option<Shift>,
     pub started_by: StartedBy,
+    /// The infra commit that its revision was stamped with; `None` where trueup did not start it.
+    pub infra: Option<InfraCommit>,
     pub started_at: Millis,
     pub ended_at: Option<Millis>,
     /// The commit that ran here before a deployment of trueup, where trueup had deployed that too. `None` as well where the deployment

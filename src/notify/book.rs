@@ -290,6 +290,7 @@ mod tests {
             status.kept = Vec::from_iter(marks.map(|receipts| Kept {
                 revision: TaskDefinitionArn::new("api:2"),
                 commit: Commit::new("bbbbbbb"),
+                infra: None,
                 deployment: "d2".to_owned(),
                 ended: None,
                 receipts,

@@ -94,7 +94,9 @@ fn text(all: &str) -> String {
 pub(super) mod tests {
     use super::*;
     use crate::model::alert::Event;
-    use crate::model::{ApplicationName, Cause, CauseKind, Commit, EnvironmentName, Evidence, Target};
+    use crate::model::{
+        ApplicationName, Cause, CauseKind, Commit, EnvironmentName, Evidence, InfraCommit, Target,
+    };
 
     /// With everything that a message can hold, some of it meant to do harm.
     pub fn alert() -> Alert {
@@ -119,6 +121,7 @@ pub(super) mod tests {
                 application: ApplicationName::new("api"),
             }),
             commit: Some(Commit::new("77aa010")),
+            infra: Some(InfraCommit::new("8c1f0aa8c1f0aa8c1f0aa8c1f0aa8c1f0aa8c1f0")),
             deployment: Some("1".to_owned()),
             summary: "staging/api: 77aa010 failed & was rolled back".to_owned(),
             causes: std::iter::once(memory).chain(others).collect(),

@@ -192,6 +192,7 @@ pub(crate) mod tests {
             event,
             at: 0,
             commit: None,
+            infra: None,
             summary: String::new(),
             causes: Vec::new(),
             differences: Vec::new(),

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::book::{Book, Standing};
-use super::sinks::{self, Answer, Post, Request};
+use super::sinks::{self, Answer, Post, Request, Teller};
 use crate::escape::line;
 use crate::model::alert::{Alert, Event};
 use crate::model::{Matter, Owed, Target};
@@ -71,6 +71,14 @@ struct Way {
     client: reqwest::Client,
     /// Of sinks at AWS.
     publisher: Option<Arc<dyn Publisher>>,
+    /// Of git hosts.
+    teller: Option<Teller>,
+}
+
+impl Way {
+    fn to(sink: &Sink, client: reqwest::Client, reach: Option<&dyn Reach>) -> Self {
+        Self { client, publisher: publisher(sink, reach), teller: Teller::of(&sink.kind) }
+    }
 }
 
 /// What publishes in the account and region of a sink.
@@ -162,7 +170,7 @@ impl Outbox {
     pub fn start(sinks: Vec<Sink>, reach: Option<&dyn Reach>, pace: Pace) -> reqwest::Result<Self> {
         let (client, book) = (client(PATIENCE)?, Book::default());
         let lane = |sink: Sink| {
-            let way = Way { client: client.clone(), publisher: publisher(&sink, reach) };
+            let way = Way::to(&sink, client.clone(), reach);
             Lane::start(sink, way, book.clone(), pace)
         };
         Ok(Self { lanes: sinks.into_iter().map(lane).collect(), book })
@@ -249,6 +257,7 @@ impl Lane {
             Owed::Everybody => true,
         };
         self.sink.route.takes(alert.event, alert.target.as_ref())
+            && sinks::concerns(&self.sink.kind, alert)
             && alert.receipt.as_ref().is_none_or(|receipt| owes(&receipt.owed))
     }
 
@@ -281,7 +290,7 @@ fn requeue(queue: &mpsc::WeakSender<Arc<Alert>>, alert: &Arc<Alert>) -> bool {
 /// One alert to one sink, at once and once: how it went, for a person who asks.
 pub async fn try_once(sink: &Sink, reach: Option<&dyn Reach>, alert: &Alert) -> Result<(), String> {
     let client = client(PATIENCE).map_err(|error| error.without_url().to_string())?;
-    match send_once(&Way { client, publisher: publisher(sink, reach) }, sink, alert).await {
+    match send_once(&Way::to(sink, client, reach), sink, alert).await {
         (Answer::Taken, _) => Ok(()),
         (_, why) => Err(why),
     }
@@ -310,12 +319,14 @@ async fn deliver(way: &Way, sink: &Sink, alert: &Alert, pace: Pace, gap: Duratio
 }
 
 /// One try: what it means, and what went wrong, in a line without the address.
-async fn send_once(Way { client, publisher }: &Way, sink: &Sink, alert: &Alert) -> (Answer, String) {
+async fn send_once(Way { client, publisher, teller }: &Way, sink: &Sink, alert: &Alert) -> (Answer, String) {
     let now = jiff::Timestamp::now();
     let result = match (sinks::request(sink, alert, now), publisher) {
         (Ok(Request::Post(request)), _) => return post(client, request, now).await,
         (Ok(Request::Publish(input)), Some(publisher)) => publisher.publish(input).await,
         (Ok(Request::PutEvent(entry)), Some(publisher)) => publisher.put_event(entry).await,
+        (Ok(Request::Report(news)), _) => return sinks::told(teller.as_ref(), Some(&news)).await,
+        (Ok(Request::Reach), _) => return sinks::told(teller.as_ref(), None).await,
         (Ok(_), None) => return (Answer::Later(None), "AWS is not reached".to_owned()),
         // A file with a secret may be on its way.
         (Err(why), _) => return (Answer::Later(None), why),
@@ -664,7 +675,7 @@ mod tests {
             let sink =
                 Sink { name: of.name.clone(), kind: SinkKind::Sns(of), route: Route::ALL, with_logs: false };
             let publisher: Arc<dyn Publisher> = Arc::clone(*topic) as _;
-            let way = Way { client: client(PATIENCE).unwrap(), publisher: Some(publisher) };
+            let way = Way { client: client(PATIENCE).unwrap(), publisher: Some(publisher), teller: None };
             Lane::start(sink, way, book.clone(), Pace::NORMAL)
         };
         Outbox { lanes: topics.iter().map(lane).collect(), book: book.clone() }

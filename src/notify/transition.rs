@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 
 use crate::model::alert::{Alert, Event, Receipt, Severity};
 use crate::model::{
-    About, Commit, ConditionKind, Health, Kept, LastDeployment, Matter, Millis, OnTimeout, Owed, Phase,
-    Shift, Stage, StartedBy, Status, Sync, Waiting,
+    About, Commit, ConditionKind, Health, InfraCommit, Kept, LastDeployment, Matter, Millis, OnTimeout, Owed,
+    Phase, Shift, Stage, StartedBy, Status, Sync, Waiting,
 };
 use crate::plan::shift::describe as describe_shift;
 use crate::plan::waiting::{Class, class, describe, hint, is_of_account, reason};
@@ -98,6 +98,7 @@ pub fn of_source(before: Option<&str>, now: Option<&str>, at: Millis) -> Option<
         key: format!("{}/{at}", event.name()),
         target: None,
         commit: None,
+        infra: None,
         deployment: None,
         summary,
         causes: Vec::new(),
@@ -106,6 +107,11 @@ pub fn of_source(before: Option<&str>, now: Option<&str>, at: Millis) -> Option<
         links: Vec::new(),
         receipt: None,
     })
+}
+
+/// Whether it is a deployment, or something that waits in it.
+fn is_about(about: &str, deployment: &str) -> bool {
+    about.strip_prefix(deployment).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 struct News<'a> {
@@ -131,6 +137,7 @@ impl News<'_> {
             key: format!("{}/{target}/{about}", event.name()),
             target: Some(target.clone()),
             commit: commit.cloned(),
+            infra: self.infra(about),
             deployment: last.and_then(|last| last.id.clone()),
             summary: format!("{target}: {what}"),
             causes: causes.cloned().unwrap_or_default(),
@@ -150,10 +157,13 @@ impl News<'_> {
     }
 
     fn kept(&self, about: &str) -> Option<&Kept> {
-        let is_it = |kept: &&Kept| {
-            about.strip_prefix(&kept.deployment).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        self.now.kept.iter().find(is_it)
+        self.now.kept.iter().find(|kept| is_about(about, &kept.deployment))
+    }
+
+    fn infra(&self, about: &str) -> Option<InfraCommit> {
+        let last = self.now.last_deployment.as_ref();
+        let last = last.filter(|last| last.id.as_ref().is_some_and(|id| is_about(about, id)));
+        last.and_then(|last| last.infra.clone()).or_else(|| self.kept(about)?.infra.clone())
     }
 
     /// Deployments that ended before the newest one began, of which somebody has not been told.
@@ -482,6 +492,7 @@ mod tests {
             commit: Some(Commit::new("bbbbbbb")),
             phase,
             started_by: StartedBy::Trueup,
+            infra: Some(InfraCommit::new("8c1f0aa")),
             started_at: 0,
             ended_at: None,
             replaces: None,
@@ -643,6 +654,7 @@ mod tests {
         let kept = Kept {
             revision: TaskDefinitionArn::new("api:2"),
             commit: Commit::new("bbbbbbb"),
+            infra: Some(InfraCommit::new("8c1f0aa")),
             deployment: "d2".to_owned(),
             ended: None,
             receipts,

@@ -8,7 +8,7 @@ use super::phase;
 use super::step::Step;
 use crate::documents::memory::{self, Stamp};
 use crate::model::{
-    About, Desired, Kept, LastDeployment, Mark, Matter, Memory, Millis, Owed, Phase, Revision,
+    About, Desired, InfraCommit, Kept, LastDeployment, Mark, Matter, Memory, Millis, Owed, Phase, Revision,
     TaskDefinitionArn,
 };
 
@@ -46,6 +46,11 @@ impl Facts<'_> {
         kept
     }
 
+    /// What a revision of ours was stamped with.
+    pub(super) fn infra_of(&self, revision: &TaskDefinitionArn) -> Option<InfraCommit> {
+        self.ours.get(revision)?.applied.as_ref()?.infra_commit.clone()
+    }
+
     /// `None`: no record is kept on the revision.
     fn kept_of(
         &self,
@@ -55,7 +60,15 @@ impl Facts<'_> {
     ) -> Option<Kept> {
         let memory = self.ours.get(revision)?;
         let receipts = memory.applied.as_ref()?.receipts.clone()?;
-        Some(Kept { revision: revision.clone(), commit: memory.commit.clone(), deployment, ended, receipts })
+        let infra = self.infra_of(revision);
+        Some(Kept {
+            revision: revision.clone(),
+            commit: memory.commit.clone(),
+            infra,
+            deployment,
+            ended,
+            receipts,
+        })
     }
 
     /// Whoever may register revisions can write an outcome on one: it counts where AWS says that it was deployed here.

@@ -381,6 +381,7 @@ fn last_deployment(facts: &Facts<'_>) -> Option<LastDeployment> {
     let primary = facts.service.and_then(|service| service.primary());
     let started_at =
         newest.map(|newest| newest.created_at).or_else(|| primary.map(|primary| primary.created_at));
+    let started_by = facts.initiator(current).started_by();
     Some(LastDeployment {
         id: (!is_unlisted).then(|| current.id.clone()),
         commit: facts.commit_of(&current.target),
@@ -389,7 +390,8 @@ fn last_deployment(facts: &Facts<'_>) -> Option<LastDeployment> {
             _ => current.phase,
         },
         shift: facts.shift(current).cloned(),
-        started_by: facts.initiator(current).started_by(),
+        started_by,
+        infra: facts.infra_of(&current.target).filter(|_| started_by == StartedBy::Trueup),
         started_at: started_at.unwrap_or_default(),
         ended_at: newest.and_then(|newest| newest.finished_at),
         replaces: replaced(facts, &current.target),
@@ -411,6 +413,7 @@ fn of_rollback(facts: &Facts<'_>, rollback: Rollback<'_>) -> LastDeployment {
         phase: rollback.phase,
         shift: None,
         started_by: StartedBy::Trueup,
+        infra: facts.infra_of(&rollback.target),
         started_at: rollback.listed.map_or(0, |listed| listed.created_at),
         ended_at: rollback.listed.and_then(|listed| listed.finished_at),
         replaces: replaced(facts, &rollback.target),

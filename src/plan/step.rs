@@ -327,6 +327,7 @@ mod tests {
                 phase,
                 shift: Some(Shift { pauses: pauses.collect(), ..Shift::at(Stage::Installing) }),
                 started_by: StartedBy::Trueup,
+                infra: None,
                 started_at: 0,
                 ended_at: None,
                 replaces: None,

@@ -6,6 +6,7 @@ use globset::{Glob, GlobMatcher};
 
 use super::SettingsError;
 use crate::address::WebAddress;
+use crate::git_host::{Access, HostError, HostSettings, HostedRepository, Kind as HostKind};
 use crate::model::alert::{Event, Severity};
 use crate::model::{AccountId, Region, Target};
 use crate::secret::Secret;
@@ -48,6 +49,27 @@ pub enum SinkKind<S = Secret> {
     Sns(AwsName),
     /// A bus of Amazon EventBridge.
     EventBridge(AwsName),
+    /// The host of the infrastructure repository.
+    GitHost(GitHost<S>),
+}
+
+/// A repository at GitHub or GitLab whose commits get statuses, and its pull requests a comment.
+#[derive(Clone, Debug)]
+pub struct GitHost<S = Secret> {
+    pub kind: HostKind,
+    /// As git writes it; `None`: that of the settings.
+    pub address: Option<String>,
+    pub api: Option<WebAddress>,
+    pub access: Access<S>,
+}
+
+impl GitHost {
+    /// What reaches it. Why not repeats no address.
+    pub fn repository(&self) -> Result<HostedRepository, HostError> {
+        let settings = HostSettings { kind: Some(self.kind), api: self.api.clone() };
+        let address = self.address.as_deref().unwrap_or_default();
+        HostedRepository::at(address, &settings, Some(self.access.clone()), &|_| None)
+    }
 }
 
 /// A receiver at AWS.
@@ -177,12 +199,14 @@ fn is_name(text: &str) -> bool {
 
 /// Each kind, by its word, and what is read of its own fields.
 type Kind = fn(&mut Fields<'_, '_, '_>) -> Option<SinkKind<Reference>>;
-const KINDS: [(&str, Kind); 5] = [
+const KINDS: [(&str, Kind); 7] = [
     ("webhook", webhook),
     ("slack", |fields| Some(SinkKind::Slack { url: chat(fields)? })),
     ("teams", |fields| Some(SinkKind::Teams { url: chat(fields)? })),
     ("sns", |fields| Some(SinkKind::Sns(topic(fields)?))),
     ("eventBridge", |fields| Some(SinkKind::EventBridge(bus(fields)?))),
+    ("github", |fields| git_host(fields, HostKind::GitHub)),
+    ("gitlab", |fields| git_host(fields, HostKind::GitLab)),
 ];
 
 fn one(name: &str, node: &Node, path: &str, report: &mut Report<'_>) -> Option<Written> {
@@ -201,6 +225,10 @@ fn one(name: &str, node: &Node, path: &str, report: &mut Report<'_>) -> Option<W
             .unwrap_or(Severity::Information),
     };
     let with_logs = fields.word("logs", &[("true", true), ("false", false)]).unwrap_or(false);
+    if let (true, Some(SinkKind::GitHost(_)), Some(node)) = (with_logs, &kind, fields.node("logs")) {
+        let path = fields.path("logs");
+        fields.report.error(node, &path, "log lines never go to git hosts");
+    }
     fields.finish();
     Some(Written { name: name.to_owned(), kind: kind?, route, with_logs })
 }
@@ -210,9 +238,13 @@ fn webhook(fields: &mut Fields<'_, '_, '_>) -> Option<SinkKind<Reference>> {
     Some(SinkKind::Webhook { url: url?, secret: secret? })
 }
 
-/// Why it cannot be used does not repeat it: its path may be a secret.
 fn address(fields: &mut Fields<'_, '_, '_>) -> Option<WebAddress> {
-    let (path, url, node) = (fields.path("url"), fields.required("url")?, fields.node("url")?);
+    web_address(fields, "url")
+}
+
+/// Why it cannot be used does not repeat it: its path may be a secret.
+fn web_address(fields: &mut Fields<'_, '_, '_>, key: &'static str) -> Option<WebAddress> {
+    let (path, url, node) = (fields.path(key), fields.required(key)?, fields.node(key)?);
     let address = WebAddress::parse(&url);
     address.inspect_err(|why| _ = fields.report.error(node, &path, *why)).ok()
 }
@@ -244,6 +276,31 @@ fn bus(fields: &mut Fields<'_, '_, '_>) -> Option<AwsName> {
         fields.report.error(node, &path, message);
     }
     bus
+}
+
+/// By a token, or at GitHub as an app.
+fn git_host(fields: &mut Fields<'_, '_, '_>, kind: HostKind) -> Option<SinkKind<Reference>> {
+    let address = fields.text("repository");
+    let api = if fields.node("api").is_some() { Some(web_address(fields, "api")?) } else { None };
+    let app = if kind == HostKind::GitHub { fields.text("appId") } else { None };
+    let access = match app {
+        Some(id) => {
+            let installation = match (fields.text("installation"), fields.node("installation")) {
+                (Some(text), Some(node)) => {
+                    let path = fields.path("installation");
+                    let number = text.parse().ok();
+                    if number.is_none() {
+                        fields.report.error(node, &path, "expected the number of an installation");
+                    }
+                    number
+                }
+                _ => None,
+            };
+            Access::App { id, installation, key: reference(fields, "privateKeyFile", "privateKeyVariable")? }
+        }
+        None => Access::Token(reference(fields, "tokenFile", "tokenVariable")?),
+    };
+    Some(SinkKind::GitHost(GitHost { kind, address, api, access }))
 }
 
 /// The address of a chat, which is never written itself.
@@ -303,7 +360,12 @@ fn globs(
 
 impl Written {
     /// With its secrets, which can be read now. Why one cannot never repeats it.
-    pub(super) fn resolved(self, given: &dyn Fn(&str) -> Option<String>) -> Result<Sink, SettingsError> {
+    /// `infra`: the infrastructure repository, and where the API of its host is.
+    pub(super) fn resolved(
+        self,
+        given: &dyn Fn(&str) -> Option<String>,
+        infra: (&str, Option<&WebAddress>),
+    ) -> Result<Sink, SettingsError> {
         let name = self.name;
         let refused = |key: &'static str, why: String| SettingsError::Sink { sink: name.clone(), key, why };
         let secret = |reference: Reference, key: &'static str| {
@@ -326,6 +388,19 @@ impl Written {
             SinkKind::Teams { url } => SinkKind::Teams { url: chat(url)? },
             SinkKind::Sns(topic) => SinkKind::Sns(topic),
             SinkKind::EventBridge(bus) => SinkKind::EventBridge(bus),
+            SinkKind::GitHost(GitHost { kind, address, api, access }) => {
+                let access = match access {
+                    Access::Token(token) => Access::Token(secret(token, "token")?),
+                    Access::App { id, installation, key } => {
+                        Access::App { id, installation, key: secret(key, "privateKey")? }
+                    }
+                };
+                let api = if address.is_none() { api.or_else(|| infra.1.cloned()) } else { api };
+                let address = Some(address.unwrap_or_else(|| infra.0.to_owned()));
+                let host = GitHost { kind, address, api, access };
+                host.repository().map_err(|error| refused("repository", error.to_string()))?;
+                SinkKind::GitHost(host)
+            }
             SinkKind::Webhook { url, secret: reference } => {
                 SinkKind::Webhook { url, secret: secret(reference, "secret")? }
             }
@@ -350,11 +425,13 @@ mod tests {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         };
         let written = of_variable(sinks).map_err(|error| error.to_string())?;
-        let resolved =
-            written.into_iter().map(|sink| sink.resolved(&given).map_err(|error| error.to_string()));
+        let resolved = written
+            .into_iter()
+            .map(|sink| sink.resolved(&given, (INFRA, None)).map_err(|error| error.to_string()));
         resolved.collect()
     }
 
+    const INFRA: &str = "https://github.com/mco/infra";
     const CHAT: (&str, &str) = ("CHAT", "https://hooks.example.com/hunter2");
 
     #[test]
@@ -397,7 +474,7 @@ mod tests {
             ("{a: {}}", "`kind` is missing"),
             (
                 "{a: {kind: slak, urlVariable: CHAT}}",
-                "`slak` is none of webhook, slack, teams, sns, eventBridge",
+                "`slak` is none of webhook, slack, teams, sns, eventBridge, github, gitlab",
             ),
             ("{a: {kind: slack}}", "`urlFile` is missing"),
             (
@@ -448,6 +525,23 @@ mod tests {
                 "expected the name",
             ),
             ("{a: {kind: eventBridge, bus: default, topic: x}}", "unknown field `topic`"),
+            ("{a: {kind: github}}", "`tokenFile` is missing"),
+            ("{a: {kind: github, tokenVariable: NONE}}", "`token` of the sink a cannot be used: it is empty"),
+            ("{a: {kind: github, appId: '1'}}", "`privateKeyFile` is missing"),
+            (
+                "{a: {kind: github, appId: '1', privateKeyVariable: KEY, installation: x}}",
+                "expected the number of",
+            ),
+            ("{a: {kind: gitlab, appId: '1', tokenVariable: CHAT}}", "unknown field `appId`"),
+            ("{a: {kind: github, tokenVariable: CHAT, logs: true}}", "log lines never go to git hosts"),
+            (
+                "{a: {kind: github, tokenVariable: CHAT, api: 'http://example.com/hunter2'}}",
+                "it is not encrypted",
+            ),
+            (
+                "{a: {kind: github, tokenVariable: CHAT, repository: /srv/hunter2}}",
+                "`repository` of the sink a cannot be used: the git host is not known",
+            ),
             ("{a: {kind: slack, urlVariable: CHAT, logs: maybe}}", "is none of true, false"),
             ("{a: {kind: slack, urlVariable: CHAT, color: red}}", "unknown field `color`"),
         ] {

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 use trueup_simulator::{Api, Fault};
 
+use crate::fake_host::{FakeHost, JOB, Request};
 use crate::restart::{Controller, until};
 use crate::rig::Rig;
 
@@ -234,4 +235,82 @@ fn a_test_says_what_a_topic_and_a_bus_answer() {
     let topic = rig.world.lock().unwrap().published()[0]["TopicArn"].clone();
     rig.call(Api::Sns, "DeleteTopic", &json!({"TopicArn": topic}));
     assert_eq!(run(), "topic: not found: NotFound: Topic does not exist\nbus: delivered\n");
+}
+
+/// The settings of a sink at a git host.
+fn at_a_git_host(host: &FakeHost) -> [(&'static str, String); 2] {
+    let sink = format!(
+        "{{git: {{kind: github, tokenVariable: GIT_HOST_TOKEN, repository: 'https://github.com/mco/infrastructure', api: '{}'}}}}",
+        host.url
+    );
+    [("TRUEUP_SINKS", sink), ("GIT_HOST_TOKEN", JOB.0.to_owned())]
+}
+
+#[test]
+fn the_commit_that_declared_it_gets_a_status_and_its_pull_request_one_comment() {
+    let (rig, host) = (Rig::new(), FakeHost::start());
+    let settings = at_a_git_host(&host);
+    let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let controller = Controller::with(&rig, &settings);
+    until("the first look", || rig.world.lock().unwrap().calls("DescribeServices") > 0);
+    let digest = rig.build("bbbbbbb");
+    rig.build("ccccccc");
+    rig.world.lock().unwrap().inject(Fault::Crash { digest, exit_code: 137, after_seconds: 0 });
+    let merged = |commit: &str| {
+        rig.declare(commit);
+        let mut head = std::process::Command::new("git");
+        head.current_dir(rig.folder.path()).args(["rev-parse", "HEAD"]);
+        let head = String::from_utf8(head.output().unwrap().stdout).unwrap().trim().to_owned();
+        let request = Request {
+            of: 1,
+            branch: "b".to_owned(),
+            base: "main".to_owned(),
+            title: String::new(),
+            text: String::new(),
+            is_open: false,
+            merged: Some(head.clone()),
+        };
+        host.state.lock().unwrap().requests.push(request);
+        head
+    };
+    let states = |commit: &str| -> Vec<String> {
+        let state = host.state.lock().unwrap();
+        let of =
+            state.statuses.iter().filter(|(of, one)| of == commit && one["context"] == "trueup/test/api");
+        let mut states: Vec<String> = of.map(|(_, one)| one["state"].as_str().unwrap().to_owned()).collect();
+        states.dedup();
+        states
+    };
+    let failed = merged("bbbbbbb");
+    until("the hold on record", || on_record(&rig).is_some_and(|told| told.contains("held=")));
+    assert_eq!(states(&failed), ["pending", "failure"]);
+    let comments = host.comments_of(JOB.1);
+    assert!(comments[0].starts_with("<!-- trueup:outcome -->\n**trueup**: what became of this change\n"));
+    assert!(comments[0].contains("| test/api | ✗ bbbbbbb is on hold: "), "{comments:?}");
+    let good = merged("ccccccc");
+    until("the success", || states(&good).contains(&"success".to_owned()));
+    drop(controller);
+    assert_eq!(
+        (states(&failed), states(&good)),
+        (vec!["pending".to_owned(), "failure".to_owned()], vec!["pending".to_owned(), "success".to_owned()],)
+    );
+    let posted = format!("{:?}", host.state.lock().unwrap().statuses);
+    assert!(posted.contains("exited with 137") && !posted.contains("hunter2"), "{posted}");
+}
+
+#[test]
+fn a_test_asks_a_git_host_whether_it_lets_trueup_in_and_writes_nothing() {
+    let (rig, host) = (Rig::new(), FakeHost::start());
+    let run = |more: &[(&str, &str)]| {
+        let mut command = rig.command(&["notify", "--test"]);
+        let done = command.envs(at_a_git_host(&host)).envs(more.iter().copied()).output().unwrap();
+        String::from_utf8(done.stdout).unwrap()
+    };
+    assert_eq!(run(&[]), "git: delivered\n");
+    let said = run(&[("GIT_HOST_TOKEN", "not-hunter")]);
+    assert_eq!(
+        said,
+        "git: it answers 401 Unauthorized: Bad credentials; check the token: it may have expired\n"
+    );
+    assert_eq!(host.writes(), Vec::<String>::new());
 }

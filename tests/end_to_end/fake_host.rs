@@ -30,11 +30,17 @@ pub struct Request {
     pub title: String,
     pub text: String,
     pub is_open: bool,
+    /// The commit that it was merged as.
+    pub merged: Option<String>,
 }
 
 #[derive(Default)]
 pub struct State {
     pub requests: Vec<Request>,
+    /// Of which commit, and what was posted.
+    pub statuses: Vec<(String, Value)>,
+    /// A locked conversation takes no new comment.
+    pub is_locked: bool,
     /// Where the branches are.
     pub repository: Option<PathBuf>,
     /// Id, author and text, in the order in which they were made.
@@ -127,6 +133,9 @@ impl State {
             return (status, said);
         }
         let author = [JOB, PROJECT].into_iter().find(|(known, _)| Some(*known) == token);
+        if token.is_some_and(|token| token.starts_with("ey") && token.split('.').count() == 3) {
+            return answer_to_app(call);
+        }
         let Some((_, author)) = author else {
             return plain("401 Unauthorized", json!({"message": "Bad credentials"}));
         };
@@ -149,12 +158,14 @@ impl State {
                 plain("403 Forbidden", json!({"message": "Resource not accessible by integration"}))
             }
             ("GET", "/api/v4/user") => plain("200 OK", json!({"id": author, "username": "project_5_bot"})),
-            ("GET", "/repositories/1/issues/7/comments" | "/api/v4/projects/5/merge_requests/3/notes") => {
-                plain("200 OK", self.page(query))
-            }
-            ("POST", "/repositories/1/issues/7/comments" | "/api/v4/projects/5/merge_requests/3/notes") => {
-                self.write(None, author, body)
-            }
+            ("GET", path) if is_of_comments(path) => plain("200 OK", self.page(query)),
+            ("POST", path) if is_of_comments(path) && self.is_locked => plain(
+                "403 Forbidden",
+                json!({"message": "Unable to create comment because issue is locked."}),
+            ),
+            ("POST", path) if is_of_comments(path) => self.write(None, author, body),
+            ("POST", path) if path.contains("/statuses/") => self.note(path, body),
+            ("GET", path) if path.contains("/commits/") => self.merged(path),
             ("GET", "/repositories/1") => plain(
                 "200 OK",
                 json!({"id": 1, "full_name": "mco/infrastructure", "owner": {"login": "mco"}}),
@@ -177,10 +188,11 @@ impl State {
                 Some(("/repositories/1/pulls" | "/api/v4/projects/5/merge_requests", number)) => {
                     self.edit(number.parse().unwrap_or(0), body)
                 }
-                Some((
-                    "/repositories/1/issues/comments" | "/api/v4/projects/5/merge_requests/3/notes",
-                    id,
-                )) => self.write(id.parse().ok(), author, body),
+                Some((comments, id))
+                    if comments == "/repositories/1/issues/comments" || is_of_comments(comments) =>
+                {
+                    self.write(id.parse().ok(), author, body)
+                }
                 _ => plain("404 Not Found", json!({"message": "Not Found"})),
             },
             _ => plain("404 Not Found", json!({"message": "Not Found"})),
@@ -221,7 +233,7 @@ impl State {
             return ("422 Unprocessable Entity".to_owned(), said);
         }
         let [branch, base, title, text] = [branch, base, title, text].map(str::to_owned);
-        self.requests.push(Request { of: 1, branch, base, title, text, is_open: true });
+        self.requests.push(Request { of: 1, branch, base, title, text, is_open: true, merged: None });
         if std::mem::take(&mut self.loses_an_answer) {
             return ("504 Gateway Timeout".to_owned(), Value::Null);
         }
@@ -240,6 +252,55 @@ impl State {
             }
         }
         ("200 OK".to_owned(), shown(number, one))
+    }
+
+    /// A status, as far as its host takes it.
+    fn note(&mut self, path: &str, body: &Value) -> (String, Value) {
+        let (before, commit) = path.rsplit_once('/').unwrap();
+        let is_github = before.starts_with("/repositories/");
+        let (keys, states, most): ([&str; 4], &[&str], usize) = if is_github {
+            (
+                ["state", "context", "description", "target_url"],
+                &["error", "failure", "pending", "success"],
+                140,
+            )
+        } else {
+            let states = &["pending", "running", "success", "failed", "canceled", "skipped"];
+            (["state", "name", "description", "target_url"], states, 255)
+        };
+        let text = |key: &str| body[key].as_str().unwrap_or_default();
+        let is_valid = body.as_object().is_some_and(|all| all.keys().all(|key| keys.contains(&key.as_str())))
+            && states.contains(&text("state"))
+            && !text(keys[1]).is_empty()
+            && text("description").chars().count() <= most
+            && (is_github || text("target_url").len() <= 255)
+            && commit.len() == 40;
+        if !is_valid {
+            return ("422 Unprocessable Entity".to_owned(), json!({"message": "Validation Failed"}));
+        }
+        let newest =
+            self.statuses.iter().rev().find(|(of, one)| of == commit && one[keys[1]] == body[keys[1]]);
+        if !is_github && newest.is_some_and(|(_, newest)| newest["state"] == body["state"]) {
+            let why = "Cannot transition status via :run from :running (Reason(s): Status cannot transition via \"run\")";
+            return ("400 Bad Request".to_owned(), json!({"message": why}));
+        }
+        self.statuses.push((commit.to_owned(), body.clone()));
+        ("201 Created".to_owned(), json!({"id": self.statuses.len()}))
+    }
+
+    /// The requests that a commit came by.
+    fn merged(&self, path: &str) -> (String, Value) {
+        let commit = path.split('/').rev().nth(1).unwrap();
+        let numbered = (1..).zip(&self.requests);
+        let of = numbered.filter(|(_, one)| one.merged.as_deref() == Some(commit) || one.is_open);
+        let shown = of.map(|(number, one)| {
+            let mut shown = shown(number, one);
+            if one.merged.is_some() {
+                (shown["state"], shown["merged_at"]) = (json!("merged"), json!("2026-11-24T12:00:00Z"));
+            }
+            shown
+        });
+        ("200 OK".to_owned(), shown.collect())
     }
 
     fn page(&self, query: &str) -> Value {
@@ -300,5 +361,27 @@ fn cannot_be_merged(repository: &Path, branch: &str, base: &str) -> Option<Strin
         "" => Some("head is invalid".to_owned()),
         "0" => Some(format!("No commits between {base} and {branch}")),
         _ => None,
+    }
+}
+
+/// Those of all requests are in one list.
+fn is_of_comments(path: &str) -> bool {
+    let number = path
+        .strip_prefix("/repositories/1/issues/")
+        .and_then(|rest| rest.strip_suffix("/comments"))
+        .or_else(|| path.strip_prefix("/api/v4/projects/5/merge_requests/")?.strip_suffix("/notes"));
+    number.is_some_and(|number| number.parse::<u64>().is_ok())
+}
+
+/// What an app may ask that has said who it is.
+fn answer_to_app(call: &str) -> (String, Value) {
+    let ends = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs() + 3600;
+    let ends = jiff::Timestamp::from_second(i64::try_from(ends).unwrap()).unwrap();
+    match call {
+        "GET /repos/mco/infrastructure/installation" => ("200 OK".to_owned(), json!({"id": 12})),
+        "POST /app/installations/12/access_tokens" => {
+            ("201 Created".to_owned(), json!({"token": JOB.0, "expires_at": ends.to_string()}))
+        }
+        _ => ("404 Not Found".to_owned(), json!({"message": "Not Found"})),
     }
 }

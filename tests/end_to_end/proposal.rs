@@ -302,6 +302,7 @@ fn what_others_have_made_of_it_is_left_alone() {
         title: "theirs".to_owned(),
         text: String::new(),
         is_open: true,
+        merged: None,
     };
     "<!-- trueup:plan".clone_into(&mut theirs.text);
     all.host.state.lock().unwrap().requests.push(theirs);

@@ -2,6 +2,7 @@
 //! are read when they are needed.
 
 mod aws;
+mod hosts;
 mod slack;
 mod teams;
 pub(super) mod webhook;
@@ -13,10 +14,12 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use crate::address::WebAddress;
-use crate::model::alert::Alert;
+use crate::git_host::Trouble;
+use crate::model::alert::{Alert, Event};
 use crate::outbound::retry_after;
 use crate::ports::CloudError;
 use crate::settings::{Sink, SinkKind, chat_address};
+pub(super) use hosts::{News, Teller};
 
 /// A receiver may ask for a rest of so long at most; then it is tried again.
 const LONGEST_REST: Duration = Duration::from_mins(5);
@@ -30,6 +33,10 @@ pub(super) enum Request {
     Publish(Value),
     /// An entry of `PutEvents`.
     PutEvent(Value),
+    /// What a git host is told of one of its commits.
+    Report(News),
+    /// Whether it lets us in; nothing is written.
+    Reach,
 }
 
 #[derive(Debug)]
@@ -63,18 +70,27 @@ pub(super) fn request(sink: &Sink, alert: &Alert, now: jiff::Timestamp) -> Resul
         SinkKind::Slack { url } => chat(url, slack::body(alert, sink.with_logs)),
         SinkKind::Teams { url } => chat(url, teams::body(alert, sink.with_logs)),
         SinkKind::Sns(topic) => Ok(Request::Publish(aws::message(&topic.name, alert, sink.with_logs))),
+        SinkKind::GitHost(_) => {
+            hosts::news(alert).map_or(Ok(Request::Reach), |news| Ok(Request::Report(news)))
+        }
         SinkKind::EventBridge(bus) => Ok(Request::PutEvent(aws::event(&bus.name, alert, sink.with_logs))),
     }
 }
 
 /// Between two deliveries to one receiver, so that none is throttled for no need. Slack: one message a second and channel, with short
-/// bursts; Teams: four requests a second.
+/// bursts; Teams: four requests a second; GitHub: a second between two writes.
 pub(super) fn gap(kind: &SinkKind) -> Duration {
     match kind {
         SinkKind::Webhook { .. } | SinkKind::Sns(_) | SinkKind::EventBridge(_) => Duration::ZERO,
         SinkKind::Slack { .. } => Duration::from_secs(1),
         SinkKind::Teams { .. } => Duration::from_millis(250),
+        SinkKind::GitHost(_) => hosts::GAP,
     }
+}
+
+/// Whether it is for this kind of receiver at all.
+pub(super) fn concerns(kind: &SinkKind, alert: &Alert) -> bool {
+    !matches!(kind, SinkKind::GitHost(_)) || alert.event == Event::Test || hosts::news(alert).is_some()
 }
 
 /// What AWS says. Who is denied may be let in a moment later, by a policy or by credentials that were renewed.
@@ -88,6 +104,20 @@ pub(super) fn of_aws(result: &Result<(), CloudError>) -> Answer {
             | CloudError::Ambiguous(_)
             | CloudError::Unavailable(_),
         ) => Answer::Later(None),
+    }
+}
+
+/// What a git host says, and why, in a line. `None`: whether it lets us in.
+pub(super) async fn told(teller: Option<&Teller>, news: Option<&News>) -> (Answer, String) {
+    let Some(teller) = teller else { return (Answer::Refused, "the git host is not known".to_owned()) };
+    let result = match news {
+        Some(news) => teller.tell(news).await,
+        None => teller.reach().await,
+    };
+    match result {
+        Ok(()) => (Answer::Taken, String::new()),
+        Err(Trouble::Later { asked, why }) => (Answer::Later(asked.map(|rest| rest.min(LONGEST_REST))), why),
+        Err(Trouble::Refused(why)) => (Answer::Refused, why),
     }
 }
 

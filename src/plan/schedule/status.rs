@@ -135,6 +135,7 @@ fn last_deployment(timetable: &Timetable<'_, '_>) -> Option<LastDeployment> {
         phase: Phase::Succeeded,
         shift: None,
         started_by: if brought.is_some() { StartedBy::Trueup } else { StartedBy::Other },
+        infra: brought.and_then(|(_, applied)| applied.infra_commit.clone()),
         started_at: at.unwrap_or_default(),
         ended_at: at,
         replaces: None,

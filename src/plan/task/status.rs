@@ -136,6 +136,7 @@ fn last_deployment(job: &Job<'_, '_>) -> Option<LastDeployment> {
         phase,
         shift: None,
         started_by: StartedBy::Trueup,
+        infra: memory.applied.as_ref().and_then(|applied| applied.infra_commit.clone()),
         started_at: run.map_or(0, |run| run.asked_at),
         ended_at: task.and_then(|task| task.stopped_at),
         replaces: None,
