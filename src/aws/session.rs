@@ -51,11 +51,11 @@ pub struct Session {
     external_id: Option<Secret>,
     clock: Arc<dyn Clock>,
     /// Whoever finds it at its end renews it; the others wait for that.
-    kept: tokio::sync::Mutex<Kept>,
+    kept: tokio::sync::Mutex<CachedSession>,
 }
 
 #[derive(Default)]
-struct Kept {
+struct CachedSession {
     credentials: Option<RoleCredentials>,
     /// Why there are no newer ones, and until when nobody asks again.
     refused: Option<(CallError, Millis)>,
@@ -85,7 +85,7 @@ impl Session {
         let waits = kept.refused.as_ref().is_some_and(|(_, until)| (0..=REFUSED).contains(&(until - now)));
         if !waits {
             match self.assume().await {
-                Ok(credentials) => *kept = Kept { credentials: Some(credentials), refused: None },
+                Ok(credentials) => *kept = CachedSession { credentials: Some(credentials), refused: None },
                 Err(why) => kept.refused = Some((why, self.clock.now() + REFUSED)),
             }
         }

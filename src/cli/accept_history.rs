@@ -4,9 +4,9 @@
 use anyhow::ensure;
 
 use super::end::{self, End};
-use super::source::{Opened, print_findings};
+use super::source::{InfraRepository, print_findings};
 use super::{RepositoryArgs, controller, messages, progress};
-use crate::controller::{Swept, Writes};
+use crate::controller::{SweepResult, Writes};
 use crate::model::{Declared, InfraCommit, Target, Waiting};
 use crate::plan::Step;
 use crate::plan::waiting::{Class, class};
@@ -23,7 +23,7 @@ pub(super) async fn run(
     environment: Option<&str>,
     answer: Answer,
 ) -> anyhow::Result<End> {
-    let source = Opened::open(arguments)?;
+    let source = InfraRepository::open(arguments)?;
     let (head, declaration) = source.committed()?;
     print_findings(&declaration);
     let is_meant =
@@ -35,7 +35,7 @@ pub(super) async fn run(
     );
     let mut controller = controller(source).await;
     let swept = progress::sweep(&mut controller, &declaration, Writes::Withheld, is_meant).await;
-    let unread: Vec<Swept> = swept.iter().filter(|one| is_unread(one)).cloned().collect();
+    let unread: Vec<SweepResult> = swept.iter().filter(|one| is_unread(one)).cloned().collect();
     messages::complaints(&unread);
     let mut ends = vec![if unread.is_empty() { End::Good } else { End::Error }];
     let offered: Vec<(&Target, String, Step)> =
@@ -56,12 +56,12 @@ pub(super) async fn run(
 }
 
 /// Whether nobody can tell from which history it was applied.
-fn is_unread(one: &Swept) -> bool {
+fn is_unread(one: &SweepResult) -> bool {
     !one.plan.status.is_observed || one.plan.waiting.as_ref().map(class) == Some(Class::Unreadable)
 }
 
 /// What is accepted for one application, and the write that does it.
-fn offer<'s>(one: &'s Swept, head: &InfraCommit) -> Option<(&'s Target, String, Step)> {
+fn offer<'s>(one: &'s SweepResult, head: &InfraCommit) -> Option<(&'s Target, String, Step)> {
     let plan = &one.plan;
     let (Some(Waiting::SourceBehind { applied, revision }), Some(step)) =
         (&plan.waiting, &plan.accept_history)

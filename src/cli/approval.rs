@@ -2,7 +2,7 @@
 
 use anyhow::{anyhow, bail};
 
-use super::source::Opened;
+use super::source::InfraRepository;
 use super::{End, RepositoryArgs, controller, look_at};
 use crate::model::{Commit, Word};
 use crate::plan::NotAnswered;
@@ -16,7 +16,7 @@ pub(super) async fn run(
     word: Word,
     commit: Option<&Commit>,
 ) -> anyhow::Result<End> {
-    let source = Opened::open(arguments)?;
+    let source = InfraRepository::open(arguments)?;
     let (_, declaration) = source.committed()?;
     let mut controller = controller(source).await;
     let plan = look_at(&mut controller, &declaration, name).await?;

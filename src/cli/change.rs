@@ -10,7 +10,7 @@ use anyhow::{Context, bail, ensure};
 
 use super::End;
 use super::git_program::{Git, complaint};
-use super::source::{Opened, print_findings};
+use super::source::{InfraRepository, print_findings};
 use super::streams;
 use crate::git::Location;
 use crate::manifest::edit::EditError;
@@ -258,7 +258,7 @@ impl Work {
     /// What the files would declare with the change; `None` if there is nothing to change. They are as before afterwards.
     pub(super) fn edited(&self, change: &dyn Change) -> anyhow::Result<Option<Declaration>> {
         let Some((edit, _)) = self.edit(change)? else { return Ok(None) };
-        let declaration = Opened::with(&self.settings).and_then(|opened| opened.working_tree());
+        let declaration = InfraRepository::with(&self.settings).and_then(|opened| opened.working_tree());
         edit.undo()?;
         declaration.map(Some)
     }
@@ -279,7 +279,7 @@ impl Work {
     }
 
     fn edit<'c>(&self, change: &'c dyn Change) -> anyhow::Result<Option<(Edit, Draft<'c>)>> {
-        let declaration = Opened::with(&self.settings)?.working_tree()?;
+        let declaration = InfraRepository::with(&self.settings)?.working_tree()?;
         let Some(draft) = change.draft(&declaration)? else { return Ok(None) };
         let file = Path::new(&self.settings.path).join(&draft.file);
         self.check_is_clean(&file)?;
@@ -294,7 +294,7 @@ impl Work {
 
     /// The edited files must say what was meant, without an error about whom it concerns.
     fn check(&self, change: &dyn Change, draft: &Draft<'_>) -> anyhow::Result<()> {
-        let declaration = Opened::with(&self.settings)?.working_tree()?;
+        let declaration = InfraRepository::with(&self.settings)?.working_tree()?;
         let concerns =
             |finding: &&Finding| finding.targets.iter().any(|target| draft.targets.contains(target));
         let about = declaration.findings.iter().filter(|finding| is_error(finding)).find(concerns);

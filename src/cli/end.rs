@@ -1,7 +1,7 @@
 //! How a command ends, for CI: the exit code of every command that looks at AWS, by where the applications stand. Pure.
 //! docs/commands.md shows the same table.
 
-use crate::controller::Swept;
+use crate::controller::SweepResult;
 use crate::model::{Health, Status, Sync, Waiting};
 use crate::plan::Plan;
 use crate::plan::waiting::{Class, class};
@@ -116,7 +116,7 @@ pub(super) fn end(asked: Asked, standing: Standing) -> End {
 }
 
 /// What a command ends with over all applications: the lowest number that is not 0.
-pub(super) fn of(asked: Asked, swept: &[Swept]) -> End {
+pub(super) fn of(asked: Asked, swept: &[SweepResult]) -> End {
     lowest(swept.iter().map(|one| end(asked, standing(&one.plan))))
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::end::End;
-use super::source::{Opened, print_findings};
+use super::source::{InfraRepository, print_findings};
 use super::{Environments, HistoryFormat, Names, RepositoryArgs, controller, progress, streams};
 use crate::controller::{Controller, Writes};
 use crate::model::{Declaration, Declared, Head, Millis, Past, Target};
@@ -29,7 +29,7 @@ pub(super) async fn run(
     (names, environments): (&Names, &Environments),
     format: HistoryFormat,
 ) -> anyhow::Result<End> {
-    let source = Opened::open(arguments)?;
+    let source = InfraRepository::open(arguments)?;
     let (head, declaration) = source.committed()?;
     print_findings(&declaration);
     let wanted = names.selection(&declaration)?.within(environments.globs(&declaration)?);
@@ -50,7 +50,7 @@ pub(super) async fn events(
     since: Duration,
     until: Until,
 ) -> anyhow::Result<End> {
-    let source = Opened::open(arguments)?;
+    let source = InfraRepository::open(arguments)?;
     let first = source.committed()?.1;
     print_findings(&first);
     let wanted = names.selection(&first)?.within(environments.globs(&first)?);
@@ -58,7 +58,7 @@ pub(super) async fn events(
     let style = streams::style(arguments.color);
     let began = controller.clock().now();
     let since = began.saturating_sub(Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX));
-    let mut told = Told::default();
+    let mut told = KnownEvents::default();
     let mut stop = std::pin::pin!(tokio::signal::ctrl_c());
     loop {
         let (head, declaration) = source.committed()?;
@@ -85,9 +85,9 @@ pub(super) async fn events(
 
 /// The lines that were told and may be found again: those of the last round.
 #[derive(Default)]
-struct Told(BTreeSet<String>);
+struct KnownEvents(BTreeSet<String>);
 
-impl Told {
+impl KnownEvents {
     /// Those of a round that are new. What a whole round finds no more does not come back; in one that `is_whole` is not said of, it
     /// may only have not been read.
     fn news(&mut self, round: Vec<String>, is_whole: bool) -> Vec<String> {
@@ -104,7 +104,7 @@ impl Told {
 /// The past of every target that is wanted, in the order of the declaration.
 pub(super) async fn of_all(
     controller: &mut Controller,
-    source: &Opened,
+    source: &InfraRepository,
     head: &Head,
     declaration: &Declaration,
     wanted: impl Fn(&Target) -> bool,
@@ -120,7 +120,7 @@ pub(super) async fn of_all(
 /// The past of one target that has been looked at.
 pub(super) async fn of_one(
     controller: &mut Controller,
-    source: &Opened,
+    source: &InfraRepository,
     head: &Head,
     declaration: &Declaration,
     declared: &Declared,
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn what_was_told_is_kept_while_it_is_found_or_may_only_not_have_been_read() {
-        let mut told = Told::default();
+        let mut told = KnownEvents::default();
         for (round, is_whole, expected, kept) in [
             (vec!["a", "b"], true, vec!["a", "b"], 2),
             (vec!["b", "c"], false, vec!["c"], 3),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::bail;
 
-use super::source::{Opened, print_findings};
+use super::source::{InfraRepository, print_findings};
 use super::{End, RepositoryArgs, streams};
 use crate::accounts::Accounts;
 use crate::iam::{self, Access, MOST_CHARACTERS, Operated, Policy};
@@ -20,7 +20,7 @@ pub(super) struct Whose<'a> {
 }
 
 pub(super) fn run(arguments: &RepositoryArgs, access: Access, whose: &Whose<'_>) -> anyhow::Result<End> {
-    let source = Opened::open(arguments)?;
+    let source = InfraRepository::open(arguments)?;
     let mut declaration = source.whole_working_tree()?;
     let broken = print_findings(&declaration);
     leave_out(&source, &mut declaration);
@@ -41,7 +41,7 @@ pub(super) fn run(arguments: &RepositoryArgs, access: Access, whose: &Whose<'_>)
     Ok(if broken || !fits { End::Error } else { End::Good })
 }
 
-fn operated(source: &Opened) -> Operated<'_> {
+fn operated(source: &InfraRepository) -> Operated<'_> {
     let lease_table = source.lease.as_ref().and_then(|lease| match &lease.store {
         LeaseStore::DynamoDb { table } => Some(table.as_str()),
         LeaseStore::Kubernetes { .. } => None,
@@ -50,7 +50,7 @@ fn operated(source: &Opened) -> Operated<'_> {
 }
 
 /// Topics and buses that alerts go to.
-fn receivers(source: &Opened) -> (Vec<String>, Vec<String>) {
+fn receivers(source: &InfraRepository) -> (Vec<String>, Vec<String>) {
     let (mut topics, mut buses) = (Vec::new(), Vec::new());
     for sink in source.sinks.iter() {
         match &sink.kind {
@@ -108,7 +108,7 @@ fn arn_of(principal: &str, partition: &str) -> anyhow::Result<String> {
 }
 
 /// What the operator does not allow gets no permission. That is what was asked for, and no error here.
-fn leave_out(source: &Opened, declaration: &mut Declaration) {
+fn leave_out(source: &InfraRepository, declaration: &mut Declaration) {
     let before = declaration.findings.len();
     source.restrict(declaration);
     let refused = |finding: &&Finding| finding.severity == Severity::Error;

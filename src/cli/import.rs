@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::{End, RepositoryArgs, aws, pipelines, streams};
 use crate::aws::{Aws, check_shape};
-use crate::import::{self, Imported, Wishes};
+use crate::import::{self, ImportResult, Wishes};
 use crate::inventory::{self, NamedService, Scope, Wanted};
 use crate::manifest::{self, Files, NameKind};
 use crate::model::{AccountId, ClusterName, EnvironmentName, Inventory, Region, ServiceName};
@@ -123,7 +123,7 @@ fn each<T: Clone>(named: &[T]) -> Vec<Option<T>> {
 }
 
 /// What `lint` says of the files, which nobody has to run first.
-fn lint(imported: &Imported) {
+fn lint(imported: &ImportResult) {
     let files: Files = imported.files.iter().map(|(path, text)| (path.clone(), Ok(text.clone()))).collect();
     let declaration = manifest::read(&files, None, &check_shape);
     declaration.findings.iter().for_each(streams::finding);

@@ -2,7 +2,7 @@
 
 use tokio::sync::mpsc;
 
-use super::source::Opened;
+use super::source::InfraRepository;
 use crate::http::Board;
 use crate::http::deployments::Arrival;
 use crate::model::{Declaration, Head, InfraCommit, Millis};
@@ -23,7 +23,7 @@ struct Question {
 }
 
 impl LeadTimes {
-    pub fn start(source: Opened, board: Board) -> Self {
+    pub fn start(source: InfraRepository, board: Board) -> Self {
         let (queue, mut questions) = mpsc::channel::<Question>(QUEUE);
         tokio::spawn(async move {
             while let Some(question) = questions.recv().await {
@@ -50,7 +50,7 @@ impl LeadTimes {
     }
 }
 
-fn lead_time(source: &Opened, Question { arrival, head, file }: &Question) -> Option<Millis> {
+fn lead_time(source: &InfraRepository, Question { arrival, head, file }: &Question) -> Option<Millis> {
     between(&source.declared_since(head, file, (&arrival.target, &arrival.commit))?, arrival.at)
 }
 
@@ -80,7 +80,7 @@ mod tests {
         declare("test.yaml", "aaaaaaa");
         let declared = declare("test.yaml", "bbbbbbb");
         let head = declare("other.yaml", "ccccccc");
-        let source = Opened::at(folder.path()).unwrap();
+        let source = InfraRepository::at(folder.path()).unwrap();
         let target =
             Target { environment: EnvironmentName::new("test"), application: ApplicationName::new("api") };
         let since = |commit: &str| source.declared_since(&head, "test.yaml", (&target, &Commit::new(commit)));

@@ -1,11 +1,11 @@
 //! `trueup lint`: the findings of the working tree. Needs no AWS.
 
-use super::source::{Opened, is_broken, print_findings};
+use super::source::{InfraRepository, is_broken, print_findings};
 use super::{End, LintFormat, RepositoryArgs, streams};
 use crate::view::findings;
 
 pub(super) fn run(arguments: &RepositoryArgs, format: LintFormat) -> anyhow::Result<End> {
-    let source = Opened::open(arguments)?;
+    let source = InfraRepository::open(arguments)?;
     let declaration = source.working_tree()?;
     // The log of a job shows the commands as what they say: each finding is there once.
     if format != LintFormat::Github {

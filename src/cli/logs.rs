@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::change::readable;
 use super::end::End;
-use super::source::Opened;
+use super::source::InfraRepository;
 use super::{RepositoryArgs, aws_of, streams};
 use crate::aws::Aws;
 use crate::controller;
@@ -58,7 +58,7 @@ pub(super) async fn run(
     which: Which,
     since: Option<Duration>,
 ) -> anyhow::Result<End> {
-    let source = Opened::open(arguments)?;
+    let source = InfraRepository::open(arguments)?;
     let (_, declaration) = source.committed()?;
     let desired = readable(&declaration, name)?;
     let aws = aws_of(&source).await;

@@ -1,13 +1,13 @@
 //! What is said on stderr and in the log of the targets of a sweep.
 
-use crate::controller::{Outcome, Swept};
+use crate::controller::{Outcome, SweepResult};
 use crate::escape::line;
 use crate::model::{Health, Waiting};
 use crate::plan::{self, Plan};
 use crate::view::words::{self, described, named, step_line};
 
 /// Says on stderr what keeps each target from where it should be, and what to do about it.
-pub(super) fn complaints(swept: &[Swept]) {
+pub(super) fn complaints(swept: &[SweepResult]) {
     swept.iter().filter_map(|one| complaint(&one.plan)).for_each(|complaint| say!("{complaint}"));
 }
 
@@ -34,7 +34,7 @@ fn complaint(plan: &Plan) -> Option<String> {
 }
 
 /// Logs what was written, or why a write failed.
-pub(super) fn outcome(one: &Swept) {
+pub(super) fn outcome(one: &SweepResult) {
     match &one.outcome {
         Outcome::Nothing => {}
         Outcome::Wrote(step) => tracing::info!(event = "write", target = %one.target, "{}", step_line(step)),

@@ -57,7 +57,7 @@ use end::End;
 
 use crate::accounts::Accounts;
 use crate::aws::Aws;
-use crate::controller::{Controller, Requeue, Swept, Writes};
+use crate::controller::{Controller, Requeue, SweepResult, Writes};
 use crate::iam::Access;
 use crate::masking;
 use crate::model::{
@@ -689,15 +689,15 @@ async fn aws(accounts: Accounts, cache: Option<&Path>) -> Aws {
     aws
 }
 
-async fn aws_of(source: &source::Opened) -> Aws {
+async fn aws_of(source: &source::InfraRepository) -> Aws {
     aws(source.accounts.clone(), source.cache.as_deref()).await
 }
 
-async fn controller(source: source::Opened) -> Controller {
+async fn controller(source: source::InfraRepository) -> Controller {
     controller_of(&aws_of(&source).await, source)
 }
 
-fn controller_of(aws: &Aws, source: source::Opened) -> Controller {
+fn controller_of(aws: &Aws, source: source::InfraRepository) -> Controller {
     Controller::new(Box::new(aws.clone()), Box::new(source), Arc::new(aws.clock()))
 }
 
@@ -711,7 +711,7 @@ async fn look_at(controller: &mut Controller, declaration: &Declaration, name: &
 }
 
 /// The shortest rest that any target asks for.
-fn pause(swept: &[Swept]) -> Duration {
+fn pause(swept: &[SweepResult]) -> Duration {
     let asked = swept.iter().map(|one| match one.requeue {
         Requeue::Now => Duration::ZERO,
         Requeue::After(delay) => delay,

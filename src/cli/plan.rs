@@ -3,7 +3,7 @@
 use anyhow::bail;
 
 use super::end::{self, Asked, End};
-use super::source::{Opened, print_findings};
+use super::source::{InfraRepository, print_findings};
 use super::{Format, Names, RepositoryArgs, controller, is_broken, progress, streams};
 use crate::comparison::Comparison;
 use crate::controller::{Writes, plans};
@@ -25,7 +25,7 @@ pub(super) struct Wanted {
 }
 
 pub(super) async fn run(arguments: &RepositoryArgs, names: &Names, wanted: &Wanted) -> anyhow::Result<End> {
-    let source = Opened::open(arguments)?;
+    let source = InfraRepository::open(arguments)?;
     let declaration = source.working_tree()?;
     print_findings(&declaration);
     let selection = names.selection(&declaration)?;
@@ -108,7 +108,7 @@ pub(super) enum To {
 
 /// Tells how one service is moved from CodeDeploy to ECS itself.
 pub(super) async fn migration(arguments: &RepositoryArgs, names: &Names, to: To) -> anyhow::Result<End> {
-    let source = Opened::open(arguments)?;
+    let source = InfraRepository::open(arguments)?;
     let declaration = source.working_tree()?;
     print_findings(&declaration);
     let selection = names.selection(&declaration)?;

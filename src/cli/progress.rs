@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::streams;
-use crate::controller::{Controller, News, Swept, Writes};
+use crate::controller::{Controller, News, SweepResult, Writes};
 use crate::model::{Declaration, Target};
 
 /// What is over sooner is not waited for by anybody.
@@ -21,7 +21,7 @@ pub(super) async fn sweep(
     declaration: &Declaration,
     writes: Writes,
     wanted: impl Fn(&Target) -> bool,
-) -> Vec<Swept> {
+) -> Vec<SweepResult> {
     let all = declaration.applications.iter().filter(|declared| wanted(declared.target())).count();
     let done = AtomicUsize::new(0);
     let tell = |news: News<'_>| {

@@ -7,7 +7,7 @@ use anyhow::ensure;
 use super::change::{Change, Draft, Edited, Work, readable};
 use super::delivery::Delivery;
 use super::end::{self, End, Standing};
-use super::source::Opened;
+use super::source::InfraRepository;
 use super::{RepositoryArgs, controller, progress};
 use crate::controller::Writes;
 use crate::manifest::edit::{self, EditError};
@@ -72,7 +72,7 @@ async fn chosen(settings: &Settings, promotion: &Promotion) -> anyhow::Result<Re
         What::Release(release) => return Ok(Ok(Commit::release(release))),
         What::RunsWellIn(environment) | What::DeclaredIn(environment) => environment,
     };
-    let opened = Opened::with(settings)?;
+    let opened = InfraRepository::with(settings)?;
     let (_, declaration) = opened.committed()?;
     let application = promotion.target.split_once('/').map_or("", |(_, application)| application);
     let name = format!("{environment}/{application}");

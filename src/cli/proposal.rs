@@ -11,7 +11,7 @@ use super::change::{Change, Made, Work};
 use super::end::End;
 use super::git_program::complaint;
 use super::plan::as_markdown;
-use super::source::Opened;
+use super::source::InfraRepository;
 use super::{controller, progress};
 use crate::controller::{Writes, plans};
 use crate::escape::{line, markdown};
@@ -98,7 +98,7 @@ fn text(made: &Made, plan: &str) -> String {
 
 /// What would be done once it is merged, as `plan --comment` says it.
 async fn plan(work: &Work, made: &Made) -> anyhow::Result<String> {
-    let opened = Opened::with(work.settings())?;
+    let opened = InfraRepository::with(work.settings())?;
     let declaration = opened.working_tree()?;
     let mut comparison = opened.compared_with(&made.base, &declaration)?;
     work.branch().clone_into(&mut comparison.reference);

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::end::{self, Asked, End, Standing};
-use super::source::{Opened, print_findings};
+use super::source::{InfraRepository, print_findings};
 use super::{Names, RepositoryArgs, controller, jittered, messages, pause, progress};
-use crate::controller::{Controller, Swept, Writes, adopt, is_settled};
+use crate::controller::{Controller, SweepResult, Writes, adopt, is_settled};
 use crate::model::{FirstContact, Health};
 use crate::plan::waiting::{Class, class};
 
@@ -18,7 +18,7 @@ pub(super) async fn run(
     timeout: Duration,
     first_contact: FirstContact,
 ) -> anyhow::Result<End> {
-    let source = Opened::open(arguments)?;
+    let source = InfraRepository::open(arguments)?;
     let (_, mut declaration) = source.committed()?;
     if first_contact == FirstContact::Adopt {
         adopt(&mut declaration);
@@ -49,18 +49,18 @@ pub(super) async fn run(
 }
 
 /// Whether nothing more will happen by itself; tasks that are still to start will.
-fn rests(one: &Swept) -> bool {
+fn rests(one: &SweepResult) -> bool {
     let starts =
         end::standing(&one.plan) == Standing::NotHealthy && one.plan.status.health == Health::Progressing;
     is_settled(one) && !starts
 }
 
-fn waits_for_others(one: &Swept) -> bool {
+fn waits_for_others(one: &SweepResult) -> bool {
     matches!(end::standing(&one.plan), Standing::Others | Standing::TagWaits)
 }
 
 /// Whether all are at rest but for those who wait for others that are at rest too.
-fn nobody_moves(swept: &[Swept], controller: &Controller) -> bool {
+fn nobody_moves(swept: &[SweepResult], controller: &Controller) -> bool {
     let mut statuses = controller.statuses();
     swept.iter().all(|one| rests(one) || waits_for_others(one))
         && statuses.all(|status| {

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::source::{Opened, print_findings};
+use super::source::{InfraRepository, print_findings};
 use super::{End, Names, RepositoryArgs, streams};
 use crate::model::{Declared, Strategy, TaskDefinitionSource};
 
 pub(super) fn run(arguments: &RepositoryArgs, names: &Names) -> anyhow::Result<End> {
-    let declaration = Opened::open(arguments)?.working_tree()?;
+    let declaration = InfraRepository::open(arguments)?.working_tree()?;
     let broken = print_findings(&declaration);
     let selection = names.selection(&declaration)?;
     let mut rendered = serde_json::Map::new();

@@ -2,13 +2,13 @@
 
 use anyhow::bail;
 
-use super::source::Opened;
+use super::source::InfraRepository;
 use super::{End, RepositoryArgs, controller, look_at};
 use crate::model::Waiting;
 use crate::view::words::in_brackets;
 
 pub(super) async fn run(arguments: &RepositoryArgs, name: &str) -> anyhow::Result<End> {
-    let source = Opened::open(arguments)?;
+    let source = InfraRepository::open(arguments)?;
     let (_, declaration) = source.committed()?;
     let mut controller = controller(source).await;
     let plan = look_at(&mut controller, &declaration, name).await?;

@@ -7,7 +7,7 @@ use super::change::{Work, readable};
 use super::delivery::Delivery;
 use super::end::End;
 use super::promote::DeclaredCommit;
-use super::source::Opened;
+use super::source::InfraRepository;
 use super::{RepositoryArgs, controller, look_at, streams};
 use crate::model::{Commit, Desired, Observed, Reading, Waiting};
 use crate::plan::ended_well::{EndedWell, Outcomes, ended_well};
@@ -52,7 +52,7 @@ pub(super) async fn run(
     if let To::Whatever(commit) = to {
         return delivery.carry_out(&work, &back_to(commit)).await;
     }
-    let opened = Opened::with(work.settings())?;
+    let opened = InfraRepository::with(work.settings())?;
     let (_, declaration) = opened.committed()?;
     let desired = readable(&declaration, name)?;
     if desired.service().is_none() {

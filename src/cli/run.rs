@@ -13,8 +13,8 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
 
 use super::lead_times::LeadTimes;
-use super::source::{Fetch, Opened, print_findings};
-use super::unit_loop::{self, Told};
+use super::source::{Fetch, InfraRepository, print_findings};
+use super::unit_loop::{self, FleetReport};
 use super::{End, RepositoryArgs, jittered};
 use super::{figures, replicas};
 use crate::aws::Aws;
@@ -53,7 +53,7 @@ pub(super) async fn run(
         tracing::info!(event = "http.listening", address = %listener.local_addr()?);
         tokio::spawn(board.clone().serve(listener));
     }
-    let source = Opened::beside(&settings)?;
+    let source = InfraRepository::beside(&settings)?;
     let mut watch = source.watch();
     // AWS is asked for the time, and may not answer.
     let aws = tokio::select! {
@@ -75,7 +75,7 @@ pub(super) async fn run(
     };
     let standings = leases.clone();
     board.figures(move || figures::leases(&standings));
-    let told = Told::new(board.clone(), Notifier::new(outbox));
+    let told = FleetReport::new(board.clone(), Notifier::new(outbox));
     let mut looped = Loop {
         keeper: tokio::spawn(leases.clone().keep()),
         leases,
@@ -109,9 +109,9 @@ async fn learn_home(aws: Aws) {
 }
 
 struct Loop {
-    source: Opened,
+    source: InfraRepository,
     aws: Aws,
-    told: Told,
+    told: FleetReport,
     lead_times: LeadTimes,
     board: Board,
     observe: bool,
@@ -367,7 +367,7 @@ mod tests {
             );
         }
         scratch::commit_all(folder.path(), "two environments").unwrap();
-        looped.source = Opened::at(folder.path()).unwrap();
+        looped.source = InfraRepository::at(folder.path()).unwrap();
         let units = |looped: &Loop| {
             let controller = super::super::controller_of(&looped.aws, looped.source.clone());
             let declared = looped.declared.as_ref().unwrap().borrow();
@@ -388,9 +388,9 @@ mod tests {
         scratch::commit_all(folder.path(), "empty").unwrap();
         Loop {
             aws: Aws::simulated("http://127.0.0.1:1", &Region::new("eu-west-2")).await,
-            told: Told::new(Board::default(), Notifier::new(Outbox::default())),
-            lead_times: LeadTimes::start(Opened::at(folder.path()).unwrap(), Board::default()),
-            source: Opened::at(folder.path()).unwrap(),
+            told: FleetReport::new(Board::default(), Notifier::new(Outbox::default())),
+            lead_times: LeadTimes::start(InfraRepository::at(folder.path()).unwrap(), Board::default()),
+            source: InfraRepository::at(folder.path()).unwrap(),
             board: Board::default(),
             leases: Leases::none(),
             keeper: tokio::spawn(async {}),

@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 
-use super::source::Opened;
+use super::source::InfraRepository;
 use super::{End, RepositoryArgs, controller, look_at};
 use crate::model::{OutcomeKind, Waiting};
 use crate::view::words::in_brackets;
@@ -17,7 +17,7 @@ pub(super) async fn settle(
     if reason.trim().is_empty() {
         bail!("--reason is empty: say how it was found out")
     }
-    let source = Opened::open(arguments)?;
+    let source = InfraRepository::open(arguments)?;
     let (_, declaration) = source.committed()?;
     let mut controller = controller(source).await;
     let plan = look_at(&mut controller, &declaration, name).await?;
@@ -33,7 +33,7 @@ pub(super) async fn settle(
 
 /// Asks for the declared task once more, however it ended before.
 pub(super) async fn run_task(arguments: &RepositoryArgs, name: &str) -> anyhow::Result<End> {
-    let source = Opened::open(arguments)?;
+    let source = InfraRepository::open(arguments)?;
     let (_, declaration) = source.committed()?;
     let mut controller = controller(source).await;
     let plan = look_at(&mut controller, &declaration, name).await?;

@@ -25,7 +25,7 @@ use super::{RepositoryArgs, streams};
 
 /// A repository that can answer questions of ancestry while a command reads it.
 #[derive(Clone)]
-pub(super) struct Opened {
+pub(super) struct InfraRepository {
     source: Arc<Source>,
     earlier: Arc<Mutex<Option<EarlierDeclarations>>>,
     allow: Allow,
@@ -39,7 +39,7 @@ pub(super) struct Opened {
     address: Option<String>,
 }
 
-impl History for Opened {
+impl History for InfraRepository {
     fn ancestry(&self, commit: &InfraCommit, head: &InfraCommit) -> Ancestry {
         self.source.ancestry(commit, head)
     }
@@ -95,7 +95,7 @@ impl EarlierDeclarations {
     }
 }
 
-impl Opened {
+impl InfraRepository {
     /// They are read once for a head, and again when a shallow clone reaches further back.
     fn with_earlier<T>(&self, head: Option<&InfraCommit>, ask: impl FnOnce(&EarlierDeclarations) -> T) -> T {
         let mut kept = self.earlier.lock().unwrap_or_else(PoisonError::into_inner);
@@ -154,7 +154,7 @@ impl RepositoryArgs {
     }
 }
 
-impl Opened {
+impl InfraRepository {
     /// The repository as it is now.
     pub(super) fn open(arguments: &RepositoryArgs) -> anyhow::Result<Self> {
         let opened = Self::with(&arguments.settings()?)?;
@@ -616,7 +616,7 @@ mod tests {
             std::fs::write(folder.path().join("other.txt"), number.to_string()).unwrap();
             scratch::commit_all(folder.path(), "change").unwrap();
         }
-        let declaration = Opened::at(folder.path()).unwrap().committed().unwrap().1;
+        let declaration = InfraRepository::at(folder.path()).unwrap().committed().unwrap().1;
         let has_errors = declaration.findings.iter().any(|finding| finding.severity == Severity::Error);
         assert!(has_errors || declaration.applications.is_empty(), "{:#?}", declaration.applications);
         declaration.observable().any(|desired| desired.name_in_cluster() == "mco-api")

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal;
 
 use super::end::{self, Asked, End};
-use super::source::{Opened, print_findings};
+use super::source::{InfraRepository, print_findings};
 use super::{Filters, Names, RepositoryArgs, StatusFormat, controller, progress, streams};
-use crate::controller::{Controller, Swept, Writes, plans};
+use crate::controller::{Controller, SweepResult, Writes, plans};
 use crate::model::{Declaration, Declared, Head, Past, Target};
 use crate::view::page::{self, Page};
 use crate::view::screen::{Show, clock};
@@ -31,7 +31,7 @@ pub(super) async fn run(
     format: StatusFormat,
     code: Code,
 ) -> anyhow::Result<End> {
-    let source = Opened::open(arguments)?;
+    let source = InfraRepository::open(arguments)?;
     let (head, declaration) = source.committed()?;
     print_findings(&declaration);
     let selection = names.selection(&declaration)?;
@@ -63,10 +63,10 @@ pub(super) async fn run(
 /// The page of the one target that is named in full.
 async fn page_of(
     controller: &Controller,
-    source: &Opened,
+    source: &InfraRepository,
     head: &Head,
     declaration: &Declaration,
-    one: &Swept,
+    one: &SweepResult,
     show: Show,
 ) -> String {
     let declared = declaration.applications.iter().find(|declared| *declared.target() == one.target);
@@ -93,7 +93,7 @@ pub(super) async fn watch(
     arguments: &RepositoryArgs,
     (names, filters): (&Names, &Filters),
 ) -> anyhow::Result<End> {
-    let source = Opened::open(arguments)?;
+    let source = InfraRepository::open(arguments)?;
     let first = source.committed()?.1;
     let wanted = names.selection(&first)?.within(filters.environments.globs(&first)?);
     let mut controller = controller(source.clone()).await;

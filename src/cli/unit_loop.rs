@@ -32,9 +32,9 @@ const WRITES_GO_ON: Duration = Duration::from_secs(10);
 
 /// What all loops tell, in one place.
 #[derive(Clone)]
-pub(super) struct Told(Arc<Mutex<Telling>>);
+pub(super) struct FleetReport(Arc<Mutex<ReportState>>);
 
-struct Telling {
+struct ReportState {
     board: Board,
     notifier: Notifier,
     statuses: BTreeMap<Target, Status>,
@@ -48,14 +48,14 @@ struct Telling {
     queues: Queues,
 }
 
-impl Told {
+impl FleetReport {
     pub fn new(board: Board, notifier: Notifier) -> Self {
         let queues = Queues::default();
         let waiting = queues.clone();
         board.figures(move || waiting.figures());
         let (statuses, unseen, heard) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
         let declared = BTreeSet::new();
-        Self(Arc::new(Mutex::new(Telling {
+        Self(Arc::new(Mutex::new(ReportState {
             board,
             notifier,
             statuses,
@@ -67,7 +67,7 @@ impl Told {
         })))
     }
 
-    fn telling(&self) -> MutexGuard<'_, Telling> {
+    fn telling(&self) -> MutexGuard<'_, ReportState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -160,7 +160,7 @@ impl Told {
     }
 }
 
-impl Telling {
+impl ReportState {
     fn hear(&mut self, place: &Place) {
         self.heard.insert(place.clone(), Instant::now());
         if let Some(silent) = self.heard.values().min() {
@@ -189,7 +189,7 @@ async fn note(
     place: &Place,
     declaration: &Declaration,
     permit: &Permit,
-    told: &Told,
+    told: &FleetReport,
 ) {
     let notes = told.notifier(|notifier| {
         if !notifier.has_receivers() {
@@ -218,7 +218,7 @@ pub(super) async fn run(
     place: Place,
     mut declared: watch::Receiver<Arc<Declaration>>,
     mut permit: Permit,
-    told: Told,
+    told: FleetReport,
     lead_times: LeadTimes,
 ) {
     while !permit.is_known() {

@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 
-use super::source::{Opened, print_findings};
+use super::source::{InfraRepository, print_findings};
 use super::{End, Environments, HistoryFormat, Names, RepositoryArgs, controller, end, progress, streams};
 use crate::controller::Writes;
 use crate::verify::{self, Subject};
@@ -13,7 +13,7 @@ pub(super) async fn run(
     (names, environments): (&Names, &Environments),
     output: HistoryFormat,
 ) -> anyhow::Result<End> {
-    let source = Opened::open(arguments)?;
+    let source = InfraRepository::open(arguments)?;
     let (_, declaration) = source.committed()?;
     let is_broken = print_findings(&declaration);
     let wanted = names.selection(&declaration)?.within(environments.globs(&declaration)?);

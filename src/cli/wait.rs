@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 
 use super::end::{self, Asked, End, Standing};
-use super::source::Opened;
+use super::source::InfraRepository;
 use super::{Names, RepositoryArgs, controller, jittered, pause, progress};
-use crate::controller::{Swept, Writes};
+use crate::controller::{SweepResult, Writes};
 use crate::model::{Commit, Declaration, Declared, Desired, InfraCommit, MoveTag, Phase, Traffic, Waiting};
 use crate::plan::waiting::Class;
 use crate::plan::{self, Plan};
@@ -93,7 +93,7 @@ pub(super) fn named(commit: &str) -> anyhow::Result<Commit> {
 
 impl Watch {
     async fn ended(&mut self, arguments: &RepositoryArgs) -> anyhow::Result<(End, String)> {
-        let source = Opened::with(&arguments.settings()?)?;
+        let source = InfraRepository::with(&arguments.settings()?)?;
         source.fetch().await?;
         let mut controller = controller(source.clone()).await;
         let started = Instant::now();
@@ -141,7 +141,7 @@ impl Watch {
         }
     }
 
-    fn look(&mut self, declaration: &Declaration, one: Option<&Swept>) -> Verdict {
+    fn look(&mut self, declaration: &Declaration, one: Option<&SweepResult>) -> Verdict {
         let Some(one) = one else {
             return Verdict::Undeclared("the application is no longer declared".to_owned());
         };
@@ -154,7 +154,7 @@ impl Watch {
     }
 
     /// Whether the branch declared it before what it declares now. A history is searched once.
-    async fn was_declared(&mut self, source: &Opened, declaration: &Declaration) -> bool {
+    async fn was_declared(&mut self, source: &InfraRepository, declaration: &Declaration) -> bool {
         if self.searched == declaration.infra_commit {
             return false;
         }
@@ -305,7 +305,7 @@ fn succeeded(standing: Standing, plan: &Plan, desired: &Desired) -> String {
     }
 }
 
-fn undeclared(source: &Opened, now: &str) -> (End, String) {
+fn undeclared(source: &InfraRepository, now: &str) -> (End, String) {
     let hint = if source.is_remote() {
         "merge it, or wait longer with --declared-within"
     } else {
@@ -314,8 +314,8 @@ fn undeclared(source: &Opened, now: &str) -> (End, String) {
     (End::NotReached, format!("is not declared: {now}\n  hint  {hint}"))
 }
 
-fn rest(swept: &[Swept]) -> Duration {
-    let is_unreadable = |one: &Swept| end::standing(&one.plan) == Standing::Unreadable;
+fn rest(swept: &[SweepResult]) -> Duration {
+    let is_unreadable = |one: &SweepResult| end::standing(&one.plan) == Standing::Unreadable;
     let asked = pause(swept);
     if swept.iter().any(is_unreadable) { asked } else { asked.min(REST) }
 }

@@ -7,10 +7,10 @@ use tokio::sync::Semaphore;
 
 use super::entry::LastLook;
 use super::execute::{Answer, MOVE_TAG, execute};
-use super::moment::{self, Moment, Seen};
+use super::moment::{self, LookResult, Moment};
 use super::observe::{Images, Look, Observer, Past};
 use super::pace;
-use super::remembered::Remembered;
+use super::read_cache::ReadCache;
 use crate::model::{
     Desired, InfraCommit, Millis, Observed, Reading, Region, Service, Task, TaskDefinitionArn,
 };
@@ -25,7 +25,7 @@ pub(super) struct Access {
     pub ports: Ports,
     /// What reaches other regions of the account, for their registries and logs.
     elsewhere: Mutex<BTreeMap<Region, Ports>>,
-    remembered: Remembered,
+    cache: ReadCache,
     readings: Semaphore,
 }
 
@@ -59,7 +59,7 @@ impl Access {
             history: Arc::clone(history),
             clock: Arc::clone(clock),
             elsewhere: Mutex::default(),
-            remembered: Remembered::default(),
+            cache: ReadCache::default(),
             readings: Semaphore::new(MOST_READINGS),
         }
     }
@@ -89,7 +89,7 @@ impl Access {
     pub async fn write(&self, desired: &Desired, step: &Step) -> Result<Answer, CloudError> {
         let result = execute(&self.ports, &*self.registry(desired).ecr, desired, step).await;
         if let Step::Stamp { revision, .. } = step {
-            self.remembered.forget_revision(revision);
+            self.cache.forget_revision(revision);
         }
         result
     }
@@ -101,11 +101,11 @@ impl Access {
         head: Option<&InfraCommit>,
         last: Option<LastLook>,
         registered: Option<&TaskDefinitionArn>,
-    ) -> Seen {
+    ) -> LookResult {
         let registry = self.registry(desired).ecr;
         let observer = self.observer(&*registry);
         if let Err(unreached) = observer.account(desired).await {
-            return Seen::in_part(*unreached);
+            return LookResult::in_part(*unreached);
         }
         let last = last.filter(|last| last.desired == *desired);
         if let Some(look) = last.as_ref().and_then(|last| self.look_before_a_write(last)) {
@@ -127,11 +127,11 @@ impl Access {
             let is_whole = look.is_whole_for(&desired.workload);
             let is_listed = service.is_none() || look.past == Past::Listed;
             let observed = observer.observe(desired, head, service, registered, look).await;
-            return Seen { observed, whole_since: is_whole.then_some(begun), is_listed };
+            return LookResult { observed, whole_since: is_whole.then_some(begun), is_listed };
         };
         let mut observed = Observed { checked_at: asked_at, ..last.observed };
         observer.relate(desired, head, &mut observed);
-        let Some((service, _)) = service else { return Seen::in_part(observed) };
+        let Some((service, _)) = service else { return LookResult::in_part(observed) };
         observed.service = service;
         observed.scalable_target = observer.scalable_target(desired, false).await;
         (observed.balancing, observed.alarms) = if last.awaits_surroundings {
@@ -144,7 +144,7 @@ impl Access {
         if last.awaits_image {
             observer.observe_images(desired, &mut observed).await;
         }
-        Seen::in_part(observed)
+        LookResult::in_part(observed)
     }
 
     /// The whole reading that a write is likely to rest on, where the time for it has come.
@@ -198,7 +198,7 @@ impl Access {
     async fn has_news(&self, desired: &Desired) -> bool {
         let target = &desired.target;
         match self.ports.tagging.revisions_tagged(&target.environment, &target.application).await {
-            Ok(listing) => self.remembered.is_news(target, listing.items),
+            Ok(listing) => self.cache.is_news(target, listing.items),
             Err(_) => true,
         }
     }
@@ -211,7 +211,7 @@ impl Access {
         observed: Observed,
         registered: Option<&TaskDefinitionArn>,
         is_whole: bool,
-    ) -> Seen {
+    ) -> LookResult {
         if is_whole {
             let (images, tasks) = (self.confirmed(&observed), self.tasks_of_late(&observed));
             let look = Look { images, tasks, ..Look::whole(true) };
@@ -221,7 +221,7 @@ impl Access {
         let service = Some((observed.service, observed.checked_at));
         let images = Images::Kept(observed.images);
         let look = Look { deep: true, balancing: true, images, ..Look::default() };
-        Seen::in_part(self.observer(&*registry).observe(desired, head, service, registered, look).await)
+        LookResult::in_part(self.observer(&*registry).observe(desired, head, service, registered, look).await)
     }
 
     /// What was read before, with everything of the past that is at hand: for people.
@@ -253,7 +253,7 @@ impl Access {
         operation: &'static str,
         before: &Observed,
         registered: Option<&TaskDefinitionArn>,
-    ) -> Seen {
+    ) -> LookResult {
         let balancing = matches!(operation, "RegisterTaskDefinition" | "UpdateService" | "CreateDeployment");
         let past = if moment::needs_the_list(operation) { Past::Listed } else { past(before) };
         let whole = Look::whole(before.newest.is_some());
@@ -282,14 +282,14 @@ impl Access {
         head: Option<&InfraCommit>,
         registered: Option<&TaskDefinitionArn>,
         look: Look,
-    ) -> Seen {
+    ) -> LookResult {
         // Only a closed semaphore has no permit, and nobody closes this one.
         let _permit = self.readings.acquire().await.ok();
         let begun = Moment::now(&*self.clock);
         let registry = self.registry(desired).ecr;
         let is_listed = look.past == Past::Listed;
         let observed = self.observer(&*registry).observe(desired, head, None, registered, look).await;
-        Seen { observed, whole_since: Some(begun), is_listed }
+        LookResult { observed, whole_since: Some(begun), is_listed }
     }
 
     fn observer<'a>(&'a self, registry: &'a dyn Ecr) -> Observer<'a> {
@@ -305,7 +305,7 @@ impl Access {
             schedules: &*self.ports.schedules,
             history: &*self.history,
             clock: &*self.clock,
-            remembered: &self.remembered,
+            cache: &self.cache,
         }
     }
 }

@@ -8,8 +8,8 @@ use futures::future::join_all;
 
 use super::access::Access;
 use super::gates::Peers;
-use super::inspect::Inspected;
-use super::outcome::{News, Swept, Writes};
+use super::inspect::Inspection;
+use super::outcome::{News, SweepResult, Writes};
 use super::pace;
 use super::unit::{Round, Unit};
 use crate::model::surroundings::{Questions, Surroundings};
@@ -100,7 +100,7 @@ impl Controller {
         declaration: &Declaration,
         writes: Writes,
         wanted: impl Fn(&Target) -> bool,
-    ) -> Vec<Swept> {
+    ) -> Vec<SweepResult> {
         self.sweep_while(declaration, writes, wanted, &|| true, |_| ()).await
     }
 
@@ -114,7 +114,7 @@ impl Controller {
         wanted: impl Fn(&Target) -> bool,
         is_newest: &(dyn Fn() -> bool + Send + Sync),
         tell: impl FnMut(News<'_>) + Send,
-    ) -> Vec<Swept> {
+    ) -> Vec<SweepResult> {
         self.forget(declaration);
         let peers = Peers::of(declaration);
         let mut shares = self.shares(declaration, &peers, wanted);
@@ -133,8 +133,8 @@ impl Controller {
                 unit.sweep(declaration, round, &share.chosen, &share.others, &share.unknown, &mut tell).await
             })
         });
-        let swept: Vec<Swept> = join_all(passes).await.into_iter().flatten().collect();
-        let mut swept: BTreeMap<Target, Swept> =
+        let swept: Vec<SweepResult> = join_all(passes).await.into_iter().flatten().collect();
+        let mut swept: BTreeMap<Target, SweepResult> =
             swept.into_iter().map(|one| (one.target.clone(), one)).collect();
         declaration.applications.iter().filter_map(|declared| swept.remove(declared.target())).collect()
     }
@@ -233,7 +233,7 @@ impl Controller {
     }
 
     /// A target that was looked at, in depth; `None`: it was not looked at.
-    pub async fn inspect(&self, declaration: &Declaration, desired: &Desired) -> Option<Inspected> {
+    pub async fn inspect(&self, declaration: &Declaration, desired: &Desired) -> Option<Inspection> {
         let unit = self.units.get(&place(&*self.reach, desired))?;
         unit.inspect(desired, declaration.infra_commit.as_ref()).await
     }

@@ -222,14 +222,14 @@ impl Observer<'_> {
         let Some(beginning) = commits::tag_beginning(wanted) else { return Ok(TagMatch::Exact) };
         let key = (desired.registry.clone(), wanted.repository.clone(), wanted.commit_tag.clone());
         let now = self.clock.now();
-        if let Some(kept) = self.remembered.tag_match(&key, now) {
+        if let Some(kept) = self.cache.tag_match(&key, now) {
             return Ok(kept);
         }
         let registry = desired.registry.account.as_ref();
         let tags = self.ecr.tags(registry, &wanted.repository, &beginning).await?;
         let tag_match = commits::tag_match(wanted, &tags);
         let until = now.saturating_add(SEARCH.saturating_mul(Millis::from(tags.pages)));
-        self.remembered.keep_tag_match(key, tag_match.clone(), until);
+        self.cache.keep_tag_match(key, tag_match.clone(), until);
         Ok(tag_match)
     }
 
@@ -286,7 +286,7 @@ impl Observer<'_> {
     async fn repository(&self, desired: &Desired, wanted: &DesiredImage, fresh: bool) -> Reading<Repository> {
         let key = (desired.registry.clone(), wanted.repository.clone());
         let now = self.clock.now();
-        if let Some(repository) = self.remembered.repository(&key, fresh, now) {
+        if let Some(repository) = self.cache.repository(&key, fresh, now) {
             return Reading::Known(repository);
         }
         let registry = desired.registry.account.as_ref();
@@ -296,7 +296,7 @@ impl Observer<'_> {
             (found, _) => Reading::from(found),
         };
         if let Reading::Known(repository) = &repository {
-            self.remembered.keep_repository(key, repository.clone(), now);
+            self.cache.keep_repository(key, repository.clone(), now);
         }
         repository
     }

@@ -15,7 +15,7 @@ use crate::ports::{CloudError, Ports};
 const AT_ONCE: usize = 16;
 
 /// One target, read with all that is remembered of it.
-pub struct Inspected {
+pub struct Inspection {
     pub observed: Observed,
     /// What would be registered, or why that cannot be told.
     pub task_definition: Result<Value, Waiting>,
@@ -28,11 +28,11 @@ impl Access {
         desired: &Desired,
         head: Option<&InfraCommit>,
         observed: &Observed,
-    ) -> Inspected {
+    ) -> Inspection {
         let observed = self.in_depth(desired, head, observed).await;
         let input = Input::of_reading(desired, &observed, head, self.clock.now());
         let task_definition = plan::task_definition(&input);
-        Inspected { observed, task_definition }
+        Inspection { observed, task_definition }
     }
 
     /// Each question once. An answer that does not come is told like one, and hides no other.

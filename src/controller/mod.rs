@@ -14,11 +14,11 @@ mod of_interest;
 mod outcome;
 mod pace;
 mod past;
+mod read_cache;
 mod recall;
-mod remembered;
 mod unit;
 
 pub use fleet::{Controller, adopt, observe_only, place_of};
-pub use inspect::Inspected;
-pub use outcome::{News, Outcome, Requeue, Swept, Writes, plans};
+pub use inspect::Inspection;
+pub use outcome::{News, Outcome, Requeue, SweepResult, Writes, plans};
 pub use pace::is_settled;

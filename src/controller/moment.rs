@@ -36,7 +36,7 @@ impl Moment {
 }
 
 /// A reading, and since when it is a whole one.
-pub(super) struct Seen {
+pub(super) struct LookResult {
     pub observed: Observed,
     /// Everything that a write may rest on was asked for since then; `None`: some of it was read earlier, or not at all.
     pub whole_since: Option<Moment>,
@@ -50,7 +50,7 @@ pub(super) fn needs_the_list(operation: &str) -> bool {
     !matches!(operation, "TagResource" | MOVE_TAG)
 }
 
-impl Seen {
+impl LookResult {
     pub fn in_part(observed: Observed) -> Self {
         Self { observed, whole_since: None, is_listed: false }
     }
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn a_write_rests_on_a_whole_reading_of_two_seconds_and_but_for_tags_on_the_list_of_deployments() {
         let observed = || Observed::unreached(Ok(crate::model::AccountId::new("1")), "x", 0);
-        let seen = |since: Option<Millis>, is_listed| Seen {
+        let seen = |since: Option<Millis>, is_listed| LookResult {
             observed: observed(),
             whole_since: since.map(|aws| Moment { aws, machine: SystemTime::UNIX_EPOCH }),
             is_listed,

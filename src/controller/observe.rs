@@ -14,7 +14,7 @@ pub(super) use deployments::Past;
 use revisions::Purpose;
 
 use super::of_interest::{best_first, deployed};
-use super::remembered::Remembered;
+use super::read_cache::ReadCache;
 use crate::documents::memory;
 use crate::model::{
     AccountId, AlarmState, Answers, Balancing, ClusterName, DeclaredCommits, Deployment, DeploymentStatus,
@@ -96,7 +96,7 @@ pub struct Observer<'a> {
     pub schedules: &'a dyn Schedules,
     pub history: &'a dyn History,
     pub clock: &'a dyn Clock,
-    pub remembered: &'a Remembered,
+    pub cache: &'a ReadCache,
 }
 
 impl Observer<'_> {
@@ -219,7 +219,7 @@ impl Observer<'_> {
     /// Whose the credentials are. Where they lead to nowhere, or to another account than the declared one, all that there is to
     /// know.
     pub async fn account(&self, desired: &Desired) -> Result<AccountId, Box<Observed>> {
-        let account = self.remembered.account(self.sts, self.clock).await;
+        let account = self.cache.account(self.sts, self.clock).await;
         let why = match &account {
             Ok(account) if desired.account.as_ref().is_none_or(|declared| declared == account) => {
                 return Ok(account.clone());
@@ -303,14 +303,14 @@ impl Observer<'_> {
         Count::of(desired)?;
         let key = (desired.cluster.clone(), desired.service()?.clone());
         let now = self.clock.now();
-        if let Some(kept) = self.remembered.scalable_target(&key, now).filter(|_| !fresh) {
+        if let Some(kept) = self.cache.scalable_target(&key, now).filter(|_| !fresh) {
             return Some(kept);
         }
         let found = match self.scaling.scalable_target(&key.0, &key.1).await {
             Ok(found) => found.map_or(Reading::Absent, Reading::Known),
             Err(error) => Reading::Unavailable(error.to_string()),
         };
-        Some(self.remembered.keep_scalable_target(key, found, now))
+        Some(self.cache.keep_scalable_target(key, found, now))
     }
 
     /// Asks for the images alone again, for those who wait for one to be built.
@@ -374,7 +374,7 @@ impl Observer<'_> {
     async fn service_named(&self, cluster: &ClusterName, name: &ServiceName) -> Reading<Service> {
         match self.ecs.service(cluster, name).await {
             Ok(found) => found.map_or(Reading::Absent, Reading::Known),
-            Err(error) => self.remembered.hiding(Reading::from(Err(error))),
+            Err(error) => self.cache.hiding(Reading::from(Err(error))),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::ports::CloudError;
 
 /// What became of one target in one sweep.
 #[derive(Clone, Debug)]
-pub struct Swept {
+pub struct SweepResult {
     pub target: Target,
     pub plan: Plan,
     pub outcome: Outcome,
@@ -16,7 +16,7 @@ pub struct Swept {
 }
 
 /// What was decided of each, for people and programs to read.
-pub fn plans(swept: &[Swept]) -> Vec<&Plan> {
+pub fn plans(swept: &[SweepResult]) -> Vec<&Plan> {
     swept.iter().map(|one| &one.plan).collect()
 }
 
@@ -24,7 +24,7 @@ pub fn plans(swept: &[Swept]) -> Vec<&Plan> {
 #[derive(Clone, Copy, Debug)]
 pub enum News<'a> {
     Looked { took: Duration },
-    Swept(&'a Swept),
+    Swept(&'a SweepResult),
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::outcome::{Outcome, Requeue, Swept};
+use super::outcome::{Outcome, Requeue, SweepResult};
 use crate::model::{
     DeploymentId, DeploymentStatus, Millis, Phase, Reading, RolloutState, Service, Shift, Target, Waiting,
 };
@@ -292,7 +292,7 @@ pub(super) fn awaits_others(plan: &Plan) -> bool {
 }
 
 /// Whether nothing more will happen to this target by itself.
-pub fn is_settled(swept: &Swept) -> bool {
+pub fn is_settled(swept: &SweepResult) -> bool {
     // What was refused is told by the plan that came after it.
     matches!(swept.outcome, Outcome::Nothing | Outcome::Failed(..))
         && swept.plan.waiting.as_ref().is_some_and(|waiting| waiting::class(waiting).is_rest())

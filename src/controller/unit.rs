@@ -15,9 +15,9 @@ use super::access::Access;
 use super::entry::{Entry, Left};
 use super::execute::{Answer, operation, without_secrets};
 use super::gates::{self, Ledger, Peers};
-use super::inspect::Inspected;
-use super::moment::{Moment, OLDEST_FOR_A_RUN, Seen};
-use super::outcome::{News, Outcome, Requeue, Swept, Writes};
+use super::inspect::Inspection;
+use super::moment::{LookResult, Moment, OLDEST_FOR_A_RUN};
+use super::outcome::{News, Outcome, Requeue, SweepResult, Writes};
 use super::pace;
 use crate::model::surroundings::{Questions, Surroundings};
 use crate::model::{
@@ -58,9 +58,9 @@ pub(super) struct Round<'a> {
 /// What has come of the calls for one target.
 enum Event<'a> {
     /// A reading that says whether there is work.
-    Looked(&'a Desired, Box<Seen>),
+    Looked(&'a Desired, Box<LookResult>),
     /// The reading that a write of this kind rests on.
-    Refreshed(&'a Desired, &'static str, Box<Seen>),
+    Refreshed(&'a Desired, &'static str, Box<LookResult>),
     Wrote(&'a Desired, &'static str, Box<Observed>, Step, Result<Answer, CloudError>),
 }
 
@@ -89,7 +89,7 @@ impl Unit {
     }
 
     /// The same, with what would be registered.
-    pub async fn inspect(&self, desired: &Desired, head: Option<&InfraCommit>) -> Option<Inspected> {
+    pub async fn inspect(&self, desired: &Desired, head: Option<&InfraCommit>) -> Option<Inspection> {
         let observed = self.last_look(&desired.target)?;
         Some(self.access.inspect(desired, head, observed).await)
     }
@@ -141,7 +141,7 @@ impl Unit {
         others: &[&Desired],
         unknown: &[&Target],
         tell: &mut (dyn FnMut(News<'_>) + Send),
-    ) -> Vec<Swept> {
+    ) -> Vec<SweepResult> {
         let mut swept = self.pass(round, chosen, others, tell).await;
         for target in unknown {
             let one = self.unknown(target);
@@ -153,14 +153,14 @@ impl Unit {
     }
 
     /// A target whose files cannot be read, and of which nothing was known before.
-    fn unknown(&mut self, target: &Target) -> Swept {
+    fn unknown(&mut self, target: &Target) -> SweepResult {
         let now = self.access.clock.now();
         let plan = Plan::unobserved(target, now);
         self.ledger.looked(&plan.status);
         let requeue = Requeue::After(pace::REST);
         let entry = self.entries.entry(target.clone()).or_default();
         *entry = Entry { due: Some(pace::due_at(now, requeue)), ..Entry::default() };
-        Swept { target: target.clone(), plan, outcome: Outcome::Nothing, requeue }
+        SweepResult { target: target.clone(), plan, outcome: Outcome::Nothing, requeue }
     }
 
     /// Looks at the targets, and makes the writes that they need. `others` are only looked at: the chosen ones depend on them.
@@ -170,7 +170,7 @@ impl Unit {
         chosen: &[&Desired],
         others: &[&Desired],
         tell: &mut (dyn FnMut(News<'_>) + Send),
-    ) -> Vec<Swept> {
+    ) -> Vec<SweepResult> {
         let books =
             Books { clock: &*self.access.clock, entries: &mut self.entries, ledger: &mut self.ledger };
         let mut pass = Pass {
@@ -348,10 +348,10 @@ struct Pass<'a, 't> {
     /// Targets whose reading is not over, and when it began.
     unseen: BTreeMap<&'a Target, Instant>,
     /// Those that may have to be decided again once everybody was looked at.
-    parked: Vec<(&'a Desired, Seen)>,
+    parked: Vec<(&'a Desired, LookResult)>,
     /// By the operation that comes next.
     lanes: BTreeMap<&'static str, Lane<'a>>,
-    swept: BTreeMap<&'a Target, Swept>,
+    swept: BTreeMap<&'a Target, SweepResult>,
     work: Work<'a>,
     tell: &'t mut (dyn FnMut(News<'_>) + Send),
     /// When no more writes are begun, by this machine's time: that of AWS may leap with its next answer.
@@ -362,7 +362,7 @@ struct Pass<'a, 't> {
 #[derive(Default)]
 struct Lane<'a> {
     busy: usize,
-    queue: VecDeque<(&'a Desired, Seen)>,
+    queue: VecDeque<(&'a Desired, LookResult)>,
 }
 
 impl<'a> Pass<'a, '_> {
@@ -378,7 +378,7 @@ impl<'a> Pass<'a, '_> {
     }
 
     /// Whether the look is over.
-    fn looked(&mut self, desired: &'a Desired, seen: Seen) -> bool {
+    fn looked(&mut self, desired: &'a Desired, seen: LookResult) -> bool {
         let plan = self.books.decide(desired, self.round, &seen.observed);
         if plan.waiting == Some(Waiting::LookDeeper) && seen.observed.newest.is_none() {
             self.deepen(desired, seen.observed);
@@ -428,7 +428,7 @@ impl<'a> Pass<'a, '_> {
     }
 
     /// Asks about what fails, once: what is told of it in this pass is to be the whole of it.
-    fn ask(&mut self, desired: &'a Desired, mut seen: Seen, inquiries: Vec<Inquiry>) {
+    fn ask(&mut self, desired: &'a Desired, mut seen: LookResult, inquiries: Vec<Inquiry>) {
         let access = self.access;
         self.work.push(Box::pin(async move {
             seen.observed.answers = access.ask(&inquiries).await;
@@ -449,7 +449,7 @@ impl<'a> Pass<'a, '_> {
     }
 
     /// Lets it wait for its turn to write.
-    fn queue(&mut self, desired: &'a Desired, seen: Seen, plan: &Plan) {
+    fn queue(&mut self, desired: &'a Desired, seen: LookResult, plan: &Plan) {
         match plan.steps.first().filter(|_| self.round.writes == Writes::Allowed) {
             Some(step) => {
                 let operation = operation(step);
@@ -496,7 +496,9 @@ impl<'a> Pass<'a, '_> {
     fn postpone(&mut self, operation: &'static str) {
         let queue = self.lanes.get_mut(operation).map(|lane| std::mem::take(&mut lane.queue));
         let now = self.books.clock.now();
-        for (place, (desired, Seen { observed, .. })) in queue.unwrap_or_default().into_iter().enumerate() {
+        for (place, (desired, LookResult { observed, .. })) in
+            queue.unwrap_or_default().into_iter().enumerate()
+        {
             let plan = self.books.decide(desired, self.round, &observed);
             self.finish(desired, observed, plan, Outcome::Nothing);
             let passes = u32::try_from(place / MOST_WRITES).unwrap_or(u32::MAX);
@@ -505,7 +507,7 @@ impl<'a> Pass<'a, '_> {
         }
     }
 
-    fn next_in(&mut self, operation: &'static str) -> Option<(&'a Desired, Seen)> {
+    fn next_in(&mut self, operation: &'static str) -> Option<(&'a Desired, LookResult)> {
         let lane = self.lanes.get_mut(operation)?;
         (lane.busy < MOST_WRITES).then(|| lane.queue.pop_front()).flatten()
     }
@@ -524,8 +526,8 @@ impl<'a> Pass<'a, '_> {
     }
 
     /// The last decision before the write.
-    fn refreshed(&mut self, desired: &'a Desired, lane: &'static str, seen: Seen) {
-        let Seen { observed, whole_since: begun, .. } = seen;
+    fn refreshed(&mut self, desired: &'a Desired, lane: &'static str, seen: LookResult) {
+        let LookResult { observed, whole_since: begun, .. } = seen;
         let plan = self.books.decide(desired, self.round, &observed);
         let step = plan.steps.first().filter(|_| (self.round.is_newest)()).cloned();
         let Some(step) = step else {
@@ -596,7 +598,7 @@ impl<'a> Pass<'a, '_> {
         if self.only_looked_at.contains(target) {
             return;
         }
-        let one = Swept { target: target.clone(), plan, outcome, requeue };
+        let one = SweepResult { target: target.clone(), plan, outcome, requeue };
         (self.tell)(News::Swept(&one));
         self.swept.insert(target, one);
     }

@@ -28,10 +28,10 @@ pub(super) struct App {
     id: String,
     installation: Option<u64>,
     key: Secret,
-    kept: Mutex<Option<Kept>>,
+    kept: Mutex<Option<CachedToken>>,
 }
 
-struct Kept {
+struct CachedToken {
     token: String,
     ends: Timestamp,
 }
@@ -69,9 +69,9 @@ impl App {
     }
 }
 
-fn given(answer: &Value) -> Option<Kept> {
+fn given(answer: &Value) -> Option<CachedToken> {
     let token = answer["token"].as_str()?.to_owned();
-    Some(Kept { token, ends: answer["expires_at"].as_str()?.parse().ok()? })
+    Some(CachedToken { token, ends: answer["expires_at"].as_str()?.parse().ok()? })
 }
 
 /// A JSON Web Token that says who the app is, good for some minutes. Why not repeats nothing of the key.

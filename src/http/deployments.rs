@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::controller::{Outcome, Swept};
+use crate::controller::{Outcome, SweepResult};
 use crate::model::{Commit, LastDeployment, Millis, OutcomeKind, Phase, StartedBy, Target};
 
 /// A deployment that is over.
@@ -40,7 +40,7 @@ pub struct Deployments {
 
 impl Deployments {
     /// The deployment whose outcome has come on record since the look before, or by the write that followed this one.
-    pub fn look(&mut self, one: &Swept) -> Option<Ended> {
+    pub fn look(&mut self, one: &SweepResult) -> Option<Ended> {
         let status = &one.plan.status;
         let last = status.last_deployment.as_ref()?;
         let id = last.id.as_ref()?;
@@ -151,7 +151,7 @@ mod tests {
         }
     }
 
-    fn swept(look: &Look) -> Swept {
+    fn swept(look: &Look) -> SweepResult {
         let mut plan = Plan::unobserved(&target(), 0);
         plan.status.last_deployment = Some(last(look.id, look.phase));
         plan.status.is_recorded = look.is_recorded;
@@ -161,7 +161,7 @@ mod tests {
             Outcome::Wrote(Step::Stamp { revision: TaskDefinitionArn::new("api:2"), stamp })
         };
         let outcome = look.writes.map_or(Outcome::Nothing, stamp);
-        Swept { target: target(), plan, outcome, requeue: Requeue::Now }
+        SweepResult { target: target(), plan, outcome, requeue: Requeue::Now }
     }
 
     fn counted(looks: &[Look]) -> Vec<OutcomeKind> {

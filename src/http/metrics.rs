@@ -15,7 +15,7 @@ use prometheus_client::registry::Registry;
 
 use super::deployments::Ended;
 use super::figures::{Labels, Source};
-use crate::controller::{Outcome, Swept};
+use crate::controller::{Outcome, SweepResult};
 use crate::model::{EnvironmentName, Health, Millis, OutcomeKind, Status, Sync, Target as Declared};
 use crate::notify::transition;
 use crate::plan::Step;
@@ -206,7 +206,7 @@ impl Metrics {
         self.source.set(i64::from(good));
     }
 
-    pub(super) fn wrote(&self, one: &Swept) {
+    pub(super) fn wrote(&self, one: &SweepResult) {
         let (counter, step) = match &one.outcome {
             Outcome::Nothing => return,
             Outcome::Wrote(step) => (&self.writes, step),

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use hyper::StatusCode;
 
-use crate::controller::{News, Swept};
+use crate::controller::{News, SweepResult};
 use crate::escape::line;
 use crate::model::{EnvironmentName, Millis, Status, Target};
 use deployments::{Arrival, Deployments};
@@ -28,9 +28,9 @@ const HANGS: Duration = Duration::from_mins(10);
 
 /// What the loop has done so far, for those who ask.
 #[derive(Clone)]
-pub struct Board(Arc<Mutex<Told>>);
+pub struct Board(Arc<Mutex<BoardState>>);
 
-struct Told {
+struct BoardState {
     passed: Instant,
     /// Whether everything was looked at once.
     looked: bool,
@@ -44,12 +44,12 @@ impl Default for Board {
     fn default() -> Self {
         let (metrics, deployments) = (Metrics::default(), Deployments::default());
         let passed = Instant::now();
-        Self(Arc::new(Mutex::new(Told { passed, looked: false, broken: None, metrics, deployments })))
+        Self(Arc::new(Mutex::new(BoardState { passed, looked: false, broken: None, metrics, deployments })))
     }
 }
 
 impl Board {
-    fn told(&self) -> std::sync::MutexGuard<'_, Told> {
+    fn told(&self) -> std::sync::MutexGuard<'_, BoardState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -80,7 +80,7 @@ impl Board {
     }
 
     /// A target of which this process tells was looked at. What has come to run there, where that is new.
-    pub fn looked_at(&self, one: &Swept) -> Option<Arrival> {
+    pub fn looked_at(&self, one: &SweepResult) -> Option<Arrival> {
         let mut told = self.told();
         told.metrics.counts(&one.target);
         let ended = told.deployments.look(one)?;

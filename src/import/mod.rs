@@ -48,7 +48,7 @@ pub struct ByPipeline {
 
 /// What is written, and what is told of it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Imported {
+pub struct ImportResult {
     /// By their paths.
     pub files: BTreeMap<String, String>,
     /// In the order of their environments and names.
@@ -84,7 +84,7 @@ pub struct LeftOut {
 }
 
 /// Files for everything that was found and can be declared.
-pub fn repository(inventory: &Inventory, wishes: &Wishes) -> Imported {
+pub fn repository(inventory: &Inventory, wishes: &Wishes) -> ImportResult {
     let (mut services, mut left_out) = (Vec::new(), Vec::new());
     for service in &inventory.services {
         match why_not(service, wishes) {
@@ -113,7 +113,7 @@ pub fn repository(inventory: &Inventory, wishes: &Wishes) -> Imported {
     let mut found: Vec<Found> =
         applications.into_iter().flat_map(|application| application.targets).map(Found::from).collect();
     found.sort_by(|one, two| one.target.cmp(&two.target));
-    Imported { files, found, left_out }
+    ImportResult { files, found, left_out }
 }
 
 /// Why a service cannot be declared at all.

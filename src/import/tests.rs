@@ -51,13 +51,13 @@ fn container(name: &str, repository: &str, tags: &[&str]) -> LiveContainer {
     }
 }
 
-fn imported(services: Vec<LiveService>) -> Imported {
+fn imported(services: Vec<LiveService>) -> ImportResult {
     repository(&Inventory { services, unread: Vec::new() }, &Wishes::default())
 }
 
 /// The files are read without an error. What each target declares, and where.
 #[track_caller]
-fn declared(imported: &Imported) -> Vec<String> {
+fn declared(imported: &ImportResult) -> Vec<String> {
     let files: Files = imported.files.iter().map(|(path, text)| (path.clone(), Ok(text.clone()))).collect();
     let declaration = manifest::read(&files, None, &|_, _| Vec::new());
     let errors: Vec<_> =

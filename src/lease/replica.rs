@@ -26,13 +26,13 @@ struct Inner {
     terms: Terms,
     /// Goes into the names: what others look after is another matter.
     installation: String,
-    kept: Mutex<BTreeMap<Place, Kept>>,
+    kept: Mutex<BTreeMap<Place, HeldLease>>,
     /// There is a new one.
     new: Notify,
 }
 
 /// One lease.
-struct Kept {
+struct HeldLease {
     name: LeaseName,
     tenure: Tenure,
     grant: watch::Sender<Grant>,
@@ -69,7 +69,7 @@ impl Leases {
         let mut all = inner.kept();
         let kept = all.entry(place.clone()).or_insert_with(|| {
             inner.new.notify_one();
-            Kept::new(name(&inner.installation, place))
+            HeldLease::new(name(&inner.installation, place))
         });
         Permit::by(kept.grant.subscribe())
     }
@@ -77,7 +77,7 @@ impl Leases {
     /// How all of them stand; `None`: there are no leases.
     pub fn standings(&self) -> Option<Vec<Standing>> {
         let inner = self.0.as_ref()?;
-        let standing = |(place, kept): (&Place, &Kept)| Standing {
+        let standing = |(place, kept): (&Place, &HeldLease)| Standing {
             place: place.clone(),
             is_held: Permit::by(kept.grant.subscribe()).allows_writes(),
             is_usable: kept.trouble.is_none(),
@@ -104,14 +104,14 @@ impl Leases {
         let Some(inner) = self.0 else { return };
         let held: Vec<Place> = {
             let all = inner.kept();
-            let held = |kept: &Kept| kept.tenure.held_until(&inner.terms).is_some();
+            let held = |kept: &HeldLease| kept.tenure.held_until(&inner.terms).is_some();
             all.iter().filter(|(place, kept)| held(kept) && is_over(place)).map(|one| one.0.clone()).collect()
         };
         let _ = timeout(FAREWELL, join_all(held.iter().map(|place| inner.give_back(place)))).await;
     }
 }
 
-impl Kept {
+impl HeldLease {
     fn new(name: LeaseName) -> Self {
         Self { name, tenure: Tenure::default(), grant: watch::Sender::default(), trouble: None }
     }
@@ -155,7 +155,7 @@ fn is_same(known: Option<&LeaseError>, now: Option<&LeaseError>) -> bool {
 }
 
 impl Inner {
-    fn kept(&self) -> MutexGuard<'_, BTreeMap<Place, Kept>> {
+    fn kept(&self) -> MutexGuard<'_, BTreeMap<Place, HeldLease>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -164,7 +164,7 @@ impl Inner {
         let now = Instant::now();
         let due: Vec<(Place, LeaseName)> = {
             let all = self.kept();
-            let is_due = |kept: &Kept| kept.tenure.is_due(&self.terms, now.into_std());
+            let is_due = |kept: &HeldLease| kept.tenure.is_due(&self.terms, now.into_std());
             let due = all.iter().filter(|(_, kept)| is_due(kept));
             due.map(|(place, kept)| (place.clone(), kept.name.clone())).collect()
         };

@@ -92,7 +92,7 @@ impl Receipts {
 
 /// A deployment whose alerts are to arrive, and what is on record of that.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept {
+pub struct ReceiptRecord {
     /// What carries the record.
     pub revision: TaskDefinitionArn,
     pub commit: Commit,

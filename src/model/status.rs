@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{
-    Cause, Commit, Digest, InfraCommit, Kept, LastRun, Millis, RepositoryName, Share, Shift, Suspension, Tag,
-    TagMatch, Target, TaskDefinitionArn, Unreached,
+    Cause, Commit, Digest, InfraCommit, LastRun, Millis, ReceiptRecord, RepositoryName, Share, Shift,
+    Suspension, Tag, TagMatch, Target, TaskDefinitionArn, Unreached,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ pub struct Status {
     /// What could not be read.
     pub unread: BTreeSet<Truth>,
     /// Deployments whose alerts are to arrive.
-    pub kept: Vec<Kept>,
+    pub kept: Vec<ReceiptRecord>,
 }
 
 impl Status {

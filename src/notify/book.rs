@@ -194,7 +194,7 @@ impl Entry {
 mod tests {
     use super::*;
     use crate::model::alert::Event;
-    use crate::model::{About, Commit, Kept, Receipts};
+    use crate::model::{About, Commit, ReceiptRecord, Receipts};
     use crate::notify::tests::{about, status};
 
     fn alert(matter: Matter, id: &str) -> Alert {
@@ -287,7 +287,7 @@ mod tests {
     fn an_entry_is_kept_until_its_mark_was_read_or_it_can_be_told_no_more() {
         let looked = |marks: Option<Receipts>| {
             let mut status = status("api", None);
-            status.kept = Vec::from_iter(marks.map(|receipts| Kept {
+            status.kept = Vec::from_iter(marks.map(|receipts| ReceiptRecord {
                 revision: TaskDefinitionArn::new("api:2"),
                 commit: Commit::new("bbbbbbb"),
                 infra: None,

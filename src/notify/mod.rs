@@ -19,11 +19,11 @@ use crate::view::links;
 pub use book::Note;
 use outbox::Outbox;
 use places::Places;
-use transition::Told;
+use transition::AlertHistory;
 
 /// Remembers what was told, and tells what is new to every sink.
 pub struct Notifier {
-    told: BTreeMap<Target, Told>,
+    told: BTreeMap<Target, AlertHistory>,
     /// Who is not reached, and why; `silent`: those of whom another one tells it, in the same account.
     unreached: BTreeMap<Target, Waiting>,
     silent: BTreeSet<Target>,

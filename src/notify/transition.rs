@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 
 use crate::model::alert::{Alert, Event, Receipt, Severity};
 use crate::model::{
-    About, Commit, ConditionKind, Health, InfraCommit, Kept, LastDeployment, Matter, Millis, OnTimeout, Owed,
-    Phase, Shift, Stage, StartedBy, Status, Sync, Waiting,
+    About, Commit, ConditionKind, Health, InfraCommit, LastDeployment, Matter, Millis, OnTimeout, Owed,
+    Phase, ReceiptRecord, Shift, Stage, StartedBy, Status, Sync, Waiting,
 };
 use crate::plan::shift::describe as describe_shift;
 use crate::plan::waiting::{Class, class, describe, hint, is_of_account, reason};
@@ -24,7 +24,7 @@ const LEAST_NOTICE: Millis = 15 * 60 * 1000;
 
 /// What was told about a target, as far as it matters for what comes next.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Told {
+pub struct AlertHistory {
     /// Whether the target has been read: what is found then for the first time is not new.
     was_read: bool,
     deployment: Option<(String, Phase)>,
@@ -50,10 +50,10 @@ struct Degraded {
 }
 
 /// The news of one look, and what has been told after it.
-pub fn of_target(before: Option<&Told>, now: &Status, at: Millis) -> (Vec<Alert>, Told) {
+pub fn of_target(before: Option<&AlertHistory>, now: &Status, at: Millis) -> (Vec<Alert>, AlertHistory) {
     let mut news = News { now, at, alerts: Vec::new() };
     let read_before = before.filter(|before| before.was_read);
-    let told = Told {
+    let told = AlertHistory {
         was_read: read_before.is_some() || was_read(now),
         deployment: news.deployment(read_before),
         milestone: news.milestone(read_before),
@@ -156,7 +156,7 @@ impl News<'_> {
         (owed != Owed::Nobody).then(|| Receipt { revision: kept.revision.clone(), matter, about, owed })
     }
 
-    fn kept(&self, about: &str) -> Option<&Kept> {
+    fn kept(&self, about: &str) -> Option<&ReceiptRecord> {
         self.now.kept.iter().find(|kept| is_about(about, &kept.deployment))
     }
 
@@ -180,7 +180,7 @@ impl News<'_> {
         }
     }
 
-    fn deployment(&mut self, before: Option<&Told>) -> Option<(String, Phase)> {
+    fn deployment(&mut self, before: Option<&AlertHistory>) -> Option<(String, Phase)> {
         let last = self.now.last_deployment.as_ref();
         let Some((last, id)) = last.and_then(|last| Some((last, last.id.as_ref()?))) else {
             return before.and_then(|before| before.deployment.clone());
@@ -213,7 +213,7 @@ impl News<'_> {
     }
 
     /// Traffic waits for somebody's word, or all of it has come: said when it is so, and long before the end.
-    fn milestone(&mut self, before: Option<&Told>) -> Option<(String, Event)> {
+    fn milestone(&mut self, before: Option<&AlertHistory>) -> Option<(String, Event)> {
         let last = self.now.last_deployment.as_ref()?;
         let (shift, id) = (last.shift.as_ref()?, last.id.clone()?);
         let (event, what) = match shift.stage {
@@ -245,7 +245,7 @@ impl News<'_> {
     }
 
     /// Nobody has answered, and what happens without a word is near.
-    fn expiry(&mut self, before: Option<&Told>) -> Option<String> {
+    fn expiry(&mut self, before: Option<&AlertHistory>) -> Option<String> {
         let last = self.now.last_deployment.as_ref()?;
         let (shift, id) = (last.shift.as_ref()?, last.id.as_ref()?);
         let first = shift.pauses.iter().min_by_key(|pause| pause.until.unwrap_or(Millis::MAX))?;
@@ -279,7 +279,7 @@ impl News<'_> {
         self.tell(event, id, last.commit.as_ref(), &format!("{} {what}", name(last)));
     }
 
-    fn hold(&mut self, before: Option<&Told>) -> Option<Commit> {
+    fn hold(&mut self, before: Option<&AlertHistory>) -> Option<Commit> {
         let Some(Waiting::Held { commit, deployment, .. }) = &self.now.waiting else { return None };
         let about = deployment.clone().unwrap_or_default();
         let is_known = match before {
@@ -297,7 +297,7 @@ impl News<'_> {
         Some(commit.clone())
     }
 
-    fn degraded(&mut self, before: Option<&Told>) -> Option<Degraded> {
+    fn degraded(&mut self, before: Option<&AlertHistory>) -> Option<Degraded> {
         let known = before.and_then(|before| before.degraded);
         let declared = self.now.declared.clone();
         match (known, self.now.failing_since) {
@@ -331,7 +331,7 @@ impl News<'_> {
         }
     }
 
-    fn drift(&mut self, before: Option<&Told>) -> bool {
+    fn drift(&mut self, before: Option<&AlertHistory>) -> bool {
         let was = before.is_some_and(|before| before.drifting);
         let live = self.now.deployed.as_ref().map_or("-", |deployed| deployed.short()).to_owned();
         let declared = self.now.declared.clone();
@@ -353,7 +353,7 @@ impl News<'_> {
     }
 
     /// What was not read neither begins nor ends a stall.
-    fn stalls(&mut self, before: Option<&Told>) -> BTreeMap<&'static str, String> {
+    fn stalls(&mut self, before: Option<&AlertHistory>) -> BTreeMap<&'static str, String> {
         let none = BTreeMap::new();
         let before = before.map_or(&none, |before| &before.stalls);
         if self.now.waiting.as_ref().map(class) == Some(Class::Unreadable) {
@@ -382,7 +382,7 @@ impl News<'_> {
         now
     }
 
-    fn wait(&mut self, before: Option<&Told>) -> Option<(String, Millis, bool)> {
+    fn wait(&mut self, before: Option<&AlertHistory>) -> Option<(String, Millis, bool)> {
         let (waiting, begun, longest) = match self.now.waiting.as_ref()? {
             waiting @ Waiting::ImageNotBuilt { .. } => (waiting, self.at, TOO_LONG),
             // One that has a time of its own is stopped at its end.
@@ -571,7 +571,7 @@ mod tests {
     /// The events of a row of looks, ten minutes apart; the process has just started.
     #[track_caller]
     fn check(looks: &[Status], expected: &[&str]) {
-        let mut told: Option<Told> = None;
+        let mut told: Option<AlertHistory> = None;
         let mut events = Vec::new();
         for (index, look) in looks.iter().enumerate() {
             let at = i64::try_from(index).unwrap() * 600_000;
@@ -651,7 +651,7 @@ mod tests {
 
     /// With this on record on the revision of `d2`.
     fn kept(status: Status, receipts: Receipts) -> Status {
-        let kept = Kept {
+        let kept = ReceiptRecord {
             revision: TaskDefinitionArn::new("api:2"),
             commit: Commit::new("bbbbbbb"),
             infra: Some(InfraCommit::new("8c1f0aa")),

@@ -8,8 +8,8 @@ use super::phase;
 use super::step::Step;
 use crate::documents::memory::{self, Stamp};
 use crate::model::{
-    About, Desired, InfraCommit, Kept, LastDeployment, Mark, Matter, Memory, Millis, Owed, Phase, Revision,
-    TaskDefinitionArn,
+    About, Desired, InfraCommit, LastDeployment, Mark, Matter, Memory, Millis, Owed, Phase, ReceiptRecord,
+    Revision, TaskDefinitionArn,
 };
 
 /// The write that puts on record who has taken which alerts; `None` where nothing may be written, or there is no record to be kept.
@@ -31,16 +31,16 @@ pub fn note(
 impl Facts<'_> {
     /// `last`: the newest deployment and the revision that it brought. With it that for which a commit is on hold, and those that ended
     /// before the newest began and are still to be told of.
-    pub(super) fn kept(&self, last: Option<(&TaskDefinitionArn, &LastDeployment)>) -> Vec<Kept> {
+    pub(super) fn kept(&self, last: Option<(&TaskDefinitionArn, &LastDeployment)>) -> Vec<ReceiptRecord> {
         let last = last.and_then(|(revision, last)| Some((revision, last.id.clone()?)));
         let held = self.hold();
-        let mut kept: Vec<Kept> = last
+        let mut kept: Vec<ReceiptRecord> = last
             .into_iter()
             .chain(held)
             .filter_map(|(revision, deployment)| self.kept_of(revision, deployment, None))
             .collect();
         let late = self.ours.iter().filter_map(|(revision, memory)| self.late(revision, memory));
-        let late: Vec<Kept> =
+        let late: Vec<ReceiptRecord> =
             late.filter(|late| kept.iter().all(|known| known.deployment != late.deployment)).collect();
         kept.extend(late);
         kept
@@ -57,11 +57,11 @@ impl Facts<'_> {
         revision: &TaskDefinitionArn,
         deployment: String,
         ended: Option<Phase>,
-    ) -> Option<Kept> {
+    ) -> Option<ReceiptRecord> {
         let memory = self.ours.get(revision)?;
         let receipts = memory.applied.as_ref()?.receipts.clone()?;
         let infra = self.infra_of(revision);
-        Some(Kept {
+        Some(ReceiptRecord {
             revision: revision.clone(),
             commit: memory.commit.clone(),
             infra,
@@ -72,7 +72,7 @@ impl Facts<'_> {
     }
 
     /// Whoever may register revisions can write an outcome on one: it counts where AWS says that it was deployed here.
-    fn late(&self, revision: &TaskDefinitionArn, memory: &Memory) -> Option<Kept> {
+    fn late(&self, revision: &TaskDefinitionArn, memory: &Memory) -> Option<ReceiptRecord> {
         let outcome = memory.outcome.as_ref()?;
         let listed = self.history().find(|one| phase::id(one) == outcome.deployment)?;
         let ended = self.phase_of(listed);

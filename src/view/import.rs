@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 
 use super::screen::{Cell, Paint, Style, table};
 use crate::escape::line;
-use crate::import::{Build, Declared, Evidence, Imported};
+use crate::import::{Build, Declared, Evidence, ImportResult};
 use crate::model::{Commit, Inventory};
 
 /// Names that are shown of those who say something.
 const SHOWN: usize = 3;
 
-pub fn text(inventory: &Inventory, imported: &Imported, style: Style) -> String {
+pub fn text(inventory: &Inventory, imported: &ImportResult, style: Style) -> String {
     let mut text = declared(imported, style);
     text.push_str(&environments(imported));
     let unsaid = imported.found.iter().flat_map(|found| {
@@ -32,7 +32,7 @@ pub fn text(inventory: &Inventory, imported: &Imported, style: Style) -> String 
 }
 
 /// The commands that follow.
-pub fn next(folder: &str, imported: &Imported) -> String {
+pub fn next(folder: &str, imported: &ImportResult) -> String {
     let files = imported.files.len();
     format!(
         "\nWritten to {folder}: {files} files. Nothing was changed in AWS. Next:\n\n  cd {folder}\n  git init -b main && git add -A\n  trueup lint\n  trueup plan                # \
@@ -40,7 +40,7 @@ pub fn next(folder: &str, imported: &Imported) -> String {
     )
 }
 
-fn declared(imported: &Imported, style: Style) -> String {
+fn declared(imported: &ImportResult, style: Style) -> String {
     let rows: Vec<Vec<Cell>> = imported
         .found
         .iter()
@@ -58,7 +58,7 @@ fn declared(imported: &Imported, style: Style) -> String {
 }
 
 /// By what each environment was told, with some of those who say so.
-fn environments(imported: &Imported) -> String {
+fn environments(imported: &ImportResult) -> String {
     let mut said: BTreeMap<(&str, Evidence), BTreeSet<&str>> = BTreeMap::new();
     for found in &imported.found {
         let name = match found.evidence {

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use trueup::controller::{Outcome, Swept, Writes, is_settled};
+use trueup::controller::{Outcome, SweepResult, Writes, is_settled};
 use trueup::plan::waiting;
 use trueup_simulator::Fault;
 
-use crate::news::Told;
+use crate::news::Listener;
 use crate::stage::{Breaker, Running, SERVICE, Stage, said};
 
 /// Longer than a deployment takes that is watched until it is steady.
@@ -85,8 +85,8 @@ async fn a_write_that_aws_refuses_is_told_and_goes_on_once_it_is_let() {
         stage.declare("bbbbbbb");
         stage.inject(Fault::Deny { operation: operation.to_owned(), times });
         let before = running.process().calls().len();
-        let mut told = Told::default();
-        let stalled = |swept: &Swept| {
+        let mut told = Listener::default();
+        let stalled = |swept: &SweepResult| {
             let plan = &swept.plan;
             said(swept) == "WriteRefused" && waiting::class(plan.waiting.as_ref().unwrap()).is_rest()
         };

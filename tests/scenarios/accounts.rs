@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 use trueup::accounts::{Accounts, Role, RoleName};
-use trueup::controller::{Controller, Swept, Writes};
+use trueup::controller::{Controller, SweepResult, Writes};
 use trueup::manifest::Files;
 use trueup::model::{AccountId, Declaration, Sync, Waiting};
 use trueup::plan::waiting::hint;
@@ -103,7 +103,7 @@ impl Scene {
         self.watch(controller, seconds).await.iter().map(|one| (environment(one), said(one))).collect()
     }
 
-    async fn watch(&self, controller: &mut Controller, seconds: u64) -> Vec<Swept> {
+    async fn watch(&self, controller: &mut Controller, seconds: u64) -> Vec<SweepResult> {
         for _ in 0..seconds / TICK {
             controller.sweep(&self.declaration, Writes::Allowed, |_| true).await;
             self.cloud.lock().unwrap().advance(TICK);
@@ -112,7 +112,7 @@ impl Scene {
     }
 }
 
-fn environment(swept: &Swept) -> String {
+fn environment(swept: &SweepResult) -> String {
     swept.target.environment.to_string()
 }
 
@@ -296,7 +296,7 @@ async fn promoted_beside(test: Option<(Duration, &[Fault])>) -> u64 {
     }
     scene.declare("bbbbbbb");
     let began = Instant::now();
-    let is_prod = |swept: &Swept| environment(swept) == "prod";
+    let is_prod = |swept: &SweepResult| environment(swept) == "prod";
     let run = async |mut controller: Controller, of_prod: bool| {
         loop {
             let due = controller.due(&scene.declaration);

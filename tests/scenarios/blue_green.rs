@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use trueup::controller::Swept;
+use trueup::controller::SweepResult;
 use trueup::model::{Phase, Share, Stage as At, Sync};
 use trueup_simulator::{Api, Fault};
 
@@ -63,7 +63,7 @@ impl Stage {
     }
 }
 
-fn stage_of(swept: &Swept) -> Option<At> {
+fn stage_of(swept: &SweepResult) -> Option<At> {
     Some(swept.plan.status.last_deployment.as_ref()?.shift.as_ref()?.stage)
 }
 
@@ -135,7 +135,7 @@ async fn a_new_commit_gets_the_traffic_then_succeeds_then_is_tagged() {
     stage.declare("bbbbbbb");
     let mut running = stage.process(BTreeMap::new());
     let mut seen = Vec::new();
-    let see = |swept: &[Swept]| {
+    let see = |swept: &[SweepResult]| {
         let status = &swept[0].plan.status;
         let Some(deployment) = &status.last_deployment else { return };
         let share = deployment.shift.as_ref().and_then(|shift| shift.production);
@@ -247,7 +247,7 @@ async fn before_the_new_tasks_are_made_a_failure_leaves_nothing_to_undo() {
 }
 
 /// Commits with the tasks that run and those that drain.
-fn runs(swept: &Swept) -> Vec<(String, usize, usize)> {
+fn runs(swept: &SweepResult) -> Vec<(String, usize, usize)> {
     let running = &swept.plan.status.running;
     running.iter().map(|group| (group.commits[0].to_string(), group.tasks, group.draining)).collect()
 }

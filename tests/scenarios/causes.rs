@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use trueup::model::{Cause, CauseKind};
 use trueup_simulator::{Api, Fault};
 
-use crate::news::Told;
+use crate::news::Listener;
 use crate::stage::{Breaker, Running, Stage, said};
 
 const GROUP: &str = "/mco/api";
@@ -56,7 +56,7 @@ pub fn logging_and_crashing() -> (Stage, &'static str) {
 
 /// The causes that the alert of the failure has, and those that are told in the end.
 async fn failed(stage: &Stage, running: &mut Running) -> (Vec<Cause>, Vec<Cause>) {
-    let mut told = Told::default();
+    let mut told = Listener::default();
     let last = running.watch(stage, 480, |swept| told.hear(swept)).await;
     assert_eq!(said(&last[0]), "Held");
     let failed = |alert: &&trueup::model::alert::Alert| alert.event.name() != "commit.held";

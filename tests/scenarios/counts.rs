@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use trueup::controller::Swept;
+use trueup::controller::SweepResult;
 use trueup_simulator::{Api, Fault};
 
 use crate::account::Need;
@@ -49,14 +49,14 @@ fn live_count(stage: &Stage) -> Value {
 
 /// The service rests where it should, with this many tasks.
 #[track_caller]
-fn check(stage: &Stage, swept: &Swept, commit: &str, count: u32) {
+fn check(stage: &Stage, swept: &SweepResult, commit: &str, count: u32) {
     assert_eq!(said(swept), "Settled", "{:#?}", swept.plan);
     assert_eq!(live_count(stage), count);
     stage.check_runs(SERVICE, commit);
 }
 
 /// What is found about the declared count.
-fn findings(swept: &Swept) -> Vec<&str> {
+fn findings(swept: &SweepResult) -> Vec<&str> {
     swept.plan.findings.iter().map(|finding| finding.message.as_str()).collect()
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use trueup::controller::Swept;
+use trueup::controller::SweepResult;
 use trueup::model::{PastDeployment, StartedBy};
 use trueup_simulator::Api;
 
@@ -15,7 +15,7 @@ async fn let_run(stage: &Stage, seconds: u64) -> String {
     said(&stage.process(BTreeMap::new()).run(stage, seconds).await)
 }
 
-fn started_by(swept: &Swept) -> StartedBy {
+fn started_by(swept: &SweepResult) -> StartedBy {
     swept.plan.status.last_deployment.as_ref().unwrap().started_by
 }
 

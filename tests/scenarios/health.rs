@@ -6,7 +6,7 @@ use serde_json::json;
 use trueup::model::{Health, Sync};
 use trueup_simulator::{Api, Fault};
 
-use crate::news::Told;
+use crate::news::Listener;
 use crate::stage::{Breaker, SERVICE, Stage, said};
 
 /// Runs commit aaaaaaa, which another hand has deployed long ago.
@@ -21,7 +21,7 @@ async fn a_service_whose_tasks_begin_to_die_is_degraded_and_recovers_each_told_o
     for after_seconds in [20, 100] {
         let stage = old();
         let mut running = stage.process(BTreeMap::new());
-        let mut told = Told::default();
+        let mut told = Listener::default();
         running.watch(&stage, 60, |swept| told.hear(swept)).await;
         let before = stage.writes();
         let digest = stage.digest("aaaaaaa").unwrap();
@@ -47,7 +47,7 @@ async fn a_new_process_finds_a_failing_service_degraded_too() {
     let digest = stage.digest("aaaaaaa").unwrap();
     stage.inject(Fault::Crash { digest, exit_code: 1, after_seconds: 20 });
     stage.advance(300);
-    let mut told = Told::default();
+    let mut told = Listener::default();
     let last = stage.process(BTreeMap::new()).watch(&stage, 20, |swept| told.hear(swept)).await;
     assert_eq!(told.events(), ["service.degraded"]);
     assert_eq!(last[0].plan.status.health, Health::Degraded);
@@ -57,7 +57,7 @@ async fn a_new_process_finds_a_failing_service_degraded_too() {
 async fn tasks_that_are_scaled_or_stopped_by_hand_degrade_nothing() {
     let stage = old();
     let mut running = stage.process(BTreeMap::new());
-    let mut told = Told::default();
+    let mut told = Listener::default();
     for count in [5, 1, 3] {
         stage.update(&json!({"desiredCount": count}));
         running.watch(&stage, 120, |swept| told.hear(swept)).await;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use trueup::controller::{Controller, Writes};
-use trueup::import::{self, Build, Declared, Imported, Wishes};
+use trueup::import::{self, Build, Declared, ImportResult, Wishes};
 use trueup::inventory::{self, Scope, Wanted};
 use trueup::manifest::Files;
 use trueup::model::{Inventory, Region, Severity, Sync, Waiting};
@@ -24,7 +24,7 @@ const SEEDS: u64 = 100;
 /// What was read, what was made of it, and the plan of each target.
 struct Outcome {
     inventory: Inventory,
-    imported: Imported,
+    imported: ImportResult,
     plans: Vec<Plan>,
 }
 

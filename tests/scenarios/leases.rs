@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use trueup::controller::{Swept, Writes};
+use trueup::controller::{SweepResult, Writes};
 
 use crate::faults::{check_rest, rolling, run};
 use crate::moments::{Hand, is_write, moments};
@@ -22,7 +22,7 @@ impl Lease {
     }
 
     /// A look, as the loop of an account and region makes it: the permit is asked again before each write.
-    async fn look(&self, running: &mut Running, stage: &Stage, is_first: bool) -> Vec<Swept> {
+    async fn look(&self, running: &mut Running, stage: &Stage, is_first: bool) -> Vec<SweepResult> {
         let permit = || self.is_of_first() == is_first;
         let writes = if permit() { Writes::Allowed } else { Writes::Withheld };
         running.controller.sweep_while(&stage.declaration, writes, |_| true, &permit, |_| ()).await

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use trueup::controller::Swept;
+use trueup::controller::SweepResult;
 use trueup_simulator::{Api, Fault, Function, ReadKind};
 
 use crate::native::{blue_green, canary, function, linear, pause, shift_of, ways, with};
@@ -199,7 +199,7 @@ async fn happen(stage: &Stage, running: &mut Running, event: Event) {
 
 impl Running {
     async fn until_aws_is_at(&mut self, stage: &Stage, word: &str) {
-        let is_there = |stage: &Stage, _: &Swept| {
+        let is_there = |stage: &Stage, _: &SweepResult| {
             let newest = stage.newest();
             newest["lifecycleStage"] == word && newest["finishedAt"].is_null()
         };
@@ -207,8 +207,8 @@ impl Running {
     }
 
     /// `None` once it is over.
-    async fn until_it_asks(&mut self, stage: &Stage) -> Option<Swept> {
-        let asks = |swept: &Swept| shift_of(swept).is_some_and(|shift| !shift.pauses.is_empty());
+    async fn until_it_asks(&mut self, stage: &Stage) -> Option<SweepResult> {
+        let asks = |swept: &SweepResult| shift_of(swept).is_some_and(|shift| !shift.pauses.is_empty());
         let is_over = |stage: &Stage| !stage.newest()["finishedAt"].is_null();
         self.run(stage, 10).await;
         let swept = self.until(stage, |stage, swept| asks(swept) || is_over(stage)).await;
@@ -216,7 +216,7 @@ impl Running {
     }
 }
 
-fn seen(stage: &Stage, swept: &Swept) -> Outcome {
+fn seen(stage: &Stage, swept: &SweepResult) -> Outcome {
     let status = &swept.plan.status;
     let commit = |commit: Option<&trueup::model::Commit>| commit.map(ToString::to_string).unwrap_or_default();
     let running = status.running.iter().filter(|one| one.tasks > 0).filter_map(|one| one.commits.first());

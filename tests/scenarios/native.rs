@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use trueup::controller::Swept;
+use trueup::controller::SweepResult;
 use trueup::model::{Health, Phase, Share, Shift, Stage as At, Sync};
 use trueup::plan::Step;
 use trueup_simulator::{Api, Fault, Function};
@@ -96,15 +96,15 @@ impl Stage {
     }
 }
 
-pub fn shift_of(swept: &Swept) -> Option<Shift> {
+pub fn shift_of(swept: &SweepResult) -> Option<Shift> {
     swept.plan.status.last_deployment.as_ref()?.shift.clone()
 }
 
-fn stands(swept: &Swept) -> Option<At> {
+fn stands(swept: &SweepResult) -> Option<At> {
     shift_of(swept).map(|shift| shift.stage)
 }
 
-fn waits_for_approval(swept: &Swept) -> bool {
+fn waits_for_approval(swept: &SweepResult) -> bool {
     shift_of(swept).is_some_and(|shift| !shift.pauses.is_empty())
 }
 
@@ -118,8 +118,8 @@ fn calls(running: &Running, operation: &str) -> usize {
 
 impl Running {
     /// Until the newest deployment is over and nothing is left to do.
-    pub async fn rest(&mut self, stage: &Stage) -> Swept {
-        let rests = |stage: &Stage, swept: &Swept| {
+    pub async fn rest(&mut self, stage: &Stage) -> SweepResult {
+        let rests = |stage: &Stage, swept: &SweepResult| {
             let is_rest = matches!(said(swept).as_str(), "Settled" | "Held" | "Drifted" | "RollbackFailed");
             is_rest && !stage.newest()["finishedAt"].is_null()
         };
@@ -129,8 +129,8 @@ impl Running {
     }
 
     /// Looks until AWS is at a stage, and then once more by a new process, which has read nothing before.
-    async fn until_stage(&mut self, stage: &Stage, word: &str) -> Swept {
-        let is_there = |stage: &Stage, _: &Swept| {
+    async fn until_stage(&mut self, stage: &Stage, word: &str) -> SweepResult {
+        let is_there = |stage: &Stage, _: &SweepResult| {
             let newest = stage.newest();
             newest["lifecycleStage"] == word && newest["finishedAt"].is_null()
         };
@@ -147,11 +147,11 @@ impl Running {
         }
     }
 
-    async fn approve(&mut self, stage: &Stage, swept: &Swept) {
+    async fn approve(&mut self, stage: &Stage, swept: &SweepResult) {
         self.say(stage, swept.plan.approval.clone().unwrap().approve).await;
     }
 
-    async fn reject(&mut self, stage: &Stage, swept: &Swept) {
+    async fn reject(&mut self, stage: &Stage, swept: &SweepResult) {
         self.say(stage, swept.plan.approval.clone().unwrap().reject).await;
     }
 }
@@ -182,7 +182,7 @@ async fn a_new_commit_gets_the_traffic_then_succeeds_then_is_tagged() {
         stage.bring("bbbbbbb");
         let mut running = stage.process(BTreeMap::new());
         let mut seen = Vec::new();
-        let see = |swept: &[Swept]| {
+        let see = |swept: &[SweepResult]| {
             let status = &swept[0].plan.status;
             let Some(deployment) = &status.last_deployment else { return };
             let share = deployment.shift.as_ref().and_then(|shift| percent(shift.production));
@@ -214,7 +214,7 @@ async fn a_new_commit_gets_the_traffic_then_succeeds_then_is_tagged() {
 async fn what_is_live_is_what_has_most_of_the_traffic() {
     let (stage, mut running) = pushed(&linear());
     let mut seen = Vec::new();
-    let see = |swept: &[Swept]| {
+    let see = |swept: &[SweepResult]| {
         let Some(shift) = shift_of(&swept[0]).filter(|shift| shift.stage == At::Shifting) else { return };
         let live = swept[0].plan.status.deployed.clone().unwrap().revision();
         let now = (percent(shift.production).unwrap(), shift.step.map(|step| (step.number, step.of)), live);
@@ -381,7 +381,7 @@ async fn going_back_to_what_stands_by_is_an_undo_at_every_stage() {
         ("BAKE_TIME", 100.0, &plain),
     ] {
         let (mut stage, mut running) = pushed(configuration);
-        let is_there = |stage: &Stage, _: &Swept| {
+        let is_there = |stage: &Stage, _: &SweepResult| {
             let newest = stage.newest();
             newest["lifecycleStage"] == at
                 && newest["targetServiceRevision"]["requestedProductionTrafficWeight"] == share

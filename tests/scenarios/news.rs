@@ -1,18 +1,18 @@
 //! What people are told while a scenario plays.
 
-use trueup::controller::Swept;
+use trueup::controller::SweepResult;
 use trueup::model::alert::Alert;
 use trueup::notify::transition;
 
 /// The alerts about the first application.
 #[derive(Default)]
-pub struct Told {
+pub struct Listener {
     pub alerts: Vec<Alert>,
-    before: Option<transition::Told>,
+    before: Option<transition::AlertHistory>,
 }
 
-impl Told {
-    pub fn hear(&mut self, swept: &[Swept]) {
+impl Listener {
+    pub fn hear(&mut self, swept: &[SweepResult]) {
         let status = &swept[0].plan.status;
         let (alerts, told) = transition::of_target(self.before.as_ref(), status, status.checked_at);
         self.alerts.extend(alerts);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use trueup::controller::Swept;
+use trueup::controller::SweepResult;
 use trueup::model::alert::Alert;
 use trueup::model::{Declared, Mark, Matter};
 use trueup::notify::transition;
@@ -34,7 +34,7 @@ fn somebody_listens(stage: &mut Stage) {
 /// A process with a receiver that takes everything at once.
 struct Teller {
     running: Running,
-    before: Option<transition::Told>,
+    before: Option<transition::AlertHistory>,
     /// Taken, and not on record yet.
     taken: Vec<Alert>,
 }
@@ -45,7 +45,7 @@ impl Teller {
     }
 
     /// The keys of what it tells after a look.
-    fn tell(&mut self, swept: &[Swept]) -> Vec<String> {
+    fn tell(&mut self, swept: &[SweepResult]) -> Vec<String> {
         let status = &swept[0].plan.status;
         let (alerts, told) = transition::of_target(self.before.as_ref(), status, status.checked_at);
         self.before = Some(told);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
-use trueup::controller::{Outcome, Swept};
+use trueup::controller::{Outcome, SweepResult};
 use trueup::model::{
     Declared, FirstContact, Health, OutcomeKind, Proof, RolePattern, StartedBy, Sync, Waiting,
 };
@@ -83,7 +83,7 @@ fn check_runs(stage: &Stage, rule: &str, commit: &str) {
     assert!(image.ends_with(&digest) || image.ends_with(&format!(":{commit}")), "{image} is not {commit}");
 }
 
-fn of<'s>(swept: &'s [Swept], application: &str) -> &'s Swept {
+fn of<'s>(swept: &'s [SweepResult], application: &str) -> &'s SweepResult {
     swept.iter().find(|one| one.target.application.as_str() == application).unwrap()
 }
 
@@ -96,7 +96,7 @@ fn has_written(stage: &Stage, before: u64) -> bool {
     stage.writes() != before
 }
 
-async fn settle(stage: &Stage) -> Vec<Swept> {
+async fn settle(stage: &Stage) -> Vec<SweepResult> {
     watch(stage, &mut stage.process(BTreeMap::new()), 120).await
 }
 
@@ -105,7 +105,7 @@ async fn said_at_last(stage: &Stage) -> String {
     said(of(&settle(stage).await, "nightly"))
 }
 
-async fn watch(stage: &Stage, running: &mut Running, seconds: u64) -> Vec<Swept> {
+async fn watch(stage: &Stage, running: &mut Running, seconds: u64) -> Vec<SweepResult> {
     running.watch(stage, seconds, |_| {}).await
 }
 
@@ -318,7 +318,7 @@ async fn what_aws_refuses_of_a_target_is_one_reason_and_registers_nothing_again(
         stage.inject(fault);
         let mut running = stage.process(BTreeMap::new());
         let mut refused = None;
-        let see = |swept: &[Swept]| {
+        let see = |swept: &[SweepResult]| {
             let one = of(swept, "nightly");
             if let Outcome::Failed(..) = &one.outcome {
                 refused.clone_from(&one.plan.waiting);
@@ -401,7 +401,7 @@ async fn a_rule_and_a_schedule_are_written_one_after_the_other() {
     stage.write(&[("nightly", "bbbbbbb", &both)]);
     let (stage, mut running) = (&stage, stage.process(BTreeMap::new()));
     let mut writes = Vec::new();
-    let see = |swept: &[Swept]| {
+    let see = |swept: &[SweepResult]| {
         if let Outcome::Wrote(step) = &of(swept, "nightly").outcome {
             writes.push(trueup::view::words::step_line(step));
         }
@@ -465,7 +465,7 @@ async fn a_migration_that_fails_keeps_the_schedule_where_it_is() {
     let retry = of(&swept, "migrate").plan.retry.clone().unwrap();
     running.controller.write_one(&stage.declaration, "test/migrate", retry).await.unwrap();
     let mut was_early = false;
-    let see = |_: &[Swept]| {
+    let see = |_: &[SweepResult]| {
         let serves = stage.running().iter().all(|digest| Some(digest) == stage.digest("bbbbbbb").as_ref());
         was_early |= !serves && sent(&stage) > 1;
     };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use trueup::controller::{Swept, Writes, plans};
+use trueup::controller::{SweepResult, Writes, plans};
 use trueup::model::{Commit, Head, InfraCommit, Past, Target};
 use trueup::view::page::{self, Page};
 use trueup::view::plan::Detail;
@@ -110,7 +110,7 @@ impl World {
     }
 
     /// A look by a process that has just started.
-    async fn look(&self) -> (Running, Vec<Swept>) {
+    async fn look(&self) -> (Running, Vec<SweepResult>) {
         let mut fresh = self.stage.process(BTreeMap::new());
         let swept = fresh.controller.sweep(&self.stage.declaration, Writes::Withheld, |_| true).await;
         (fresh, swept)

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use trueup::controller::Swept;
+use trueup::controller::SweepResult;
 use trueup::model::{Phase, Shift, Stage as At};
 use trueup_simulator::{Api, Function};
 
@@ -66,11 +66,11 @@ fn place(stage: At) -> u8 {
 }
 
 /// By a process that has read nothing before.
-async fn look(stage: &Stage) -> Swept {
+async fn look(stage: &Stage) -> SweepResult {
     stage.process(BTreeMap::new()).pass(stage).await.swap_remove(0)
 }
 
-fn stands(swept: &Swept) -> Option<(Phase, Shift)> {
+fn stands(swept: &SweepResult) -> Option<(Phase, Shift)> {
     let last = swept.plan.status.last_deployment.clone()?;
     Some((last.phase, last.shift?))
 }

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use trueup::aws::Aws;
-use trueup::controller::{Controller, Outcome, Swept, Writes};
+use trueup::controller::{Controller, Outcome, SweepResult, Writes};
 use trueup::manifest::{self, Files};
 use trueup::model::*;
 use trueup::plan::waiting::{Class, class};
@@ -785,7 +785,7 @@ impl Running {
         self.process.as_ref().unwrap_or_else(|| panic!("needs: {:?}", Need::Calls))
     }
 
-    pub async fn pass(&mut self, stage: &Stage) -> Vec<Swept> {
+    pub async fn pass(&mut self, stage: &Stage) -> Vec<SweepResult> {
         let swept = self.controller.sweep(&stage.declaration, Writes::Allowed, |_| true).await;
         for _ in swept.iter().filter(|one| one.outcome != Outcome::Nothing) {
             stage.account.wrote();
@@ -793,13 +793,18 @@ impl Running {
         swept
     }
 
-    pub async fn run(&mut self, stage: &Stage, seconds: u64) -> Swept {
+    pub async fn run(&mut self, stage: &Stage, seconds: u64) -> SweepResult {
         let mut swept = self.watch(stage, seconds, |swept| check_truth(stage, swept)).await;
         swept.swap_remove(0)
     }
 
     /// Looks every tick for so many seconds; in an account that hurries, until nothing changes any more.
-    pub async fn watch(&mut self, stage: &Stage, seconds: u64, mut see: impl FnMut(&[Swept])) -> Vec<Swept> {
+    pub async fn watch(
+        &mut self,
+        stage: &Stage,
+        seconds: u64,
+        mut see: impl FnMut(&[SweepResult]),
+    ) -> Vec<SweepResult> {
         let mut time = stage.account.time(seconds);
         loop {
             let swept = self.pass(stage).await;
@@ -813,7 +818,11 @@ impl Running {
     }
 
     /// Looks until something is so. That it never is, is a failure.
-    pub async fn until(&mut self, stage: &Stage, is_so: impl Fn(&Stage, &Swept) -> bool) -> Swept {
+    pub async fn until(
+        &mut self,
+        stage: &Stage,
+        is_so: impl Fn(&Stage, &SweepResult) -> bool,
+    ) -> SweepResult {
         let mut time = stage.account.time(600);
         loop {
             let swept = self.pass(stage).await;
@@ -829,14 +838,14 @@ impl Running {
 }
 
 /// Whether nothing is about to change by itself.
-fn rests(swept: &Swept) -> bool {
+fn rests(swept: &SweepResult) -> bool {
     let waiting = swept.plan.waiting.as_ref();
     waiting.map(class).is_some_and(|class| class.is_rest() || matches!(class, Class::Others | Class::Build))
 }
 
 /// No false success: what is called Synced runs, and nothing else does.
 #[track_caller]
-pub fn check_truth(stage: &Stage, swept: &[Swept]) {
+pub fn check_truth(stage: &Stage, swept: &[SweepResult]) {
     for one in swept {
         let plan = &one.plan;
         // Of a task nothing runs any more, or not now.
@@ -855,7 +864,7 @@ pub fn check_truth(stage: &Stage, swept: &[Swept]) {
 }
 
 /// Why nothing is done, or the next step.
-pub fn said(swept: &Swept) -> String {
+pub fn said(swept: &SweepResult) -> String {
     let plan = &swept.plan;
     match &plan.waiting {
         Some(waiting) => trueup::plan::waiting::reason(waiting).to_owned(),

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use trueup::controller::Swept;
+use trueup::controller::SweepResult;
 use trueup::model::{Health, Phase, Status, Sync};
 use trueup_simulator::{Api, Fault, ReadKind};
 
-use crate::news::Told;
+use crate::news::Listener;
 use crate::stage::{Breaker, SERVICE, Stage, said};
 
 /// A group whose old tasks end at once: CodeDeploy says that a deployment succeeded as soon as the traffic has shifted.
@@ -25,13 +25,13 @@ fn declare_dying(stage: &mut Stage, after_seconds: u64) {
     stage.declare("bbbbbbb");
 }
 
-fn status(swept: &[Swept]) -> &Status {
+fn status(swept: &[SweepResult]) -> &Status {
     &swept[0].plan.status
 }
 
 /// Nobody was told at any time that what dies has succeeded.
 #[track_caller]
-fn check_no_false_success(stage: &Stage, swept: &[Swept]) {
+fn check_no_false_success(stage: &Stage, swept: &[SweepResult]) {
     let status = status(swept);
     assert_ne!(status.sync, Sync::Synced, "{:?}", status.conditions);
     assert!(
@@ -46,8 +46,8 @@ fn check_no_false_success(stage: &Stage, swept: &[Swept]) {
 /// It ends held and rolled back, after so many deployments; each end is told once, and why.
 async fn check_failure(stage: &Stage, deployments: usize, cause: &str) {
     let mut running = stage.process(BTreeMap::new());
-    let mut told = Told::default();
-    let see = |swept: &[Swept]| {
+    let mut told = Listener::default();
+    let see = |swept: &[SweepResult]| {
         check_no_false_success(stage, swept);
         told.hear(swept);
     };
@@ -105,7 +105,7 @@ async fn a_failure_that_is_left_is_told_and_held() {
     stage.inject(Fault::Crash { digest, exit_code: 1, after_seconds: 45 });
     stage.environment = "  policy: {progressDeadline: 2m, onFailure: leave}\n".to_owned();
     stage.declare("bbbbbbb");
-    let mut told = Told::default();
+    let mut told = Listener::default();
     let last = stage.process(BTreeMap::new()).watch(&stage, 400, |swept| told.hear(swept)).await;
     assert_eq!(said(&last[0]), "Held");
     stage.check_deployments(2);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::json;
 use tokio::sync::Mutex;
-use trueup::controller::Swept;
+use trueup::controller::SweepResult;
 use trueup::model::{OutcomeKind, Sync, Waiting};
 use trueup::plan::{Plan, Step};
 use trueup_simulator::{Api, Fault, Program};
@@ -49,19 +49,19 @@ fn program(stage: &Stage, exit_code: i64, after_seconds: u64) {
     stage.account.world(Need::Faults).set_program("migrate", program);
 }
 
-fn of<'s>(swept: &'s [Swept], application: &str) -> &'s Swept {
+fn of<'s>(swept: &'s [SweepResult], application: &str) -> &'s SweepResult {
     swept.iter().find(|one| one.target.application.as_str() == application).unwrap()
 }
 
 /// Why nothing is done for the task, or the next step.
-fn said_of_task(swept: &[Swept]) -> String {
+fn said_of_task(swept: &[SweepResult]) -> String {
     said(of(swept, "migrate"))
 }
 
 /// Looks for so many seconds; what was said of the task, each thing once in a row, and the last plans.
-async fn watch(stage: &Stage, running: &mut Running, seconds: u64) -> (Vec<String>, Vec<Swept>) {
+async fn watch(stage: &Stage, running: &mut Running, seconds: u64) -> (Vec<String>, Vec<SweepResult>) {
     let mut all: Vec<String> = Vec::new();
-    let see = |swept: &[Swept]| {
+    let see = |swept: &[SweepResult]| {
         let now = said_of_task(swept);
         let now = now.split(['(', ' ']).nth(usize::from(now.starts_with("Some("))).unwrap_or(&now).to_owned();
         if all.last() != Some(&now) {
@@ -90,7 +90,7 @@ async fn a_task_runs_once_and_lets_its_followers_go() {
     let stage = stage().await;
     let mut running = stage.process(BTreeMap::new());
     let (mut ran, mut deployed_before) = (false, false);
-    let see = |swept: &[Swept]| {
+    let see = |swept: &[SweepResult]| {
         let task = &of(swept, "migrate").plan;
         ran |= matches!(task.waiting, Some(Waiting::Running { .. }));
         let is_deployed = stage.service_deployments().is_some_and(|all| all.len() > 1);

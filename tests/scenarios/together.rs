@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use trueup::controller::Swept;
+use trueup::controller::SweepResult;
 use trueup_simulator::{Api, Fault};
 
 use crate::stage::{Breaker, Running, Stage, TICK};
@@ -52,7 +52,7 @@ async fn a_shared_tag_does_not_move_before_the_last_one_has_succeeded() {
     run(&stage, &mut running, &["mco-worker-test"], 300).await;
     // api has succeeded on bbbbbbb; now worker is to follow, and nobody has looked at it since.
     stage.write(&[("api", "bbbbbbb", &api), ("worker", "bbbbbbb", &worker)]);
-    let see = |_: &[Swept]| {
+    let see = |_: &[SweepResult]| {
         if stage.digest("test") == stage.digest("bbbbbbb") {
             stage.check_runs("mco-worker-test", "bbbbbbb");
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use trueup::controller::Swept;
+use trueup::controller::SweepResult;
 use trueup_simulator::Api;
 
 use crate::stage::{SERVICE, Stage, said};
@@ -17,7 +17,7 @@ fn canary() -> Value {
         "canaryConfiguration": {"canaryPercent": 10.0, "canaryBakeTimeInMinutes": 5}})
 }
 
-async fn let_run(stage: &Stage, seconds: u64) -> Swept {
+async fn let_run(stage: &Stage, seconds: u64) -> SweepResult {
     stage.process(BTreeMap::new()).run(stage, seconds).await
 }
 

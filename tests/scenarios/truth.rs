@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use trueup::controller::{Swept, Writes};
+use trueup::controller::{SweepResult, Writes};
 use trueup::documents::memory;
 use trueup::model::*;
 use trueup_simulator::Api;
@@ -25,7 +25,7 @@ async fn deployed(policy: &str) -> Vec<(Stage, Running)> {
 }
 
 /// What a new process finds, without a write.
-async fn look(stage: &Stage) -> Swept {
+async fn look(stage: &Stage) -> SweepResult {
     let mut running = stage.process(BTreeMap::new());
     running.controller.sweep(&stage.declaration, Writes::Withheld, |_| true).await.swap_remove(0)
 }
@@ -52,12 +52,12 @@ async fn who_only_looks_on_sees_what_another_process_has_recorded() {
     }
 }
 
-fn status(swept: &Swept) -> &Status {
+fn status(swept: &SweepResult) -> &Status {
     &swept.plan.status
 }
 
 /// The commits of what runs, and who says so.
-fn named(swept: &Swept) -> Vec<(String, CommitSource)> {
+fn named(swept: &SweepResult) -> Vec<(String, CommitSource)> {
     let groups = status(swept).running.iter().filter(|group| group.tasks > 0);
     groups.map(|group| (group.commits.first().map_or("-", Commit::as_str).to_owned(), group.source)).collect()
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use trueup::controller::Swept;
+use trueup::controller::SweepResult;
 use trueup::model::{Digest, Health, RepositoryName, Sync, Tag};
 use trueup::notify::transition;
 use trueup::ports::Place;
@@ -36,7 +36,7 @@ fn crash(stage: &Stage, commit: &str) {
 /// The events that are told while a process looks for so many seconds.
 async fn told(running: &mut Running, stage: &Stage, seconds: u64) -> Vec<&'static str> {
     let (mut before, mut events) = (None, Vec::new());
-    let see = |swept: &[Swept]| {
+    let see = |swept: &[SweepResult]| {
         let status = &swept[0].plan.status;
         let (alerts, told) = transition::of_target(before.as_ref(), status, status.checked_at);
         events.extend(alerts.iter().map(|alert| alert.event.name()));

@@ -10,8 +10,8 @@ use trueup_simulator::{Api, Fault, World, http};
 
 use super::files::{self, ACCOUNT, REGION, TEST};
 use crate::aws::Aws;
-use crate::cli::source::Opened;
-use crate::controller::{Controller, Outcome, Swept, Writes, plans};
+use crate::cli::source::InfraRepository;
+use crate::controller::{Controller, Outcome, SweepResult, Writes, plans};
 use crate::git::scratch;
 use crate::model::{Declaration, Millis, Region, Status, Target};
 use crate::ports::Clock;
@@ -30,7 +30,7 @@ pub(super) struct Stage {
     folder: tempfile::TempDir,
     endpoint: String,
     time: Time,
-    source: Opened,
+    source: InfraRepository,
     controller: Controller,
     declaration: Option<Declaration>,
     /// The last line about each target.
@@ -68,7 +68,7 @@ impl Stage {
         scratch::init(folder.path())?;
         files::write(folder.path())?;
         scratch::commit_all(folder.path(), "3f2c1ab in test and staging")?;
-        let source = Opened::at(folder.path())?;
+        let source = InfraRepository::at(folder.path())?;
         let aws = Aws::simulated(&endpoint, &Region::new(REGION)).await;
         let clock = Arc::new(VirtualClock(Arc::clone(&world)));
         let controller = Controller::new(Box::new(aws), Box::new(source.clone()), clock);
@@ -185,7 +185,7 @@ impl Stage {
     }
 
     /// Prints every write, and where a target stands when that has changed.
-    fn tell(&mut self, one: &Swept) {
+    fn tell(&mut self, one: &SweepResult) {
         if let Outcome::Wrote(step) = &one.outcome {
             outln!("  {:<13} > {}", one.target.to_string(), words::step_line(step));
         }

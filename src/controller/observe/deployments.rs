@@ -140,7 +140,7 @@ impl Observer<'_> {
         sha256: &str,
     ) -> Result<Option<TaskDefinitionArn>, CloudError> {
         let key = (application.to_owned(), sha256.to_owned());
-        if let Some(kept) = self.remembered.target(&key) {
+        if let Some(kept) = self.cache.target(&key) {
             return Ok(Some(kept));
         }
         let content = match self.code_deploy.app_spec(application, sha256).await {
@@ -150,7 +150,7 @@ impl Observer<'_> {
         };
         let target = app_spec::deployed(&content).map(TaskDefinitionArn::new);
         if let Some(target) = &target {
-            self.remembered.keep_target(key, target.clone());
+            self.cache.keep_target(key, target.clone());
         }
         Ok(target)
     }

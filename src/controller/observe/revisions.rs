@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::join_all;
 
 use super::Observer;
-use crate::controller::remembered::{Known, Origin};
+use crate::controller::read_cache::{Known, Origin};
 use crate::documents::memory;
 use crate::model::{Desired, Millis, OutcomeKind, Reading, Revision, TaskDefinitionArn};
 use crate::ports::{Extent, Listing, TaggedRevision};
@@ -44,12 +44,12 @@ impl Observer<'_> {
             (purpose == Purpose::Look || is_settled()) && !holds_back(desired, &known.revision)
         };
         let read = arns.into_iter().map(async |arn| {
-            if let Some(known) = self.remembered.revision(&arn).filter(is_good) {
+            if let Some(known) = self.cache.revision(&arn).filter(is_good) {
                 return (arn, Reading::Known(known.revision));
             }
-            let revision = self.remembered.hiding(Reading::from(self.ecs.revision(&arn).await));
+            let revision = self.cache.hiding(Reading::from(self.ecs.revision(&arn).await));
             if let Reading::Known(revision) = &revision {
-                self.remembered.keep_revision(revision.clone(), Origin::Aws, now);
+                self.cache.keep_revision(revision.clone(), Origin::Aws, now);
             }
             (arn, revision)
         });
@@ -60,7 +60,7 @@ impl Observer<'_> {
     /// applications share a call of the index, and each revision would take one to be described. The status is as old as the archive: it
     /// matters to a write alone.
     async fn recall_archived(&self, desired: &Desired, arns: &BTreeSet<TaskDefinitionArn>) {
-        let unknown = arns.iter().filter(|arn| self.remembered.revision(arn).is_none());
+        let unknown = arns.iter().filter(|arn| self.cache.revision(arn).is_none());
         let archived = join_all(unknown.map(|arn| self.ecs.archived_revision(arn))).await;
         let archived: Vec<Revision> = archived.into_iter().flatten().collect();
         if archived.is_empty() {
@@ -72,7 +72,7 @@ impl Observer<'_> {
         let now = self.clock.now();
         for revision in archived {
             if is_as_tagged(desired, &revision, &tagged) {
-                self.remembered.keep_revision(revision, Origin::Archive, now);
+                self.cache.keep_revision(revision, Origin::Archive, now);
             }
         }
     }

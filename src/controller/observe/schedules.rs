@@ -69,7 +69,7 @@ impl Observer<'_> {
     async fn schedules(&self, task: &ScheduledTask) -> Schedules {
         let read = task.schedules.iter().map(async |name| {
             let found = Reading::from(self.schedules.schedule(name).await);
-            (name.clone(), self.remembered.hiding(found))
+            (name.clone(), self.cache.hiding(found))
         });
         join_all(read).await.into_iter().collect()
     }

@@ -1,4 +1,4 @@
-//! What was read once and is kept, since it changes rarely or never. Losing it costs calls, never correctness.
+//! What was read from AWS once and rarely or never changes. Losing it costs calls, never correctness.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -57,9 +57,9 @@ pub(super) enum Origin {
     Archive,
 }
 
-/// The memory of one region.
+/// What was read of one account and region.
 #[derive(Default)]
-pub struct Remembered {
+pub struct ReadCache {
     account: tokio::sync::Mutex<Account>,
     revisions: Mutex<HashMap<TaskDefinitionArn, Known>>,
     repositories: Mutex<HashMap<(Registry, RepositoryName), (Repository, Millis)>>,
@@ -72,7 +72,7 @@ pub struct Remembered {
     tagged: Mutex<HashMap<Target, Vec<TaggedRevision>>>,
 }
 
-impl Remembered {
+impl ReadCache {
     /// Whose credentials these are: asked once, whoever asks first. Where there is no answer, one question stands for all who
     /// ask at the same time.
     pub(super) async fn account(&self, sts: &dyn Sts, clock: &dyn Clock) -> Result<AccountId, Unreached> {
@@ -209,10 +209,10 @@ mod tests {
     fn a_reading_that_failed_repeats_nothing_of_what_was_read_before() {
         let input = serde_json::json!({"containerDefinitions": [{"name": "api", "user": "canary-live"}]});
         let arn = TaskDefinitionArn::new("arn:aws:ecs:eu-west-2:123456789012:task-definition/api:1");
-        let remembered = Remembered::default();
+        let cache = ReadCache::default();
         let revision = Revision { arn, active: true, input, tags: BTreeMap::new(), registered_by: None };
-        remembered.keep_revision(revision, Origin::Aws, 0);
-        let hiding = |reading: Reading<u8>| remembered.hiding(reading);
+        cache.keep_revision(revision, Origin::Aws, 0);
+        let hiding = |reading: Reading<u8>| cache.hiding(reading);
         let unavailable = |why: &str| Reading::Unavailable(why.to_owned());
         assert_eq!(hiding(unavailable("refused: canary-live")), unavailable("refused: (hidden)"));
         assert_eq!(
