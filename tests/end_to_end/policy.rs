@@ -44,7 +44,10 @@ fn what_the_operator_does_not_allow_is_left_out() {
     let output = run();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(0), "{said}");
-    assert!(said.contains("left out: production/api: the environment production is not allowed"), "{said}");
+    assert!(
+        said.contains("left out: production/api: this repository may not use the environment production"),
+        "{said}"
+    );
     let policy = String::from_utf8(output.stdout).unwrap();
     assert!(policy.contains(":123456789012:service/") && !policy.contains("210987654321"), "{policy}");
     assert!(policy.contains(":333333333333:repository/"), "{policy}");
