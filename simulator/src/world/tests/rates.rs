@@ -55,7 +55,7 @@ fn every_category_has_the_burst_and_the_rate_of_aws_and_the_words_of_its_service
     }
     let mut world = World::new("123456789012", "eu-west-2").with_rates(Rates::Published);
     let refusal = Some(("ThrottledException".to_owned(), 400));
-    assert_eq!(taken(&mut world, Api::Tagging, "GetResources", 11), (10, refusal));
+    assert_eq!(taken(&mut world, Api::Tagging, "GetResources", 21), (20, refusal));
 }
 
 #[test]
