@@ -24,7 +24,6 @@ enum Mention {
 #[derive(Clone, Debug)]
 pub(super) struct Document<'f> {
     pub name: String,
-    pub begins: Place,
     /// Where its name stands.
     pub place: Place,
     pub file: &'f str,
@@ -137,7 +136,7 @@ fn read_document<'f>(
         return;
     };
     let broken = report.findings.len() > before;
-    let document = Document { name, begins: node.place, place, file, spec, broken };
+    let document = Document { name, place, file, spec, broken };
     match kind.as_deref() {
         Some("Application") => all.applications.push(document),
         Some("Environment") => all.environments.push(document),

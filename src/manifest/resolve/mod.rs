@@ -4,7 +4,6 @@ mod braces;
 mod containers;
 mod environment;
 mod files;
-mod frozen;
 mod images;
 mod native;
 mod schedule;
@@ -113,8 +112,7 @@ pub(super) fn declaration(
         }
     }
     findings.extend(uses.findings());
-    findings.append(&mut documents.findings);
-    frozen::name_frozen(&mut findings, &documents, &applications);
+    findings.extend(documents.findings);
     // Those that were told of an application before become one with these.
     let unread_files = documents.unread.keys().map(|file| (*file).to_owned()).collect();
     let aside = documents.misread.into_values().chain(documents.unread.into_values());

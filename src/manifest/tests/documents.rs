@@ -372,33 +372,3 @@ fn a_container_that_is_not_there_leaves_no_placeholder_to_complain_of() {
         &["test/api"],
     );
 }
-
-#[test]
-fn an_error_of_a_document_names_all_whom_it_freezes() {
-    let web = APPLICATION.replace("{name: api}", "{name: web}").replace("mco-api", "mco-web");
-    let both = format!("{ENVIRONMENT}    web: {{ commit: 3f2c1ab, environmentTag: web }}\n");
-    let staging = both.replace("{name: test}", "{name: staging}").replace("Tag: web", "Tag: web-2");
-    let all = format!("{APPLICATION}---\n{web}---\n{both}---\n{staging}");
-    for (from, to, frozen) in [
-        ("service: mco-api-", "sources: x\n  service: mco-api-", &["staging/api", "test/api"][..]),
-        ("service: mco-web-", "sources: x\n  service: mco-web-", &["staging/web", "test/web"]),
-        ("{name: web}", "{name: web, label: x}", &["staging/web", "test/web"]),
-        ("{name: test}\nspec:\n", "{name: test}\nspec:\n  region: evil.com/#\n", &["test/api", "test/web"]),
-        (
-            "{name: staging}\nspec:\n",
-            "{name: staging}\nspec:\n  policy: {drift: hea}\n",
-            &["staging/api", "staging/web"],
-        ),
-        ("{name: web}", "{name: api}", &["staging/api", "test/api"]),
-    ] {
-        let text = all.replace(from, to);
-        let declaration = read_files(&[("all.yaml", &text)]);
-        let named: std::collections::BTreeSet<String> = declaration
-            .findings
-            .iter()
-            .filter(|finding| !finding.message.starts_with("no application is named"))
-            .flat_map(|finding| finding.targets.iter().map(ToString::to_string))
-            .collect();
-        assert_eq!(named.iter().map(String::as_str).collect::<Vec<_>>(), frozen, "{to}");
-    }
-}
