@@ -124,10 +124,10 @@ class Stage:
         self.listener = listener
         subprocess.run(["git", "init", "-q", "-b", "main", str(self.folder)], check=True)
 
-    def declare(self, commit, task_definition=None):
+    def declare(self, commit, task_definition=None, name="api", application=APPLICATION):
         own = f"  taskDefinition: {task_definition}\n" if task_definition else ""
-        (self.folder / "api.yaml").write_text(APPLICATION + own)
-        (self.folder / "test.yaml").write_text(ENVIRONMENT % commit)
+        (self.folder / f"{name}.yaml").write_text(application + own)
+        (self.folder / "test.yaml").write_text(ENVIRONMENT.replace("api:", f"{name}:") % commit)
         subprocess.run(["git", "add", "-A"], cwd=self.folder, check=True)
         named = ["-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-q", "--allow-empty", "-m", commit]
         subprocess.run(["git", *named], cwd=self.folder, check=True)

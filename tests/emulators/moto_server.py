@@ -9,8 +9,17 @@ import sys
 import tempfile
 from pathlib import Path
 
-from clients import REGION, Stage
+from clients import ACCOUNT, REGION, REGISTRY, Stage
 from server import free_port, start
+
+CLUSTER = f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/mco"
+NIGHTLY = """apiVersion: trueup.dev/v1
+kind: Application
+metadata: {name: nightly}
+spec:
+  repository: mco/api
+  strategy: {schedule: {rules: [nightly], schedules: [jobs/nightly]}}
+"""
 
 
 def world(stage):
@@ -117,6 +126,55 @@ def told(stage):
     assert "topic: not found: NotFound" in stage.run("notify", "--test", code=1)
 
 
+def retargeted(stage):
+    """A rule of EventBridge and a schedule of EventBridge Scheduler run what is declared, and all else of both stays."""
+    container = {"name": "nightly", "image": f"{REGISTRY}:aaaaaaa", "memory": 64}
+    old = stage.ecs.register_task_definition(family="nightly", containerDefinitions=[container])["taskDefinition"]["taskDefinitionArn"]
+    network = {"Subnets": ["subnet-1"], "SecurityGroups": ["sg-1"], "AssignPublicIp": "DISABLED"}
+    ecs = {"TaskDefinitionArn": old, "TaskCount": 2, "LaunchType": "FARGATE", "PlatformVersion": "1.4.0", "Group": "jobs"}
+    ecs |= {"PropagateTags": "TASK_DEFINITION", "EnableECSManagedTags": True}
+    target = {"Arn": CLUSTER, "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/events", "Input": json.dumps({"containerOverrides": [{"name": "nightly"}]})}
+    target["RetryPolicy"] = {"MaximumRetryAttempts": 2, "MaximumEventAgeInSeconds": 600}
+    queue = f"arn:aws:sqs:{REGION}:{ACCOUNT}:letters"
+    target["DeadLetterConfig"] = {"Arn": queue}
+    of_rule = target | {"Id": "nightly", "EcsParameters": ecs | {"NetworkConfiguration": {"awsvpcConfiguration": network}}}
+    stage.events.put_rule(Name="nightly", ScheduleExpression="rate(1 day)", Description="every night")
+    stage.events.put_targets(Rule="nightly", Targets=[of_rule, {"Id": "other", "Arn": queue, "Input": "{}"}])
+    stage.scheduler.create_schedule_group(Name="jobs")
+    stage.scheduler.create_schedule(
+        GroupName="jobs",
+        Name="nightly",
+        ScheduleExpression="cron(0 3 * * ? *)",
+        ScheduleExpressionTimezone="Europe/London",
+        Description="at three",
+        FlexibleTimeWindow={"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 15},
+        Target=target | {"EcsParameters": ecs | {"NetworkConfiguration": {"awsvpcConfiguration": network}}},
+    )
+
+    def read():
+        schedule = stage.scheduler.get_schedule(GroupName="jobs", Name="nightly")
+        rule = stage.events.describe_rule(Name="nightly")
+        for answer in (schedule, rule):
+            answer.pop("ResponseMetadata")
+        schedule.pop("LastModificationDate")
+        targets = {one["Id"]: one for one in stage.events.list_targets_by_rule(Rule="nightly")["Targets"]}
+        runs = [one["EcsParameters"].pop("TaskDefinitionArn") for one in (targets["nightly"], schedule["Target"])]
+        return runs, (targets, rule, schedule)
+
+    before, rest = read()
+    assert before == [old, old], before
+    (stage.folder / "nightly.json").write_text(json.dumps({"family": "nightly", "containerDefinitions": [container | {"image": "<IMAGE_NAME>"}]}))
+    for commit in ("aaaaaaa", "bbbbbbb"):
+        stage.declare(commit, task_definition="nightly.json", name="nightly", application=NIGHTLY)
+    stage.reconcile(timeout=60, code=0)
+    (of_rule, of_schedule), rest_after = read()
+    assert rest_after == rest, (rest_after, rest)
+    assert of_rule == of_schedule != old, (of_rule, of_schedule)
+    container = stage.ecs.describe_task_definition(taskDefinition=of_rule)["taskDefinition"]["containerDefinitions"][0]
+    images = stage.ecr.describe_images(repositoryName="mco/api", imageIds=[{"imageTag": "bbbbbbb"}])["imageDetails"]
+    assert container["image"].endswith(images[0]["imageDigest"]), container
+
+
 def main():
     trueup = str(Path(sys.argv[1]).resolve())
     port = free_port()
@@ -127,7 +185,7 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             stage = Stage(trueup, address, Path(folder))
             world(stage)
-            for scene in (missing, stays_created, verified, told):
+            for scene in (missing, stays_created, verified, told, retargeted):
                 scene(stage)
                 print(f"moto: {scene.__name__} ok")
     finally:
