@@ -37,6 +37,12 @@ pub enum Fault {
     CannotPull { digest: String },
     /// Tasks whose containers name this secret (`valueFrom`) cannot start.
     NoSecret { name: String },
+    /// This log group is not there: tasks whose containers log to it cannot start, unless they have AWS make it, what runs writes
+    /// nothing to it, and its logs cannot be read.
+    NoLogGroup { name: String },
+    /// Tasks of services find no place, for this reason: on Fargate that of the task, elsewhere what is said of the instance that
+    /// comes closest, which may be nothing.
+    NoPlace { reason: String },
     /// The next `times` calls of `RunTask` that could start tasks find no place for them: `failures` with this reason.
     NoCapacity { reason: String, times: u32 },
     /// The next `times` calls of `PutTargets` that could put targets put none: `FailedEntries` with this code and message.
@@ -230,6 +236,8 @@ impl Fault {
             | Self::Unhealthy { .. }
             | Self::CannotPull { .. }
             | Self::NoSecret { .. }
+            | Self::NoLogGroup { .. }
+            | Self::NoPlace { .. }
             | Self::StrictStartedBy
             | Self::HookFails { .. }
             | Self::HookSilent { .. }
@@ -350,6 +358,18 @@ impl Faults {
 
     pub(crate) fn hides_secret(&self, wanted: &str) -> bool {
         self.active.iter().any(|fault| matches!(fault, Fault::NoSecret { name } if name == wanted))
+    }
+
+    pub(crate) fn hides_log_group(&self, wanted: &str) -> bool {
+        self.active.iter().any(|fault| matches!(fault, Fault::NoLogGroup { name } if name == wanted))
+    }
+
+    /// Why tasks of services find no place.
+    pub(crate) fn no_place(&self) -> Option<&str> {
+        self.active.iter().find_map(|fault| match fault {
+            Fault::NoPlace { reason } => Some(reason.as_str()),
+            _ => None,
+        })
     }
 
     pub(crate) fn has_strict_started_by(&self) -> bool {

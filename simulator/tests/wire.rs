@@ -170,6 +170,8 @@ fn every_fault_can_be_injected_and_healed() {
         json!({"kind": "unhealthy", "digest": "sha256:0"}),
         json!({"kind": "cannotPull", "digest": "sha256:0"}),
         json!({"kind": "noSecret", "name": "arn:aws:ssm:eu-west-2:123456789012:parameter/key"}),
+        json!({"kind": "noLogGroup", "name": "/mco/api"}),
+        json!({"kind": "noPlace", "reason": "Capacity is unavailable at this time."}),
         json!({"kind": "noCapacity", "reason": "RESOURCE:CPU", "times": 2}),
         json!({"kind": "strictStartedBy"}),
         json!({"kind": "tagExists"}),
@@ -179,7 +181,7 @@ fn every_fault_can_be_injected_and_healed() {
     for fault in faults.iter().chain(&stale) {
         assert_eq!(rig.control("fault", fault), 204, "{fault}");
     }
-    assert_eq!(rig.state()["faults"], 20);
+    assert_eq!(rig.state()["faults"], 22);
     assert_eq!(rig.control("heal", &json!({})), 204);
     assert_eq!(rig.state()["faults"], 0);
     for wrong in [

@@ -188,6 +188,7 @@ fn deployment(info: &Value) -> Option<CodeDeployment> {
         error: info.get("errorInformation").map(|error| CodeDeployError {
             code: owned(error, "code").unwrap_or_default(),
             message: owned(error, "message").unwrap_or_default(),
+            event: None,
         }),
         rolled_back_by: owned(rollback, "rollbackDeploymentId"),
         has_previous: info.get("previousRevision").is_some(),
@@ -201,11 +202,13 @@ fn deployment(info: &Value) -> Option<CodeDeployment> {
 fn progress(target: &Value) -> Progress {
     let goes_on = |event: &&Value| matches!(text(event, "status"), None | Some("Pending" | "InProgress"));
     let goes_on = list(target, "lifecycleEvents").find(goes_on);
+    let failed = list(target, "lifecycleEvents").find(|event| text(event, "status") == Some("Failed"));
     let green = list(target, "taskSetsInfo").find(|set| text(set, "taskSetLabel") == Some("Green"));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 100")]
     let percent = |weight: f64| weight.clamp(0.0, 100.0) as u8;
     Progress {
         event: goes_on.and_then(|event| owned(event, "lifecycleEventName")),
+        failed: failed.and_then(|event| owned(event, "lifecycleEventName")),
         traffic: green.map(|set| percent(member(set, "trafficWeight").as_f64().unwrap_or_default())),
         since: list(target, "lifecycleEvents").filter_map(|event| time(event, "endTime")).max(),
     }

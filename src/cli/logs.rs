@@ -15,8 +15,10 @@ use super::{RepositoryArgs, aws_of, streams};
 use crate::aws::Aws;
 use crate::controller;
 use crate::documents::logs::{self, Log};
-use crate::documents::shown;
-use crate::model::{Declared, Desired, LogStream, Millis, Task, TaskDefinitionArn, TaskDefinitionSource};
+use crate::documents::{reasons, shown};
+use crate::model::{
+    CauseKind, Declared, Desired, LogStream, Millis, Task, TaskDefinitionArn, TaskDefinitionSource,
+};
 use crate::plan;
 use crate::plan::steady::{Ending, ending};
 use crate::ports::{Clock, CloudError, LogPage, Place, Ports, Reach, Since, Tasks};
@@ -223,6 +225,9 @@ impl Reader<'_> {
         for (stream, answer) in join_all(calls).await {
             match answer {
                 Ok(page) => entries.extend(self.took(&stream, page)),
+                Err(CloudError::NotFound(why)) if reasons::of_stop(&why) == CauseKind::LogGroup => {
+                    self.say_once(format!("there is no log group {}", stream.group));
+                }
                 // Nothing was written there yet.
                 Err(CloudError::NotFound(_)) => {
                     self.say_once(format!("nothing is logged in {}, {}", stream.group, stream.stream));

@@ -231,7 +231,9 @@ fn verdict(plan: &Plan, desired: Option<&Desired>, commit: &Commit, until: Until
             let waiting = plan.waiting.as_ref();
             let hint = waiting.and_then(|waiting| plan::waiting::hint(waiting, target));
             let hint = hint.map(|hint| format!("\n  hint  {hint}")).unwrap_or_default();
-            Verdict::Stuck(ends_with, format!("is stuck: {}{hint}", pending(plan)))
+            let causes = words::told(&plan.status.causes);
+            let causes = if causes.is_empty() { causes } else { format!("\n{}", causes.trim_end()) };
+            Verdict::Stuck(ends_with, format!("is stuck: {}{causes}{hint}", pending(plan)))
         }
         _ => Verdict::Pending(ends_with, pending(plan)),
     }

@@ -68,6 +68,8 @@ pub struct ReadCache {
     scalable_targets: Mutex<HashMap<Named, (Reading<ScalableTarget>, Millis)>>,
     /// Task definitions by application and the SHA-256 of the `AppSpec` that names them.
     app_specs: Mutex<HashMap<(String, String), TaskDefinitionArn>>,
+    /// The lifecycle events that failed, by the deployment of CodeDeploy.
+    failed_events: Mutex<HashMap<String, String>>,
     /// What the index of tags said of a target.
     tagged: Mutex<HashMap<Target, Vec<TaggedRevision>>>,
 }
@@ -184,6 +186,15 @@ impl ReadCache {
 
     pub(super) fn keep_target(&self, app_spec: (String, String), target: TaskDefinitionArn) {
         keep(&self.app_specs, app_spec, target);
+    }
+
+    /// Which lifecycle event of a deployment that is over has failed: it never changes.
+    pub(super) fn failed_event(&self, deployment: &str) -> Option<String> {
+        find(&self.failed_events, &deployment.to_owned())
+    }
+
+    pub(super) fn keep_failed_event(&self, deployment: &str, event: String) {
+        keep(&self.failed_events, deployment.to_owned(), event);
     }
 }
 

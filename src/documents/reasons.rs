@@ -21,9 +21,11 @@ const OF_DEPLOYMENTS: [Words; 9] = [
 
 /// Of stopped tasks and containers (Amazon ECS developer guide, "Resolve Amazon ECS stopped task errors"): most begin with a
 /// code. What a secret and the network have in common comes with the same code, and is told by what follows.
-const OF_STOPS: [Words; 19] = [
+const OF_STOPS: [Words; 22] = [
     ("CannotPull", CauseKind::Pull),
     ("OutOfMemory", CauseKind::Memory),
+    ("log group does not exist", CauseKind::LogGroup),
+    ("cannot find the Amazon CloudWatch log group", CauseKind::LogGroup),
     ("logging driver", CauseKind::Start),
     ("logger args", CauseKind::Start),
     ("unable to pull secrets", CauseKind::Secret),
@@ -38,6 +40,7 @@ const OF_STOPS: [Words; 19] = [
     ("failed ELB health checks", CauseKind::HealthCheck),
     ("Capacity is unavailable", CauseKind::Placement),
     ("InsufficientCapacity", CauseKind::Placement),
+    ("InsufficientFreeAddressesInSubnet", CauseKind::Placement),
     ("limit on the number of", CauseKind::Quota),
     ("Spot Task was interrupted", CauseKind::Interruption),
     ("Host EC2", CauseKind::Interruption),
@@ -66,6 +69,13 @@ pub fn of_event(said: &str) -> CauseKind {
 /// What an event says of the end of a deployment.
 pub fn end_of_deployment(event: &str) -> Option<&str> {
     event.split_once("deployment failed: ").map(|(_, why)| why.trim())
+}
+
+/// The name of the function of a hook that has failed: AWS names it by its ARN.
+pub fn function(said: &str) -> Option<&str> {
+    let (_, after) = said.split_once(":function:")?;
+    let end = after.find(|character: char| !(character.is_ascii_alphanumeric() || "-_".contains(character)));
+    after.get(..end.unwrap_or(after.len())).filter(|name| !name.is_empty())
 }
 
 fn first(words: &[Words], said: &str) -> Option<CauseKind> {
@@ -106,6 +116,22 @@ mod tests {
             ("OutOfMemoryError: Container killed due to memory usage", CauseKind::Memory),
             ("ResourceInitializationError: unable to pull secrets or registry auth: x", CauseKind::Secret),
             ("ResourceInitializationError: failed to validate logger args: x", CauseKind::Start),
+            (
+                "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: failed to create Cloudwatch log stream: ResourceNotFoundException: The specified log group does not exist. : exit status 1",
+                CauseKind::LogGroup,
+            ),
+            (
+                "ResourceInitializationError: failed to validate logger args: The task cannot find the Amazon CloudWatch log group defined in the task definition.",
+                CauseKind::LogGroup,
+            ),
+            (
+                "CannotStartContainerError: Error response from daemon: failed to initialize logging driver: failed to create Cloudwatch log stream: ResourceNotFoundException: The specified log group does not exist.",
+                CauseKind::LogGroup,
+            ),
+            (
+                "Unexpected EC2 error while attempting to Create Network Interface with public IP assignment enabled in subnet 'subnet-1': InsufficientFreeAddressesInSubnet",
+                CauseKind::Placement,
+            ),
             ("CannotStartContainerError: exec: no such file", CauseKind::Start),
             ("Task failed ELB health checks in (target-group x)", CauseKind::HealthCheck),
             ("Task failed container health checks", CauseKind::HealthCheck),
@@ -117,6 +143,19 @@ mod tests {
         ] {
             assert_eq!(of_stop(said), kind, "{said}");
         }
+    }
+
+    #[test]
+    fn a_hook_that_failed_names_its_function() {
+        let said =
+            |what: &str| format!("POST_SCALE_UP lifecycle hook(s) failed. Lifecycle hook target {what}");
+        let arn = "arn:aws:lambda:eu-west-2:1:function:smoke_test-2";
+        for target in
+            [format!("{arn} returned FAILED status."), format!("{arn}:live timed out."), arn.to_owned()]
+        {
+            assert_eq!(function(&said(&target)), Some("smoke_test-2"), "{target}");
+        }
+        assert_eq!((function(&said("smoke")), function(":function:")), (None, None));
     }
 
     #[test]

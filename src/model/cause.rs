@@ -60,6 +60,8 @@ pub enum CauseKind {
     Pull,
     /// A secret or parameter, or whatever else a task is given before it starts.
     Secret,
+    /// The group in `CloudWatch` Logs that a container logs to is not there, or not reached.
+    LogGroup,
     Memory,
     /// A container exited by itself, with this code.
     Exit(i32),
@@ -96,6 +98,7 @@ impl CauseKind {
             Self::Network => "Network",
             Self::Pull => "Pull",
             Self::Secret => "Secret",
+            Self::LogGroup => "LogGroup",
             Self::Memory => "Memory",
             Self::Exit(_) => "Exit",
             Self::Start => "Start",

@@ -79,6 +79,8 @@ pub struct CodeDeployError {
     /// Such as `HOOK_EXECUTION_FAILURE`.
     pub code: String,
     pub message: String,
+    /// The lifecycle event that failed, where that was read.
+    pub event: Option<String>,
 }
 
 /// How far the one target of a deployment is.
@@ -86,6 +88,8 @@ pub struct CodeDeployError {
 pub struct Progress {
     /// The lifecycle event that goes on, or comes next.
     pub event: Option<String>,
+    /// The lifecycle event that failed.
+    pub failed: Option<String>,
     /// Percent of the production traffic on the new tasks.
     pub traffic: Option<u8>,
     /// When the last event ended.

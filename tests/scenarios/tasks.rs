@@ -7,11 +7,12 @@ use async_trait::async_trait;
 use serde_json::json;
 use tokio::sync::Mutex;
 use trueup::controller::SweepResult;
-use trueup::model::{OutcomeKind, Sync, Waiting};
+use trueup::model::{CauseKind, OutcomeKind, Sync, Waiting};
 use trueup::plan::{Plan, Step};
 use trueup_simulator::{Api, Fault, Program};
 
 use crate::account::Need;
+use crate::news::Listener;
 use crate::process::{Other, Trouble};
 use crate::stage::{Breaker, Running, Stage, TICK, said};
 
@@ -212,9 +213,31 @@ async fn without_a_place_it_is_asked_for_again_with_another_token() {
     let mut running = stage.process(BTreeMap::new());
     let (said, swept) = watch(&stage, &mut running, 600).await;
     assert!(said.contains(&"NoCapacity".to_owned()), "{said:?}");
+    assert!(of(&swept, "migrate").plan.status.causes.is_empty(), "it has found one");
     assert_eq!((said_of_task(&swept).as_str(), runs(&stage)), ("Settled", 1));
     let asked = stage.account.world(Need::Clock).calls("RunTask");
     assert_eq!(asked, 4, "thirty seconds, a minute and two minutes apart");
+}
+
+/// While it goes on asking, and once that needs a person.
+#[tokio::test]
+async fn what_a_task_finds_no_place_for_is_told_with_what_is_missing() {
+    let mut stage = stage().await;
+    stage.write(&[("migrate", "bbbbbbb", MIGRATE)]);
+    stage.inject(Fault::NoCapacity { reason: "RESOURCE:MEMORY".to_owned(), times: 100 });
+    let mut running = stage.process(BTreeMap::new());
+    let mut told = Listener::default();
+    for seconds in [20, 1200] {
+        let swept = running.watch(&stage, seconds, |swept| told.hear(swept)).await;
+        let cause = &of(&swept, "migrate").plan.status.causes[0];
+        let hint = cause.hint.clone().unwrap_or_default();
+        assert_eq!(cause.to_string(), "no place was found for the task: RESOURCE:MEMORY");
+        assert!(hint.starts_with("no instance has as much memory left"), "{hint}");
+    }
+    assert_eq!(runs(&stage), 0);
+    let alert = told.alerts.iter().find(|alert| alert.event.name() == "reconcile.stalled");
+    let causes = alert.map(|alert| alert.causes.clone());
+    assert_eq!(causes.unwrap()[0].kind, CauseKind::Placement, "{:?}", told.events());
 }
 
 #[tokio::test]

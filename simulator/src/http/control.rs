@@ -208,6 +208,8 @@ fn parse_fault(mut asked: Asked) -> Option<Fault> {
         "unhealthy" => Fault::Unhealthy { digest: asked.text("digest")? },
         "cannotPull" => Fault::CannotPull { digest: asked.text("digest")? },
         "noSecret" => Fault::NoSecret { name: asked.text("name")? },
+        "noLogGroup" => Fault::NoLogGroup { name: asked.text("name")? },
+        "noPlace" => Fault::NoPlace { reason: asked.text("reason")? },
         "noCapacity" => Fault::NoCapacity { reason: asked.text("reason")?, times: asked.times()? },
         "failEntries" => Fault::FailEntries {
             code: asked.text("code")?,

@@ -124,6 +124,7 @@ impl World {
         // A token is the name of the last one that was told.
         let after = optional(input, "nextToken")?;
         let chosen = self.logs.0.keys().filter(|name| name.starts_with(prefix));
+        let chosen = chosen.filter(|name| !self.faults.hides_log_group(name));
         let chosen = chosen.filter(|name| after.is_none_or(|after| name.as_str() > after));
         let names: Vec<&String> = chosen.take(limit + 1).collect();
         let groups = names.iter().take(limit).map(|name| {
@@ -192,6 +193,9 @@ impl World {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let (start, end) = (count(input, "startTime")?, count(input, "endTime")?);
         let from_head = flag(input, "startFromHead");
+        if self.faults.hides_log_group(group_of(input)?) {
+            return Err(missing(NO_GROUP));
+        }
         let stream = self.logs.stream(input)?;
         let is_within = |event: &&Event| {
             start.is_none_or(|start| start <= event.timestamp) && end.is_none_or(|end| event.timestamp < end)

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::aws::answer::{list, member, text};
+use crate::aws::answer::{member, text};
 use crate::documents::reasons;
 use crate::model::{Cause, CauseKind, ServiceDeploymentStatus};
 
@@ -35,21 +35,7 @@ pub(super) fn of(described: &Value, status: ServiceDeploymentStatus) -> Option<C
         (CauseKind::RolledBackWithoutCandidate, _) | (_, None) => reasons::of_deployment(said),
         (_, Some(monitor)) => monitor,
     };
-    let cause = Cause::new(kind, said);
-    Some(match failed_function(described).filter(|_| kind == CauseKind::Hook) {
-        Some(function) => {
-            cause.hinting(format!("see what function {function} logged, in /aws/lambda/{function}"))
-        }
-        None => cause,
-    })
-}
-
-/// The name of the function of a hook that has failed.
-fn failed_function(described: &Value) -> Option<&str> {
-    let mut failed = list(described, "lifecycleHookDetails")
-        .filter(|hook| matches!(text(hook, "status"), Some("FAILED" | "TIMED_OUT")))
-        .filter_map(|hook| text(hook, "targetArn"));
-    failed.next()?.split(":function:").nth(1)?.split(':').next()
+    Some(Cause::new(kind, said))
 }
 
 #[cfg(test)]
@@ -78,14 +64,5 @@ mod tests {
             assert_eq!(told, Some(Cause::new(kind, said)));
             assert_eq!(of(&ended, ServiceDeploymentStatus::Successful), None);
         }
-    }
-
-    #[test]
-    fn a_hook_that_failed_says_where_its_log_is() {
-        let ended = json!({"statusReason": "rolled back because POST_SCALE_UP lifecycle hook(s) failed.", "lifecycleHookDetails": [
-            {"targetType": "AWS_LAMBDA", "targetArn": "arn:aws:lambda:eu-west-2:1:function:warm", "status": "SUCCEEDED"},
-            {"targetType": "AWS_LAMBDA", "targetArn": "arn:aws:lambda:eu-west-2:1:function:smoke:2", "status": "FAILED"}]});
-        let hint = of(&ended, ServiceDeploymentStatus::RollbackSuccessful).unwrap().hint;
-        assert_eq!(hint.as_deref(), Some("see what function smoke logged, in /aws/lambda/smoke"));
     }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::Observer;
 use crate::documents::app_spec;
 use crate::model::{
-    DeploymentGroup, Desired, Group, Lookback, Millis, Reading, Service, ServiceDeployment, TaskDefinitionArn,
+    CodeDeployment, DeploymentGroup, Desired, Group, Lookback, Millis, Reading, Service, ServiceDeployment,
+    TaskDefinitionArn,
 };
 use crate::plan::carriers::{self, Listing, code_deploy};
 use crate::ports::CloudError;
@@ -15,6 +16,8 @@ const DEPLOYMENTS: usize = 20;
 /// Deployments of CodeDeploy that are read: those since the last one that succeeded, and of a day before it.
 const CODE_DEPLOYMENTS: usize = 100;
 const BEFORE_SUCCESS: Millis = 24 * 3_600_000;
+/// Of those whose hook has failed, the newest are asked at which event: what is told of (chosen).
+const FAILED_HOOKS: usize = 2;
 
 /// How the deployments of a service are read.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -117,7 +120,9 @@ impl Observer<'_> {
     ) -> Result<Vec<ServiceDeployment>, CloudError> {
         // What came before the newest success is asked for as well: that one may turn out to be none.
         let since = found.last_success.map(|at| at.saturating_sub(BEFORE_SUCCESS));
-        let deployments = self.code_deploy.deployments(application, group, since, CODE_DEPLOYMENTS).await?;
+        let mut deployments =
+            self.code_deploy.deployments(application, group, since, CODE_DEPLOYMENTS).await?;
+        self.name_failed_hooks(desired, &mut deployments).await;
         let mut targets = BTreeMap::new();
         for sha256 in deployments.iter().filter_map(|deployment| deployment.sha256.as_ref()) {
             if let Some(target) = self.target_of(application, sha256).await? {
@@ -131,6 +136,27 @@ impl Observer<'_> {
             None => None,
         };
         Ok(code_deploy::history(&deployments, &targets, progress.as_ref(), service))
+    }
+
+    /// At which event a function has failed. Without it the failure is still told of, by its code.
+    async fn name_failed_hooks(&self, desired: &Desired, deployments: &mut [CodeDeployment]) {
+        let Some(service) = desired.service() else { return };
+        let mut failed: Vec<&mut CodeDeployment> =
+            deployments.iter_mut().filter(|one| code_deploy::has_failed_hook(one)).collect();
+        failed.sort_by_key(|one| std::cmp::Reverse(one.created_at));
+        for (place, one) in failed.into_iter().enumerate() {
+            let mut event = self.cache.failed_event(&one.id);
+            if event.is_none() && place < FAILED_HOOKS {
+                let read = self.code_deploy.progress(&one.id, &desired.cluster, service).await.ok();
+                event = read.and_then(|read| read.failed);
+                if let Some(event) = &event {
+                    self.cache.keep_failed_event(&one.id, event.clone());
+                }
+            }
+            if let Some(error) = &mut one.error {
+                error.event = event;
+            }
+        }
     }
 
     /// What an `AppSpec` deploys never changes and is read once.

@@ -125,7 +125,7 @@ fn ends_of(task: &Task, input: Option<&Value>, served: &[&str]) -> Vec<End> {
     if !blamed.is_empty() {
         return blamed.into_iter().map(|container| End::of_container(task, container, input)).collect();
     }
-    if said.is_empty() { Vec::new() } else { vec![End::of_task(of_stop(said))] }
+    if said.is_empty() { Vec::new() } else { vec![End::of_task(of_stop(said, input))] }
 }
 
 /// The containers that say something of their end. With an essential one AWS ends the others: they have nothing to tell, unless
@@ -181,12 +181,18 @@ fn of_container(task: &Task, container: &TaskContainer, input: Option<&Value>) -
         Some(limit) => format!("{text} (its memory limit is {limit})"),
         None => text,
     };
-    hints::hinting(Cause::new(kind, text))
+    hinting(Cause::new(kind, text), input)
 }
 
 /// What AWS says of a task of which no container says anything.
-pub(in crate::plan) fn of_stop(said: &str) -> Cause {
-    hints::hinting(Cause::new(reasons::of_stop(said), said))
+pub(in crate::plan) fn of_stop(said: &str, input: Option<&Value>) -> Cause {
+    hinting(Cause::new(reasons::of_stop(said), said), input)
+}
+
+fn hinting(cause: Cause, input: Option<&Value>) -> Cause {
+    let is_of_log_group = cause.kind == CauseKind::LogGroup;
+    let hint = input.filter(|_| is_of_log_group).and_then(hints::of_log_groups);
+    hints::hinting(Cause { hint, ..cause })
 }
 
 fn check_hint(input: &Value, container: &str) -> Option<String> {

@@ -242,11 +242,20 @@ impl Facts<'_> {
         let ours = if subject.failed { self.verdict_of_ours(listed) } else { None };
         // To AWS it was only replaced by the way back; where traffic is shifted it says more.
         let theirs = listed.failure.clone().filter(|_| listed.shift.is_some() || ours.is_none());
+        // To AWS trueup is a user like any other.
+        let theirs = theirs
+            .filter(|cause| cause.kind != CauseKind::StoppedByHand || !self.gave_up(subject, ours.as_ref()));
         let behind = match &theirs {
             Some(cause) if cause.kind == CauseKind::RolledBackWithoutCandidate => self.told_of_end(subject),
             _ => None,
         };
         theirs.into_iter().chain(behind).chain(ours).collect()
+    }
+
+    /// Whether it took too long for trueup: it says so now, or has said it of a deployment that has ended since.
+    fn gave_up(&self, subject: &Subject<'_>, ours: Option<&Cause>) -> bool {
+        let told = self.input.particulars.get(&subject.id).into_iter().flat_map(|known| &known.causes);
+        ours.into_iter().chain(told).any(|cause| cause.kind == CauseKind::Deadline)
     }
 
     /// Where AWS says of a deployment only that there was nothing to go back to, why it failed is in the events.

@@ -43,7 +43,7 @@ pub(in crate::plan) fn of(
     let failed = success.iter().map(|name| (name, find(name)));
     let failed: Vec<_> =
         failed.filter(|(_, found)| found.is_none_or(|found| found.exit_code != Some(0))).collect();
-    let stopped = of_task(task);
+    let stopped = of_task(task, input);
     let has_own = |found: &TaskContainer| {
         found.reason.is_some() || found.exit_code.is_some_and(|code| !OBEDIENT.contains(&code))
     };
@@ -68,8 +68,9 @@ pub(in crate::plan) fn of(
 }
 
 /// What ended it, where that was not its own end.
-fn of_task(task: &Task) -> Option<Cause> {
+fn of_task(task: &Task, input: Option<&Value>) -> Option<Cause> {
     let said = task.stopped_reason.as_deref().unwrap_or_default();
+    let told = causes::of_stop(said, input);
     let (kind, text) = match task.stop_code.as_deref()? {
         "EssentialContainerExited" => return None,
         "UserInitiated" if said.starts_with(TIMED_OUT) => (CauseKind::Deadline, said.to_owned()),
@@ -77,8 +78,8 @@ fn of_task(task: &Task) -> Option<Cause> {
         "SpotInterruption" | "TerminationNotice" => {
             (CauseKind::Interruption, format!("it was interrupted half way: {said}"))
         }
-        "TaskFailedToStart" => (causes::of_stop(said).kind, format!("it failed to start: {said}")),
-        other => (causes::of_stop(said).kind, format!("{other}: {said}")),
+        "TaskFailedToStart" => return Some(Cause { text: format!("it failed to start: {said}"), ..told }),
+        other => return Some(Cause { text: format!("{other}: {said}"), ..told }),
     };
     Some(causes::hinting(Cause::new(kind, text)))
 }

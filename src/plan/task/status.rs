@@ -31,7 +31,9 @@ pub(super) fn of(job: &Job<'_, '_>, next: Option<&Step>, waiting: Option<&Waitin
         sync,
         health,
         conditions: conditions(sync, next, waiting),
-        causes: last.as_ref().map(|last| last.causes.clone()).unwrap_or_default(),
+        causes: unplaced(job, waiting)
+            .or_else(|| last.as_ref().map(|last| last.causes.clone()))
+            .unwrap_or_default(),
         is_recorded: job.open().is_none(),
         since: status::since(last.as_ref(), None),
         hold: held(job, last.as_ref(), waiting),
@@ -162,6 +164,13 @@ fn why_failed(
         let said = said.map(|said| Cause::new(CauseKind::Other, said));
         hidden::in_causes(job.facts, said.into_iter().collect())
     })
+}
+
+/// Why AWS finds no place for the task.
+fn unplaced(job: &Job<'_, '_>, waiting: Option<&Waiting>) -> Option<Vec<Cause>> {
+    let Some(Waiting::NoCapacity { why, .. }) = waiting else { return None };
+    let cause = Cause::new(CauseKind::Placement, format!("no place was found for the task: {why}"));
+    Some(hidden::in_causes(job.facts, vec![causes::hinting(cause)]))
 }
 
 /// The failure of the last task, and the logs that may say more of it.

@@ -60,7 +60,8 @@ fn deployment(id: &str, status: CodeDeployStatus) -> CodeDeployment {
 }
 
 fn stopped(id: &str) -> CodeDeployment {
-    let error = CodeDeployError { code: "MANUAL_STOP".to_owned(), message: "stopped".to_owned() };
+    let error =
+        CodeDeployError { code: "MANUAL_STOP".to_owned(), message: "stopped".to_owned(), event: None };
     CodeDeployment { error: Some(error), ..deployment(id, CodeDeployStatus::Stopped) }
 }
 
@@ -231,6 +232,30 @@ fn a_success_is_recorded_when_the_old_tasks_begin_to_end() {
 }
 
 #[test]
+fn a_hook_that_failed_is_told_with_the_event_that_called_its_function() {
+    let told = |code: &str, event: Option<&str>| {
+        let event = event.map(str::to_owned);
+        let error = Some(CodeDeployError { code: code.to_owned(), message: "it failed".to_owned(), event });
+        let scene = Scene::begun(CodeDeployment { error, ..deployment("d-2", CodeDeployStatus::Failed) });
+        let cause = scene.outcome(OutcomeKind::Failed, "d-2").plan().status.causes.remove(0);
+        (cause.kind, cause.text, cause.hint)
+    };
+    let hint = "see what the function logged that the AppSpec names for AfterInstall".to_owned();
+    for (code, event, expected) in [
+        (
+            "HOOK_EXECUTION_FAILURE",
+            Some("AfterInstall"),
+            (CauseKind::Hook, "HOOK_EXECUTION_FAILURE at AfterInstall: it failed", Some(hint)),
+        ),
+        ("HOOK_EXECUTION_FAILURE", None, (CauseKind::Hook, "HOOK_EXECUTION_FAILURE: it failed", None)),
+        ("INTERNAL_ERROR", Some("AfterInstall"), (CauseKind::Other, "INTERNAL_ERROR: it failed", None)),
+    ] {
+        let (kind, text, hint) = expected;
+        assert_eq!(told(code, event), (kind, text.to_owned(), hint));
+    }
+}
+
+#[test]
 fn a_failure_is_recorded_once_and_held() {
     for (status, code) in [
         (CodeDeployStatus::Failed, Some("HOOK_EXECUTION_FAILURE")),
@@ -238,7 +263,8 @@ fn a_failure_is_recorded_once_and_held() {
         (CodeDeployStatus::Stopped, Some("MANUAL_STOP")),
         (CodeDeployStatus::Stopped, None),
     ] {
-        let error = code.map(|code| CodeDeployError { code: code.to_owned(), message: String::new() });
+        let error =
+            code.map(|code| CodeDeployError { code: code.to_owned(), message: String::new(), event: None });
         let scene = Scene::begun(CodeDeployment { error, ..deployment("d-2", status) });
         scene.check("stamp mco-api:2 trueup:outcome=failed/d-2");
         scene.outcome(OutcomeKind::Failed, "d-2").check("Held");
@@ -307,7 +333,8 @@ fn what_waits_for_approval_is_replaced_unless_the_policy_says_otherwise() {
 fn traffic_that_nobody_could_bring_back_is_not_left_divided() {
     let shifting = |has_previous| {
         let one = CodeDeployment { has_previous, ..deployment("d-2", CodeDeployStatus::InProgress) };
-        let progress = Progress { event: Some("AllowTraffic".to_owned()), traffic: Some(10), since: None };
+        let progress =
+            Progress { failed: None, event: Some("AllowTraffic".to_owned()), traffic: Some(10), since: None };
         Scene::begun(one.clone()).code_deployments(&[(one, 2)], &progress).declares_a()
     };
     shifting(true).check("stamp mco-api:2 trueup:outcome=superseded/d-2");
@@ -454,7 +481,12 @@ fn what_drains_has_no_part_in_anything() {
 #[test]
 fn while_the_last_checks_go_on_nothing_is_stopped() {
     let checking = deployment("d-2", CodeDeployStatus::InProgress);
-    let progress = Progress { event: Some("AfterAllowTraffic".to_owned()), traffic: Some(100), since: None };
+    let progress = Progress {
+        failed: None,
+        event: Some("AfterAllowTraffic".to_owned()),
+        traffic: Some(100),
+        since: None,
+    };
     Scene::begun(checking.clone())
         .with_sets(&[(2, "ecs-svc/2"), (1, "ecs-svc/1")])
         .code_deployments(&[(checking, 2)], &progress)
@@ -608,7 +640,12 @@ fn only_settings_that_update_service_accepts_are_compared_and_sent() {
 #[test]
 fn where_a_deployment_stands_is_told_by_its_events() {
     let stage = |status, event: Option<&str>| {
-        let progress = Progress { event: event.map(str::to_owned), traffic: Some(10), since: Some(60_000) };
+        let progress = Progress {
+            failed: None,
+            event: event.map(str::to_owned),
+            traffic: Some(10),
+            since: Some(60_000),
+        };
         let scene = Scene::begun(deployment("d-2", status))
             .code_deployments(&[(deployment("d-2", status), 2)], &progress);
         let last = scene.plan().status.last_deployment.unwrap();
@@ -621,14 +658,14 @@ fn where_a_deployment_stands_is_told_by_its_events() {
     assert_eq!(in_progress("AllowTraffic"), Some(Stage::Shifting));
     assert_eq!(in_progress("AfterAllowTraffic"), Some(Stage::Checking));
     assert_eq!(in_progress("AnEventOfTomorrow"), Some(Stage::Unknown));
-    let done = Progress { event: None, traffic: Some(100), since: None };
+    let done = Progress { failed: None, event: None, traffic: Some(100), since: None };
     let one = deployment("d-2", CodeDeployStatus::InProgress);
     let over = Scene::begun(one.clone()).code_deployments(&[(one, 2)], &done).plan();
     assert_eq!(over.status.last_deployment.unwrap().shift.unwrap().stage, Stage::Checking);
     let until = Some(60_000 + 30 * 60_000);
     assert_eq!(stage(CodeDeployStatus::Ready, None), Some(Stage::Testing));
     let one = deployment("d-2", CodeDeployStatus::Ready);
-    let since = Progress { event: None, traffic: Some(0), since: Some(60_000) };
+    let since = Progress { failed: None, event: None, traffic: Some(0), since: Some(60_000) };
     let ready = Scene::begun(one.clone()).code_deployments(&[(one, 2)], &since).plan();
     let pauses = ready.status.last_deployment.unwrap().shift.unwrap().pauses;
     assert_eq!(pauses, [Pause { id: "ready".to_owned(), until, then: OnTimeout::Rollback }]);

@@ -25,6 +25,8 @@ const FARGATE_PULLS_FOR: u64 = 90;
 const FIRST_PAUSE: u64 = 30;
 const PAUSE_GROWS: u64 = 8;
 const LONGEST_PAUSE: u64 = 27 * 60;
+/// What `CloudWatch` Logs answers whoever makes a stream in a group that is not there.
+const NO_LOG_GROUP: &str = "ResourceNotFoundException: The specified log group does not exist.";
 /// The exit code of a container that ends by SIGTERM.
 const TERMINATED: i64 = 143;
 
@@ -40,6 +42,9 @@ pub(super) enum Due {
 pub(super) enum Missing {
     Image(String),
     Secret(String),
+    LogGroup,
+    /// A place for it, on Fargate: why there is none.
+    Place(String),
 }
 
 pub(super) fn due(task: &Task, now: u64) -> Option<Due> {
@@ -69,6 +74,18 @@ pub(super) fn give_up(task: &mut Task, missing: &Missing, is_fargate: bool, now:
         Missing::Secret(secret) => format!(
             "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve secret from asm: service call has been retried 1 time(s): failed to fetch secret {secret} from secrets manager"
         ),
+        Missing::Place(why) => why.clone(),
+        Missing::LogGroup if is_fargate => format!(
+            "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: failed to create Cloudwatch log stream: {NO_LOG_GROUP} : exit status 1"
+        ),
+        Missing::LogGroup => {
+            if let Some(container) = task.containers.first_mut() {
+                container.reason = Some(format!(
+                    "CannotStartContainerError: Error response from daemon: failed to initialize logging driver: failed to create Cloudwatch log stream: {NO_LOG_GROUP}"
+                ));
+            }
+            "Task failed to start".to_owned()
+        }
         Missing::Image(_) if is_fargate && now - task.created_at < FARGATE_PULLS_FOR => return None,
         Missing::Image(image) if is_fargate => format!(
             "CannotPullContainerError: pull image manifest has been retried 7 time(s): failed to resolve ref {image}: {image}: not found"
@@ -107,7 +124,10 @@ impl Service {
         let status = task.status;
         match due(task, around.now) {
             None => {}
-            Some(Due::Pending) => begin_to_pull(task, around.now),
+            Some(Due::Pending) => match around.faults.no_place().filter(|_| self.is_fargate()) {
+                Some(why) => self.fail_to_start(task, &Missing::Place(why.to_owned()), around),
+                None => begin_to_pull(task, around.now),
+            },
             Some(Due::Pulled) => self.pull(task, around),
             Some(Due::Running) => self.run(task, around),
         }
@@ -116,12 +136,17 @@ impl Service {
 
     fn pull(&mut self, task: &mut Task, around: &mut Around) {
         let secret = around.missing_secret(task).map(Missing::Secret);
-        let missing = secret.or_else(|| self.resolve(task, around).map(Missing::Image));
-        let Some(missing) = missing else {
-            end_pull(task, around.now);
-            return;
-        };
-        let Some(reason) = give_up(task, &missing, self.is_fargate(), around.now) else { return };
+        let missing = secret
+            .or_else(|| self.resolve(task, around).map(Missing::Image))
+            .or_else(|| around.misses_log_group(task).then_some(Missing::LogGroup));
+        match missing {
+            Some(missing) => self.fail_to_start(task, &missing, around),
+            None => end_pull(task, around.now),
+        }
+    }
+
+    fn fail_to_start(&mut self, task: &mut Task, missing: &Missing, around: &mut Around) {
+        let Some(reason) = give_up(task, missing, self.is_fargate(), around.now) else { return };
         if self.is_fargate() {
             self.tell(around, &format!("was unable to place a task. Reason: {reason}."));
         }

@@ -69,6 +69,21 @@ impl Around<'_> {
         let mut named = secrets.filter_map(|secret| secret.get("valueFrom")?.as_str());
         named.find(|name| self.faults.hides_secret(name)).map(str::to_owned)
     }
+
+    /// Whether a container of the task logs to a group that is not there, and does not have AWS make it.
+    fn misses_log_group(&self, task: &Task) -> bool {
+        let definition = find_definition(self.families, &task.task_definition);
+        let mut configurations = definition
+            .into_iter()
+            .flat_map(TaskDefinition::containers)
+            .filter_map(|container| container.get("logConfiguration"))
+            .filter(|configuration| configuration.get("logDriver").is_some_and(|driver| driver == "awslogs"));
+        configurations.any(|configuration| {
+            let option = |name: &str| configuration.get("options")?.get(name)?.as_str();
+            let is_made = option("awslogs-create-group") == Some("true");
+            !is_made && option("awslogs-group").is_some_and(|group| self.faults.hides_log_group(group))
+        })
+    }
 }
 
 impl World {

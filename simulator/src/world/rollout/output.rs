@@ -40,7 +40,7 @@ fn write(task: &mut Task, region: &str, families: &Families, faults: &Faults, lo
         let named = |one: &&Input| one.get("name").and_then(Value::as_str) == Some(&container.name);
         let place =
             defined.find(named).and_then(|one| place(one.get("logConfiguration")?, container, &id, region));
-        if let Some((group, stream)) = place {
+        if let Some((group, stream)) = place.filter(|(group, _)| !faults.hides_log_group(group)) {
             for line in &lines {
                 logs.write(&group, &stream, line, now);
             }

@@ -56,7 +56,7 @@ fn resolve(task: &mut Task, around: &Around) -> Option<life::Missing> {
             _ => return Some(life::Missing::Image(container.image.clone())),
         }
     }
-    None
+    around.misses_log_group(task).then_some(life::Missing::LogGroup)
 }
 
 /// Containers end as their programs do, or as a fault wants.

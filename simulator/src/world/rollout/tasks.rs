@@ -7,6 +7,12 @@ use crate::world::ecs::{Deployment, Service, Status, Task, TaskDefinition, find_
 use crate::world::ids;
 use crate::world::input::Tags;
 
+/// Seconds after which a place is looked for again where there was none (chosen).
+const PLACED_AGAIN_AFTER: u64 = 60;
+/// "Duplicate event messages are omitted until either the cause is resolved or six hours passes" (developer guide, "Amazon ECS
+/// service event messages").
+const SAID_AGAIN_AFTER: u64 = 6 * 3600;
+
 impl Service {
     pub(super) fn indices(&self, chosen: impl Fn(&Task) -> bool) -> Vec<usize> {
         let all = self.tasks.iter().enumerate().filter(|(_, task)| chosen(task));
@@ -53,6 +59,11 @@ impl Service {
 
     pub(super) fn start(&mut self, of: &Deployment, starts: u64, around: &mut Around) {
         let Some(definition) = find_definition(around.families, &of.task_definition) else { return };
+        let unplaced = around.faults.no_place().filter(|_| starts > 0 && !self.is_fargate());
+        if let Some(why) = unplaced.map(str::to_owned) {
+            self.find_no_place(&of.id, &why, around);
+            return;
+        }
         let mut started = Vec::new();
         for _ in 0..starts {
             let number = around.id();
@@ -67,6 +78,21 @@ impl Service {
             self.steady = false;
             let ids = listed(&started);
             self.tell(around, &format!("has started {} tasks: {ids}.", started.len()));
+        }
+    }
+
+    /// No task comes to be, so that none has failed. It is said once, until it is resolved or six hours have passed.
+    fn find_no_place(&mut self, deployment: &str, closest: &str, around: &mut Around) {
+        let said = format!(
+            "was unable to place a task because no container instance met all of its requirements. {closest}"
+        );
+        let since = around.now.saturating_sub(SAID_AGAIN_AFTER);
+        let is_known = |(_, at, event): &(u64, u64, String)| *at >= since && event.ends_with(said.trim_end());
+        if let Some(carrier) = self.deployments.iter_mut().find(|one| one.id == deployment) {
+            carrier.not_before = around.now + PLACED_AGAIN_AFTER;
+        }
+        if !self.events.iter().any(is_known) {
+            self.tell(around, said.trim_end());
         }
     }
 

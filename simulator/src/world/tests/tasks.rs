@@ -128,6 +128,66 @@ fn fargate_tries_to_pull_for_a_while_and_says_why_it_could_not() {
 }
 
 #[test]
+fn without_its_log_group_a_task_cannot_start_unless_aws_makes_it() {
+    for (launch_type, is_made) in [("EC2", false), ("FARGATE", false), ("EC2", true)] {
+        let mut world = world();
+        let options = json!({"awslogs-group": "/mco/api", "awslogs-create-group": is_made.to_string(), "awslogs-stream-prefix": "ecs"});
+        let definition = json!({"family": "mco-api", "networkMode": "awsvpc", "cpu": "256", "memory": "512",
+            "containerDefinitions": [{"name": "api", "image": "nginx",
+                "logConfiguration": {"logDriver": "awslogs", "options": options}}]});
+        world.ecs_call("RegisterTaskDefinition", &definition);
+        world.inject(Fault::NoLogGroup { name: "/mco/api".to_owned() });
+        let network = json!({"awsvpcConfiguration": {"subnets": ["subnet-1"]}});
+        world.begin(&json!({"launchType": launch_type, "networkConfiguration": network, "desiredCount": 1}));
+        world.advance(14);
+        let Some(stopped) = world.tasks("STOPPED").pop() else {
+            assert!(is_made, "{launch_type}");
+            continue;
+        };
+        assert_eq!((&stopped["stopCode"], is_made), (&json!("TaskFailedToStart"), false));
+        let said = [&stopped["stoppedReason"], &stopped["containers"][0]["reason"]];
+        let said: Vec<&str> = said.iter().filter_map(|said| said.as_str()).collect();
+        let said = said.join(" ");
+        assert!(said.contains("The specified log group does not exist."), "{said}");
+        let begins =
+            if launch_type == "FARGATE" { "ResourceInit" } else { "Task failed to start CannotStart" };
+        assert!(said.starts_with(begins), "{said}");
+    }
+}
+
+#[test]
+fn without_a_place_fargate_stops_the_task_and_elsewhere_none_comes_to_be() {
+    let network = json!({"awsvpcConfiguration": {"subnets": ["subnet-1"]}});
+    let definition = json!({"family": "mco-api", "networkMode": "awsvpc", "cpu": "256", "memory": "512",
+        "containerDefinitions": [{"name": "api", "image": "nginx"}]});
+    let begun = |launch_type: &str, reason: &str| {
+        let mut world = world();
+        world.ecs_call("RegisterTaskDefinition", &definition);
+        world.inject(Fault::NoPlace { reason: reason.to_owned() });
+        world.begin(&json!({"launchType": launch_type, "networkConfiguration": network, "desiredCount": 1}));
+        world.advance(25);
+        world
+    };
+    let mut fargate = begun("FARGATE", "Capacity is unavailable at this time");
+    let stopped = fargate.tasks("STOPPED").remove(0);
+    assert_eq!(stopped["stoppedReason"], "Capacity is unavailable at this time");
+    let event = "was unable to place a task. Reason: Capacity is unavailable at this time.";
+    assert!(fargate.events().contains(event));
+    let mut instances =
+        begun("EC2", "The closest matching container-instance 1 has insufficient memory available.");
+    instances.advance(300);
+    assert_eq!((instances.tasks("STOPPED").len(), instances.tasks("RUNNING").len()), (0, 0));
+    let event = "was unable to place a task because no container instance met all of its requirements. The closest matching container-instance 1 has insufficient memory available.";
+    assert_eq!(instances.events().matches(event).count(), 1, "said once");
+    assert_eq!(instances.service()["deployments"][0]["failedTasks"], 0);
+    for world in [&mut fargate, &mut instances] {
+        world.heal();
+        world.advance(600);
+        assert_eq!(world.service()["runningCount"], 1);
+    }
+}
+
+#[test]
 fn a_crash_tells_the_exit_code_and_out_of_memory_the_reason() {
     for (code, reason) in
         [(1, Value::Null), (137, json!("OutOfMemoryError: Container killed due to memory usage"))]

@@ -10,6 +10,8 @@ use crate::model::{
 
 /// `errorInformation.code` of a deployment that somebody stopped.
 const MANUAL_STOP: &str = "MANUAL_STOP";
+/// That of one that a function failed which the `AppSpec` names for an event.
+const HOOK_FAILED: &str = "HOOK_EXECUTION_FAILURE";
 /// What the wait of a ready deployment goes by: there is one at most.
 pub(super) const READY: &str = "ready";
 
@@ -60,6 +62,12 @@ pub fn history(
         newest.sources = others.filter(|arn| newest.target.as_ref() != Some(*arn)).cloned().collect();
     }
     history
+}
+
+/// Whether a function of it has failed: which one is told by its target alone.
+pub fn has_failed_hook(deployment: &CodeDeployment) -> bool {
+    let is_of_hook = |error: &CodeDeployError| error.code == HOOK_FAILED;
+    deployment.status.is_over() && deployment.error.as_ref().is_some_and(is_of_hook)
 }
 
 fn status(deployment: &CodeDeployment, undone: Option<&CodeDeployment>) -> ServiceDeploymentStatus {
@@ -117,7 +125,7 @@ fn shift(deployment: &CodeDeployment, progress: Option<&Progress>) -> Shift {
 /// AWS CodeDeploy API reference, `ErrorInformation`.
 fn failure(error: &CodeDeployError) -> Cause {
     let kind = match error.code.as_str() {
-        "HOOK_EXECUTION_FAILURE" => CauseKind::Hook,
+        HOOK_FAILED => CauseKind::Hook,
         "ALARM_ACTIVE" => CauseKind::Alarm,
         MANUAL_STOP => CauseKind::StoppedByHand,
         "TIMEOUT" | "HEALTH_CONSTRAINTS" => CauseKind::Deadline,
@@ -127,7 +135,11 @@ fn failure(error: &CodeDeployError) -> Cause {
         | "IAM_ROLE_PERMISSIONS" => CauseKind::Network,
         _ => CauseKind::Other,
     };
-    Cause::new(kind, format!("{}: {}", error.code, error.message))
+    match error.event.as_deref().filter(|_| kind == CauseKind::Hook) {
+        Some(event) => Cause::new(kind, format!("{} at {event}: {}", error.code, error.message))
+            .hinting(format!("see what the function logged that the AppSpec names for {event}")),
+        None => Cause::new(kind, format!("{}: {}", error.code, error.message)),
+    }
 }
 
 /// Where a deployment in progress stands, by the lifecycle event that goes on.

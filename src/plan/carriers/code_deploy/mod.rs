@@ -7,7 +7,7 @@ mod history;
 mod migration;
 
 pub use deployment::description;
-pub use history::history;
+pub use history::{has_failed_hook, history};
 pub use migration::Migration;
 pub(in crate::plan) use migration::of as migration_of;
 
