@@ -201,10 +201,14 @@ struct Names {
 #[derive(Subcommand)]
 enum Command {
     /// Show the whole story on a simulated AWS, with a git repository in a temporary folder.
+    #[command(after_help = demo::scenes())]
     Demo {
         /// Play it by itself, and fail if a scene does not come out as told.
         #[arg(long)]
         script: bool,
+        /// Play only this scene by itself; what comes before it happens unseen.
+        #[arg(long, value_name = "NUMBER", value_parser = demo::scene)]
+        scene: Option<usize>,
     },
     /// Check the files of the infrastructure repository.
     Lint {
@@ -566,9 +570,9 @@ fn run(cli: Cli) -> anyhow::Result<End> {
 async fn dispatch(cli: Cli) -> anyhow::Result<End> {
     let repository = cli.repository;
     match cli.command {
-        Command::Demo { script } => {
-            demo::run(if script { demo::Script::Itself } else { demo::Script::Reader }).await
-        }
+        Command::Demo { scene: Some(number), .. } => demo::run(demo::Script::Scene(number)).await,
+        Command::Demo { script: true, .. } => demo::run(demo::Script::Whole).await,
+        Command::Demo { .. } => demo::run(demo::Script::Reader).await,
         Command::Lint { output } => lint::run(&repository, output),
         Command::Render(names) => render::run(&repository, &names),
         Command::Plan { names, to: Some(to), .. } => plan::migration(&repository, &names, to).await,

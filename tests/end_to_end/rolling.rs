@@ -134,10 +134,8 @@ fn a_lost_answer_and_throttling_lead_to_one_deployment() {
 
 #[test]
 fn the_demo_comes_out_as_told() {
-    let output =
-        std::process::Command::new(env!("CARGO_BIN_EXE_trueup")).args(["demo", "--script"]).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!(output.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let (said, code) = demo(&["--script"]);
+    assert_eq!(code, Some(0), "{said}");
     for expected in [
         "% of the traffic is on it",
         "on hold: bad0bad failed here",
@@ -146,6 +144,44 @@ fn the_demo_comes_out_as_told() {
         "promote api c0ffee1 to staging",
     ] {
         assert!(said.contains(expected), "{expected} is not in:\n{said}");
+    }
+}
+
+/// What `trueup demo` prints, and its exit code.
+fn demo(arguments: &[&str]) -> (String, Option<i32>) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_trueup"))
+        .arg("demo")
+        .args(arguments)
+        .output()
+        .unwrap();
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    (said.concat(), output.status.code())
+}
+
+#[test]
+fn a_scene_of_the_demo_is_played_without_those_before_it() {
+    // It rests on scenes 1 and 3, and scene 2 is about another application.
+    let (said, code) = demo(&["--scene", "4"]);
+    assert_eq!(code, Some(0), "{said}");
+    let titles: Vec<&str> = said.lines().filter(|line| line.starts_with("── ")).collect();
+    assert_eq!(titles.len(), 1, "{said}");
+    assert!(titles[0].starts_with("── 4  the fix ─"), "{said}");
+    assert!(
+        said.contains("bad0bad -> c0ffee1") && said.contains("register a task definition for c0ffee1"),
+        "{said}"
+    );
+    assert!(!said.contains("on hold") && !said.contains("of the traffic"), "{said}");
+}
+
+#[test]
+fn the_demo_names_its_scenes_and_refuses_others() {
+    let listed = "  1  a commit lands in test\n  2  blue/green\n";
+    let (help, code) = demo(&["--help"]);
+    assert!(help.contains(listed) && code == Some(0), "{help}");
+    for number in ["0", "9", "the fix"] {
+        let (said, code) = demo(&["--scene", number]);
+        assert!(said.contains("there is no such scene") && said.contains(listed), "{said}");
+        assert_eq!(code, Some(1), "{said}");
     }
 }
 

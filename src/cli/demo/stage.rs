@@ -30,6 +30,7 @@ pub(super) struct Stage {
     folder: tempfile::TempDir,
     endpoint: String,
     time: Time,
+    pub(super) voice: Voice,
     source: InfraRepository,
     controller: Controller,
     declaration: Option<Declaration>,
@@ -44,6 +45,14 @@ pub(super) enum Time {
     Passes,
     /// While the controller rests, and only then: a scene comes out the same on a slow machine.
     Rests,
+}
+
+/// Whether what happens is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Voice {
+    Aloud,
+    /// Nor does anybody wait to read it: no real time passes.
+    Silent,
 }
 
 /// The virtual clock: the windows and deadlines of the controller pass as fast as the simulated deployments.
@@ -77,11 +86,18 @@ impl Stage {
             folder,
             endpoint,
             time,
+            voice: Voice::Aloud,
             source,
             controller,
             declaration: None,
             told: BTreeMap::new(),
         })
+    }
+
+    pub(super) fn say(&self, text: &str) {
+        if self.voice == Voice::Aloud {
+            outln!("{text}");
+        }
     }
 
     pub(super) fn with<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
@@ -124,9 +140,10 @@ impl Stage {
         ensure!(text.contains(from), "{file} does not hold {from}");
         std::fs::write(&path, text.replacen(from, to, 1))?;
         let commit = scratch::commit_all(self.folder.path(), message)?;
-        outln!("$ git commit -am \"{message}\"");
+        self.say(&format!("$ git commit -am \"{message}\""));
         let [from, to] = [from, to].map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
-        outln!("[main {}] {file}: {from} -> {to}", commit.as_str().get(..7).unwrap_or_default());
+        let short = commit.as_str().get(..7).unwrap_or_default();
+        self.say(&format!("[main {short}] {file}: {from} -> {to}"));
         Ok(())
     }
 
@@ -151,7 +168,7 @@ impl Stage {
 
     /// `trueup approve`, as a person says it to what waits now.
     pub(super) async fn approve(&mut self, target: &str) -> anyhow::Result<()> {
-        outln!("$ trueup approve {target}");
+        self.say(&format!("$ trueup approve {target}"));
         let (_, declaration) = self.source.committed()?;
         let swept = self
             .controller
@@ -187,11 +204,11 @@ impl Stage {
     /// Prints every write, and where a target stands when that has changed.
     fn tell(&mut self, one: &SweepResult) {
         if let Outcome::Wrote(step) = &one.outcome {
-            outln!("  {:<13} > {}", one.target.to_string(), words::step_line(step));
+            self.say(&format!("  {:<13} > {}", one.target.to_string(), words::step_line(step)));
         }
         let line = status::progress(&one.plan);
         if one.outcome == Outcome::Nothing && self.told.get(&one.target) != Some(&line) {
-            outln!("  {line}");
+            self.say(&format!("  {line}"));
             self.told.insert(one.target.clone(), line);
         }
     }
@@ -199,7 +216,9 @@ impl Stage {
     /// The rest that the controller asks for, in the demo's time; short, since the reader's commits come any time.
     async fn rest(&self) {
         let rest = self.controller.rest().clamp(Duration::from_secs(1), Duration::from_secs(5));
-        tokio::time::sleep(rest.div_f64(SPEED)).await;
+        if self.voice == Voice::Aloud {
+            tokio::time::sleep(rest.div_f64(SPEED)).await;
+        }
         if self.time == Time::Rests {
             self.with(|world| world.advance(rest.as_secs()));
         }
@@ -207,10 +226,11 @@ impl Stage {
 
     /// What the controller has found to be changed by another hand.
     pub(super) fn print_drift(&self) {
+        let mut text = String::new();
         for status in self.controller.statuses() {
-            out!("{}", status::drift(status));
+            text.push_str(&status::drift(status));
         }
-        outln!("");
+        self.say(&text);
     }
 
     /// `trueup status`, as it would print it.
@@ -219,7 +239,7 @@ impl Stage {
         let swept = self.controller.sweep(&declaration, Writes::Withheld, |_: &Target| true).await;
         let show = Show { style: Style::Plain, now: self.controller.clock().now() };
         let text = status::text(&head, &plans(&swept), Columns::Few, show);
-        outln!("\n$ trueup status\n{}", text.trim_end());
+        self.say(&format!("\n$ trueup status\n{}", text.trim_end()));
         Ok(())
     }
 

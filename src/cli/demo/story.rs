@@ -17,53 +17,53 @@ pub(super) struct Scene {
 
 pub(super) const SCENES: &[Scene] = &[
     Scene {
-        title: "1  a commit lands in test",
+        title: "a commit lands in test",
         told: "CI has built 8c1f0aa. Somebody changes one line of environments/test.yaml and merges it. The deployment\nhas succeeded once its tasks have run for a minute without a failure (`policy.steady`).",
         play: |stage| Box::pin(lands(stage)),
     },
     Scene {
-        title: "2  blue/green",
+        title: "blue/green",
         told: "CodeDeploy deploys shop: it starts new tasks beside the old ones and shifts the traffic in steps of 25 %.\nThe \
                commit has succeeded, and the tag moves, a minute after the old tasks begin to stop; they drain a little longer.",
         play: |stage| Box::pin(shifts(stage)),
     },
     Scene {
-        title: "3  a bad commit",
+        title: "a bad commit",
         told: "bad0bad crashes at its start. ECS rolls it back, trueup holds it: it is not tried again, and the tag \
                \"test\"\nstays on what really runs.",
         play: |stage| Box::pin(fails(stage)),
     },
     Scene {
-        title: "4  the fix",
+        title: "the fix",
         told: "The next commit has different content, so the hold does not apply.",
         play: |stage| Box::pin(is_fixed(stage)),
     },
     Scene {
-        title: "5  somebody changes the service by hand",
+        title: "somebody changes the service by hand",
         told: "A deployment from the console puts 3f2c1ab back. environments/test.yaml says `drift: heal`.",
         play: |stage| Box::pin(drifts(stage)),
     },
     Scene {
-        title: "6  promotion to staging",
+        title: "promotion to staging",
         told: "The same image, no rebuild: the change is one line of environments/staging.yaml.\n`trueup promote --from test \
                --to staging api` makes the same change.",
         play: |stage| Box::pin(is_promoted(stage)),
     },
     Scene {
-        title: "7  a canary that waits for approval",
+        title: "a canary that waits for approval",
         told: "ECS itself deploys web: it starts new tasks beside the old ones and pauses before any traffic. After approval \
                they get\na tenth of the traffic for a minute, then all of it. Only a person ends the pause: `trueup approve test/web`.",
         play: |stage| Box::pin(is_approved(stage)),
     },
     Scene {
-        title: "8  a migration that fails",
+        title: "a migration that fails",
         told: "web comes after migrate, a task that runs once for each commit. The task of bad0bad fails: it is not retried by \
                itself,\nand web keeps its commit.",
         play: |stage| Box::pin(keeps_its_service(stage)),
     },
 ];
 
-pub(super) const EPILOGUE: &str = "All scenes finished as expected. On your own cluster, without a write:
+pub(super) const EPILOGUE: &str = "Everything finished as expected. On your own cluster, without a write:
 
   trueup lint   --repo path/to/infrastructure
   trueup plan   --repo path/to/infrastructure
@@ -143,7 +143,9 @@ async fn is_fixed(stage: &mut Stage) -> anyhow::Result<()> {
 }
 
 async fn drifts(stage: &mut Stage) -> anyhow::Result<()> {
-    outln!("$ aws ecs update-service --cluster mco --service mco-api-test --task-definition mco-api-test:1");
+    stage.say(
+        "$ aws ecs update-service --cluster mco --service mco-api-test --task-definition mco-api-test:1",
+    );
     let by_hand = json!({"cluster": "mco", "service": "mco-api-test", "taskDefinition": "mco-api-test:1"});
     stage.call(Api::Ecs, "UpdateService", &by_hand)?;
     stage.until("test/api", "the drift", |status| !status.drift.is_empty()).await?;
