@@ -62,6 +62,11 @@ impl ScheduleTarget {
         self.arn.rsplit_once(":cluster/").map(|(_, name)| name)
     }
 
+    /// How it starts them, as AWS tells it.
+    pub fn ecs_parameters(&self) -> Option<&Value> {
+        self.raw.get("Target").unwrap_or(&self.raw).get("EcsParameters")
+    }
+
     /// Whether it starts tasks of this family in this cluster.
     pub fn runs(&self, cluster: &ClusterName, family: &str) -> bool {
         self.cluster() == Some(cluster.as_str())

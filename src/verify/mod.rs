@@ -9,6 +9,8 @@ mod guards;
 mod need;
 mod needs;
 mod network;
+mod quota;
+mod schedule;
 
 use need::Need;
 
@@ -36,6 +38,7 @@ pub enum What {
     EnvironmentTag,
     Lifecycle,
     TaskDefinition,
+    Schedule,
     Role,
     PassRole,
     Permission,
@@ -49,6 +52,7 @@ pub enum What {
     Alarm,
     Hook,
     Percentages,
+    Quota,
 }
 
 impl What {
@@ -61,6 +65,7 @@ impl What {
             Self::EnvironmentTag => "environment tag",
             Self::Lifecycle => "lifecycle policy",
             Self::TaskDefinition => "task definition",
+            Self::Schedule => "schedule",
             Self::Role => "role",
             Self::PassRole => "pass role",
             Self::Permission => "permission",
@@ -74,6 +79,7 @@ impl What {
             Self::Alarm => "alarm",
             Self::Hook => "hook",
             Self::Percentages => "percentages",
+            Self::Quota => "quota",
         }
     }
 }
@@ -143,7 +149,9 @@ fn needs(subject: &Subject<'_>) -> Vec<Need> {
 /// Everything that was looked at, in the order in which a deployment meets it.
 pub fn checks(subject: &Subject<'_>, surroundings: &Surroundings) -> Vec<Check> {
     let mut checks = deployment::checks(subject, surroundings);
+    checks.extend(schedule::checks(subject));
     checks.extend(network::checks(subject, surroundings));
+    checks.extend(quota::checks(subject, surroundings));
     checks.extend(expiry::checks(subject, surroundings));
     checks.extend(needs(subject).iter().map(|need| need.check(surroundings)));
     checks.sort_by_key(|check| check.what);

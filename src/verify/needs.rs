@@ -3,15 +3,17 @@
 use serde_json::Value;
 
 use super::need::{Asked, Need};
-use super::{Found, Subject, What};
+use super::{Found, Subject, What, schedule};
 use crate::documents::{containers, logs, roles};
 use crate::model::surroundings::{Permission, Placed, Who};
-use crate::model::{Desired, Mode, Region, Strategy};
+use crate::model::{Desired, Mode, Region, ScheduleName, Strategy};
 
 /// Services that are given roles.
 const TASKS: &str = "ecs-tasks.amazonaws.com";
 const ECS: &str = "ecs.amazonaws.com";
 const CODE_DEPLOY: &str = "codedeploy.amazonaws.com";
+const EVENTS: &str = "events.amazonaws.com";
+const SCHEDULER: &str = "scheduler.amazonaws.com";
 
 /// Everything, each thing once.
 pub(super) fn of(subject: &Subject<'_>) -> Vec<Need> {
@@ -25,7 +27,7 @@ pub(super) fn of(subject: &Subject<'_>) -> Vec<Need> {
     needs
 }
 
-/// Roles that tasks and services are given, each with the service that assumes it.
+/// Roles that tasks, services, and what starts tasks are given, each with the service that assumes it.
 fn roles_given<'s>(subject: &'s Subject<'_>) -> Vec<(&'s str, &'static str)> {
     let mut given: Vec<(&str, &'static str)> = Vec::new();
     let of_tasks = subject.task_definition.iter().flat_map(roles::of_task_definition);
@@ -41,6 +43,15 @@ fn roles_given<'s>(subject: &'s Subject<'_>) -> Vec<(&'s str, &'static str)> {
         }
         Strategy::Rolling | Strategy::Unspecified => {}
     }
+    let started =
+        subject.desired.scheduled_task().into_iter().flat_map(|task| schedule::targets(task, subject));
+    given.extend(started.filter_map(|(name, target)| {
+        let service = match name {
+            ScheduleName::Rule(_) => EVENTS,
+            ScheduleName::Schedule { .. } => SCHEDULER,
+        };
+        Some((target.role.as_deref()?, service))
+    }));
     given.sort_unstable();
     given.dedup();
     given

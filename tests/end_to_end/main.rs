@@ -35,3 +35,4 @@ mod suspend;
 mod tasks;
 mod truth;
 mod verify;
+mod verify_tasks;

@@ -68,13 +68,13 @@ fn rig() -> Rig {
 }
 
 /// IAM is one for all regions, and answers in one of them.
-fn iam(rig: &Rig, operation: &str, input: &Value) -> Value {
+pub fn iam(rig: &Rig, operation: &str, input: &Value) -> Value {
     let world = rig.cloud.lock().unwrap().world(ACCOUNT, "us-east-1").unwrap();
     let answer = world.lock().unwrap().call(Api::Iam, operation, input);
     answer.unwrap()
 }
 
-fn trust(service: &str) -> String {
+pub fn trust(service: &str) -> String {
     let statement = json!({"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"});
     json!({"Version": "2012-10-17", "Statement": [statement]}).to_string()
 }
@@ -99,7 +99,7 @@ fn alarm(rig: &Rig, state: &str) {
 }
 
 /// A subnet of this block and a security group, in a VPC of their own.
-fn network(rig: &Rig, block: &str) -> Value {
+pub fn network(rig: &Rig, block: &str) -> Value {
     let vpc = rig.call(Api::Ec2, "CreateVpc", &json!({"CidrBlock": "10.0.0.0/16"}))["vpc"]["vpcId"].clone();
     let subnet = json!({"VpcId": vpc, "CidrBlock": block});
     let subnet = rig.call(Api::Ec2, "CreateSubnet", &subnet)["subnet"]["subnetId"].clone();
@@ -139,7 +139,7 @@ fn balanced(rig: &Rig) -> Value {
     group
 }
 
-fn deny(rig: &Rig, operation: &str) {
+pub fn deny(rig: &Rig, operation: &str) {
     let fault = Fault::Deny { operation: operation.to_owned(), times: 99 };
     let cloud = || rig.cloud.lock().unwrap();
     let worlds = ["eu-west-2", "us-east-1"].map(|region| cloud().world(ACCOUNT, region).unwrap());
@@ -149,7 +149,7 @@ fn deny(rig: &Rig, operation: &str) {
 }
 
 /// Everything that was checked, each as `Check Result`, and how the command ended.
-fn verified(rig: &Rig) -> (Vec<String>, Option<i32>) {
+pub fn verified(rig: &Rig) -> (Vec<String>, Option<i32>) {
     let output = rig.trueup(&["verify", "-o", "json"]);
     let said = String::from_utf8_lossy(&output.stderr);
     let all: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
@@ -189,6 +189,7 @@ fn what_a_deployment_needs_is_there() {
         "CircuitBreaker",
         "Alarm",
         "Percentages",
+        "Quota",
     ];
     let passed = expected.map(|check| match check {
         "Lifecycle" => "LifecyclePolicy Passed".to_owned(),
@@ -198,7 +199,7 @@ fn what_a_deployment_needs_is_there() {
     assert_eq!(code, Some(0));
     assert_eq!(rig.writes(), writes, "nothing is written");
     let text = rig.expect(&["verify"], 0);
-    assert!(text.starts_with("test/api: 23 passed\n"), "{text}");
+    assert!(text.starts_with("test/api: 24 passed\n"), "{text}");
     assert!(text.contains("✓ pass role        task to ecs-tasks.amazonaws.com: allowed by identity policies; SCPs and boundaries not seen"), "{text}");
     assert!(!text.contains("hunter2"), "{text}");
 }
@@ -380,7 +381,7 @@ fn trouble_comes_first_with_what_to_do() {
     deny(&rig, "DescribeSecret");
     let text = rig.expect(&["verify"], 3);
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines[0], "test/api: 1 failed, 1 could not be looked at, 21 passed", "{text}");
+    assert_eq!(lines[0], "test/api: 1 failed, 1 could not be looked at, 22 passed", "{text}");
     assert_eq!(lines[1], "  ✗ log group        /mco/api is not there");
     let hint = "    hint             create it, or let ECS do it: awslogs-create-group:";
     assert!(lines[2].starts_with(hint), "{text}");
