@@ -7,7 +7,7 @@ use super::end::{self, Asked, End};
 use super::source::{InfraRepository, print_findings};
 use super::{Filters, Names, RepositoryArgs, StatusFormat, controller, progress, streams};
 use crate::controller::{Controller, SweepResult, Writes, plans};
-use crate::model::{Declaration, Declared, Head, Past, Target};
+use crate::model::{Commit, Declaration, Declared, Desired, Head, Past, Target};
 use crate::view::page::{self, Page};
 use crate::view::screen::{Show, clock};
 use crate::view::status::Columns;
@@ -43,14 +43,19 @@ pub(super) async fn run(
     swept.retain(|one| filters.shows(&one.plan));
     let show = Show { style: streams::style(arguments.color), now: controller.clock().now() };
     match format {
-        StatusFormat::Json => streams::document(&json::status(&head, &plans(&swept))),
         StatusFormat::Name => swept.iter().for_each(|one| outln!("{}", one.target)),
-        StatusFormat::Text
+        StatusFormat::Text | StatusFormat::Json
             if let ([name], [one]) = (names.targets.as_slice(), swept.as_slice())
                 && one.target.to_string() == *name =>
         {
-            streams::screen(&page_of(&controller, &source, &head, &declaration, one, show).await);
+            let around = Around::read(&controller, &source, &head, &declaration, one, format).await;
+            let page = around.page(&head, &controller, one);
+            match format {
+                StatusFormat::Json => streams::document(&page::json(&page)),
+                _ => streams::screen(&page::text(&page, show)),
+            }
         }
+        StatusFormat::Json => streams::document(&json::status(&head, &plans(&swept))),
         StatusFormat::Text => streams::screen(&status::text(&head, &plans(&swept), Columns::Few, show)),
         StatusFormat::Wide => streams::screen(&status::text(&head, &plans(&swept), Columns::All, show)),
     }
@@ -60,32 +65,46 @@ pub(super) async fn run(
     })
 }
 
-/// The page of the one target that is named in full.
-async fn page_of(
-    controller: &Controller,
-    source: &InfraRepository,
-    head: &Head,
-    declaration: &Declaration,
-    one: &SweepResult,
-    show: Show,
-) -> String {
-    let declared = declaration.applications.iter().find(|declared| *declared.target() == one.target);
-    let desired = declared.and_then(Declared::observable);
-    let (mut past, mut commits) = (Past::default(), Vec::new());
-    if let Some(desired) = desired {
-        commits = source.declared_commits(desired, head);
-        past = controller.past(declaration, desired).await.with_declarations(&commits);
+/// What the page of the one target that is named in full rests on, beside the look itself.
+struct Around<'a> {
+    desired: Option<&'a Desired>,
+    commits: Vec<(Head, Commit)>,
+    past: Past,
+    address: Option<String>,
+}
+
+impl<'a> Around<'a> {
+    async fn read(
+        controller: &Controller,
+        source: &InfraRepository,
+        head: &Head,
+        declaration: &'a Declaration,
+        one: &SweepResult,
+        format: StatusFormat,
+    ) -> Self {
+        let declared = declaration.applications.iter().find(|declared| *declared.target() == one.target);
+        let desired = declared.and_then(Declared::observable);
+        let commits = desired.map(|desired| source.declared_commits(desired, head)).unwrap_or_default();
+        let past = match desired {
+            // Programs get it from `history`.
+            Some(desired) if format == StatusFormat::Text => {
+                controller.past(declaration, desired).await.with_declarations(&commits)
+            }
+            _ => Past::default(),
+        };
+        Self { desired, commits, past, address: source.address() }
     }
-    let address = source.address();
-    let page = Page {
-        head,
-        declared_in: commits.first().map(|(head, _)| head),
-        repository: address.as_deref(),
-        plan: &one.plan,
-        read: desired.and_then(|desired| Some((desired, controller.last_look(desired)?))),
-        past: &past,
-    };
-    page::text(&page, show)
+
+    fn page(&'a self, head: &'a Head, controller: &'a Controller, one: &'a SweepResult) -> Page<'a> {
+        Page {
+            head,
+            declared_in: self.commits.first().map(|(head, _)| head),
+            repository: self.address.as_deref(),
+            plan: &one.plan,
+            read: self.desired.and_then(|desired| Some((desired, controller.last_look(desired)?))),
+            past: &self.past,
+        }
+    }
 }
 
 /// Looks as often as a controller would, and shows what has changed.

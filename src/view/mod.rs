@@ -18,5 +18,6 @@ pub mod page;
 pub mod plan;
 pub mod screen;
 pub mod status;
+mod timeline;
 pub mod verify;
 pub mod words;

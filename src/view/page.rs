@@ -2,19 +2,21 @@
 
 use std::fmt::Write as _;
 
+use serde_json::{Value, json};
+
 use super::attention::{Attention, attention, name};
 use super::screen::{Paint, Show, Style, age, ago, clock, date};
 use super::status::{declared, deployed, found, head_line, remark, running, tagged};
+use super::timeline::{self, Entry, Progress};
 use super::words::{self, health, named, sync, told};
-use super::{history, links};
+use super::{history, json, links};
 use crate::documents::logs;
 use crate::escape::line;
 use crate::model::{
-    Commit, Desired, Head, LastDeployment, Millis, Observed, Past, Phase, Reading, Revision, Share, Shift,
-    Stage, StartedBy, Target, Waiting,
+    Commit, Desired, Head, LastDeployment, Millis, Observed, Past, Reading, Revision, Share, Shift, Stage,
+    StartedBy, Target, Waiting,
 };
 use crate::plan::Plan;
-use crate::plan::shift::describe;
 
 /// Deployments of the past that are shown.
 const MOST_PAST: usize = 10;
@@ -53,6 +55,36 @@ pub fn text(page: &Page<'_>, show: Show) -> String {
     let next = words::next(page.plan).unwrap_or_else(|| rest(page.plan).to_owned());
     let _ = writeln!(text, "\n{} {}", show.style.paint(Paint::Strong, "next "), line(&next));
     text
+}
+
+/// The status of one target, with what its page tells beside it: the course of its newest deployment, and where to look.
+pub fn json(page: &Page<'_>) -> Value {
+    let mut document = json::status(page.head, &[page.plan]);
+    let links = leads(page).into_iter().map(|(to, address)| json!({"to": to, "url": line(&address)}));
+    if let Some(application) = document.pointer_mut("/applications/0") {
+        application["timeline"] = json!(timeline(page.plan));
+        application["links"] = json!(links.collect::<Vec<_>>());
+    }
+    document
+}
+
+/// In the order in which it happens.
+fn timeline(plan: &Plan) -> Vec<Value> {
+    let Some(last) = &plan.status.last_deployment else { return Vec::new() };
+    let over = |what: &str, at: Millis| json!({"progress": "Done", "what": what, "note": null, "since": json::time(at), "until": null});
+    let started = (last.started_at > 0).then(|| over("started", last.started_at));
+    let stages = timeline::stages(plan, last);
+    let stages = stages.iter().map(|Entry { progress, what, note, since, until }| {
+        let progress = match progress {
+            Progress::Done => "Done",
+            Progress::Now => "Now",
+            Progress::Then => "Then",
+        };
+        json!({"progress": progress, "what": what, "note": note, "since": since.map(json::time), "until": until.map(json::time)})
+    });
+    let ended = last.ended_at.filter(|_| last.phase.is_over());
+    let ended = ended.map(|ended| over(history::outcome(Some(last.phase)), ended));
+    started.into_iter().chain(stages).chain(ended).collect()
 }
 
 fn title(plan: &Plan, show: Show) -> String {
@@ -146,9 +178,7 @@ fn deployment(page: &Page<'_>, show: Show) -> String {
     if last.started_at > 0 {
         let _ = writeln!(text, "  {}  started", moment(last.started_at, show.now));
     }
-    if !last.phase.is_over() {
-        text.push_str(&stages(plan, last, show));
-    }
+    text.push_str(&stages(plan, last, show));
     if let Some(ended) = last.ended_at.filter(|_| last.phase.is_over()) {
         let took = if last.started_at > 0 {
             format!(" after {}", age(last.started_at, ended))
@@ -166,59 +196,40 @@ fn moment(at: Millis, now: Millis) -> String {
     if now.saturating_sub(at) < 24 * 3_600_000 { clock(at) } else { date(at) }
 }
 
-/// What is behind it, where it is, and what is to come.
 fn stages(plan: &Plan, last: &LastDeployment, show: Show) -> String {
-    let (names, place, what) = match (&last.shift, &plan.waiting) {
-        _ if last.phase == Phase::RollingBack => return "            rolling back\n".to_owned(),
-        (Some(shift), _) => {
-            let Some(place) = SHIFT.iter().position(|(stage, _)| *stage == shift.stage) else {
-                let what = describe(shift).unwrap_or_default();
-                return format!("            {}\n", line(&what));
-            };
-            (SHIFT.iter().map(|(_, name)| *name).collect::<Vec<_>>(), place, shift_detail(shift))
-        }
-        (None, Some(Waiting::Settling { until, .. })) => {
-            (ROLLING.to_vec(), 1, format!(", until {} if none fails", clock(*until)))
-        }
-        (None, _) => (ROLLING.to_vec(), 0, String::new()),
-    };
     let mut text = String::new();
-    for (index, name) in names.iter().enumerate() {
-        let (mark, word, paint) = match index.cmp(&place) {
-            std::cmp::Ordering::Less => ("✓", "done", Paint::Good),
-            std::cmp::Ordering::Equal => ("●", "now", Paint::Busy),
-            std::cmp::Ordering::Greater => ("·", "then", Paint::Faint),
+    for entry in timeline::stages(plan, last) {
+        let (mark, word, paint) = match entry.progress {
+            Progress::Done => ("✓", "done", Paint::Good),
+            Progress::Now => ("●", "now", Paint::Busy),
+            Progress::Then => ("·", "then", Paint::Faint),
         };
         let lead = if show.style == Style::Coloured { mark } else { word };
-        let detail = if index == place { what.as_str() } else { "" };
-        let _ = writeln!(text, "  {lead:<8}  {}", show.style.paint(paint, &line(&format!("{name}{detail}"))));
+        let told = format!("{}{}", entry.what, detail(&entry, last.shift.as_ref()));
+        let _ = writeln!(text, "  {lead:<8}  {}", show.style.paint(paint, &line(&told)));
     }
     text
 }
 
-/// The stages of one that shifts traffic, in their order.
-const SHIFT: [(Stage, &str); 8] = [
-    (Stage::Pending, "AWS begins"),
-    (Stage::Reconciling, "what an earlier deployment left is settled"),
-    (Stage::Installing, "the new tasks start"),
-    (Stage::Testing, "its tests"),
-    (Stage::Shifting, "traffic shifts"),
-    (Stage::Checking, "the last checks"),
-    (Stage::Standby, "the old tasks stand by"),
-    (Stage::CleaningUp, "the old tasks end"),
-];
-
-const ROLLING: [&str; 3] =
-    ["new tasks take the place of the old ones", "all tasks run steadily", "the environment tag moves"];
-
-fn shift_detail(shift: &Shift) -> String {
+/// How far the stage is that goes on now.
+fn detail(entry: &Entry, shift: Option<&Shift>) -> String {
     const WIDTH: usize = 10;
-    let bar = shift.production.filter(|_| shift.stage == Stage::Shifting).map(|share| {
+    let Entry { note, since, until, .. } = entry;
+    let is_shown = note.is_some() && shift.is_some_and(|shift| shift.stage == Stage::Shifting);
+    let share = shift.and_then(|shift| shift.production).filter(|_| is_shown);
+    let bar = share.map(|share| {
         let full = usize::from(share.tenths()) * WIDTH / usize::from(Share::ALL.tenths());
         format!(" {}{}", "█".repeat(full), "░".repeat(WIDTH.saturating_sub(full)))
     });
-    let since = shift.since.map(|since| format!(" (since {})", clock(since))).unwrap_or_default();
-    format!("{}: {}{since}", bar.unwrap_or_default(), describe(shift).unwrap_or_default())
+    [
+        bar,
+        note.as_ref().map(|note| format!(": {note}")),
+        since.map(|since| format!(" (since {})", clock(since))),
+        until.map(|until| format!(", until {} if none fails", clock(until))),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn causes(plan: &Plan) -> String {
@@ -260,9 +271,20 @@ fn past(page: &Page<'_>, show: Show) -> String {
     format!("\n{}{more}", history::rows(&entries, false, show))
 }
 
-/// Where to look: what AWS's console and the hosts of the repositories show.
 fn addresses(page: &Page<'_>) -> String {
-    let mut found: Vec<(&str, String)> = Vec::new();
+    let found = leads(page);
+    if found.is_empty() {
+        return String::new();
+    }
+    found.into_iter().fold("\n".to_owned(), |mut text, (what, address)| {
+        let _ = writeln!(text, "  {what:<10} {}", line(&address));
+        text
+    })
+}
+
+/// Where to look: what AWS's console and the hosts of the repositories show.
+fn leads(page: &Page<'_>) -> Vec<(&'static str, String)> {
+    let mut found: Vec<(&'static str, String)> = Vec::new();
     let mut put =
         |what: &'static str, address: Option<String>| found.extend(address.map(|address| (what, address)));
     let status = &page.plan.status;
@@ -294,11 +316,5 @@ fn addresses(page: &Page<'_>) -> String {
     }
     let infra = page.declared_in.unwrap_or(page.head).commit.as_str();
     put("infra", page.repository.and_then(|repository| links::commit(repository, infra)));
-    if found.is_empty() {
-        return String::new();
-    }
-    found.into_iter().fold("\n".to_owned(), |mut text, (what, address)| {
-        let _ = writeln!(text, "  {what:<10} {}", line(&address));
-        text
-    })
+    found
 }

@@ -174,6 +174,7 @@ async fn the_screens_are_as_they_are_kept() {
             past: &past,
         };
         check(&format!("page-{name}.txt"), &page::text(&shown, plain));
+        check(&format!("page-{name}.json"), &document(&page::json(&shown)));
         pasts.push((one.target.clone(), past));
     }
     check("history.txt", &history::text(&pasts, plain));
