@@ -9,11 +9,11 @@ use serde_json::Value;
 use crate::model::surroundings::{Function, Lifecycle, Permission, Role, Subnet, Verdict};
 use crate::model::{
     AccountId, AlarmState, Ancestry, ApplicationName, ClusterName, CodeDeployment, DeclaredCommits,
-    DeploymentGroup, DeploymentGroupName, Digest, Earlier, EnvironmentName, Forward, Group, Image,
-    InfraCommit, LeaseClaim, LeaseName, LeaseRecord, LogStream, Millis, NewDeployment, Pipeline, Platform,
-    Progress, Reading, Region, Repository, RepositoryName, Revision, RunAnswer, ScalableTarget, Schedule,
-    ScheduleName, Service, ServiceDeployment, ServiceName, Tag, Tags, Target, TargetGroup, TargetHealth,
-    Task, TaskDefinitionArn, Unreached, Wait, Word,
+    DeploymentGroup, DeploymentGroupName, DeploymentId, Digest, Earlier, EnvironmentName, Forward, Group,
+    Image, InfraCommit, LeaseClaim, LeaseName, LeaseRecord, LogStream, Millis, NewDeployment, Pipeline,
+    Platform, Progress, Reading, Region, Repository, RepositoryName, Revision, RunAnswer, ScalableTarget,
+    Schedule, ScheduleName, Service, ServiceDeployment, ServiceName, Tag, Tags, Target, TargetGroup,
+    TargetHealth, Task, TaskDefinitionArn, Unreached, Wait, Word,
 };
 
 /// Why a call to AWS did not do what was asked, by what to do about it.
@@ -250,7 +250,7 @@ pub trait Ecs: Send + Sync {
         service: &ServiceName,
         settings: &Value,
     ) -> Result<(), CloudError>;
-    /// One `UpdateService`; `settings` are members of it, sent as written.
+    /// One `UpdateService`; `settings` are members of it, sent as written. The deployment that it has started, where AWS says so.
     async fn deploy(
         &self,
         cluster: &ClusterName,
@@ -258,7 +258,7 @@ pub trait Ecs: Send + Sync {
         revision: &TaskDefinitionArn,
         settings: Option<&Value>,
         force: bool,
-    ) -> Result<(), CloudError>;
+    ) -> Result<Option<DeploymentId>, CloudError>;
     /// Has a service deployment stopped and rolled back, by its ARN. One that is over is left alone.
     async fn stop_deployment(&self, arn: &str) -> Result<(), CloudError>;
     /// Answers one pause of a service deployment: it goes on, or is rolled back.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Semaphore;
 
 use super::entry::LastLook;
-use super::execute::{Answer, MOVE_TAG, execute};
+use super::execute::{MOVE_TAG, execute};
 use super::moment::{self, LookResult, Moment};
 use super::observe::{Images, Look, Observer, Past};
 use super::pace;
@@ -14,7 +14,7 @@ use super::read_cache::ReadCache;
 use crate::model::{
     Desired, InfraCommit, Millis, Observed, Reading, Region, Service, Task, TaskDefinitionArn,
 };
-use crate::plan::Step;
+use crate::plan::{Reply, Step};
 use crate::ports::{Clock, CloudError, Ecr, History, Place, Ports, Reach};
 
 pub(super) struct Access {
@@ -86,7 +86,7 @@ impl Access {
     }
 
     /// Makes a write. What it was about is read again afterwards, also where its answer was lost.
-    pub async fn write(&self, desired: &Desired, step: &Step) -> Result<Answer, CloudError> {
+    pub async fn write(&self, desired: &Desired, step: &Step) -> Result<Reply, CloudError> {
         let result = execute(&self.ports, &*self.registry(desired).ecr, desired, step).await;
         if let Step::Stamp { revision, .. } = step {
             self.cache.forget_revision(revision);

@@ -4,18 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::documents::shown;
 use crate::model::{
-    Desired, Reading, Revision, RunAnswer, ScheduleName, TaskDefinitionArn, TaskDefinitionSource, Wait, Word,
+    Desired, Reading, Revision, ScheduleName, TaskDefinitionArn, TaskDefinitionSource, Wait, Word,
 };
-use crate::plan::{By, DeploymentName, Step, Why};
+use crate::plan::{By, DeploymentName, Reply, Step, Why};
 use crate::ports::{CloudError, Ecr, Ports};
-
-/// What a write was answered with, where that says more than that it was done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
-    Done,
-    Registered(TaskDefinitionArn),
-    Run(RunAnswer),
-}
 
 /// Makes one write, as it was decided.
 pub(super) async fn execute(
@@ -23,16 +15,18 @@ pub(super) async fn execute(
     registry: &dyn Ecr,
     desired: &Desired,
     step: &Step,
-) -> Result<Answer, CloudError> {
+) -> Result<Reply, CloudError> {
     let (ecs, code_deploy) = (&ports.ecs, &ports.code_deploy);
     match step {
-        Step::Register { input, tags, .. } => return ecs.register(input, tags).await.map(Answer::Registered),
-        Step::Run { input, .. } => return ecs.run_task(input).await.map(Answer::Run),
+        Step::Register { input, tags, .. } => return ecs.register(input, tags).await.map(Reply::Registered),
+        Step::Run { input, .. } => return ecs.run_task(input).await.map(Reply::Run),
         Step::Retarget { schedule, input, .. } => ports.schedules.retarget(schedule, input).await,
         Step::StopRun { cluster, task, reason } => ecs.stop_task(cluster, task, reason).await,
         Step::Stamp { revision, stamp } => ecs.tag_revision(revision, &stamp.tags()).await,
         Step::Deploy { cluster, service, revision, by: By::UpdateService { settings }, why } => {
-            ecs.deploy(cluster, service, revision, settings.as_ref(), *why == Why::Retry).await
+            let settings = settings.as_ref();
+            let started = ecs.deploy(cluster, service, revision, settings, *why == Why::Retry).await?;
+            return Ok(started.map_or(Reply::Done, Reply::Deploying));
         }
         Step::Deploy { by: By::CodeDeploy(new), .. } => code_deploy.create_deployment(new).await,
         Step::UpdateSettings { cluster, service, settings } => {
@@ -56,7 +50,7 @@ pub(super) async fn execute(
             registry.move_tag(desired.registry.account.as_ref(), repository, digest, tag).await
         }
     }
-    .map(|()| Answer::Done)
+    .map(|()| Reply::Done)
 }
 
 /// The operation that moves a tag, in the registry of the image.

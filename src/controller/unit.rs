@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::access::Access;
 use super::entry::{Entry, Left};
-use super::execute::{Answer, operation, without_secrets};
+use super::execute::{operation, without_secrets};
 use super::gates::{self, Ledger, Peers};
 use super::inspect::Inspection;
 use super::moment::{LookResult, Moment, OLDEST_FOR_A_RUN};
@@ -24,7 +24,7 @@ use crate::model::{
     Declaration, Declared, Desired, EnvironmentName, InfraCommit, Inquiry, Mark, Matter, Millis, Observed,
     Past, Reading, Status, Target, TaskDefinitionArn, Waiting,
 };
-use crate::plan::{self, Input, Plan, Recent, Step};
+use crate::plan::{self, Input, Plan, Recent, Reply, Step};
 use crate::ports::CloudError;
 
 /// Targets that are read at the same time. What keeps the calls within the rates of AWS stands below the ports; this bounds
@@ -61,7 +61,7 @@ enum Event<'a> {
     Looked(&'a Desired, Box<LookResult>),
     /// The reading that a write of this kind rests on.
     Refreshed(&'a Desired, &'static str, Box<LookResult>),
-    Wrote(&'a Desired, &'static str, Box<Observed>, Step, Result<Answer, CloudError>),
+    Wrote(&'a Desired, &'static str, Box<Observed>, Step, Result<Reply, CloudError>),
 }
 
 type Work<'a> = FuturesUnordered<BoxFuture<'a, Event<'a>>>;
@@ -279,7 +279,10 @@ impl Books<'_> {
     }
 
     fn registered(&self, target: &Target) -> Option<TaskDefinitionArn> {
-        self.entries.get(target)?.recent.as_ref()?.registered.clone()
+        match &self.entries.get(target)?.recent.as_ref()?.reply {
+            Some(Reply::Registered(revision)) => Some(revision.clone()),
+            _ => None,
+        }
     }
 
     fn decide(&self, desired: &Desired, round: &Round<'_>, observed: &Observed) -> Plan {
@@ -302,7 +305,7 @@ impl Books<'_> {
     }
 
     /// Takes note of what became of a write.
-    fn outcome(&mut self, desired: &Desired, step: Step, result: Result<Answer, CloudError>) -> Outcome {
+    fn outcome(&mut self, desired: &Desired, step: Step, result: Result<Reply, CloudError>) -> Outcome {
         let at = self.clock.now();
         let entry = self.entry(&desired.target);
         if matches!(result, Ok(_) | Err(CloudError::Ambiguous(_))) {
@@ -310,14 +313,7 @@ impl Books<'_> {
             entry.recent = Some(Recent {
                 step: step.clone(),
                 at,
-                registered: match &result {
-                    Ok(Answer::Registered(revision)) => Some(revision.clone()),
-                    _ => None,
-                },
-                run: match &result {
-                    Ok(Answer::Run(answer)) => Some(answer.clone()),
-                    _ => None,
-                },
+                reply: result.as_ref().ok().cloned(),
                 repeated: before.map_or(0, |before| before.repeated.saturating_add(1)),
             });
         }
@@ -554,7 +550,7 @@ impl<'a> Pass<'a, '_> {
         lane: &'static str,
         observed: Observed,
         step: Step,
-        result: Result<Answer, CloudError>,
+        result: Result<Reply, CloudError>,
     ) {
         let result = result.map_err(|error| without_secrets(error, desired, &step, &observed.revisions));
         // What was refused is told by the plan that comes after it.

@@ -430,13 +430,7 @@ fn about_pauses(deployment: &str, shift: &Shift) -> String {
 }
 
 fn name(last: &LastDeployment) -> &str {
-    last.commit.as_ref().map_or_else(
-        || match last.started_by {
-            StartedBy::Trueup => "a task definition whose commit ECR does not name",
-            StartedBy::Other => "a task definition that trueup did not register",
-        },
-        Commit::short,
-    )
+    last.commit.as_ref().map_or("a task definition whose commit is not known", Commit::short)
 }
 
 #[cfg(test)]

@@ -6,19 +6,21 @@ use super::commits::deployed_here;
 use super::facts::Facts;
 use super::initiator::Initiator;
 use super::phase::{self, Current, Judgement};
-use super::step::{Step, Why};
+use super::step::{Reply, Step, Why};
 use crate::documents::{
     containers,
     memory::{self, Registration, Stamp},
 };
 use crate::model::{
-    Commit, ContentHash, Digest, Memory, Millis, OnFailure, OutcomeKind, Phase, Reading, Service,
+    Commit, ContentHash, Digest, Memory, Millis, OnFailure, Outcome, OutcomeKind, Phase, Reading, Service,
     ServiceDeployment, ServiceDeploymentStatus, TaskDefinitionArn, TaskDefinitionSource, TaskHealth, Traffic,
     Waiting,
 };
 
 /// How the reason begins of a task that a deployment has stopped (Amazon ECS developer guide, "stopped tasks error messages").
 const SCALED_IN: &str = "Scaling activity initiated by";
+/// How often a deployment is started again of which AWS shows nothing.
+const MOST_UNSEEN: u32 = 2;
 /// A task without a health check counts as progress once it has run this long.
 const STEADY_AFTER: Millis = 120_000;
 
@@ -64,6 +66,21 @@ impl Facts<'_> {
             Some(good) => Ok(Some(self.roll_back(&good, current)?)),
             // It may be on record on a revision that this look did not ask for.
             None => self.newest().map(|_| None),
+        }
+    }
+
+    /// A start that came to nothing is made up for. One that AWS has answered several times and shows no trace of has failed: the
+    /// list of deployments is silent, and what they were undone by was over before the next look.
+    pub(super) fn start_once_more(&self, revision: &TaskDefinitionArn) -> Result<Vec<Step>, Waiting> {
+        let steps = self.deploy(revision, Why::Interrupted)?;
+        let (Some(recent), Some(step)) = (self.input.recent, steps.first()) else { return Ok(steps) };
+        match &recent.reply {
+            Some(Reply::Deploying(id)) if recent.repeated >= MOST_UNSEEN && recent.step.repeats(step) => {
+                let outcome = Outcome { result: OutcomeKind::Failed, deployment: id.to_string() };
+                let generation = self.ours.get(revision).map(Memory::generation);
+                self.stamp(revision, Stamp::Outcome { outcome, generation })
+            }
+            _ => Ok(steps),
         }
     }
 

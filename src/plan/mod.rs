@@ -51,7 +51,7 @@ pub use input::{Followers, Input, TagPeer};
 pub use kept::note;
 pub use past::past;
 pub use rules::{RULES, Rule};
-pub use step::{Approval, By, DeploymentName, NotAnswered, Recent, Refusal, Step, Unsettled, Why};
+pub use step::{Approval, By, DeploymentName, NotAnswered, Recent, Refusal, Reply, Step, Unsettled, Why};
 
 use crate::model::{Mode, Waiting, Workload};
 

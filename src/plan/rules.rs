@@ -309,7 +309,7 @@ pub static RULES: [Rule; 26] = [
         here: "last: everything that could speak against it has been asked",
         ask: Ask::Change(|change| match (change.revision, change.why) {
             (None, _) => Answer::Pass,
-            (Some(revision), Why::Interrupted) => change.facts().deploy(revision, change.why).into(),
+            (Some(revision), Why::Interrupted) => change.facts().start_once_more(revision).into(),
             // It is stamped first, so that whoever comes next knows whose deployment it is.
             (Some(revision), why) => {
                 let stamp = Stamp::Applied(change.facts().next_stamp(change.current(), why));

@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use crate::documents::memory::Stamp;
 use crate::model::{
-    ClusterName, Commit, Digest, LastDeployment, Millis, NewDeployment, Outcome, OutcomeKind, Phase,
-    RepositoryName, RunAnswer, ScheduleName, ServiceName, Shift, Tag, TaskDefinitionArn, Waiting, Word,
+    ClusterName, Commit, DeploymentId, Digest, LastDeployment, Millis, NewDeployment, Outcome, OutcomeKind,
+    Phase, RepositoryName, RunAnswer, ScheduleName, ServiceName, Shift, Tag, TaskDefinitionArn, Waiting,
+    Word,
 };
 
 /// One write.
@@ -237,15 +238,23 @@ impl Step {
     }
 }
 
+/// What a write was answered with, where that says more than that it was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    Done,
+    Registered(TaskDefinitionArn),
+    /// The deployment that was started.
+    Deploying(DeploymentId),
+    Run(RunAnswer),
+}
+
 /// A write that this process made, or may have made.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recent {
     pub step: Step,
     pub at: Millis,
-    /// The revision that a registration was answered with.
-    pub registered: Option<TaskDefinitionArn>,
-    /// What was answered where a task was to be run.
-    pub run: Option<RunAnswer>,
+    /// What AWS answered; `None`: whether it was made is not known.
+    pub reply: Option<Reply>,
     /// How often the same write was made before without its effect being seen.
     pub repeated: u32,
 }

@@ -141,35 +141,36 @@ async fn who_starts_with_the_folder_of_another_process_describes_nothing_that_ne
     }
 }
 
-/// Whoever can write into the folder writes another body there, with a good checksum, for every revision.
+/// Whoever can write into the folder writes another body there, with a good checksum, for every revision: for the one that runs, and
+/// for one that another hand has registered since, which the next is made from.
 #[tokio::test]
 async fn nothing_that_is_written_rests_on_the_folder() {
     let registered = async |poisoned: bool| {
         let mut stage = Stage::new(Breaker::On);
+        stage.application.push_str("  taskDefinition: {from: family, family: mco-api}\n");
+        drop(stage.account.shared());
+        stage.register("aaaaaaa");
         let folder = tempfile::tempdir().unwrap();
-        Start::beside(&stage, folder.path()).look(&stage).await;
         let archive = Archive::open(folder.path(), "simulated");
-        if poisoned {
-            let arn = "arn:aws:ecs:eu-west-2:123456789012:task-definition/mco-api:1";
-            let mut body = archive.find(Kind::TaskDefinition, arn).await.unwrap();
-            body["taskDefinition"]["containerDefinitions"][0]["command"] = json!(["steal"]);
-            body["taskDefinition"]["taskRoleArn"] = json!("arn:aws:iam::123456789012:role/admin");
-            archive.keep(Kind::TaskDefinition, arn, body).await;
+        for revision in 1..=2 {
+            let arn = format!("arn:aws:ecs:eu-west-2:123456789012:task-definition/mco-api:{revision}");
+            let asked = json!({"taskDefinition": arn, "include": ["TAGS"]});
+            let mut body = stage.call(Api::Ecs, "DescribeTaskDefinition", &asked);
+            if poisoned {
+                body["taskDefinition"]["containerDefinitions"][0]["command"] = json!(["steal"]);
+                body["taskDefinition"]["taskRoleArn"] = json!("arn:aws:iam::123456789012:role/admin");
+            }
+            archive.keep(Kind::TaskDefinition, &arn, body).await;
         }
         stage.build("bbbbbbb");
-        let mut start = Start::new(&stage, archive);
-        // It has a look first, and is two minutes old before there is something to do.
-        for _ in 0..60 {
-            start.controller.sweep(&stage.declaration, Writes::Allowed, |_| true).await;
-            stage.advance(TICK);
-        }
-        assert_eq!((start.calls("DescribeTaskDefinition"), stage.revisions()), (0, 1));
         stage.declare("bbbbbbb");
+        let mut start = Start::new(&stage, archive);
         for _ in 0..60 {
             start.controller.sweep(&stage.declaration, Writes::Allowed, |_| true).await;
             stage.advance(TICK);
         }
-        let answer = stage.call(Api::Ecs, "DescribeTaskDefinition", &json!({"taskDefinition": "mco-api:2"}));
+        assert_eq!(stage.revisions(), 3);
+        let answer = stage.call(Api::Ecs, "DescribeTaskDefinition", &json!({"taskDefinition": "mco-api:3"}));
         let body = &answer["taskDefinition"];
         [&body["containerDefinitions"], &body["taskRoleArn"]].map(Value::to_string)
     };

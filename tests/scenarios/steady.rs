@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use trueup::controller::SweepResult;
+use trueup::controller::{Outcome, SweepResult};
 use trueup::model::{Health, Phase, Status, Sync};
+use trueup::plan::Step;
 use trueup_simulator::{Api, Fault, ReadKind};
 
 use crate::news::Listener;
-use crate::stage::{Breaker, SERVICE, Stage, said};
+use crate::stage::{Breaker, SERVICE, Stage, TICK, said};
 
 /// A group whose old tasks end at once: CodeDeploy says that a deployment succeeded as soon as the traffic has shifted.
 pub fn at_once() -> Value {
@@ -163,6 +164,27 @@ async fn a_newer_commit_does_not_wait_for_one_that_goes_on_dying() {
         assert_eq!(said(&last), "Settled", "codeDeploy: {blue_green}");
         assert_eq!(stage.digest("test"), stage.digest("ccccccc"));
     }
+}
+
+#[tokio::test]
+async fn a_rollback_between_two_looks_is_found_out_where_the_list_of_deployments_stays_silent() {
+    let mut stage = Stage::new(Breaker::On);
+    declare_dying(&mut stage, 0);
+    stage.inject(Fault::Stale { kind: ReadKind::ServiceDeployments, seconds: 100_000 });
+    let mut running = stage.process(BTreeMap::new());
+    for _ in 0..24 {
+        let swept = running.pass(&stage).await;
+        // Until the next look all is over.
+        let is_started = matches!(swept[0].outcome, Outcome::Wrote(Step::Deploy { .. }));
+        stage.advance(if is_started { 900 } else { TICK });
+    }
+    let last = running.pass(&stage).await;
+    assert_eq!((said(&last[0]).as_str(), stage.revisions()), ("Held", 2));
+    let another = stage.process(BTreeMap::new()).run(&stage, 600).await;
+    assert_eq!((said(&another).as_str(), stage.revisions()), ("Held", 2));
+    stage.heal();
+    assert_eq!((said(&running.run(&stage, 60).await).as_str(), stage.deployments()), ("Held", 4));
+    assert_eq!(stage.digest("test"), stage.digest("aaaaaaa"));
 }
 
 #[tokio::test]

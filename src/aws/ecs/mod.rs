@@ -20,7 +20,7 @@ use super::batch::{Batch, Batches, Terms};
 use super::caller::Client;
 use crate::archive::{Archive, Kind};
 use crate::model::{
-    ClusterName, Digest, Revision, RunAnswer, Service, ServiceDeployment, ServiceName, Task,
+    ClusterName, DeploymentId, Digest, Revision, RunAnswer, Service, ServiceDeployment, ServiceName, Task,
     TaskDefinitionArn, Word,
 };
 use crate::ports::{CloudError, Ecs, Extent, Listing, RevisionStatus, Tasks};
@@ -143,10 +143,10 @@ impl EcsClient {
         cluster: &ClusterName,
         service: &ServiceName,
         mut input: Map<String, Value>,
-    ) -> Result<(), CloudError> {
+    ) -> Result<Value, CloudError> {
         input.insert("cluster".to_owned(), Value::from(cluster.as_str()));
         input.insert("service".to_owned(), Value::from(service.as_str()));
-        self.client.write("UpdateService", Value::Object(input)).await.map(drop)
+        self.client.write("UpdateService", Value::Object(input)).await
     }
 }
 
@@ -349,13 +349,16 @@ impl Ecs for EcsClient {
         revision: &TaskDefinitionArn,
         settings: Option<&Value>,
         force: bool,
-    ) -> Result<(), CloudError> {
+    ) -> Result<Option<DeploymentId>, CloudError> {
         let mut input = settings.and_then(Value::as_object).cloned().unwrap_or_default();
         input.insert("taskDefinition".to_owned(), Value::from(revision.as_str()));
         if force {
             input.insert("forceNewDeployment".to_owned(), Value::from(true));
         }
-        self.update_service(cluster, service, input).await
+        let answer = self.update_service(cluster, service, input).await?;
+        let newest =
+            convert::service(member(&answer, "service")).and_then(|service| Some(service.primary()?.clone()));
+        Ok(newest.filter(|newest| newest.task_definition == *revision).map(|newest| newest.id))
     }
 
     async fn update_settings(
@@ -364,7 +367,9 @@ impl Ecs for EcsClient {
         service: &ServiceName,
         settings: &Value,
     ) -> Result<(), CloudError> {
-        self.update_service(cluster, service, settings.as_object().cloned().unwrap_or_default()).await
+        self.update_service(cluster, service, settings.as_object().cloned().unwrap_or_default())
+            .await
+            .map(drop)
     }
 
     async fn stop_deployment(&self, arn: &str) -> Result<(), CloudError> {

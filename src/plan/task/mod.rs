@@ -15,7 +15,7 @@ use super::decide::{Plan, next};
 use super::facts::{Facts, unreadable};
 use super::input::Followers;
 use super::rules::Answer;
-use super::step::{Step, Unsettled};
+use super::step::{Reply, Step, Unsettled};
 use super::windows;
 use crate::documents::memory::{self, Stamp};
 use crate::model::{
@@ -305,7 +305,10 @@ impl<'f, 'a> Job<'f, 'a> {
         let recent = self.facts.input.recent?;
         let Step::Run { input, .. } = &recent.step else { return None };
         let token = identity::token(&self.facts.input.desired.target, &open.memory.content, open.run);
-        recent.run.as_ref().filter(|_| input["clientToken"] == token)
+        match &recent.reply {
+            Some(Reply::Run(answer)) if input["clientToken"] == token => Some(answer),
+            _ => None,
+        }
     }
 
     /// The task of an attempt, if it was found.

@@ -50,7 +50,7 @@ fn the_tag_is_moved_by_whom_it_belongs_to_and_not_twice() {
     immutable.check("TagImmutable");
     let recent = |ago| {
         let step = arrived().plan().steps.swap_remove(0);
-        let recent = Recent { step, at: NOW - ago, registered: None, run: None, repeated: 0 };
+        let recent = Recent { step, at: NOW - ago, reply: None, repeated: 0 };
         arrived().with(|scene| scene.recent = Some(recent))
     };
     recent(windows::TAG - 1).check("Consistency");
@@ -192,8 +192,7 @@ fn settings_that_differ_are_sent_when_nothing_keeps_them() {
     going.history(&[("d3", 2, InProgress), ("d2", 2, Successful)]).check("Deploying");
     // Another write was repeated; these were not sent yet.
     let step = Step::CreateApplication { application: "API".to_owned() };
-    let recent =
-        Recent { step, at: NOW - 100 * windows::DEPLOYMENT, registered: None, run: None, repeated: 2 };
+    let recent = Recent { step, at: NOW - 100 * windows::DEPLOYMENT, reply: None, repeated: 2 };
     let sending = differs().tag(2, stamp(false)).with(|scene| scene.recent = Some(recent));
     sending.check(r#"settings {"deploymentConfiguration":{"maximumPercent":150}}"#);
 }

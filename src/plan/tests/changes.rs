@@ -173,7 +173,7 @@ fn service_settings_are_sent_once_seen_and_then_guarded() {
     let sent = |repeated| {
         let step = scene(200).tag(2, stamp(false)).plan().steps.swap_remove(0);
         let at = NOW - 100 * windows::DEPLOYMENT;
-        let recent = Recent { step, at, registered: None, run: None, repeated };
+        let recent = Recent { step, at, reply: None, repeated };
         scene(200).tag(2, stamp(false)).with(|scene| scene.recent = Some(recent))
     };
     sent(1).check(SENT);

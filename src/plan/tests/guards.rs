@@ -7,7 +7,7 @@ use crate::documents::memory;
 use crate::model::ServiceDeploymentStatus::Successful;
 use crate::model::*;
 use crate::plan::steady::VISIBLE;
-use crate::plan::{Recent, Refusal, Step, TagPeer, waiting, windows};
+use crate::plan::{Recent, Refusal, Reply, Step, TagPeer, waiting, windows};
 
 #[test]
 fn what_cannot_be_read_is_never_written_to() {
@@ -161,7 +161,7 @@ fn nothing_is_written_twice_inside_its_window() {
     let wrote = |scene: Scene, age: Millis| {
         let step = scene.plan().steps.into_iter().next().unwrap();
         scene.with(|scene| {
-            scene.recent = Some(Recent { step, at: NOW - age, registered: None, run: None, repeated: 0 });
+            scene.recent = Some(Recent { step, at: NOW - age, reply: None, repeated: 0 });
         })
     };
     wrote(Scene::new(), windows::REGISTRATION - 1).check("Consistency");
@@ -180,6 +180,21 @@ fn nothing_is_written_twice_inside_its_window() {
     // The revision is seen at once, but another controller's may not be: the window is waited out all the same.
     let seen = registered().with(|scene| scene.recent = wrote(Scene::new(), 1).recent);
     seen.check("Consistency");
+}
+
+#[test]
+fn what_was_started_three_times_and_never_shows_has_failed() {
+    let started = |repeated, reply| {
+        let scene = Scene::new().ours(2, 'b', 1, "ecs-svc/1");
+        let step = scene.plan().steps.swap_remove(0);
+        let at = NOW - 100 * windows::DEPLOYMENT;
+        scene.with(|scene| scene.recent = Some(Recent { step, at, reply, repeated }))
+    };
+    let answered = || Some(Reply::Deploying(DeploymentId::new("ecs-svc/2")));
+    started(1, answered()).check("deploy mco-api:2 Interrupted");
+    started(2, answered()).check("stamp mco-api:2 trueup:outcome=failed/ecs-svc/2");
+    // Whether AWS has ever started it is not known.
+    started(2, None).check("deploy mco-api:2 Interrupted");
 }
 
 #[test]
