@@ -487,7 +487,7 @@ enum Command {
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
-    /// Run a declared task once more, however it ended before.
+    /// Run a declared task once more, however it ended before; one that a schedule starts is run now.
     RunTask {
         /// `ENVIRONMENT/APPLICATION`.
         target: String,

@@ -14,8 +14,8 @@ use super::pace;
 use super::unit::{Round, Unit};
 use crate::model::surroundings::{Questions, Surroundings};
 use crate::model::{
-    Declaration, Declared, Desired, FirstContact, Frozen, Mark, Matter, Mode, Observed, Past, Status, Target,
-    TaskDefinitionArn,
+    Declaration, Declared, Desired, FirstContact, Frozen, Mark, Matter, Mode, Observed, Past, RunAnswer,
+    Status, Target, TaskDefinitionArn,
 };
 use crate::plan::Step;
 use crate::ports::{Clock, CloudError, History, Place, Reach};
@@ -194,7 +194,7 @@ impl Controller {
         declaration: &Declaration,
         name: &str,
         step: Step,
-    ) -> Result<(), CloudError> {
+    ) -> Result<Option<RunAnswer>, CloudError> {
         let desired = declaration.readable().find(|desired| desired.target.to_string() == name);
         let desired = desired.ok_or_else(|| CloudError::NotFound(name.to_owned()))?;
         let place = place(&*self.reach, desired);

@@ -22,7 +22,7 @@ use super::pace;
 use crate::model::surroundings::{Questions, Surroundings};
 use crate::model::{
     Declaration, Declared, Desired, EnvironmentName, InfraCommit, Inquiry, Mark, Matter, Millis, Observed,
-    Past, Reading, Status, Target, TaskDefinitionArn, Waiting,
+    Past, Reading, RunAnswer, Status, Target, TaskDefinitionArn, Waiting,
 };
 use crate::plan::{self, Input, Plan, Recent, Reply, Step};
 use crate::ports::CloudError;
@@ -208,12 +208,20 @@ impl Unit {
         chosen.iter().filter_map(|desired| swept.remove(&desired.target)).collect()
     }
 
-    /// Makes one write that a person asked for, such as `retry`.
-    pub async fn write_one(&mut self, desired: &Desired, step: Step) -> Result<(), CloudError> {
+    /// Makes one write that a person asked for, such as `retry`; what was answered, where that was a task.
+    pub async fn write_one(
+        &mut self,
+        desired: &Desired,
+        step: Step,
+    ) -> Result<Option<RunAnswer>, CloudError> {
         let observed = self.entries.get(&desired.target).and_then(|entry| entry.last_look.as_ref());
         let known = observed.map(|last| last.observed.revisions.clone()).unwrap_or_default();
         let result = self.access.write(desired, &step).await;
         let result = result.map_err(|error| without_secrets(error, desired, &step, &known));
+        let run = match &result {
+            Ok(Answer::Run(run)) => Some(run.clone()),
+            _ => None,
+        };
         // Whatever became of it, what was read before says nothing about what comes after it.
         if let Some(last) = self.entries.get_mut(&desired.target).and_then(|entry| entry.last_look.as_mut()) {
             last.until = Millis::MIN;
@@ -223,7 +231,7 @@ impl Unit {
         match books.outcome(desired, step, result) {
             Outcome::Failed(_, error) => Err(error),
             Outcome::Throttled { why, .. } => Err(CloudError::Throttled(why)),
-            Outcome::Wrote(_) | Outcome::Nothing => Ok(()),
+            Outcome::Wrote(_) | Outcome::Nothing => Ok(run),
         }
     }
 

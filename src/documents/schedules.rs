@@ -1,10 +1,10 @@
 //! What is sent to EventBridge: everything as it was read, but for the task definition. What is left out of a target or a
 //! schedule is gone afterwards (Amazon EventBridge API reference, `PutTargets`; EventBridge Scheduler API reference,
-//! `UpdateSchedule`).
+//! `UpdateSchedule`). And what ECS is sent to start now what a target starts at its time.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::model::{ClusterName, Schedule, ScheduleName, TaskDefinitionArn};
+use crate::model::{ClusterName, Schedule, ScheduleName, ScheduleTarget, TaskDefinitionArn};
 
 /// Members of `GetSchedule` that `UpdateSchedule` does not take.
 const TOLD: [&str; 3] = ["Arn", "CreationDate", "LastModificationDate"];
@@ -35,6 +35,56 @@ pub fn retargeted(
             input
         }
     }
+}
+
+/// The input of `RunTask` that starts what a target starts, with as many tasks, in its network, with its capacity and its overrides; but
+/// for who asks for it. `None`: what the target is given is only known at its time, or is no JSON.
+pub fn run_now(
+    name: &ScheduleName,
+    target: &ScheduleTarget,
+    cluster: &ClusterName,
+) -> Option<Map<String, Value>> {
+    let raw = match name {
+        ScheduleName::Rule(_) => &target.raw,
+        ScheduleName::Schedule { .. } => target.raw.get("Target")?,
+    };
+    let is_made_at_its_time = |key: &str| raw.get(key).is_some_and(|value| !value.is_null());
+    if is_made_at_its_time("InputTransformer") || is_made_at_its_time("InputPath") {
+        return None;
+    }
+    let mut input = Map::new();
+    for (key, value) in raw.get("EcsParameters")?.as_object()? {
+        match key.as_str() {
+            "TaskDefinitionArn" => input.insert("taskDefinition".to_owned(), value.clone()),
+            "TaskCount" => input.insert("count".to_owned(), value.clone()),
+            other => input.insert(in_small(other), as_ecs_spells(value)),
+        };
+    }
+    if let Some(overrides) = raw.get("Input").and_then(Value::as_str) {
+        // Amazon EventBridge Scheduler user guide, "Adding context attributes".
+        if overrides.contains("<aws.scheduler.") {
+            return None;
+        }
+        input.insert("overrides".to_owned(), serde_json::from_str(overrides).ok()?);
+    }
+    input.insert("cluster".to_owned(), json!(cluster.as_str()));
+    Some(input)
+}
+
+/// Members with a small letter in front, as ECS has them.
+fn as_ecs_spells(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            members.iter().map(|(key, value)| (in_small(key), as_ecs_spells(value))).collect()
+        }
+        Value::Array(items) => items.iter().map(as_ecs_spells).collect(),
+        other => other.clone(),
+    }
+}
+
+fn in_small(key: &str) -> String {
+    let mut letters = key.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
 
 /// `at`: where the target stands in what was read.
@@ -83,6 +133,38 @@ mod tests {
         let sent = retargeted(&name, &schedule, &ClusterName::new("mco"), &revision);
         let expected = ["a", "b"].map(|id| raw(id, "nightly:2"));
         assert_eq!(sent, json!({"Rule": "nightly", "Targets": expected}));
+    }
+
+    #[test]
+    fn what_a_target_starts_at_its_time_is_started_now_as_it_is() {
+        let network = json!({"awsvpcConfiguration": {"Subnets": ["s"], "AssignPublicIp": "DISABLED"}});
+        let raw = |more: Value| {
+            let mut raw = json!({"Id": "a", "Arn": CLUSTER, "RoleArn": "r",
+                "Input": "{\"containerOverrides\": [{\"name\": \"nightly\"}]}",
+                "EcsParameters": {"TaskDefinitionArn": arn("nightly:2"), "TaskCount": 2, "LaunchType": "FARGATE",
+                    "NetworkConfiguration": network, "Tags": [{"Key": "team", "Value": "A"}]}});
+            raw.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            raw
+        };
+        let rule = ScheduleName::Rule("nightly".to_owned());
+        let schedule = ScheduleName::Schedule { group: "jobs".to_owned(), name: "nightly".to_owned() };
+        let now = |name: &ScheduleName, raw: Value| {
+            let sent = run_now(name, &target(CLUSTER, "nightly:2", raw), &ClusterName::new("mco"));
+            sent.map(Value::Object)
+        };
+        let expected = json!({"cluster": "mco", "taskDefinition": arn("nightly:2"), "count": 2, "launchType": "FARGATE",
+            "networkConfiguration": {"awsvpcConfiguration": {"subnets": ["s"], "assignPublicIp": "DISABLED"}},
+            "tags": [{"key": "team", "value": "A"}], "overrides": {"containerOverrides": [{"name": "nightly"}]}});
+        assert_eq!(now(&rule, raw(json!({}))), Some(expected.clone()));
+        assert_eq!(now(&schedule, json!({"Target": raw(json!({}))})), Some(expected));
+        for unknown in [
+            json!({"InputTransformer": {"InputTemplate": "{}"}}),
+            json!({"InputPath": "$.detail"}),
+            json!({"Input": "<aws.scheduler.scheduled-time>"}),
+            json!({"Input": "nightly"}),
+        ] {
+            assert_eq!(now(&rule, raw(unknown.clone())), None, "{unknown}");
+        }
     }
 
     #[test]

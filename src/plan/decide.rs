@@ -37,7 +37,8 @@ pub struct Plan {
     pub accept_history: Option<Step>,
     /// What a person may say of the run of a task, where nobody else can.
     pub unsettled: Option<Unsettled>,
-    /// The write by which a person has a task run once more that has ended, however that was.
+    /// The write by which a person has a task run once more that has ended, however that was; of one that a schedule starts, the
+    /// call that runs it now.
     pub run_again: Option<Step>,
     /// What a person may say to the deployment that goes on: where it waits for that, or can be undone.
     pub approval: Option<Approval>,

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
-use trueup::controller::{Outcome, SweepResult};
+use trueup::controller::{Outcome, SweepResult, Writes};
 use trueup::model::{
-    Declared, FirstContact, Health, OutcomeKind, Proof, RolePattern, StartedBy, Sync, Waiting,
+    Declared, FirstContact, Health, OutcomeKind, Proof, RolePattern, RunAnswer, StartedBy, Sync, Waiting,
 };
+use trueup::plan::Step;
 use trueup_simulator::{Api, Fault, Program};
 
 use crate::account::Need;
@@ -111,6 +112,41 @@ async fn watch(stage: &Stage, running: &mut Running, seconds: u64) -> Vec<SweepR
 
 fn calls(stage: &Stage, operation: &str) -> u64 {
     stage.account.world(Need::Clock).calls(operation)
+}
+
+/// One word is one run, also where its answer is lost, and its end is told like any other.
+#[tokio::test]
+async fn a_person_has_what_is_declared_run_now_once_for_each_word() {
+    let stage = stage();
+    let mut running = stage.process(BTreeMap::new());
+    running.controller.sweep(&stage.declaration, Writes::Withheld, |_| true).await;
+    assert_eq!(run_now(&stage).await, None, "what is declared is not there yet");
+    watch(&stage, &mut running, 120).await;
+    let started = |stage: &Stage| stage.account.world(Need::Clock).runs_started();
+    for (number, exit_code) in [(1, 0), (2, 1)] {
+        let program = Program::Ends { exit_code, after_seconds: 5 };
+        stage.account.world(Need::Clock).set_program("nightly", program);
+        let step = run_now(&stage).await.unwrap();
+        stage.inject(Fault::LoseAnswer { operation: "RunTask".to_owned() });
+        let mut said = stage.process(BTreeMap::new());
+        let lost = said.controller.write_one(&stage.declaration, "test/nightly", step.clone()).await;
+        assert!(lost.is_err());
+        let again = said.controller.write_one(&stage.declaration, "test/nightly", step).await.unwrap();
+        assert_eq!(started(&stage), number);
+        stage.advance(60);
+        let swept = settle(&stage).await;
+        let last = of(&swept, "nightly").plan.status.last_run.clone().unwrap();
+        let result = if exit_code == 0 { OutcomeKind::Succeeded } else { OutcomeKind::Failed };
+        assert_eq!((last.result, Some(RunAnswer::Started(last.task))), (result, again));
+    }
+    check_runs(&stage, "nightly", "bbbbbbb");
+}
+
+/// What a person's word would be now.
+async fn run_now(stage: &Stage) -> Option<Step> {
+    let mut said = stage.process(BTreeMap::new());
+    let swept = said.controller.sweep(&stage.declaration, Writes::Withheld, |_| true).await;
+    of(&swept, "nightly").plan.run_again.clone()
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ pub(super) fn plan(facts: &Facts<'_>, task: &ScheduledTask) -> Plan {
         retry: facts.retry(waiting.as_ref()),
         accept_history: facts.accept_history(waiting.as_ref()),
         unsettled: None,
-        run_again: None,
+        run_again: timetable.run_now(waiting.as_ref()),
         failure: None,
         steps,
         waiting,
@@ -202,6 +202,20 @@ impl<'f, 'a> Timetable<'f, 'a> {
         let input = schedules::retargeted(name, schedule, cluster, revision);
         let (schedule, revision) = (name.clone(), revision.clone());
         self.facts.unless_just_written(vec![Step::Retarget { schedule, revision, input }])
+    }
+
+    /// The write by which a person has now started what the first of the targets starts at its time, once what is declared is
+    /// there. The next word is another one.
+    fn run_now(&self, waiting: Option<&Waiting>) -> Option<Step> {
+        let (facts, desired) = (self.facts, self.facts.input.desired);
+        let is_there = matches!(waiting?, Waiting::Settled) && self.is_as_declared();
+        let (name, target) = self.targets().next().filter(|_| is_there)?;
+        let revision = target.task_definition.clone()?;
+        let mut input = schedules::run_now(name, target, &desired.cluster)?;
+        let (token, started_by) = super::task::of_word(&desired.target, &revision, facts.input.now);
+        input.insert("clientToken".to_owned(), token.into());
+        input.insert("startedBy".to_owned(), started_by.into());
+        Some(Step::Run { revision, input: input.into() })
     }
 
     /// The last task of a revision that has ended, as far as AWS tells.

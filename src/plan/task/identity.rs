@@ -3,7 +3,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use crate::model::{ContentHash, RunStamp, Target};
+use crate::model::{ContentHash, Millis, RunStamp, Target, TaskDefinitionArn};
 
 /// Digits of a hash that go into each: `clientToken` has 64 characters at most, and `startedBy` had 36 for years (Amazon ECS
 /// API reference, `RunTask`).
@@ -21,6 +21,14 @@ pub fn started_by(target: &Target, content: &ContentHash, attempt: u64) -> Strin
     format!("trueup-{}", cut(&hash(target, content, &[attempt]), OF_STARTED_BY))
 }
 
+/// The token of one word of a person, and who started the task, by the moment in which the word was said (Unix milliseconds).
+pub fn of_word(target: &Target, revision: &TaskDefinitionArn, said_at: Millis) -> (String, String) {
+    let parts = ["now", target.environment.as_str(), target.application.as_str(), revision.as_str()];
+    let text = format!("{}\0{said_at}", parts.join("\0"));
+    let hash = hex::encode(Sha256::digest(text.as_bytes()));
+    (format!("tu{}", cut(&hash, OF_TOKEN)), format!("trueup-now-{}", cut(&hash, OF_STARTED_BY)))
+}
+
 fn hash(target: &Target, content: &ContentHash, numbers: &[u64]) -> String {
     let mut parts =
         vec![target.environment.to_string(), target.application.to_string(), content.as_str().to_owned()];
@@ -36,6 +44,23 @@ fn cut(hash: &str, digits: usize) -> &str {
 mod tests {
     use super::*;
     use crate::model::{ApplicationName, ClusterName, EnvironmentName, RunStanding};
+
+    #[test]
+    fn each_word_of_a_person_has_a_token_of_its_own() {
+        let target = |name: &str| Target {
+            environment: EnvironmentName::new("test"),
+            application: ApplicationName::new(name),
+        };
+        let word = |name: &str, number: u64, said_at| {
+            of_word(&target(name), &TaskDefinitionArn::new(format!("arn:{number}")), said_at)
+        };
+        let (token, name) = word("a", 1, 5);
+        assert!(token.len() <= 64 && name.len() <= 36, "{token} {name}");
+        assert_eq!(word("a", 1, 5), (token.clone(), name));
+        for other in [word("b", 1, 5), word("a", 2, 5), word("a", 1, 6)] {
+            assert!(other.0 != token);
+        }
+    }
 
     #[test]
     fn a_token_is_of_one_try_and_a_name_of_one_attempt() {

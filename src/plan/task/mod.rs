@@ -24,6 +24,7 @@ use crate::model::{
     Waiting,
 };
 
+pub(super) use identity::of_word;
 pub use identity::started_by;
 pub(super) use outcome::{of as ending, success};
 
