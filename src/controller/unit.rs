@@ -219,7 +219,7 @@ impl Unit {
         let result = self.access.write(desired, &step).await;
         let result = result.map_err(|error| without_secrets(error, desired, &step, &known));
         let run = match &result {
-            Ok(Answer::Run(run)) => Some(run.clone()),
+            Ok(Reply::Run(run)) => Some(run.clone()),
             _ => None,
         };
         // Whatever became of it, what was read before says nothing about what comes after it.
