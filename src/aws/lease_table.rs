@@ -43,7 +43,7 @@ impl LeaseTable {
                 "ConditionalCheckFailedException" => return LeaseError::Changed,
                 "ResourceNotFoundException" => {
                     return LeaseError::Missing(format!(
-                        "the DynamoDB table {table}; docs/settings.md has the command that makes it"
+                        "the DynamoDB table {table}; docs/install.md has the command that creates it"
                     ));
                 }
                 "ValidationException" => {
@@ -173,7 +173,7 @@ mod tests {
         };
         for (code, expected) in [
             ("ConditionalCheckFailedException", "somebody else has written it"),
-            ("ResourceNotFoundException", "not found: the DynamoDB table leases; docs/settings.md has"),
+            ("ResourceNotFoundException", "not found: the DynamoDB table leases; docs/install.md has"),
             (
                 "ValidationException",
                 "not found: the partition key `lease`, a string, of the DynamoDB table leases",
