@@ -165,6 +165,8 @@ async fn nothing_that_is_written_rests_on_the_folder() {
         stage.build("bbbbbbb");
         stage.declare("bbbbbbb");
         let mut start = Start::new(&stage, archive);
+        // It stands by at first: what it only looks at comes from the folder.
+        start.look(&stage).await;
         for _ in 0..60 {
             start.controller.sweep(&stage.declaration, Writes::Allowed, |_| true).await;
             stage.advance(TICK);
