@@ -39,21 +39,14 @@ pub fn retargeted(
 
 /// The input of `RunTask` that starts what a target starts, with as many tasks, in its network, with its capacity and its overrides; but
 /// for who asks for it. `None`: what the target is given is only known at its time, or is no JSON.
-pub fn run_now(
-    name: &ScheduleName,
-    target: &ScheduleTarget,
-    cluster: &ClusterName,
-) -> Option<Map<String, Value>> {
-    let raw = match name {
-        ScheduleName::Rule(_) => &target.raw,
-        ScheduleName::Schedule { .. } => target.raw.get("Target")?,
-    };
+pub fn run_now(target: &ScheduleTarget, cluster: &ClusterName) -> Option<Map<String, Value>> {
+    let raw = target.own();
     let is_made_at_its_time = |key: &str| raw.get(key).is_some_and(|value| !value.is_null());
     if is_made_at_its_time("InputTransformer") || is_made_at_its_time("InputPath") {
         return None;
     }
     let mut input = Map::new();
-    for (key, value) in raw.get("EcsParameters")?.as_object()? {
+    for (key, value) in target.ecs_parameters()?.as_object()? {
         match key.as_str() {
             "TaskDefinitionArn" => input.insert("taskDefinition".to_owned(), value.clone()),
             "TaskCount" => input.insert("count".to_owned(), value.clone()),
@@ -146,24 +139,22 @@ mod tests {
             raw.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
             raw
         };
-        let rule = ScheduleName::Rule("nightly".to_owned());
-        let schedule = ScheduleName::Schedule { group: "jobs".to_owned(), name: "nightly".to_owned() };
-        let now = |name: &ScheduleName, raw: Value| {
-            let sent = run_now(name, &target(CLUSTER, "nightly:2", raw), &ClusterName::new("mco"));
+        let now = |raw: Value| {
+            let sent = run_now(&target(CLUSTER, "nightly:2", raw), &ClusterName::new("mco"));
             sent.map(Value::Object)
         };
         let expected = json!({"cluster": "mco", "taskDefinition": arn("nightly:2"), "count": 2, "launchType": "FARGATE",
             "networkConfiguration": {"awsvpcConfiguration": {"subnets": ["s"], "assignPublicIp": "DISABLED"}},
             "tags": [{"key": "team", "value": "A"}], "overrides": {"containerOverrides": [{"name": "nightly"}]}});
-        assert_eq!(now(&rule, raw(json!({}))), Some(expected.clone()));
-        assert_eq!(now(&schedule, json!({"Target": raw(json!({}))})), Some(expected));
+        assert_eq!(now(raw(json!({}))), Some(expected.clone()));
+        assert_eq!(now(json!({"Target": raw(json!({}))})), Some(expected));
         for unknown in [
             json!({"InputTransformer": {"InputTemplate": "{}"}}),
             json!({"InputPath": "$.detail"}),
             json!({"Input": "<aws.scheduler.scheduled-time>"}),
             json!({"Input": "nightly"}),
         ] {
-            assert_eq!(now(&rule, raw(unknown.clone())), None, "{unknown}");
+            assert_eq!(now(raw(unknown.clone())), None, "{unknown}");
         }
     }
 

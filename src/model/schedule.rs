@@ -62,9 +62,14 @@ impl ScheduleTarget {
         self.arn.rsplit_once(":cluster/").map(|(_, name)| name)
     }
 
+    /// What AWS tells of it, without the schedule around it.
+    pub fn own(&self) -> &Value {
+        self.raw.get("Target").unwrap_or(&self.raw)
+    }
+
     /// How it starts them, as AWS tells it.
     pub fn ecs_parameters(&self) -> Option<&Value> {
-        self.raw.get("Target").unwrap_or(&self.raw).get("EcsParameters")
+        self.own().get("EcsParameters")
     }
 
     /// Whether it starts tasks of this family in this cluster.

@@ -209,9 +209,9 @@ impl<'f, 'a> Timetable<'f, 'a> {
     fn run_now(&self, waiting: Option<&Waiting>) -> Option<Step> {
         let (facts, desired) = (self.facts, self.facts.input.desired);
         let is_there = matches!(waiting?, Waiting::Settled) && self.is_as_declared();
-        let (name, target) = self.targets().next().filter(|_| is_there)?;
+        let (_, target) = self.targets().next().filter(|_| is_there)?;
         let revision = target.task_definition.clone()?;
-        let mut input = schedules::run_now(name, target, &desired.cluster)?;
+        let mut input = schedules::run_now(target, &desired.cluster)?;
         let (token, started_by) = super::task::of_word(&desired.target, &revision, facts.input.now);
         input.insert("clientToken".to_owned(), token.into());
         input.insert("startedBy".to_owned(), started_by.into());
